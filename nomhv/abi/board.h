@@ -1,0 +1,114 @@
+// Boards and the bid page: shared pages that guests read and write without an exit.
+//
+// Boards are seqlocked: `sequence` is odd while nomhv writes. A reader loads it (acquire), copies
+// what it wants, and tries again if it was odd or has changed. A board is stale, and a guest spends
+// nothing new, once the TSC has passed valid_until_tsc.
+
+#ifndef NOMHV_ABI_BOARD_H_
+#define NOMHV_ABI_BOARD_H_
+
+#include "nomhv/abi/version.h"
+
+#define NOM_MACHINE_BOARD_MAGIC 0x424d4d4eu  // "NMMB"
+#define NOM_GUEST_BOARD_MAGIC 0x42474d4eu    // "NMGB"
+#define NOM_BID_PAGE_MAGIC 0x50424d4eu       // "NMBP"
+
+struct NomPrice {
+  uint32_t kind;      // NomResource
+  uint32_t bound_by;  // NomBoundBy
+  int64_t unit_size;  // Bytes, millicores ... in one unit.
+  int64_t unit_price_microcredits;
+  int64_t reserve_unit_price_microcredits;
+  int64_t highest_rejected_unit_price_microcredits;  // -1: not published.
+  int64_t supply_units;
+  int64_t demand_units;
+  int64_t sold_units;
+};
+
+struct NomMachineBoard {
+  uint32_t magic;
+  uint32_t abi_version;
+  uint32_t sequence;
+  uint32_t resource_count;
+  uint64_t round_id;         // Being collected.
+  uint64_t priced_round_id;  // The round that set the prices.
+  uint64_t tsc_hz;
+  uint64_t updated_tsc;
+  uint64_t valid_until_tsc;
+  uint64_t close_tsc;      // Bids count until then.
+  uint64_t effective_tsc;  // What is decided takes effect then.
+  uint64_t period_us;
+  uint64_t reserved[6];
+  struct NomPrice prices[NOM_RESOURCES_MAX];
+};
+
+struct NomHolding {
+  uint32_t kind;
+  uint32_t reserved;
+  int64_t seed_units;
+  int64_t units;                // In force: seed plus award.
+  int64_t next_units;           // From deadline_tsc on; equal to units when nothing is decided yet.
+  int64_t charge_microcredits;  // For the award in force, for its round.
+  int64_t next_charge_microcredits;
+};
+
+struct NomGuestBoard {
+  uint32_t magic;
+  uint32_t abi_version;
+  uint32_t sequence;
+  uint32_t resource_count;
+  uint64_t guest_id;
+  uint64_t notice_sequence;  // Rises by one with each notice.
+  uint64_t notice_round_id;
+  uint64_t deadline_tsc;  // Of the last notice; 0 if none is open.
+  uint64_t frames_granted;
+  uint64_t frames_next;
+  uint64_t frames_held;
+  uint64_t millicores_granted;
+  uint64_t millicores_next;
+  int64_t balance_microcredits;  // Of the tenant, as marketd last said.
+  int64_t spent_microcredits;    // By this guest since admission.
+  uint64_t reserved[4];
+  struct NomHolding holdings[NOM_RESOURCES_MAX];
+};
+
+struct NomRange {
+  int64_t min_units;
+  int64_t max_units;
+  int64_t value_at_min_microcredits;
+  int64_t unit_price_microcredits;
+};
+
+struct NomBid {
+  uint32_t kind;                // NomResource; NOM_RESOURCE_NONE: no bid in this place.
+  uint32_t range_count;         // 0 withdraws.
+  int64_t budget_microcredits;  // The most it may be charged in a round; 0: no limit of its own.
+  struct NomRange ranges[NOM_RANGES_MAX];
+};
+
+#define NOM_BIDS_MAX 6u
+
+// Written by the guest, seqlocked by it: sequence odd while it writes. nomhv copies it whole to the
+// mailbox when the sequence has changed and is even; a page that keeps changing is skipped that
+// time. Nothing in it is believed: bids are checked by marketd as a stranger's, the report is shown
+// as the guest's own.
+struct NomBidPage {
+  uint32_t magic;
+  uint32_t abi_version;
+  uint32_t sequence;
+  uint32_t bid_count;
+  uint64_t work_done;          // In work_unit, since start.
+  int64_t value_microcredits;  // What the work was worth, since start.
+  char work_unit[16];
+  char activity[32];  // What it is doing now, in a word or two.
+  uint64_t reserved[4];
+  struct NomBid bids[NOM_BIDS_MAX];
+};
+
+#if defined(__cplusplus)
+static_assert(sizeof(NomMachineBoard) <= NOM_FRAME_BYTES, "a board is one page");
+static_assert(sizeof(NomGuestBoard) <= NOM_FRAME_BYTES, "a board is one page");
+static_assert(sizeof(NomBidPage) <= NOM_FRAME_BYTES, "the bid page is one page");
+#endif
+
+#endif  // NOMHV_ABI_BOARD_H_

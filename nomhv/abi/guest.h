@@ -1,0 +1,77 @@
+// What a guest finds when it starts: registers, its address space, the start page.
+//
+// A guest image is a 64-bit ELF file with a PVH entry note (type 18, owner "Xen"). It starts as PVH
+// guests do: 32-bit protected mode, paging off, flat segments, interrupts off, EBX = the
+// guest-physical address of the start page. Every loadable segment lies in the seed: frames [0,
+// seed_frames).
+//
+// Guest-physical space:
+//   [0, window_frames)        frames that the guest holds or may come to hold. What it holds at the
+//                             start is [0, seed_frames) and what its grant adds, lowest first.
+//   NOM_GPA_*                 pages of nomhv's, below 4 GiB and above every window.
+// Touching a frame of the window that is not held raises #GP(0) in the guest; anything else outside
+// the window ends the guest (NOM_EXIT_REASON_WILD_ACCESS). Writing a read-only page raises #GP(0).
+
+#ifndef NOMHV_ABI_GUEST_H_
+#define NOMHV_ABI_GUEST_H_
+
+#include "nomhv/abi/version.h"
+
+#define NOM_WINDOW_FRAMES_MAX (0xC0000000u / NOM_FRAME_BYTES)
+
+#define NOM_GPA_MACHINE_BOARD 0xFD000000u  // Read-only, one for all guests. struct NomMachineBoard
+#define NOM_GPA_GUEST_BOARD 0xFD001000u    // Read-only. struct NomGuestBoard
+#define NOM_GPA_BID_PAGE 0xFD002000u       // Read and write. struct NomBidPage
+#define NOM_GPA_START_PAGE 0xFD003000u     // Read-only. struct NomStart
+
+#define NOM_START_MAGIC 0x54534d4eu  // "NMST"
+
+struct NomStart {
+  uint32_t magic;
+  uint32_t abi_version;
+  uint64_t guest_id;
+  uint64_t tsc_hz;
+  uint64_t seed_frames;
+  uint64_t window_frames;
+  uint64_t reserved[3];
+  char name[NOM_NAME_BYTES];            // Zero-terminated.
+  char arguments[NOM_ARGUMENTS_BYTES];  // Zero-terminated.
+};
+
+// Calls: VMMCALL from ring 0. In: RAX = number, RDI, RSI, RDX = arguments (32-bit guests: EAX, EDI,
+// ESI, EDX). Out: RAX = NomStatus, RDX = value. Other registers are kept. From another ring: #UD.
+//
+// X(NAME, number, arguments, value, meaning)
+#define NOM_CALL_LIST(X)                                                                        \
+  X(QUERY, 1, "what (NomQuery), index", "see NomQuery", "asks about nomhv or the guest itself") \
+  X(ACQUIRE, 2, "first frame, count", "frames held",                                            \
+    "takes back frames of the window, zeroed, up to the grant")                                 \
+  X(RELEASE, 3, "first frame, count", "frames held",                                            \
+    "gives frames back; they are scrubbed at once")                                             \
+  X(NOTIFY, 4, "vector 32..255, or 0 for none", "",                                             \
+    "chooses the interrupt that tells of a notice")                                             \
+  X(YIELD, 5, "TSC deadline, or 0 for none", "NomWake",                                         \
+    "gives the processor away until the deadline, a notice or an interrupt")                    \
+  X(WRITE, 6, "guest-physical address, bytes up to 256", "",                                    \
+    "writes to the machine's log, tagged with the guest's name")                                \
+  X(EXIT, 7, "code", "does not return", "ends the guest")
+
+enum NomCall {
+#define NOM_X(name, number, arguments, value, meaning) NOM_CALL_##name = number,
+  NOM_CALL_LIST(NOM_X)
+#undef NOM_X
+};
+
+enum NomQuery {
+  NOM_QUERY_ABI_VERSION = 1,  // NOM_ABI_VERSION of nomhv.
+  NOM_QUERY_CALL_EXISTS = 2,  // index = number: 1 exists, 0 never existed, 2 removed.
+  NOM_QUERY_FRAMES_HELD = 3,
+  NOM_QUERY_FRAMES_GRANTED = 4,
+  NOM_QUERY_NEXT_HELD = 5,  // index = frame: the first held frame at or above it; NOT_HELD if none.
+  NOM_QUERY_NEXT_HOLE = 6,  // index = frame: the first frame of the window at or above it not held.
+  NOM_QUERY_CYCLES_USED = 7,  // The meter: TSC cycles that the guest has run.
+};
+
+enum NomWake { NOM_WAKE_DEADLINE = 1, NOM_WAKE_NOTICE = 2, NOM_WAKE_INTERRUPT = 3 };
+
+#endif  // NOMHV_ABI_GUEST_H_
