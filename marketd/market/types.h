@@ -1,0 +1,56 @@
+// The market's nouns: ids, money, resources, bids, grants. Plain values, no behaviour.
+//
+// The words are those of DESIGN: unit, seed, award, grant (seed plus award), round.
+
+#ifndef MARKETD_MARKET_TYPES_H_
+#define MARKETD_MARKET_TYPES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policies/clearing/auction.h"
+
+namespace nom::market {
+
+using policies::GuestId;
+using policies::Microcredits;
+using RoundId = uint64_t;  // Counts from 1 on each host; 0 is "none".
+using HostId = std::string;
+using TenantId = std::string;  // [a-z0-9-]{1,32}
+
+// Numbers equal nom.market.v1.ResourceKind and enum NomResource.
+enum class ResourceKind : uint8_t {
+  kCpu = 1,
+  kMemory = 2,
+  kCache = 3,
+  kNetwork = 4,
+  kDisk = 5,
+  kDevice = 6
+};
+
+// A kind of thing sold on a host.
+struct Resource {
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t unit_size = 1;       // Bytes of memory, millicores of cpu, ... in one unit.
+  int64_t capacity_units = 0;  // The whole host, seeds included.
+  std::string rule;            // Clearing rule and version, see policies/clearing/rules.h.
+  Microcredits reserve_unit_price_microcredits = 0;    // A unit, a round.
+  Microcredits reclaim_penalty_microcredits = 0;       // A unit taken from a holder.
+  Microcredits seed_rent_unit_price_microcredits = 0;  // A unit of seed, a round.
+};
+
+// One guest's hold on one resource, in units.
+struct Holding {
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t seed_units = 0;
+  int64_t award_units = 0;
+  Microcredits charge_microcredits = 0;  // For the award, for its round.
+
+  int64_t units() const { return seed_units + award_units; }
+  friend bool operator==(const Holding&, const Holding&) = default;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_TYPES_H_
