@@ -130,6 +130,8 @@ struct GuestReport {
   std::string work_unit;  // Printable ASCII.
   Microcredits value_microcredits = 0;
   std::string activity;  // Printable ASCII.
+
+  friend bool operator==(const GuestReport&, const GuestReport&) = default;
 };
 
 struct GuestEnded {

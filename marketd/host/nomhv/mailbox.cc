@@ -1,0 +1,292 @@
+#include "marketd/host/nomhv/mailbox.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+
+namespace nom::market {
+namespace {
+
+constexpr size_t kEventsHeld = 1024;
+constexpr int kSeqlockTries = 64;
+// Between looks at the ring: nomhv answers within about a millisecond, its own tick.
+constexpr absl::Duration kPollEvery = absl::Microseconds(100);
+// nomhv promises a beat each 100 ms; an emulator on a busy machine may stand still for seconds.
+constexpr absl::Duration kHeartbeatLost = absl::Seconds(10);
+
+uint32_t LoadAcquire(const uint32_t& word) {
+  return std::atomic_ref<uint32_t>(const_cast<uint32_t&>(word)).load(std::memory_order_acquire);
+}
+uint64_t LoadAcquire(const uint64_t& word) {
+  return std::atomic_ref<uint64_t>(const_cast<uint64_t&>(word)).load(std::memory_order_acquire);
+}
+void StoreRelease(uint32_t& word, uint32_t value) {
+  std::atomic_ref<uint32_t>(word).store(value, std::memory_order_release);
+}
+
+// Copies a seqlocked structure; `sequence_offset` is where its sequence lies.
+template <typename T>
+std::optional<T> ReadSeqlocked(const std::byte* at, size_t sequence_offset) {
+  const auto& sequence = *reinterpret_cast<const uint32_t*>(at + sequence_offset);
+  for (int i = 0; i < kSeqlockTries; ++i) {
+    const uint32_t before = LoadAcquire(sequence);
+    if (before % 2 != 0) continue;
+    T copy;
+    std::memcpy(&copy, at, sizeof(copy));
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (LoadAcquire(sequence) != before) continue;
+    // The copied word itself was read a third time; the caller sees the one that was checked.
+    std::memcpy(reinterpret_cast<std::byte*>(&copy) + sequence_offset, &before, sizeof(before));
+    return copy;
+  }
+  return std::nullopt;
+}
+
+struct FileCloser {
+  int fd;
+  ~FileCloser() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Open(const std::string& path,
+                                                       absl::Duration timeout) {
+  const FileCloser file{open(path.c_str(), O_RDWR | O_CLOEXEC)};
+  if (file.fd < 0) {
+    return absl::UnavailableError(absl::StrCat("mailbox ", path, ": ", std::strerror(errno)));
+  }
+  struct stat info {};
+  if (fstat(file.fd, &info) != 0) {
+    return absl::UnavailableError(absl::StrCat("mailbox ", path, ": ", std::strerror(errno)));
+  }
+  if (!S_ISREG(info.st_mode) || info.st_size != NOM_MAILBOX_BYTES) {
+    return absl::FailedPreconditionError(absl::StrCat("mailbox ", path, ": is not a file of ",
+                                                      NOM_MAILBOX_BYTES, " bytes (it has ",
+                                                      info.st_size, "), so not nomhv's mailbox"));
+  }
+  void* base = mmap(nullptr, NOM_MAILBOX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
+  if (base == MAP_FAILED) {
+    return absl::UnavailableError(absl::StrCat("mailbox ", path, ": ", std::strerror(errno)));
+  }
+  std::unique_ptr<Mailbox> mailbox(new Mailbox(path, static_cast<std::byte*>(base), timeout));
+
+  const uint32_t magic = LoadAcquire(mailbox->header()->magic);
+  if (magic == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("mailbox ", path, ": nomhv has not initialised it yet"));
+  }
+  if (magic != NOM_MAILBOX_MAGIC) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "mailbox %s: begins with 0x%08x, not 0x%08x: not nomhv's", path, magic, NOM_MAILBOX_MAGIC));
+  }
+  const NomMailboxHeader header = mailbox->Header();
+  if (header.abi_version >> 16 != NOM_ABI_MAJOR) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "mailbox %s: nomhv speaks ABI %d.%d, marketd speaks %d.%d", path, header.abi_version >> 16,
+        header.abi_version & 0xffff, NOM_ABI_MAJOR, NOM_ABI_MINOR));
+  }
+  if (header.tsc_hz == 0 || header.boot_id == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("mailbox ", path, ": header without a clock rate or a boot id"));
+  }
+  mailbox->boot_id_ = header.boot_id;
+  mailbox->tsc_hz_ = header.tsc_hz;
+  // Ids of an earlier marketd's commands must not be taken for ours.
+  mailbox->next_id_ = (static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())) << 16) + 1;
+
+  // The file of a machine that is gone looks like a mailbox: only a beating heart tells.
+  mailbox->last_heartbeat_tsc_ = header.heartbeat_tsc;
+  const absl::Time deadline = absl::Now() + timeout;
+  while (LoadAcquire(mailbox->header()->heartbeat_tsc) == header.heartbeat_tsc) {
+    if (absl::Now() > deadline) {
+      return absl::UnavailableError(
+          absl::StrCat("mailbox ", path, ": nomhv's heart does not beat; is the machine running?"));
+    }
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  mailbox->last_beat_seen_ = absl::Now();
+  return mailbox;
+}
+
+Mailbox::Mailbox(std::string path, std::byte* base, absl::Duration timeout)
+    : path_(std::move(path)), base_(base), timeout_(timeout) {}
+
+Mailbox::~Mailbox() { munmap(base_, NOM_MAILBOX_BYTES); }
+
+NomMailboxHeader* Mailbox::header() const { return reinterpret_cast<NomMailboxHeader*>(base_); }
+
+NomMailboxHeader Mailbox::Header() const {
+  NomMailboxHeader copy;
+  std::memcpy(&copy, base_, sizeof(copy));
+  return copy;
+}
+
+absl::Status Mailbox::Alive() {
+  const absl::Time now = absl::Now();
+  if (LoadAcquire(header()->magic) != NOM_MAILBOX_MAGIC ||
+      LoadAcquire(header()->boot_id) != boot_id_) {
+    return absl::UnavailableError(absl::StrCat("mailbox ", path_, ": nomhv has rebooted"));
+  }
+  const uint64_t beat = LoadAcquire(header()->heartbeat_tsc);
+  if (beat != last_heartbeat_tsc_) {
+    last_heartbeat_tsc_ = beat;
+    last_beat_seen_ = now;
+  } else if (now - last_beat_seen_ > kHeartbeatLost) {
+    return absl::UnavailableError(absl::StrCat("mailbox ", path_,
+                                               ": nomhv's heart stood still for ",
+                                               absl::FormatDuration(kHeartbeatLost)));
+  }
+  return absl::OkStatus();
+}
+
+void Mailbox::DrainEvents() {
+  const auto* ring = reinterpret_cast<const NomEvent*>(base_ + NOM_MAILBOX_EVENTS_AT);
+  const uint32_t head = LoadAcquire(header()->event_head);
+  uint32_t tail = LoadAcquire(header()->event_tail);
+  // A head that is more than a ring ahead was written by a broken peer: take what a ring can hold.
+  if (head - tail > NOM_EVENT_SLOTS) tail = head - NOM_EVENT_SLOTS;
+  for (; tail != head; ++tail) {
+    NomEvent event;
+    std::memcpy(&event, &ring[tail % NOM_EVENT_SLOTS], sizeof(event));
+    auto& queue = event.kind == NOM_EVENT_DONE ? answers_ : events_;
+    queue.push_back(event);
+    if (queue.size() > kEventsHeld) queue.pop_front();
+  }
+  StoreRelease(header()->event_tail, tail);
+}
+
+absl::StatusOr<NomEvent> Mailbox::Call(NomCommand command, absl::Span<const std::byte> payload) {
+  if (payload.size() > NOM_MAILBOX_PAYLOAD_BYTES) {
+    return absl::ResourceExhaustedError(absl::StrCat("mailbox ", path_, ": a payload of ",
+                                                     payload.size(), " bytes; it holds ",
+                                                     NOM_MAILBOX_PAYLOAD_BYTES));
+  }
+  const absl::Time deadline = absl::Now() + timeout_;
+  const auto wait = [&]() -> absl::Status {
+    if (absl::Status alive = Alive(); !alive.ok()) return alive;
+    if (absl::Now() > deadline) {
+      return absl::UnavailableError(absl::StrCat("mailbox ", path_, ": no answer to command ",
+                                                 command.kind, " within ",
+                                                 absl::FormatDuration(timeout_)));
+    }
+    absl::SleepFor(kPollEvery);
+    return absl::OkStatus();
+  };
+
+  // Whatever is still in the ring came from an earlier marketd, or from a call that timed out: its
+  // payload may still be in use until nomhv has taken it.
+  const uint32_t head = LoadAcquire(header()->command_head);
+  while (LoadAcquire(header()->command_tail) != head) {
+    DrainEvents();
+    if (absl::Status s = wait(); !s.ok()) return s;
+  }
+  DrainEvents();
+  answers_.clear();
+
+  command.id = next_id_++;
+  command.payload_offset = 0;
+  command.payload_bytes = static_cast<uint32_t>(payload.size());
+  if (!payload.empty()) {
+    std::memcpy(base_ + NOM_MAILBOX_PAYLOAD_AT, payload.data(), payload.size());
+  }
+  auto* ring = reinterpret_cast<NomCommand*>(base_ + NOM_MAILBOX_COMMANDS_AT);
+  std::memcpy(&ring[head % NOM_COMMAND_SLOTS], &command, sizeof(command));
+  StoreRelease(header()->command_head, head + 1);
+
+  for (;;) {
+    DrainEvents();
+    for (const NomEvent& answer : answers_) {
+      if (answer.id == command.id) return answer;
+    }
+    answers_.clear();
+    if (absl::Status s = wait(); !s.ok()) return s;
+  }
+}
+
+std::optional<NomEvent> Mailbox::NextEvent() {
+  DrainEvents();
+  if (events_.empty()) return std::nullopt;
+  NomEvent event = events_.front();
+  events_.pop_front();
+  return event;
+}
+
+std::optional<NomMeter> Mailbox::Meter(uint32_t slot) const {
+  return ReadSeqlocked<NomMeter>(base_ + NOM_MAILBOX_METERS_AT + slot * sizeof(NomMeter),
+                                 offsetof(NomMeter, sequence));
+}
+
+std::optional<NomRoundMeters> Mailbox::RoundMeters() const {
+  return ReadSeqlocked<NomRoundMeters>(base_ + NOM_MAILBOX_ROUND_AT,
+                                       offsetof(NomRoundMeters, sequence));
+}
+
+std::optional<NomBidPage> Mailbox::BidPage(uint32_t slot) const {
+  return ReadSeqlocked<NomBidPage>(base_ + NOM_MAILBOX_BIDS_AT + size_t{slot} * NOM_FRAME_BYTES,
+                                   offsetof(NomBidPage, sequence));
+}
+
+uint32_t Mailbox::BidPageSequence(uint32_t slot) const {
+  return LoadAcquire(reinterpret_cast<const NomBidPage*>(base_ + NOM_MAILBOX_BIDS_AT +
+                                                         size_t{slot} * NOM_FRAME_BYTES)
+                         ->sequence);
+}
+
+std::string StatusText(uint32_t nom_status) {
+  switch (nom_status) {
+#define NOM_X(name, number, meaning) \
+  case number:                       \
+    return #name ": " meaning;
+    NOM_STATUS_LIST(NOM_X)
+#undef NOM_X
+  }
+  return absl::StrCat("unknown status ", nom_status);
+}
+
+std::string ImageFaultText(uint32_t fault) {
+  switch (fault) {
+#define NOM_X(name, number, meaning) \
+  case number:                       \
+    return meaning;
+    NOM_IMAGE_FAULT_LIST(NOM_X)
+#undef NOM_X
+  }
+  return absl::StrCat("unknown image fault ", fault);
+}
+
+std::string ExitReasonText(uint32_t reason, uint64_t detail) {
+  switch (reason) {
+    case NOM_EXIT_REASON_NONE:
+      return "running";
+    case NOM_EXIT_REASON_DESTROYED:
+      return "destroyed";
+    case NOM_EXIT_REASON_DONE:
+      return absl::StrCat("exit ", detail);
+    case NOM_EXIT_REASON_TRIPLE_FAULT:
+      return "triple fault";
+    case NOM_EXIT_REASON_WILD_ACCESS:
+      return absl::StrFormat("wild access at 0x%x", detail);
+    case NOM_EXIT_REASON_BAD_INSTRUCTION:
+      return absl::StrFormat("bad instruction (exit code 0x%x)", detail);
+    case NOM_EXIT_REASON_BAD_PORT:
+      return absl::StrFormat("I/O port 0x%x", detail);
+    case NOM_EXIT_REASON_BAD_STATE:
+      return "bad processor state";
+    default:
+      return absl::StrCat("unknown reason ", reason);
+  }
+}
+
+}  // namespace nom::market

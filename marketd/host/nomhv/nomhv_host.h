@@ -1,0 +1,27 @@
+// A machine that runs nomhv, commanded through its mailbox.
+//
+// Turns the market's units into frames and millicores and back, bid pages into bids, and nomhv's
+// meters into what each guest was offered and used. Decides nothing.
+
+#ifndef MARKETD_HOST_NOMHV_NOMHV_HOST_H_
+#define MARKETD_HOST_NOMHV_NOMHV_HOST_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "marketd/market/host.h"
+
+namespace nom::market {
+
+struct NomhvHostOptions {
+  std::string mailbox_path;     // The file behind the ivshmem device.
+  std::string image_directory;  // Where guest images lie; names with a '/' are refused.
+  absl::Duration command_timeout = absl::Seconds(20);
+};
+
+std::unique_ptr<Host> NewNomhvHost(NomhvHostOptions options);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_HOST_NOMHV_NOMHV_HOST_H_
