@@ -1,0 +1,315 @@
+#include "marketd/config/config.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "marketd/config/yaml_reader.h"
+
+namespace nom::marketd {
+namespace {
+
+using market::ResourceKind;
+
+constexpr size_t kFileBytesMax = 1 << 20;
+constexpr int64_t kPeriodMsMin = 1'000;
+constexpr int64_t kPeriodMsMax = 3'600'000;
+constexpr int64_t kGraceMsMin = 100;
+constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
+// Times the most units that a host has, still a value that a bid may have.
+constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
+
+const std::vector<std::string>& KindNames() {
+  static const auto* const names =
+      new std::vector<std::string>{"cpu", "memory", "cache", "network", "disk", "device"};
+  return *names;
+}
+
+bool IsName(absl::string_view text) {
+  return !text.empty() && text.size() <= 32 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+         });
+}
+
+// "uniform_price/1": what it means is for the policies to say.
+bool IsRuleName(absl::string_view text) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  return parts.size() == 2 && !parts[0].empty() && !parts[1].empty() &&
+         std::all_of(parts[0].begin(), parts[0].end(),
+                     [](unsigned char c) {
+                       return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
+                     }) &&
+         std::all_of(parts[1].begin(), parts[1].end(),
+                     [](unsigned char c) { return absl::ascii_isdigit(c); });
+}
+
+// Splits "host:port" or "[v6]:port"; false if it is neither.
+bool SplitHostPort(absl::string_view address, absl::string_view* host, int* port) {
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos) return false;
+  *host = address.substr(0, colon);
+  const absl::string_view digits = address.substr(colon + 1);
+  if (host->empty() || digits.empty() || digits.size() > 5 ||
+      digits.find_first_not_of("0123456789") != absl::string_view::npos ||
+      !absl::SimpleAtoi(digits, port) || *port > 65535) {
+    return false;
+  }
+  const bool bracketed = host->front() == '[' && host->back() == ']' && host->size() > 2;
+  return bracketed || host->find_first_of(":[]") == absl::string_view::npos;
+}
+
+bool IsAddress(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:")) return address.size() > 5;
+  absl::string_view host;
+  int port = 0;
+  return SplitHostPort(address, &host, &port);
+}
+
+void ReadTls(const YAML::Node& node, YamlErrors* errors, Config* config) {
+  MapReader reader(node, "tls", errors);
+  TlsConfig tls;
+  reader.String("cert", Need::kRequired, &tls.cert);
+  reader.String("key", Need::kRequired, &tls.key);
+  reader.String("client_ca", Need::kOptional, &tls.client_ca);
+  reader.Finish();
+  config->tls = tls;
+}
+
+void ReadLimits(const YAML::Node& node, YamlErrors* errors, LimitsConfig* limits) {
+  MapReader reader(node, "limits", errors);
+  reader.Int("message_max_bytes", Need::kOptional, 4 << 10, 64 << 20, &limits->message_max_bytes);
+  reader.Int("watches_max", Need::kOptional, 1, 1 << 20, &limits->watches_max);
+  reader.Int("watches_per_tenant_max", Need::kOptional, 1, 1 << 20,
+             &limits->watches_per_tenant_max);
+  reader.Int("bids_per_second", Need::kOptional, 1, 1'000'000, &limits->bids_per_second);
+  reader.Int("bids_burst", Need::kOptional, 1, 1'000'000, &limits->bids_burst);
+  reader.Finish();
+}
+
+ResourceConfig ReadResource(const YAML::Node& node, const std::string& path, HostKind host_kind,
+                            YamlErrors* errors) {
+  MapReader reader(node, path, errors);
+  ResourceConfig out;
+  market::Resource& resource = out.resource;
+  size_t kind = 0;
+  if (reader.OneOf("kind", Need::kRequired, KindNames(), &kind)) {
+    resource.kind = static_cast<ResourceKind>(kind + 1);
+    const bool enforced =
+        resource.kind == ResourceKind::kCpu || resource.kind == ResourceKind::kMemory;
+    if (host_kind == HostKind::kNomhv && !enforced) {
+      reader.Complain("kind", "a nomhv host sells cpu and memory only");
+    }
+  }
+  if (reader.Int("unit_size", Need::kRequired, 1, kUnitSizeMax, &resource.unit_size) &&
+      host_kind == HostKind::kNomhv && resource.kind == ResourceKind::kMemory &&
+      resource.unit_size % 4096 != 0) {
+    reader.Complain("unit_size", "must be whole pages of 4096 bytes on a nomhv host");
+  }
+  const Need capacity_need = host_kind == HostKind::kNomhv ? Need::kOptional : Need::kRequired;
+  out.capacity_from_machine = !reader.Int("capacity_units", capacity_need, 1, policies::kUnitsMax,
+                                          &resource.capacity_units);
+  if (reader.String("rule", Need::kRequired, &resource.rule) && !IsRuleName(resource.rule)) {
+    reader.Complain("rule",
+                    absl::StrCat("must be a rule and its version, as uniform_price/1, is \"",
+                                 resource.rule, "\""));
+  }
+  reader.Int("reserve_unit_price_microcredits", Need::kRequired, 0, kUnitPriceMax,
+             &resource.reserve_unit_price_microcredits);
+  reader.Int("reclaim_penalty_microcredits", Need::kOptional, 0, kUnitPriceMax,
+             &resource.reclaim_penalty_microcredits);
+  reader.Int("seed_rent_unit_price_microcredits", Need::kOptional, 0, kUnitPriceMax,
+             &resource.seed_rent_unit_price_microcredits);
+  reader.Finish();
+  return out;
+}
+
+HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors* errors) {
+  MapReader reader(node, path, errors);
+  HostConfig host;
+  if (reader.String("id", Need::kRequired, &host.id) && !IsName(host.id)) {
+    reader.Complain("id", "must be 1 to 32 of a-z, 0-9 and -");
+  }
+  size_t kind = 0;
+  if (reader.OneOf("kind", Need::kRequired, {"nomhv", "simulated"}, &kind)) {
+    host.kind = kind == 0 ? HostKind::kNomhv : HostKind::kSimulated;
+  }
+  const bool is_nomhv = host.kind == HostKind::kNomhv;
+  const Need need = is_nomhv ? Need::kRequired : Need::kOptional;
+  if (reader.String("mailbox", need, &host.mailbox) && !is_nomhv) {
+    reader.Complain("mailbox", "only for kind nomhv");
+  }
+  if (reader.String("image_directory", need, &host.image_directory) && !is_nomhv) {
+    reader.Complain("image_directory", "only for kind nomhv");
+  }
+  int64_t period_ms = kPeriodMsMax;
+  int64_t grace_ms = kGraceMsMin;
+  const bool has_period =
+      reader.Int("period_ms", Need::kRequired, kPeriodMsMin, kPeriodMsMax, &period_ms);
+  const bool has_grace =
+      reader.Int("grace_ms", Need::kRequired, kGraceMsMin, kPeriodMsMax, &grace_ms);
+  if (has_period && has_grace && grace_ms > period_ms / 2) {
+    reader.Complain("grace_ms", absl::StrCat("must be at most half of period_ms (", period_ms / 2,
+                                             "), is ", grace_ms));
+  }
+  host.period = absl::Milliseconds(period_ms);
+  host.grace = absl::Milliseconds(grace_ms);
+  reader.Bool("publish_border_prices", Need::kOptional, &host.publish_border_prices);
+  std::vector<YAML::Node> resources;
+  reader.List("resources", Need::kRequired, 1, &resources);
+  std::set<ResourceKind> kinds;
+  for (size_t i = 0; i < resources.size(); ++i) {
+    const std::string resource_path = absl::StrCat(reader.PathOf("resources"), "[", i, "]");
+    const bool is_map = resources[i].IsMap();
+    host.resources.push_back(ReadResource(resources[i], resource_path, host.kind, errors));
+    const ResourceKind resource_kind = host.resources.back().resource.kind;
+    if (is_map && resources[i]["kind"] && !kinds.insert(resource_kind).second) {
+      errors->Add(resources[i]["kind"].Mark(), absl::StrCat(resource_path, ".kind"),
+                  "this host already has a resource of this kind");
+    }
+  }
+  reader.Finish();
+  return host;
+}
+
+Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
+  MapReader reader(root, "", errors);
+  Config config;
+  if (reader.String("listen", Need::kRequired, &config.listen) && !IsAddress(config.listen)) {
+    reader.Complain("listen", absl::StrCat("must be host:port, [v6]:port or unix:path, is \"",
+                                           config.listen, "\""));
+  }
+  const bool has_plaintext = reader.Bool("plaintext", Need::kOptional, &config.plaintext);
+  YAML::Node tls;
+  if (reader.Map("tls", Need::kOptional, &tls)) ReadTls(tls, errors, &config);
+  if (config.plaintext && config.tls.has_value()) {
+    reader.Complain("plaintext", "cannot be true beside tls");
+  } else if (config.plaintext && IsAddress(config.listen) && !IsLocalAddress(config.listen)) {
+    reader.Complain("plaintext",
+                    absl::StrCat("only for a loopback or Unix address; anybody on the way to \"",
+                                 config.listen, "\" could read tokens: give tls"));
+  } else if (!config.plaintext && !config.tls.has_value()) {
+    reader.Complain(has_plaintext ? "plaintext" : "tls",
+                    "give tls, or plaintext: true on a loopback or Unix address");
+  }
+  if (reader.String("metrics_listen", Need::kOptional, &config.metrics_listen)) {
+    absl::string_view host;
+    int port = 0;
+    if (!SplitHostPort(config.metrics_listen, &host, &port)) {
+      reader.Complain("metrics_listen", absl::StrCat("must be host:port or [v6]:port, is \"",
+                                                     config.metrics_listen, "\""));
+    }
+  }
+  reader.String("ledger", Need::kRequired, &config.ledger);
+  reader.String("operator_token_file", Need::kRequired, &config.operator_token_file);
+  reader.Bool("reflection", Need::kOptional, &config.reflection);
+  YAML::Node limits;
+  if (reader.Map("limits", Need::kOptional, &limits)) ReadLimits(limits, errors, &config.limits);
+
+  std::vector<YAML::Node> hosts;
+  reader.List("hosts", Need::kRequired, 1, &hosts);
+  std::set<std::string> ids;
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    const std::string path = absl::StrCat("hosts[", i, "]");
+    config.hosts.push_back(ReadHost(hosts[i], path, errors));
+    const std::string& id = config.hosts.back().id;
+    if (!id.empty() && !ids.insert(id).second) {
+      errors->Add(hosts[i]["id"].Mark(), path + ".id",
+                  absl::StrCat("another host is already called \"", id, "\""));
+    }
+  }
+  reader.Finish();
+  return config;
+}
+
+}  // namespace
+
+bool IsLocalAddress(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:")) return true;
+  absl::string_view host;
+  int port = 0;
+  if (!SplitHostPort(address, &host, &port)) return false;
+  if (host == "localhost" || host == "[::1]") return true;
+  const std::vector<absl::string_view> parts = absl::StrSplit(host, '.');
+  return parts.size() == 4 && parts[0] == "127" &&
+         std::all_of(parts.begin(), parts.end(), [](absl::string_view part) {
+           int number = 0;
+           return !part.empty() && part.size() <= 3 &&
+                  part.find_first_not_of("0123456789") == absl::string_view::npos &&
+                  absl::SimpleAtoi(part, &number) && number <= 255;
+         });
+}
+
+absl::StatusOr<Config> ParseConfig(absl::string_view text, absl::string_view file_name) {
+  YamlErrors errors(file_name);
+  Config config;
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) errors.Add(documents[1].Mark(), "", "only one document is allowed");
+    config = ReadConfig(documents.empty() ? YAML::Node() : documents[0], &errors);
+  } catch (const YAML::Exception& e) {
+    errors.Add(e.mark, "", e.msg);
+  }
+  if (!errors.empty()) return absl::InvalidArgumentError(errors.Text());
+  return config;
+}
+
+absl::StatusOr<Config> LoadConfig(const std::string& file_name) {
+  std::ifstream file(file_name, std::ios::binary);
+  struct stat facts = {};
+  if (!file || ::stat(file_name.c_str(), &facts) != 0) {
+    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
+  }
+  if (!S_ISREG(facts.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(file_name, ": is not a file"));
+  }
+  std::string text(kFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad())
+    return absl::DataLossError(absl::StrCat(file_name, ": cannot be read to its end"));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kFileBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_name, ": is larger than ", kFileBytesMax, " bytes"));
+  }
+  return ParseConfig(text, file_name);
+}
+
+absl::StatusOr<std::string> ReadTokenFile(const std::string& file_name) {
+  struct stat facts = {};
+  std::ifstream file(file_name, std::ios::binary);
+  if (!file || ::stat(file_name.c_str(), &facts) != 0) {
+    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
+  }
+  // systemd gives credentials mode 0440 in a directory that only the service can enter.
+  const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  const bool is_credential =
+      credentials != nullptr && absl::StartsWith(file_name, absl::StrCat(credentials, "/"));
+  if (!is_credential && (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(file_name, ": others than its owner may use it; chmod 600 it"));
+  }
+  std::string token;
+  std::getline(file, token);
+  if (!token.empty() && token.back() == '\r') token.pop_back();
+  const bool printable = std::all_of(token.begin(), token.end(),
+                                     [](unsigned char c) { return absl::ascii_isgraph(c); });
+  if (token.size() < 16 || token.size() > 256 || !printable) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file_name, ": its first line must be a token of 16 to 256 printable characters"));
+  }
+  return token;
+}
+
+}  // namespace nom::marketd

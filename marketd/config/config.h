@@ -1,0 +1,92 @@
+// marketd's one configuration file: YAML, checked as a whole before anything is started.
+//
+// The parser is strict: unknown keys, keys given twice, missing keys, wrong types and values out of
+// their range are errors, and all of them are reported at once, each as
+//
+//   file:line:column: key.path: what
+//
+// Secrets are never in the file: it names the files that hold them. The format is documented by
+// deploy/marketd.yaml, which a test parses.
+
+#ifndef MARKETD_CONFIG_CONFIG_H_
+#define MARKETD_CONFIG_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "marketd/market/types.h"
+
+namespace nom::marketd {
+
+// PEM files. With a client_ca, clients must show a certificate that it signed.
+struct TlsConfig {
+  std::string cert;
+  std::string key;
+  std::string client_ca;  // Empty: clients show a token only.
+};
+
+enum class HostKind { kNomhv, kSimulated };
+
+struct ResourceConfig {
+  market::Resource resource;
+  // capacity_units was left out: it is what the machine says when attached. nomhv only.
+  bool capacity_from_machine = false;
+};
+
+struct HostConfig {
+  std::string id;  // [a-z0-9-]{1,32}, unique.
+  HostKind kind = HostKind::kSimulated;
+  std::string mailbox;          // nomhv: the file that backs the shared memory.
+  std::string image_directory;  // nomhv: where guest images are.
+  absl::Duration period;        // 1 s to 1 h.
+  absl::Duration grace;         // 100 ms to half the period.
+  bool publish_border_prices = false;
+  std::vector<ResourceConfig> resources;  // At least one; a kind at most once.
+};
+
+struct LimitsConfig {
+  int64_t message_max_bytes = 1 << 20;
+  int64_t watches_max = 1024;            // Over all callers.
+  int64_t watches_per_tenant_max = 256;  // Of one tenant.
+  int64_t bids_per_second = 50;          // PlaceBid and WithdrawBid of one tenant, sustained.
+  int64_t bids_burst = 200;              // And at once.
+};
+
+struct Config {
+  std::string listen;               // "host:port" or "unix:path"; port 0 lets the system choose.
+  bool plaintext = false;           // Only if `listen` is loopback or a Unix socket.
+  std::optional<TlsConfig> tls;     // Exactly one of plaintext and tls.
+  std::string metrics_listen;       // "host:port"; empty: no metrics endpoint.
+  std::string ledger;               // SQLite file, created if absent.
+  std::string operator_token_file;  // One line, 16 to 256 printable characters, for owner only.
+  bool reflection = false;
+  LimitsConfig limits;
+  std::vector<HostConfig> hosts;  // At least one.
+};
+
+// Parses and checks `text`; `file_name` is only for messages.
+// Errors: INVALID_ARGUMENT with one line for each thing that is wrong.
+absl::StatusOr<Config> ParseConfig(absl::string_view text, absl::string_view file_name);
+
+// Reads the file first. Errors: NOT_FOUND and others from reading, naming the file.
+absl::StatusOr<Config> LoadConfig(const std::string& file_name);
+
+// True if only programs on this machine can reach the address: "unix:...", 127.0.0.0/8, [::1] or
+// "localhost", with a port where there is one.
+bool IsLocalAddress(absl::string_view address);
+
+// Reads a token: the file's first line without its line end. The file must not be readable by
+// group or others unless it lies in systemd's credentials directory.
+// Errors: NOT_FOUND, FAILED_PRECONDITION (permissions), INVALID_ARGUMENT (not a token); each names
+// the file and never shows its content.
+absl::StatusOr<std::string> ReadTokenFile(const std::string& file_name);
+
+}  // namespace nom::marketd
+
+#endif  // MARKETD_CONFIG_CONFIG_H_
