@@ -1,0 +1,55 @@
+// What the operator decides about a market: its hosts, their rounds, their resources.
+
+#ifndef MARKETD_MARKET_CONFIG_H_
+#define MARKETD_MARKET_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "marketd/market/types.h"
+
+namespace nom::market {
+
+inline constexpr absl::Duration kPeriodMin = absl::Seconds(1);
+inline constexpr absl::Duration kPeriodMax = absl::Hours(24);
+inline constexpr int kHostsMax = 256;
+inline constexpr int kHostGuestsMax = 65'536;
+
+// One host's market. A round collects bids for period - grace - clearing, is cleared and committed
+// within `clearing`, and gives guests `grace` to comply.
+struct HostConfig {
+  HostId host_id;    // [a-z0-9-]{1,32}
+  std::string kind;  // "nomhv", "simulated": shown, never interpreted here.
+  absl::Duration period = absl::Seconds(60);
+  absl::Duration grace = absl::Seconds(12);    // Default: a fifth of the period.
+  absl::Duration clearing = absl::Seconds(6);  // Default: a tenth of the period.
+  // capacity_units 0: all that the host has. The host's own capacity is never exceeded.
+  std::vector<Resource> resources;
+  bool publish_border_prices = false;  // Tell watchers the highest rejected price.
+  int guests_max = 32;                 // At most kHostGuestsMax; nomhv has room for 32.
+
+  // Sets grace and clearing to their default shares of `period`.
+  void SetPeriod(absl::Duration new_period) {
+    period = new_period;
+    grace = new_period / 5;
+    clearing = new_period / 10;
+  }
+};
+
+struct MarketConfig {
+  std::vector<HostConfig> hosts;
+  uint64_t seed = 0;  // Orders ties in auctions, mixed with host, round and resource.
+};
+
+// INVALID_ARGUMENT naming the first thing that is wrong: "hosts[0].resources[1].unit_size: ...".
+absl::Status ValidateConfig(const MarketConfig& config);
+
+// [a-z0-9-]{1,max_bytes}
+bool IsName(const std::string& text, size_t max_bytes);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_CONFIG_H_

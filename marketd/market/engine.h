@@ -1,0 +1,53 @@
+// The heart of marketd: a deterministic state machine from events to effects.
+//
+// No I/O, no threads, no clock, no chance but a seed: the same state, events and times give the
+// same effects, to the byte. One engine runs the markets of all hosts of a process; each host has
+// rounds of its own.
+//
+// A host's life:    detached -> attaching -> running -> (lost) detached ...
+// A round's life:   collect -> (close) clear, commit -> grace -> (effective) apply -> settle
+//
+// Time that went missing (the process was stalled, the laptop slept, the clock was set) never
+// causes a burst of rounds: the schedule moves on by whole periods.
+//
+// What happens to a decided round that could not take effect on time: it takes effect late while
+// its own period has not passed; after that, or when the host refused it, it is released: all
+// escrow goes back and the grants before it stay.
+
+#ifndef MARKETD_MARKET_ENGINE_H_
+#define MARKETD_MARKET_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "marketd/market/clearing.h"
+#include "marketd/market/config.h"
+#include "marketd/market/effect.h"
+#include "marketd/market/event.h"
+#include "marketd/market/state.h"
+
+namespace nom::market {
+
+// Not thread-safe: one thread owns it.
+class Engine {
+ public:
+  // `config` has passed ValidateConfig; `state` is what the ledger holds. Hosts in `state` that are
+  // not in `config` are left alone, and their guests can't be reached. Begins with a Tick.
+  Engine(MarketConfig config, State state, ClearFunction clear = nullptr);
+  ~Engine();
+
+  // Events may come in any order that the world can produce; times may go backwards.
+  Effects Handle(const Event& event, absl::Time now);
+
+  // All that was applied, durable or not.
+  const State& state() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_ENGINE_H_

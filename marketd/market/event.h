@@ -1,0 +1,127 @@
+// What can happen to a market: the engine's only input.
+
+#ifndef MARKETD_MARKET_EVENT_H_
+#define MARKETD_MARKET_EVENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "marketd/market/host.h"
+#include "marketd/market/state.h"
+
+namespace nom::market {
+
+// --- Calls: what tenants and operators ask for. ---
+//
+// Every call is answered with one Reply, once what it did is durable. The same request_id with the
+// same content again is answered the same and changes nothing; with another content:
+// ALREADY_EXISTS. A request_id has 1 to 64 characters. Refused calls leave no trace and may be
+// tried again under the same id.
+
+// Who asks, as the credential said.
+struct Caller {
+  bool is_operator = false;
+  TenantId tenant_id;  // Unless is_operator.
+};
+
+// Operators only. Errors: INVALID_ARGUMENT, ALREADY_EXISTS (the id is taken).
+// A retry may bring a new token_hash (the first answer, with its token, may never have arrived):
+// it replaces the old one.
+struct CreateTenant {
+  std::string request_id;
+  TenantId tenant_id;
+  std::string display_name;  // At most 128 bytes.
+  std::string token_hash;    // At most 128 bytes.
+};
+
+// Operators only. Negative takes out. Arrears are paid first. Errors: NOT_FOUND,
+// FAILED_PRECONDITION (would go below zero), INVALID_ARGUMENT (zero, or overflow).
+struct Deposit {
+  std::string request_id;
+  TenantId tenant_id;
+  Microcredits amount_microcredits = 0;
+};
+
+// Operators only. Answered once the host runs it. Errors: NOT_FOUND (host, tenant, image),
+// INVALID_ARGUMENT, ALREADY_EXISTS (name), RESOURCE_EXHAUSTED (seeds or guests), UNAVAILABLE (host
+// is away), FAILED_PRECONDITION (the host says that the image is not one).
+struct AdmitGuest {
+  std::string request_id;
+  HostId host_id;
+  TenantId tenant_id;
+  std::string name;       // [a-z0-9-]{1,31}, unique among the host's guests.
+  std::string image;      // A file name, never a path.
+  std::string arguments;  // Up to 255 bytes.
+  std::vector<std::pair<ResourceKind, int64_t>> seeds;
+  int64_t memory_max_units = 0;  // 0: the host's whole capacity.
+};
+
+// Operators only. Answered once the host has scrubbed it. The award of the round in force is not
+// charged. Errors: NOT_FOUND.
+struct EvictGuest {
+  std::string request_id;
+  GuestId guest_id = 0;
+};
+
+// Errors: NOT_FOUND (no such guest, or not the caller's), INVALID_ARGUMENT names the field,
+// FAILED_PRECONDITION (the guest has ended; or the budget or the account could not even pay the
+// reserve for the least quantity).
+struct PlaceBid {
+  std::string request_id;
+  GuestId guest_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+  std::vector<policies::Range> ranges;
+  std::optional<Microcredits> budget_microcredits;
+  uint32_t expires_after_rounds = 0;  // 0: stands until replaced.
+};
+
+struct WithdrawBid {
+  std::string request_id;
+  GuestId guest_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+};
+
+using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid>;
+
+// Chosen by the runtime; names who waits for the answer.
+using CallId = uint64_t;
+
+struct CallEvent {
+  CallId call_id = 0;
+  Caller caller;
+  Call call;
+};
+
+// --- Time, the ledger, hosts. ---
+
+// Time has passed: sent when Effects::next_tick comes, and harmless at any other time.
+struct Tick {};
+
+// Every transaction up to this one is durable.
+struct CommitDone {
+  uint64_t through_transaction_id = 0;
+};
+
+struct HostNewsEvent {
+  HostId host_id;
+  HostNews news;
+};
+
+// A command was carried out or refused.
+struct HostCommandDone {
+  HostId host_id;
+  uint64_t command_id = 0;
+  absl::Status status;
+  HostFacts facts;     // Of Attach, if OK.
+  RoundReport report;  // Of Apply, if OK.
+};
+
+using Event = std::variant<Tick, CallEvent, CommitDone, HostNewsEvent, HostCommandDone>;
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_EVENT_H_

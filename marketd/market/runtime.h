@@ -1,0 +1,85 @@
+// The engine at work: threads, queues and clocks around a state machine that has none.
+//
+//   callers -- Submit --> [events] --> engine thread --> [transactions] --> writer thread -->
+//   ledger
+//                            ^               |  |                                |
+//                            |               |  +--> views, replies              | CommitDone
+//                            +--- host threads (one a host) <-- [commands]  <----+
+//
+// The writer commits all that has queued up in one go. Host threads carry out commands in order and
+// ask their host for news when idle. All queues are bounded.
+
+#ifndef MARKETD_MARKET_RUNTIME_H_
+#define MARKETD_MARKET_RUNTIME_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "marketd/base/clock.h"
+#include "marketd/market/clearing.h"
+#include "marketd/market/config.h"
+#include "marketd/market/event.h"
+#include "marketd/market/host.h"
+#include "marketd/market/ledger.h"
+#include "marketd/market/view.h"
+
+namespace nom::market {
+
+// How long things took, for metrics. All since the start; read at any time.
+struct RuntimeCounters {
+  uint64_t events = 0;
+  uint64_t events_refused = 0;  // The queue was full.
+  uint64_t commits = 0;         // Group commits.
+  uint64_t transactions = 0;
+  absl::Duration commit_time;  // Sum.
+  absl::Duration commit_time_max;
+  absl::Duration handle_time;      // Sum, of the engine's own work.
+  absl::Duration handle_time_max;  // A round's clearing is in here.
+  uint64_t events_queued = 0;      // Now.
+};
+
+class Runtime {
+ public:
+  struct Options {
+    MarketConfig config;
+    size_t events_max = 16'384;
+    absl::Duration poll_interval = absl::Milliseconds(20);  // Of hosts, when idle.
+    ClearFunction clear;                                    // Empty: policies::Clear.
+    // Called on the engine thread with each new view; must return at once. May be empty.
+    std::function<void(std::shared_ptr<const View>)> on_view;
+    // Called once, from any thread, when the market can't go on (a commit failed). After it nothing
+    // is told to anyone. Empty: aborts the process with the message.
+    std::function<void(absl::Status)> on_fatal;
+  };
+
+  // Loads the state and starts the threads. `clock`, `ledger` and `hosts` (by host_id, one for each
+  // in the config) must outlive the runtime. Errors: those of ValidateConfig and Ledger::Load.
+  static absl::StatusOr<std::unique_ptr<Runtime>> Start(Options options, const Clock& clock,
+                                                        Ledger& ledger,
+                                                        std::map<HostId, Host*> hosts);
+  virtual ~Runtime() = default;  // Stops.
+
+  using Done = std::function<void(const Reply&)>;
+
+  // Hands a call to the engine; `done` is called once, on the engine thread, when what the call did
+  // is durable, and must not block. If the queue is full (RESOURCE_EXHAUSTED) or the runtime is
+  // stopping (UNAVAILABLE), it is called at once, on the caller's thread. Any thread.
+  virtual void Submit(Caller caller, Call call, Done done) = 0;
+
+  // The latest view; never null. Any thread.
+  virtual std::shared_ptr<const View> view() const = 0;
+
+  virtual RuntimeCounters counters() const = 0;
+
+  // Stops taking calls, finishes the commit in hand, answers what it can and the rest with
+  // UNAVAILABLE, joins the threads. The last grants stay in force on the hosts. Idempotent.
+  virtual void Stop() = 0;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_RUNTIME_H_

@@ -1,0 +1,199 @@
+// Everything durable that the market knows: what a ledger holds and an engine starts from.
+//
+// State changes only by transactions (transaction.h). The engine applies them in memory with the
+// same function by which a reader can rebuild the state from nothing, so that the two can't drift.
+
+#ifndef MARKETD_MARKET_STATE_H_
+#define MARKETD_MARKET_STATE_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "marketd/market/types.h"
+
+namespace nom::market {
+
+// Every tenant has these five accounts, and for each tenant they sum to zero at all times.
+enum class Account : uint8_t {
+  kAvailable = 1,  // To bid with. Never below zero.
+  kEscrow = 2,     // Set aside for awards not yet settled. Never below zero.
+  kArrears = 3,    // Minus the rent that could not be paid. Never above zero.
+  kRevenue = 4,    // What the operator earned from this tenant: the tenant's "spent".
+  kDeposits = 5,   // Minus the money that the operator put in for the tenant.
+};
+inline constexpr int kAccountsCount = 5;
+
+struct Balances {
+  Microcredits available = 0;
+  Microcredits escrow = 0;
+  Microcredits arrears = 0;  // <= 0
+  Microcredits revenue = 0;
+  Microcredits deposits = 0;  // <= 0 unless more was taken out than put in.
+
+  Microcredits& operator[](Account account);
+  Microcredits operator[](Account account) const;
+  friend bool operator==(const Balances&, const Balances&) = default;
+};
+
+struct Tenant {
+  TenantId tenant_id;
+  std::string display_name;
+  std::string token_hash;  // Of the bearer token; opaque here.
+  Balances balances;
+  friend bool operator==(const Tenant&, const Tenant&) = default;
+};
+
+// Numbers equal nom.market.v1.GuestState, but for kEvicting.
+enum class GuestState : uint8_t {
+  kAdmitted = 1,  // Has its seed; being created on its host.
+  kRunning = 2,
+  kCrashed = 3,   // Holds nothing; its seed stays reserved, and is billed, until it is evicted.
+  kEvicted = 4,   // Gone. Kept in the ledger's records only.
+  kEvicting = 5,  // Asked for and durable; the host has not yet confirmed.
+};
+
+struct Guest {
+  GuestId guest_id = 0;
+  HostId host_id;
+  TenantId tenant_id;
+  std::string name;
+  std::string image;
+  std::string arguments;
+  std::vector<Holding> seeds;  // By rising kind; award_units and charges are 0.
+  int64_t memory_max_units = 0;
+  GuestState state = GuestState::kAdmitted;
+  std::string exit_reason;                      // If kCrashed.
+  Microcredits spent_microcredits = 0;          // Settled since admission, rent included.
+  absl::Time rented_until = absl::UnixEpoch();  // Seed rent is paid up to here.
+
+  int64_t seed_units(ResourceKind kind) const;
+  friend bool operator==(const Guest&, const Guest&) = default;
+};
+
+// A bid as it stands until it is replaced, withdrawn or lapses.
+struct StandingBid {
+  GuestId guest_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+  std::vector<policies::Range> ranges;              // Not empty.
+  std::optional<Microcredits> budget_microcredits;  // The most it may be charged in a round.
+  RoundId last_round_id = 0;  // Takes part up to this round; 0: until replaced.
+  friend bool operator==(const StandingBid&, const StandingBid&) = default;
+};
+using BidKey = std::pair<GuestId, ResourceKind>;
+
+// The public outcome of one round for one resource.
+struct ResourcePrice {
+  ResourceKind kind = ResourceKind::kMemory;
+  Microcredits unit_price_microcredits = 0;
+  Microcredits reserve_unit_price_microcredits = 0;
+  int64_t supply_units = 0;  // Auctioned: capacity less seeds.
+  int64_t demand_units = 0;  // Sum of the most that each bid asks for.
+  int64_t sold_units = 0;
+  Microcredits highest_rejected_unit_price_microcredits = 0;
+  policies::BoundBy bound_by = policies::BoundBy::kReserve;
+  std::string rule;
+  policies::Method method = policies::Method::kExact;
+  friend bool operator==(const ResourcePrice&, const ResourcePrice&) = default;
+};
+
+// One guest, one resource, one round.
+struct Outcome {
+  GuestId guest_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+  TenantId tenant_id;  // Who was charged.
+  int64_t seed_units = 0;
+  int64_t award_units = 0;
+  Microcredits charge_microcredits = 0;  // Escrowed at the decision.
+  bool settled = false;
+  Microcredits settled_microcredits = 0;  // Charged for what was delivered; the rest was released.
+  Microcredits rent_microcredits =
+      0;                             // For the seed, for the interval that the round was in force.
+  int64_t delivered_milliunits = 0;  // Mean over the interval, by the host's meters.
+  int64_t used_milliunits = 0;
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+enum class RoundPhase : uint8_t {
+  kCollect = 1,    // Bids come in. Never in a ledger.
+  kGrace = 2,      // Decided; losers give back.
+  kEffective = 3,  // The grants it decided are in force.
+  kSettled = 4,    // What was delivered is charged.
+  kReleased = 5,   // Never took effect; all escrow was returned.
+};
+
+// One round of one host, without the auctions' text (see AuctionRecord).
+struct Round {
+  HostId host_id;
+  RoundId round_id = 0;
+  RoundPhase phase = RoundPhase::kGrace;
+  absl::Time start_time;  // Collecting began.
+  absl::Time close_time;  // Bids counted until then.
+  absl::Time decided_time;
+  absl::Time effective_time;  // Planned.
+  absl::Time applied_time;    // When the host had put it in force; epoch before that.
+  absl::Duration period;
+  std::vector<ResourcePrice> prices;  // By rising kind.
+  std::vector<Outcome> outcomes;      // By rising guest_id, then kind; all guests that held a seed.
+  friend bool operator==(const Round&, const Round&) = default;
+};
+
+// What a host's market must remember.
+struct HostBook {
+  HostId host_id;
+  uint64_t boot_id = 0;  // Of the machine that holds the guests; 0: never attached.
+  RoundId last_decided_round_id = 0;
+  RoundId in_force_round_id = 0;      // Whose awards the host holds; 0: none, seeds only.
+  std::vector<ResourcePrice> prices;  // Of the last round decided.
+  // In force, or decided and waiting for its time; at most two.
+  std::map<RoundId, Round> open_rounds;
+  friend bool operator==(const HostBook&, const HostBook&) = default;
+};
+
+// The answer to a call, kept so that a retry gets it again.
+struct Reply {
+  absl::Status status;
+  GuestId guest_id = 0;  // AdmitGuest.
+  RoundId round_id = 0;  // PlaceBid: the first round in which the bid takes part.
+  bool removed = false;  // WithdrawBid.
+  Balances balances;     // Deposit: after it.
+  friend bool operator==(const Reply&, const Reply&) = default;
+};
+
+// A write that was done. Ids belong to whoever chose them: a tenant can neither use up nor probe
+// another's. They are forgotten after kRequestsKept newer ones.
+struct RequestKey {
+  std::string owner;       // "tenant/ID" or "operator".
+  std::string request_id;  // 1 to 64 characters.
+  friend auto operator<=>(const RequestKey&, const RequestKey&) = default;
+};
+struct Request {
+  RequestKey key;
+  uint64_t fingerprint = 0;  // Of the content; the same id with another content is refused.
+  Reply reply;
+  uint64_t transaction_id = 0;
+  friend bool operator==(const Request&, const Request&) = default;
+};
+inline constexpr size_t kRequestIdBytesMax = 64;
+inline constexpr size_t kRequestsKept = 100'000;
+
+struct State {
+  uint64_t last_transaction_id = 0;
+  GuestId last_guest_id = 0;
+  std::map<TenantId, Tenant> tenants;
+  std::map<GuestId, Guest> guests;  // All but the evicted.
+  std::map<BidKey, StandingBid> bids;
+  std::map<HostId, HostBook> hosts;
+  std::map<RequestKey, Request> requests;
+  std::map<uint64_t, RequestKey> requests_by_transaction;  // An index of `requests`.
+  friend bool operator==(const State&, const State&) = default;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_STATE_H_

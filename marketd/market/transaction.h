@@ -1,0 +1,123 @@
+// The one way in which durable state changes: a numbered transaction, all of it or none.
+//
+// A transaction carries money entries that sum to zero and the new value of each thing that it
+// changes. It is made by a Scribe, which applies every line to the State at once, so that what the
+// engine believes and what the ledger stores come from the same words.
+
+#ifndef MARKETD_MARKET_TRANSACTION_H_
+#define MARKETD_MARKET_TRANSACTION_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "marketd/market/state.h"
+
+namespace nom::market {
+
+// One line of double entry. The amounts of a transaction sum to zero for each tenant.
+struct Entry {
+  TenantId tenant_id;
+  Account account = Account::kAvailable;
+  GuestId guest_id = 0;  // On whose behalf; 0: the tenant's own.
+  Microcredits amount_microcredits = 0;
+  friend bool operator==(const Entry&, const Entry&) = default;
+};
+
+// The whole tenant; its balances are moved by entries only and are ignored here.
+struct PutTenant {
+  Tenant tenant;
+};
+// The whole guest; kEvicted takes it out of the state. spent_microcredits is moved by entries only.
+struct PutGuest {
+  Guest guest;
+};
+struct PutBid {
+  StandingBid bid;
+};
+struct DropBid {
+  BidKey key;
+};
+// A resource's auction as it was cleared, in the text of policies/cases, for ever.
+struct AuctionRecord {
+  HostId host_id;
+  RoundId round_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+  std::string rule;
+  policies::Method method = policies::Method::kExact;
+  std::string auction;
+  std::string fault;  // Why the rule could not be used, if method is kRepeatLast.
+  friend bool operator==(const AuctionRecord&, const AuctionRecord&) = default;
+};
+// A round was decided: it becomes open, and its prices the host's.
+struct PutRound {
+  Round round;
+  std::vector<AuctionRecord> auctions;
+};
+// The round's phase, applied time, and every outcome anew. kSettled and kReleased close it.
+struct UpdateRound {
+  Round round;
+};
+// The host's own line: boot and the round in force.
+struct PutHost {
+  HostId host_id;
+  uint64_t boot_id = 0;
+  RoundId in_force_round_id = 0;
+};
+struct PutRequest {
+  Request request;
+};
+// Forgets the requests of transactions up to this one.
+struct DropRequests {
+  uint64_t through_transaction_id = 0;
+};
+
+using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, PutHost,
+                            PutRequest, DropRequests>;
+
+struct Transaction {
+  uint64_t transaction_id = 0;  // Counts from 1 without a gap.
+  absl::Time time;
+  std::string kind;  // "deposit", "round decided", ...: for people and metrics; a small fixed set.
+  std::vector<Entry> entries;
+  std::vector<Change> changes;
+};
+
+// Applies one line. Entries: OUT_OF_RANGE on overflow, NOT_FOUND for an unknown tenant,
+// FAILED_PRECONDITION if available or escrow would fall below zero or arrears rise above it.
+// Nothing is changed then.
+absl::Status ApplyEntry(const Entry& entry, State& state);
+void ApplyChange(const Change& change, State& state);
+
+// Writes one transaction and applies it as it goes. The caller has checked before it writes: a line
+// that can't be applied is a broken promise and aborts.
+class Scribe {
+ public:
+  Scribe(State& state, absl::Time now, std::string kind);
+  Scribe(const Scribe&) = delete;
+  Scribe& operator=(const Scribe&) = delete;
+
+  State& state() { return state_; }
+  uint64_t transaction_id() const { return transaction_.transaction_id; }
+  absl::Time now() const { return transaction_.time; }
+  bool empty() const { return transaction_.entries.empty() && transaction_.changes.empty(); }
+
+  // Moves `amount` >= 0 between two accounts of one tenant; nothing if it is 0.
+  void Move(const TenantId& tenant_id, GuestId guest_id, Account from, Account to,
+            Microcredits amount);
+  void Write(Change change);
+
+  // The finished transaction. If nothing was written its id is given back; don't commit it then.
+  Transaction Finish() &&;
+
+ private:
+  State& state_;
+  Transaction transaction_;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_TRANSACTION_H_

@@ -1,0 +1,107 @@
+// What services and metrics see: one immutable picture of the whole market, all of it durable.
+//
+// A view is published whole and never changes; readers keep it as long as they like. Everything in
+// it is "latest": a reader that skips views misses nothing but moments. Notices are told apart by
+// their own sequence, so that a reader can tell each once.
+
+#ifndef MARKETD_MARKET_VIEW_H_
+#define MARKETD_MARKET_VIEW_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "marketd/market/host.h"
+#include "marketd/market/state.h"
+
+namespace nom::market {
+
+// Told after the decision is durable, before it takes effect.
+struct Notice {
+  uint64_t sequence = 0;  // Rises over all notices of the market.
+  GuestId guest_id = 0;
+  HostId host_id;
+  RoundId round_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t units_now = 0;   // Seed plus award, in force.
+  int64_t units_next = 0;  // From effective_time on.
+  absl::Time effective_time;
+  Microcredits charge_microcredits = 0;
+};
+
+struct GuestView {
+  Guest guest;
+  std::vector<Holding> now;           // In force, by rising kind.
+  std::vector<Holding> next;          // From the round's effective time; equal to now if undecided.
+  std::vector<StandingBid> bids;      // By rising kind.
+  GuestReport report;                 // The guest's own words.
+  std::string bid_page_error;         // Why its bid page was last refused; empty if it was not.
+  std::vector<Outcome> last_settled;  // Of the last round that was in force while it lived.
+  RoundId last_settled_round_id = 0;
+};
+
+// Counted since the process started.
+struct HostCounters {
+  uint64_t rounds_decided = 0;
+  uint64_t rounds_settled = 0;
+  uint64_t rounds_released = 0;  // Decided, but never in force.
+  uint64_t rounds_skipped = 0;   // Whole periods in which nothing could be decided.
+  uint64_t clearings_exact = 0;  // By method, per resource.
+  uint64_t clearings_coarser = 0;
+  uint64_t clearings_greedy = 0;
+  uint64_t clearings_repeat_last = 0;
+  uint64_t attaches = 0;
+  uint64_t losses = 0;  // Host lost or command unanswered.
+  uint64_t applies_refused = 0;
+  uint64_t reapplies = 0;  // The host did not hold what the ledger says; put right.
+  uint64_t guests_ended = 0;
+  uint64_t bids_accepted = 0;
+  uint64_t bids_refused = 0;
+  uint64_t bid_pages_refused = 0;
+  uint64_t forced_units = 0;  // Taken by force, all resources.
+};
+
+struct HostView {
+  HostId host_id;
+  std::string kind;
+  bool connected = false;
+  std::string detail;  // Why not, or version and machine.
+  absl::Duration period;
+  RoundId round_id = 0;                     // Being collected or in grace; 0: no round runs.
+  RoundPhase phase = RoundPhase::kCollect;  // kCollect or kGrace.
+  absl::Time start_time;
+  absl::Time close_time;
+  absl::Time effective_time;
+  absl::Time valid_until;             // Prices are to be trusted until then.
+  std::vector<Resource> resources;    // With the capacities in use.
+  std::vector<ResourcePrice> prices;  // Of the last round decided.
+  RoundId priced_round_id = 0;
+  absl::Time last_decided_time;
+  RoundId in_force_round_id = 0;
+  std::vector<RoundReport::Sum> sums;       // As the host last said.
+  std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
+  std::vector<GuestId> guest_ids;
+  bool publish_border_prices = false;
+  HostCounters counters;
+};
+
+struct View {
+  uint64_t sequence = 0;                               // Rises with each view, also over restarts.
+  uint64_t transaction_id = 0;                         // All transactions up to this one are in it.
+  absl::Time time;                                     // When it was taken.
+  std::vector<std::shared_ptr<const HostView>> hosts;  // By rising id.
+  std::vector<std::shared_ptr<const GuestView>> guests;  // By rising id; none that is evicted.
+  std::vector<Tenant> tenants;                           // By rising id.
+  std::vector<Notice> notices;  // The latest for each guest and kind, by rising sequence.
+
+  // Null if there is none.
+  const HostView* FindHost(const HostId& host_id) const;
+  const GuestView* FindGuest(GuestId guest_id) const;
+  const Tenant* FindTenant(const TenantId& tenant_id) const;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_VIEW_H_
