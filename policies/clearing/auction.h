@@ -5,14 +5,32 @@
 // on every machine, whatever the order of the bids; a round can be run again from the ledger
 // years later.
 //
-// What a rule maximises, over quantities a_i that bid i allows and sum a_i <= capacity:
+// What a rule maximises, over quantities a_i that can be sold to bid i and sum a_i <= capacity:
 //
-//   W(a) = sum value_i(a_i) + reserve * (capacity - sum a_i) - reclaim_penalty * sum max(0, held_i
-//   - a_i)
+//   W(a) = sum value_i(a_i) + reserve * (capacity - sum a_i)
+//          - reclaim_penalty * sum max(0, held_i - a_i)
 //
 // The second term is bidder 0, the operator, who keeps what is not sold at least at the reserve.
-// Ties: among equal W, the fewest units taken from holders; then a fixed order of guests drawn
-// from `seed` (see TieOrder).
+//
+// A quantity can be sold to a bid (Sellable) if the bid allows it and values it at the reserve or
+// more. Without a reclaim penalty that follows from the maximisation; with one it has to be said,
+// or a holder whose bid is below the reserve would keep its units because taking them costs more,
+// and no charge could then be both at least the reserve and at most the value.
+//
+// Ties. Among equal W: the fewest units taken from holders, sum max(0, held_i - a_i). Among those,
+// with the guests in the order of TieOrder, the allocation whose list of quantities is
+// lexicographically greatest: the first guest gets the most that it can in any best allocation,
+// then the second, and so on. So a bid exactly at the reserve wins, and the awards are unique.
+//
+// Charges of the rules in the VCG family. "Without i" keeps i in the auction, with the quantities
+// that could be sold to it, each worth exactly the reserve (so: nothing, to anyone but bidder 0)
+// and its reclaim penalty still counted:
+//
+//   charge_i = reserve * a_i + W(without i) - (W(a) - (value_i(a_i) - reserve * a_i))
+//
+// Then reserve * a_i <= charge_i <= value_i(a_i), always; losers pay 0. Without a penalty this is
+// the textbook charge. If i were deleted together with its penalty, charges would exceed values
+// whenever the penalty is above zero (policies/cases/reclaim_penalty_trap.yaml).
 
 #ifndef NOM_POLICIES_CLEARING_AUCTION_H_
 #define NOM_POLICIES_CLEARING_AUCTION_H_
@@ -23,34 +41,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "policies/bidding/range.h"
 
 namespace nom::policies {
 
-// Whole micro-credits. Never floating point; every sum is overflow-checked.
-using Microcredits = int64_t;
 using GuestId = uint64_t;  // 0 is the operator and never bids.
 
-inline constexpr Microcredits kValueMaxMicrocredits =
-    1'000'000'000'000'000;  // 10^15, a bid's value
-inline constexpr int64_t kUnitsMax = int64_t{1} << 24;
-inline constexpr int kRangesMax = 16;
 inline constexpr int kBidsMax = 65'536;
 
-// Quantities [min_units, max_units] that the guest accepts, worth
-//   value(q) = value_at_min + (q - min_units) * unit_price.
-// A step is min_units == max_units. unit_price may be negative: values need not rise.
-struct Range {
-  int64_t min_units = 0;
-  int64_t max_units = 0;
-  Microcredits value_at_min_microcredits = 0;
-  Microcredits unit_price_microcredits = 0;
-
-  friend bool operator==(const Range&, const Range&) = default;
-};
-
-// What extra quantity is worth to one guest. Ranges rise: each begins after the one before it ends,
-// or at its end with the same value there (a range that touches). value(0) = 0 and 0 is always
-// allowed; between ranges lie quantities that the guest refuses.
+// What extra quantity is worth to one guest; see Range for what a list of ranges must satisfy.
+// value(0) = 0 and 0 is always allowed; between ranges lie quantities that the guest refuses.
 struct Bid {
   GuestId guest_id = 0;
   std::vector<Range> ranges;  // At most kRangesMax; empty wants nothing.
@@ -65,6 +65,8 @@ struct Auction {
   Microcredits reclaim_penalty_microcredits = 0;     // For each unit taken from a holder.
   uint64_t seed = 0;                                 // Orders ties. Recorded with the round.
   std::vector<Bid> bids;                             // Any order; a guest at most once.
+
+  friend bool operator==(const Auction&, const Auction&) = default;
 };
 
 struct Award {
@@ -81,12 +83,12 @@ enum class Method { kExact, kCoarser, kGreedy, kRepeatLast };
 struct Clearing {
   std::vector<Award> awards;  // Winners only, by rising guest_id.
   // The price a unit that watchers see. Under a uniform price: what everybody paid. Under VCG-style
-  // rules: what the next unit would have cost (see each rule).
+  // rules: NextUnitPrice, what the next unit would have cost. Never below the reserve.
   Microcredits clearing_unit_price_microcredits = 0;
   // The best marginal offer that was not served, 0 if every offer was; recorded even below the
-  // reserve.
+  // reserve. See HighestRejectedUnitPrice.
   Microcredits highest_rejected_unit_price_microcredits = 0;
-  BoundBy bound_by = BoundBy::kReserve;
+  BoundBy bound_by = BoundBy::kReserve;   // kBids if the clearing price is above the reserve.
   Microcredits welfare_microcredits = 0;  // W of the awards.
   Microcredits welfare_bound_microcredits =
       0;  // Proven: no allocation is above this. Exact rules: = welfare.
@@ -95,23 +97,33 @@ struct Clearing {
   friend bool operator==(const Clearing&, const Clearing&) = default;
 };
 
-// Names the first thing that is wrong ("bids[3].ranges[1].min_units: ..."), or OK. Every rule calls
-// it; marketd calls it on each bid at the door.
+// INVALID_ARGUMENT that names the first thing that is wrong ("bids[3].ranges[1].min_units: ..."),
+// or OK. Every rule calls it; marketd calls it on each bid at the door.
 absl::Status ValidateAuction(const Auction& auction);
 absl::Status ValidateBid(const Bid& bid);
 
-// True if `bid` accepts exactly `units`; 0 always is.
+// True if `bid` accepts exactly `units`; 0 always is. The bid must be valid.
 bool Allowed(const Bid& bid, int64_t units);
-// Requires Allowed(bid, units).
+// The bid must be valid and allow `units`; anything else is our own mistake and aborts.
 Microcredits ValueOf(const Bid& bid, int64_t units);
+// Allowed, and worth at least `reserve_unit_price_microcredits` a unit.
+bool Sellable(const Bid& bid, int64_t units, Microcredits reserve_unit_price_microcredits);
 
 // W of an allocation given as units parallel to auction.bids. Errors: OUT_OF_RANGE on overflow,
-// INVALID_ARGUMENT if a quantity is not allowed or the sum is above the capacity.
+// INVALID_ARGUMENT if a quantity can't be sold to its bid or the sum is above the capacity.
 absl::StatusOr<Microcredits> Welfare(const Auction& auction, const std::vector<int64_t>& units);
 
+// Over all bids, with `units` parallel to auction.bids: the highest price a unit, rounded down,
+// offered for any larger quantity than the one awarded, (value(q) - value(a)) / (q - a); at least
+// 0. For falling marginal values that is the first unit not served.
+Microcredits HighestRejectedUnitPrice(const Auction& auction, const std::vector<int64_t>& units);
+
 // The rank of a guest in ties: lower wins. A keyed hash of (seed, guest_id), so no name wins for
-// ever.
+// ever; for one seed, different guests have different ranks.
 uint64_t TieOrder(uint64_t seed, GuestId guest_id);
+
+// Indices into auction.bids, in the order of TieOrder.
+std::vector<size_t> InTieOrder(const Auction& auction);
 
 }  // namespace nom::policies
 

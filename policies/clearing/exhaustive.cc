@@ -1,0 +1,153 @@
+#include "policies/clearing/exhaustive.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "policies/clearing/int128.h"
+
+namespace nom::policies {
+namespace {
+
+constexpr size_t kNobody = ~size_t{0};
+
+class Search {
+ public:
+  // `without`: the bid whose quantities are worth exactly the reserve, or kNobody.
+  Search(const Auction& auction, int64_t capacity_units, size_t without)
+      : auction_(auction),
+        capacity_units_(capacity_units),
+        without_(without),
+        order_(InTieOrder(auction)),
+        units_(auction.bids.size(), 0) {
+    Try(0, capacity_units);
+  }
+
+  Int128 best_welfare() const { return best_->welfare; }
+  const std::vector<int64_t>& best_units() const { return best_units_; }
+
+ private:
+  // In the order of comparison, after the order of guests.
+  struct Score {
+    Int128 welfare;
+    Int128 units_taken;
+  };
+
+  Score ScoreOfUnits() const {
+    Int128 sold_units = 0;
+    Score score{0, 0};
+    for (size_t i = 0; i < units_.size(); ++i) {
+      sold_units += units_[i];
+      score.units_taken += std::max<int64_t>(0, auction_.bids[i].held_units - units_[i]);
+      score.welfare += i == without_ ? Int128{units_[i]} * auction_.reserve_unit_price_microcredits
+                                     : Int128{ValueOf(auction_.bids[i], units_[i])};
+    }
+    score.welfare += (capacity_units_ - sold_units) * auction_.reserve_unit_price_microcredits;
+    score.welfare -= score.units_taken * auction_.reclaim_penalty_microcredits;
+    return score;
+  }
+
+  bool LexicographicallyGreater() const {
+    for (size_t index : order_) {
+      if (units_[index] != best_units_[index]) return units_[index] > best_units_[index];
+    }
+    return false;
+  }
+
+  void Try(size_t place, int64_t left_units) {
+    if (place == order_.size()) {
+      const Score score = ScoreOfUnits();
+      const bool better =
+          !best_.has_value() || score.welfare > best_->welfare ||
+          (score.welfare == best_->welfare &&
+           (score.units_taken < best_->units_taken ||
+            (score.units_taken == best_->units_taken && LexicographicallyGreater())));
+      if (better) {
+        best_ = score;
+        best_units_ = units_;
+      }
+      return;
+    }
+    const size_t index = order_[place];
+    const Bid& bid = auction_.bids[index];
+    const int64_t most = bid.ranges.empty() ? 0 : bid.ranges.back().max_units;
+    for (int64_t a = 0; a <= std::min(most, left_units); ++a) {
+      if (!Sellable(bid, a, auction_.reserve_unit_price_microcredits)) continue;
+      units_[index] = a;
+      Try(place + 1, left_units - a);
+    }
+    units_[index] = 0;
+  }
+
+  const Auction& auction_;
+  const int64_t capacity_units_;
+  const size_t without_;
+  const std::vector<size_t> order_;
+  std::vector<int64_t> units_;
+  std::optional<Score> best_;
+  std::vector<int64_t> best_units_;
+};
+
+absl::Status CheckSize(const Auction& auction) {
+  int64_t allocations = 1;
+  for (const Bid& bid : auction.bids) {
+    const int64_t most = bid.ranges.empty() ? 0 : bid.ranges.back().max_units;
+    if (allocations > kExhaustiveAllocationsMax / (1 + most)) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("bids: more than ", kExhaustiveAllocationsMax, " combinations"));
+    }
+    allocations *= 1 + most;
+  }
+  return absl::OkStatus();
+}
+
+// The best offer for more units, by looking at every quantity.
+Int128 HighestRejected(const Auction& auction, const std::vector<int64_t>& units) {
+  Int128 best = 0;
+  for (size_t i = 0; i < units.size(); ++i) {
+    const Bid& bid = auction.bids[i];
+    const int64_t most = bid.ranges.empty() ? 0 : bid.ranges.back().max_units;
+    for (int64_t q = units[i] + 1; q <= most; ++q) {
+      if (!Allowed(bid, q)) continue;
+      const Int128 more = Int128{ValueOf(bid, q)} - ValueOf(bid, units[i]);
+      if (more > 0) best = std::max(best, more / (q - units[i]));
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+absl::StatusOr<Clearing> ClearExhaustive(const Auction& auction) {
+  if (auto s = ValidateAuction(auction); !s.ok()) return s;
+  if (auto s = CheckSize(auction); !s.ok()) return s;
+  const Search all(auction, auction.capacity_units, kNobody);
+  const Int128 reserve = auction.reserve_unit_price_microcredits;
+  Clearing clearing;
+  for (size_t i = 0; i < auction.bids.size(); ++i) {
+    const int64_t units = all.best_units()[i];
+    if (units == 0) continue;
+    const Search without(auction, auction.capacity_units, i);
+    const Int128 value = ValueOf(auction.bids[i], units);
+    const Int128 charge = without.best_welfare() - (all.best_welfare() - value);
+    clearing.awards.push_back({auction.bids[i].guest_id, units, static_cast<Microcredits>(charge)});
+  }
+  std::sort(clearing.awards.begin(), clearing.awards.end(),
+            [](const Award& a, const Award& b) { return a.guest_id < b.guest_id; });
+  const Int128 rejected = HighestRejected(auction, all.best_units());
+  const Int128 price =
+      auction.capacity_units == 0
+          ? std::max(reserve, rejected)
+          : all.best_welfare() -
+                Search(auction, auction.capacity_units - 1, kNobody).best_welfare();
+  clearing.highest_rejected_unit_price_microcredits = static_cast<Microcredits>(rejected);
+  clearing.clearing_unit_price_microcredits = static_cast<Microcredits>(price);
+  clearing.bound_by = price > reserve ? BoundBy::kBids : BoundBy::kReserve;
+  absl::StatusOr<Microcredits> welfare = ToMicrocredits(all.best_welfare(), "welfare");
+  if (!welfare.ok()) return welfare.status();
+  clearing.welfare_microcredits = *welfare;
+  clearing.welfare_bound_microcredits = *welfare;
+  return clearing;
+}
+
+}  // namespace nom::policies

@@ -1,0 +1,22 @@
+// The tests' referee: the definitions of auction.h and nothing else.
+//
+// Tries every allocation. Shares with the other rules only ValidateAuction, Sellable, ValueOf and
+// TieOrder; never their tables, sorts or normal form.
+
+#ifndef NOM_POLICIES_CLEARING_EXHAUSTIVE_H_
+#define NOM_POLICIES_CLEARING_EXHAUSTIVE_H_
+
+#include "policies/clearing/auction.h"
+
+namespace nom::policies {
+
+inline constexpr int64_t kExhaustiveAllocationsMax = 50'000'000;
+
+// Awards, VCG charges and the price W(capacity) - W(capacity - 1), as mpsp promises them. Errors:
+// those of ValidateAuction; RESOURCE_EXHAUSTED if the bids accept more than
+// kExhaustiveAllocationsMax combinations; OUT_OF_RANGE if the welfare does not fit in 64 bits.
+absl::StatusOr<Clearing> ClearExhaustive(const Auction& auction);
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CLEARING_EXHAUSTIVE_H_

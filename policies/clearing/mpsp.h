@@ -1,0 +1,41 @@
+// The general rule: any bid, gaps and steps included; awards exactly efficient, charges VCG.
+//
+// In the style of Ginseng's MPSP auction (VEE 2014): a bidder names ranges and pays what its
+// presence costs the others (the exclusion payment). Under it a truthful curve is the best bid,
+// whatever the others do, as long as a guest speaks for itself alone; with a reclaim penalty the
+// truth of values still is, given the quantities that the bid accepts.
+//
+// Awards and ties are those of auction.h; charges as defined there. Method: a dynamic program over
+// bids and units. best_k(q), the most that bids k, k+1, ... can add with q units, is made from
+// best_{k+1} by one pass a range with a sliding-window maximum. A second sweep from the other side
+// gives every winner's charge. Nothing is searched and nothing is rounded.
+//
+// The clearing price watchers see is W(capacity) - W(capacity - 1): what a newcomer who wants one
+// unit would have had to pay. At least the reserve, and the reserve itself while units are left
+// over; with nothing for sale it is the highest rejected offer, if that is more. No winner is
+// billed by it.
+
+#ifndef NOM_POLICIES_CLEARING_MPSP_H_
+#define NOM_POLICIES_CLEARING_MPSP_H_
+
+#include <cstdint>
+
+#include "policies/clearing/auction.h"
+
+namespace nom::policies {
+
+struct MpspOptions {
+  // For the tables kept between the two sweeps. If one table for every bid does not fit, the
+  // evenly spaced ones that do are kept and the rest made again, for up to half as much time more.
+  // No less than two tables and twice the square root of the number of bids are ever used. The
+  // answer does not depend on it.
+  int64_t table_bytes_max = int64_t{256} << 20;
+};
+
+// O(bids * units * ranges) time. Errors: INVALID_ARGUMENT for an auction that is not valid,
+// OUT_OF_RANGE if the welfare does not fit in 64 bits.
+absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& options = {});
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CLEARING_MPSP_H_

@@ -1,0 +1,121 @@
+#include "policies/clearing/normal_form.h"
+
+#include <algorithm>
+
+namespace nom::policies {
+namespace {
+
+struct NetRange {  // Value above the reserve, in a range where it is at least 0.
+  int64_t min_units;
+  int64_t max_units;
+  Int128 net_at_min;
+  Int128 net_slope;
+};
+
+// Cuts a range down to the quantities from `low` to `high` that are worth the reserve. Empty if
+// max_units < min_units.
+NetRange CutToSellable(const Range& range, int64_t low, int64_t high, Microcredits reserve) {
+  const bool is_step = range.min_units == range.max_units;
+  NetRange net{std::max(range.min_units, low), std::min(range.max_units, high), 0,
+               is_step ? Int128{0} : Int128{range.unit_price_microcredits} - reserve};
+  if (net.max_units < net.min_units) return net;
+  net.net_at_min = Int128{range.value_at_min_microcredits} - Int128{range.min_units} * reserve +
+                   (net.min_units - range.min_units) * net.net_slope;
+  if (net.net_slope > 0 && net.net_at_min < 0) {
+    const Int128 skip = -FloorDivide(net.net_at_min, net.net_slope);
+    if (skip > net.max_units - net.min_units) return {1, 0, 0, 0};
+    net.min_units += static_cast<int64_t>(skip);
+    net.net_at_min += skip * net.net_slope;
+  } else if (net.net_at_min < 0) {
+    return {1, 0, 0, 0};
+  } else if (net.net_slope < 0) {
+    const Int128 reach = net.net_at_min / -net.net_slope;
+    if (reach < net.max_units - net.min_units) {
+      net.max_units = net.min_units + static_cast<int64_t>(reach);
+    }
+  }
+  return net;
+}
+
+class PieceBuilder {
+ public:
+  PieceBuilder(int64_t held_units, Int128 penalty, Int128 key_scale)
+      : held_units_(held_units), penalty_(penalty), key_scale_(key_scale) {}
+
+  // Splits where the held units end: below, each unit saves the penalty.
+  void Add(const NetRange& net) {
+    if (net.max_units < net.min_units) return;
+    if (net.min_units < held_units_ && held_units_ < net.max_units) {
+      AddPiece(net, net.min_units, held_units_);
+      AddPiece(net, held_units_ + 1, net.max_units);
+    } else {
+      AddPiece(net, net.min_units, net.max_units);
+    }
+  }
+
+  std::vector<Piece> Take() { return std::move(pieces_); }
+
+ private:
+  void AddPiece(const NetRange& net, int64_t min_units, int64_t max_units) {
+    const Int128 gain = net.net_at_min + (min_units - net.min_units) * net.net_slope +
+                        penalty_ * std::min(held_units_, min_units);
+    const bool below_held = max_units <= held_units_;
+    const Int128 slope = (net.net_slope + (below_held ? penalty_ : 0)) * key_scale_ + below_held;
+    pieces_.push_back({min_units, max_units, gain * key_scale_ + std::min(held_units_, min_units),
+                       min_units == max_units ? 0 : slope});
+  }
+
+  const int64_t held_units_;
+  const Int128 penalty_;
+  const Int128 key_scale_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace
+
+NormalAuction Normalise(const Auction& auction) {
+  NormalAuction normal;
+  Int128 held_units = 0;
+  Int128 wanted_units = 0;
+  for (const Bid& bid : auction.bids) {
+    held_units += bid.held_units;
+    if (!bid.ranges.empty()) {
+      wanted_units += std::min(bid.ranges.back().max_units, auction.capacity_units);
+    }
+  }
+  normal.base = Int128{auction.capacity_units} * auction.reserve_unit_price_microcredits -
+                held_units * auction.reclaim_penalty_microcredits;
+  normal.key_scale = 1 + std::min<Int128>(held_units, auction.capacity_units);
+  normal.capacity_units =
+      static_cast<int64_t>(std::min<Int128>(wanted_units, auction.capacity_units));
+  for (size_t index : InTieOrder(auction)) {
+    const Bid& bid = auction.bids[index];
+    PieceBuilder builder(bid.held_units, auction.reclaim_penalty_microcredits, normal.key_scale);
+    int64_t low = 1;
+    for (const Range& range : bid.ranges) {
+      builder.Add(CutToSellable(range, low, normal.capacity_units,
+                                auction.reserve_unit_price_microcredits));
+      low = range.max_units + 1;  // Where ranges touch, the shared quantity is in one piece only.
+    }
+    NormalBid normal_bid{index, builder.Take()};
+    if (!normal_bid.pieces.empty()) normal.bids.push_back(std::move(normal_bid));
+  }
+  return normal;
+}
+
+std::vector<Piece> PiecesWithoutValue(const Auction& auction, const NormalBid& bid) {
+  const int64_t held_units = auction.bids[bid.index].held_units;
+  const Int128 penalty = auction.reclaim_penalty_microcredits;
+  std::vector<Piece> pieces;
+  pieces.reserve(bid.pieces.size());
+  for (const Piece& piece : bid.pieces) {
+    // Normalise split where the held units end, so a piece lies on one side of that.
+    const bool below_held = piece.max_units <= held_units;
+    pieces.push_back({piece.min_units, piece.max_units,
+                      penalty * std::min(held_units, piece.min_units),
+                      below_held && piece.min_units < piece.max_units ? penalty : Int128{0}});
+  }
+  return pieces;
+}
+
+}  // namespace nom::policies

@@ -1,0 +1,58 @@
+// An auction rewritten so that a rule has only one thing left to maximise. Inside
+// policies/clearing only.
+//
+// Money is counted above the reserve and above the state in which every holder loses everything:
+//
+//   W(a) = base + sum gain_i(a_i),
+//   base = reserve * capacity - reclaim_penalty * sum held_i
+//   gain_i(a) = value_i(a) - reserve * a + reclaim_penalty * min(held_i, a),   gain_i(0) = 0
+//
+// Ties join in by scaling: the units that a holder keeps, min(held_i, a), are the low digits of
+//
+//   key_i(a) = gain_i(a) * key_scale + min(held_i, a),   key_scale > sum min(held_i, a_i)
+//
+// so the largest sum of keys is the largest W and, among those, the fewest units taken. What is
+// left, the order of guests, is the order of `bids` here.
+
+#ifndef NOM_POLICIES_CLEARING_NORMAL_FORM_H_
+#define NOM_POLICIES_CLEARING_NORMAL_FORM_H_
+
+#include <vector>
+
+#include "policies/clearing/auction.h"
+#include "policies/clearing/int128.h"
+
+namespace nom::policies {
+
+// key(q) = key_at_min + (q - min_units) * key_slope for min_units <= q <= max_units; min_units > 0.
+struct Piece {
+  int64_t min_units = 0;
+  int64_t max_units = 0;
+  Int128 key_at_min = 0;
+  Int128 key_slope = 0;  // 0 where min_units == max_units.
+};
+
+struct NormalBid {
+  size_t index = 0;           // Into auction.bids.
+  std::vector<Piece> pieces;  // Rising and disjoint; only what can be sold, and only to capacity.
+
+  int64_t max_units() const { return pieces.empty() ? 0 : pieces.back().max_units; }
+};
+
+struct NormalAuction {
+  int64_t capacity_units = 0;  // At most what all bids together can take.
+  Int128 key_scale = 1;
+  Int128 base = 0;
+  std::vector<NormalBid> bids;  // In the order of ties; bids that can win nothing are left out.
+};
+
+// `auction` must be valid.
+NormalAuction Normalise(const Auction& auction);
+
+// What the bid adds in "W(without it)": its gain with every sellable quantity worth exactly the
+// reserve. Not scaled: reclaim_penalty * min(held, q) on the same quantities.
+std::vector<Piece> PiecesWithoutValue(const Auction& auction, const NormalBid& bid);
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CLEARING_NORMAL_FORM_H_

@@ -1,0 +1,59 @@
+#include "policies/clearing/rules.h"
+
+#include <array>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "policies/clearing/mpsp.h"
+#include "policies/clearing/uniform_price.h"
+
+namespace nom::policies {
+namespace {
+
+constexpr RuleInfo kInfos[] = {
+    {"uniform_price/1", "everybody pays the highest rejected price; concave bids only",
+     /*takes_gaps=*/false, /*truthful=*/false},
+    {"mpsp/1", "exact for any bid, gaps and steps included; each pays what its presence costs",
+     /*takes_gaps=*/true, /*truthful=*/true},
+};
+
+constexpr std::array<absl::StatusOr<Clearing> (*)(const Auction&), std::size(kInfos)> kClears = {
+    [](const Auction& auction) { return ClearUniformPrice(auction); },
+    [](const Auction& auction) { return ClearMpsp(auction); },
+};
+
+absl::Status Unknown(std::string_view rule) {
+  std::string known;
+  for (const RuleInfo& info : kInfos) {
+    if (!known.empty()) known += ", ";
+    known += info.name;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("rule: '", std::string(rule), "' is not one of ", known));
+}
+
+}  // namespace
+
+std::span<const RuleInfo> Rules() { return kInfos; }
+
+const RuleInfo* FindRule(std::string_view name) {
+  for (const RuleInfo& info : kInfos) {
+    if (info.name == name) return &info;
+  }
+  return nullptr;
+}
+
+absl::Status CheckBidForRule(std::string_view rule, const Bid& bid) {
+  const RuleInfo* info = FindRule(rule);
+  if (info == nullptr) return Unknown(rule);
+  if (auto s = ValidateBid(bid); !s.ok()) return s;
+  return info->takes_gaps ? absl::OkStatus() : CheckConcave(bid);
+}
+
+absl::StatusOr<Clearing> Clear(std::string_view rule, const Auction& auction) {
+  const RuleInfo* info = FindRule(rule);
+  if (info == nullptr) return Unknown(rule);
+  return kClears[static_cast<size_t>(info - kInfos)](auction);
+}
+
+}  // namespace nom::policies

@@ -1,0 +1,33 @@
+// Everybody pays one price. For bids without gaps whose marginal values never rise.
+//
+// Maximises W exactly (auction.h), by serving marginal units from the dearest down. The price is
+// the highest rejected offer, or the reserve if that is more:
+//
+//   price = max(reserve, min(highest rejected unit price, min over winners of value_i / a_i))
+//
+// and charge_i = price * a_i. The inner minimum matters only with a reclaim penalty: then a holder
+// may keep a unit that an outsider offered more for, and the outsider's offer may be above what the
+// holder can pay. So reserve * a_i <= charge_i <= value_i(a_i), always.
+//
+// Small bidders have little reason to bid anything but the truth; a bidder large enough to set the
+// price can gain by asking for less. Where that matters, use mpsp.
+
+#ifndef NOM_POLICIES_CLEARING_UNIFORM_PRICE_H_
+#define NOM_POLICIES_CLEARING_UNIFORM_PRICE_H_
+
+#include "policies/clearing/auction.h"
+
+namespace nom::policies {
+
+// OK if uniform_price takes the bid: from its first unit to its last no quantity is refused and no
+// unit is worth more than the one before it. INVALID_ARGUMENT names the range that breaks this.
+// `bid` must be valid.
+absl::Status CheckConcave(const Bid& bid);
+
+// O(p log p) for p ranges in all. Errors: INVALID_ARGUMENT for an auction that is not valid or a
+// bid that is not concave, OUT_OF_RANGE if the welfare does not fit in 64 bits.
+absl::StatusOr<Clearing> ClearUniformPrice(const Auction& auction);
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CLEARING_UNIFORM_PRICE_H_
