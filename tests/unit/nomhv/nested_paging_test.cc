@@ -1,0 +1,157 @@
+#include "nomhv/core/nested_paging.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <random>
+
+namespace nomhv {
+namespace {
+
+// Tables in a map from physical address; addresses are far apart on purpose.
+class FakeMemory {
+ public:
+  uint64_t* Table(uint64_t physical) { return tables_.at(physical)->data(); }
+  Result<uint64_t> AllocateTable() {
+    if (tables_.size() == limit) return NOM_STATUS_TABLE_FULL;
+    next_ += 0x12345000;
+    tables_[next_] = std::make_unique<std::array<uint64_t, 512>>();
+    tables_[next_]->fill(0);
+    return next_;
+  }
+  void FreeTable(uint64_t physical) { ASSERT_EQ(tables_.erase(physical), 1u); }
+  size_t live() const { return tables_.size(); }
+
+  size_t limit = 1000;
+
+ private:
+  std::map<uint64_t, std::unique_ptr<std::array<uint64_t, 512>>> tables_;
+  uint64_t next_ = 0;
+};
+
+// The processor's walk, written down again from the manual: every level present and user, the
+// rights of all levels together.
+struct Walk {
+  bool present = false;
+  bool writable = true;
+  bool executable = true;
+  uint64_t physical = 0;
+};
+Walk HardwareWalk(FakeMemory& memory, uint64_t root, uint64_t gpa) {
+  Walk walk;
+  uint64_t table = root;
+  for (const int shift : {39, 30, 21, 12}) {
+    const uint64_t entry = memory.Table(table)[gpa >> shift & 511];
+    if ((entry & 1) == 0) return {};
+    EXPECT_NE(entry & 4, 0u) << "nested walks are user accesses";
+    EXPECT_EQ(shift > 12 ? entry & 0x80 : 0, 0u) << "no large pages";
+    walk.writable &= (entry & 2) != 0;
+    walk.executable &= entry >> 63 == 0;
+    table = entry & 0x000ffffffffff000;
+  }
+  walk.present = true;
+  walk.physical = table;
+  return walk;
+}
+
+class NestedPaging : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(tables_.Init(&memory_).ok()); }
+  void TearDown() override {
+    tables_.Destroy();
+    EXPECT_EQ(memory_.live(), 0u) << "tables leaked";
+  }
+  FakeMemory memory_;
+  NestedTables<FakeMemory> tables_;
+};
+
+TEST_F(NestedPaging, MapsWithTheRightsAsked) {
+  for (const bool writable : {false, true}) {
+    for (const bool executable : {false, true}) {
+      const uint64_t gpa = (writable ? 0x1000u : 0x2000u) + (executable ? 0x40000000u : 0u);
+      ASSERT_TRUE(tables_.Map(gpa, 0x7777000, {writable, executable}).ok());
+      const Walk walk = HardwareWalk(memory_, tables_.root(), gpa);
+      EXPECT_TRUE(walk.present);
+      EXPECT_EQ(walk.writable, writable);
+      EXPECT_EQ(walk.executable, executable);
+      EXPECT_EQ(walk.physical, 0x7777000u);
+      const auto found = tables_.Find(gpa);
+      ASSERT_TRUE(found.has_value());
+      EXPECT_EQ(found->physical, 0x7777000u);
+      EXPECT_EQ(found->flags.writable, writable);
+      EXPECT_EQ(found->flags.executable, executable);
+    }
+  }
+}
+
+TEST_F(NestedPaging, UnmapSaysWhatItWas) {
+  ASSERT_TRUE(tables_.Map(0x5000, 0xabc000, {}).ok());
+  EXPECT_EQ(tables_.Map(0x5000, 0xdef000, {}).code(), NOM_STATUS_ALREADY_HELD);
+  EXPECT_EQ(tables_.Find(0x5000)->physical, 0xabc000u);
+  EXPECT_EQ(tables_.Unmap(0x5000).value().physical, 0xabc000u);
+  EXPECT_FALSE(HardwareWalk(memory_, tables_.root(), 0x5000).present);
+  EXPECT_EQ(tables_.Unmap(0x5000).code(), NOM_STATUS_NOT_HELD);
+  EXPECT_EQ(tables_.Unmap(0x7fff00000000).code(), NOM_STATUS_NOT_HELD);
+}
+
+TEST_F(NestedPaging, AfterReserveMapNeedsNoMemory) {
+  constexpr uint64_t kBytes = 5 << 20;
+  ASSERT_TRUE(tables_.Reserve(0x1ff000, kBytes).ok());
+  memory_.limit = memory_.live();
+  for (uint64_t gpa = 0x1ff000; gpa < 0x1ff000 + kBytes; gpa += NOM_FRAME_BYTES) {
+    ASSERT_TRUE(tables_.Map(gpa, gpa + 0x1000, {}).ok()) << gpa;
+  }
+  EXPECT_EQ(tables_.Map(uint64_t{1} << 32, 0x1000, {}).code(), NOM_STATUS_TABLE_FULL);
+}
+
+TEST_F(NestedPaging, RunningOutOfTablesHalfwayLeaksNothing) {
+  memory_.limit = 3;
+  EXPECT_EQ(tables_.Reserve(0, 1 << 20).code(), NOM_STATUS_TABLE_FULL);
+}
+
+TEST_F(NestedPaging, FindsHeldPagesAndHoles) {
+  for (const uint64_t gpa : {0x0u, 0x1000u, 0x3000u, 0x200000u}) {
+    ASSERT_TRUE(tables_.Map(gpa, 0x9000, {}).ok());
+  }
+  EXPECT_EQ(tables_.NextMapped(0x2000, 0x400000), 0x3000u);
+  EXPECT_EQ(tables_.NextMapped(0x4000, 0x400000), 0x200000u);
+  EXPECT_EQ(tables_.NextMapped(0x4000, 0x200000), std::nullopt);
+  EXPECT_EQ(tables_.NextHole(0, 0x400000), 0x2000u);
+  EXPECT_EQ(tables_.NextHole(0x3000, 0x400000), 0x4000u);
+  EXPECT_EQ(tables_.NextHole(0, 0x2000), std::nullopt);
+  EXPECT_EQ(tables_.LastMapped(0, 0x400000), 0x200000u);
+  EXPECT_EQ(tables_.LastMapped(0, 0x200000), 0x3000u);
+  EXPECT_EQ(tables_.LastMapped(0x4000, 0x200000), std::nullopt);
+}
+
+TEST_F(NestedPaging, AgreesWithAModelOverARandomLife) {
+  std::mt19937_64 random(11);
+  std::map<uint64_t, uint64_t> model;
+  for (int i = 0; i < 50000; ++i) {
+    const uint64_t gpa = (random() % 1500) * 0x1000 + (random() % 3) * 0x3fe00000;
+    if (random() % 2 == 0) {
+      const uint64_t physical = (random() % (1 << 20)) << 12;
+      const bool fresh = model.emplace(gpa, physical).second;
+      ASSERT_EQ(tables_.Map(gpa, physical, {}).ok(), fresh);
+    } else {
+      ASSERT_EQ(tables_.Unmap(gpa).ok(), model.erase(gpa) == 1);
+    }
+    const auto it = model.find(gpa);
+    const Walk walk = HardwareWalk(memory_, tables_.root(), gpa);
+    ASSERT_EQ(walk.present, it != model.end());
+    if (it != model.end()) {
+      ASSERT_EQ(walk.physical, it->second);
+    }
+  }
+}
+
+TEST_F(NestedPaging, BadAddressesPanic) {
+  EXPECT_DEATH(static_cast<void>(tables_.Map(0x1001, 0x1000, {})), "bad address");
+  EXPECT_DEATH(static_cast<void>(tables_.Map(0x1000, uint64_t{1} << 63, {})), "bad address");
+  EXPECT_DEATH(static_cast<void>(tables_.Map(uint64_t{1} << 48, 0x1000, {})), "bad address");
+}
+
+}  // namespace
+}  // namespace nomhv
