@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <sstream>
 
@@ -23,9 +24,9 @@ namespace {
 using market::ResourceKind;
 
 constexpr size_t kFileBytesMax = 1 << 20;
-constexpr int64_t kPeriodMsMin = 1'000;
-constexpr int64_t kPeriodMsMax = 3'600'000;
 constexpr int64_t kGraceMsMin = 100;
+constexpr int64_t kClearingMsMin = 10;
+constexpr int64_t kNomhvGuestsMax = 32;  // NOM_GUESTS_MAX.
 constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
 constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
@@ -36,7 +37,7 @@ const std::vector<std::string>& KindNames() {
   return *names;
 }
 
-bool IsName(absl::string_view text) {
+bool IsHostId(absl::string_view text) {
   return !text.empty() && text.size() <= 32 &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) {
            return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
@@ -98,11 +99,10 @@ void ReadLimits(const YAML::Node& node, YamlErrors* errors, LimitsConfig* limits
   reader.Finish();
 }
 
-ResourceConfig ReadResource(const YAML::Node& node, const std::string& path, HostKind host_kind,
-                            YamlErrors* errors) {
+market::Resource ReadResource(const YAML::Node& node, const std::string& path, HostKind host_kind,
+                              YamlErrors* errors) {
   MapReader reader(node, path, errors);
-  ResourceConfig out;
-  market::Resource& resource = out.resource;
+  market::Resource resource;
   size_t kind = 0;
   if (reader.OneOf("kind", Need::kRequired, KindNames(), &kind)) {
     resource.kind = static_cast<ResourceKind>(kind + 1);
@@ -117,9 +117,9 @@ ResourceConfig ReadResource(const YAML::Node& node, const std::string& path, Hos
       resource.unit_size % 4096 != 0) {
     reader.Complain("unit_size", "must be whole pages of 4096 bytes on a nomhv host");
   }
+  // Left at 0 for all that the machine has: only a real machine can say how much that is.
   const Need capacity_need = host_kind == HostKind::kNomhv ? Need::kOptional : Need::kRequired;
-  out.capacity_from_machine = !reader.Int("capacity_units", capacity_need, 1, policies::kUnitsMax,
-                                          &resource.capacity_units);
+  reader.Int("capacity_units", capacity_need, 1, policies::kUnitsMax, &resource.capacity_units);
   if (reader.String("rule", Need::kRequired, &resource.rule) && !IsRuleName(resource.rule)) {
     reader.Complain("rule",
                     absl::StrCat("must be a rule and its version, as uniform_price/1, is \"",
@@ -132,18 +132,36 @@ ResourceConfig ReadResource(const YAML::Node& node, const std::string& path, Hos
   reader.Int("seed_rent_unit_price_microcredits", Need::kOptional, 0, kUnitPriceMax,
              &resource.seed_rent_unit_price_microcredits);
   reader.Finish();
-  return out;
+  return resource;
+}
+
+void ReadRounds(MapReader& reader, market::HostConfig* market) {
+  int64_t period_ms = 0;
+  if (!reader.Int("period_ms", Need::kRequired, absl::ToInt64Milliseconds(market::kPeriodMin),
+                  absl::ToInt64Milliseconds(market::kPeriodMax), &period_ms)) {
+    period_ms = absl::ToInt64Milliseconds(market::kPeriodMax);
+  }
+  market->SetPeriod(absl::Milliseconds(period_ms));
+  int64_t grace_ms = absl::ToInt64Milliseconds(market->grace);
+  int64_t clearing_ms = absl::ToInt64Milliseconds(market->clearing);
+  reader.Int("grace_ms", Need::kOptional, kGraceMsMin, period_ms / 2, &grace_ms);
+  reader.Int("clearing_ms", Need::kOptional, kClearingMsMin, period_ms / 4, &clearing_ms);
+  market->grace = absl::Milliseconds(grace_ms);
+  market->clearing = absl::Milliseconds(clearing_ms);
 }
 
 HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors* errors) {
   MapReader reader(node, path, errors);
   HostConfig host;
-  if (reader.String("id", Need::kRequired, &host.id) && !IsName(host.id)) {
+  market::HostConfig& market = host.market;
+  if (reader.String("id", Need::kRequired, &market.host_id) && !IsHostId(market.host_id)) {
     reader.Complain("id", "must be 1 to 32 of a-z, 0-9 and -");
   }
   size_t kind = 0;
-  if (reader.OneOf("kind", Need::kRequired, {"nomhv", "simulated"}, &kind)) {
+  const std::vector<std::string> kinds = {"nomhv", "simulated"};
+  if (reader.OneOf("kind", Need::kRequired, kinds, &kind)) {
     host.kind = kind == 0 ? HostKind::kNomhv : HostKind::kSimulated;
+    market.kind = kinds[kind];
   }
   const bool is_nomhv = host.kind == HostKind::kNomhv;
   const Need need = is_nomhv ? Need::kRequired : Need::kOptional;
@@ -153,28 +171,20 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   if (reader.String("image_directory", need, &host.image_directory) && !is_nomhv) {
     reader.Complain("image_directory", "only for kind nomhv");
   }
-  int64_t period_ms = kPeriodMsMax;
-  int64_t grace_ms = kGraceMsMin;
-  const bool has_period =
-      reader.Int("period_ms", Need::kRequired, kPeriodMsMin, kPeriodMsMax, &period_ms);
-  const bool has_grace =
-      reader.Int("grace_ms", Need::kRequired, kGraceMsMin, kPeriodMsMax, &grace_ms);
-  if (has_period && has_grace && grace_ms > period_ms / 2) {
-    reader.Complain("grace_ms", absl::StrCat("must be at most half of period_ms (", period_ms / 2,
-                                             "), is ", grace_ms));
-  }
-  host.period = absl::Milliseconds(period_ms);
-  host.grace = absl::Milliseconds(grace_ms);
-  reader.Bool("publish_border_prices", Need::kOptional, &host.publish_border_prices);
+  ReadRounds(reader, &market);
+  reader.Bool("publish_border_prices", Need::kOptional, &market.publish_border_prices);
+  int64_t guests_max = market.guests_max;
+  reader.Int("guests_max", Need::kOptional, 1,
+             is_nomhv ? kNomhvGuestsMax : int64_t{market::kHostGuestsMax}, &guests_max);
+  market.guests_max = static_cast<int>(guests_max);
   std::vector<YAML::Node> resources;
   reader.List("resources", Need::kRequired, 1, &resources);
-  std::set<ResourceKind> kinds;
+  std::set<ResourceKind> seen;
   for (size_t i = 0; i < resources.size(); ++i) {
     const std::string resource_path = absl::StrCat(reader.PathOf("resources"), "[", i, "]");
-    const bool is_map = resources[i].IsMap();
-    host.resources.push_back(ReadResource(resources[i], resource_path, host.kind, errors));
-    const ResourceKind resource_kind = host.resources.back().resource.kind;
-    if (is_map && resources[i]["kind"] && !kinds.insert(resource_kind).second) {
+    market.resources.push_back(ReadResource(resources[i], resource_path, host.kind, errors));
+    const bool has_kind = resources[i].IsMap() && resources[i]["kind"];
+    if (has_kind && !seen.insert(market.resources.back().kind).second) {
       errors->Add(resources[i]["kind"].Mark(), absl::StrCat(resource_path, ".kind"),
                   "this host already has a resource of this kind");
     }
@@ -217,13 +227,17 @@ Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
   YAML::Node limits;
   if (reader.Map("limits", Need::kOptional, &limits)) ReadLimits(limits, errors, &config.limits);
 
+  int64_t tie_seed = 0;
+  reader.Int("tie_seed", Need::kOptional, 0, std::numeric_limits<int64_t>::max(), &tie_seed);
+  config.tie_seed = static_cast<uint64_t>(tie_seed);
+
   std::vector<YAML::Node> hosts;
   reader.List("hosts", Need::kRequired, 1, &hosts);
   std::set<std::string> ids;
   for (size_t i = 0; i < hosts.size(); ++i) {
     const std::string path = absl::StrCat("hosts[", i, "]");
     config.hosts.push_back(ReadHost(hosts[i], path, errors));
-    const std::string& id = config.hosts.back().id;
+    const std::string& id = config.hosts.back().market.host_id;
     if (!id.empty() && !ids.insert(id).second) {
       errors->Add(hosts[i]["id"].Mark(), path + ".id",
                   absl::StrCat("another host is already called \"", id, "\""));
@@ -234,6 +248,13 @@ Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
 }
 
 }  // namespace
+
+market::MarketConfig ToMarketConfig(const Config& config) {
+  market::MarketConfig out;
+  out.seed = config.tie_seed;
+  for (const HostConfig& host : config.hosts) out.hosts.push_back(host.market);
+  return out;
+}
 
 bool IsLocalAddress(absl::string_view address) {
   if (absl::StartsWith(address, "unix:")) return true;

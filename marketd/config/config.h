@@ -19,8 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
-#include "marketd/market/types.h"
+#include "marketd/market/config.h"
 
 namespace nom::marketd {
 
@@ -33,21 +32,11 @@ struct TlsConfig {
 
 enum class HostKind { kNomhv, kSimulated };
 
-struct ResourceConfig {
-  market::Resource resource;
-  // capacity_units was left out: it is what the machine says when attached. nomhv only.
-  bool capacity_from_machine = false;
-};
-
 struct HostConfig {
-  std::string id;  // [a-z0-9-]{1,32}, unique.
+  market::HostConfig market;
   HostKind kind = HostKind::kSimulated;
   std::string mailbox;          // nomhv: the file that backs the shared memory.
   std::string image_directory;  // nomhv: where guest images are.
-  absl::Duration period;        // 1 s to 1 h.
-  absl::Duration grace;         // 100 ms to half the period.
-  bool publish_border_prices = false;
-  std::vector<ResourceConfig> resources;  // At least one; a kind at most once.
 };
 
 struct LimitsConfig {
@@ -67,8 +56,12 @@ struct Config {
   std::string operator_token_file;  // One line, 16 to 256 printable characters, for owner only.
   bool reflection = false;
   LimitsConfig limits;
+  uint64_t tie_seed = 0;          // Orders ties in auctions.
   std::vector<HostConfig> hosts;  // At least one.
 };
+
+// What the market itself is to know of it.
+market::MarketConfig ToMarketConfig(const Config& config);
 
 // Parses and checks `text`; `file_name` is only for messages.
 // Errors: INVALID_ARGUMENT with one line for each thing that is wrong.

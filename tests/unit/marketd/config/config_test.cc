@@ -1,0 +1,219 @@
+#include "marketd/config/config.h"
+
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace nom::marketd {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kGood[] = R"(listen: 127.0.0.1:0
+plaintext: true
+ledger: /tmp/ledger
+operator_token_file: /tmp/token
+hosts:
+  - id: sim
+    kind: simulated
+    period_ms: 1000
+    resources:
+      - kind: memory
+        unit_size: 1048576
+        capacity_units: 64
+        rule: uniform_price/1
+        reserve_unit_price_microcredits: 5
+)";
+
+std::vector<std::string> ErrorsOf(absl::string_view text) {
+  const absl::StatusOr<Config> config = ParseConfig(text, "f");
+  if (config.ok()) return {};
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
+  return absl::StrSplit(config.status().message(), '\n');
+}
+
+// kGood with one piece of text replaced by another.
+std::string With(absl::string_view from, absl::string_view to) {
+  const std::string out = absl::StrReplaceAll(kGood, {{from, to}});
+  EXPECT_NE(out, kGood) << from;
+  return out;
+}
+
+TEST(ConfigTest, ReadsEveryKey) {
+  const absl::StatusOr<Config> config = ParseConfig(kGood, "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->listen, "127.0.0.1:0");
+  EXPECT_TRUE(config->plaintext);
+  EXPECT_FALSE(config->reflection);
+  ASSERT_EQ(config->hosts.size(), 1u);
+  const market::HostConfig& host = config->hosts[0].market;
+  EXPECT_EQ(host.host_id, "sim");
+  EXPECT_EQ(host.period, absl::Seconds(1));
+  EXPECT_EQ(host.grace, absl::Milliseconds(200));
+  EXPECT_EQ(host.clearing, absl::Milliseconds(100));
+  ASSERT_EQ(host.resources.size(), 1u);
+  EXPECT_EQ(host.resources[0].kind, market::ResourceKind::kMemory);
+  EXPECT_EQ(host.resources[0].unit_size, 1048576);
+  EXPECT_EQ(host.resources[0].capacity_units, 64);
+  EXPECT_EQ(host.resources[0].reserve_unit_price_microcredits, 5);
+  EXPECT_EQ(ToMarketConfig(*config).hosts[0].host_id, "sim");
+}
+
+TEST(ConfigTest, SampleIsRightAndNamesEveryKey) {
+  const absl::StatusOr<Config> config = LoadConfig(NOM_SOURCE_DIR "/deploy/marketd.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  // The comments in it promise these defaults.
+  EXPECT_EQ(config->limits.message_max_bytes, LimitsConfig().message_max_bytes);
+  EXPECT_EQ(config->limits.watches_max, LimitsConfig().watches_max);
+  EXPECT_EQ(config->limits.watches_per_tenant_max, LimitsConfig().watches_per_tenant_max);
+  EXPECT_EQ(config->limits.bids_per_second, LimitsConfig().bids_per_second);
+  EXPECT_EQ(config->limits.bids_burst, LimitsConfig().bids_burst);
+}
+
+TEST(ConfigTest, UnknownKeyIsNamedWithItsPlace) {
+  EXPECT_THAT(ErrorsOf(absl::StrCat(kGood, "ledgr: x\n")),
+              ElementsAre(HasSubstr("f:15:1: ledgr: unknown key; known here: listen, ")));
+  EXPECT_THAT(ErrorsOf(With("        unit_size", "        size: 3\n        unit_size")),
+              ElementsAre(HasSubstr("f:11:9: hosts[0].resources[0].size: unknown key")));
+}
+
+TEST(ConfigTest, AllErrorsAtOnceInTheFilesOrder) {
+  const std::vector<std::string> errors = ErrorsOf(R"(listen: nowhere
+plaintext: maybe
+hosts:
+  - id: UPPER
+    kind: simulated
+    period_ms: 10
+    resources: []
+)");
+  EXPECT_THAT(errors,
+              ElementsAre(HasSubstr("f:1:1: tls: give tls, or plaintext: true"),
+                          HasSubstr("f:1:1: ledger: missing"),
+                          HasSubstr("f:1:1: operator_token_file: missing"),
+                          HasSubstr("f:1:9: listen: must be host:port"),
+                          HasSubstr("f:2:12: plaintext: must be true or false, is \"maybe\""),
+                          HasSubstr("f:4:9: hosts[0].id: must be 1 to 32 of a-z"),
+                          HasSubstr("f:6:16: hosts[0].period_ms: must be from 1000 to 86400000"),
+                          HasSubstr("f:7:16: hosts[0].resources: needs at least 1 entry")));
+}
+
+TEST(ConfigTest, WrongValues) {
+  struct Case {
+    const char* from;
+    const char* to;
+    const char* error;
+  };
+  const Case cases[] = {
+      {"capacity_units: 64", "capacity_units: \"64\"", "capacity_units: must be a whole number"},
+      {"capacity_units: 64", "capacity_units: 6.4", "capacity_units: must be a whole number"},
+      {"capacity_units: 64", "capacity_units: [64]", "must be a whole number, is a list"},
+      {"capacity_units: 64", "capacity_units: 0", "capacity_units: must be from 1 to 16777216"},
+      {"capacity_units: 64", "capacity_units: 99999999999999999999", "must be from 1 to"},
+      {"capacity_units: 64", "# none", "f:10:9: hosts[0].resources[0].capacity_units: missing"},
+      {"microcredits: 5", "microcredits: -5", "must be from 0 to"},
+      {"uniform_price/1", "uniform price", "rule: must be a rule and its version"},
+      {"kind: memory", "kind: gold", "must be one of cpu, memory, cache, network, disk, device"},
+      {"kind: simulated", "kind: xen", "hosts[0].kind: must be one of nomhv, simulated"},
+      {"period_ms: 1000", "period_ms: 1000\n    grace_ms: 501",
+       "grace_ms: must be from 100 to 500"},
+      {"kind: simulated", "kind: simulated\n    mailbox: /x", "mailbox: only for kind nomhv"},
+      {"kind: simulated", "kind: nomhv", "hosts[0].mailbox: missing"},
+      {"ledger: /tmp/ledger", "ledger: \"\"", "ledger: must not be empty"},
+      {"ledger: /tmp/ledger", "ledger: /a\nledger: /b", "f:4:1: ledger: given twice"},
+      {"plaintext: true", "plaintext: true\ntls: {cert: a, key: b}", "cannot be true beside tls"},
+      {"plaintext: true", "tls: {cert: a}", "tls.key: missing"},
+      {"plaintext: true", "tls: 5", "tls: must be a map, is a scalar"},
+      {"127.0.0.1:0", "0.0.0.0:7070", "plaintext: only for a loopback or Unix address"},
+      {"127.0.0.1:0", "127.0.0.1:65536", "listen: must be host:port"},
+      {"ledger: /tmp/ledger", "ledger: /a\nlimits: {watches_max: 0}",
+       "limits.watches_max: must be"},
+      {"ledger: /tmp/ledger", "ledger: [", "f:"},
+      {"listen: 127.0.0.1:0", "- a", "f:"},
+  };
+  for (const Case& c : cases) {
+    const std::vector<std::string> errors = ErrorsOf(With(c.from, c.to));
+    ASSERT_FALSE(errors.empty()) << c.to;
+    EXPECT_THAT(errors[0], HasSubstr(c.error)) << c.to;
+  }
+}
+
+TEST(ConfigTest, DoublesAreRefused) {
+  const std::string resource = kGood + std::string(kGood).find("      - kind");
+  EXPECT_THAT(ErrorsOf(kGood + resource),
+              ElementsAre(HasSubstr("hosts[0].resources[1].kind: this host already has")));
+  const std::string host = kGood + std::string(kGood).find("  - id");
+  EXPECT_THAT(ErrorsOf(kGood + host),
+              ElementsAre(HasSubstr("hosts[1].id: another host is already called \"sim\"")));
+}
+
+TEST(ConfigTest, EmptyAndForeignFiles) {
+  EXPECT_THAT(ErrorsOf(""), ElementsAre(HasSubstr("f:1:1: must be a map, is nothing"),
+                                        HasSubstr("tls: give tls")));
+  EXPECT_THAT(ErrorsOf("\x7f"
+                       "ELF\x02\x01"),
+              ::testing::Not(::testing::IsEmpty()));
+  EXPECT_EQ(LoadConfig("/nonexistent/f").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(LoadConfig("/").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ConfigTest, NomhvMayLeaveCapacityToTheMachine) {
+  const std::string text = absl::StrReplaceAll(
+      kGood, {{"kind: simulated", "kind: nomhv\n    mailbox: /m\n    image_directory: /i"},
+              {"        capacity_units: 64\n", ""}});
+  const absl::StatusOr<Config> config = ParseConfig(text, "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->hosts[0].market.resources[0].capacity_units, 0);
+  EXPECT_EQ(config->hosts[0].mailbox, "/m");
+}
+
+TEST(ConfigTest, LocalAddresses) {
+  for (const char* address :
+       {"127.0.0.1:0", "127.255.0.9:80", "[::1]:7", "localhost:1", "unix:/run/nom.sock"}) {
+    EXPECT_TRUE(IsLocalAddress(address)) << address;
+  }
+  for (const char* address : {"0.0.0.0:1", "128.0.0.1:1", "127.0.0.1", "127.evil.com.x:1",
+                              "localhost.evil.com:1", "[::]:1", "example.com:1", "127.0.0.1.x:1"}) {
+    EXPECT_FALSE(IsLocalAddress(address)) << address;
+  }
+}
+
+class TokenFileTest : public ::testing::Test {
+ protected:
+  TokenFileTest() { ::unsetenv("CREDENTIALS_DIRECTORY"); }
+  ~TokenFileTest() override { std::filesystem::remove(path_); }
+  void Write(absl::string_view text, mode_t mode) {
+    std::ofstream(path_) << text;
+    ASSERT_EQ(::chmod(path_.c_str(), mode), 0);
+  }
+  const std::string path_ = ::testing::TempDir() + "nom_token_" + std::to_string(::getpid());
+};
+
+TEST_F(TokenFileTest, FirstLineIsTheToken) {
+  Write("0123456789abcdef\nmore\n", 0600);
+  const absl::StatusOr<std::string> token = ReadTokenFile(path_);
+  ASSERT_TRUE(token.ok()) << token.status();
+  EXPECT_EQ(*token, "0123456789abcdef");
+}
+
+TEST_F(TokenFileTest, BadFilesAreRefusedWithoutShowingThem) {
+  EXPECT_EQ(ReadTokenFile(path_).status().code(), absl::StatusCode::kNotFound);
+  Write("0123456789abcdef\n", 0644);
+  EXPECT_EQ(ReadTokenFile(path_).status().code(), absl::StatusCode::kFailedPrecondition);
+  Write("short secret\n", 0600);
+  const absl::Status status = ReadTokenFile(path_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
+  EXPECT_THAT(std::string(status.message()), ::testing::Not(HasSubstr("secret")));
+}
+
+}  // namespace
+}  // namespace nom::marketd
