@@ -21,6 +21,8 @@ constexpr size_t kEventsHeld = 1024;
 constexpr int kSeqlockTries = 64;
 // Between looks at the ring: nomhv answers within about a millisecond, its own tick.
 constexpr absl::Duration kPollEvery = absl::Microseconds(100);
+// With a doorbell the answer is rung for; this is for a ring that was lost.
+constexpr absl::Duration kDoorbellWait = absl::Milliseconds(2);
 // nomhv promises a beat each 100 ms; an emulator on a busy machine may stand still for seconds.
 constexpr absl::Duration kHeartbeatLost = absl::Seconds(10);
 
@@ -62,7 +64,7 @@ struct FileCloser {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Open(const std::string& path,
-                                                       absl::Duration timeout) {
+                                                       absl::Duration timeout, Doorbell* doorbell) {
   const FileCloser file{open(path.c_str(), O_RDWR | O_CLOEXEC)};
   if (file.fd < 0) {
     return absl::UnavailableError(absl::StrCat("mailbox ", path, ": ", std::strerror(errno)));
@@ -80,7 +82,8 @@ absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Open(const std::string& path,
   if (base == MAP_FAILED) {
     return absl::UnavailableError(absl::StrCat("mailbox ", path, ": ", std::strerror(errno)));
   }
-  std::unique_ptr<Mailbox> mailbox(new Mailbox(path, static_cast<std::byte*>(base), timeout));
+  std::unique_ptr<Mailbox> mailbox(
+      new Mailbox(path, static_cast<std::byte*>(base), timeout, doorbell));
 
   const uint32_t magic = LoadAcquire(mailbox->header()->magic);
   if (magic == 0) {
@@ -120,8 +123,8 @@ absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Open(const std::string& path,
   return mailbox;
 }
 
-Mailbox::Mailbox(std::string path, std::byte* base, absl::Duration timeout)
-    : path_(std::move(path)), base_(base), timeout_(timeout) {}
+Mailbox::Mailbox(std::string path, std::byte* base, absl::Duration timeout, Doorbell* doorbell)
+    : path_(std::move(path)), base_(base), timeout_(timeout), doorbell_(doorbell) {}
 
 Mailbox::~Mailbox() { munmap(base_, NOM_MAILBOX_BYTES); }
 
@@ -181,7 +184,11 @@ absl::StatusOr<NomEvent> Mailbox::Call(NomCommand command, absl::Span<const std:
                                                  command.kind, " within ",
                                                  absl::FormatDuration(timeout_)));
     }
-    absl::SleepFor(kPollEvery);
+    if (doorbell_ != nullptr && doorbell_->connected()) {
+      doorbell_->Wait(kDoorbellWait);
+    } else {
+      absl::SleepFor(kPollEvery);
+    }
     return absl::OkStatus();
   };
 
@@ -203,7 +210,10 @@ absl::StatusOr<NomEvent> Mailbox::Call(NomCommand command, absl::Span<const std:
   }
   auto* ring = reinterpret_cast<NomCommand*>(base_ + NOM_MAILBOX_COMMANDS_AT);
   std::memcpy(&ring[head % NOM_COMMAND_SLOTS], &command, sizeof(command));
+  const bool rings = doorbell_ != nullptr && doorbell_->connected();
+  StoreRelease(header()->doorbell_peer, rings ? uint32_t{Doorbell::kOwnPeer} : 0);
   StoreRelease(header()->command_head, head + 1);
+  if (rings) doorbell_->Ring();
 
   for (;;) {
     DrainEvents();

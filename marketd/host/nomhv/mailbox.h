@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "marketd/host/nomhv/doorbell.h"
 #include "nomhv/abi/mailbox.h"
 
 namespace nom::market {
@@ -29,8 +30,10 @@ class Mailbox {
   // Errors: UNAVAILABLE if it does not exist, is not yet initialised by nomhv, or nomhv's heart
   // does not beat within `timeout`; FAILED_PRECONDITION if it is not a mailbox or speaks another
   // major version.
+  // `doorbell`, not owned and possibly null, is rung after each command and waited on for answers.
   static absl::StatusOr<std::unique_ptr<Mailbox>> Open(const std::string& path,
-                                                       absl::Duration timeout);
+                                                       absl::Duration timeout,
+                                                       Doorbell* doorbell = nullptr);
 
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
@@ -60,7 +63,7 @@ class Mailbox {
   uint64_t tsc_hz() const { return tsc_hz_; }
 
  private:
-  Mailbox(std::string path, std::byte* base, absl::Duration timeout);
+  Mailbox(std::string path, std::byte* base, absl::Duration timeout, Doorbell* doorbell);
 
   void DrainEvents();
   NomMailboxHeader* header() const;
@@ -68,6 +71,7 @@ class Mailbox {
   const std::string path_;
   std::byte* const base_;  // NOM_MAILBOX_BYTES, shared.
   const absl::Duration timeout_;
+  Doorbell* const doorbell_;
   uint64_t boot_id_ = 0;
   uint64_t tsc_hz_ = 0;
   uint64_t next_id_ = 0;

@@ -47,7 +47,9 @@ int64_t MulDiv(uint64_t a, uint64_t b, uint64_t c) {
 
 class NomhvHost final : public Host {
  public:
-  explicit NomhvHost(NomhvHostOptions options) : options_(std::move(options)) {}
+  explicit NomhvHost(NomhvHostOptions options) : options_(std::move(options)) {
+    listening_ = ListenForDoorbell();
+  }
 
   absl::StatusOr<HostFacts> Attach() override;
   void SetResources(absl::Span<const Resource> resources) override;
@@ -64,6 +66,7 @@ class NomhvHost final : public Host {
     std::map<GuestId, NomRoundMeter> guests;
   };
 
+  absl::Status ListenForDoorbell();
   // The running guests, by slot, as nomhv's meters say.
   std::vector<std::pair<uint32_t, NomMeter>> Meters() const;
   absl::StatusOr<NomEvent> Call(NomCommandKind kind, GuestId guest_id,
@@ -77,6 +80,8 @@ class NomhvHost final : public Host {
   const NomhvHostOptions options_;
   int64_t memory_unit_bytes_ = NOM_FRAME_BYTES;
   int64_t cpu_unit_millicores_ = 1;
+  std::unique_ptr<Doorbell> doorbell_;  // Outlives mailbox_, which uses it.
+  absl::Status listening_;
   std::unique_ptr<Mailbox> mailbox_;
   Sample last_;
   std::array<uint32_t, NOM_GUESTS_MAX> bid_sequences_{};
@@ -103,10 +108,21 @@ absl::StatusOr<NomEvent> NomhvHost::Call(NomCommandKind kind, GuestId guest_id,
   return mailbox_->Call(command, payload);
 }
 
+absl::Status NomhvHost::ListenForDoorbell() {
+  if (options_.doorbell_socket.empty() || doorbell_ != nullptr) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Doorbell>> doorbell =
+      Doorbell::Listen(options_.doorbell_socket, options_.mailbox_path);
+  if (!doorbell.ok()) return doorbell.status();
+  doorbell_ = *std::move(doorbell);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<HostFacts> NomhvHost::Attach() {
   mailbox_ = nullptr;
+  if (!listening_.ok()) listening_ = ListenForDoorbell();
+  if (!listening_.ok()) return listening_;
   absl::StatusOr<std::unique_ptr<Mailbox>> opened =
-      Mailbox::Open(options_.mailbox_path, options_.command_timeout);
+      Mailbox::Open(options_.mailbox_path, options_.command_timeout, doorbell_.get());
   if (!opened.ok()) return opened.status();
   mailbox_ = *std::move(opened);
   last_ = Sample{};
