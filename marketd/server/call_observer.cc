@@ -1,0 +1,61 @@
+#include "marketd/server/call_observer.h"
+
+#include <chrono>
+#include <utility>
+
+#include "marketd/server/status.h"
+
+namespace nom::marketd {
+namespace {
+
+using grpc::experimental::InterceptionHookPoints;
+using grpc::experimental::Interceptor;
+using grpc::experimental::InterceptorBatchMethods;
+using grpc::experimental::ServerRpcInfo;
+
+class CallTimer final : public Interceptor {
+ public:
+  CallTimer(const CallDone& done, absl::string_view method)
+      : done_(done), method_(method), begin_(std::chrono::steady_clock::now()) {}
+
+  // gRPC destroys a call's interceptors when the call is over, however it ended.
+  ~CallTimer() override {
+    done_(method_, CodeName(code_), absl::FromChrono(std::chrono::steady_clock::now() - begin_));
+  }
+
+  void Intercept(InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+      code_ = methods->GetSendStatus().error_code();
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const CallDone& done_;
+  const std::string method_;
+  const std::chrono::steady_clock::time_point begin_;
+  grpc::StatusCode code_ = grpc::StatusCode::CANCELLED;
+};
+
+class Factory final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  explicit Factory(CallDone done) : done_(std::move(done)) {}
+
+  Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
+    absl::string_view method = info->method();
+    if (!method.empty() && method.front() == '/') method.remove_prefix(1);
+    return new CallTimer(done_, method);
+  }
+
+ private:
+  const CallDone done_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewCallObserver(
+    CallDone done) {
+  return std::make_unique<Factory>(std::move(done));
+}
+
+}  // namespace nom::marketd

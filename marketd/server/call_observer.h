@@ -1,0 +1,28 @@
+// Times every call that the server answers, whatever service it belongs to.
+
+#ifndef MARKETD_SERVER_CALL_OBSERVER_H_
+#define MARKETD_SERVER_CALL_OBSERVER_H_
+
+#include <grpcpp/support/server_interceptor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace nom::marketd {
+
+// A call has ended. `method` is "nom.market.v1.MarketService/PlaceBid"; `code` is gRPC's name of
+// the status, "CANCELLED" if the caller went away before one was sent. Called from many threads.
+using CallDone =
+    std::function<void(absl::string_view method, absl::string_view code, absl::Duration took)>;
+
+// Methods that the server does not know are never reported: their names are the caller's.
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewCallObserver(
+    CallDone done);
+
+}  // namespace nom::marketd
+
+#endif  // MARKETD_SERVER_CALL_OBSERVER_H_
