@@ -1,0 +1,159 @@
+#include "nomhv/core/budget.h"
+
+#include <algorithm>
+
+namespace nomhv {
+
+void ProcessorAccount::Reset() {
+  NOMHV_CHECK(!claimed(), "processor account: reset while its guest runs");
+  used_ = 0;
+  forfeited_ = 0;
+  asleep_total_ = 0;
+  asleep_since_ = 0;
+  moved_ = 0;
+}
+
+bool ProcessorAccount::TryClaim(uint32_t processor) {
+  uint32_t expected = kUnclaimed;
+  return claimed_by_.compare_exchange_strong(expected, processor, std::memory_order_acq_rel);
+}
+
+void ProcessorAccount::Unclaim(uint32_t processor) {
+  uint32_t expected = processor;
+  NOMHV_CHECK(claimed_by_.compare_exchange_strong(expected, kUnclaimed, std::memory_order_acq_rel),
+              "processor account: gave up a claim of another's");
+}
+
+bool ProcessorAccount::claimed() const {
+  return claimed_by_.load(std::memory_order_acquire) != kUnclaimed;
+}
+
+void ProcessorAccount::Sleep(uint64_t now_tsc) {
+  NOMHV_CHECK(!asleep(), "processor account: slept twice");
+  asleep_since_.store(std::max<uint64_t>(now_tsc, 1), std::memory_order_release);
+}
+
+void ProcessorAccount::Wake(uint64_t now_tsc) {
+  const uint64_t since = asleep_since_.load(std::memory_order_relaxed);
+  NOMHV_CHECK(since != 0, "processor account: woken while awake");
+  // Time-stamp counters of two processors may differ by a hair.
+  if (now_tsc > since) asleep_total_.fetch_add(now_tsc - since, std::memory_order_acq_rel);
+  asleep_since_.store(0, std::memory_order_release);
+}
+
+bool ProcessorAccount::asleep() const { return asleep_since_.load(std::memory_order_acquire) != 0; }
+
+uint64_t ProcessorAccount::used_cycles() const { return used_.load(std::memory_order_acquire); }
+
+uint64_t ProcessorAccount::offered_cycles() const {
+  return used_cycles() + forfeited_.load(std::memory_order_acquire);
+}
+
+uint64_t ProcessorAccount::asleep_cycles(uint64_t now_tsc) const {
+  for (;;) {
+    const uint64_t since = asleep_since_.load(std::memory_order_acquire);
+    const uint64_t total = asleep_total_.load(std::memory_order_acquire);
+    if (asleep_since_.load(std::memory_order_acquire) != since) continue;
+    return since != 0 && now_tsc > since ? total + (now_tsc - since) : total;
+  }
+}
+
+void ProcessorSchedule::Init(uint32_t processor, uint64_t period_cycles, ProcessorAccount* accounts,
+                             uint64_t now_tsc) {
+  NOMHV_CHECK(period_cycles % kMillicoresPerProcessor == 0 && period_cycles >= 200000,
+              "processor schedule: bad period");
+  processor_ = processor;
+  period_cycles_ = period_cycles;
+  accounts_ = accounts;
+  boundary_tsc_ = (now_tsc / period_cycles + 1) * period_cycles;
+  count_ = 0;
+}
+
+void ProcessorSchedule::SetPieces(const ProcessorPieces& pieces, uint64_t now_tsc) {
+  Advance(now_tsc);
+  // This period's credit was given in advance: its rest is taken back, and given by the new plan.
+  const auto rest = static_cast<int64_t>(boundary_tsc_ - now_tsc);
+  const auto credit_for_rest = [&](const Piece& piece) {
+    return rest * piece.millicores / static_cast<int64_t>(kMillicoresPerProcessor);
+  };
+  for (uint32_t i = 0; i < count_; ++i) {
+    accounts_[entries_[i].piece.slot].moved_.fetch_add(
+        entries_[i].balance_cycles - credit_for_rest(entries_[i].piece), std::memory_order_acq_rel);
+  }
+  count_ = pieces.count;
+  for (uint32_t i = 0; i < count_; ++i) {
+    const Piece& piece = pieces.pieces[i];
+    ProcessorAccount& account = accounts_[piece.slot];
+    entries_[i] = {
+        piece, static_cast<int64_t>(period_cycles_ / kMillicoresPerProcessor * piece.millicores),
+        account.moved_.exchange(0, std::memory_order_acq_rel) + credit_for_rest(piece),
+        account.asleep_cycles(now_tsc)};
+  }
+}
+
+void ProcessorSchedule::Advance(uint64_t now_tsc) {
+  if (now_tsc < boundary_tsc_) return;
+  const uint64_t periods = (now_tsc - boundary_tsc_) / period_cycles_ + 1;
+  boundary_tsc_ += periods * period_cycles_;
+  for (uint32_t i = 0; i < count_; ++i) {
+    Entry& entry = entries_[i];
+    ProcessorAccount& account = accounts_[entry.piece.slot];
+    const uint64_t asleep = account.asleep_cycles(now_tsc);
+    const auto slept = static_cast<int64_t>(asleep - entry.asleep_cycles);
+    entry.asleep_cycles = asleep;
+    // All that the guest could have had until the last boundary and did not run.
+    int64_t left = entry.balance_cycles + account.moved_.exchange(0, std::memory_order_acq_rel) +
+                   static_cast<int64_t>(periods - 1) * entry.credit_cycles;
+    const int64_t forfeited = std::clamp<int64_t>(left, 0, slept);
+    account.forfeited_.fetch_add(static_cast<uint64_t>(forfeited), std::memory_order_acq_rel);
+    left -= forfeited;
+    const int64_t bound = kCarryPeriods * entry.credit_cycles;
+    entry.balance_cycles = std::min(left, bound) + entry.credit_cycles;
+  }
+}
+
+ProcessorSchedule::Choice ProcessorSchedule::Idle(uint64_t now_tsc) const {
+  Choice choice;
+  choice.began_tsc = now_tsc;
+  if (count_ > 0 && !alone()) choice.deadline_tsc = boundary_tsc_;
+  return choice;
+}
+
+ProcessorSchedule::Choice ProcessorSchedule::Start(const Entry& entry, uint64_t now_tsc,
+                                                   uint64_t latest_tsc) const {
+  Choice choice;
+  choice.run = true;
+  choice.slot = entry.piece.slot;
+  choice.began_tsc = now_tsc;
+  // A slice shorter than this is not worth its switch; the debt is repaid.
+  const uint64_t shortest = period_cycles_ / 500;
+  const uint64_t slice = std::max(static_cast<uint64_t>(entry.balance_cycles), shortest);
+  choice.deadline_tsc = alone() ? kNoDeadline : Earlier(latest_tsc, now_tsc + slice);
+  return choice;
+}
+
+void ProcessorSchedule::Stop(const Choice& choice, uint64_t now_tsc) {
+  NOMHV_CHECK(choice.run, "processor schedule: stopped what never ran");
+  const uint64_t ran = now_tsc > choice.began_tsc ? now_tsc - choice.began_tsc : 0;
+  ProcessorAccount& account = accounts_[choice.slot];
+  account.used_.fetch_add(ran, std::memory_order_acq_rel);
+  for (uint32_t i = 0; i < count_; ++i) {
+    if (entries_[i].piece.slot != choice.slot) continue;
+    entries_[i].balance_cycles -= static_cast<int64_t>(ran);
+    break;
+  }
+  account.Unclaim(processor_);
+}
+
+int64_t ProcessorSchedule::balance_cycles(uint32_t slot) const {
+  for (uint32_t i = 0; i < count_; ++i) {
+    if (entries_[i].piece.slot == slot) return entries_[i].balance_cycles;
+  }
+  return 0;
+}
+
+bool ProcessorSchedule::alone() const {
+  return count_ == 1 && entries_[0].piece.millicores == kMillicoresPerProcessor;
+}
+
+}  // namespace nomhv

@@ -1,0 +1,73 @@
+#include "nomhv/core/processors.h"
+
+#include <algorithm>
+
+namespace nomhv {
+namespace {
+
+constexpr uint32_t kFull = kMillicoresPerProcessor;
+
+void Add(ProcessorPieces& processor, Piece piece) { processor.pieces[processor.count++] = piece; }
+
+bool PlaceWhole(std::span<const uint32_t> slots, std::span<const uint32_t> millicores,
+                std::span<ProcessorPieces> processors) {
+  uint32_t used[kProcessorsMax] = {};
+  for (const uint32_t slot : slots) {
+    uint32_t p = 0;
+    while (p < processors.size() && used[p] + millicores[slot] > kFull) ++p;
+    if (p == processors.size()) return false;
+    used[p] += millicores[slot];
+    Add(processors[p], {slot, millicores[slot], /*split=*/false});
+  }
+  return true;
+}
+
+void WrapRound(std::span<const uint32_t> slots, std::span<const uint32_t> millicores,
+               std::span<ProcessorPieces> processors) {
+  uint32_t p = 0;
+  uint32_t used = 0;
+  for (const uint32_t slot : slots) {
+    uint32_t left = millicores[slot];
+    while (left > 0) {
+      if (used == kFull) {
+        ++p;
+        used = 0;
+      }
+      const uint32_t here = std::min(left, kFull - used);
+      Add(processors[p], {slot, here, /*split=*/here != millicores[slot]});
+      used += here;
+      left -= here;
+    }
+  }
+}
+
+}  // namespace
+
+void PlanProcessors(std::span<const uint32_t, GuestTable::kSlots> millicores_by_slot,
+                    std::span<ProcessorPieces> processors) {
+  NOMHV_CHECK(processors.size() <= kProcessorsMax, "processors: too many");
+  uint32_t slots[GuestTable::kSlots];
+  uint32_t count = 0;
+  uint64_t sum = 0;
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    const uint32_t share = millicores_by_slot[slot];
+    NOMHV_CHECK(share <= kFull, "processors: a share above one processor");
+    sum += share;
+    if (share > 0) slots[count++] = slot;
+  }
+  NOMHV_CHECK(sum <= processors.size() * kFull, "processors: shares exceed the processors");
+  // Largest first, by slot among equals: whole processors come first, so a full share is never cut.
+  std::sort(slots, slots + count, [&](uint32_t a, uint32_t b) {
+    return millicores_by_slot[a] != millicores_by_slot[b]
+               ? millicores_by_slot[a] > millicores_by_slot[b]
+               : a < b;
+  });
+
+  const std::span<const uint32_t> order(slots, count);
+  for (ProcessorPieces& processor : processors) processor = {};
+  if (PlaceWhole(order, millicores_by_slot, processors)) return;
+  for (ProcessorPieces& processor : processors) processor = {};
+  WrapRound(order, millicores_by_slot, processors);
+}
+
+}  // namespace nomhv
