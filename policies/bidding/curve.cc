@@ -1,0 +1,343 @@
+#include "policies/bidding/curve.h"
+
+namespace nom::policies {
+namespace {
+
+using Wide = __int128;  // Only multiplied and compared: division would need a library.
+
+int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t Max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Rounds towards minus infinity; divisor > 0.
+int64_t FloorDivide(int64_t dividend, int64_t divisor) {
+  const int64_t quotient = dividend / divisor;
+  return dividend % divisor < 0 ? quotient - 1 : quotient;
+}
+
+// The points of a curve with (0, 0) in front, some of them left out. Small enough for the stacks
+// of programs on nomhv.
+struct Outline {
+  const CurvePoint* points;
+  int16_t index[kCurvePointsMax + 1];  // -1 is (0, 0).
+  int count = 0;
+
+  CurvePoint At(int i) const { return index[i] < 0 ? CurvePoint{} : points[index[i]]; }
+};
+
+CurveError Check(const CurvePoint* points, int point_count) {
+  if (point_count > kCurvePointsMax) return CurveError::kTooManyPoints;
+  int64_t last_units = -1;
+  for (int i = 0; i < point_count; ++i) {
+    const CurvePoint& p = points[i];
+    if (p.units <= last_units || (p.units == 0 && p.value_microcredits != 0)) {
+      return CurveError::kUnitsNotRising;
+    }
+    if (p.units > kUnitsMax) return CurveError::kUnitsOutOfRange;
+    if (p.value_microcredits < 0 || p.value_microcredits > kValueMaxMicrocredits) {
+      return CurveError::kValueOutOfRange;
+    }
+    last_units = p.units;
+  }
+  return CurveError::kOk;
+}
+
+// Above 0 if b lies above the straight line from a to c, 0 if on it.
+Wide AboveChord(const CurvePoint& a, const CurvePoint& b, const CurvePoint& c) {
+  return Wide{b.value_microcredits - a.value_microcredits} * (c.units - a.units) -
+         Wide{c.value_microcredits - a.value_microcredits} * (b.units - a.units);
+}
+
+// The smallest concave curve above the points, as its corners.
+void MakeHull(const CurvePoint* points, int point_count, Outline& out) {
+  out.points = points;
+  out.count = 0;
+  out.index[out.count++] = -1;
+  for (int i = 0; i < point_count; ++i) {
+    if (points[i].units == 0) continue;
+    while (out.count >= 2 &&
+           AboveChord(out.At(out.count - 2), out.At(out.count - 1), points[i]) <= 0) {
+      --out.count;
+    }
+    out.index[out.count++] = static_cast<int16_t>(i);
+  }
+  // A part that only falls can't be worth bidding for: no rule would sell it at a reserve.
+  while (out.count >= 2 &&
+         out.At(out.count - 1).value_microcredits <= out.At(out.count - 2).value_microcredits) {
+    --out.count;
+  }
+}
+
+// Leaves out corners until `segments_max` straight parts remain: each time the first one among
+// those that change the curve least, by the area of the triangle that goes.
+void Simplify(int segments_max, Outline& outline) {
+  while (outline.count - 1 > segments_max) {
+    int best = 0;
+    Wide best_change = 0;
+    for (int i = 1; i + 1 < outline.count; ++i) {
+      Wide change = AboveChord(outline.At(i - 1), outline.At(i), outline.At(i + 1));
+      if (change < 0) change = -change;
+      if (best == 0 || change < best_change) {
+        best_change = change;
+        best = i;
+      }
+    }
+    for (int i = best; i + 1 < outline.count; ++i) outline.index[i] = outline.index[i + 1];
+    --outline.count;
+  }
+}
+
+Microcredits ValueIn(const Range& r, int64_t units) {
+  return r.value_at_min_microcredits + (units - r.min_units) * r.unit_price_microcredits;
+}
+
+// Appends a range, or makes the one before longer where it simply goes on. False if full.
+bool Push(const Range& range, RangeList& out) {
+  if (out.count > 0) {
+    Range& last = out.ranges[out.count - 1];
+    const bool goes_on = range.min_units <= last.max_units + 1 &&
+                         ValueIn(last, last.max_units) + (range.min_units - last.max_units) *
+                                                             last.unit_price_microcredits ==
+                             range.value_at_min_microcredits &&
+                         (range.unit_price_microcredits == last.unit_price_microcredits ||
+                          range.min_units == range.max_units) &&
+                         last.min_units != last.max_units;
+    if (goes_on) {
+      last.max_units = range.max_units;
+      return true;
+    }
+  }
+  if (out.count == kRangesMax) return false;
+  out.ranges[out.count++] = range;
+  return true;
+}
+
+Range Step(int64_t units, Microcredits value) { return {units, units, value, 0}; }
+
+// No point between two corners lies below the straight line between them: to bid along the line is
+// never to bid too much.
+bool ChordIsSafe(const Outline& outline, int segment) {
+  const CurvePoint a = outline.At(segment);
+  const CurvePoint b = outline.At(segment + 1);
+  for (int i = outline.index[segment] + 1; i < outline.index[segment + 1]; ++i) {
+    const CurvePoint& p = outline.points[i];
+    if (p.units > 0 && AboveChord(a, p, b) < 0) return false;
+  }
+  return true;
+}
+
+// At most one range for each straight part and one for the last corner. A range runs to the unit
+// before its next corner, where exact values take over again from rounded prices.
+void Emit(const Outline& outline, RangeList& out) {
+  for (int i = 0; i + 1 < outline.count; ++i) {
+    const CurvePoint a = outline.At(i);
+    const CurvePoint b = outline.At(i + 1);
+    if (ChordIsSafe(outline, i)) {
+      const Microcredits price =
+          FloorDivide(b.value_microcredits - a.value_microcredits, b.units - a.units);
+      // 0 units are free for everybody and need no range of their own.
+      const int64_t begin = a.units == 0 ? 1 : a.units;
+      const Microcredits value = a.value_microcredits + (begin - a.units) * price;
+      int64_t end = b.units - 1;
+      if (price < 0) end = Min(end, begin + value / -price);  // Rounded down, but never below 0.
+      if (begin <= end) (void)Push({begin, end, value, price}, out);
+    } else if (a.units > 0) {
+      (void)Push(Step(a.units, a.value_microcredits), out);
+    }
+    if (i + 2 == outline.count) (void)Push(Step(b.units, b.value_microcredits), out);
+  }
+}
+
+void KeepAll(const CurvePoint* points, int point_count, Outline& out) {
+  out.points = points;
+  out.count = 0;
+  out.index[out.count++] = -1;
+  for (int i = 0; i < point_count; ++i) {
+    if (points[i].units > 0) out.index[out.count++] = static_cast<int16_t>(i);
+  }
+}
+
+}  // namespace
+
+const char* CurveErrorName(CurveError error) {
+  switch (error) {
+    case CurveError::kOk:
+      return "ok";
+    case CurveError::kTooManyPoints:
+      return "too many points";
+    case CurveError::kUnitsNotRising:
+      return "units do not rise from (0, 0)";
+    case CurveError::kUnitsOutOfRange:
+      return "units out of range";
+    case CurveError::kValueOutOfRange:
+      return "value out of range";
+  }
+  return "unknown";
+}
+
+CurveError ConcaveRanges(const CurvePoint* points, int point_count, RangeList& out) {
+  out = RangeList{};
+  if (CurveError e = Check(points, point_count); e != CurveError::kOk) return e;
+  Outline hull;
+  MakeHull(points, point_count, hull);
+  Simplify(kRangesMax, hull);
+  // Touching ranges; rounding down each slope keeps them in order and the curve below the hull.
+  Microcredits value = 0;
+  for (int i = 0; i + 1 < hull.count; ++i) {
+    const CurvePoint a = hull.At(i);
+    const CurvePoint b = hull.At(i + 1);
+    const int64_t width = b.units - a.units;
+    const Microcredits price = FloorDivide(b.value_microcredits - a.value_microcredits, width);
+    if (price == 0) break;
+    // Cannot fail: at most kRangesMax parts.
+    (void)Push({a.units, b.units, value, price}, out);
+    value += width * price;
+  }
+  return CurveError::kOk;
+}
+
+CurveError GapRanges(const CurvePoint* points, int point_count, RangeList& out) {
+  out = RangeList{};
+  if (CurveError e = Check(points, point_count); e != CurveError::kOk) return e;
+  Outline hull;
+  MakeHull(points, point_count, hull);
+  Simplify(kRangesMax - 1, hull);
+  Emit(hull, out);
+  return CurveError::kOk;
+}
+
+CurveError ExactRanges(const CurvePoint* points, int point_count, RangeList& out) {
+  out = RangeList{};
+  if (CurveError e = Check(points, point_count); e != CurveError::kOk) return e;
+  Outline outline;
+  KeepAll(points, point_count, outline);
+  Simplify(kRangesMax - 1, outline);
+  Emit(outline, out);
+  return CurveError::kOk;
+}
+
+CurveError StepRanges(const CurvePoint* points, int point_count, RangeList& out) {
+  out = RangeList{};
+  if (CurveError e = Check(points, point_count); e != CurveError::kOk) return e;
+  Outline outline;
+  KeepAll(points, point_count, outline);
+  Simplify(kRangesMax, outline);
+  for (int i = 1; i < outline.count; ++i) {
+    const CurvePoint p = outline.At(i);
+    (void)Push(Step(p.units, p.value_microcredits), out);
+  }
+  return CurveError::kOk;
+}
+
+RangeList FlatOffer(int64_t min_units, int64_t max_units, Microcredits unit_price_microcredits) {
+  RangeList out;
+  if (max_units < 1 || max_units < min_units || unit_price_microcredits < 1) return out;
+  const int64_t price = Min(unit_price_microcredits, kValueMaxMicrocredits);
+  const int64_t begin = Max(1, min_units);
+  const int64_t end = Min(Min(max_units, kUnitsMax), kValueMaxMicrocredits / price);
+  if (begin > end) return out;
+  out.ranges[0] = {begin, end, begin * price, price};
+  out.count = 1;
+  return out;
+}
+
+RangeList StepOffer(int64_t units, Microcredits value_microcredits) {
+  RangeList out;
+  if (units < 1 || units > kUnitsMax || value_microcredits < 1) return out;
+  out.ranges[0] = Step(units, Min(value_microcredits, kValueMaxMicrocredits));
+  out.count = 1;
+  return out;
+}
+
+bool ValueAt(const RangeList& bid, int64_t units, Microcredits& value_microcredits) {
+  value_microcredits = 0;
+  if (units == 0) return true;
+  for (int i = 0; i < bid.count; ++i) {
+    const Range& r = bid.ranges[i];
+    if (units >= r.min_units && units <= r.max_units) {
+      value_microcredits = ValueIn(r, units);
+      return true;
+    }
+  }
+  return false;
+}
+
+int64_t BestUnitsAt(const RangeList& bid, Microcredits unit_price_microcredits) {
+  int64_t best_units = 0;
+  Wide best = 0;
+  for (int i = 0; i < bid.count; ++i) {
+    const Range& r = bid.ranges[i];
+    // The surplus is a straight line on a range, so one of its ends is best.
+    for (int end = 0; end < 2; ++end) {
+      const int64_t units = end == 0 ? r.min_units : r.max_units;
+      const Wide surplus = ValueIn(r, units) - Wide{units} * unit_price_microcredits;
+      if (surplus > best) {
+        best = surplus;
+        best_units = units;
+      }
+    }
+  }
+  return best_units;
+}
+
+RangeList CapToBudget(const RangeList& bid, Microcredits budget_microcredits) {
+  RangeList out;
+  if (budget_microcredits <= 0) return out;
+  for (int i = 0; i < bid.count; ++i) {
+    const Range& r = bid.ranges[i];
+    if (r.value_at_min_microcredits >= budget_microcredits) {
+      (void)Push(Step(r.min_units, budget_microcredits), out);
+      return out;
+    }
+    if (r.min_units == r.max_units || r.unit_price_microcredits <= 0 ||
+        ValueIn(r, r.max_units) < budget_microcredits) {
+      (void)Push(r, out);
+      continue;
+    }
+    // The first quantity here that is worth the budget.
+    const int64_t below = budget_microcredits - 1 - r.value_at_min_microcredits;
+    const int64_t last_below = r.min_units + below / r.unit_price_microcredits;
+    (void)Push({r.min_units, last_below, r.value_at_min_microcredits, r.unit_price_microcredits},
+               out);
+    (void)Push(Step(last_below + 1, budget_microcredits), out);
+    return out;
+  }
+  return out;
+}
+
+RangeList CapToCeiling(const RangeList& bid, Microcredits ceiling_unit_price_microcredits) {
+  RangeList out;
+  const Microcredits ceiling = Min(ceiling_unit_price_microcredits, kValueMaxMicrocredits);
+  if (ceiling < 1) return out;
+  for (int i = 0; i < bid.count; ++i) {
+    const Range& r = bid.ranges[i];
+    const Microcredits slope = r.min_units == r.max_units ? 0 : r.unit_price_microcredits;
+    const Wide over_at_min = r.value_at_min_microcredits - Wide{r.min_units} * ceiling;
+    const Wide over_at_max = ValueIn(r, r.max_units) - Wide{r.max_units} * ceiling;
+    if (over_at_min <= 0 && over_at_max <= 0) {
+      if (!Push(r, out)) return out;
+      continue;
+    }
+    // At most value(q) somewhere on the range, so ceiling * q fits there; `over` fits too.
+    int64_t capped_begin = r.min_units;
+    int64_t capped_end = r.max_units;
+    if (over_at_min > 0 && over_at_max <= 0) {  // slope < ceiling
+      const int64_t over = static_cast<int64_t>(over_at_min);
+      capped_end = r.min_units + over / (ceiling - slope);
+    } else if (over_at_min <= 0) {  // slope > ceiling
+      const int64_t under = static_cast<int64_t>(-over_at_min);
+      if (under > 0) capped_begin = r.min_units + under / (slope - ceiling) + 1;
+    }
+    if (capped_begin > r.min_units &&
+        !Push({r.min_units, capped_begin - 1, r.value_at_min_microcredits, slope}, out)) {
+      return out;
+    }
+    if (!Push({capped_begin, capped_end, capped_begin * ceiling, ceiling}, out)) return out;
+    if (capped_end < r.max_units &&
+        !Push({capped_end + 1, r.max_units, ValueIn(r, capped_end + 1), slope}, out)) {
+      return out;
+    }
+  }
+  return out;
+}
+
+}  // namespace nom::policies

@@ -1,0 +1,85 @@
+// From what quantities are worth to a bid: for applications, and for programs straight on nomhv.
+//
+// No allocation, no exceptions, no floating point, no C++ library; nothing here keeps state or
+// touches anything but its arguments, so all of it may be called from any thread.
+//
+// A curve is a list of points (units, value), read as straight lines between neighbours, from
+// (0, 0) on. Four bids can be made from it:
+//
+//   ExactRanges   the curve itself. The truth, and under mpsp the best bid there is.
+//   ConcaveRanges the smallest curve above it whose marginal values never rise: for uniform_price,
+//                 which takes nothing else. On the parts that it fills in it offers too much for
+//                 what lies between, so prefer the others where the rule takes them.
+//   GapRanges     the same, but what lies under a filled-in part is refused: with gaps, no
+//                 quantity can be won that is worth less than was bid for it.
+//   StepRanges    the points alone; everything between them is refused. For programs that can use
+//                 certain quantities only.
+//
+// A bid has at most kRangesMax ranges and whole unit prices. Where a curve needs more, points are
+// left out, the ones that change it least first, and quantities at which the bid would then be too
+// high are refused; a price is rounded down. Both make a bid smaller, never larger than described.
+
+#ifndef NOM_POLICIES_BIDDING_CURVE_H_
+#define NOM_POLICIES_BIDDING_CURVE_H_
+
+#include "policies/bidding/range.h"
+
+namespace nom::policies {
+
+inline constexpr int kCurvePointsMax = 512;
+
+struct CurvePoint {
+  int64_t units = 0;
+  Microcredits value_microcredits = 0;
+};
+
+enum class [[nodiscard]] CurveError : uint8_t{
+    kOk,
+    kTooManyPoints,    // More than kCurvePointsMax.
+    kUnitsNotRising,   // Each point must lie after the one before it, the first after 0.
+    kUnitsOutOfRange,  // Above kUnitsMax.
+    kValueOutOfRange,  // Below 0 or above kValueMaxMicrocredits.
+};
+
+// For messages; never null.
+const char* CurveErrorName(CurveError error);
+
+// The ranges of one bid, in place. Valid by construction if made by the functions below.
+struct RangeList {
+  Range ranges[kRangesMax] = {};
+  int count = 0;
+};
+
+// `points` may already begin with (0, 0). On an error `out` is empty.
+CurveError ExactRanges(const CurvePoint* points, int point_count, RangeList& out);
+CurveError ConcaveRanges(const CurvePoint* points, int point_count, RangeList& out);
+CurveError GapRanges(const CurvePoint* points, int point_count, RangeList& out);
+CurveError StepRanges(const CurvePoint* points, int point_count, RangeList& out);
+
+// Any quantity from min_units to max_units at one price: work that can stop at any point. Empty if
+// nothing sensible is asked for (max_units below min_units or 1, a price below 1). Cut down to what
+// kUnitsMax and kValueMaxMicrocredits allow.
+RangeList FlatOffer(int64_t min_units, int64_t max_units, Microcredits unit_price_microcredits);
+// All or nothing.
+RangeList StepOffer(int64_t units, Microcredits value_microcredits);
+
+// False if `units` is refused; else sets `value_microcredits`.
+bool ValueAt(const RangeList& bid, int64_t units, Microcredits& value_microcredits);
+
+// The quantity that a price taker would choose: the largest value(q) - price * q, and the smallest
+// such q. 0 if nothing is worth its price. Requires 0 <= price <= kValueMaxMicrocredits.
+int64_t BestUnitsAt(const RangeList& bid, Microcredits unit_price_microcredits);
+
+// Never bid more than `budget` in all: the first quantity worth the budget or more is bid at
+// exactly the budget, and what lies above it is left out. As no rule charges more than the value,
+// the charge can't be above the budget. A budget of 0 or less empties the bid.
+RangeList CapToBudget(const RangeList& bid, Microcredits budget_microcredits);
+
+// Never bid more than `ceiling` a unit: value(q) becomes min(value(q), ceiling * q). A ceiling
+// below 1 empties the bid. Marginal values that never rise still don't. If more than kRangesMax
+// ranges would be needed, the last are left out.
+RangeList CapToCeiling(const RangeList& bid, Microcredits ceiling_unit_price_microcredits);
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_BIDDING_CURVE_H_

@@ -1,0 +1,285 @@
+#include "policies/bidding/curve.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "policies/clearing/auction.h"
+#include "policies/clearing/uniform_price.h"
+#include "tests/referee/random_auction.h"
+
+namespace nom::policies {
+namespace {
+
+Bid ToBid(const RangeList& list) { return {1, {list.ranges, list.ranges + list.count}, 0}; }
+
+std::vector<Range> ToVector(const RangeList& list) {
+  return {list.ranges, list.ranges + list.count};
+}
+
+using MakeRanges = CurveError (*)(const CurvePoint*, int, RangeList&);
+
+RangeList Make(MakeRanges make, const std::vector<CurvePoint>& points) {
+  RangeList list;
+  EXPECT_EQ(make(points.data(), static_cast<int>(points.size()), list), CurveError::kOk);
+  return list;
+}
+
+// The curve itself, by definition, times the width of the part it lies in so that it stays whole.
+struct Fraction {
+  __int128 top;
+  __int128 bottom;
+};
+
+Fraction CurveAt(const std::vector<CurvePoint>& points, int64_t units) {
+  CurvePoint a{};
+  for (const CurvePoint& b : points) {
+    if (units <= b.units) {
+      const int64_t width = std::max<int64_t>(1, b.units - a.units);
+      return {static_cast<__int128>(a.value_microcredits) * width +
+                  static_cast<__int128>(b.value_microcredits - a.value_microcredits) *
+                      (units - a.units),
+              width};
+    }
+    a = b;
+  }
+  return {-1, 1};
+}
+
+// The smallest concave curve above the points at `units`: the best chord that spans it.
+Fraction HullAt(const std::vector<CurvePoint>& points, int64_t units) {
+  std::vector<CurvePoint> all = {{0, 0}};
+  all.insert(all.end(), points.begin(), points.end());
+  Fraction best{-1, 1};
+  for (const CurvePoint& a : all) {
+    for (const CurvePoint& b : all) {
+      if (a.units > units || b.units < units || b.units < a.units) continue;
+      const int64_t width = std::max<int64_t>(1, b.units - a.units);
+      const Fraction f{static_cast<__int128>(a.value_microcredits) * width +
+                           static_cast<__int128>(b.value_microcredits - a.value_microcredits) *
+                               (units - a.units),
+                       width};
+      if (f.top * best.bottom > best.top * f.bottom) best = f;
+    }
+  }
+  return best;
+}
+
+std::vector<CurvePoint> RandomCurve(TestRandom& random, int points_max) {
+  std::vector<CurvePoint> points;
+  const int64_t count = random.Between(0, points_max);
+  const int64_t value_max = random.OneIn(2) ? 20 : 5'000'000;
+  int64_t units = random.OneIn(4) ? 0 : random.Between(1, 5);
+  for (int64_t i = 0; i < count; ++i) {
+    points.push_back({units, units == 0 ? 0 : random.Between(0, value_max)});
+    units += random.Between(1, 6);
+  }
+  if (random.OneIn(2)) {
+    std::vector<Microcredits> values;
+    for (const CurvePoint& p : points) values.push_back(p.value_microcredits);
+    std::sort(values.begin(), values.end());
+    for (size_t i = 0; i < points.size(); ++i) points[i].value_microcredits = values[i];
+    if (!points.empty() && points[0].units == 0) points[0].value_microcredits = 0;
+  }
+  return points;
+}
+
+TEST(Curve, AFallingCurveGivesTouchingRanges) {
+  const RangeList list = Make(&ConcaveRanges, {{10, 1000}, {20, 1500}, {40, 1900}});
+  EXPECT_EQ(ToVector(list),
+            (std::vector<Range>{{0, 10, 0, 100}, {10, 20, 1000, 50}, {20, 40, 1500, 20}}));
+}
+
+TEST(Curve, WhatLiesUnderTheHullIsFilledInByConcaveAndRefusedByGaps) {
+  // 30 units are needed before anything works well; 20 are under the chord.
+  const std::vector<CurvePoint> points = {{10, 10}, {20, 50}, {30, 900}, {40, 1000}};
+  EXPECT_EQ(ToVector(Make(&ConcaveRanges, points)),
+            (std::vector<Range>{{0, 30, 0, 30}, {30, 40, 900, 10}}));
+  EXPECT_EQ(ToVector(Make(&GapRanges, points)), (std::vector<Range>{{30, 40, 900, 10}}));
+  EXPECT_EQ(
+      ToVector(Make(&ExactRanges, points)),
+      (std::vector<Range>{{1, 9, 1, 1}, {10, 19, 10, 4}, {20, 29, 50, 85}, {30, 40, 900, 10}}));
+  EXPECT_EQ(
+      ToVector(Make(&StepRanges, points)),
+      (std::vector<Range>{{10, 10, 10, 0}, {20, 20, 50, 0}, {30, 30, 900, 0}, {40, 40, 1000, 0}}));
+}
+
+TEST(Curve, PricesAreRoundedDown) {
+  const std::vector<CurvePoint> points = {{3, 10}, {6, 12}};
+  EXPECT_EQ(ToVector(Make(&ConcaveRanges, points)), (std::vector<Range>{{0, 3, 0, 3}}));
+  EXPECT_EQ(ToVector(Make(&ExactRanges, points)),
+            (std::vector<Range>{{1, 2, 3, 3}, {3, 5, 10, 0}, {6, 6, 12, 0}}));
+}
+
+TEST(Curve, BadPointsAreNamed) {
+  RangeList list;
+  list.count = 3;
+  const CurvePoint falling[] = {{5, 1}, {5, 2}};
+  EXPECT_EQ(ConcaveRanges(falling, 2, list), CurveError::kUnitsNotRising);
+  EXPECT_EQ(list.count, 0);
+  const CurvePoint at_zero[] = {{0, 1}};
+  EXPECT_EQ(ExactRanges(at_zero, 1, list), CurveError::kUnitsNotRising);
+  const CurvePoint below_zero[] = {{-3, 0}};
+  EXPECT_EQ(ExactRanges(below_zero, 1, list), CurveError::kUnitsNotRising);
+  const CurvePoint large[] = {{kUnitsMax + 1, 1}};
+  EXPECT_EQ(GapRanges(large, 1, list), CurveError::kUnitsOutOfRange);
+  const CurvePoint negative[] = {{1, -1}};
+  EXPECT_EQ(StepRanges(negative, 1, list), CurveError::kValueOutOfRange);
+  const CurvePoint dear[] = {{1, kValueMaxMicrocredits + 1}};
+  EXPECT_EQ(GapRanges(dear, 1, list), CurveError::kValueOutOfRange);
+  const std::vector<CurvePoint> many(kCurvePointsMax + 1);
+  EXPECT_EQ(ExactRanges(many.data(), kCurvePointsMax + 1, list), CurveError::kTooManyPoints);
+  EXPECT_STREQ(CurveErrorName(CurveError::kTooManyPoints), "too many points");
+}
+
+// Valid bids; concave ones for uniform_price; never above the curve (or its hull), and below it by
+// rounding only while the ranges suffice.
+TEST(Curve, RandomCurvesAreBidHonestly) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(5'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    const bool fits = !random.OneIn(4);
+    const std::vector<CurvePoint> points = RandomCurve(random, fits ? kRangesMax - 1 : 60);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    const RangeList exact = Make(&ExactRanges, points);
+    const RangeList concave = Make(&ConcaveRanges, points);
+    const RangeList gaps = Make(&GapRanges, points);
+    const RangeList steps = Make(&StepRanges, points);
+    for (const RangeList& list : {exact, concave, gaps, steps}) {
+      ASSERT_EQ(ValidateBid(ToBid(list)), absl::OkStatus());
+    }
+    ASSERT_EQ(CheckConcave(ToBid(concave)), absl::OkStatus());
+    const int64_t last = points.empty() ? 0 : points.back().units;
+    for (int64_t q = 1; q <= last + 1; ++q) {
+      const Fraction curve = CurveAt(points, q);
+      const Fraction hull = HullAt(points, q);
+      const bool is_point = std::any_of(points.begin(), points.end(),
+                                        [&](const CurvePoint& p) { return p.units == q; });
+      Microcredits value = 0;
+      if (ValueAt(exact, q, value)) {
+        ASSERT_LE(value * curve.bottom, curve.top) << q;
+        if (fits) {
+          ASSERT_GT((value + last) * curve.bottom, curve.top) << q;
+        }
+      } else if (fits) {
+        // Only what rounding down a falling price would have taken below zero.
+        ASSERT_LT(curve.top, last * curve.bottom) << q;
+      }
+      if (ValueAt(gaps, q, value)) {
+        ASSERT_LE(value * curve.bottom, curve.top) << q;
+      }
+      if (ValueAt(concave, q, value)) {
+        ASSERT_LE(value * hull.bottom, hull.top) << q;
+        if (fits) {
+          ASSERT_GT((value + last) * hull.bottom, hull.top) << q;
+        }
+      }
+      ASSERT_EQ(ValueAt(steps, q, value), is_point && (fits || ValueAt(steps, q, value))) << q;
+      if (ValueAt(steps, q, value)) {
+        ASSERT_EQ(value * curve.bottom, curve.top) << q;
+      }
+    }
+  }
+}
+
+TEST(Curve, BestUnitsIsThePriceTakersChoice) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(3'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    const std::vector<CurvePoint> points = RandomCurve(random, 10);
+    const RangeList list = Make(random.OneIn(2) ? &ExactRanges : &GapRanges, points);
+    const Microcredits price = random.Between(0, 10);
+    int64_t best_units = 0;
+    Microcredits best = 0;
+    for (int64_t q = 1; q <= (points.empty() ? 0 : points.back().units); ++q) {
+      Microcredits value = 0;
+      if (ValueAt(list, q, value) && value - price * q > best) {
+        best = value - price * q;
+        best_units = q;
+      }
+    }
+    const int64_t chosen = BestUnitsAt(list, price);
+    Microcredits value = 0;
+    ASSERT_TRUE(ValueAt(list, chosen, value));
+    ASSERT_EQ(value - price * chosen, best) << "NOM_SEED=" << seed;
+    ASSERT_EQ(chosen, best_units) << "NOM_SEED=" << seed;
+  }
+}
+
+TEST(Curve, FlatAndStepOffers) {
+  EXPECT_EQ(ToVector(FlatOffer(0, 10, 7)), (std::vector<Range>{{1, 10, 7, 7}}));
+  EXPECT_EQ(ToVector(FlatOffer(4, 10, 7)), (std::vector<Range>{{4, 10, 28, 7}}));
+  EXPECT_EQ(FlatOffer(4, 3, 7).count, 0);
+  EXPECT_EQ(FlatOffer(1, 3, 0).count, 0);
+  EXPECT_EQ(ToVector(FlatOffer(1, kUnitsMax * 2, kValueMaxMicrocredits / 5)),
+            (std::vector<Range>{{1, 5, kValueMaxMicrocredits / 5, kValueMaxMicrocredits / 5}}));
+  EXPECT_EQ(ToVector(StepOffer(6, 42)), (std::vector<Range>{{6, 6, 42, 0}}));
+  EXPECT_EQ(StepOffer(0, 42).count, 0);
+  EXPECT_EQ(StepOffer(kUnitsMax + 1, 42).count, 0);
+  EXPECT_EQ(ValidateBid(ToBid(FlatOffer(1, std::numeric_limits<int64_t>::max(),
+                                        std::numeric_limits<int64_t>::max()))),
+            absl::OkStatus());
+}
+
+TEST(Curve, ABudgetCutsTheBidWhereItIsReached) {
+  const RangeList list = Make(&ConcaveRanges, {{10, 1000}, {20, 1500}});
+  EXPECT_EQ(ToVector(CapToBudget(list, 1149)),
+            (std::vector<Range>{{0, 10, 0, 100}, {10, 12, 1000, 50}, {13, 13, 1149, 0}}));
+  EXPECT_EQ(ToVector(CapToBudget(list, 5000)), ToVector(list));
+  EXPECT_EQ(CapToBudget(list, 0).count, 0);
+  EXPECT_EQ(ToVector(CapToBudget(StepOffer(8, 900), 300)), (std::vector<Range>{{8, 8, 300, 0}}));
+}
+
+TEST(Curve, CapsHoldOnRandomBids) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(5'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    const std::vector<CurvePoint> points = RandomCurve(random, 6);
+    const bool is_concave = random.OneIn(2);
+    const RangeList list = Make(is_concave ? &ConcaveRanges : &ExactRanges, points);
+    const int64_t last = points.empty() ? 0 : points.back().units;
+    const Microcredits budget = random.Between(1, 30);
+    const Microcredits ceiling = random.Between(1, random.OneIn(2) ? 5 : 400'000);
+    const RangeList by_budget = CapToBudget(list, budget);
+    const RangeList by_ceiling = CapToCeiling(list, ceiling);
+    ASSERT_EQ(ValidateBid(ToBid(by_budget)), absl::OkStatus());
+    ASSERT_EQ(ValidateBid(ToBid(by_ceiling)), absl::OkStatus());
+    if (is_concave) {
+      ASSERT_EQ(CheckConcave(ToBid(by_budget)), absl::OkStatus());
+      ASSERT_EQ(CheckConcave(ToBid(by_ceiling)), absl::OkStatus());
+    }
+    bool reached = false;
+    for (int64_t q = 1; q <= last; ++q) {
+      Microcredits value = 0;
+      Microcredits capped = 0;
+      const bool allowed = ValueAt(list, q, value);
+      ASSERT_EQ(ValueAt(by_budget, q, capped), allowed && !reached) << q;
+      if (allowed && !reached) {
+        ASSERT_EQ(capped, std::min(value, budget)) << q;
+        reached = value >= budget;
+      }
+      ASSERT_EQ(ValueAt(by_ceiling, q, capped), allowed) << q;
+      if (allowed) {
+        ASSERT_EQ(capped, std::min(value, ceiling * q)) << q;
+      }
+    }
+  }
+}
+
+TEST(Curve, CapsTakeExtremeBids) {
+  RangeList list;
+  list.ranges[0] = {0, kUnitsMax - 1, 0, kValueMaxMicrocredits / kUnitsMax};
+  list.ranges[1] = {kUnitsMax, kUnitsMax, kValueMaxMicrocredits, 0};
+  list.count = 2;
+  for (Microcredits cap : {Microcredits{1}, kValueMaxMicrocredits / kUnitsMax,
+                           kValueMaxMicrocredits, std::numeric_limits<int64_t>::max()}) {
+    EXPECT_EQ(ValidateBid(ToBid(CapToCeiling(list, cap))), absl::OkStatus()) << cap;
+    EXPECT_EQ(ValidateBid(ToBid(CapToBudget(list, cap))), absl::OkStatus()) << cap;
+  }
+  EXPECT_EQ(CapToCeiling(list, std::numeric_limits<int64_t>::min()).count, 0);
+  EXPECT_EQ(CapToBudget(list, std::numeric_limits<int64_t>::min()).count, 0);
+}
+
+}  // namespace
+}  // namespace nom::policies
