@@ -1,0 +1,70 @@
+// The calls that nomhv answers (nomhv/abi/guest.h), each with its status and value.
+//
+// Everything else in the SDK is written against the class Nomhv, so that it runs in hosted tests
+// against a fake; in a guest, Hypervisor() is the machine's own.
+
+#ifndef CLIENT_GUEST_CALLS_H_
+#define CLIENT_GUEST_CALLS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "nomhv/abi/guest.h"
+
+namespace nom::guest {
+
+struct [[nodiscard]] CallResult {
+  NomStatus status = NOM_STATUS_OK;
+  uint64_t value = 0;
+
+  bool ok() const { return status == NOM_STATUS_OK; }
+};
+
+// The name of a status as in NOM_STATUS_LIST; "UNKNOWN" for a number that is in no list.
+std::string_view StatusName(NomStatus status);
+
+class Nomhv {
+ public:
+  virtual CallResult Call(uint32_t number, uint64_t first, uint64_t second) = 0;
+  virtual uint64_t Tsc() = 0;
+
+  // Copies like memcpy, but answers false (having copied a part, or nothing) where a plain copy
+  // would fault because nomhv has taken a frame of the window away.
+  virtual bool TryCopy(void* to, const void* from, size_t bytes) = 0;
+
+  CallResult Query(NomQuery what, uint64_t index = 0) { return Call(NOM_CALL_QUERY, what, index); }
+
+  // The value is the frames then held. All or nothing.
+  CallResult Acquire(uint64_t first_frame, uint64_t count) {
+    return Call(NOM_CALL_ACQUIRE, first_frame, count);
+  }
+  CallResult Release(uint64_t first_frame, uint64_t count) {
+    return Call(NOM_CALL_RELEASE, first_frame, count);
+  }
+
+  // `vector` is 32..255, or 0 for no interrupt.
+  CallResult Notify(uint64_t vector) { return Call(NOM_CALL_NOTIFY, vector, 0); }
+
+  // Gives the processor away; the value is a NomWake. A deadline of 0 sleeps until a notice or an
+  // interrupt.
+  CallResult Yield(uint64_t deadline_tsc) { return Call(NOM_CALL_YIELD, deadline_tsc, 0); }
+
+  // At most 256 bytes; they are identity-mapped, so a pointer is a guest-physical address.
+  CallResult Write(std::string_view text) {
+    return Call(NOM_CALL_WRITE, reinterpret_cast<uint64_t>(text.data()), text.size());
+  }
+
+  // Does not return on nomhv.
+  void Exit(uint64_t code) { (void)Call(NOM_CALL_EXIT, code, 0); }
+
+ protected:
+  ~Nomhv() = default;
+};
+
+// The nomhv under this guest. Not there in hosted programs.
+Nomhv& Hypervisor();
+
+}  // namespace nom::guest
+
+#endif  // CLIENT_GUEST_CALLS_H_
