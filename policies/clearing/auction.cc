@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "policies/clearing/int128.h"
+#include "policies/mix.h"
 
 namespace nom::policies {
 namespace {
@@ -93,16 +94,6 @@ const Range* FindRange(const Bid& bid, int64_t units) {
     if (units <= range.max_units) return &range;
   }
   return nullptr;
-}
-
-// A bijection of 64-bit words that leaves no visible pattern: the finaliser of splitmix64
-// (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-uint64_t Mix(uint64_t x) {
-  x ^= x >> 30;
-  x *= 0xbf58476d1ce4e5b9;
-  x ^= x >> 27;
-  x *= 0x94d049bb133111eb;
-  return x ^ (x >> 31);
 }
 
 // The best (value(q) - value(a)) / (q - a) over larger q that the bid allows. On one range the

@@ -1,0 +1,117 @@
+#include "policies/reserve/reserve.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "policies/clearing/int128.h"
+#include "policies/mix.h"
+
+namespace nom::policies {
+namespace {
+
+constexpr int64_t kMillion = 1'000'000;
+
+absl::Status OutsideOf(absl::string_view field, int64_t value, int64_t low, int64_t high) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": ", value, " is outside [", low, ", ", high, "]"));
+}
+
+Microcredits ByUtilisation(const ReservePolicy& policy, const ReserveInput& input) {
+  const Int128 floor = policy.floor_unit_price_microcredits;
+  const Int128 band = policy.ceiling_unit_price_microcredits - floor;
+  if (input.capacity_units == 0) return static_cast<Microcredits>(floor);
+  const Int128 used_ppm = Int128{input.sold_units} * kMillion / input.capacity_units;
+  const Int128 above_knee_ppm = std::max<Int128>(0, used_ppm - policy.knee_ppm);
+  return static_cast<Microcredits>(floor + band * above_knee_ppm / (kMillion - policy.knee_ppm));
+}
+
+ReserveOutput Ar1Band(const ReservePolicy& policy, const ReserveInput& input) {
+  const Microcredits floor = policy.floor_unit_price_microcredits;
+  const Microcredits ceiling = policy.ceiling_unit_price_microcredits;
+  if (input.last_reserve_unit_price_microcredits < 0) return {floor, 0};
+  // A band that was moved under the walk takes it along.
+  const Microcredits last = std::clamp(input.last_reserve_unit_price_microcredits, floor, ceiling);
+  const Int128 pull = -Int128{input.last_change_microcredits} * 7 / 10;
+  const Int128 deviation = Int128{ceiling - floor} * 39 / 100;
+  for (uint64_t draw = 0; draw < kAr1DrawsMax; ++draw) {
+    const Int128 change =
+        pull + deviation * NormalMillionths(policy.seed, input.round, draw) / kMillion;
+    const Int128 price = last + change;
+    if (change != 0 && price >= floor && price <= ceiling) {
+      return {static_cast<Microcredits>(price), static_cast<Microcredits>(change)};
+    }
+  }
+  return {last, 0};
+}
+
+}  // namespace
+
+std::string_view ReserveName(ReserveKind kind) {
+  switch (kind) {
+    case ReserveKind::kNone:
+      return "none/1";
+    case ReserveKind::kFixed:
+      return "fixed/1";
+    case ReserveKind::kUtilisation:
+      return "utilisation/1";
+    case ReserveKind::kAr1Band:
+      return "ar1_band/1";
+  }
+  return "";
+}
+
+absl::Status ValidateReserve(const ReservePolicy& policy) {
+  if (ReserveName(policy.kind).empty()) return absl::InvalidArgumentError("kind: no such policy");
+  if (policy.kind == ReserveKind::kNone) return absl::OkStatus();
+  const Microcredits floor = policy.floor_unit_price_microcredits;
+  if (floor < 0 || floor > kValueMaxMicrocredits) {
+    return OutsideOf("floor_unit_price_microcredits", floor, 0, kValueMaxMicrocredits);
+  }
+  if (policy.kind == ReserveKind::kFixed) return absl::OkStatus();
+  const Microcredits ceiling = policy.ceiling_unit_price_microcredits;
+  if (ceiling <= floor || ceiling > kValueMaxMicrocredits) {
+    return OutsideOf("ceiling_unit_price_microcredits", ceiling, floor + 1, kValueMaxMicrocredits);
+  }
+  if (policy.kind == ReserveKind::kUtilisation &&
+      (policy.knee_ppm < 0 || policy.knee_ppm >= kMillion)) {
+    return OutsideOf("knee_ppm", policy.knee_ppm, 0, kMillion - 1);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ReserveOutput> NextReserve(const ReservePolicy& policy, const ReserveInput& input) {
+  if (auto s = ValidateReserve(policy); !s.ok()) return s;
+  if (input.capacity_units < 0 || input.capacity_units > kUnitsMax) {
+    return OutsideOf("capacity_units", input.capacity_units, 0, kUnitsMax);
+  }
+  if (input.sold_units < 0 || input.sold_units > input.capacity_units) {
+    return OutsideOf("sold_units", input.sold_units, 0, input.capacity_units);
+  }
+  switch (policy.kind) {
+    case ReserveKind::kNone:
+      return ReserveOutput{};
+    case ReserveKind::kFixed:
+      return ReserveOutput{policy.floor_unit_price_microcredits, 0};
+    case ReserveKind::kUtilisation:
+      return ReserveOutput{ByUtilisation(policy, input), 0};
+    case ReserveKind::kAr1Band:
+      return Ar1Band(policy, input);
+  }
+  return absl::InternalError("kind: no such policy");
+}
+
+int64_t NormalMillionths(uint64_t seed, uint64_t round, uint64_t draw) {
+  constexpr int kWords = 12;
+  constexpr int kNumbersAWord = 4;
+  const uint64_t stream = Mix(Mix(Mix(seed + 0x9e3779b97f4a7c15) ^ round) + draw);
+  int64_t sum = 0;
+  for (uint64_t word = 1; word <= kWords; ++word) {
+    const uint64_t bits = Mix(stream + word * 0x9e3779b97f4a7c15);
+    for (int i = 0; i < kNumbersAWord; ++i) sum += static_cast<int64_t>(bits >> (16 * i) & 0xffff);
+  }
+  // The sum of 48 uniform numbers has a deviation of 2 (times 65536).
+  constexpr int64_t kMeanTimes2 = int64_t{kWords} * kNumbersAWord * 0xffff;
+  return (2 * sum - kMeanTimes2) * kMillion / (4 * 65'536);
+}
+
+}  // namespace nom::policies
