@@ -98,8 +98,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || (port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
-    return absl::UnavailableError(absl::StrCat(
-        "cannot listen on ", options.listen, ": the address is in use or not this machine's"));
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,
+                                               ": the address is in use or not this machine's"));
   }
   return std::make_unique<ServerImpl>(std::move(server), WithPort(options.listen, port),
                                       options.service_names);

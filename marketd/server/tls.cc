@@ -23,8 +23,7 @@ struct Free {
 absl::StatusOr<std::string> ReadFile(const std::string& file_name) {
   std::ifstream file(file_name, std::ios::binary);
   if (!file) {
-    return absl::NotFoundError(
-        absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
+    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
   }
   return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
 }

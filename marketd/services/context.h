@@ -1,0 +1,92 @@
+// What every service needs, and the way of a unary call through it.
+
+#ifndef MARKETD_SERVICES_CONTEXT_H_
+#define MARKETD_SERVICES_CONTEXT_H_
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "marketd/base/clock.h"
+#include "marketd/market/clearing.h"
+#include "marketd/market/ledger.h"
+#include "marketd/market/runtime.h"
+#include "marketd/server/status.h"
+#include "marketd/services/authenticator.h"
+#include "marketd/services/gate.h"
+#include "marketd/services/rate_limiter.h"
+#include "marketd/services/watch_hub.h"
+#include "marketd/services/worker.h"
+
+namespace nom::marketd {
+
+struct ServiceContext {
+  market::Runtime& runtime;
+  market::LedgerReader& reader;
+  const Clock& clock;
+  const market::ClearFunction clear;
+  WatchHub& hub;
+  Authenticator authenticator;
+  RateLimiter bids;
+  Gate gate;
+  Worker reads;   // Rounds and records.
+  Worker audits;  // Long: apart from the others.
+};
+
+// A unary call in hand. Copies share it; Finish is called once, by whoever is done with it.
+class UnaryCall {
+ public:
+  UnaryCall(ServiceContext* services, grpc::CallbackServerContext* context)
+      : services_(services), context_(context), reactor_(context->DefaultReactor()) {}
+
+  grpc::ServerUnaryReactor* reactor() const { return reactor_; }
+  bool cancelled() const { return context_->IsCancelled(); }
+
+  // Who calls, if the server still takes calls: then Finish must follow. Otherwise it was finished
+  // here, and nothing is to be done.
+  bool Begin(const market::View& view, market::Caller* caller) const {
+    if (!services_->gate.Enter()) {
+      reactor_->Finish(ToGrpcStatus(absl::UnavailableError("the market is shutting down")));
+      return false;
+    }
+    absl::StatusOr<market::Caller> identified = services_->authenticator.Identify(*context_, view);
+    if (!identified.ok()) {
+      Finish(identified.status());
+      return false;
+    }
+    *caller = *std::move(identified);
+    return true;
+  }
+
+  // The same for what only operators may do: PERMISSION_DENIED for others.
+  bool BeginAsOperator(const market::View& view, market::Caller* caller) const {
+    if (!Begin(view, caller)) return false;
+    if (caller->is_operator) return true;
+    Finish(absl::PermissionDeniedError("this call is for operators"));
+    return false;
+  }
+
+  void Finish(const absl::Status& status) const {
+    Gate& gate = services_->gate;
+    reactor_->Finish(ToGrpcStatus(status));
+    gate.Leave();
+  }
+
+ private:
+  ServiceContext* services_;
+  grpc::CallbackServerContext* context_;
+  grpc::ServerUnaryReactor* reactor_;
+};
+
+// The host of that id; if it is empty, the only host.
+// Errors: NOT_FOUND; INVALID_ARGUMENT if it is empty and there are several.
+absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
+                                                   const market::HostId& host_id);
+
+}  // namespace nom::marketd
+
+#endif  // MARKETD_SERVICES_CONTEXT_H_

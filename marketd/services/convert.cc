@@ -1,0 +1,317 @@
+#include "marketd/services/convert.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+
+namespace nom::marketd {
+namespace {
+
+// Far above what the market takes, and low enough to refuse nonsense before it is copied.
+constexpr int kRangesInMessageMax = 1024;
+constexpr int kSeedsInMessageMax = 16;
+
+market_pb::BoundBy ToProto(policies::BoundBy bound_by) {
+  return bound_by == policies::BoundBy::kBids ? market_pb::BOUND_BY_BIDS
+                                              : market_pb::BOUND_BY_RESERVE;
+}
+
+market_pb::ClearingMethod ToProto(policies::Method method) {
+  switch (method) {
+    case policies::Method::kExact:
+      return market_pb::CLEARING_METHOD_EXACT;
+    case policies::Method::kCoarser:
+      return market_pb::CLEARING_METHOD_COARSER;
+    case policies::Method::kGreedy:
+      return market_pb::CLEARING_METHOD_GREEDY;
+    case policies::Method::kRepeatLast:
+      return market_pb::CLEARING_METHOD_REPEAT_LAST;
+  }
+  return market_pb::CLEARING_METHOD_UNSPECIFIED;
+}
+
+market_pb::RoundPhase ToProto(market::RoundPhase phase) {
+  switch (phase) {
+    case market::RoundPhase::kCollect:
+      return market_pb::ROUND_PHASE_COLLECT;
+    case market::RoundPhase::kGrace:
+      return market_pb::ROUND_PHASE_GRACE;
+    case market::RoundPhase::kEffective:
+      return market_pb::ROUND_PHASE_EFFECTIVE;
+    case market::RoundPhase::kSettled:
+      return market_pb::ROUND_PHASE_SETTLED;
+    case market::RoundPhase::kReleased:
+      return market_pb::ROUND_PHASE_RELEASED;
+  }
+  return market_pb::ROUND_PHASE_UNSPECIFIED;
+}
+
+market_pb::GuestState ToProto(market::GuestState state) {
+  switch (state) {
+    case market::GuestState::kAdmitted:
+      return market_pb::GUEST_STATE_ADMITTED;
+    case market::GuestState::kRunning:
+      return market_pb::GUEST_STATE_RUNNING;
+    case market::GuestState::kCrashed:
+      return market_pb::GUEST_STATE_CRASHED;
+    case market::GuestState::kEvicted:
+      return market_pb::GUEST_STATE_EVICTED;
+    case market::GuestState::kEvicting:
+      return market_pb::GUEST_STATE_EVICTING;
+  }
+  return market_pb::GUEST_STATE_UNSPECIFIED;
+}
+
+market_pb::Bid ToProto(const market::StandingBid& bid, market::RoundId round_id) {
+  market_pb::Bid out;
+  out.set_guest_id(bid.guest_id);
+  out.set_kind(marketd::ToProto(bid.kind));
+  for (const policies::Range& range : bid.ranges) {
+    market_pb::BidRange* const to = out.add_ranges();
+    to->set_min_units(range.min_units);
+    to->set_max_units(range.max_units);
+    to->set_value_at_min_microcredits(range.value_at_min_microcredits);
+    to->set_unit_price_microcredits(range.unit_price_microcredits);
+  }
+  if (bid.budget_microcredits.has_value()) {
+    out.set_budget_microcredits(*bid.budget_microcredits);
+  }
+  if (bid.last_round_id != 0) {
+    const uint64_t left = bid.last_round_id >= round_id ? bid.last_round_id - round_id + 1 : 1;
+    out.set_expires_after_rounds(static_cast<uint32_t>(std::min<uint64_t>(left, UINT32_MAX)));
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<market::ResourceKind> KindFromProto(market_pb::ResourceKind kind,
+                                                   absl::string_view field) {
+  if (kind < market_pb::RESOURCE_KIND_CPU || kind > market_pb::RESOURCE_KIND_DEVICE) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": ", static_cast<int>(kind), " is no kind of resource"));
+  }
+  return static_cast<market::ResourceKind>(kind);
+}
+
+absl::StatusOr<market::PlaceBid> FromProto(const market_pb::PlaceBidRequest& request) {
+  if (!request.has_bid()) return absl::InvalidArgumentError("bid: missing");
+  const market_pb::Bid& bid = request.bid();
+  market::PlaceBid out;
+  out.request_id = request.request_id();
+  out.guest_id = bid.guest_id();
+  NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(bid.kind(), "bid.kind"));
+  if (bid.ranges_size() > kRangesInMessageMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bid.ranges: ", bid.ranges_size(), " are too many"));
+  }
+  out.ranges.reserve(static_cast<size_t>(bid.ranges_size()));
+  for (const market_pb::BidRange& range : bid.ranges()) {
+    out.ranges.push_back({.min_units = range.min_units(),
+                          .max_units = range.max_units(),
+                          .value_at_min_microcredits = range.value_at_min_microcredits(),
+                          .unit_price_microcredits = range.unit_price_microcredits()});
+  }
+  if (bid.has_budget_microcredits()) out.budget_microcredits = bid.budget_microcredits();
+  out.expires_after_rounds = bid.expires_after_rounds();
+  return out;
+}
+
+absl::StatusOr<market::WithdrawBid> FromProto(const market_pb::WithdrawBidRequest& request) {
+  market::WithdrawBid out;
+  out.request_id = request.request_id();
+  out.guest_id = request.guest_id();
+  NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(request.kind(), "kind"));
+  return out;
+}
+
+absl::StatusOr<market::AdmitGuest> FromProto(const operators_pb::AdmitGuestRequest& request) {
+  market::AdmitGuest out;
+  out.request_id = request.request_id();
+  out.host_id = request.host_id();
+  out.tenant_id = request.tenant_id();
+  out.name = request.name();
+  out.image = request.image();
+  out.arguments = request.arguments();
+  if (request.seeds_size() > kSeedsInMessageMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("seeds: ", request.seeds_size(), " are too many"));
+  }
+  for (int i = 0; i < request.seeds_size(); ++i) {
+    const operators_pb::Seed& seed = request.seeds(i);
+    NOM_ASSIGN_OR_RETURN(const market::ResourceKind kind,
+                         KindFromProto(seed.kind(), absl::StrCat("seeds[", i, "].kind")));
+    out.seeds.emplace_back(kind, seed.units());
+  }
+  out.memory_max_units = request.memory_max_units();
+  return out;
+}
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  google::protobuf::Timestamp out;
+  if (time == absl::InfiniteFuture() || time == absl::InfinitePast()) return out;
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  out.set_seconds(seconds);
+  out.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+  return out;
+}
+
+market_pb::ResourceKind ToProto(market::ResourceKind kind) {
+  return static_cast<market_pb::ResourceKind>(kind);
+}
+
+market_pb::ResourceInfo ToProto(const market::Resource& resource) {
+  market_pb::ResourceInfo out;
+  out.set_kind(ToProto(resource.kind));
+  out.set_unit_size(resource.unit_size);
+  out.set_capacity_units(resource.capacity_units);
+  out.set_policy(resource.rule);
+  return out;
+}
+
+market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border) {
+  market_pb::ResourcePrice out;
+  out.set_kind(ToProto(price.kind));
+  out.set_unit_price_microcredits(price.unit_price_microcredits);
+  out.set_reserve_unit_price_microcredits(price.reserve_unit_price_microcredits);
+  out.set_supply_units(price.supply_units);
+  out.set_demand_units(price.demand_units);
+  out.set_sold_units(price.sold_units);
+  if (border) {
+    out.set_highest_rejected_unit_price_microcredits(
+        price.highest_rejected_unit_price_microcredits);
+  }
+  out.set_bound_by(ToProto(price.bound_by));
+  out.set_policy(price.rule);
+  out.set_method(ToProto(price.method));
+  return out;
+}
+
+market_pb::Notice ToProto(const market::Notice& notice) {
+  market_pb::Notice out;
+  out.set_guest_id(notice.guest_id);
+  out.set_round_id(notice.round_id);
+  out.set_kind(ToProto(notice.kind));
+  out.set_units_now(notice.units_now);
+  out.set_units_next(notice.units_next);
+  *out.mutable_effective_time() = ToProto(notice.effective_time);
+  out.set_charge_microcredits(notice.charge_microcredits);
+  return out;
+}
+
+market_pb::MarketState StateToProto(const market::HostView& host) {
+  market_pb::MarketState out;
+  out.set_host_id(host.host_id);
+  out.set_round_id(host.round_id);
+  out.set_phase(ToProto(host.phase));
+  *out.mutable_close_time() = ToProto(host.close_time);
+  *out.mutable_effective_time() = ToProto(host.effective_time);
+  out.set_period_ms(absl::ToInt64Milliseconds(host.period));
+  *out.mutable_valid_until() = ToProto(host.valid_until);
+  for (const market::Resource& resource : host.resources) *out.add_resources() = ToProto(resource);
+  for (const market::ResourcePrice& price : host.prices) {
+    *out.add_prices() = ToProto(price, host.publish_border_prices);
+  }
+  out.set_priced_round_id(host.priced_round_id);
+  return out;
+}
+
+market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId round_id) {
+  market_pb::GuestInfo out;
+  out.set_guest_id(guest.guest.guest_id);
+  out.set_name(guest.guest.name);
+  out.set_host_id(guest.guest.host_id);
+  out.set_tenant_id(guest.guest.tenant_id);
+  out.set_state(ToProto(guest.guest.state));
+  out.set_exit_reason(guest.guest.exit_reason);
+  for (const market::Holding& holding : guest.now) {
+    market_pb::Grant* const grant = out.add_grants();
+    grant->set_kind(ToProto(holding.kind));
+    grant->set_seed_units(holding.seed_units);
+    grant->set_award_units(holding.award_units);
+    grant->set_charge_microcredits(holding.charge_microcredits);
+  }
+  for (const market::StandingBid& bid : guest.bids) *out.add_bids() = ToProto(bid, round_id);
+  out.set_spent_microcredits(guest.guest.spent_microcredits);
+  out.set_work_done(guest.report.work_done);
+  out.set_work_unit(guest.report.work_unit);
+  out.set_value_earned_microcredits(guest.report.value_microcredits);
+  out.set_activity(guest.report.activity);
+  return out;
+}
+
+market_pb::Account ToProto(const market::TenantId& tenant_id, const market::Balances& balances) {
+  market_pb::Account out;
+  out.set_tenant_id(tenant_id);
+  out.set_available_microcredits(balances.available);
+  out.set_escrow_microcredits(balances.escrow);
+  out.set_arrears_microcredits(-balances.arrears);
+  out.set_spent_microcredits(balances.revenue);
+  return out;
+}
+
+market_pb::Round ToProto(const market::Round& round, const market::Caller& caller, bool border) {
+  market_pb::Round out;
+  out.set_round_id(round.round_id);
+  out.set_host_id(round.host_id);
+  out.set_phase(ToProto(round.phase));
+  *out.mutable_start_time() = ToProto(round.start_time);
+  *out.mutable_close_time() = ToProto(round.close_time);
+  *out.mutable_effective_time() = ToProto(round.effective_time);
+  for (const market::ResourcePrice& price : round.prices) {
+    *out.add_prices() = ToProto(price, border);
+  }
+  for (const market::Outcome& outcome : round.outcomes) {
+    if (!caller.is_operator && outcome.tenant_id != caller.tenant_id) continue;
+    market_pb::GuestOutcome* const to = out.add_outcomes();
+    to->set_guest_id(outcome.guest_id);
+    to->set_kind(ToProto(outcome.kind));
+    to->set_seed_units(outcome.seed_units);
+    to->set_award_units(outcome.award_units);
+    to->set_charge_microcredits(outcome.charge_microcredits);
+    to->set_settled(outcome.settled);
+    to->set_settled_microcredits(outcome.settled_microcredits);
+    to->set_rent_microcredits(outcome.rent_microcredits);
+    to->set_delivered_milliunits(outcome.delivered_milliunits);
+    to->set_used_milliunits(outcome.used_milliunits);
+  }
+  return out;
+}
+
+operators_pb::Host ToProto(const market::HostView& host) {
+  operators_pb::Host out;
+  out.set_host_id(host.host_id);
+  out.set_kind(host.kind);
+  out.set_connected(host.connected);
+  out.set_detail(host.detail);
+  out.set_period_ms(absl::ToInt64Milliseconds(host.period));
+  for (const market::Resource& resource : host.resources) *out.add_resources() = ToProto(resource);
+  for (const market::RoundReport::Sum& sum : host.sums) {
+    operators_pb::HostUse* const use = out.add_uses();
+    use->set_kind(ToProto(sum.kind));
+    use->set_granted_units(sum.granted_units);
+    use->set_granted_max_units(sum.granted_max_units);
+    use->set_capacity_units(sum.capacity_units);
+  }
+  for (const market::HostGuest& guest : host.unmanaged_guests) {
+    out.add_unmanaged_guest_slots(guest.guest_id);
+  }
+  return out;
+}
+
+operators_pb::AuditResponse ToProto(const market::AuditResult& audit) {
+  operators_pb::AuditResponse out;
+  out.set_balanced(audit.balanced());
+  for (const std::string& finding : audit.findings) out.add_findings(finding);
+  out.set_transactions(audit.transactions);
+  out.set_entries(audit.entries);
+  out.set_operator_revenue_microcredits(audit.revenue_microcredits);
+  out.set_deposits_microcredits(audit.deposits_microcredits);
+  out.set_rounds_replayed(audit.rounds_replayed);
+  return out;
+}
+
+}  // namespace nom::marketd

@@ -1,0 +1,238 @@
+#include "marketd/services/market_service.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/services/convert.h"
+
+namespace nom::marketd {
+namespace {
+
+constexpr int kWatchedGuestsMax = 4096;
+constexpr int kPageSizeDefault = 20;
+constexpr int kPageSizeMax = 1000;
+
+bool Owns(const market::Caller& caller, const market::Guest& guest) {
+  return caller.is_operator || guest.tenant_id == caller.tenant_id;
+}
+
+absl::Status NoGuest(market::GuestId guest_id) {
+  return absl::NotFoundError(absl::StrCat("guest_id: you have no guest ", guest_id));
+}
+
+market_pb::GuestInfo Info(const market::View& view, const market::GuestView& guest) {
+  const market::HostView* const host = view.FindHost(guest.guest.host_id);
+  return ToProto(guest, host == nullptr ? 0 : host->round_id);
+}
+
+absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes,
+                                               const market::Caller& caller,
+                                               const market::View& view) {
+  market_pb::WatchRequest request;
+  grpc::ByteBuffer copy = bytes;  // Slices are shared.
+  if (!grpc::SerializationTraits<market_pb::WatchRequest>::Deserialize(&copy, &request).ok()) {
+    return absl::InvalidArgumentError("not a WatchRequest");
+  }
+  const absl::StatusOr<const market::HostView*> host = HostOrOnly(view, request.host_id());
+  if (!host.ok()) return host.status();
+  if (request.guest_ids_size() > kWatchedGuestsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("guest_ids: at most ", kWatchedGuestsMax,
+                                                   "; leave it empty for all of yours"));
+  }
+  WatchRequestChecked out{.caller = caller, .host_id = (*host)->host_id, .guest_ids = {}};
+  for (int i = 0; i < request.guest_ids_size(); ++i) {
+    const market::GuestId guest_id = request.guest_ids(i);
+    const market::GuestView* const guest = view.FindGuest(guest_id);
+    if (guest == nullptr || !Owns(caller, guest->guest) || guest->guest.host_id != out.host_id) {
+      return absl::NotFoundError(absl::StrCat("guest_ids[", i, "]: you have no guest ", guest_id,
+                                              " on host ", out.host_id));
+    }
+    out.guest_ids.insert(guest_id);
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
+                                                   const market::HostId& host_id) {
+  if (host_id.empty()) {
+    if (view.hosts.size() == 1) return view.hosts[0].get();
+    return absl::InvalidArgumentError(
+        absl::StrCat("host_id: must be given, as there are ", view.hosts.size(), " hosts"));
+  }
+  const market::HostView* const host = view.FindHost(host_id);
+  if (host == nullptr) return absl::NotFoundError("host_id: there is no such host");
+  return host;
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* MarketService::Watch(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  const std::shared_ptr<const market::View> view = services_->runtime.view();
+  const absl::StatusOr<market::Caller> caller = services_->authenticator.Identify(*context, *view);
+  if (!caller.ok()) return NewRefusedWatch(caller.status());
+  absl::StatusOr<WatchRequestChecked> checked = CheckWatch(*request, *caller, *view);
+  if (!checked.ok()) return NewRefusedWatch(checked.status());
+  return services_->hub.Watch(*std::move(checked));
+}
+
+absl::Status MarketService::TakeBidToken(const market::Caller& caller) {
+  if (services_->bids.Take(caller.is_operator ? "" : caller.tenant_id, services_->clock.Now())) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError("too many bids a second; try again later");
+}
+
+grpc::ServerUnaryReactor* MarketService::PlaceBid(grpc::CallbackServerContext* context,
+                                                  const market_pb::PlaceBidRequest* request,
+                                                  market_pb::PlaceBidResponse* response) {
+  const UnaryCall call(services_, context);
+  market::Caller caller;
+  if (!call.Begin(*services_->runtime.view(), &caller)) return call.reactor();
+  absl::StatusOr<market::PlaceBid> bid = FromProto(*request);
+  const absl::Status status = bid.ok() ? TakeBidToken(caller) : bid.status();
+  if (!status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  services_->runtime.Submit(std::move(caller), *std::move(bid),
+                            [call, response](const market::Reply& reply) {
+                              response->set_round_id(reply.round_id);
+                              call.Finish(reply.status);
+                            });
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::WithdrawBid(grpc::CallbackServerContext* context,
+                                                     const market_pb::WithdrawBidRequest* request,
+                                                     market_pb::WithdrawBidResponse* response) {
+  const UnaryCall call(services_, context);
+  market::Caller caller;
+  if (!call.Begin(*services_->runtime.view(), &caller)) return call.reactor();
+  absl::StatusOr<market::WithdrawBid> withdrawal = FromProto(*request);
+  const absl::Status status = withdrawal.ok() ? TakeBidToken(caller) : withdrawal.status();
+  if (!status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  services_->runtime.Submit(std::move(caller), *std::move(withdrawal),
+                            [call, response](const market::Reply& reply) {
+                              response->set_removed(reply.removed);
+                              call.Finish(reply.status);
+                            });
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* context,
+                                                  const market_pb::GetGuestRequest* request,
+                                                  market_pb::GetGuestResponse* response) {
+  const UnaryCall call(services_, context);
+  const std::shared_ptr<const market::View> view = services_->runtime.view();
+  market::Caller caller;
+  if (!call.Begin(*view, &caller)) return call.reactor();
+  const market::GuestView* const guest = view->FindGuest(request->guest_id());
+  if (guest == nullptr || !Owns(caller, guest->guest)) {
+    call.Finish(NoGuest(request->guest_id()));
+    return call.reactor();
+  }
+  *response->mutable_guest() = Info(*view, *guest);
+  call.Finish(absl::OkStatus());
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::ListGuests(grpc::CallbackServerContext* context,
+                                                    const market_pb::ListGuestsRequest* request,
+                                                    market_pb::ListGuestsResponse* response) {
+  const UnaryCall call(services_, context);
+  const std::shared_ptr<const market::View> view = services_->runtime.view();
+  market::Caller caller;
+  if (!call.Begin(*view, &caller)) return call.reactor();
+  if (!request->host_id().empty() && view->FindHost(request->host_id()) == nullptr) {
+    call.Finish(absl::NotFoundError("host_id: there is no such host"));
+    return call.reactor();
+  }
+  for (const std::shared_ptr<const market::GuestView>& guest : view->guests) {
+    if (!Owns(caller, guest->guest)) continue;
+    if (!request->host_id().empty() && guest->guest.host_id != request->host_id()) continue;
+    *response->add_guests() = Info(*view, *guest);
+  }
+  call.Finish(absl::OkStatus());
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::ListRounds(grpc::CallbackServerContext* context,
+                                                    const market_pb::ListRoundsRequest* request,
+                                                    market_pb::ListRoundsResponse* response) {
+  const UnaryCall call(services_, context);
+  const std::shared_ptr<const market::View> view = services_->runtime.view();
+  market::Caller caller;
+  if (!call.Begin(*view, &caller)) return call.reactor();
+  const absl::StatusOr<const market::HostView*> host = HostOrOnly(*view, request->host_id());
+  if (!host.ok()) {
+    call.Finish(host.status());
+    return call.reactor();
+  }
+  if (request->page_size() < 0 || request->page_size() > kPageSizeMax) {
+    call.Finish(absl::InvalidArgumentError(absl::StrCat(
+        "page_size: must be from 0 to ", kPageSizeMax, ", is ", request->page_size())));
+    return call.reactor();
+  }
+  const int page_size = request->page_size() == 0 ? kPageSizeDefault : request->page_size();
+  const bool border = caller.is_operator || (*host)->publish_border_prices;
+  auto job = [this, call, caller, border, page_size, response, host_id = (*host)->host_id,
+              before = request->before_round_id()] {
+    if (call.cancelled()) {
+      call.Finish(absl::CancelledError("the caller went away"));
+      return;
+    }
+    // One more than asked for, to know whether there are more.
+    absl::StatusOr<std::vector<market::Round>> rounds =
+        services_->reader.ListRounds(host_id, before, page_size + 1);
+    if (!rounds.ok()) {
+      call.Finish(rounds.status());
+      return;
+    }
+    const bool more = rounds->size() > static_cast<size_t>(page_size);
+    if (more) rounds->pop_back();
+    for (const market::Round& round : *rounds) {
+      *response->add_rounds() = ToProto(round, caller, border);
+    }
+    if (more) response->set_next_before_round_id(rounds->back().round_id);
+    call.Finish(absl::OkStatus());
+  };
+  if (!services_->reads.Post(std::move(job))) {
+    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  }
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::GetAccount(grpc::CallbackServerContext* context,
+                                                    const market_pb::GetAccountRequest* request,
+                                                    market_pb::GetAccountResponse* response) {
+  const UnaryCall call(services_, context);
+  const std::shared_ptr<const market::View> view = services_->runtime.view();
+  market::Caller caller;
+  if (!call.Begin(*view, &caller)) return call.reactor();
+  if (caller.is_operator && request->tenant_id().empty()) {
+    call.Finish(absl::InvalidArgumentError("tenant_id: an operator must say whose account"));
+    return call.reactor();
+  }
+  const market::TenantId tenant_id =
+      request->tenant_id().empty() ? caller.tenant_id : request->tenant_id();
+  const market::Tenant* const tenant = view->FindTenant(tenant_id);
+  if (tenant == nullptr || (!caller.is_operator && tenant_id != caller.tenant_id)) {
+    call.Finish(absl::NotFoundError("tenant_id: there is no such account of yours"));
+    return call.reactor();
+  }
+  *response->mutable_account() = ToProto(tenant->tenant_id, tenant->balances);
+  call.Finish(absl::OkStatus());
+  return call.reactor();
+}
+
+}  // namespace nom::marketd

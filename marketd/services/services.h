@@ -1,0 +1,51 @@
+// The two services as one thing: made on a market, registered with a server, drained at the end.
+
+#ifndef MARKETD_SERVICES_SERVICES_H_
+#define MARKETD_SERVICES_SERVICES_H_
+
+#include <grpcpp/impl/service_type.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "marketd/base/clock.h"
+#include "marketd/market/clearing.h"
+#include "marketd/market/ledger.h"
+#include "marketd/market/runtime.h"
+#include "marketd/services/watch_hub.h"
+
+namespace nom::marketd {
+
+struct ServicesOptions {
+  std::string operator_token;
+  int64_t bids_per_second = 50;
+  int64_t bids_burst = 200;
+  market::ClearFunction clear;  // For audits; empty: policies::Clear.
+};
+
+class Services {
+ public:
+  // `runtime`, `reader`, `clock` and `hub` must outlive it.
+  Services(const ServicesOptions& options, market::Runtime& runtime, market::LedgerReader& reader,
+           const Clock& clock, WatchHub& hub);
+  ~Services();
+
+  std::vector<grpc::Service*> services();
+  static std::vector<std::string> names();
+
+  // Refuses new calls, ends all streams, and waits for the calls in hand until the time-out. True
+  // if none is left. What is left is answered when the runtime is stopped.
+  bool Drain(absl::Duration timeout);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nom::marketd
+
+#endif  // MARKETD_SERVICES_SERVICES_H_
