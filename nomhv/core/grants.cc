@@ -21,7 +21,7 @@ void AddChanges(const GuestTable& guests, bool shrink, GrantPlan& plan) {
     const Guest& guest = guests.at(slot);
     const uint64_t from = guest.granted.frames;
     const uint64_t to = plan.granted[slot].frames;
-    if (!guest.exists || from == to || (to < from) != shrink) continue;
+    if (!guest.running() || from == to || (to < from) != shrink) continue;
     plan.changes[plan.change_count++] = {slot, from, to};
   }
 }
@@ -38,7 +38,9 @@ GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants, Grant
     const NomGrant& grant = grants.grants[i];
     const Result<uint32_t> slot = guests.Find(grant.guest_id);
     if (!slot.ok()) return {NOM_STATUS_NO_SUCH_GUEST, grant.guest_id};
-    if (plan.grant_of_slot[slot.value()] != kNone) return {NOM_STATUS_EXISTS, grant.guest_id};
+    if (guests.at(slot.value()).ended) return {NOM_STATUS_CRASHED, grant.guest_id};
+    if (plan.grant_of_slot[slot.value()] != kNone)
+      return {NOM_STATUS_BAD_PARAMETER, grant.guest_id};
     const NomStatus status = CheckGrant(guests.at(slot.value()), grant);
     if (status != NOM_STATUS_OK) return {status, grant.guest_id};
     // Bounded by window and processor above: 32 of them cannot overflow.
@@ -51,8 +53,8 @@ GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants, Grant
     plan.granted[slot.value()] = {grant.frames, grant.millicores};
   }
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
-    if (guests.at(slot).exists && plan.grant_of_slot[slot] == kNone) {
-      return {NOM_STATUS_BAD_STATE, guests.at(slot).id};
+    if (guests.at(slot).running() && plan.grant_of_slot[slot] == kNone) {
+      return {NOM_STATUS_BAD_PARAMETER, guests.at(slot).id};
     }
   }
 
@@ -65,7 +67,7 @@ GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants, Grant
 void CommitGrants(const GrantPlan& plan, GuestTable& guests) {
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
     Guest& guest = guests.at(slot);
-    if (!guest.exists) continue;
+    if (!guest.running()) continue;
     NOMHV_CHECK(plan.grant_of_slot[slot] != kNone, "grants: the plan is of another table");
     guest.granted = plan.granted[slot];
     guest.next = guest.granted;
@@ -77,7 +79,7 @@ void CommitGrants(const GrantPlan& plan, GuestTable& guests) {
 void PrepareGrants(const GrantPlan& plan, GuestTable& guests) {
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
     Guest& guest = guests.at(slot);
-    if (!guest.exists) continue;
+    if (!guest.running()) continue;
     NOMHV_CHECK(plan.grant_of_slot[slot] != kNone, "grants: the plan is of another table");
     guest.next = plan.granted[slot];
   }

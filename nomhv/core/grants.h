@@ -23,7 +23,7 @@ struct GrantPlan {
   uint32_t change_count = 0;
   uint32_t shrink_count = 0;  // The first so many changes shrink; the rest grow.
   FrameChange changes[GuestTable::kSlots];
-  Amounts granted[GuestTable::kSlots];         // By slot, for every guest that exists.
+  Amounts granted[GuestTable::kSlots];         // By slot, for every running guest.
   uint32_t grant_of_slot[GuestTable::kSlots];  // Index into NomGrants::grants, likewise.
 };
 
@@ -34,12 +34,10 @@ struct GrantVerdict {
 };
 
 // Checks a copy of marketd's set and fills `plan`; changes nothing else.
+//   BAD_PARAMETER  too many grants or holdings, a guest twice, a running guest left out, frames
+//                  above the window, or more millicores than one processor
 //   NO_SUCH_GUEST  names a guest that does not exist
-//   EXISTS         names a guest twice
-//   BAD_STATE      leaves out a guest that exists (offender: that guest)
-//   BAD_PARAMETER  too many grants or holdings, frames above the window, or more millicores than
-//   one
-//                  processor
+//   CRASHED        names a guest that has ended, and is to be left out
 //   BELOW_SEED     of frames or millicores
 //   OVER_CAPACITY  the sum of all grants (offender: the guest whose grant first exceeded it)
 [[nodiscard]] GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants,

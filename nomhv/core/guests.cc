@@ -45,6 +45,15 @@ Result<uint32_t> GuestTable::Admit(const NomCreate& create) {
   Panic("guest table: the count of guests is wrong", __FILE__, __LINE__);
 }
 
+void GuestTable::End(uint32_t slot) {
+  NOMHV_CHECK(at(slot).running(), "guest table: ended a guest that does not run");
+  Guest& guest = guests_[slot];
+  guest.ended = true;
+  guest.seed = {};
+  guest.granted = {};
+  guest.next = {};
+}
+
 void GuestTable::Remove(uint32_t slot) {
   NOMHV_CHECK(at(slot).exists, "guest table: removed a guest that does not exist");
   guests_[slot] = {};

@@ -26,7 +26,10 @@ struct Amounts {
 
 struct Guest {
   bool exists = false;  // From CREATE to DESTROY, ended or not.
-  bool ended = false;
+  bool ended = false;   // Then seed and grants are 0.
+
+  [[nodiscard]] bool running() const { return exists && !ended; }
+
   uint64_t id = 0;
   uint64_t window_frames = 0;
   Amounts seed;
@@ -45,6 +48,10 @@ class GuestTable {
   // more millicores than one processor, or a name or arguments without a terminating zero. EXISTS.
   // TABLE_FULL. OVER_CAPACITY: the seed does not fit beside the present grants.
   Result<uint32_t> Admit(const NomCreate& create);
+
+  // The guest runs no more: its grant, seed included, is free again; its id stays taken until
+  // Remove. A slot without a running guest is a broken promise.
+  void End(uint32_t slot);
 
   // Forgets the guest of a slot and frees its grant. A slot without a guest is a broken promise.
   void Remove(uint32_t slot);

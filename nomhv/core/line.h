@@ -70,7 +70,7 @@ class Line {
   }
   template <std::signed_integral T>
   requires(!std::same_as<T, char>) void AddPart(T value) {
-    const auto wide = static_cast<int64_t>(value);
+    const int64_t wide{value};
     if (wide < 0) AddPart('-');
     // Negating as unsigned is right for the lowest number, too.
     AddDigits(wide < 0 ? -static_cast<uint64_t>(wide) : static_cast<uint64_t>(wide), 10);

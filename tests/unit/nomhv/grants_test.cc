@@ -124,7 +124,7 @@ TEST_F(Grants, RefusalsNameTheOffender) {
   Set(1, 99, 100, 100);
   ExpectRefused(NOM_STATUS_NO_SUCH_GUEST, 99);
   Set(1, 11, 100, 100);
-  ExpectRefused(NOM_STATUS_EXISTS, 11);
+  ExpectRefused(NOM_STATUS_BAD_PARAMETER, 11);
   Set(1, 12, 99, 100);
   ExpectRefused(NOM_STATUS_BELOW_SEED, 12);
   Set(1, 12, 100, 99);
@@ -139,7 +139,7 @@ TEST_F(Grants, RefusalsNameTheOffender) {
   ExpectRefused(NOM_STATUS_BAD_PARAMETER, 13);
   grants_->grants[2].holding_count = 0;
   grants_->grant_count = 2;
-  ExpectRefused(NOM_STATUS_BAD_STATE, 13);
+  ExpectRefused(NOM_STATUS_BAD_PARAMETER, 13);
   grants_->grant_count = NOM_GUESTS_MAX + 1;
   ExpectRefused(NOM_STATUS_BAD_PARAMETER, 0);
   grants_->grant_count = 3;
@@ -153,6 +153,22 @@ TEST_F(Grants, RefusalsNameTheOffender) {
   Set(1, 12, ~uint64_t{0}, ~uint64_t{0});
   ExpectRefused(NOM_STATUS_BAD_PARAMETER, 12);
   EXPECT_EQ(guests_.granted(), (Amounts{300, 300})) << "a refused set changes nothing";
+}
+
+TEST_F(Grants, EndedGuestsAreLeftOutAndTheirSharesAreFree) {
+  guests_.End(guests_.Find(12).value());
+  ExpectRefused(NOM_STATUS_CRASHED, 12);
+  EXPECT_EQ(guests_.granted(), (Amounts{200, 200}));
+  Set(1, 13, 500, 1000);
+  Set(0, 11, 500, 1000);
+  grants_->grant_count = 2;
+  ASSERT_EQ(PlanGrants(guests_, *grants_, plan_).status, NOM_STATUS_OK);
+  CommitGrants(plan_, guests_);
+  EXPECT_EQ(guests_.granted(), (Amounts{1000, 2000}));
+  EXPECT_EQ(guests_.Admit(Create(12, 1, 0)).code(), NOM_STATUS_EXISTS) << "until it is removed";
+  guests_.Remove(guests_.Find(12).value());
+  EXPECT_EQ(guests_.Find(12).code(), NOM_STATUS_NO_SUCH_GUEST);
+  EXPECT_DEATH(guests_.End(1), "does not run");
 }
 
 // Whatever is asked, in whatever order: seeds stay, the machine is never over-committed.
