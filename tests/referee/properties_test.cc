@@ -124,6 +124,8 @@ TEST(Properties, MoreCapacityNeverLowersWelfare) {
 TEST(Properties, MoneyScales) {
   ForEachRule(
       [](const RuleInfo& rule, uint64_t seed, const Auction& auction, const Clearing& clearing) {
+        // With nothing for sale the price is the highest rejected offer, which is rounded down.
+        if (auction.capacity_units == 0) return;
         // With a penalty a uniform price is rounded down to what one winner can pay.
         if (!rule.takes_gaps && auction.reclaim_penalty_microcredits > 0) return;
         Microcredits largest = std::max({Microcredits{1}, auction.reserve_unit_price_microcredits,
