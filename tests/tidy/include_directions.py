@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Fails when an #include points the wrong way: who may know whom, as a table.
+
+usage: include_directions.py ROOT
+"""
+
+import pathlib
+import re
+import sys
+
+# Folder -> folders of ours that its files may include. The longest match wins on both sides; a folder may always
+# include itself and what lies below it.
+MAY_KNOW = {
+    "policies": [],
+    "policies/cases": ["policies"],
+    "nomhv/abi": [],
+    "nomhv": ["nomhv/abi"],
+    "client": ["client", "proto", "nomhv/abi", "policies/bidding"],
+    "client/include/nom": ["policies/bidding"],
+    "marketd/base": ["policies"],
+    "marketd/config": ["marketd/base", "marketd/market", "policies"],
+    "marketd/market": ["marketd/base", "policies"],
+    "marketd/ledger": ["marketd/market", "marketd/base", "policies"],
+    "marketd/host": ["marketd/market", "marketd/base", "nomhv/abi", "policies"],
+    "marketd/host/simulated": ["marketd/market", "marketd/base", "policies"],
+    "marketd/metrics": ["marketd/market", "marketd/base", "policies"],
+    "marketd/services": ["marketd/market", "marketd/base", "marketd/server", "proto", "policies"],
+    "marketd/server": ["marketd/market", "marketd/base", "proto", "policies"],
+    "marketd": ["marketd", "proto", "nomhv/abi", "policies"],  # main.cc alone knows everybody.
+    "bench": ["bench", "policies", "marketd", "nomhv", "client", "proto", "tests"],
+    "tests": ["tests", "policies", "marketd", "nomhv", "client", "proto"],
+}
+# Library headers that one folder alone may see.
+OWNED = {
+    "prometheus/": ["marketd/metrics", "tests"],
+    "sqlite3.h": ["marketd/ledger", "tests"],
+    "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/examples", "tests", "bench",
+                "marketd/metrics"],
+    "yaml-cpp/": ["marketd/config", "policies/cases", "tests"],
+}
+# Libraries whose own habit is quotes.
+QUOTED_LIBRARIES = ("absl/", "gtest/", "gmock/", "google/", "grpcpp/", "prometheus/", "yaml-cpp/", "benchmark/", "CLI/")
+TOP = ("policies", "nomhv", "client", "marketd", "proto", "bench", "tests")
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
+def longest(path: str, folders) -> str | None:
+    matches = [f for f in folders if within(path, f)]
+    return max(matches, key=len) if matches else None
+
+
+def target_of(include: str, source: str) -> str | None:
+    """The folder of ours that an include names, or None for a system header."""
+    if include.startswith("nom/market/") or include.startswith("nom/operators/"):
+        return "proto"
+    if include.startswith("nom/"):
+        return "client/include/nom"
+    top = include.split("/")[0]
+    return include if top in TOP else None
+
+
+def check(root: pathlib.Path) -> list[str]:
+    wrong = []
+    seen = 0
+    for top in TOP:
+        for path in sorted((root / top).rglob("*")):
+            if path.suffix not in (".h", ".cc", ".c", ".S"):
+                continue
+            seen += 1
+            source = path.relative_to(root).as_posix()
+            folder = longest(source, MAY_KNOW)
+            if folder is None:
+                wrong.append(f"{source}: no rule for its folder; add one to {sys.argv[0]}")
+                continue
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+                match = INCLUDE.match(line)
+                if not match:
+                    continue
+                include = match.group(2)
+                for owned, owners in OWNED.items():
+                    if include.startswith(owned) and not any(within(source, o) for o in owners):
+                        wrong.append(f"{source}:{number}: {include} belongs to {owners[0]} alone")
+                target = target_of(include, source)
+                if target is None:
+                    if match.group(1) == '"' and not include.startswith(QUOTED_LIBRARIES):
+                        wrong.append(f'{source}:{number}: "{include}" is not written from the root')
+                    continue
+                if within(target, folder) and longest(target, MAY_KNOW) == folder:
+                    continue
+                if not any(within(target, may) for may in MAY_KNOW[folder]):
+                    wrong.append(f"{source}:{number}: {folder} may not know {target}")
+    if seen < 20:
+        wrong.append(f"only {seen} files found below {root}: is this the root?")
+    return wrong
+
+
+def main() -> int:
+    wrong = check(pathlib.Path(sys.argv[1]).resolve())
+    print("\n".join(wrong) or "include directions: all as they should be")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""The include check finds what it is for: a planted wrong include of each kind, and none in a clean tree."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+CHECK = pathlib.Path(__file__).with_name("include_directions.py")
+
+
+def run(files: dict[str, str]) -> tuple[int, str]:
+    with tempfile.TemporaryDirectory() as root:
+        for i in range(20):  # Enough that it takes the folder for a tree.
+            files.setdefault(f"policies/clearing/rule{i}.cc", '#include "policies/clearing/auction.h"\n')
+        for name, text in files.items():
+            path = pathlib.Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        done = subprocess.run([sys.executable, CHECK, root], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+
+def expect(name: str, got: tuple[int, str], code: int, text: str) -> bool:
+    ok = got[0] == code and text in got[1]
+    print(f"{'ok  ' if ok else 'FAIL'} {name}" + ("" if ok else f": {got}"))
+    return ok
+
+
+def main() -> int:
+    good = [
+        expect("clean tree", run({}), 0, "all as they should be"),
+        expect("policies knows nobody", run({"policies/a.cc": '#include "marketd/market/types.h"\n'}), 1,
+               "policies/a.cc:1: policies may not know marketd/market/types.h"),
+        expect("market does not know the ledger", run({"marketd/market/a.cc": '\n#include "marketd/ledger/x.h"\n'}), 1,
+               "marketd/market/a.cc:2"),
+        expect("sqlite3.h belongs to the ledger", run({"marketd/market/a.cc": "#include <sqlite3.h>\n"}), 1,
+               "belongs to marketd/ledger alone"),
+        expect("nomhv does not know the services", run({"nomhv/core/a.h": '#include "nom/market/v1/market.pb.h"\n'}),
+               1, "nomhv may not know proto"),
+        expect("written from the root", run({"policies/a.cc": '#include "auction.h"\n'}), 1,
+               "not written from the root"),
+        expect("main.cc knows everybody", run({"marketd/main.cc": '#include "marketd/ledger/x.h"\n'}), 0, ""),
+    ]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
