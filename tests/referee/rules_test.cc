@@ -16,7 +16,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = 20'000;
+constexpr uint64_t kAuctions = 100'000;
 
 std::map<GuestId, int64_t> UnitsByGuest(const Clearing& clearing) {
   std::map<GuestId, int64_t> units;
