@@ -1,0 +1,172 @@
+// The nouns of the SDK: resources, prices, bids, grants, notices. Plain values, no behaviour.
+//
+// Money is whole micro-credits, never floating point. Quantities are counts of units: a unit is the
+// integer lot in which a host sells a resource (ResourceState::unit_size says how big one is).
+// Every price is for one unit for one round.
+
+#ifndef NOM_TYPES_H_
+#define NOM_TYPES_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace nom {
+
+// A kind of thing sold. The numbers are those of nom.market.v1.ResourceKind.
+enum class Resource : uint8_t {
+  kCpu = 1,      // Millicores.
+  kMemory = 2,   // Bytes.
+  kCache = 3,    // Ways.
+  kNetwork = 4,  // Mbit/s.
+  kDisk = 5,     // IOPS.
+  kDevice = 6,   // A PCI function.
+};
+inline constexpr size_t kResourceCount = 6;
+inline constexpr std::array<Resource, kResourceCount> kAllResources = {
+    Resource::kCpu,     Resource::kMemory, Resource::kCache,
+    Resource::kNetwork, Resource::kDisk,   Resource::kDevice};
+
+// "cpu", "memory", "cache", "network", "disk", "device".
+absl::string_view ResourceName(Resource resource);
+// The reverse; nullopt if it is none of them.
+std::optional<Resource> ParseResource(absl::string_view name);
+
+// What set a price: the operator's reserve, or the bids.
+enum class BoundBy : uint8_t { kUnknown = 0, kReserve = 1, kBids = 2 };
+
+struct Price {
+  bool offered = false;  // False: this host does not sell it, or no round has priced it yet.
+  BoundBy bound_by = BoundBy::kUnknown;
+  int64_t unit_price_microcredits = 0;
+  int64_t reserve_unit_price_microcredits = 0;
+};
+
+// The prices of the last round decided, taken as a whole: never of two rounds at once.
+struct Prices {
+  uint64_t round_id = 0;  // The round that set them; 0: none yet.
+  // True if they are not to be trusted: too old, or the market is out of reach. Spend nothing new.
+  bool stale = true;
+  // To be trusted until then, by this machine's clock.
+  absl::Time valid_until = absl::UnixEpoch();
+  std::array<Price, kResourceCount> by_resource;
+
+  const Price& operator[](Resource resource) const {
+    return by_resource[static_cast<size_t>(resource) - 1];
+  }
+};
+
+// One continuous range of quantities beyond the seed, all of which are acceptable:
+//   value(q) = value_at_min + (q - min_units) * unit_price, for min_units <= q <= max_units.
+struct BidRange {
+  int64_t min_units = 0;
+  int64_t max_units = 0;
+  int64_t value_at_min_microcredits = 0;
+  int64_t unit_price_microcredits = 0;
+
+  friend bool operator==(const BidRange&, const BidRange&) = default;
+};
+inline constexpr size_t kBidRangesMax = 16;
+inline constexpr int64_t kBidUnitsMax = int64_t{1} << 24;
+inline constexpr int64_t kBidValueMaxMicrocredits = 1'000'000'000'000'000;
+
+// What quantity beyond the seed is worth to a guest, for one round. Quantities between ranges are
+// refused; none at all is always accepted.
+struct Bid {
+  uint64_t guest_id = 0;  // 0: the only guest of the session.
+  Resource resource = Resource::kMemory;
+  std::vector<BidRange> ranges;  // Rising, at most kBidRangesMax.
+  // The most that it may be charged in a round; unset: the session's budget, if it has one.
+  std::optional<int64_t> budget_microcredits;
+
+  friend bool operator==(const Bid&, const Bid&) = default;
+};
+
+// What a guest holds of one resource.
+struct Grant {
+  Resource resource = Resource::kMemory;
+  int64_t seed_units = 0;
+  int64_t award_units = 0;
+  int64_t charge_microcredits = 0;  // For the award, for the round in force.
+
+  int64_t units() const { return seed_units + award_units; }
+  friend bool operator==(const Grant&, const Grant&) = default;
+};
+
+// What a guest holds will change. Told after the decision is durable and before it takes effect.
+struct Notice {
+  uint64_t guest_id = 0;
+  uint64_t round_id = 0;
+  Resource resource = Resource::kMemory;
+  int64_t units_now = 0;      // Seed plus award, in force.
+  int64_t units_next = 0;     // From effective_time on.
+  absl::Time effective_time;  // The deadline: what has not been given back then is taken.
+  int64_t charge_microcredits = 0;
+
+  friend bool operator==(const Notice&, const Notice&) = default;
+};
+
+enum class GuestState : uint8_t {
+  kUnknown = 0,
+  kAdmitted = 1,  // Being created on its host.
+  kRunning = 2,
+  kCrashed = 3,  // See GuestStatus::exit_reason. Holds nothing.
+  kEvicted = 4,
+};
+
+struct GuestStatus {
+  uint64_t guest_id = 0;
+  std::string name;
+  GuestState state = GuestState::kUnknown;
+  std::string exit_reason;
+  std::vector<Grant> grants;
+  int64_t spent_microcredits = 0;         // Settled since admission, rent included.
+  uint64_t work_done = 0;                 // As the guest itself reports it, in work_unit.
+  std::string work_unit;                  //
+  int64_t value_earned_microcredits = 0;  // What the guest itself says its work was worth.
+  std::string activity;                   // What the guest itself says it is doing.
+};
+
+struct AccountStatus {
+  int64_t available_microcredits = 0;
+  int64_t escrow_microcredits = 0;   // Set aside for awards not yet settled.
+  int64_t arrears_microcredits = 0;  // Rent that could not be paid.
+  int64_t spent_microcredits = 0;    // Settled, all time.
+};
+
+enum class RoundPhase : uint8_t { kUnknown = 0, kCollect = 1, kGrace = 2 };
+
+// One resource of a host, as the last round left it.
+struct ResourceState {
+  Resource resource = Resource::kMemory;
+  int64_t unit_size = 1;       // Bytes of memory, millicores of cpu, ... in one unit.
+  int64_t capacity_units = 0;  // The whole host, seeds included.
+  int64_t supply_units = 0;    // Auctioned: capacity less seeds.
+  int64_t demand_units = 0;    // Sum of the most that each bid asked for.
+  int64_t sold_units = 0;
+  Price price;
+  // The best marginal offer that was not served, where the operator publishes it.
+  std::optional<int64_t> highest_rejected_unit_price_microcredits;
+};
+
+// One host's market, as last told.
+struct MarketStatus {
+  std::string host_id;
+  uint64_t round_id = 0;  // Being collected or in grace.
+  RoundPhase phase = RoundPhase::kUnknown;
+  absl::Time close_time;      // Bids count until then.
+  absl::Time effective_time;  // What is decided takes effect then.
+  absl::Duration period;
+  uint64_t priced_round_id = 0;  // The round that set the prices.
+  std::vector<ResourceState> resources;
+};
+
+}  // namespace nom
+
+#endif  // NOM_TYPES_H_

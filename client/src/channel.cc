@@ -1,0 +1,133 @@
+#include "client/src/channel.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+
+namespace nom::client {
+namespace {
+
+constexpr size_t kTokenBytesMax = 4096;
+constexpr size_t kRootsBytesMax = size_t{1} << 20;
+
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file) {
+    const std::string message = absl::StrCat(path, ": ", std::strerror(errno));
+    if (errno == ENOENT) return absl::NotFoundError(message);
+    if (errno == EACCES) return absl::PermissionDeniedError(message);
+    return absl::InvalidArgumentError(message);
+  }
+  std::string bytes(bytes_max + 1, '\0');
+  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
+  if (std::ferror(file.get()) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
+  }
+  if (bytes.size() > bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": larger than ", bytes_max, " bytes"));
+  }
+  return bytes;
+}
+
+bool IsLoopbackIpv4(absl::string_view host) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(host, '.');
+  if (parts.size() != 4 || parts[0] != "127") return false;
+  for (absl::string_view part : parts) {
+    uint32_t value = 0;
+    if (part.empty() || part.size() > 3 || !absl::SimpleAtoi(part, &value) || value > 255) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool IsLoopback(absl::string_view target) {
+  if (absl::StartsWith(target, "unix:") || absl::StartsWith(target, "unix-abstract:")) return true;
+  for (absl::string_view scheme : {"dns:///", "dns:", "ipv4:", "ipv6:"}) {
+    if (absl::ConsumePrefix(&target, scheme)) break;
+  }
+  if (absl::StartsWith(target, "[::1]")) return target.size() == 5 || target[5] == ':';
+  // A list of addresses, as ipv4: allows, is not looked through.
+  if (absl::StrContains(target, ',')) return false;
+  const absl::string_view host = target.substr(0, target.rfind(':'));
+  return host == "localhost" || host == "::1" || IsLoopbackIpv4(host);
+}
+
+absl::Status CheckToken(absl::string_view token) {
+  if (token.empty()) return absl::InvalidArgumentError("the token is empty");
+  if (token.size() > kTokenBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the token is longer than ", kTokenBytesMax, " bytes"));
+  }
+  for (char c : token) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
+      return absl::InvalidArgumentError("the token is not one line of printable characters");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadTokenFile(const std::string& path) {
+  absl::StatusOr<std::string> bytes = ReadSmallFile(path, kTokenBytesMax + 2);
+  if (!bytes.ok()) {
+    return absl::Status(bytes.status().code(),
+                        absl::StrCat("token file ", bytes.status().message()));
+  }
+  absl::string_view token = absl::StripAsciiWhitespace(*bytes);
+  if (absl::Status status = CheckToken(token); !status.ok()) {
+    return absl::Status(status.code(), absl::StrCat("token file ", path, ": ", status.message()));
+  }
+  return std::string(token);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint) {
+  if (endpoint.target.empty()) return absl::InvalidArgumentError("target: none was given");
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  if (endpoint.plaintext) {
+    if (!IsLoopback(endpoint.target)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("target ", endpoint.target,
+                       ": plaintext is for this machine only (localhost, 127.0.0.0/8, [::1], "
+                       "unix:); use TLS"));
+    }
+    credentials = grpc::InsecureChannelCredentials();
+  } else {
+    grpc::SslCredentialsOptions options;
+    if (!endpoint.tls_roots_file.empty()) {
+      absl::StatusOr<std::string> roots = ReadSmallFile(endpoint.tls_roots_file, kRootsBytesMax);
+      if (!roots.ok()) {
+        return absl::Status(roots.status().code(),
+                            absl::StrCat("TLS roots file ", roots.status().message()));
+      }
+      options.pem_root_certs = *std::move(roots);
+    }
+    credentials = grpc::SslCredentials(options);
+  }
+  grpc::ChannelArguments arguments;
+  // The callers have back-off of their own; gRPC's must not hide a market that is up again.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3000);  // For one attempt.
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // One connection for each session, not one for the process: sessions fail on their own.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(endpoint.target, credentials, arguments);
+}
+
+void AddToken(absl::string_view token, grpc::ClientContext& context) {
+  if (!token.empty()) context.AddMetadata("authorization", absl::StrCat("Bearer ", token));
+}
+
+}  // namespace nom::client

@@ -1,0 +1,43 @@
+// How this process reaches a market and says who it is. Used by the SDK and by nomctl.
+
+#ifndef CLIENT_SRC_CHANNEL_H_
+#define CLIENT_SRC_CHANNEL_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+
+namespace nom::client {
+
+struct Endpoint {
+  std::string target;
+  std::string tls_roots_file;  // Empty: the system's.
+  bool plaintext = false;
+};
+
+// True if `target` can only be this machine, by its spelling alone: no name is looked up but
+// "localhost".
+bool IsLoopback(absl::string_view target);
+
+// A token from a file: one line, printable, without blanks, at most 4096 bytes.
+// Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (names the file and what is wrong, never
+// the token).
+absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
+// The same checks for a token that came otherwise.
+absl::Status CheckToken(absl::string_view token);
+
+// Does not connect yet. Errors: INVALID_ARGUMENT (no target), FAILED_PRECONDITION (plaintext to
+// what is not loopback), NOT_FOUND or PERMISSION_DENIED (roots file).
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint);
+
+// Nothing if the token is empty.
+void AddToken(absl::string_view token, grpc::ClientContext& context);
+
+}  // namespace nom::client
+
+#endif  // CLIENT_SRC_CHANNEL_H_

@@ -1,0 +1,126 @@
+#include "client/src/convert.h"
+
+#include <algorithm>
+
+namespace nom::client {
+
+absl::Status ToAbsl(const grpc::Status& status) {
+  // The codes are the same numbers by design of both.
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+std::optional<Resource> FromProto(market::v1::ResourceKind kind) {
+  if (kind < market::v1::RESOURCE_KIND_CPU || kind > market::v1::RESOURCE_KIND_DEVICE) {
+    return std::nullopt;
+  }
+  return static_cast<Resource>(kind);
+}
+
+market::v1::ResourceKind ToProto(Resource resource) {
+  return static_cast<market::v1::ResourceKind>(resource);
+}
+
+absl::Time FromProto(const google::protobuf::Timestamp& time) {
+  // What a Timestamp may hold: years 1 to 9999.
+  const int64_t seconds = std::clamp<int64_t>(time.seconds(), -62'135'596'800, 253'402'300'799);
+  const int64_t nanos = std::clamp<int64_t>(time.nanos(), 0, 999'999'999);
+  return absl::FromUnixSeconds(seconds) + absl::Nanoseconds(nanos);
+}
+
+MarketStatus FromProto(const market::v1::MarketState& state) {
+  MarketStatus market;
+  market.host_id = state.host_id();
+  market.round_id = state.round_id();
+  if (state.phase() == market::v1::ROUND_PHASE_COLLECT) market.phase = RoundPhase::kCollect;
+  if (state.phase() == market::v1::ROUND_PHASE_GRACE) market.phase = RoundPhase::kGrace;
+  market.close_time = FromProto(state.close_time());
+  market.effective_time = FromProto(state.effective_time());
+  market.period = absl::Milliseconds(state.period_ms());
+  market.priced_round_id = state.priced_round_id();
+  for (const market::v1::ResourceInfo& info : state.resources()) {
+    const std::optional<Resource> resource = FromProto(info.kind());
+    if (!resource) continue;
+    ResourceState& entry = market.resources.emplace_back();
+    entry.resource = *resource;
+    entry.unit_size = info.unit_size();
+    entry.capacity_units = info.capacity_units();
+    for (const market::v1::ResourcePrice& price : state.prices()) {
+      if (price.kind() != info.kind()) continue;
+      entry.supply_units = price.supply_units();
+      entry.demand_units = price.demand_units();
+      entry.sold_units = price.sold_units();
+      entry.price.offered = true;
+      if (price.bound_by() == market::v1::BOUND_BY_RESERVE) {
+        entry.price.bound_by = BoundBy::kReserve;
+      }
+      if (price.bound_by() == market::v1::BOUND_BY_BIDS) entry.price.bound_by = BoundBy::kBids;
+      entry.price.unit_price_microcredits = price.unit_price_microcredits();
+      entry.price.reserve_unit_price_microcredits = price.reserve_unit_price_microcredits();
+      if (price.has_highest_rejected_unit_price_microcredits()) {
+        entry.highest_rejected_unit_price_microcredits =
+            price.highest_rejected_unit_price_microcredits();
+      }
+    }
+  }
+  return market;
+}
+
+GuestStatus FromProto(const market::v1::GuestInfo& info) {
+  GuestStatus guest;
+  guest.guest_id = info.guest_id();
+  guest.name = info.name();
+  if (market::v1::GuestState_IsValid(info.state())) {
+    guest.state = static_cast<GuestState>(info.state());
+  }
+  guest.exit_reason = info.exit_reason();
+  for (const market::v1::Grant& grant : info.grants()) {
+    const std::optional<Resource> resource = FromProto(grant.kind());
+    if (!resource) continue;
+    guest.grants.push_back({.resource = *resource,
+                            .seed_units = grant.seed_units(),
+                            .award_units = grant.award_units(),
+                            .charge_microcredits = grant.charge_microcredits()});
+  }
+  guest.spent_microcredits = info.spent_microcredits();
+  guest.work_done = info.work_done();
+  guest.work_unit = info.work_unit();
+  guest.value_earned_microcredits = info.value_earned_microcredits();
+  guest.activity = info.activity();
+  return guest;
+}
+
+AccountStatus FromProto(const market::v1::Account& account) {
+  return {.available_microcredits = account.available_microcredits(),
+          .escrow_microcredits = account.escrow_microcredits(),
+          .arrears_microcredits = account.arrears_microcredits(),
+          .spent_microcredits = account.spent_microcredits()};
+}
+
+std::optional<Notice> FromProto(const market::v1::Notice& notice) {
+  const std::optional<Resource> resource = FromProto(notice.kind());
+  if (!resource) return std::nullopt;
+  return Notice{.guest_id = notice.guest_id(),
+                .round_id = notice.round_id(),
+                .resource = *resource,
+                .units_now = notice.units_now(),
+                .units_next = notice.units_next(),
+                .effective_time = FromProto(notice.effective_time()),
+                .charge_microcredits = notice.charge_microcredits()};
+}
+
+market::v1::Bid ToProto(const Bid& bid) {
+  market::v1::Bid out;
+  out.set_guest_id(bid.guest_id);
+  out.set_kind(ToProto(bid.resource));
+  for (const BidRange& range : bid.ranges) {
+    market::v1::BidRange* to = out.add_ranges();
+    to->set_min_units(range.min_units);
+    to->set_max_units(range.max_units);
+    to->set_value_at_min_microcredits(range.value_at_min_microcredits);
+    to->set_unit_price_microcredits(range.unit_price_microcredits);
+  }
+  if (bid.budget_microcredits) out.set_budget_microcredits(*bid.budget_microcredits);
+  return out;
+}
+
+}  // namespace nom::client
