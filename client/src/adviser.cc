@@ -94,9 +94,9 @@ absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Pri
       case policies::PointError::kOk:
         break;
       case policies::PointError::kFull:
-        return absl::InvalidArgumentError(
-            absl::StrCat("points[", i, "]: more than ", policies::kWorkingPointsMax,
-                         " points of which none beats another"));
+        return absl::InvalidArgumentError(absl::StrCat("points[", i, "]: more than ",
+                                                       policies::kWorkingPointsMax,
+                                                       " points of which none beats another"));
       case policies::PointError::kUnitsOutOfRange:
         return absl::InvalidArgumentError(
             absl::StrCat("points[", i, "].units: not within 0 and ", kBidUnitsMax));
@@ -119,8 +119,8 @@ absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Pri
     const int count =
         table.CurveFor(static_cast<int>(Index(resource)), unit_prices.data(), curve.data());
     for (int i = 0; i < count; ++i) {
-      plan.valuations[resource].push_back({curve[static_cast<size_t>(i)].units,
-                                           curve[static_cast<size_t>(i)].value_microcredits});
+      plan.valuations[resource].push_back(
+          {curve[static_cast<size_t>(i)].units, curve[static_cast<size_t>(i)].value_microcredits});
     }
   }
   return plan;

@@ -1,7 +1,7 @@
 // What a bid must be before it leaves the process, and the limits that the program was given.
 //
-// Pure functions over policies/bidding. The market checks all of this again: these checks are for good messages, and so
-// that a limit holds even where the market would let more pass.
+// Pure functions over policies/bidding. The market checks all of this again: these checks are for
+// good messages, and so that a limit holds even where the market would let more pass.
 
 #ifndef CLIENT_SRC_BID_LIMITS_H_
 #define CLIENT_SRC_BID_LIMITS_H_

@@ -160,8 +160,8 @@ absl::StatusOr<Bid> SessionCore::Prepare(Bid bid) {
   if (ceiling != limits_.unit_price_ceilings_microcredits.end()) {
     bid.ranges = CutToUnitPrice(bid.ranges, ceiling->second);
     if (bid.ranges.empty()) {
-      return absl::ResourceExhaustedError(absl::StrCat("ranges: a price ceiling of ",
-                                                       ceiling->second, " leaves nothing to bid"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat("ranges: a price ceiling of ", ceiling->second, " leaves nothing to bid"));
     }
   }
   const Key key(bid.guest_id, bid.resource);

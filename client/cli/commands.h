@@ -1,0 +1,48 @@
+// The commands of nomctl: what each takes, calls and prints.
+
+#ifndef CLIENT_CLI_COMMANDS_H_
+#define CLIENT_CLI_COMMANDS_H_
+
+#include <functional>
+#include <ostream>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "client/cli/connection.h"
+#include "google/protobuf/message.h"
+
+namespace nom::cli {
+
+// What nomctl ends with. Documented in --help.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitCallFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitCheckFailed = 3;
+
+// Where a command's data and talk go.
+struct Output {
+  std::ostream& data;
+  std::ostream& talk;
+  bool json = false;
+  bool terminal = false;  // `data` is a terminal: may be redrawn.
+
+  // One message as protobuf JSON, on one line or several.
+  absl::Status Json(const google::protobuf::Message& message, bool one_line = false) const;
+};
+
+// A chosen command: returns the exit code, or the Status that the market or the arguments gave.
+// INVALID_ARGUMENT from before any call means usage; see UsageError().
+using Run = std::function<absl::StatusOr<int>(Connection&, const Output&)>;
+
+// Marks an error as the user's, found before anything was sent.
+absl::Status UsageError(const absl::Status& status);
+bool IsUsageError(const absl::Status& status);
+
+// Each adds its subcommands to `app`; the one given on the command line is left in `run`.
+void AddMarketCommands(CLI::App& app, Run& run);
+void AddOperatorCommands(CLI::App& app, Run& run);
+void AddTopCommand(CLI::App& app, Run& run);
+
+}  // namespace nom::cli
+
+#endif  // CLIENT_CLI_COMMANDS_H_

@@ -1,0 +1,380 @@
+// What tenants do: status, watch, bid, withdraw, account, rounds, guests.
+
+#include <iomanip>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/bid_syntax.h"
+#include "client/cli/commands.h"
+#include "client/cli/lookup.h"
+#include "client/cli/names.h"
+#include "client/cli/round_check.h"
+#include "client/cli/table.h"
+
+namespace nom::cli {
+namespace {
+
+namespace pb = market::v1;
+using MarketStub = pb::MarketService::Stub;
+
+std::string BidText(const pb::GuestInfo& guest, pb::ResourceKind kind) {
+  for (const pb::Bid& bid : guest.bids()) {
+    if (bid.kind() != kind) continue;
+    std::vector<std::string> ranges;
+    for (const pb::BidRange& range : bid.ranges()) {
+      ranges.push_back(FormatRange({.min_units = range.min_units(),
+                                    .max_units = range.max_units(),
+                                    .value_at_min_microcredits = range.value_at_min_microcredits(),
+                                    .unit_price_microcredits = range.unit_price_microcredits()}));
+    }
+    return absl::StrJoin(ranges, " ");
+  }
+  return "-";
+}
+
+void PrintPrices(const pb::MarketState& state, std::ostream& out) {
+  Table table({"resource", ">unit", ">capacity", ">price", "bound by", ">reserve", ">supply",
+               ">demand", ">sold", "rule"});
+  for (const pb::ResourceInfo& info : state.resources()) {
+    std::vector<std::string> row = {KindName(info.kind()), absl::StrCat(info.unit_size()),
+                                    absl::StrCat(info.capacity_units())};
+    for (const pb::ResourcePrice& price : state.prices()) {
+      if (price.kind() != info.kind()) continue;
+      row.insert(row.end(),
+                 {absl::StrCat(price.unit_price_microcredits()), BoundByName(price.bound_by()),
+                  absl::StrCat(price.reserve_unit_price_microcredits()),
+                  absl::StrCat(price.supply_units()), absl::StrCat(price.demand_units()),
+                  absl::StrCat(price.sold_units())});
+    }
+    row.resize(9);
+    row.push_back(Printable(info.policy()));
+    table.AddRow(std::move(row));
+  }
+  out << table.Format();
+}
+
+void PrintGuests(const google::protobuf::RepeatedPtrField<pb::GuestInfo>& guests,
+                 std::ostream& out) {
+  Table table({">id", "guest", "tenant", "host", "state", "resource", ">seed", ">award", ">charge",
+               "bid", ">spent", ">work done", "unit", "activity"});
+  for (const pb::GuestInfo& guest : guests) {
+    std::vector<std::string> row = {absl::StrCat(guest.guest_id()), Printable(guest.name()),
+                                    Printable(guest.tenant_id()), Printable(guest.host_id()),
+                                    GuestStateName(guest.state())};
+    bool first = true;
+    for (const pb::Grant& grant : guest.grants()) {
+      row.resize(5);
+      row.insert(row.end(),
+                 {KindName(grant.kind()), absl::StrCat(grant.seed_units()),
+                  absl::StrCat(grant.award_units()), absl::StrCat(grant.charge_microcredits()),
+                  BidText(guest, grant.kind())});
+      if (first) {
+        row.insert(row.end(),
+                   {absl::StrCat(guest.spent_microcredits()), absl::StrCat(guest.work_done()),
+                    Printable(guest.work_unit()), Printable(guest.activity())});
+      }
+      table.AddRow(std::exchange(row, {}));
+      first = false;
+    }
+    if (!first) continue;
+    row.insert(row.end(), {"-", "", "", "", "", absl::StrCat(guest.spent_microcredits()), "", "",
+                           Printable(guest.exit_reason())});
+    table.AddRow(std::move(row));
+  }
+  out << table.Format();
+}
+
+void PrintAccounts(const google::protobuf::RepeatedPtrField<pb::Account>& accounts,
+                   std::ostream& out) {
+  Table table({"tenant", ">available", ">escrow", ">arrears", ">spent"});
+  for (const pb::Account& account : accounts) {
+    table.AddRow({Printable(account.tenant_id()), absl::StrCat(account.available_microcredits()),
+                  absl::StrCat(account.escrow_microcredits()),
+                  absl::StrCat(account.arrears_microcredits()),
+                  absl::StrCat(account.spent_microcredits())});
+  }
+  out << table.Format();
+}
+
+void PrintRounds(const pb::ListRoundsResponse& rounds, std::ostream& out) {
+  Table table({">round", "phase", "resource", ">price", "bound by", ">supply", ">demand", ">sold",
+               "awards (guest:units)"});
+  for (const pb::Round& round : rounds.rounds()) {
+    bool first = true;
+    for (const pb::ResourcePrice& price : round.prices()) {
+      std::vector<std::string> awards;
+      for (const pb::GuestOutcome& outcome : round.outcomes()) {
+        if (outcome.kind() != price.kind() || outcome.award_units() == 0) continue;
+        awards.push_back(absl::StrCat(outcome.guest_id(), ":", outcome.award_units()));
+      }
+      table.AddRow({first ? absl::StrCat(round.round_id()) : "",
+                    first ? PhaseName(round.phase()) : "", KindName(price.kind()),
+                    absl::StrCat(price.unit_price_microcredits()), BoundByName(price.bound_by()),
+                    absl::StrCat(price.supply_units()), absl::StrCat(price.demand_units()),
+                    absl::StrCat(price.sold_units()), absl::StrJoin(awards, " ")});
+      first = false;
+    }
+    if (first) table.AddRow({absl::StrCat(round.round_id()), PhaseName(round.phase()), "-"});
+  }
+  out << table.Format();
+}
+
+std::string Now(const pb::MarketState& state) {
+  return absl::StrCat("host ", Printable(state.host_id()), ", round ", state.round_id(), " ",
+                      PhaseName(state.phase()), ", period ", state.period_ms(),
+                      " ms, prices of round ", state.priced_round_id());
+}
+
+absl::StatusOr<int> Status(Connection& connection, const Output& out, const std::string& host_id) {
+  grpc::ClientContext context;
+  connection.Prepare(context);
+  connection.SetDeadline(context);
+  pb::WatchRequest request;
+  request.set_host_id(host_id);
+  const auto stream = connection.market().Watch(&context, request);
+  pb::WatchResponse response;
+  if (!stream->Read(&response)) {
+    absl::Status status = client::ToAbsl(stream->Finish());
+    if (status.ok()) status = absl::UnavailableError("the market ended the stream");
+    return status;
+  }
+  context.TryCancel();
+  static_cast<void>(stream->Finish());  // Cancelled, by us.
+  if (out.json) {
+    if (absl::Status status = out.Json(response); !status.ok()) return status;
+    return kExitOk;
+  }
+  out.data << Now(response.state()) << "\n\n";
+  PrintPrices(response.state(), out.data);
+  out.data << '\n';
+  PrintGuests(response.guests(), out.data);
+  out.data << '\n';
+  PrintAccounts(response.accounts(), out.data);
+  return kExitOk;
+}
+
+void PrintWatched(const pb::WatchResponse& response, std::ostream& out) {
+  out << response.sequence() << ' ' << Now(response.state());
+  for (const pb::ResourcePrice& price : response.state().prices()) {
+    out << "; " << KindName(price.kind()) << ' ' << price.unit_price_microcredits() << " ("
+        << BoundByName(price.bound_by()) << ')';
+  }
+  out << '\n';
+  for (const pb::Notice& notice : response.notices()) {
+    out << "  notice: guest " << notice.guest_id() << ' ' << KindName(notice.kind()) << ' '
+        << notice.units_now() << " -> " << notice.units_next() << " units, round "
+        << notice.round_id() << '\n';
+  }
+  out.flush();
+}
+
+absl::StatusOr<int> Watch(Connection& connection, const Output& out,
+                          const pb::WatchRequest& request, int64_t count) {
+  grpc::ClientContext context;
+  connection.Prepare(context);
+  const auto stream = connection.market().Watch(&context, request);
+  pb::WatchResponse response;
+  for (int64_t seen = 0; stream->Read(&response);) {
+    if (out.json) {
+      if (absl::Status status = out.Json(response, /*one_line=*/true); !status.ok()) return status;
+    } else {
+      PrintWatched(response, out.data);
+    }
+    if (++seen == count) {
+      context.TryCancel();
+      static_cast<void>(stream->Finish());  // Cancelled, by us.
+      return kExitOk;
+    }
+    // Nobody reads any more: the pipe is closed.
+    if (!out.data.good()) context.TryCancel();
+  }
+  absl::Status status = client::ToAbsl(stream->Finish());
+  if (status.ok()) status = absl::UnavailableError("the market ended the stream");
+  return status;
+}
+
+struct BidArguments {
+  std::string guest;
+  std::string resource;
+  std::vector<std::string> ranges;
+  int64_t budget_microcredits = 0;
+  uint32_t expires_after_rounds = 0;
+};
+
+absl::StatusOr<int> PlaceBid(Connection& connection, const Output& out,
+                             const BidArguments& arguments, bool has_budget) {
+  const absl::StatusOr<Resource> resource = ParseResourceArgument(arguments.resource);
+  if (!resource.ok()) return UsageError(resource.status());
+  const absl::StatusOr<std::vector<BidRange>> ranges = ParseRanges(arguments.ranges);
+  if (!ranges.ok()) return UsageError(ranges.status());
+  const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
+  if (!guest_id.ok()) return guest_id.status();
+  Bid bid{.guest_id = *guest_id, .resource = *resource, .ranges = *ranges};
+  if (has_budget) bid.budget_microcredits = arguments.budget_microcredits;
+  pb::PlaceBidRequest request;
+  *request.mutable_bid() = client::ToProto(bid);
+  request.mutable_bid()->set_expires_after_rounds(arguments.expires_after_rounds);
+  request.set_request_id(NewRequestId());
+  pb::PlaceBidResponse response;
+  if (absl::Status status = connection.Call(&MarketStub::PlaceBid, request, &response);
+      !status.ok()) {
+    return status;
+  }
+  if (out.json) {
+    if (absl::Status status = out.Json(response); !status.ok()) return status;
+    return kExitOk;
+  }
+  out.data << "bid placed, takes part from round " << response.round_id() << '\n';
+  return kExitOk;
+}
+
+absl::StatusOr<int> WithdrawBid(Connection& connection, const Output& out, const std::string& guest,
+                                const std::string& resource_name) {
+  const absl::StatusOr<Resource> resource = ParseResourceArgument(resource_name);
+  if (!resource.ok()) return UsageError(resource.status());
+  const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, guest);
+  if (!guest_id.ok()) return guest_id.status();
+  pb::WithdrawBidRequest request;
+  request.set_guest_id(*guest_id);
+  request.set_kind(client::ToProto(*resource));
+  request.set_request_id(NewRequestId());
+  pb::WithdrawBidResponse response;
+  if (absl::Status status = connection.Call(&MarketStub::WithdrawBid, request, &response);
+      !status.ok()) {
+    return status;
+  }
+  if (out.json) {
+    if (absl::Status status = out.Json(response); !status.ok()) return status;
+    return kExitOk;
+  }
+  out.data << (response.removed() ? "bid withdrawn\n" : "there was no bid\n");
+  return kExitOk;
+}
+
+// Calls, then prints the response as JSON or by `print`.
+template <typename Method, typename Request, typename Response, typename Print>
+absl::StatusOr<int> Show(Connection& connection, const Output& out, Method method,
+                         const Request& request, Response response, Print print) {
+  if (absl::Status status = connection.Call(method, request, &response); !status.ok()) {
+    return status;
+  }
+  if (out.json) {
+    if (absl::Status status = out.Json(response); !status.ok()) return status;
+  } else {
+    print(response);
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddMarketCommands(CLI::App& app, Run& run) {
+  auto host = std::make_shared<std::string>();
+  const auto add_host = [host](CLI::App* command) {
+    command->add_option("--host", *host, "The host; by default the only one");
+  };
+
+  CLI::App* status = app.add_subcommand("status", "The market now: prices, guests, accounts");
+  add_host(status);
+  status->callback([&run, host] {
+    run = [host](Connection& connection, const Output& out) {
+      return Status(connection, out, *host);
+    };
+  });
+
+  CLI::App* watch = app.add_subcommand("watch", "Every change as it is told, one a line");
+  add_host(watch);
+  auto count = std::make_shared<int64_t>(0);
+  auto watched = std::make_shared<std::vector<uint64_t>>();
+  watch->add_option("--count", *count, "End after so many responses")->check(CLI::PositiveNumber);
+  watch->add_option("--guest", *watched, "Only these guests, by id");
+  watch->callback([&run, host, count, watched] {
+    run = [host, count, watched](Connection& connection, const Output& out) {
+      pb::WatchRequest request;
+      request.set_host_id(*host);
+      for (uint64_t guest_id : *watched) request.add_guest_ids(guest_id);
+      return Watch(connection, out, request, *count);
+    };
+  });
+
+  CLI::App* bid = app.add_subcommand("bid", "Replace a guest's bid for a resource");
+  auto arguments = std::make_shared<BidArguments>();
+  bid->add_option("guest", arguments->guest, "The guest, by id or name")->required();
+  bid->add_option("resource", arguments->resource, "cpu, memory, ...")->required();
+  bid->add_option("range", arguments->ranges,
+                  "MAX@PRICE, MIN-MAX@PRICE or MIN-MAX@PRICE=VALUE: so many units beyond the seed, "
+                  "each worth so many micro-credits a round; =VALUE: what MIN units are worth")
+      ->required();
+  CLI::Option* budget = bid->add_option("--budget", arguments->budget_microcredits,
+                                        "The most that it may be charged in a round, micro-credits")
+                            ->check(CLI::NonNegativeNumber);
+  bid->add_option("--expires-after", arguments->expires_after_rounds,
+                  "Rounds in which it takes part; by default until it is replaced");
+  bid->callback([&run, arguments, budget] {
+    const bool has_budget = budget->count() > 0;
+    run = [arguments, has_budget](Connection& connection, const Output& out) {
+      return PlaceBid(connection, out, *arguments, has_budget);
+    };
+  });
+
+  CLI::App* withdraw = app.add_subcommand("withdraw", "Remove a guest's bid for a resource");
+  withdraw->add_option("guest", arguments->guest, "The guest, by id or name")->required();
+  withdraw->add_option("resource", arguments->resource, "cpu, memory, ...")->required();
+  withdraw->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return WithdrawBid(connection, out, arguments->guest, arguments->resource);
+    };
+  });
+
+  CLI::App* account = app.add_subcommand("account", "Money: available, in escrow, spent");
+  auto tenant = std::make_shared<std::string>();
+  account->add_option("--tenant", *tenant, "For operators: whose");
+  account->callback([&run, tenant] {
+    run = [tenant](Connection& connection, const Output& out) {
+      pb::GetAccountRequest request;
+      request.set_tenant_id(*tenant);
+      return Show(connection, out, &MarketStub::GetAccount, request, pb::GetAccountResponse(),
+                  [&](const pb::GetAccountResponse& response) {
+                    google::protobuf::RepeatedPtrField<pb::Account> accounts;
+                    *accounts.Add() = response.account();
+                    PrintAccounts(accounts, out.data);
+                  });
+    };
+  });
+
+  CLI::App* rounds = app.add_subcommand("rounds", "Past rounds, newest first");
+  add_host(rounds);
+  auto limit = std::make_shared<int32_t>(20);
+  auto before = std::make_shared<uint64_t>(0);
+  rounds->add_option("--limit", *limit, "How many")->check(CLI::Range(1, 1000));
+  rounds->add_option("--before", *before, "Only rounds below this id");
+  rounds->callback([&run, host, limit, before] {
+    run = [host, limit, before](Connection& connection, const Output& out) {
+      pb::ListRoundsRequest request;
+      request.set_host_id(*host);
+      request.set_page_size(*limit);
+      request.set_before_round_id(*before);
+      return Show(connection, out, &MarketStub::ListRounds, request, pb::ListRoundsResponse(),
+                  [&](const pb::ListRoundsResponse& response) { PrintRounds(response, out.data); });
+    };
+  });
+
+  CLI::App* guests = app.add_subcommand("guests", "Guests, what they hold, bid and do");
+  add_host(guests);
+  guests->callback([&run, host] {
+    run = [host](Connection& connection, const Output& out) {
+      pb::ListGuestsRequest request;
+      request.set_host_id(*host);
+      return Show(connection, out, &MarketStub::ListGuests, request, pb::ListGuestsResponse(),
+                  [&](const pb::ListGuestsResponse& response) {
+                    PrintGuests(response.guests(), out.data);
+                  });
+    };
+  });
+}
+
+}  // namespace nom::cli

@@ -1,0 +1,264 @@
+// What operators do: host list, tenant create and list, deposit, admit, evict, audit.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/bid_syntax.h"
+#include "client/cli/commands.h"
+#include "client/cli/lookup.h"
+#include "client/cli/names.h"
+#include "client/cli/round_check.h"
+#include "client/cli/table.h"
+
+namespace nom::cli {
+namespace {
+
+namespace pb = operators::v1;
+using OperatorStub = pb::OperatorService::Stub;
+
+absl::StatusOr<int> Done(const Output& out, const google::protobuf::Message& response,
+                         const std::string& text) {
+  if (out.json) {
+    if (absl::Status status = out.Json(response); !status.ok()) return status;
+  } else {
+    out.data << text;
+  }
+  return kExitOk;
+}
+
+std::string HostsText(const pb::ListHostsResponse& response) {
+  Table table({"host", "kind", "connected", ">period ms", "resource", ">unit", ">granted",
+               ">granted max", ">capacity", "rule", "detail"});
+  for (const pb::Host& host : response.hosts()) {
+    std::vector<std::string> head = {Printable(host.host_id()), Printable(host.kind()),
+                                     host.connected() ? "yes" : "no",
+                                     absl::StrCat(host.period_ms())};
+    std::string detail = Printable(host.detail());
+    for (const auto& info : host.resources()) {
+      std::vector<std::string> row = std::exchange(head, std::vector<std::string>(4));
+      row.insert(row.end(), {KindName(info.kind()), absl::StrCat(info.unit_size()), "", "",
+                             absl::StrCat(info.capacity_units()), Printable(info.policy()),
+                             std::exchange(detail, "")});
+      for (const pb::HostUse& use : host.uses()) {
+        if (use.kind() != info.kind()) continue;
+        row[6] = absl::StrCat(use.granted_units());
+        row[7] = absl::StrCat(use.granted_max_units());
+      }
+      table.AddRow(std::move(row));
+    }
+    if (host.resources().empty()) {
+      head.insert(head.end(), {"-", "", "", "", "", "", detail});
+      table.AddRow(std::move(head));
+    }
+  }
+  std::string text = table.Format();
+  for (const pb::Host& host : response.hosts()) {
+    for (uint64_t slot : host.unmanaged_guest_slots()) {
+      absl::StrAppend(&text, "host ", Printable(host.host_id()), " runs a guest in slot ", slot,
+                      " that the ledger does not know\n");
+    }
+  }
+  return text;
+}
+
+std::string TenantsText(const pb::ListTenantsResponse& response) {
+  Table table({"tenant", "name", ">available", ">escrow", ">arrears", ">spent"});
+  for (int i = 0; i < response.tenants_size(); ++i) {
+    std::vector<std::string> row = {Printable(response.tenants(i).tenant_id()),
+                                    Printable(response.tenants(i).display_name())};
+    if (i < response.accounts_size()) {
+      const auto& account = response.accounts(i);
+      row.insert(row.end(), {absl::StrCat(account.available_microcredits()),
+                             absl::StrCat(account.escrow_microcredits()),
+                             absl::StrCat(account.arrears_microcredits()),
+                             absl::StrCat(account.spent_microcredits())});
+    }
+    table.AddRow(std::move(row));
+  }
+  return table.Format();
+}
+
+struct AdmitArguments {
+  std::string host;
+  std::string tenant;
+  std::string name;
+  std::string image;
+  std::string arguments;
+  std::vector<std::string> seeds;
+  int64_t memory_max_units = 0;
+};
+
+absl::StatusOr<int> Admit(Connection& connection, const Output& out,
+                          const AdmitArguments& arguments) {
+  pb::AdmitGuestRequest request;
+  for (const std::string& text : arguments.seeds) {
+    const absl::StatusOr<std::pair<Resource, int64_t>> seed = ParseQuantity(text);
+    if (!seed.ok()) return UsageError(seed.status());
+    pb::Seed* to = request.add_seeds();
+    to->set_kind(client::ToProto(seed->first));
+    to->set_units(seed->second);
+  }
+  const absl::StatusOr<std::string> host = FindHost(connection, arguments.host);
+  if (!host.ok()) return host.status();
+  request.set_host_id(*host);
+  request.set_tenant_id(arguments.tenant);
+  request.set_name(arguments.name);
+  request.set_image(arguments.image);
+  request.set_arguments(arguments.arguments);
+  request.set_memory_max_units(arguments.memory_max_units);
+  request.set_request_id(NewRequestId());
+  pb::AdmitGuestResponse response;
+  if (absl::Status status = connection.Call(&OperatorStub::AdmitGuest, request, &response);
+      !status.ok()) {
+    return status;
+  }
+  return Done(out, response, absl::StrCat("guest ", response.guest_id(), " runs\n"));
+}
+
+absl::StatusOr<int> Audit(Connection& connection, const Output& out) {
+  pb::AuditResponse response;
+  if (absl::Status status = connection.Call(&OperatorStub::Audit, pb::AuditRequest(), &response);
+      !status.ok()) {
+    return status;
+  }
+  std::string text =
+      absl::StrCat("transactions      ", response.transactions(), "\nentries           ",
+                   response.entries(), "\nrounds replayed   ", response.rounds_replayed(),
+                   "\ndeposits          ", response.deposits_microcredits(), "\noperator revenue  ",
+                   response.operator_revenue_microcredits(), "\n");
+  for (const std::string& finding : response.findings()) {
+    absl::StrAppend(&text, "finding: ", Printable(finding), "\n");
+  }
+  absl::StrAppend(&text,
+                  response.balanced() ? "the books balance\n" : "the books DO NOT BALANCE\n");
+  if (absl::StatusOr<int> done = Done(out, response, text); !done.ok()) return done;
+  return response.balanced() ? kExitOk : kExitCheckFailed;
+}
+
+}  // namespace
+
+void AddOperatorCommands(CLI::App& app, Run& run) {
+  CLI::App* host = app.add_subcommand("host", "Operators: machines")->require_subcommand(1);
+  host->add_subcommand("list", "All hosts, what they sell and have granted")->callback([&run] {
+    run = [](Connection& connection, const Output& out) -> absl::StatusOr<int> {
+      pb::ListHostsResponse response;
+      if (absl::Status status =
+              connection.Call(&OperatorStub::ListHosts, pb::ListHostsRequest(), &response);
+          !status.ok()) {
+        return status;
+      }
+      return Done(out, response, HostsText(response));
+    };
+  });
+
+  CLI::App* tenant = app.add_subcommand("tenant", "Operators: tenants")->require_subcommand(1);
+  CLI::App* create =
+      tenant->add_subcommand("create", "A new tenant; prints its token, once and never again");
+  auto tenant_id = std::make_shared<std::string>();
+  auto display_name = std::make_shared<std::string>();
+  auto token_only = std::make_shared<bool>(false);
+  create->add_option("tenant", *tenant_id, "[a-z0-9-]{1,32}")->required();
+  create->add_option("--display-name", *display_name, "For people");
+  create->add_flag("--token-only", *token_only, "Print the token and nothing else");
+  create->callback([&run, tenant_id, display_name, token_only] {
+    run = [=](Connection& connection, const Output& out) -> absl::StatusOr<int> {
+      pb::CreateTenantRequest request;
+      request.mutable_tenant()->set_tenant_id(*tenant_id);
+      request.mutable_tenant()->set_display_name(*display_name);
+      request.set_request_id(NewRequestId());
+      pb::CreateTenantResponse response;
+      if (absl::Status status = connection.Call(&OperatorStub::CreateTenant, request, &response);
+          !status.ok()) {
+        return status;
+      }
+      if (*token_only) {
+        out.data << response.token() << '\n';
+        return kExitOk;
+      }
+      out.talk << "The token is shown this once. Keep it in a file that only its owner reads.\n";
+      return Done(out, response,
+                  absl::StrCat("tenant ", *tenant_id, "\ntoken ", response.token(), "\n"));
+    };
+  });
+  tenant->add_subcommand("list", "All tenants and their accounts")->callback([&run] {
+    run = [](Connection& connection, const Output& out) -> absl::StatusOr<int> {
+      pb::ListTenantsResponse response;
+      if (absl::Status status =
+              connection.Call(&OperatorStub::ListTenants, pb::ListTenantsRequest(), &response);
+          !status.ok()) {
+        return status;
+      }
+      return Done(out, response, TenantsText(response));
+    };
+  });
+
+  CLI::App* deposit = app.add_subcommand("deposit", "Operators: put money into an account");
+  auto amount = std::make_shared<int64_t>(0);
+  deposit->add_option("tenant", *tenant_id, "Whose")->required();
+  deposit->add_option("amount", *amount, "Micro-credits; negative takes out")->required();
+  deposit->callback([&run, tenant_id, amount] {
+    run = [=](Connection& connection, const Output& out) -> absl::StatusOr<int> {
+      pb::DepositRequest request;
+      request.set_tenant_id(*tenant_id);
+      request.set_amount_microcredits(*amount);
+      request.set_request_id(NewRequestId());
+      pb::DepositResponse response;
+      if (absl::Status status = connection.Call(&OperatorStub::Deposit, request, &response);
+          !status.ok()) {
+        return status;
+      }
+      return Done(out, response,
+                  absl::StrCat("tenant ", *tenant_id, " has ",
+                               response.account().available_microcredits(), " micro-credits\n"));
+    };
+  });
+
+  CLI::App* admit = app.add_subcommand("admit", "Operators: start a guest for a tenant");
+  auto arguments = std::make_shared<AdmitArguments>();
+  admit->add_option("--host", arguments->host, "The host; by default the only one");
+  admit->add_option("--tenant", arguments->tenant, "Whose")->required();
+  admit->add_option("--name", arguments->name, "[a-z0-9-]{1,31}, unique on the host")->required();
+  admit->add_option("--image", arguments->image, "A file in the operator's image directory")
+      ->required();
+  admit->add_option("--arguments", arguments->arguments, "The guest's command line");
+  admit->add_option("--seed", arguments->seeds,
+                    "RESOURCE=UNITS that it owns from now to its end; once for each resource");
+  admit
+      ->add_option("--memory-max", arguments->memory_max_units,
+                   "The most memory it may ever hold, in units; by default the host's")
+      ->check(CLI::NonNegativeNumber);
+  admit->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return Admit(connection, out, *arguments);
+    };
+  });
+
+  CLI::App* evict = app.add_subcommand("evict", "Operators: stop a guest and scrub what it held");
+  auto guest = std::make_shared<std::string>();
+  evict->add_option("guest", *guest, "The guest, by id or name")->required();
+  evict->callback([&run, guest] {
+    run = [guest](Connection& connection, const Output& out) -> absl::StatusOr<int> {
+      const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, *guest);
+      if (!guest_id.ok()) return guest_id.status();
+      pb::EvictGuestRequest request;
+      request.set_guest_id(*guest_id);
+      request.set_request_id(NewRequestId());
+      pb::EvictGuestResponse response;
+      if (absl::Status status = connection.Call(&OperatorStub::EvictGuest, request, &response);
+          !status.ok()) {
+        return status;
+      }
+      return Done(out, response, absl::StrCat("guest ", *guest_id, " is gone\n"));
+    };
+  });
+
+  app.add_subcommand("audit",
+                     "Operators: hold the books against their entries; ends with 3 if "
+                     "they do not balance")
+      ->callback([&run] { run = Audit; });
+}
+
+}  // namespace nom::cli
