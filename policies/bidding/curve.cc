@@ -8,8 +8,9 @@ using Wide = __int128;  // Only multiplied and compared: division would need a l
 int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t Max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// Rounds towards minus infinity; divisor > 0.
+// Rounds towards minus infinity; divisor > 0, as units rise from point to point (Check).
 int64_t FloorDivide(int64_t dividend, int64_t divisor) {
+  if (divisor <= 0) __builtin_trap();
   const int64_t quotient = dividend / divisor;
   return dividend % divisor < 0 ? quotient - 1 : quotient;
 }

@@ -101,16 +101,17 @@ absl::StatusOr<ReserveOutput> NextReserve(const ReservePolicy& policy, const Res
 }
 
 int64_t NormalMillionths(uint64_t seed, uint64_t round, uint64_t draw) {
-  constexpr int kWords = 12;
-  constexpr int kNumbersAWord = 4;
+  constexpr int64_t kWords = 12;
+  constexpr int64_t kNumbersAWord = 4;
   const uint64_t stream = Mix(Mix(Mix(seed + 0x9e3779b97f4a7c15) ^ round) + draw);
   int64_t sum = 0;
-  for (uint64_t word = 1; word <= kWords; ++word) {
+  for (uint64_t word = 1; word <= uint64_t{kWords}; ++word) {
     const uint64_t bits = Mix(stream + word * 0x9e3779b97f4a7c15);
-    for (int i = 0; i < kNumbersAWord; ++i) sum += static_cast<int64_t>(bits >> (16 * i) & 0xffff);
+    for (int64_t i = 0; i < kNumbersAWord; ++i)
+      sum += static_cast<int64_t>(bits >> (16 * i) & 0xffff);
   }
   // The sum of 48 uniform numbers has a deviation of 2 (times 65536).
-  constexpr int64_t kMeanTimes2 = int64_t{kWords} * kNumbersAWord * 0xffff;
+  constexpr int64_t kMeanTimes2 = kWords * kNumbersAWord * 0xffff;
   return (2 * sum - kMeanTimes2) * kMillion / (4 * 65'536);
 }
 

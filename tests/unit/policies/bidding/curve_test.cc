@@ -79,6 +79,7 @@ std::vector<CurvePoint> RandomCurve(TestRandom& random, int points_max) {
   }
   if (random.OneIn(2)) {
     std::vector<Microcredits> values;
+    values.reserve(points.size());
     for (const CurvePoint& p : points) values.push_back(p.value_microcredits);
     std::sort(values.begin(), values.end());
     for (size_t i = 0; i < points.size(); ++i) points[i].value_microcredits = values[i];

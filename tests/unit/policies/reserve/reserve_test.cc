@@ -115,6 +115,7 @@ TEST(Ar1Band, TheSameSeedGivesTheSameWalkForEver) {
   policy.seed = 42;
   const auto walk = Walk(policy, 5);
   std::vector<Microcredits> prices;
+  prices.reserve(walk.size());
   for (const auto& step : walk) prices.push_back(step.reserve_unit_price_microcredits);
   // Recorded prices are explained by replaying the policy: these numbers can never change.
   EXPECT_EQ(prices, (std::vector<Microcredits>{1000, 4421, 4962, 7388, 7729}));
