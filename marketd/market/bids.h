@@ -1,0 +1,56 @@
+// Bids at the door, and bids as they enter an auction.
+
+#ifndef MARKETD_MARKET_BIDS_H_
+#define MARKETD_MARKET_BIDS_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "marketd/market/state.h"
+
+namespace nom::market {
+
+// What of a bid can be judged without knowing anyone's money: its form, and whether the resource's
+// rule takes it. Errors: INVALID_ARGUMENT names the field.
+absl::Status CheckBidForm(const Resource& resource, GuestId guest_id,
+                          const std::vector<policies::Range>& ranges,
+                          std::optional<Microcredits> budget);
+
+// FAILED_PRECONDITION if the bid could never win: neither the budget nor all the tenant's money would
+// pay the reserve for its least quantity.
+absl::Status CheckBidMeans(const Resource& resource, const std::vector<policies::Range>& ranges,
+                           std::optional<Microcredits> budget, const Balances& balances);
+
+// The part of the curve up to `units_max`.
+std::vector<policies::Range> CutToUnits(const std::vector<policies::Range>& ranges,
+                                        int64_t units_max);
+
+// The curve with every value capped at `means`: no rule can then charge more. From the first
+// quantity that is worth `means` on, more units add nothing and are left out; the curve stays concave
+// if it was.
+std::vector<policies::Range> CutToMeans(const std::vector<policies::Range>& ranges,
+                                        Microcredits means);
+
+// The most that the curve is worth anywhere, and the most units that it asks for.
+Microcredits ValueMax(const std::vector<policies::Range>& ranges);
+int64_t UnitsMax(const std::vector<policies::Range>& ranges);
+
+// All bids of a host's running guests as they enter the round's auctions, by kind.
+//
+// Winning always means being able to pay: a tenant's bids (all guests, all resources of this host) are
+// taken in rising order of guest_id and then kind; each is cut to its own budget and to what the bids
+// before it leave of the tenant's available money if they were charged all they are worth.
+//
+// `held` gives the award in force of each bid; `supply` the units auctioned of each kind.
+std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
+    const State& state, const HostId& host_id, RoundId round_id,
+    absl::Span<const Resource> resources, const std::map<ResourceKind, int64_t>& supply,
+    const std::map<BidKey, int64_t>& held);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_BIDS_H_

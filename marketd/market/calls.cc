@@ -1,0 +1,407 @@
+// What tenants and operators ask for: checked here, whoever asked.
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/random.h"
+#include "marketd/base/status.h"
+#include "marketd/market/bids.h"
+#include "marketd/market/engine_impl.h"
+#include "marketd/market/money.h"
+
+namespace nom::market {
+namespace {
+
+constexpr size_t kTextBytesMax = 128;
+constexpr size_t kGuestNameBytesMax = 31;
+constexpr size_t kArgumentsBytesMax = 255;
+// When there are this many more than kRequestsKept, the oldest go.
+constexpr size_t kRequestsSlack = 1'000;
+
+Reply Refused(absl::Status status) { return Reply{.status = std::move(status)}; }
+
+// A hash of what a call says, for telling a retry from another call under its id.
+class Fingerprint {
+ public:
+  void Add(std::string_view text) { hash_ = Mix64(Hash64(text, hash_) + text.size()); }
+  template <typename T>
+  requires std::is_integral_v<T>
+  void Add(T number) { hash_ = Mix64(hash_ ^ Mix64(static_cast<uint64_t>(number))); }
+
+  void operator()(const CreateTenant& call) {  // The token's hash is no part of it: see event.h.
+    Add(call.tenant_id);
+    Add(call.display_name);
+  }
+  void operator()(const Deposit& call) {
+    Add(call.tenant_id);
+    Add(call.amount_microcredits);
+  }
+  void operator()(const AdmitGuest& call) {
+    for (const std::string& text :
+         {call.host_id, call.tenant_id, call.name, call.image, call.arguments}) {
+      Add(text);
+    }
+    for (const auto& [kind, units] : call.seeds) {
+      Add(static_cast<int>(kind));
+      Add(units);
+    }
+    Add(call.memory_max_units);
+  }
+  void operator()(const EvictGuest& call) { Add(call.guest_id); }
+  void operator()(const PlaceBid& call) {
+    Add(call.guest_id);
+    Add(static_cast<int>(call.kind));
+    for (const policies::Range& range : call.ranges) {
+      Add(range.min_units);
+      Add(range.max_units);
+      Add(range.value_at_min_microcredits);
+      Add(range.unit_price_microcredits);
+    }
+    Add(call.budget_microcredits.has_value() ? 1 : 0);
+    Add(call.budget_microcredits.value_or(0));
+    Add(call.expires_after_rounds);
+  }
+  void operator()(const WithdrawBid& call) {
+    Add(call.guest_id);
+    Add(static_cast<int>(call.kind));
+  }
+
+  uint64_t hash() const { return hash_; }
+
+ private:
+  uint64_t hash_ = 0;
+};
+
+const Resource* FindResource(const std::vector<Resource>& resources, ResourceKind kind) {
+  const auto it = std::find_if(resources.begin(), resources.end(),
+                               [kind](const Resource& r) { return r.kind == kind; });
+  return it == resources.end() ? nullptr : &*it;
+}
+
+bool IsFileName(const std::string& text) {
+  return !text.empty() && text.size() <= kArgumentsBytesMax &&
+         text.find('/') == std::string::npos && text.find('\0') == std::string::npos &&
+         text != "." && text != "..";
+}
+
+absl::Status NoSuchGuest(GuestId guest_id) {
+  return absl::NotFoundError(absl::StrCat("guest_id: no guest ", guest_id));
+}
+
+absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("kind: resource ", static_cast<int>(kind), " is not sold on host ", host_id));
+}
+
+}  // namespace
+
+void Engine::Impl::On(const CallEvent& event) {
+  const std::string& id =
+      std::visit([](const auto& call) -> const std::string& { return call.request_id; },
+                 event.call);
+  if (id.empty() || id.size() > kRequestIdBytesMax) {
+    Answer(event.call_id, Refused(absl::InvalidArgumentError(absl::StrCat(
+                              "request_id: must have 1 to ", kRequestIdBytesMax, " characters"))));
+    return;
+  }
+  const bool for_tenants = std::holds_alternative<PlaceBid>(event.call) ||
+                           std::holds_alternative<WithdrawBid>(event.call);
+  if (!event.caller.is_operator && !for_tenants) {
+    Answer(event.call_id,
+           Refused(absl::PermissionDeniedError("this needs an operator's credential")));
+    return;
+  }
+  Fingerprint fingerprint;
+  fingerprint.Add(event.call.index());
+  std::visit(fingerprint, event.call);
+  const RequestKey key{
+      event.caller.is_operator ? "operator" : absl::StrCat("tenant/", event.caller.tenant_id), id};
+  bool later = false;
+  Reply reply = Do(event, key, fingerprint.hash(), &later);
+  if (!later) Answer(event.call_id, std::move(reply));
+}
+
+Reply Engine::Impl::Do(const CallEvent& event, const RequestKey& key, uint64_t fingerprint,
+                       bool* later) {
+  const auto known = state_.requests.find(key);
+  if (known != state_.requests.end()) {
+    if (known->second.fingerprint != fingerprint) {
+      return Refused(absl::AlreadyExistsError(absl::StrCat(
+          "request_id: '", key.request_id, "' was used for another write; choose a new one")));
+    }
+    const Reply& reply = known->second.reply;
+    if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
+      Tenant tenant = state_.tenants.at(create->tenant_id);
+      if (tenant.token_hash != create->token_hash) {
+        tenant.token_hash = create->token_hash;
+        Scribe scribe(state_, now_, "token replaced");
+        scribe.Write(PutTenant{tenant});
+        Commit(std::move(scribe));
+      }
+    }
+    // Still being created, or removed: wait with whoever asked first.
+    const bool admit = std::holds_alternative<AdmitGuest>(event.call);
+    const bool evict = std::holds_alternative<EvictGuest>(event.call);
+    const auto guest = state_.guests.find(reply.guest_id);
+    if ((admit || evict) && reply.status.ok() && guest != state_.guests.end() &&
+        guest->second.state == (admit ? GuestState::kAdmitted : GuestState::kEvicting)) {
+      guest_runs_[reply.guest_id].waiting.push_back(event.call_id);
+      *later = true;
+    }
+    return reply;
+  }
+  const Request request{.key = key, .fingerprint = fingerprint};
+  if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
+    return DoCreateTenant(*create, request);
+  }
+  if (const auto* deposit = std::get_if<Deposit>(&event.call)) return DoDeposit(*deposit, request);
+  if (const auto* admit = std::get_if<AdmitGuest>(&event.call)) {
+    return DoAdmitGuest(*admit, request, event.call_id, later);
+  }
+  if (const auto* evict = std::get_if<EvictGuest>(&event.call)) {
+    return DoEvictGuest(*evict, request, event.call_id, later);
+  }
+  if (const auto* place = std::get_if<PlaceBid>(&event.call)) {
+    return DoPlaceBid(*place, event.caller, request);
+  }
+  return DoWithdrawBid(std::get<WithdrawBid>(event.call), event.caller, request);
+}
+
+void Engine::Impl::Remember(Scribe& scribe, Request request, const Reply& reply) {
+  request.reply = reply;
+  request.transaction_id = scribe.transaction_id();
+  scribe.Write(PutRequest{std::move(request)});
+  if (state_.requests.size() > kRequestsKept + kRequestsSlack) {
+    auto last = state_.requests_by_transaction.begin();
+    std::advance(last, kRequestsSlack - 1);
+    scribe.Write(DropRequests{last->first});
+  }
+}
+
+Reply Engine::Impl::DoCreateTenant(const CreateTenant& call, const Request& request) {
+  if (!IsName(call.tenant_id, 32)) {
+    return Refused(absl::InvalidArgumentError(
+        "tenant_id: must be 1 to 32 characters of a-z, 0-9 and '-'"));
+  }
+  if (call.display_name.size() > kTextBytesMax) {
+    return Refused(absl::InvalidArgumentError(
+        absl::StrCat("display_name: longer than ", kTextBytesMax, " bytes")));
+  }
+  if (call.token_hash.size() > kTextBytesMax) {
+    return Refused(absl::InvalidArgumentError(
+        absl::StrCat("token_hash: longer than ", kTextBytesMax, " bytes")));
+  }
+  if (state_.tenants.contains(call.tenant_id)) {
+    return Refused(absl::AlreadyExistsError(
+        absl::StrCat("tenant_id: there already is a tenant ", call.tenant_id)));
+  }
+  Scribe scribe(state_, now_, "tenant created");
+  scribe.Write(PutTenant{Tenant{.tenant_id = call.tenant_id,
+                                .display_name = call.display_name,
+                                .token_hash = call.token_hash}});
+  Remember(scribe, request, Reply{});
+  Commit(std::move(scribe));
+  return Reply{};
+}
+
+Reply Engine::Impl::DoDeposit(const Deposit& call, const Request& request) {
+  if (absl::Status s = CheckDeposit(state_, call.tenant_id, call.amount_microcredits); !s.ok()) {
+    return Refused(s);
+  }
+  Scribe scribe(state_, now_, "deposit");
+  PostDeposit(scribe, call.tenant_id, call.amount_microcredits);
+  Reply reply{.balances = state_.tenants.at(call.tenant_id).balances};
+  Remember(scribe, request, reply);
+  Commit(std::move(scribe));
+  return reply;
+}
+
+absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holding>* seeds) {
+  HostRun* host = FindHost(call.host_id);
+  if (host == nullptr) {
+    return absl::NotFoundError(absl::StrCat("host_id: no host '", call.host_id, "'"));
+  }
+  if (!state_.tenants.contains(call.tenant_id)) {
+    return absl::NotFoundError(absl::StrCat("tenant_id: no tenant '", call.tenant_id, "'"));
+  }
+  if (!IsName(call.name, kGuestNameBytesMax)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "name: must be 1 to ", kGuestNameBytesMax, " characters of a-z, 0-9 and '-'"));
+  }
+  if (!IsFileName(call.image)) {
+    return absl::InvalidArgumentError("image: must be a file name, not a path");
+  }
+  if (call.arguments.size() > kArgumentsBytesMax ||
+      call.arguments.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("arguments: at most ", kArgumentsBytesMax, " bytes, none of them 0"));
+  }
+  if (host->link != Link::kRunning && host->link != Link::kReconciling) {
+    return absl::UnavailableError(
+        absl::StrCat("host ", call.host_id, " is not connected: ", host->detail));
+  }
+  int guests = 0;
+  for (const auto& [guest_id, guest] : state_.guests) {
+    if (guest.host_id != call.host_id) continue;
+    ++guests;
+    if (guest.name == call.name) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("name: host ", call.host_id, " already has a guest ", call.name));
+    }
+  }
+  if (guests + static_cast<int>(host->unmanaged.size()) >= host->config->guests_max) {
+    return absl::ResourceExhaustedError(absl::StrCat("host ", call.host_id, " has room for ",
+                                                     host->config->guests_max, " guests"));
+  }
+  std::map<ResourceKind, int64_t> asked;
+  for (size_t i = 0; i < call.seeds.size(); ++i) {
+    const auto& [kind, units] = call.seeds[i];
+    const std::string at = absl::StrCat("seeds[", i, "].");
+    if (FindResource(host->resources, kind) == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(at, NotSold(kind, call.host_id).message()));
+    }
+    if (units < 0 || units > policies::kUnitsMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(at, "units: ", units, " is outside [0, ", policies::kUnitsMax, "]"));
+    }
+    if (!asked.emplace(kind, units).second) {
+      return absl::InvalidArgumentError(absl::StrCat(at, "kind: is there twice"));
+    }
+  }
+  const std::map<ResourceKind, int64_t> supply = Supply(*host);
+  for (const auto& [kind, units] : asked) {
+    if (units > supply.at(kind)) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("seeds: ", units, " units of resource ", static_cast<int>(kind),
+                       "; host ", call.host_id, " has ", supply.at(kind), " without a seed"));
+    }
+    seeds->push_back(Holding{.kind = kind, .seed_units = units});
+  }
+  const auto memory = asked.find(ResourceKind::kMemory);
+  const int64_t memory_seed = memory == asked.end() ? 0 : memory->second;
+  if (call.memory_max_units < 0 || call.memory_max_units > policies::kUnitsMax ||
+      (call.memory_max_units != 0 && call.memory_max_units < memory_seed)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("memory_max_units: ", call.memory_max_units, " is negative, above ",
+                     policies::kUnitsMax, " or below the seed of ", memory_seed));
+  }
+  return absl::OkStatus();
+}
+
+Reply Engine::Impl::DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId call_id,
+                                 bool* later) {
+  Guest guest;
+  if (absl::Status s = CheckAdmit(call, &guest.seeds); !s.ok()) return Refused(s);
+  HostRun& host = *FindHost(call.host_id);
+  guest.guest_id = std::max(state_.last_guest_id, guest_id_seen_max_) + 1;
+  guest.host_id = call.host_id;
+  guest.tenant_id = call.tenant_id;
+  guest.name = call.name;
+  guest.image = call.image;
+  guest.arguments = call.arguments;
+  guest.memory_max_units = call.memory_max_units;
+  if (const Resource* memory = FindResource(host.resources, ResourceKind::kMemory);
+      memory != nullptr && guest.memory_max_units == 0) {
+    guest.memory_max_units = memory->capacity_units;
+  }
+  const Reply reply{.guest_id = guest.guest_id};
+  Scribe scribe(state_, now_, "guest admitted");
+  scribe.Write(PutGuest{guest});
+  Remember(scribe, request, reply);
+  Commit(std::move(scribe));
+  guest_runs_[guest.guest_id].waiting.push_back(call_id);
+  *later = true;
+  TryCreate(host);
+  return reply;
+}
+
+Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id,
+                                 bool* later) {
+  const Guest* guest = FindGuest(call.guest_id, Caller{.is_operator = true});
+  if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  HostRun& host = *FindHost(guest->host_id);
+  const bool evicting = guest->state == GuestState::kEvicting;
+  AnswerWaiting(call.guest_id, evicting ? Reply{.guest_id = call.guest_id}
+                                        : Refused(absl::AbortedError("the guest was evicted")));
+  const Reply reply{.guest_id = call.guest_id};
+  Scribe scribe(state_, now_, "guest evicting");
+  if (!evicting) EndGuest(scribe, call.guest_id, GuestState::kEvicting, "");
+  Remember(scribe, request, reply);
+  Commit(std::move(scribe));
+  guest_runs_[call.guest_id].waiting.push_back(call_id);
+  *later = true;
+  if (!evicting && (host.link == Link::kRunning || host.link == Link::kReconciling)) {
+    SendDestroy(host, call.guest_id);
+  }
+  return reply;
+}
+
+const Guest* Engine::Impl::FindGuest(GuestId guest_id, const Caller& caller) {
+  const auto it = state_.guests.find(guest_id);
+  if (it == state_.guests.end() || FindHost(it->second.host_id) == nullptr) return nullptr;
+  if (!caller.is_operator && it->second.tenant_id != caller.tenant_id) return nullptr;
+  return &it->second;
+}
+
+Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller,
+                               const Request& request) {
+  const Guest* guest = FindGuest(call.guest_id, caller);
+  if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  HostRun& host = *FindHost(guest->host_id);
+  const Resource* resource = FindResource(host.resources, call.kind);
+  if (resource == nullptr) {
+    ++host.counters.bids_refused;
+    return Refused(NotSold(call.kind, guest->host_id));
+  }
+  absl::Status status =
+      CheckBidForm(*resource, call.guest_id, call.ranges, call.budget_microcredits);
+  if (status.ok() && guest->state != GuestState::kRunning &&
+      guest->state != GuestState::kAdmitted) {
+    status = absl::FailedPreconditionError(
+        absl::StrCat("guest ", call.guest_id, " has ended: ", guest->exit_reason));
+  }
+  if (status.ok()) {
+    status = CheckBidMeans(*resource, call.ranges, call.budget_microcredits,
+                           state_.tenants.at(guest->tenant_id).balances);
+  }
+  if (!status.ok()) {
+    ++host.counters.bids_refused;
+    return Refused(status);
+  }
+  const RoundId first = Book(host).last_decided_round_id + 1;
+  const Reply reply{.round_id = first};
+  Scribe scribe(state_, now_, "bid placed");
+  scribe.Write(PutBid{StandingBid{
+      .guest_id = call.guest_id,
+      .kind = call.kind,
+      .ranges = call.ranges,
+      .budget_microcredits = call.budget_microcredits,
+      .last_round_id =
+          call.expires_after_rounds == 0 ? 0 : first + call.expires_after_rounds - 1}});
+  Remember(scribe, request, reply);
+  Commit(std::move(scribe));
+  ++host.counters.bids_accepted;
+  return reply;
+}
+
+Reply Engine::Impl::DoWithdrawBid(const WithdrawBid& call, const Caller& caller,
+                                  const Request& request) {
+  const Guest* guest = FindGuest(call.guest_id, caller);
+  if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  const HostRun& host = *FindHost(guest->host_id);
+  if (FindResource(host.resources, call.kind) == nullptr) {
+    return Refused(NotSold(call.kind, guest->host_id));
+  }
+  const BidKey key{call.guest_id, call.kind};
+  const Reply reply{.removed = state_.bids.contains(key)};
+  Scribe scribe(state_, now_, "bid withdrawn");
+  if (reply.removed) scribe.Write(DropBid{key});
+  Remember(scribe, request, reply);
+  Commit(std::move(scribe));
+  return reply;
+}
+
+}  // namespace nom::market

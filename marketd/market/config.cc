@@ -1,0 +1,98 @@
+#include "marketd/market/config.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "policies/clearing/rules.h"
+
+namespace nom::market {
+namespace {
+
+absl::Status Wrong(std::string_view where, std::string_view field, std::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(where, field, ": ", what));
+}
+
+absl::Status CheckMoney(std::string_view where, std::string_view field, Microcredits amount) {
+  if (amount >= 0 && amount <= policies::kValueMaxMicrocredits) return absl::OkStatus();
+  return Wrong(where, field,
+               absl::StrCat(amount, " is outside [0, ", policies::kValueMaxMicrocredits, "]"));
+}
+
+absl::Status CheckResource(std::string_view where, const Resource& resource) {
+  if (resource.kind < ResourceKind::kCpu || resource.kind > ResourceKind::kDevice) {
+    return Wrong(where, "kind", "unknown");
+  }
+  if (resource.unit_size < 1) return Wrong(where, "unit_size", "must be at least 1");
+  if (resource.capacity_units < 0 || resource.capacity_units > policies::kUnitsMax) {
+    return Wrong(where, "capacity_units",
+                 absl::StrCat(resource.capacity_units, " is outside [0, ", policies::kUnitsMax,
+                              "]"));
+  }
+  if (policies::FindRule(resource.rule) == nullptr) {
+    return Wrong(where, "rule", absl::StrCat("no rule is called '", resource.rule, "'"));
+  }
+  for (const auto& [field, amount] :
+       {std::pair<std::string_view, Microcredits>{"reserve_unit_price_microcredits",
+                                                  resource.reserve_unit_price_microcredits},
+        {"reclaim_penalty_microcredits", resource.reclaim_penalty_microcredits},
+        {"seed_rent_unit_price_microcredits", resource.seed_rent_unit_price_microcredits}}) {
+    if (absl::Status s = CheckMoney(where, field, amount); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckHost(std::string_view where, const HostConfig& host) {
+  if (!IsName(host.host_id, 32)) {
+    return Wrong(where, "host_id", "must be 1 to 32 characters of a-z, 0-9 and '-'");
+  }
+  if (host.period < kPeriodMin || host.period > kPeriodMax) {
+    return Wrong(where, "period",
+                 absl::StrCat(absl::FormatDuration(host.period), " is outside [",
+                              absl::FormatDuration(kPeriodMin), ", ",
+                              absl::FormatDuration(kPeriodMax), "]"));
+  }
+  if (host.grace < absl::ZeroDuration() || host.clearing <= absl::ZeroDuration() ||
+      host.grace + host.clearing > host.period / 2) {
+    return Wrong(where, "grace",
+                 "grace must not be negative, clearing must be above zero, and both together at "
+                 "most half the period");
+  }
+  if (host.guests_max < 1 || host.guests_max > kHostGuestsMax) {
+    return Wrong(where, "guests_max", absl::StrCat("must be in [1, ", kHostGuestsMax, "]"));
+  }
+  if (host.resources.empty()) return Wrong(where, "resources", "there are none");
+  std::set<ResourceKind> kinds;
+  for (size_t i = 0; i < host.resources.size(); ++i) {
+    const std::string at = absl::StrCat(where, "resources[", i, "].");
+    if (absl::Status s = CheckResource(at, host.resources[i]); !s.ok()) return s;
+    if (!kinds.insert(host.resources[i].kind).second) return Wrong(at, "kind", "is there twice");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsName(const std::string& text, size_t max_bytes) {
+  return !text.empty() && text.size() <= max_bytes &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+absl::Status ValidateConfig(const MarketConfig& config) {
+  if (config.hosts.empty()) return Wrong("", "hosts", "there are none");
+  if (config.hosts.size() > static_cast<size_t>(kHostsMax)) {
+    return Wrong("", "hosts", absl::StrCat("more than ", kHostsMax));
+  }
+  std::set<HostId> ids;
+  for (size_t i = 0; i < config.hosts.size(); ++i) {
+    const std::string at = absl::StrCat("hosts[", i, "].");
+    if (absl::Status s = CheckHost(at, config.hosts[i]); !s.ok()) return s;
+    if (!ids.insert(config.hosts[i].host_id).second) return Wrong(at, "host_id", "is there twice");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace nom::market

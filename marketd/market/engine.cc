@@ -1,0 +1,202 @@
+#include "marketd/market/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+#include "marketd/market/engine_impl.h"
+#include "policies/clearing/rules.h"
+
+namespace nom::market {
+namespace {
+
+absl::StatusOr<policies::Clearing> ClearByName(const std::string& rule,
+                                               const policies::Auction& auction) {
+  return policies::Clear(rule, auction);
+}
+
+}  // namespace
+
+Engine::Engine(MarketConfig config, State state, ClearFunction clear)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(state),
+                                   clear ? std::move(clear) : ClearByName)) {}
+Engine::~Engine() = default;
+
+Effects Engine::Handle(const Event& event, absl::Time now) { return impl_->Handle(event, now); }
+const State& Engine::state() const { return impl_->state(); }
+
+Engine::Impl::Impl(MarketConfig config, State state, ClearFunction clear)
+    : config_(std::move(config)), clear_(std::move(clear)), state_(std::move(state)) {
+  durable_transaction_id_ = state_.last_transaction_id;
+  guest_id_seen_max_ = state_.last_guest_id;
+  for (const HostConfig& host : config_.hosts) {
+    HostRun& run = hosts_[host.host_id];
+    run.config = &host;
+    run.resources = host.resources;
+    std::sort(run.resources.begin(), run.resources.end(),
+              [](const Resource& a, const Resource& b) { return a.kind < b.kind; });
+  }
+}
+
+Effects Engine::Impl::Handle(const Event& event, absl::Time now) {
+  now = absl::FromUnixMicros(absl::ToUnixMicros(now));
+  if (now < now_) ClockMoved(now - now_);
+  now_ = now;
+  if (view_sequence_ == 0) {
+    view_sequence_ = static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(now)));
+  }
+  effects_ = Effects{};
+  std::visit([this](const auto& e) { On(e); }, event);
+  for (auto& [host_id, host] : hosts_) {
+    AdvanceLink(host);
+    AdvanceRound(host);
+  }
+  Flush();
+  if (view_dirty_ && !view_waiting_) {
+    outbox_.push_back({state_.last_transaction_id, BuildView()});
+    view_waiting_ = true;
+    view_dirty_ = false;
+  }
+  Flush();
+  effects_.next_tick = NextTick();
+  return std::move(effects_);
+}
+
+void Engine::Impl::On(const Tick&) {}
+
+void Engine::Impl::On(const CommitDone& done) {
+  durable_transaction_id_ = std::max(
+      durable_transaction_id_, std::min(done.through_transaction_id, state_.last_transaction_id));
+}
+
+void Engine::Impl::On(const HostNewsEvent& event) {
+  HostRun* host = FindHost(event.host_id);
+  if (host == nullptr) return;
+  view_dirty_ = true;
+  if (const auto* bids = std::get_if<GuestBids>(&event.news)) {
+    OnGuestBids(*host, *bids);
+  } else if (const auto* report = std::get_if<GuestReport>(&event.news)) {
+    const auto guest = state_.guests.find(report->guest_id);
+    if (guest != state_.guests.end() && guest->second.host_id == event.host_id) {
+      guest_runs_[report->guest_id].report = *report;
+    }
+  } else if (const auto* ended = std::get_if<GuestEnded>(&event.news)) {
+    OnGuestEnded(*host, *ended);
+  } else if (const auto* lost = std::get_if<HostLost>(&event.news)) {
+    if (host->link != Link::kDetached) Lose(*host, lost->reason);
+  }
+}
+
+void Engine::Impl::On(const HostCommandDone& done) {
+  HostRun* host = FindHost(done.host_id);
+  if (host == nullptr) return;
+  const auto it = host->pending.find(done.command_id);
+  if (it == host->pending.end()) return;  // Of a time before the host was lost.
+  const PendingCommand pending = it->second;
+  host->pending.erase(it);
+  view_dirty_ = true;
+  if (pending.kind != PendingCommand::Kind::kAttach && absl::IsUnavailable(done.status)) {
+    Lose(*host, std::string(done.status.message()));
+    return;
+  }
+  switch (pending.kind) {
+    case PendingCommand::Kind::kAttach:
+      OnAttached(*host, done);
+      break;
+    case PendingCommand::Kind::kCreate:
+      OnCreated(*host, pending.guest_id, done.status);
+      break;
+    case PendingCommand::Kind::kDestroy:
+      OnDestroyed(*host, pending.guest_id, done.status);
+      break;
+    case PendingCommand::Kind::kApply:
+      OnApplied(*host, done);
+      break;
+    case PendingCommand::Kind::kReapply:
+      OnReapplied(*host, done);
+      break;
+    case PendingCommand::Kind::kPrepare:
+    case PendingCommand::Kind::kPublish:
+      // Guests go without a notice or a price; what counts is Apply, and that will tell.
+      if (!done.status.ok()) host->detail = std::string(done.status.message());
+      break;
+  }
+}
+
+void Engine::Impl::ClockMoved(absl::Duration by) {
+  for (auto& [host_id, host] : hosts_) {
+    if (host.schedule) host.schedule->Shift(by);
+    if (host.next_attach != absl::InfinitePast()) host.next_attach += by;
+  }
+  view_dirty_ = true;
+}
+
+absl::Time Engine::Impl::NextTick() const {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [host_id, host] : hosts_) {
+    if (host.link == Link::kDetached) next = std::min(next, host.next_attach);
+    if (host.link != Link::kRunning) {
+      if (const Round* decided = Decided(host)) {
+        next = std::min(next, decided->effective_time + decided->period);
+      }
+    } else if (!host.decided) {
+      next = std::min(next, host.schedule->close());
+    } else if (!host.applying) {
+      next = std::min(next, host.schedule->effective());
+    }
+  }
+  return next;
+}
+
+void Engine::Impl::Commit(Scribe&& scribe) {
+  if (scribe.empty()) return;
+  effects_.transactions.push_back(std::move(scribe).Finish());
+  view_dirty_ = true;
+}
+
+void Engine::Impl::Answer(CallId call_id, Reply reply) {
+  outbox_.push_back({state_.last_transaction_id, ReplyEffect{call_id, std::move(reply)}});
+}
+
+void Engine::Impl::AnswerWaiting(GuestId guest_id, const Reply& reply) {
+  const auto run = guest_runs_.find(guest_id);
+  if (run == guest_runs_.end()) return;
+  for (const CallId call_id : std::exchange(run->second.waiting, {})) Answer(call_id, reply);
+}
+
+void Engine::Impl::Send(HostRun& host, PendingCommand pending,
+                        decltype(HostCommand::command) command) {
+  const uint64_t id = next_command_id_++;
+  host.pending[id] = pending;
+  outbox_.push_back({state_.last_transaction_id,
+                     HostCommand{host.config->host_id, id, std::move(command)}});
+}
+
+void Engine::Impl::Flush() {
+  while (!outbox_.empty() && outbox_.front().after <= durable_transaction_id_) {
+    auto& effect = outbox_.front().effect;
+    if (auto* reply = std::get_if<ReplyEffect>(&effect)) {
+      effects_.replies.push_back(std::move(*reply));
+    } else if (auto* command = std::get_if<HostCommand>(&effect)) {
+      effects_.commands.push_back(std::move(*command));
+    } else {
+      effects_.view = std::move(std::get<std::shared_ptr<const View>>(effect));
+      view_waiting_ = false;
+    }
+    outbox_.pop_front();
+  }
+}
+
+HostRun* Engine::Impl::FindHost(const HostId& host_id) {
+  const auto it = hosts_.find(host_id);
+  return it == hosts_.end() ? nullptr : &it->second;
+}
+
+const HostBook& Engine::Impl::Book(const HostRun& host) const {
+  static const HostBook kNone;
+  const auto it = state_.hosts.find(host.config->host_id);
+  return it == state_.hosts.end() ? kNone : it->second;
+}
+
+}  // namespace nom::market

@@ -1,0 +1,185 @@
+// The inside of the engine: seen by engine.cc, calls.cc, host_link.cc, rounds.cc, view_builder.cc only.
+
+#ifndef MARKETD_MARKET_ENGINE_IMPL_H_
+#define MARKETD_MARKET_ENGINE_IMPL_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "marketd/market/engine.h"
+#include "marketd/market/schedule.h"
+
+namespace nom::market {
+
+// What a command that is out was for.
+struct PendingCommand {
+  enum class Kind { kAttach, kCreate, kDestroy, kPrepare, kApply, kReapply, kPublish };
+  Kind kind = Kind::kPublish;
+  GuestId guest_id = 0;
+};
+
+// What the engine knows of a host beyond its book. All of it is lost at a restart, and found again by
+// attaching.
+struct HostRun {
+  enum class Link {
+    kDetached,     // Tries again at next_attach.
+    kAttaching,    // Attach is out.
+    kReconciling,  // Destroys, creations and the grants in force are being put right.
+    kRunning,      // Rounds run.
+  };
+
+  const HostConfig* config = nullptr;
+  std::vector<Resource> resources;  // Capacities are those in use; 0 before the first attach.
+  Link link = Link::kDetached;
+  absl::Time next_attach = absl::InfinitePast();
+  int attach_failures = 0;
+  std::string detail = "not attached yet";
+  std::map<uint64_t, PendingCommand> pending;
+  std::vector<HostGuest> unmanaged;
+  std::vector<RoundReport::Sum> sums;
+  HostCounters counters;
+  absl::Time last_decided_time = absl::UnixEpoch();
+
+  // While kRunning.
+  std::optional<Schedule> schedule;
+  RoundId round_id = 0;
+  bool decided = false;   // round_id is: it waits for its effective time.
+  bool applying = false;  // And is being put in force.
+};
+
+// Between tries to attach: 100 ms, doubling up to 5 s.
+absl::Duration RetryAfter(int failures);
+
+struct GuestRun {
+  GuestReport report;
+  std::string bid_page_error;
+  std::vector<Outcome> last_settled;
+  RoundId last_settled_round_id = 0;
+  bool create_sent = false;
+  std::vector<CallId> waiting;  // For the guest to run, or to be gone.
+};
+
+class Engine::Impl {
+ public:
+  Impl(MarketConfig config, State state, ClearFunction clear);
+
+  Effects Handle(const Event& event, absl::Time now);
+  const State& state() const { return state_; }
+
+ private:
+  using Link = HostRun::Link;
+
+  // --- engine.cc: events, what is held back, time. ---
+  void On(const Tick& tick);
+  void On(const CallEvent& event);
+  void On(const CommitDone& done);
+  void On(const HostNewsEvent& event);
+  void On(const HostCommandDone& done);
+  void ClockMoved(absl::Duration by);
+  absl::Time NextTick() const;
+  void Commit(Scribe&& scribe);
+  void Answer(CallId call_id, Reply reply);
+  void AnswerWaiting(GuestId guest_id, const Reply& reply);
+  void Send(HostRun& host, PendingCommand pending, decltype(HostCommand::command) command);
+  void Flush();
+  HostRun* FindHost(const HostId& host_id);
+  const HostBook& Book(const HostRun& host) const;
+
+  // --- calls.cc: what tenants and operators ask for. ---
+  Reply Do(const CallEvent& event, const RequestKey& key, uint64_t fingerprint, bool* later);
+  Reply DoCreateTenant(const CreateTenant& call, const Request& request);
+  Reply DoDeposit(const Deposit& call, const Request& request);
+  Reply DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId call_id, bool* later);
+  Reply DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id, bool* later);
+  Reply DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request);
+  Reply DoWithdrawBid(const WithdrawBid& call, const Caller& caller, const Request& request);
+  void Remember(Scribe& scribe, Request request, const Reply& reply);
+  // Null if there is none, or it is not the caller's, or its host is not in the config.
+  const Guest* FindGuest(GuestId guest_id, const Caller& caller);
+  absl::Status CheckAdmit(const AdmitGuest& call, std::vector<Holding>* seeds);
+
+  // --- host_link.cc: attaching, reconciling, losing; guests coming and going. ---
+  void AdvanceLink(HostRun& host);
+  void OnAttached(HostRun& host, const HostCommandDone& done);
+  absl::Status UseCapacities(HostRun& host, const HostFacts& facts);
+  void Reconcile(HostRun& host, const HostFacts& facts);
+  void OnReapplied(HostRun& host, const HostCommandDone& done);
+  void OnCreated(HostRun& host, GuestId guest_id, const absl::Status& status);
+  void OnDestroyed(HostRun& host, GuestId guest_id, const absl::Status& status);
+  void OnGuestBids(HostRun& host, const GuestBids& page);
+  void OnGuestEnded(HostRun& host, const GuestEnded& ended);
+  void Detach(HostRun& host, const std::string& why, absl::Duration retry_after);
+  void Lose(HostRun& host, const std::string& why);
+  // Ends the bids and changes the state; money is left to the round.
+  void EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, const std::string& reason);
+  void FinishEviction(HostRun& host, GuestId guest_id, GuestState state_before);
+  void SendDestroy(HostRun& host, GuestId guest_id);
+  // Creates the admitted guests whose seeds fit beside all that is, or is about to be, in force.
+  void TryCreate(HostRun& host);
+
+  // --- rounds.cc: a round's life. ---
+  void BeginRounds(HostRun& host);
+  void AdvanceRound(HostRun& host);
+  void Decide(HostRun& host);
+  void SendApply(HostRun& host);
+  void OnApplied(HostRun& host, const HostCommandDone& done);
+  void ReleaseDecided(HostRun& host, const std::string& why);
+  void ReleaseInForce(HostRun& host, Scribe& scribe, bool still_held);
+  void NextRound(HostRun& host);
+  void TellNotices(HostRun& host, const Round& round);
+  void SendPrepare(HostRun& host);
+  void SendBoard(HostRun& host);
+  const Round* InForce(const HostRun& host) const;  // Null: seeds only.
+  const Round* Decided(const HostRun& host) const;  // Null: none waits for its time.
+  // Of the last round decided; before the first one, the reserves.
+  std::vector<ResourcePrice> Prices(const HostRun& host) const;
+  std::map<ResourceKind, int64_t> Supply(const HostRun& host) const;
+  // Units held in `round` (null: seeds only), by guests that run or are being created or removed.
+  std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;
+  // Seed and award of one guest in `round`, for each resource of the host.
+  std::vector<Holding> HoldingsIn(const HostRun& host, const Guest& guest,
+                                  const Round* round) const;
+  GrantSet Grants(const HostRun& host, const Round* now, const Round* next) const;
+
+  // --- view_builder.cc ---
+  std::shared_ptr<const View> BuildView();
+  std::shared_ptr<const HostView> BuildHostView(const HostRun& host) const;
+  std::shared_ptr<const GuestView> BuildGuestView(const HostRun& host, const Guest& guest) const;
+
+  const MarketConfig config_;
+  const ClearFunction clear_;
+  State state_;
+  std::map<HostId, HostRun> hosts_;
+  std::map<GuestId, GuestRun> guest_runs_;
+  std::map<std::pair<GuestId, ResourceKind>, Notice> notices_;
+
+  absl::Time now_ = absl::InfinitePast();
+  uint64_t durable_transaction_id_ = 0;
+  uint64_t next_command_id_ = 1;
+  uint64_t view_sequence_ = 0;
+  uint64_t notice_sequence_ = 0;
+  GuestId guest_id_seen_max_ = 0;  // On any host, known to the ledger or not.
+  bool view_dirty_ = true;
+  bool view_waiting_ = false;  // One is in the outbox; no second is built until it is out.
+
+  // What waits for transactions up to `after`; `after` never falls.
+  struct Held {
+    uint64_t after = 0;
+    std::variant<ReplyEffect, HostCommand, std::shared_ptr<const View>> effect;
+  };
+  std::deque<Held> outbox_;
+  Effects effects_;  // Of the event being handled.
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_ENGINE_IMPL_H_

@@ -1,0 +1,384 @@
+// The engine's tie to its hosts: attaching, reconciling what they hold with what the ledger says,
+// losing them; guests coming and going.
+//
+// After every attach the grants in force are applied anew, whatever the host says it holds: it costs
+// nothing if they are the same, puts right what differs, and sets the meters' starting point.
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+#include "marketd/market/bids.h"
+#include "marketd/market/engine_impl.h"
+#include "marketd/market/money.h"
+
+namespace nom::market {
+namespace {
+
+constexpr absl::Duration kAttachRetryMin = absl::Milliseconds(100);
+constexpr absl::Duration kAttachRetryMax = absl::Seconds(5);
+
+}  // namespace
+
+absl::Duration RetryAfter(int failures) {
+  return std::min(kAttachRetryMax, kAttachRetryMin * (int64_t{1} << std::min(failures, 10)));
+}
+
+void Engine::Impl::AdvanceLink(HostRun& host) {
+  if (host.link == Link::kRunning) return;
+  const Round* decided = Decided(host);
+  if (decided != nullptr && now_ >= decided->effective_time + decided->period) {
+    ReleaseDecided(host, "the host was away past the round's end");
+  }
+  if (host.link != Link::kDetached || now_ < host.next_attach) return;
+  host.link = Link::kAttaching;
+  view_dirty_ = true;
+  Send(host, {PendingCommand::Kind::kAttach}, AttachCommand{host.resources});
+}
+
+void Engine::Impl::Detach(HostRun& host, const std::string& why, absl::Duration retry_after) {
+  host.link = Link::kDetached;
+  host.detail = why;
+  host.next_attach = now_ + retry_after;
+  host.pending.clear();
+  host.schedule.reset();
+  host.decided = false;
+  host.applying = false;
+  for (auto& [guest_id, run] : guest_runs_) {
+    const auto guest = state_.guests.find(guest_id);
+    if (guest != state_.guests.end() && guest->second.host_id == host.config->host_id) {
+      run.create_sent = false;
+    }
+  }
+  view_dirty_ = true;
+}
+
+void Engine::Impl::Lose(HostRun& host, const std::string& why) {
+  ++host.counters.losses;
+  ++host.attach_failures;
+  Detach(host, why, RetryAfter(host.attach_failures));
+  // Its meters' starting point is lost with it: nothing of the interval can be charged.
+  Scribe scribe(state_, now_, "host lost");
+  ReleaseInForce(host, scribe, /*still_held=*/true);
+  Commit(std::move(scribe));
+}
+
+void Engine::Impl::OnAttached(HostRun& host, const HostCommandDone& done) {
+  absl::Status status = done.status;
+  if (status.ok()) status = UseCapacities(host, done.facts);
+  if (!status.ok()) {
+    ++host.attach_failures;
+    Detach(host, std::string(status.message()), RetryAfter(host.attach_failures));
+    return;
+  }
+  host.attach_failures = 0;
+  ++host.counters.attaches;
+  host.detail = done.facts.detail;
+  host.link = Link::kReconciling;
+  Reconcile(host, done.facts);
+}
+
+absl::Status Engine::Impl::UseCapacities(HostRun& host, const HostFacts& facts) {
+  for (Resource& resource : host.resources) {
+    const auto has = std::find_if(facts.capacities.begin(), facts.capacities.end(),
+                                  [&](const auto& c) { return c.first == resource.kind; });
+    if (has == facts.capacities.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the host has no resource ", static_cast<int>(resource.kind)));
+    }
+    const int64_t all =
+        std::clamp<int64_t>(has->second / resource.unit_size, 0, policies::kUnitsMax);
+    const auto configured =
+        std::find_if(host.config->resources.begin(), host.config->resources.end(),
+                     [&](const Resource& r) { return r.kind == resource.kind; });
+    resource.capacity_units = configured->capacity_units == 0
+                                  ? all
+                                  : std::min(all, configured->capacity_units);
+  }
+  return absl::OkStatus();
+}
+
+void Engine::Impl::Reconcile(HostRun& host, const HostFacts& facts) {
+  const HostId& host_id = host.config->host_id;
+  std::map<GuestId, const HostGuest*> found;
+  host.unmanaged.clear();
+  for (const HostGuest& guest : facts.guests) {
+    guest_id_seen_max_ = std::max(guest_id_seen_max_, guest.guest_id);
+    const auto known = state_.guests.find(guest.guest_id);
+    if (known != state_.guests.end() && known->second.host_id == host_id) {
+      found[guest.guest_id] = &guest;
+    } else {
+      host.unmanaged.push_back(guest);
+    }
+  }
+
+  const bool rebooted = Book(host).boot_id != facts.boot_id;
+  if (rebooted) {
+    Scribe scribe(state_, now_, "host booted");
+    ReleaseInForce(host, scribe, /*still_held=*/false);
+    scribe.Write(PutHost{host_id, facts.boot_id, 0});
+    Commit(std::move(scribe));
+  }
+
+  bool differs = false;
+  std::vector<Guest> guests;  // A copy: the state changes below.
+  for (const auto& [guest_id, guest] : state_.guests) {
+    if (guest.host_id == host_id) guests.push_back(guest);
+  }
+  for (const Guest& guest : guests) {
+    const auto it = found.find(guest.guest_id);
+    const HostGuest* has = it == found.end() ? nullptr : it->second;
+    switch (guest.state) {
+      case GuestState::kEvicting:
+        SendDestroy(host, guest.guest_id);  // NOT_FOUND is as good.
+        break;
+      case GuestState::kAdmitted:
+        if (has != nullptr) {
+          guest_runs_[guest.guest_id].create_sent = true;
+          OnCreated(host, guest.guest_id, absl::OkStatus());
+          if (has->ended) OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
+        }
+        break;
+      case GuestState::kRunning:
+        if (has == nullptr) {
+          Guest again = guest;
+          again.state = GuestState::kAdmitted;
+          Scribe scribe(state_, now_, "guest to be created anew");
+          scribe.Write(PutGuest{again});
+          Commit(std::move(scribe));
+          guest_runs_[guest.guest_id].create_sent = false;
+        } else if (has->ended) {
+          OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
+        } else {
+          for (const Holding& should : HoldingsIn(host, guest, InForce(host))) {
+            for (const Holding& is : has->holdings) {
+              differs |= is.kind == should.kind && is.units() != should.units();
+            }
+          }
+        }
+        break;
+      case GuestState::kCrashed:
+      case GuestState::kEvicted:
+        break;
+    }
+  }
+  TryCreate(host);
+  if (differs) ++host.counters.reapplies;
+  Send(host, {PendingCommand::Kind::kReapply},
+       ApplyCommand{Grants(host, InForce(host), InForce(host))});
+}
+
+void Engine::Impl::OnReapplied(HostRun& host, const HostCommandDone& done) {
+  if (done.status.ok()) {
+    host.sums = done.report.sums;
+    host.link = Link::kRunning;
+    TryCreate(host);
+    BeginRounds(host);
+    return;
+  }
+  ++host.counters.applies_refused;
+  ++host.attach_failures;
+  // What the ledger says can't be had on this machine any more: fall back to seeds, and try again.
+  if (InForce(host) != nullptr) {
+    Scribe scribe(state_, now_, "grants given up");
+    ReleaseInForce(host, scribe, /*still_held=*/false);
+    Commit(std::move(scribe));
+  }
+  Detach(host, std::string(done.status.message()), RetryAfter(host.attach_failures));
+}
+
+void Engine::Impl::TryCreate(HostRun& host) {
+  if (host.link != Link::kRunning && host.link != Link::kReconciling) return;
+  std::vector<const Round*> rounds = {InForce(host)};
+  if (const Round* decided = Decided(host)) rounds.push_back(decided);
+  for (const auto& [guest_id, guest] : state_.guests) {
+    if (guest.host_id != host.config->host_id || guest.state != GuestState::kAdmitted) continue;
+    GuestRun& run = guest_runs_[guest_id];
+    if (run.create_sent) continue;
+    bool fits = true;
+    for (const Round* round : rounds) {
+      const std::map<ResourceKind, int64_t> used = Used(host, round);
+      for (const Resource& resource : host.resources) {
+        fits &= used.at(resource.kind) + guest.seed_units(resource.kind) <=
+                resource.capacity_units;
+      }
+    }
+    if (!fits) continue;  // After the next round it will: its seed is no longer auctioned.
+    run.create_sent = true;
+    Send(host, {PendingCommand::Kind::kCreate, guest_id},
+         CreateCommand{GuestSpec{.guest_id = guest_id,
+                                 .name = guest.name,
+                                 .image = guest.image,
+                                 .arguments = guest.arguments,
+                                 .seeds = guest.seeds,
+                                 .memory_max_units = guest.memory_max_units}});
+  }
+}
+
+void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status& status) {
+  const auto it = state_.guests.find(guest_id);
+  if (it == state_.guests.end() || it->second.state != GuestState::kAdmitted) return;
+  Guest guest = it->second;
+  if (status.ok() || absl::IsAlreadyExists(status)) {
+    guest.state = GuestState::kRunning;
+    guest.exit_reason.clear();
+    guest.rented_until = now_;
+    Scribe scribe(state_, now_, "guest running");
+    scribe.Write(PutGuest{guest});
+    Commit(std::move(scribe));
+    AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
+    if (host.decided && !host.applying) SendPrepare(host);
+    return;
+  }
+  if (guest.rented_until != absl::UnixEpoch()) {  // It ran before: an operator must look at it.
+    Scribe scribe(state_, now_, "guest ended");
+    EndGuest(scribe, guest_id, GuestState::kCrashed,
+             absl::StrCat("could not be created anew: ", status.message()));
+    Commit(std::move(scribe));
+    ++host.counters.guests_ended;
+    AnswerWaiting(guest_id, Reply{.status = status});
+    return;
+  }
+  // Never ran: it leaves as if it had not been asked for, and a retry gets the same answer.
+  const Reply reply{.status = status};
+  Scribe scribe(state_, now_, "guest refused");
+  EndGuest(scribe, guest_id, GuestState::kEvicted, "");
+  for (const auto& [key, request] : state_.requests) {
+    if (request.reply.guest_id != guest_id || !request.reply.status.ok()) continue;
+    Request again = request;
+    Remember(scribe, std::move(again), reply);
+    break;
+  }
+  Commit(std::move(scribe));
+  AnswerWaiting(guest_id, reply);
+  guest_runs_.erase(guest_id);
+}
+
+void Engine::Impl::SendDestroy(HostRun& host, GuestId guest_id) {
+  for (const auto& [id, pending] : host.pending) {
+    if (pending.kind == PendingCommand::Kind::kDestroy && pending.guest_id == guest_id) return;
+  }
+  Send(host, {PendingCommand::Kind::kDestroy, guest_id}, DestroyCommand{guest_id});
+}
+
+void Engine::Impl::OnDestroyed(HostRun& host, GuestId guest_id, const absl::Status& status) {
+  const auto it = state_.guests.find(guest_id);
+  if (it == state_.guests.end() || it->second.state != GuestState::kEvicting) return;
+  if (!status.ok() && !absl::IsNotFound(status)) {
+    AnswerWaiting(guest_id, Reply{.status = status, .guest_id = guest_id});
+    // It may be there or not; attaching anew finds out and tries again.
+    Lose(host, std::string(status.message()));
+    return;
+  }
+  Scribe scribe(state_, now_, "guest evicted");
+  if (it->second.rented_until != absl::UnixEpoch()) {
+    PostRent(scribe, guest_id, host.resources, host.config->period);
+  }
+  const HostBook book = Book(host);
+  for (const auto& [round_id, open] : book.open_rounds) {
+    Round round = open;
+    bool changed = false;
+    for (Outcome& outcome : round.outcomes) {
+      if (outcome.guest_id != guest_id || outcome.settled) continue;
+      PostRelease(scribe, outcome);
+      changed = true;
+    }
+    if (changed) scribe.Write(UpdateRound{round});
+  }
+  EndGuest(scribe, guest_id, GuestState::kEvicted, "");
+  Commit(std::move(scribe));
+  AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
+  guest_runs_.erase(guest_id);
+  TryCreate(host);
+}
+
+void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
+                            const std::string& reason) {
+  Guest guest = state_.guests.at(guest_id);
+  guest.state = state;
+  guest.exit_reason = reason;
+  std::vector<BidKey> keys;
+  for (auto bid = state_.bids.lower_bound({guest_id, ResourceKind{0}});
+       bid != state_.bids.end() && bid->first.first == guest_id; ++bid) {
+    keys.push_back(bid->first);
+  }
+  for (const BidKey& key : keys) scribe.Write(DropBid{key});
+  scribe.Write(PutGuest{guest});
+  for (auto notice = notices_.lower_bound({guest_id, ResourceKind{0}});
+       notice != notices_.end() && notice->first.first == guest_id;) {
+    notice = notices_.erase(notice);
+  }
+}
+
+void Engine::Impl::OnGuestEnded(HostRun& host, const GuestEnded& ended) {
+  const auto it = state_.guests.find(ended.guest_id);
+  if (it == state_.guests.end() || it->second.host_id != host.config->host_id ||
+      it->second.state != GuestState::kRunning) {
+    for (HostGuest& guest : host.unmanaged) {
+      if (guest.guest_id != ended.guest_id) continue;
+      guest.ended = true;
+      guest.exit_reason = ended.reason;
+    }
+    return;
+  }
+  ++host.counters.guests_ended;
+  Scribe scribe(state_, now_, "guest ended");
+  EndGuest(scribe, ended.guest_id, GuestState::kCrashed, ended.reason);
+  Commit(std::move(scribe));
+}
+
+void Engine::Impl::OnGuestBids(HostRun& host, const GuestBids& page) {
+  const auto it = state_.guests.find(page.guest_id);
+  if (it == state_.guests.end() || it->second.host_id != host.config->host_id ||
+      it->second.state != GuestState::kRunning) {
+    return;
+  }
+  GuestRun& run = guest_runs_[page.guest_id];
+  absl::Status status = page.error.empty() ? absl::OkStatus()
+                                           : absl::InvalidArgumentError(page.error);
+  std::set<ResourceKind> kinds;
+  for (size_t i = 0; i < page.bids.size() && status.ok(); ++i) {
+    const GuestBids::Bid& bid = page.bids[i];
+    const auto resource =
+        std::find_if(host.resources.begin(), host.resources.end(),
+                     [&bid](const Resource& r) { return r.kind == bid.kind; });
+    if (resource == host.resources.end()) {
+      status = absl::InvalidArgumentError("kind: is not sold on this host");
+    } else if (!kinds.insert(bid.kind).second) {
+      status = absl::InvalidArgumentError("kind: is there twice");
+    } else if (bid.budget_microcredits < 0) {
+      status = absl::InvalidArgumentError("budget_microcredits: is negative");
+    } else if (!bid.ranges.empty()) {
+      status = CheckBidForm(*resource, page.guest_id, bid.ranges, std::nullopt);
+    }
+    if (!status.ok()) {
+      status = absl::InvalidArgumentError(absl::StrCat("bids[", i, "].", status.message()));
+    }
+  }
+  if (!status.ok()) {  // The whole page: half of a page is not what the guest meant.
+    ++host.counters.bid_pages_refused;
+    run.bid_page_error = std::string(status.message());
+    return;
+  }
+  run.bid_page_error.clear();
+  Scribe scribe(state_, now_, "bid page");
+  for (const GuestBids::Bid& from : page.bids) {
+    const BidKey key{page.guest_id, from.kind};
+    const auto standing = state_.bids.find(key);
+    if (from.ranges.empty()) {
+      if (standing != state_.bids.end()) scribe.Write(DropBid{key});
+      continue;
+    }
+    StandingBid bid{.guest_id = page.guest_id, .kind = from.kind, .ranges = from.ranges};
+    if (from.budget_microcredits != 0) bid.budget_microcredits = from.budget_microcredits;
+    if (standing != state_.bids.end() && standing->second == bid) continue;
+    scribe.Write(PutBid{std::move(bid)});
+    ++host.counters.bids_accepted;
+  }
+  Commit(std::move(scribe));
+}
+
+}  // namespace nom::market

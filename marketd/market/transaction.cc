@@ -1,0 +1,162 @@
+#include "marketd/market/transaction.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/money.h"
+#include "marketd/base/status.h"
+
+namespace nom::market {
+namespace {
+
+// Changes, one overload a kind.
+struct Applier {
+  State& state;
+
+  void operator()(const PutTenant& put) const {
+    Tenant& tenant = state.tenants[put.tenant.tenant_id];
+    const Balances balances = tenant.balances;
+    tenant = put.tenant;
+    tenant.balances = balances;
+  }
+
+  void operator()(const PutGuest& put) const {
+    const GuestId id = put.guest.guest_id;
+    state.last_guest_id = std::max(state.last_guest_id, id);
+    if (put.guest.state == GuestState::kEvicted) {
+      state.guests.erase(id);
+      return;
+    }
+    Guest& guest = state.guests[id];
+    const Microcredits spent = guest.spent_microcredits;
+    guest = put.guest;
+    guest.spent_microcredits = spent;
+  }
+
+  void operator()(const PutBid& put) const {
+    state.bids[{put.bid.guest_id, put.bid.kind}] = put.bid;
+  }
+
+  void operator()(const DropBid& drop) const { state.bids.erase(drop.key); }
+
+  void operator()(const PutRound& put) const {
+    HostBook& book = Book(put.round.host_id);
+    book.last_decided_round_id = put.round.round_id;
+    book.prices = put.round.prices;
+    book.open_rounds[put.round.round_id] = put.round;
+  }
+
+  void operator()(const UpdateRound& update) const {
+    HostBook& book = Book(update.round.host_id);
+    if (update.round.phase == RoundPhase::kSettled || update.round.phase == RoundPhase::kReleased) {
+      book.open_rounds.erase(update.round.round_id);
+    } else {
+      book.open_rounds[update.round.round_id] = update.round;
+    }
+  }
+
+  void operator()(const PutHost& put) const {
+    HostBook& book = Book(put.host_id);
+    book.boot_id = put.boot_id;
+    book.in_force_round_id = put.in_force_round_id;
+  }
+
+  void operator()(const PutRequest& put) const {
+    const auto old = state.requests.find(put.request.key);
+    if (old != state.requests.end()) {
+      state.requests_by_transaction.erase(old->second.transaction_id);
+    }
+    state.requests[put.request.key] = put.request;
+    const bool fresh =
+        state.requests_by_transaction.emplace(put.request.transaction_id, put.request.key).second;
+    NOM_CHECK(fresh, "a transaction answers one request");
+  }
+
+  void operator()(const DropRequests& drop) const {
+    auto& index = state.requests_by_transaction;
+    const auto end = index.upper_bound(drop.through_transaction_id);
+    for (auto it = index.begin(); it != end; ++it) state.requests.erase(it->second);
+    index.erase(index.begin(), end);
+  }
+
+  HostBook& Book(const HostId& host_id) const {
+    HostBook& book = state.hosts[host_id];
+    book.host_id = host_id;
+    return book;
+  }
+};
+
+}  // namespace
+
+absl::Status ApplyEntry(const Entry& entry, State& state) {
+  const auto tenant = state.tenants.find(entry.tenant_id);
+  if (tenant == state.tenants.end()) {
+    return absl::NotFoundError(absl::StrCat("tenant ", entry.tenant_id, ": unknown"));
+  }
+  Microcredits& balance = tenant->second.balances[entry.account];
+  const auto sum = CheckedAdd(balance, entry.amount_microcredits);
+  if (!sum) {
+    return absl::OutOfRangeError(absl::StrCat("tenant ", entry.tenant_id, ", account ",
+                                              static_cast<int>(entry.account), ": overflow"));
+  }
+  const bool positive = entry.account == Account::kAvailable || entry.account == Account::kEscrow;
+  if ((positive && *sum < 0) || (entry.account == Account::kArrears && *sum > 0)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("tenant ", entry.tenant_id, ", account ", static_cast<int>(entry.account),
+                     ": ", *sum, " is on the wrong side of zero"));
+  }
+  if (entry.account == Account::kRevenue && entry.guest_id != 0) {
+    const auto guest = state.guests.find(entry.guest_id);
+    if (guest != state.guests.end()) {
+      guest->second.spent_microcredits =
+          SaturatingAdd(guest->second.spent_microcredits, entry.amount_microcredits);
+    }
+  }
+  balance = *sum;
+  return absl::OkStatus();
+}
+
+void ApplyChange(const Change& change, State& state) { std::visit(Applier{state}, change); }
+
+Scribe::Scribe(State& state, absl::Time now, std::string kind) : state_(state) {
+  transaction_.transaction_id = state.last_transaction_id + 1;
+  // Ledgers keep microseconds; what is in memory must not know more than what comes back.
+  transaction_.time = absl::FromUnixMicros(absl::ToUnixMicros(now));
+  transaction_.kind = std::move(kind);
+}
+
+void Scribe::Move(const TenantId& tenant_id, GuestId guest_id, Account from, Account to,
+                  Microcredits amount) {
+  NOM_CHECK(amount >= 0, "money moves forward");
+  if (amount == 0) return;
+  for (const Entry& entry : {Entry{tenant_id, from, guest_id, -amount},
+                             Entry{tenant_id, to, guest_id, amount}}) {
+    const absl::Status status = ApplyEntry(entry, state_);
+    NOM_CHECK(status.ok(), status.ToString());
+    transaction_.entries.push_back(entry);
+  }
+}
+
+void Scribe::Write(Change change) {
+  ApplyChange(change, state_);
+  transaction_.changes.push_back(std::move(change));
+}
+
+Transaction Scribe::Finish() && {
+  if (!empty()) {
+    std::map<TenantId, Microcredits> sums;
+    for (const Entry& entry : transaction_.entries) {
+      Microcredits& sum = sums[entry.tenant_id];
+      sum = SaturatingAdd(sum, entry.amount_microcredits);
+    }
+    for (const auto& [tenant_id, sum] : sums) {
+      NOM_CHECK(sum == 0, absl::StrCat("transaction ", transaction_.transaction_id, " (",
+                                       transaction_.kind, ") makes money for ", tenant_id));
+    }
+    state_.last_transaction_id = transaction_.transaction_id;
+  }
+  return std::move(transaction_);
+}
+
+}  // namespace nom::market
