@@ -5,6 +5,7 @@
 #define MARKETD_BASE_STATUS_H_
 
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,13 +22,16 @@ namespace nom {
     if (!(condition)) ::nom::Die(__FILE__, __LINE__, message); \
   } while (false)
 
-#define NOM_RETURN_IF_ERROR(expression)                                              \
-  do {                                                                               \
-    if (absl::Status nom_status = (expression); !nom_status.ok()) return nom_status; \
-  } while (false)
-
 #define NOM_STATUS_CONCAT_INNER(a, b) a##b
 #define NOM_STATUS_CONCAT(a, b) NOM_STATUS_CONCAT_INNER(a, b)
+
+#define NOM_RETURN_IF_ERROR(expression) \
+  NOM_RETURN_IF_ERROR_INNER(NOM_STATUS_CONCAT(nom_status_, __LINE__), expression)
+#define NOM_RETURN_IF_ERROR_INNER(status, expression)                      \
+  do {                                                                     \
+    if (::absl::Status status = (expression); !status.ok()) return status; \
+  } while (false)
+
 #define NOM_ASSIGN_OR_RETURN(declaration, expression) \
   NOM_ASSIGN_OR_RETURN_INNER(NOM_STATUS_CONCAT(nom_result_, __LINE__), declaration, expression)
 #define NOM_ASSIGN_OR_RETURN_INNER(result, declaration, expression) \

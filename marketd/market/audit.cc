@@ -21,8 +21,8 @@ class Findings {
   std::vector<std::string>& out_;
 };
 
-constexpr const char* kAccountNames[] = {"", "available", "escrow", "arrears", "revenue",
-                                         "deposits"};
+constexpr const char* kAccountNames[] = {"",        "available", "escrow",
+                                         "arrears", "revenue",   "deposits"};
 
 void CompareBooks(const std::map<TenantId, Balances>& stored,
                   const std::map<TenantId, Balances>& rebuilt, Findings& findings) {
@@ -89,8 +89,7 @@ void Replay(const AuctionRecord& record, const Round& round, const ClearFunction
     if (price.kind == record.kind &&
         price.unit_price_microcredits != clearing->clearing_unit_price_microcredits) {
       findings.Add(absl::StrCat(at, "the price was ", price.unit_price_microcredits,
-                                "; cleared again: ",
-                                clearing->clearing_unit_price_microcredits));
+                                "; cleared again: ", clearing->clearing_unit_price_microcredits));
     }
   }
 }
@@ -137,8 +136,8 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, uint64_t rounds_max,
   }
 
   std::pair<HostId, RoundId> last;
-  const absl::Status read = reader.ReadAuctions(
-      rounds_max, [&](const AuctionRecord& record, const Round& round) {
+  const absl::Status read =
+      reader.ReadAuctions(rounds_max, [&](const AuctionRecord& record, const Round& round) {
         if (std::pair(record.host_id, record.round_id) != last) ++result.rounds_replayed;
         last = {record.host_id, record.round_id};
         if (record.method == policies::Method::kRepeatLast) {

@@ -44,15 +44,15 @@ absl::Status CheckBidMeans(const Resource& resource, const std::vector<Range>& r
   if (least == std::numeric_limits<int64_t>::max()) return absl::OkStatus();  // Wants nothing.
   const Microcredits cost = SaturatingMultiply(least, resource.reserve_unit_price_microcredits);
   if (budget && *budget < cost) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("budget_microcredits: ", *budget, " would not pay the reserve for ", least,
-                     " units, ", cost));
+    return absl::FailedPreconditionError(absl::StrCat("budget_microcredits: ", *budget,
+                                                      " would not pay the reserve for ", least,
+                                                      " units, ", cost));
   }
   const Microcredits money = SaturatingAdd(balances.available, balances.escrow);
   if (money <= 0 || money < cost) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the account holds ", money, " micro-credits; the reserve for ", least,
-                     " units is ", cost));
+    return absl::FailedPreconditionError(absl::StrCat("the account holds ", money,
+                                                      " micro-credits; the reserve for ", least,
+                                                      " units is ", cost));
   }
   return absl::OkStatus();
 }

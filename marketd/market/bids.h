@@ -20,8 +20,8 @@ absl::Status CheckBidForm(const Resource& resource, GuestId guest_id,
                           const std::vector<policies::Range>& ranges,
                           std::optional<Microcredits> budget);
 
-// FAILED_PRECONDITION if the bid could never win: neither the budget nor all the tenant's money would
-// pay the reserve for its least quantity.
+// FAILED_PRECONDITION if the bid could never win: neither the budget nor all the tenant's money
+// would pay the reserve for its least quantity.
 absl::Status CheckBidMeans(const Resource& resource, const std::vector<policies::Range>& ranges,
                            std::optional<Microcredits> budget, const Balances& balances);
 
@@ -30,8 +30,8 @@ std::vector<policies::Range> CutToUnits(const std::vector<policies::Range>& rang
                                         int64_t units_max);
 
 // The curve with every value capped at `means`: no rule can then charge more. From the first
-// quantity that is worth `means` on, more units add nothing and are left out; the curve stays concave
-// if it was.
+// quantity that is worth `means` on, more units add nothing and are left out; the curve stays
+// concave if it was.
 std::vector<policies::Range> CutToMeans(const std::vector<policies::Range>& ranges,
                                         Microcredits means);
 
@@ -41,9 +41,9 @@ int64_t UnitsMax(const std::vector<policies::Range>& ranges);
 
 // All bids of a host's running guests as they enter the round's auctions, by kind.
 //
-// Winning always means being able to pay: a tenant's bids (all guests, all resources of this host) are
-// taken in rising order of guest_id and then kind; each is cut to its own budget and to what the bids
-// before it leave of the tenant's available money if they were charged all they are worth.
+// Winning always means being able to pay: a tenant's bids (all guests, all resources of this host)
+// are taken in rising order of guest_id and then kind; each is cut to its own budget and to what
+// the bids before it leave of the tenant's available money if they were charged all they are worth.
 //
 // `held` gives the award in force of each bid; `supply` the units auctioned of each kind.
 std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(

@@ -99,9 +99,8 @@ absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
 }  // namespace
 
 void Engine::Impl::On(const CallEvent& event) {
-  const std::string& id =
-      std::visit([](const auto& call) -> const std::string& { return call.request_id; },
-                 event.call);
+  const std::string& id = std::visit(
+      [](const auto& call) -> const std::string& { return call.request_id; }, event.call);
   if (id.empty() || id.size() > kRequestIdBytesMax) {
     Answer(event.call_id, Refused(absl::InvalidArgumentError(absl::StrCat(
                               "request_id: must have 1 to ", kRequestIdBytesMax, " characters"))));
@@ -183,8 +182,8 @@ void Engine::Impl::Remember(Scribe& scribe, Request request, const Reply& reply)
 
 Reply Engine::Impl::DoCreateTenant(const CreateTenant& call, const Request& request) {
   if (!IsName(call.tenant_id, 32)) {
-    return Refused(absl::InvalidArgumentError(
-        "tenant_id: must be 1 to 32 characters of a-z, 0-9 and '-'"));
+    return Refused(
+        absl::InvalidArgumentError("tenant_id: must be 1 to 32 characters of a-z, 0-9 and '-'"));
   }
   if (call.display_name.size() > kTextBytesMax) {
     return Refused(absl::InvalidArgumentError(
@@ -228,8 +227,8 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
     return absl::NotFoundError(absl::StrCat("tenant_id: no tenant '", call.tenant_id, "'"));
   }
   if (!IsName(call.name, kGuestNameBytesMax)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "name: must be 1 to ", kGuestNameBytesMax, " characters of a-z, 0-9 and '-'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("name: must be 1 to ", kGuestNameBytesMax, " characters of a-z, 0-9 and '-'"));
   }
   if (!IsFileName(call.image)) {
     return absl::InvalidArgumentError("image: must be a file name, not a path");
@@ -253,8 +252,8 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
     }
   }
   if (guests + static_cast<int>(host->unmanaged.size()) >= host->config->guests_max) {
-    return absl::ResourceExhaustedError(absl::StrCat("host ", call.host_id, " has room for ",
-                                                     host->config->guests_max, " guests"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("host ", call.host_id, " has room for ", host->config->guests_max, " guests"));
   }
   std::map<ResourceKind, int64_t> asked;
   for (size_t i = 0; i < call.seeds.size(); ++i) {
@@ -275,8 +274,8 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
       return absl::ResourceExhaustedError(
-          absl::StrCat("seeds: ", units, " units of resource ", static_cast<int>(kind),
-                       "; host ", call.host_id, " has ", supply.at(kind), " without a seed"));
+          absl::StrCat("seeds: ", units, " units of resource ", static_cast<int>(kind), "; host ",
+                       call.host_id, " has ", supply.at(kind), " without a seed"));
     }
     seeds->push_back(Holding{.kind = kind, .seed_units = units});
   }
@@ -284,9 +283,9 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
   const int64_t memory_seed = memory == asked.end() ? 0 : memory->second;
   if (call.memory_max_units < 0 || call.memory_max_units > policies::kUnitsMax ||
       (call.memory_max_units != 0 && call.memory_max_units < memory_seed)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("memory_max_units: ", call.memory_max_units, " is negative, above ",
-                     policies::kUnitsMax, " or below the seed of ", memory_seed));
+    return absl::InvalidArgumentError(absl::StrCat("memory_max_units: ", call.memory_max_units,
+                                                   " is negative, above ", policies::kUnitsMax,
+                                                   " or below the seed of ", memory_seed));
   }
   return absl::OkStatus();
 }
@@ -346,8 +345,7 @@ const Guest* Engine::Impl::FindGuest(GuestId guest_id, const Caller& caller) {
   return &it->second;
 }
 
-Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller,
-                               const Request& request) {
+Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request) {
   const Guest* guest = FindGuest(call.guest_id, caller);
   if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
   HostRun& host = *FindHost(guest->host_id);
@@ -374,13 +372,13 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller,
   const RoundId first = Book(host).last_decided_round_id + 1;
   const Reply reply{.round_id = first};
   Scribe scribe(state_, now_, "bid placed");
-  scribe.Write(PutBid{StandingBid{
-      .guest_id = call.guest_id,
-      .kind = call.kind,
-      .ranges = call.ranges,
-      .budget_microcredits = call.budget_microcredits,
-      .last_round_id =
-          call.expires_after_rounds == 0 ? 0 : first + call.expires_after_rounds - 1}});
+  scribe.Write(PutBid{StandingBid{.guest_id = call.guest_id,
+                                  .kind = call.kind,
+                                  .ranges = call.ranges,
+                                  .budget_microcredits = call.budget_microcredits,
+                                  .last_round_id = call.expires_after_rounds == 0
+                                                       ? 0
+                                                       : first + call.expires_after_rounds - 1}});
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
   ++host.counters.bids_accepted;

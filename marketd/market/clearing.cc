@@ -4,6 +4,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "marketd/base/money.h"
 #include "marketd/base/random.h"
 
@@ -45,7 +46,7 @@ absl::Status CheckClearing(const Auction& auction, const Clearing& clearing) {
   GuestId before = 0;
   for (const Award& award : clearing.awards) {
     const auto bid = bids.find(award.guest_id);
-    const auto wrong = [&award](std::string_view what) {
+    const auto wrong = [&award](absl::string_view what) {
       return absl::InternalError(absl::StrCat("award of guest ", award.guest_id, ": ", award.units,
                                               " units for ", award.charge_microcredits, ": ",
                                               what));
@@ -63,8 +64,7 @@ absl::Status CheckClearing(const Auction& auction, const Clearing& clearing) {
     sold = SaturatingAdd(sold, award.units);
   }
   if (sold > auction.capacity_units) {
-    return absl::InternalError(
-        absl::StrCat("sold ", sold, " units of ", auction.capacity_units));
+    return absl::InternalError(absl::StrCat("sold ", sold, " units of ", auction.capacity_units));
   }
   return absl::OkStatus();
 }
@@ -82,9 +82,8 @@ Clearing RepeatLast(const Auction& auction) {
             : bid.held_units;
     const int64_t units = KeptUnits(bid, share, auction.reserve_unit_price_microcredits);
     if (units <= 0) continue;
-    out.awards.push_back(
-        Award{bid.guest_id, units,
-              SaturatingMultiply(units, auction.reserve_unit_price_microcredits)});
+    out.awards.push_back(Award{bid.guest_id, units,
+                               SaturatingMultiply(units, auction.reserve_unit_price_microcredits)});
   }
   std::sort(out.awards.begin(), out.awards.end(),
             [](const Award& a, const Award& b) { return a.guest_id < b.guest_id; });

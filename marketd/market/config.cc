@@ -2,40 +2,41 @@
 
 #include <algorithm>
 #include <set>
-#include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::market {
 namespace {
 
-absl::Status Wrong(std::string_view where, std::string_view field, std::string_view what) {
+absl::Status Wrong(absl::string_view where, absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(where, field, ": ", what));
 }
 
-absl::Status CheckMoney(std::string_view where, std::string_view field, Microcredits amount) {
+absl::Status CheckMoney(absl::string_view where, absl::string_view field, Microcredits amount) {
   if (amount >= 0 && amount <= policies::kValueMaxMicrocredits) return absl::OkStatus();
   return Wrong(where, field,
                absl::StrCat(amount, " is outside [0, ", policies::kValueMaxMicrocredits, "]"));
 }
 
-absl::Status CheckResource(std::string_view where, const Resource& resource) {
+absl::Status CheckResource(absl::string_view where, const Resource& resource) {
   if (resource.kind < ResourceKind::kCpu || resource.kind > ResourceKind::kDevice) {
     return Wrong(where, "kind", "unknown");
   }
   if (resource.unit_size < 1) return Wrong(where, "unit_size", "must be at least 1");
   if (resource.capacity_units < 0 || resource.capacity_units > policies::kUnitsMax) {
-    return Wrong(where, "capacity_units",
-                 absl::StrCat(resource.capacity_units, " is outside [0, ", policies::kUnitsMax,
-                              "]"));
+    return Wrong(
+        where, "capacity_units",
+        absl::StrCat(resource.capacity_units, " is outside [0, ", policies::kUnitsMax, "]"));
   }
   if (policies::FindRule(resource.rule) == nullptr) {
     return Wrong(where, "rule", absl::StrCat("no rule is called '", resource.rule, "'"));
   }
   for (const auto& [field, amount] :
-       {std::pair<std::string_view, Microcredits>{"reserve_unit_price_microcredits",
-                                                  resource.reserve_unit_price_microcredits},
+       {std::pair<absl::string_view, Microcredits>{"reserve_unit_price_microcredits",
+                                                   resource.reserve_unit_price_microcredits},
         {"reclaim_penalty_microcredits", resource.reclaim_penalty_microcredits},
         {"seed_rent_unit_price_microcredits", resource.seed_rent_unit_price_microcredits}}) {
     if (absl::Status s = CheckMoney(where, field, amount); !s.ok()) return s;
@@ -43,7 +44,7 @@ absl::Status CheckResource(std::string_view where, const Resource& resource) {
   return absl::OkStatus();
 }
 
-absl::Status CheckHost(std::string_view where, const HostConfig& host) {
+absl::Status CheckHost(absl::string_view where, const HostConfig& host) {
   if (!IsName(host.host_id, 32)) {
     return Wrong(where, "host_id", "must be 1 to 32 characters of a-z, 0-9 and '-'");
   }

@@ -169,8 +169,8 @@ void Engine::Impl::Send(HostRun& host, PendingCommand pending,
                         decltype(HostCommand::command) command) {
   const uint64_t id = next_command_id_++;
   host.pending[id] = pending;
-  outbox_.push_back({state_.last_transaction_id,
-                     HostCommand{host.config->host_id, id, std::move(command)}});
+  outbox_.push_back(
+      {state_.last_transaction_id, HostCommand{host.config->host_id, id, std::move(command)}});
 }
 
 void Engine::Impl::Flush() {

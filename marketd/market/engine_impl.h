@@ -1,4 +1,5 @@
-// The inside of the engine: seen by engine.cc, calls.cc, host_link.cc, rounds.cc, view_builder.cc only.
+// The inside of the engine: seen by engine.cc, calls.cc, host_link.cc, rounds.cc, view_builder.cc
+// only.
 
 #ifndef MARKETD_MARKET_ENGINE_IMPL_H_
 #define MARKETD_MARKET_ENGINE_IMPL_H_
@@ -27,8 +28,8 @@ struct PendingCommand {
   GuestId guest_id = 0;
 };
 
-// What the engine knows of a host beyond its book. All of it is lost at a restart, and found again by
-// attaching.
+// What the engine knows of a host beyond its book. All of it is lost at a restart, and found again
+// by attaching.
 struct HostRun {
   enum class Link {
     kDetached,     // Tries again at next_attach.

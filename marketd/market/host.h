@@ -58,7 +58,9 @@ struct GuestGrant {
   Microcredits spent_microcredits = 0;
 };
 
-// All guests of the host, each once.
+// All guests that the market knows to run on the host, each once. Guests of the host that are not
+// named (unknown to the market, or about to be removed) keep what they hold; named ones that have
+// ended meanwhile are passed over.
 struct GrantSet {
   RoundId round_id = 0;
   std::vector<GuestGrant> grants;
@@ -155,7 +157,8 @@ class Host {
   // another version or is no nomhv).
   virtual absl::StatusOr<HostFacts> Attach() = 0;
 
-  // Tells the host the units in which the market counts. Before any call below.
+  // Tells the host the units in which the market counts. Called before each Attach: the facts that
+  // it returns are counted in them.
   virtual void SetResources(absl::Span<const Resource> resources) = 0;
 
   // Errors: NOT_FOUND (image), FAILED_PRECONDITION (not an image, and why), RESOURCE_EXHAUSTED,

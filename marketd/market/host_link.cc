@@ -1,8 +1,8 @@
 // The engine's tie to its hosts: attaching, reconciling what they hold with what the ledger says,
 // losing them; guests coming and going.
 //
-// After every attach the grants in force are applied anew, whatever the host says it holds: it costs
-// nothing if they are the same, puts right what differs, and sets the meters' starting point.
+// After every attach the grants in force are applied anew, whatever the host says it holds: it
+// costs nothing if they are the same, puts right what differs, and sets the meters' starting point.
 
 #include <algorithm>
 #include <limits>
@@ -94,9 +94,8 @@ absl::Status Engine::Impl::UseCapacities(HostRun& host, const HostFacts& facts) 
     const auto configured =
         std::find_if(host.config->resources.begin(), host.config->resources.end(),
                      [&](const Resource& r) { return r.kind == resource.kind; });
-    resource.capacity_units = configured->capacity_units == 0
-                                  ? all
-                                  : std::min(all, configured->capacity_units);
+    resource.capacity_units =
+        configured->capacity_units == 0 ? all : std::min(all, configured->capacity_units);
   }
   return absl::OkStatus();
 }
@@ -202,8 +201,7 @@ void Engine::Impl::TryCreate(HostRun& host) {
     for (const Round* round : rounds) {
       const std::map<ResourceKind, int64_t> used = Used(host, round);
       for (const Resource& resource : host.resources) {
-        fits &= used.at(resource.kind) + guest.seed_units(resource.kind) <=
-                resource.capacity_units;
+        fits &= used.at(resource.kind) + guest.seed_units(resource.kind) <= resource.capacity_units;
       }
     }
     if (!fits) continue;  // After the next round it will: its seed is no longer auctioned.
@@ -337,14 +335,13 @@ void Engine::Impl::OnGuestBids(HostRun& host, const GuestBids& page) {
     return;
   }
   GuestRun& run = guest_runs_[page.guest_id];
-  absl::Status status = page.error.empty() ? absl::OkStatus()
-                                           : absl::InvalidArgumentError(page.error);
+  absl::Status status =
+      page.error.empty() ? absl::OkStatus() : absl::InvalidArgumentError(page.error);
   std::set<ResourceKind> kinds;
   for (size_t i = 0; i < page.bids.size() && status.ok(); ++i) {
     const GuestBids::Bid& bid = page.bids[i];
-    const auto resource =
-        std::find_if(host.resources.begin(), host.resources.end(),
-                     [&bid](const Resource& r) { return r.kind == bid.kind; });
+    const auto resource = std::find_if(host.resources.begin(), host.resources.end(),
+                                       [&bid](const Resource& r) { return r.kind == bid.kind; });
     if (resource == host.resources.end()) {
       status = absl::InvalidArgumentError("kind: is not sold on this host");
     } else if (!kinds.insert(bid.kind).second) {

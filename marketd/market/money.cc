@@ -32,9 +32,9 @@ absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcr
   if (amount == 0) return absl::InvalidArgumentError("amount_microcredits: is 0");
   const auto total = CheckedSubtract(balances.deposits, amount);
   if (!total || *total < -kDepositsMaxMicrocredits || *total > kDepositsMaxMicrocredits) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("amount_microcredits: ", amount, " would bring the deposits of ", tenant_id,
-                     " above ", kDepositsMaxMicrocredits));
+    return absl::InvalidArgumentError(absl::StrCat("amount_microcredits: ", amount,
+                                                   " would bring the deposits of ", tenant_id,
+                                                   " above ", kDepositsMaxMicrocredits));
   }
   if (amount < 0 && balances.available < -amount) {
     return absl::FailedPreconditionError(absl::StrCat("amount_microcredits: ", tenant_id, " has ",

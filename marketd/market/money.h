@@ -5,10 +5,10 @@
 //   settlement  escrow -> revenue, the delivered share of the charge; the rest -> available
 //   seed rent   available -> revenue as far as it goes; the rest is owed: arrears -> revenue
 //
-// What a round's award costs: charge * delivered / awarded * min(interval, period) / period, rounded
-// down. `delivered` is what the host's meters say was offered beyond the seed, up to the award, so a
-// machine that falls short gives the seed first and is not paid for the rest. An interval longer than
-// the period costs no more than the charge that was agreed.
+// What a round's award costs: charge * delivered / awarded * min(interval, period) / period,
+// rounded down. `delivered` is what the host's meters say was offered beyond the seed, up to the
+// award, so a machine that falls short gives the seed first and is not paid for the rest. An
+// interval longer than the period costs no more than the charge that was agreed.
 
 #ifndef MARKETD_MARKET_MONEY_H_
 #define MARKETD_MARKET_MONEY_H_
@@ -25,8 +25,8 @@
 
 namespace nom::market {
 
-// No tenant's money, in or out, is ever counted above these; far inside 64 bits, so that no sum of a
-// tenant's books can overflow.
+// No tenant's money, in or out, is ever counted above these; far inside 64 bits, so that no sum of
+// a tenant's books can overflow.
 inline constexpr Microcredits kDepositsMaxMicrocredits = 4'000'000'000'000'000'000;
 inline constexpr Microcredits kArrearsMaxMicrocredits = 1'000'000'000'000'000'000;
 

@@ -17,10 +17,9 @@ namespace {
 
 // Outcomes are sorted by guest_id and kind.
 const Outcome* FindOutcome(const Round& round, GuestId guest_id, ResourceKind kind) {
-  const auto it = std::lower_bound(round.outcomes.begin(), round.outcomes.end(),
-                                   std::pair(guest_id, kind), [](const Outcome& o, const auto& k) {
-                                     return std::pair(o.guest_id, o.kind) < k;
-                                   });
+  const auto it = std::lower_bound(
+      round.outcomes.begin(), round.outcomes.end(), std::pair(guest_id, kind),
+      [](const Outcome& o, const auto& k) { return std::pair(o.guest_id, o.kind) < k; });
   if (it == round.outcomes.end() || it->guest_id != guest_id || it->kind != kind) return nullptr;
   return &*it;
 }
@@ -63,11 +62,9 @@ std::vector<Holding> Engine::Impl::HoldingsIn(const HostRun& host, const Guest& 
   std::vector<Holding> out;
   for (const Resource& resource : host.resources) {
     Holding holding{.kind = resource.kind, .seed_units = guest.seed_units(resource.kind)};
-    const bool holds =
-        guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
-    const Outcome* outcome = round == nullptr || !holds
-                                 ? nullptr
-                                 : FindOutcome(*round, guest.guest_id, resource.kind);
+    const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
+    const Outcome* outcome =
+        round == nullptr || !holds ? nullptr : FindOutcome(*round, guest.guest_id, resource.kind);
     if (outcome != nullptr) {
       holding.award_units = outcome->award_units;
       holding.charge_microcredits = outcome->charge_microcredits;
@@ -103,12 +100,12 @@ GrantSet Engine::Impl::Grants(const HostRun& host, const Round* now, const Round
   if (next != nullptr) set.round_id = next->round_id;
   for (const auto& [guest_id, guest] : state_.guests) {
     if (guest.host_id != host.config->host_id || guest.state != GuestState::kRunning) continue;
-    set.grants.push_back(GuestGrant{
-        .guest_id = guest_id,
-        .now = HoldingsIn(host, guest, now),
-        .next = HoldingsIn(host, guest, next),
-        .balance_microcredits = state_.tenants.at(guest.tenant_id).balances.available,
-        .spent_microcredits = guest.spent_microcredits});
+    set.grants.push_back(
+        GuestGrant{.guest_id = guest_id,
+                   .now = HoldingsIn(host, guest, now),
+                   .next = HoldingsIn(host, guest, next),
+                   .balance_microcredits = state_.tenants.at(guest.tenant_id).balances.available,
+                   .spent_microcredits = guest.spent_microcredits});
   }
   return set;
 }
@@ -118,12 +115,12 @@ std::vector<ResourcePrice> Engine::Impl::Prices(const HostRun& host) const {
   if (!prices.empty()) return prices;
   const std::map<ResourceKind, int64_t> supply = Supply(host);
   for (const Resource& resource : host.resources) {
-    prices.push_back(ResourcePrice{
-        .kind = resource.kind,
-        .unit_price_microcredits = resource.reserve_unit_price_microcredits,
-        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
-        .supply_units = supply.at(resource.kind),
-        .rule = resource.rule});
+    prices.push_back(
+        ResourcePrice{.kind = resource.kind,
+                      .unit_price_microcredits = resource.reserve_unit_price_microcredits,
+                      .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
+                      .supply_units = supply.at(resource.kind),
+                      .rule = resource.rule});
   }
   return prices;
 }
@@ -214,16 +211,15 @@ void Engine::Impl::Decide(HostRun& host) {
         ClearOrRepeat(clear_, resource.rule, auction, &record.fault);
     record.method = clearing.method;
 
-    ResourcePrice price{
-        .kind = resource.kind,
-        .unit_price_microcredits = clearing.clearing_unit_price_microcredits,
-        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
-        .supply_units = auction.capacity_units,
-        .highest_rejected_unit_price_microcredits =
-            clearing.highest_rejected_unit_price_microcredits,
-        .bound_by = clearing.bound_by,
-        .rule = resource.rule,
-        .method = clearing.method};
+    ResourcePrice price{.kind = resource.kind,
+                        .unit_price_microcredits = clearing.clearing_unit_price_microcredits,
+                        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
+                        .supply_units = auction.capacity_units,
+                        .highest_rejected_unit_price_microcredits =
+                            clearing.highest_rejected_unit_price_microcredits,
+                        .bound_by = clearing.bound_by,
+                        .rule = resource.rule,
+                        .method = clearing.method};
     for (const policies::Bid& bid : auction.bids) price.demand_units += UnitsMax(bid.ranges);
     for (const policies::Award& award : clearing.awards) {
       price.sold_units += award.units;
@@ -443,8 +439,7 @@ void Engine::Impl::SendBoard(HostRun& host) {
     out.unit_price_microcredits = price.unit_price_microcredits;
     out.reserve_unit_price_microcredits = price.reserve_unit_price_microcredits;
     if (host.config->publish_border_prices) {
-      out.highest_rejected_unit_price_microcredits =
-          price.highest_rejected_unit_price_microcredits;
+      out.highest_rejected_unit_price_microcredits = price.highest_rejected_unit_price_microcredits;
     }
     out.supply_units = price.supply_units;
     out.demand_units = price.demand_units;

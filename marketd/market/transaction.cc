@@ -102,9 +102,9 @@ absl::Status ApplyEntry(const Entry& entry, State& state) {
   }
   const bool positive = entry.account == Account::kAvailable || entry.account == Account::kEscrow;
   if ((positive && *sum < 0) || (entry.account == Account::kArrears && *sum > 0)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("tenant ", entry.tenant_id, ", account ", static_cast<int>(entry.account),
-                     ": ", *sum, " is on the wrong side of zero"));
+    return absl::FailedPreconditionError(absl::StrCat("tenant ", entry.tenant_id, ", account ",
+                                                      static_cast<int>(entry.account), ": ", *sum,
+                                                      " is on the wrong side of zero"));
   }
   if (entry.account == Account::kRevenue && entry.guest_id != 0) {
     const auto guest = state.guests.find(entry.guest_id);
@@ -130,8 +130,8 @@ void Scribe::Move(const TenantId& tenant_id, GuestId guest_id, Account from, Acc
                   Microcredits amount) {
   NOM_CHECK(amount >= 0, "money moves forward");
   if (amount == 0) return;
-  for (const Entry& entry : {Entry{tenant_id, from, guest_id, -amount},
-                             Entry{tenant_id, to, guest_id, amount}}) {
+  for (const Entry& entry :
+       {Entry{tenant_id, from, guest_id, -amount}, Entry{tenant_id, to, guest_id, amount}}) {
     const absl::Status status = ApplyEntry(entry, state_);
     NOM_CHECK(status.ok(), status.ToString());
     transaction_.entries.push_back(entry);

@@ -14,16 +14,16 @@ const HostView* View::FindHost(const HostId& host_id) const {
 }
 
 const GuestView* View::FindGuest(GuestId guest_id) const {
-  const auto it = std::lower_bound(
-      guests.begin(), guests.end(), guest_id,
-      [](const auto& guest, GuestId id) { return guest->guest.guest_id < id; });
+  const auto it =
+      std::lower_bound(guests.begin(), guests.end(), guest_id,
+                       [](const auto& guest, GuestId id) { return guest->guest.guest_id < id; });
   return it != guests.end() && (*it)->guest.guest_id == guest_id ? it->get() : nullptr;
 }
 
 const Tenant* View::FindTenant(const TenantId& tenant_id) const {
-  const auto it =
-      std::lower_bound(tenants.begin(), tenants.end(), tenant_id,
-                       [](const Tenant& tenant, const TenantId& id) { return tenant.tenant_id < id; });
+  const auto it = std::lower_bound(
+      tenants.begin(), tenants.end(), tenant_id,
+      [](const Tenant& tenant, const TenantId& id) { return tenant.tenant_id < id; });
   return it != tenants.end() && it->tenant_id == tenant_id ? &*it : nullptr;
 }
 

@@ -1,0 +1,253 @@
+// Tables into values. A number that no marketd would have written is DATA_LOSS, not trusted.
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+#include "marketd/ledger/sqlite/rows.h"
+
+namespace nom::market {
+namespace {
+
+absl::Status Strange(const Database& db, absl::string_view what, int64_t value) {
+  return absl::DataLossError(
+      absl::StrCat("ledger ", db.path(), ": ", what, ": ", value, " is not one"));
+}
+
+template <typename Enum>
+absl::Status ToEnum(const Database& db, absl::string_view what, int64_t value, int64_t low,
+                    int64_t high, Enum& out) {
+  if (value < low || value > high) return Strange(db, what, value);
+  out = static_cast<Enum>(value);
+  return absl::OkStatus();
+}
+
+absl::Status ToKind(const Database& db, int64_t value, ResourceKind& out) {
+  return ToEnum(db, "kind", value, 1, 6, out);
+}
+
+absl::Time FromMicros(int64_t us) { return absl::FromUnixMicros(us); }
+uint64_t Id(const Statement& row, int column) { return static_cast<uint64_t>(row.Int(column)); }
+
+absl::Status ReadTenants(Database& db, State& state) {
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT tenant_id, display_name, token_hash FROM tenants"), [&](Statement& row) {
+        const TenantId id = row.Text(0);
+        state.tenants[id] =
+            Tenant{.tenant_id = id, .display_name = row.Text(1), .token_hash = row.Text(2)};
+        return absl::OkStatus();
+      }));
+  return ForEachRow(
+      db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
+      [&](Statement& row) {
+        Account account = Account::kAvailable;
+        NOM_RETURN_IF_ERROR(ToEnum(db, "account", row.Int(1), 1, kAccountsCount, account));
+        const auto tenant = state.tenants.find(row.Text(0));
+        if (tenant == state.tenants.end()) {
+          return absl::DataLossError(
+              absl::StrCat("ledger ", db.path(), ": a balance of no tenant: ", row.Text(0)));
+        }
+        tenant->second.balances[account] = row.Int(2);
+        return absl::OkStatus();
+      });
+}
+
+absl::Status ReadGuests(Database& db, State& state) {
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT guest_id, host_id, tenant_id, name, image, arguments, memory_max_units,"
+                 " state, exit_reason, spent_microcredits, rented_until_us FROM guests"
+                 " WHERE state <> 4"),
+      [&](Statement& row) {
+        Guest guest{.guest_id = Id(row, 0),
+                    .host_id = row.Text(1),
+                    .tenant_id = row.Text(2),
+                    .name = row.Text(3),
+                    .image = row.Text(4),
+                    .arguments = row.Text(5),
+                    .memory_max_units = row.Int(6),
+                    .exit_reason = row.Text(8),
+                    .spent_microcredits = row.Int(9),
+                    .rented_until = FromMicros(row.Int(10))};
+        NOM_RETURN_IF_ERROR(ToEnum(db, "guest state", row.Int(7), 1, 5, guest.state));
+        state.guests[guest.guest_id] = std::move(guest);
+        return absl::OkStatus();
+      }));
+  NOM_RETURN_IF_ERROR(
+      ForEachRow(db.Prepare("SELECT guest_id, kind, units FROM seeds"
+                            " WHERE guest_id IN (SELECT guest_id FROM guests WHERE state <> 4)"
+                            " ORDER BY guest_id, kind"),
+                 [&](Statement& row) {
+                   Holding seed{.seed_units = row.Int(2)};
+                   NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), seed.kind));
+                   state.guests[Id(row, 0)].seeds.push_back(seed);
+                   return absl::OkStatus();
+                 }));
+  NOM_RETURN_IF_ERROR(
+      ForEachRow(db.Prepare("SELECT guest_id, kind, budget_microcredits, last_round_id FROM bids"),
+                 [&](Statement& row) {
+                   StandingBid bid{.guest_id = Id(row, 0), .last_round_id = Id(row, 3)};
+                   NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
+                   if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
+                   state.bids[{bid.guest_id, bid.kind}] = bid;
+                   return absl::OkStatus();
+                 }));
+  return ForEachRow(
+      db.Prepare("SELECT guest_id, kind, min_units, max_units, value_at_min_microcredits,"
+                 " unit_price_microcredits FROM bid_ranges ORDER BY guest_id, kind, position"),
+      [&](Statement& row) {
+        ResourceKind kind = ResourceKind::kMemory;
+        NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), kind));
+        const policies::Range range{row.Int(2), row.Int(3), row.Int(4), row.Int(5)};
+        state.bids[{Id(row, 0), kind}].ranges.push_back(range);
+        return absl::OkStatus();
+      });
+}
+
+absl::Status ReadPrices(Database& db, const HostId& host_id, RoundId round_id,
+                        std::vector<ResourcePrice>& prices) {
+  Statement select = db.Prepare(
+      "SELECT kind, unit_price_microcredits, reserve_unit_price_microcredits, supply_units,"
+      " demand_units, sold_units, highest_rejected_unit_price_microcredits, bound_by, rule, method"
+      " FROM auctions WHERE host_id = ? AND round_id = ? ORDER BY kind");
+  select.Bind(host_id).Bind(static_cast<int64_t>(round_id));
+  return ForEachRow(std::move(select), [&](Statement& row) {
+    ResourcePrice price{
+        .unit_price_microcredits = row.Int(1),
+        .reserve_unit_price_microcredits = row.Int(2),
+        .supply_units = row.Int(3),
+        .demand_units = row.Int(4),
+        .sold_units = row.Int(5),
+        .highest_rejected_unit_price_microcredits = row.Int(6),
+        .bound_by = row.Int(7) == 2 ? policies::BoundBy::kBids : policies::BoundBy::kReserve,
+        .rule = row.Text(8)};
+    NOM_RETURN_IF_ERROR(ToKind(db, row.Int(0), price.kind));
+    NOM_RETURN_IF_ERROR(ToEnum(db, "method", row.Int(9) - 1, 0, 3, price.method));
+    prices.push_back(std::move(price));
+    return absl::OkStatus();
+  });
+}
+
+absl::Status ReadHosts(Database& db, State& state) {
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT host_id, boot_id, in_force_round_id,"
+                 " (SELECT MAX(round_id) FROM rounds WHERE rounds.host_id = hosts.host_id)"
+                 " FROM hosts"),
+      [&](Statement& row) {
+        const HostId id = row.Text(0);
+        state.hosts[id] = HostBook{.host_id = id,
+                                   .boot_id = row.Bits(1),
+                                   .last_decided_round_id = Id(row, 3),
+                                   .in_force_round_id = Id(row, 2)};
+        return absl::OkStatus();
+      }));
+  for (auto& [host_id, book] : state.hosts) {
+    NOM_RETURN_IF_ERROR(ReadPrices(db, host_id, book.last_decided_round_id, book.prices));
+    // Open rounds are among the newest: the one in force, which rounds that were released may have
+    // followed, and the last decided.
+    for (const RoundId round_id : {book.in_force_round_id, book.last_decided_round_id}) {
+      if (round_id == 0) continue;
+      Round round{.host_id = host_id, .round_id = round_id};
+      NOM_RETURN_IF_ERROR(ReadRound(db, round));
+      if (round.phase == RoundPhase::kGrace || round.phase == RoundPhase::kEffective) {
+        book.open_rounds[round_id] = std::move(round);
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadRequests(Database& db, State& state) {
+  return ForEachRow(
+      db.Prepare("SELECT owner, request_id, transaction_id, fingerprint, status, message, guest_id,"
+                 " round_id, removed, available, escrow, arrears, revenue, deposits FROM requests"),
+      [&](Statement& row) {
+        Request request{.key = {row.Text(0), row.Text(1)},
+                        .fingerprint = row.Bits(3),
+                        .transaction_id = Id(row, 2)};
+        absl::StatusCode code = absl::StatusCode::kOk;
+        NOM_RETURN_IF_ERROR(ToEnum(db, "status", row.Int(4), 0, 16, code));
+        request.reply = Reply{.status = absl::Status(code, row.Text(5)),
+                              .guest_id = Id(row, 6),
+                              .round_id = Id(row, 7),
+                              .removed = row.Int(8) != 0,
+                              .balances = {.available = row.Int(9),
+                                           .escrow = row.Int(10),
+                                           .arrears = row.Int(11),
+                                           .revenue = row.Int(12),
+                                           .deposits = row.Int(13)}};
+        state.requests_by_transaction[request.transaction_id] = request.key;
+        state.requests[request.key] = std::move(request);
+        return absl::OkStatus();
+      });
+}
+
+}  // namespace
+
+absl::Status ForEachRow(Statement statement, const std::function<absl::Status(Statement&)>& visit) {
+  for (;;) {
+    const absl::StatusOr<bool> row = statement.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    NOM_RETURN_IF_ERROR(visit(statement));
+  }
+}
+
+absl::Status ReadRound(Database& db, Round& round) {
+  {
+    Statement select = db.Prepare(
+        "SELECT phase, start_us, close_us, decided_us, effective_us, applied_us, period_us"
+        " FROM rounds WHERE host_id = ? AND round_id = ?");
+    const absl::StatusOr<bool> row =
+        select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id)).Step();
+    if (!row.ok()) return row.status();
+    if (!*row) {
+      return absl::DataLossError(absl::StrCat("ledger ", db.path(), ": host ", round.host_id,
+                                              " has no round ", round.round_id));
+    }
+    NOM_RETURN_IF_ERROR(ToEnum(db, "phase", select.Int(0), 2, 5, round.phase));
+    round.start_time = FromMicros(select.Int(1));
+    round.close_time = FromMicros(select.Int(2));
+    round.decided_time = FromMicros(select.Int(3));
+    round.effective_time = FromMicros(select.Int(4));
+    round.applied_time = FromMicros(select.Int(5));
+    round.period = absl::Microseconds(select.Int(6));
+  }
+  NOM_RETURN_IF_ERROR(ReadPrices(db, round.host_id, round.round_id, round.prices));
+  Statement select = db.Prepare(
+      "SELECT guest_id, kind, tenant_id, seed_units, award_units, charge_microcredits, settled,"
+      " settled_microcredits, rent_microcredits, delivered_milliunits, used_milliunits"
+      " FROM outcomes WHERE host_id = ? AND round_id = ? ORDER BY guest_id, kind");
+  select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
+  return ForEachRow(std::move(select), [&](Statement& row) {
+    Outcome outcome{.guest_id = Id(row, 0),
+                    .tenant_id = row.Text(2),
+                    .seed_units = row.Int(3),
+                    .award_units = row.Int(4),
+                    .charge_microcredits = row.Int(5),
+                    .settled = row.Int(6) != 0,
+                    .settled_microcredits = row.Int(7),
+                    .rent_microcredits = row.Int(8),
+                    .delivered_milliunits = row.Int(9),
+                    .used_milliunits = row.Int(10)};
+    NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), outcome.kind));
+    round.outcomes.push_back(std::move(outcome));
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<State> ReadState(Database& db) {
+  State state;
+  NOM_ASSIGN_OR_RETURN(const int64_t last_transaction_id,
+                       db.QueryInt("SELECT COALESCE(MAX(transaction_id), 0) FROM transactions"));
+  NOM_ASSIGN_OR_RETURN(const int64_t last_guest_id,
+                       db.QueryInt("SELECT COALESCE(MAX(guest_id), 0) FROM guests"));
+  state.last_transaction_id = static_cast<uint64_t>(last_transaction_id);
+  state.last_guest_id = static_cast<uint64_t>(last_guest_id);
+  NOM_RETURN_IF_ERROR(ReadTenants(db, state));
+  NOM_RETURN_IF_ERROR(ReadGuests(db, state));
+  NOM_RETURN_IF_ERROR(ReadHosts(db, state));
+  NOM_RETURN_IF_ERROR(ReadRequests(db, state));
+  return state;
+}
+
+}  // namespace nom::market

@@ -1,0 +1,33 @@
+// Rows to values and back; used by the writer and the readers of a SQLite ledger.
+
+#ifndef MARKETD_LEDGER_SQLITE_ROWS_H_
+#define MARKETD_LEDGER_SQLITE_ROWS_H_
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "marketd/ledger/sqlite/database.h"
+#include "marketd/market/state.h"
+#include "marketd/market/transaction.h"
+
+namespace nom::market {
+
+inline int64_t ToMicros(absl::Time time) { return absl::ToUnixMicros(time); }
+
+// Writes one transaction; the caller has begun one in SQLite.
+absl::Status WriteTransaction(Database& db, const Transaction& transaction);
+
+// Reads all that an engine starts from.
+absl::StatusOr<State> ReadState(Database& db);
+
+// Completes a round, whose host_id and round_id are set, with its line, prices and outcomes.
+absl::Status ReadRound(Database& db, Round& round);
+
+// Steps through all rows of a statement.
+absl::Status ForEachRow(Statement statement, const std::function<absl::Status(Statement&)>& visit);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_LEDGER_SQLITE_ROWS_H_

@@ -1,0 +1,213 @@
+// The tables of a SQLite ledger.
+//
+// What was written about money and rounds stays written: triggers refuse to change or delete it,
+// also for a person with a SQLite shell. Text ids are compared byte by byte; times are Unix
+// microseconds.
+
+#ifndef MARKETD_LEDGER_SQLITE_SCHEMA_H_
+#define MARKETD_LEDGER_SQLITE_SCHEMA_H_
+
+#include <cstdint>
+
+namespace nom::market {
+
+inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
+inline constexpr int32_t kSchemaVersion = 1;           // PRAGMA user_version.
+
+inline constexpr char kSchemaSql[] = R"sql(
+CREATE TABLE transactions (
+  transaction_id INTEGER PRIMARY KEY,
+  time_us INTEGER NOT NULL,
+  kind TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE tenants (
+  tenant_id TEXT PRIMARY KEY,
+  display_name TEXT NOT NULL,
+  token_hash TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- account: 1 available, 2 escrow, 3 arrears, 4 revenue, 5 deposits.
+CREATE TABLE entries (
+  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  position INTEGER NOT NULL,
+  tenant_id TEXT NOT NULL REFERENCES tenants,
+  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
+  guest_id INTEGER NOT NULL,
+  amount_microcredits INTEGER NOT NULL,
+  PRIMARY KEY (transaction_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE balances (
+  tenant_id TEXT NOT NULL REFERENCES tenants,
+  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
+  amount_microcredits INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, account),
+  CHECK (account NOT IN (1, 2) OR amount_microcredits >= 0),
+  CHECK (account <> 3 OR amount_microcredits <= 0)
+) STRICT, WITHOUT ROWID;
+
+-- state: 1 admitted, 2 running, 3 crashed, 4 evicted, 5 evicting.
+CREATE TABLE guests (
+  guest_id INTEGER PRIMARY KEY,
+  host_id TEXT NOT NULL,
+  tenant_id TEXT NOT NULL REFERENCES tenants,
+  name TEXT NOT NULL,
+  image TEXT NOT NULL,
+  arguments TEXT NOT NULL,
+  memory_max_units INTEGER NOT NULL,
+  state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 5),
+  exit_reason TEXT NOT NULL,
+  spent_microcredits INTEGER NOT NULL,
+  rented_until_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX guests_live ON guests (guest_id) WHERE state <> 4;
+
+CREATE TABLE seeds (
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  kind INTEGER NOT NULL,
+  units INTEGER NOT NULL CHECK (units >= 0),
+  PRIMARY KEY (guest_id, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bids (
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  kind INTEGER NOT NULL,
+  budget_microcredits INTEGER,
+  last_round_id INTEGER NOT NULL,
+  PRIMARY KEY (guest_id, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bid_ranges (
+  guest_id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  min_units INTEGER NOT NULL,
+  max_units INTEGER NOT NULL,
+  value_at_min_microcredits INTEGER NOT NULL,
+  unit_price_microcredits INTEGER NOT NULL,
+  PRIMARY KEY (guest_id, kind, position),
+  FOREIGN KEY (guest_id, kind) REFERENCES bids ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- boot_id is a 64-bit pattern, stored as signed.
+CREATE TABLE hosts (
+  host_id TEXT PRIMARY KEY,
+  boot_id INTEGER NOT NULL,
+  in_force_round_id INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- phase: 2 grace, 3 effective, 4 settled, 5 released.
+CREATE TABLE rounds (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  phase INTEGER NOT NULL CHECK (phase BETWEEN 2 AND 5),
+  start_us INTEGER NOT NULL,
+  close_us INTEGER NOT NULL,
+  decided_us INTEGER NOT NULL,
+  effective_us INTEGER NOT NULL,
+  applied_us INTEGER NOT NULL,
+  period_us INTEGER NOT NULL,
+  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  PRIMARY KEY (host_id, round_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rounds_by_transaction ON rounds (transaction_id);
+
+-- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last.
+CREATE TABLE auctions (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  method INTEGER NOT NULL,
+  fault TEXT NOT NULL,
+  unit_price_microcredits INTEGER NOT NULL,
+  reserve_unit_price_microcredits INTEGER NOT NULL,
+  supply_units INTEGER NOT NULL,
+  demand_units INTEGER NOT NULL,
+  sold_units INTEGER NOT NULL,
+  highest_rejected_unit_price_microcredits INTEGER NOT NULL,
+  bound_by INTEGER NOT NULL,
+  auction TEXT NOT NULL,
+  PRIMARY KEY (host_id, round_id, kind),
+  FOREIGN KEY (host_id, round_id) REFERENCES rounds
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outcomes (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  kind INTEGER NOT NULL,
+  tenant_id TEXT NOT NULL REFERENCES tenants,
+  seed_units INTEGER NOT NULL,
+  award_units INTEGER NOT NULL,
+  charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
+  settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
+  settled_microcredits INTEGER NOT NULL
+    CHECK (settled_microcredits BETWEEN 0 AND charge_microcredits),
+  rent_microcredits INTEGER NOT NULL CHECK (rent_microcredits >= 0),
+  delivered_milliunits INTEGER NOT NULL,
+  used_milliunits INTEGER NOT NULL,
+  PRIMARY KEY (host_id, round_id, guest_id, kind),
+  FOREIGN KEY (host_id, round_id) REFERENCES rounds
+) STRICT, WITHOUT ROWID;
+
+-- The answers to writes, so that a retry gets the same one. status is an absl::StatusCode.
+CREATE TABLE requests (
+  owner TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  fingerprint INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  guest_id INTEGER NOT NULL,
+  round_id INTEGER NOT NULL,
+  removed INTEGER NOT NULL,
+  available INTEGER NOT NULL,
+  escrow INTEGER NOT NULL,
+  arrears INTEGER NOT NULL,
+  revenue INTEGER NOT NULL,
+  deposits INTEGER NOT NULL,
+  PRIMARY KEY (owner, request_id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX requests_by_transaction ON requests (transaction_id);
+
+CREATE TRIGGER transactions_kept_u BEFORE UPDATE ON transactions
+  BEGIN SELECT RAISE(ABORT, 'transactions are never changed'); END;
+CREATE TRIGGER transactions_kept_d BEFORE DELETE ON transactions
+  BEGIN SELECT RAISE(ABORT, 'transactions are never deleted'); END;
+CREATE TRIGGER entries_kept_u BEFORE UPDATE ON entries
+  BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+CREATE TRIGGER entries_kept_d BEFORE DELETE ON entries
+  BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END;
+CREATE TRIGGER auctions_kept_u BEFORE UPDATE ON auctions
+  BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
+CREATE TRIGGER auctions_kept_d BEFORE DELETE ON auctions
+  BEGIN SELECT RAISE(ABORT, 'auctions are never deleted'); END;
+CREATE TRIGGER outcomes_kept_d BEFORE DELETE ON outcomes
+  BEGIN SELECT RAISE(ABORT, 'outcomes are never deleted'); END;
+CREATE TRIGGER outcomes_kept_u BEFORE UPDATE ON outcomes
+  WHEN NEW.host_id <> OLD.host_id OR NEW.round_id <> OLD.round_id
+    OR NEW.guest_id <> OLD.guest_id OR NEW.kind <> OLD.kind OR NEW.tenant_id <> OLD.tenant_id
+    OR NEW.seed_units <> OLD.seed_units OR NEW.award_units <> OLD.award_units
+    OR NEW.charge_microcredits <> OLD.charge_microcredits
+    OR (OLD.settled = 1 AND (NEW.settled <> 1
+                             OR NEW.settled_microcredits <> OLD.settled_microcredits))
+  BEGIN SELECT RAISE(ABORT, 'an outcome is settled once and never decided again'); END;
+CREATE TRIGGER rounds_kept_d BEFORE DELETE ON rounds
+  BEGIN SELECT RAISE(ABORT, 'rounds are never deleted'); END;
+CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
+  WHEN NEW.phase < OLD.phase OR OLD.phase IN (4, 5) OR NEW.start_us <> OLD.start_us
+    OR NEW.close_us <> OLD.close_us OR NEW.decided_us <> OLD.decided_us
+    OR NEW.effective_us <> OLD.effective_us OR NEW.period_us <> OLD.period_us
+    OR NEW.transaction_id <> OLD.transaction_id
+  BEGIN SELECT RAISE(ABORT, 'a round only goes on to its next phase'); END;
+CREATE TRIGGER guests_kept_d BEFORE DELETE ON guests
+  BEGIN SELECT RAISE(ABORT, 'guests are never deleted, only evicted'); END;
+CREATE TRIGGER tenants_kept_d BEFORE DELETE ON tenants
+  BEGIN SELECT RAISE(ABORT, 'tenants are never deleted'); END;
+)sql";
+
+}  // namespace nom::market
+
+#endif  // MARKETD_LEDGER_SQLITE_SCHEMA_H_

@@ -1,0 +1,37 @@
+// A ledger in one SQLite file: the embedded default.
+//
+// Write-ahead log, synchronous=FULL: what Commit has confirmed survives a power cut. One process at
+// a time may hold a ledger (a lock beside the file says so); readers have connections of their own
+// and never wait for the writer.
+//
+// A file that is not a ledger, is damaged, or was written by a newer marketd is refused and left as
+// it is.
+
+#ifndef MARKETD_LEDGER_SQLITE_SQLITE_LEDGER_H_
+#define MARKETD_LEDGER_SQLITE_SQLITE_LEDGER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "marketd/market/ledger.h"
+
+namespace nom::market {
+
+struct SqliteLedgerOptions {
+  std::string path;
+  // False risks the last transactions at a power cut (not at a crash of the process): for
+  // simulations only.
+  bool sync_to_disk = true;
+  // Larger files are not checked page by page when opened; damage then shows when it is read.
+  int64_t check_bytes_max = int64_t{256} << 20;
+};
+
+// Opens the ledger, or makes a new one if there is no file or an empty one. Errors name the path:
+// FAILED_PRECONDITION (not a database, another program's, a newer schema, in use by another
+// process), DATA_LOSS (damaged), INTERNAL, RESOURCE_EXHAUSTED.
+absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptions& options);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_LEDGER_SQLITE_SQLITE_LEDGER_H_

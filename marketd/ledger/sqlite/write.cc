@@ -1,0 +1,266 @@
+// Transactions into tables.
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+#include "marketd/ledger/sqlite/rows.h"
+
+namespace nom::market {
+namespace {
+
+int64_t Number(ResourceKind kind) { return static_cast<int64_t>(kind); }
+int64_t Number(uint64_t id) { return static_cast<int64_t>(id); }
+
+absl::Status WriteEntry(Database& db, uint64_t transaction_id, int64_t position,
+                        const Entry& entry) {
+  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)")
+                          .Bind(Number(transaction_id))
+                          .Bind(position)
+                          .Bind(entry.tenant_id)
+                          .Bind(static_cast<int64_t>(entry.account))
+                          .Bind(Number(entry.guest_id))
+                          .Bind(entry.amount_microcredits)
+                          .Run());
+  // An upsert would check the inserted row, a lone negative amount, against the table's CHECKs.
+  NOM_RETURN_IF_ERROR(db.Prepare("INSERT OR IGNORE INTO balances VALUES (?, ?, 0)")
+                          .Bind(entry.tenant_id)
+                          .Bind(static_cast<int64_t>(entry.account))
+                          .Run());
+  NOM_RETURN_IF_ERROR(db.Prepare("UPDATE balances SET amount_microcredits = amount_microcredits + ?"
+                                 " WHERE tenant_id = ? AND account = ?")
+                          .Bind(entry.amount_microcredits)
+                          .Bind(entry.tenant_id)
+                          .Bind(static_cast<int64_t>(entry.account))
+                          .Run());
+  if (entry.account != Account::kRevenue || entry.guest_id == 0) return absl::OkStatus();
+  return db
+      .Prepare("UPDATE guests SET spent_microcredits = spent_microcredits + ? WHERE guest_id = ?")
+      .Bind(entry.amount_microcredits)
+      .Bind(Number(entry.guest_id))
+      .Run();
+}
+
+struct ChangeWriter {
+  Database& db;
+  uint64_t transaction_id;
+
+  absl::Status operator()(const PutTenant& put) const {
+    return db
+        .Prepare(
+            "INSERT INTO tenants VALUES (?, ?, ?) ON CONFLICT (tenant_id) DO UPDATE SET"
+            " display_name = excluded.display_name, token_hash = excluded.token_hash")
+        .Bind(put.tenant.tenant_id)
+        .Bind(put.tenant.display_name)
+        .Bind(put.tenant.token_hash)
+        .Run();
+  }
+
+  absl::Status operator()(const PutGuest& put) const {
+    const Guest& guest = put.guest;
+    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
+                                   " ON CONFLICT (guest_id) DO UPDATE SET state = excluded.state,"
+                                   " exit_reason = excluded.exit_reason,"
+                                   " rented_until_us = excluded.rented_until_us")
+                            .Bind(Number(guest.guest_id))
+                            .Bind(guest.host_id)
+                            .Bind(guest.tenant_id)
+                            .Bind(guest.name)
+                            .Bind(guest.image)
+                            .Bind(guest.arguments)
+                            .Bind(guest.memory_max_units)
+                            .Bind(static_cast<int64_t>(guest.state))
+                            .Bind(guest.exit_reason)
+                            .Bind(ToMicros(guest.rented_until))
+                            .Run());
+    for (const Holding& seed : guest.seeds) {
+      NOM_RETURN_IF_ERROR(db.Prepare("INSERT OR IGNORE INTO seeds VALUES (?, ?, ?)")
+                              .Bind(Number(guest.guest_id))
+                              .Bind(Number(seed.kind))
+                              .Bind(seed.seed_units)
+                              .Run());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const PutBid& put) const {
+    const StandingBid& bid = put.bid;
+    NOM_RETURN_IF_ERROR((*this)(DropBid{{bid.guest_id, bid.kind}}));
+    Statement insert = db.Prepare("INSERT INTO bids VALUES (?, ?, ?, ?)");
+    insert.Bind(Number(bid.guest_id)).Bind(Number(bid.kind));
+    if (bid.budget_microcredits) {
+      insert.Bind(*bid.budget_microcredits);
+    } else {
+      insert.BindNull();
+    }
+    NOM_RETURN_IF_ERROR(insert.Bind(Number(bid.last_round_id)).Run());
+    int64_t position = 0;
+    for (const policies::Range& range : bid.ranges) {
+      NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO bid_ranges VALUES (?, ?, ?, ?, ?, ?, ?)")
+                              .Bind(Number(bid.guest_id))
+                              .Bind(Number(bid.kind))
+                              .Bind(position++)
+                              .Bind(range.min_units)
+                              .Bind(range.max_units)
+                              .Bind(range.value_at_min_microcredits)
+                              .Bind(range.unit_price_microcredits)
+                              .Run());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const DropBid& drop) const {
+    return db.Prepare("DELETE FROM bids WHERE guest_id = ? AND kind = ?")
+        .Bind(Number(drop.key.first))
+        .Bind(Number(drop.key.second))
+        .Run();
+  }
+
+  absl::Status operator()(const PutRound& put) const {
+    const Round& round = put.round;
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("INSERT OR IGNORE INTO hosts VALUES (?, 0, 0)").Bind(round.host_id).Run());
+    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                            .Bind(round.host_id)
+                            .Bind(Number(round.round_id))
+                            .Bind(static_cast<int64_t>(round.phase))
+                            .Bind(ToMicros(round.start_time))
+                            .Bind(ToMicros(round.close_time))
+                            .Bind(ToMicros(round.decided_time))
+                            .Bind(ToMicros(round.effective_time))
+                            .Bind(ToMicros(round.applied_time))
+                            .Bind(absl::ToInt64Microseconds(round.period))
+                            .Bind(Number(transaction_id))
+                            .Run());
+    if (put.auctions.size() != round.prices.size()) {
+      return absl::InternalError("a round needs one auction for each price");
+    }
+    for (size_t i = 0; i < round.prices.size(); ++i) {
+      const ResourcePrice& price = round.prices[i];
+      const AuctionRecord& record = put.auctions[i];
+      NOM_RETURN_IF_ERROR(
+          db.Prepare("INSERT INTO auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+              .Bind(round.host_id)
+              .Bind(Number(round.round_id))
+              .Bind(Number(price.kind))
+              .Bind(price.rule)
+              .Bind(static_cast<int64_t>(price.method) + 1)
+              .Bind(record.fault)
+              .Bind(price.unit_price_microcredits)
+              .Bind(price.reserve_unit_price_microcredits)
+              .Bind(price.supply_units)
+              .Bind(price.demand_units)
+              .Bind(price.sold_units)
+              .Bind(price.highest_rejected_unit_price_microcredits)
+              .Bind(price.bound_by == policies::BoundBy::kBids ? 2 : 1)
+              .Bind(record.auction)
+              .Run());
+    }
+    for (const Outcome& outcome : round.outcomes) {
+      NOM_RETURN_IF_ERROR(
+          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+              .Bind(round.host_id)
+              .Bind(Number(round.round_id))
+              .Bind(Number(outcome.guest_id))
+              .Bind(Number(outcome.kind))
+              .Bind(outcome.tenant_id)
+              .Bind(outcome.seed_units)
+              .Bind(outcome.award_units)
+              .Bind(outcome.charge_microcredits)
+              .Bind(outcome.settled ? 1 : 0)
+              .Bind(outcome.settled_microcredits)
+              .Bind(outcome.rent_microcredits)
+              .Bind(outcome.delivered_milliunits)
+              .Bind(outcome.used_milliunits)
+              .Run());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const UpdateRound& update) const {
+    const Round& round = update.round;
+    NOM_RETURN_IF_ERROR(db.Prepare("UPDATE rounds SET phase = ?, applied_us = ?"
+                                   " WHERE host_id = ? AND round_id = ?")
+                            .Bind(static_cast<int64_t>(round.phase))
+                            .Bind(ToMicros(round.applied_time))
+                            .Bind(round.host_id)
+                            .Bind(Number(round.round_id))
+                            .Run());
+    for (const Outcome& outcome : round.outcomes) {
+      NOM_RETURN_IF_ERROR(
+          db.Prepare("UPDATE outcomes SET settled = ?, settled_microcredits = ?,"
+                     " rent_microcredits = ?, delivered_milliunits = ?, used_milliunits = ?"
+                     " WHERE host_id = ? AND round_id = ? AND guest_id = ? AND kind = ?")
+              .Bind(outcome.settled ? 1 : 0)
+              .Bind(outcome.settled_microcredits)
+              .Bind(outcome.rent_microcredits)
+              .Bind(outcome.delivered_milliunits)
+              .Bind(outcome.used_milliunits)
+              .Bind(round.host_id)
+              .Bind(Number(round.round_id))
+              .Bind(Number(outcome.guest_id))
+              .Bind(Number(outcome.kind))
+              .Run());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const PutHost& put) const {
+    return db
+        .Prepare(
+            "INSERT INTO hosts VALUES (?, ?, ?) ON CONFLICT (host_id) DO UPDATE SET"
+            " boot_id = excluded.boot_id, in_force_round_id = excluded.in_force_round_id")
+        .Bind(put.host_id)
+        .BindBits(put.boot_id)
+        .Bind(Number(put.in_force_round_id))
+        .Run();
+  }
+
+  absl::Status operator()(const PutRequest& put) const {
+    const Request& request = put.request;
+    const Reply& reply = request.reply;
+    return db
+        .Prepare(
+            "INSERT OR REPLACE INTO requests"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .Bind(request.key.owner)
+        .Bind(request.key.request_id)
+        .Bind(Number(request.transaction_id))
+        .BindBits(request.fingerprint)
+        .Bind(static_cast<int64_t>(reply.status.code()))
+        .Bind(reply.status.message())
+        .Bind(Number(reply.guest_id))
+        .Bind(Number(reply.round_id))
+        .Bind(reply.removed ? 1 : 0)
+        .Bind(reply.balances.available)
+        .Bind(reply.balances.escrow)
+        .Bind(reply.balances.arrears)
+        .Bind(reply.balances.revenue)
+        .Bind(reply.balances.deposits)
+        .Run();
+  }
+
+  absl::Status operator()(const DropRequests& drop) const {
+    return db.Prepare("DELETE FROM requests WHERE transaction_id <= ?")
+        .Bind(Number(drop.through_transaction_id))
+        .Run();
+  }
+};
+
+}  // namespace
+
+absl::Status WriteTransaction(Database& db, const Transaction& transaction) {
+  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO transactions VALUES (?, ?, ?)")
+                          .Bind(Number(transaction.transaction_id))
+                          .Bind(ToMicros(transaction.time))
+                          .Bind(transaction.kind)
+                          .Run());
+  int64_t position = 0;
+  for (const Entry& entry : transaction.entries) {
+    NOM_RETURN_IF_ERROR(WriteEntry(db, transaction.transaction_id, position++, entry));
+  }
+  for (const Change& change : transaction.changes) {
+    NOM_RETURN_IF_ERROR(std::visit(ChangeWriter{db, transaction.transaction_id}, change));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace nom::market

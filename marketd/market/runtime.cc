@@ -1,0 +1,330 @@
+#include "marketd/market/runtime.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+#include "marketd/market/bounded_queue.h"
+#include "marketd/market/engine.h"
+
+namespace nom::market {
+namespace {
+
+using Stopwatch = std::chrono::steady_clock;
+
+// Transactions that wait for the writer; the engine waits when there are more.
+constexpr size_t kTransactionsMax = 4'096;
+// In one group commit.
+constexpr size_t kGroupMax = 512;
+// The engine sends a host a few commands a round and two for each guest that comes and goes.
+constexpr size_t kCommandsMax = 4 * size_t{kHostGuestsMax};
+
+class RuntimeImpl final : public Runtime {
+ public:
+  RuntimeImpl(Options options, const Clock& clock, Ledger& ledger, State state)
+      : options_(std::move(options)),
+        clock_(clock),
+        ledger_(ledger),
+        events_(options_.events_max),
+        transactions_(kTransactionsMax),
+        committed_(state.last_transaction_id),
+        engine_(options_.config, std::move(state), options_.clear) {}
+
+  ~RuntimeImpl() override { Stop(); }
+
+  void Begin(const std::map<HostId, Host*>& hosts) {
+    for (const auto& [host_id, host] : hosts) {
+      host_threads_.emplace(host_id, std::make_unique<HostThread>(host_id, *host));
+    }
+    Handle(Tick{});  // Before any thread: the first view is there when Start returns.
+    writer_ = std::thread([this] { Write(); });
+    for (auto& [host_id, host] : host_threads_) {
+      host->thread = std::thread([this, h = host.get()] { RunHost(*h); });
+    }
+    engine_thread_ = std::thread([this] { Run(); });
+  }
+
+  void Submit(Caller caller, Call call, Done done) override {
+    Item item;
+    item.event =
+        CallEvent{.call_id = next_call_id_++, .caller = std::move(caller), .call = std::move(call)};
+    item.done = std::move(done);
+    if (events_.TryPush(std::move(item))) return;
+    const bool closed = events_.closed();
+    if (!closed) ++events_refused_;
+    item.done(Reply{.status = closed ? absl::UnavailableError("marketd is stopping")
+                                     : absl::ResourceExhaustedError(absl::StrCat(
+                                           "marketd has more than ", options_.events_max,
+                                           " calls to answer; try again"))});
+  }
+
+  std::shared_ptr<const View> view() const override {
+    std::lock_guard lock(view_mutex_);
+    return view_;
+  }
+
+  RuntimeCounters counters() const override {
+    RuntimeCounters out;
+    {
+      std::lock_guard lock(counters_mutex_);
+      out = counters_;
+    }
+    out.events_refused = events_refused_;
+    out.events_queued = events_.size();
+    return out;
+  }
+
+  void Stop() override {
+    std::lock_guard lock(stop_mutex_);
+    events_.Close();
+    if (engine_thread_.joinable()) engine_thread_.join();
+    for (auto& [host_id, host] : host_threads_) host->commands.Close();
+    for (auto& [host_id, host] : host_threads_) {
+      if (host->thread.joinable()) host->thread.join();
+    }
+  }
+
+ private:
+  struct Item {
+    Event event;
+    Done done;  // Of a call.
+  };
+
+  struct HostThread {
+    HostThread(HostId id, Host& h) : host_id(std::move(id)), host(h), commands(kCommandsMax) {}
+    const HostId host_id;
+    Host& host;
+    BoundedQueue<HostCommand> commands;
+    std::thread thread;
+  };
+
+  static std::chrono::microseconds ToChrono(absl::Duration d) {
+    return absl::ToChronoMicroseconds(std::max(d, absl::ZeroDuration()));
+  }
+
+  // --- The engine's thread. ---
+
+  void Run() {
+    for (;;) {
+      // The clock may be set, or be a simulated one: it is looked at now and then in any case.
+      const absl::Duration wait = std::min(next_tick_ - clock_.Now(),
+                                           std::max(options_.poll_interval, absl::Milliseconds(1)));
+      std::deque<Item> items = events_.PopAll(ToChrono(wait));
+      HandleCommits();
+      for (Item& item : items) {
+        if (item.done) {
+          waiting_.emplace(std::get<CallEvent>(item.event).call_id, std::move(item.done));
+        }
+        Handle(item.event);
+        HandleCommits();
+      }
+      if (clock_.Now() >= next_tick_) Handle(Tick{});
+      if (items.empty() && events_.closed() && events_.size() == 0) break;
+    }
+    // What was decided becomes durable, and whoever asked for it is told; then the rest is refused.
+    transactions_.Close();
+    writer_.join();
+    HandleCommits();
+    for (auto& [call_id, done] : waiting_) {
+      done(Reply{.status = absl::UnavailableError("marketd is stopping")});
+    }
+    waiting_.clear();
+  }
+
+  void HandleCommits() {
+    const uint64_t through = committed_.load(std::memory_order_acquire);
+    if (through == told_) return;
+    told_ = through;
+    Handle(CommitDone{through});
+  }
+
+  void Handle(const Event& event) {
+    const auto begin = Stopwatch::now();
+    Effects effects = engine_.Handle(event, clock_.Now());
+    const absl::Duration took = absl::FromChrono(Stopwatch::now() - begin);
+    {
+      std::lock_guard lock(counters_mutex_);
+      ++counters_.events;
+      counters_.handle_time += took;
+      counters_.handle_time_max = std::max(counters_.handle_time_max, took);
+    }
+    next_tick_ = effects.next_tick;
+    for (Transaction& transaction : effects.transactions) {
+      // False only after a failed commit: the engine's memory is ahead of the truth for good.
+      if (!transactions_.Push(std::move(transaction))) return;
+    }
+    if (effects.view != nullptr) {
+      {
+        std::lock_guard lock(view_mutex_);
+        view_ = effects.view;
+      }
+      if (options_.on_view) options_.on_view(std::move(effects.view));
+    }
+    for (ReplyEffect& reply : effects.replies) {
+      const auto it = waiting_.find(reply.call_id);
+      if (it == waiting_.end()) continue;
+      const Done done = std::move(it->second);
+      waiting_.erase(it);
+      done(reply.reply);
+    }
+    for (HostCommand& command : effects.commands) {
+      const auto host = host_threads_.find(command.host_id);
+      NOM_CHECK(host != host_threads_.end(), absl::StrCat("no host ", command.host_id));
+      NOM_CHECK(host->second->commands.TryPush(std::move(command)), "too many host commands");
+    }
+  }
+
+  // --- The writer's thread. ---
+
+  void Write() {
+    for (;;) {
+      std::deque<Transaction> queued = transactions_.PopAll(std::chrono::seconds(1));
+      if (queued.empty()) {
+        if (transactions_.closed() && transactions_.size() == 0) return;
+        continue;
+      }
+      std::vector<Transaction> group;
+      while (!queued.empty()) {
+        group.clear();
+        while (!queued.empty() && group.size() < kGroupMax) {
+          group.push_back(std::move(queued.front()));
+          queued.pop_front();
+        }
+        const auto begin = Stopwatch::now();
+        const absl::Status status = ledger_.Commit(group);
+        if (!status.ok()) {
+          transactions_.Close();
+          Fatal(status);
+          return;
+        }
+        const absl::Duration took = absl::FromChrono(Stopwatch::now() - begin);
+        {
+          std::lock_guard lock(counters_mutex_);
+          ++counters_.commits;
+          counters_.transactions += group.size();
+          counters_.commit_time += took;
+          counters_.commit_time_max = std::max(counters_.commit_time_max, took);
+        }
+        committed_.store(group.back().transaction_id, std::memory_order_release);
+        events_.Wake();
+      }
+    }
+  }
+
+  void Fatal(const absl::Status& status) {
+    if (options_.on_fatal) {
+      options_.on_fatal(status);
+      return;
+    }
+    Die(__FILE__, __LINE__,
+        absl::StrCat("the ledger did not take a transaction: ", status.ToString()));
+  }
+
+  // --- A host's thread. ---
+
+  void RunHost(HostThread& host) {
+    bool attached = false;
+    while (!host.commands.closed()) {
+      std::deque<HostCommand> commands = host.commands.PopAll(ToChrono(options_.poll_interval));
+      for (const HostCommand& command : commands) {
+        if (host.commands.closed()) return;
+        HostCommandDone done = Execute(host.host, command);
+        if (std::holds_alternative<AttachCommand>(command.command)) attached = done.status.ok();
+        done.host_id = host.host_id;
+        done.command_id = command.command_id;
+        if (!events_.Push(Item{std::move(done), nullptr})) return;
+      }
+      if (!attached) continue;
+      for (HostNews& news : host.host.Poll()) {
+        if (std::holds_alternative<HostLost>(news)) attached = false;
+        if (!events_.Push(Item{HostNewsEvent{host.host_id, std::move(news)}, nullptr})) return;
+      }
+    }
+  }
+
+  HostCommandDone Execute(Host& host, const HostCommand& command) const {
+    HostCommandDone done;
+    const absl::Time now = clock_.Now();
+    const auto from_now = [now](absl::Time t) { return std::max(t - now, absl::ZeroDuration()); };
+    if (const auto* attach = std::get_if<AttachCommand>(&command.command)) {
+      host.SetResources(attach->resources);
+      absl::StatusOr<HostFacts> facts = host.Attach();
+      done.status = facts.status();
+      if (facts.ok()) done.facts = *std::move(facts);
+    } else if (const auto* create = std::get_if<CreateCommand>(&command.command)) {
+      done.status = host.CreateGuest(create->spec);
+    } else if (const auto* destroy = std::get_if<DestroyCommand>(&command.command)) {
+      done.status = host.DestroyGuest(destroy->guest_id);
+    } else if (const auto* prepare = std::get_if<PrepareCommand>(&command.command)) {
+      done.status = host.Prepare(prepare->grants, from_now(prepare->effective_time));
+    } else if (const auto* apply = std::get_if<ApplyCommand>(&command.command)) {
+      absl::StatusOr<RoundReport> report = host.Apply(apply->grants);
+      done.status = report.status();
+      if (report.ok()) done.report = *std::move(report);
+    } else if (const auto* publish = std::get_if<PublishCommand>(&command.command)) {
+      BoardContents board = publish->board;
+      board.valid_for = from_now(publish->valid_until);
+      board.close_in = from_now(publish->close_time);
+      board.effective_in = from_now(publish->effective_time);
+      done.status = host.Publish(board);
+    }
+    return done;
+  }
+
+  const Options options_;
+  const Clock& clock_;
+  Ledger& ledger_;
+
+  BoundedQueue<Item> events_;
+  BoundedQueue<Transaction> transactions_;
+  std::atomic<uint64_t> committed_;
+  std::atomic<uint64_t> next_call_id_{1};
+  std::atomic<uint64_t> events_refused_{0};
+
+  mutable std::mutex view_mutex_;
+  std::shared_ptr<const View> view_;  // Guarded by view_mutex_.
+  mutable std::mutex counters_mutex_;
+  RuntimeCounters counters_;  // Guarded by counters_mutex_.
+  std::mutex stop_mutex_;
+
+  // The engine thread's own.
+  Engine engine_;
+  absl::Time next_tick_ = absl::InfinitePast();
+  uint64_t told_ = 0;
+  std::unordered_map<CallId, Done> waiting_;
+
+  std::map<HostId, std::unique_ptr<HostThread>> host_threads_;
+  std::thread writer_;
+  std::thread engine_thread_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start(Options options, const Clock& clock,
+                                                        Ledger& ledger,
+                                                        std::map<HostId, Host*> hosts) {
+  NOM_RETURN_IF_ERROR(ValidateConfig(options.config));
+  for (const HostConfig& host : options.config.hosts) {
+    const auto it = hosts.find(host.host_id);
+    if (it == hosts.end() || it->second == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat("host ", host.host_id, ": is not there"));
+    }
+  }
+  if (hosts.size() != options.config.hosts.size()) {
+    return absl::InvalidArgumentError("hosts: there are more than in the config");
+  }
+  NOM_ASSIGN_OR_RETURN(State state, ledger.Load());
+  auto runtime = std::make_unique<RuntimeImpl>(std::move(options), clock, ledger, std::move(state));
+  runtime->Begin(hosts);
+  return runtime;
+}
+
+}  // namespace nom::market
