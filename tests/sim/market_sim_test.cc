@@ -1,0 +1,318 @@
+// The market under everything that goes wrong at once: hosts that refuse, vanish, reboot and
+// deliver short, guests that crash and write nonsense, commits that fail, a process that dies, a
+// clock that jumps. After everything that happens the books balance and nobody pays more than it
+// bid.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/market/audit.h"
+#include "marketd/market/bids.h"
+#include "policies/cases/case_file.h"
+#include "policies/clearing/rules.h"
+#include "tests/sim/world.h"
+
+namespace nom::market {
+namespace {
+
+uint64_t SeedFromEnvironment(uint64_t otherwise) {
+  const char* seed = std::getenv("NOM_SEED");
+  return seed == nullptr ? otherwise : std::strtoull(seed, nullptr, 10);
+}
+
+constexpr int kTenants = 4;
+
+// Does to a market what its users might, and checks all that can be checked.
+class Drill {
+ public:
+  Drill(uint64_t seed, bool faults)
+      : random_(Mix64(seed ^ 0xd4111)), world_(MakeOptions(seed, faults)) {
+    world_.on_transaction = [this](const Transaction& t) { CheckTransaction(t); };
+  }
+
+  void Play(int steps) {
+    for (int t = 0; t < kTenants; ++t) {
+      const Reply made = world_.AskAsOperator(
+          CreateTenant{.request_id = absl::StrCat("tenant-", t), .tenant_id = Name(t)});
+      ASSERT_TRUE(made.status.ok() || absl::IsUnavailable(made.status)) << made.status;
+    }
+    for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
+      for (int64_t n = random_.Uniform(0, 3); n > 0; --n) Act();
+      world_.Run(absl::Milliseconds(random_.Uniform(1, 900)));
+      if (random_.OneIn(150)) world_.Jump(absl::Milliseconds(random_.Uniform(-5'000, 20'000)));
+      if (random_.OneIn(60)) RestartAndCompare();
+      Check();
+    }
+  }
+
+  // All guests leave; then nothing may be left in escrow and the audit must find nothing.
+  void End() {
+    SCOPED_TRACE("at the end");
+    for (const char* host_id : {"alpha", "beta"}) world_.host(host_id).faults() = {};
+    std::vector<GuestId> guests;
+    for (const auto& [guest_id, guest] : world_.state().guests) guests.push_back(guest_id);
+    for (const GuestId guest_id : guests) {
+      Reply reply;
+      for (int i = 0; i < 20; ++i) {  // A restart may come between.
+        reply = world_.AskAsOperator(
+            EvictGuest{.request_id = absl::StrCat("end-", guest_id), .guest_id = guest_id});
+        if (!absl::IsUnavailable(reply.status)) break;
+      }
+      EXPECT_TRUE(reply.status.ok() || absl::IsNotFound(reply.status)) << reply.status;
+    }
+    world_.Run(absl::Seconds(10));
+    EXPECT_TRUE(world_.state().guests.empty());
+    for (const auto& [tenant_id, tenant] : world_.state().tenants) {
+      EXPECT_EQ(tenant.balances.escrow, 0) << tenant_id;
+    }
+    const auto audit = Audit(world_.ledger().reader(), 0, policies::Clear);
+    ASSERT_TRUE(audit.ok()) << audit.status();
+    EXPECT_TRUE(audit->balanced()) << audit->findings[0];
+    RoundId rounds = 0;
+    for (const auto& [host_id, book] : world_.state().hosts) rounds += book.last_decided_round_id;
+    EXPECT_EQ(audit->rounds_replayed, rounds);
+  }
+
+  World& world() { return world_; }
+  uint64_t decided() const { return decided_; }
+  uint64_t sold() const { return sold_; }
+
+ private:
+  static World::Options MakeOptions(uint64_t seed, bool faults) {
+    World::Options options;
+    options.seed = seed;
+    options.config.seed = seed;
+    options.config.hosts = {TestHostConfig("alpha", absl::Seconds(1)),
+                            TestHostConfig("beta", absl::Milliseconds(2'500))};
+    options.config.hosts[0].guests_max = 8;
+    for (const char* name : {"alpha", "beta"}) {
+      SimulatedHostOptions host = TestHostOptions(seed + Hash64(name));
+      if (faults) {
+        host.faults = {.attach_fails = 3,
+                       .create_refused = 10,
+                       .apply_refused = 40,
+                       .lost = 300,
+                       .answer_lost = 60,
+                       .reboots = 900,
+                       .crashes = 200,
+                       .short_delivery = 5,
+                       .garbage_bids = 8};
+      }
+      options.hosts[name] = host;
+    }
+    if (faults) {
+      options.commit_fails = 400;
+      options.answer_late = 30;
+    }
+    // Now and then a rule fails: the market repeats the last awards.
+    options.clear = [](const std::string& rule,
+                       const policies::Auction& auction) -> absl::StatusOr<policies::Clearing> {
+      if (auction.seed % 37 == 0) return absl::InternalError("injected");
+      return policies::Clear(rule, auction);
+    };
+    return options;
+  }
+
+  static TenantId Name(int64_t t) { return absl::StrCat("tenant-", t); }
+  std::string NewId() { return absl::StrCat("r", ++request_); }
+  TenantId AnyTenant() { return Name(random_.Uniform(0, kTenants)); }  // One that is none, too.
+  GuestId AnyGuest() {
+    return static_cast<GuestId>(
+        random_.Uniform(0, static_cast<int64_t>(world_.state().last_guest_id) + 1));
+  }
+  ResourceKind AnyKind() {
+    return random_.OneIn(10)  ? ResourceKind::kCache
+           : random_.OneIn(2) ? ResourceKind::kCpu
+                              : ResourceKind::kMemory;
+  }
+  int64_t Nonsense() { return static_cast<int64_t>(random_.Next() >> random_.Uniform(0, 63)); }
+
+  void Act() {
+    Caller caller{.is_operator = random_.OneIn(2), .tenant_id = AnyTenant()};
+    Call call;
+    switch (random_.Uniform(0, 6)) {
+      case 0:
+        call = Deposit{NewId(), AnyTenant(),
+                       random_.OneIn(8) ? Nonsense() : random_.Uniform(-200'000, 3'000'000)};
+        break;
+      case 1: {
+        AdmitGuest admit{.request_id = NewId(),
+                         .host_id = random_.OneIn(20)  ? "nowhere"
+                                    : random_.OneIn(2) ? "alpha"
+                                                       : "beta",
+                         .tenant_id = AnyTenant(),
+                         .name = absl::StrCat("g", random_.Uniform(0, 12)),
+                         .image = random_.OneIn(20) ? "../etc" : "image"};
+        admit.seeds = {{ResourceKind::kCpu, random_.Uniform(0, 30)},
+                       {ResourceKind::kMemory, random_.Uniform(1, 40)}};
+        if (random_.OneIn(15)) admit.seeds[1].second = Nonsense();
+        admit.memory_max_units = random_.OneIn(2) ? 0 : random_.Uniform(1, 200);
+        call = admit;
+        break;
+      }
+      case 2:
+        if (!random_.OneIn(3)) return;
+        call = EvictGuest{NewId(), AnyGuest()};
+        break;
+      case 3:
+      case 4: {
+        PlaceBid bid{.request_id = NewId(), .guest_id = AnyGuest(), .kind = AnyKind()};
+        const int64_t price = random_.Uniform(100, 4'000);
+        const int64_t units = random_.Uniform(1, 120);
+        bid.ranges = {{0, units, 0, price}};
+        if (random_.OneIn(4))
+          bid.ranges.push_back({units + 5, units + 9, units * price, price / 3});
+        if (random_.OneIn(10)) bid.ranges[0].max_units = Nonsense();
+        if (random_.OneIn(10)) bid.ranges[0].unit_price_microcredits = Nonsense();
+        if (random_.OneIn(3)) bid.budget_microcredits = random_.Uniform(-10, 200'000);
+        bid.expires_after_rounds = static_cast<uint32_t>(random_.Uniform(0, 4));
+        call = bid;
+        break;
+      }
+      case 5:
+        call = WithdrawBid{NewId(), AnyGuest(), AnyKind()};
+        break;
+      default:
+        call = CreateTenant{.request_id = NewId(),
+                            .tenant_id = Name(random_.Uniform(0, kTenants - 1))};
+        break;
+    }
+    if (last_call_ && random_.OneIn(5)) {  // A retry.
+      world_.Post(last_caller_, *last_call_);
+    }
+    world_.Post(caller, call);
+    last_caller_ = caller;
+    last_call_ = call;
+  }
+
+  void RestartAndCompare() {
+    world_.Settle();
+    const State before = world_.state();
+    world_.Restart();
+    // Starting changes nothing that is durable but by transactions of its own.
+    if (world_.state().last_transaction_id == before.last_transaction_id) {
+      EXPECT_EQ(world_.state(), before) << "the ledger does not say what the engine knew";
+      ++compared_;
+    }
+  }
+
+  void CheckTransaction(const Transaction& transaction) {
+    std::map<TenantId, Microcredits> sums;
+    for (const Entry& entry : transaction.entries)
+      sums[entry.tenant_id] += entry.amount_microcredits;
+    for (const auto& [tenant_id, sum] : sums) EXPECT_EQ(sum, 0) << transaction.kind;
+    for (const Change& change : transaction.changes) {
+      if (const auto* put = std::get_if<PutRound>(&change)) CheckRound(*put);
+    }
+  }
+
+  void CheckRound(const PutRound& put) {
+    ++decided_;
+    for (const AuctionRecord& record : put.auctions) {
+      const auto auction = policies::ParseAuction(record.auction);
+      ASSERT_TRUE(auction.ok()) << auction.status();
+      int64_t awarded = 0;
+      int64_t seeds = 0;
+      for (const Outcome& outcome : put.round.outcomes) {
+        if (outcome.kind != record.kind) continue;
+        awarded += outcome.award_units;
+        seeds += outcome.seed_units;
+        if (outcome.award_units == 0) {
+          EXPECT_EQ(outcome.charge_microcredits, 0) << "a loser pays";
+          continue;
+        }
+        ++sold_;
+        for (const policies::Bid& bid : auction->bids) {
+          if (bid.guest_id != outcome.guest_id) continue;
+          EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(bid, outcome.award_units));
+          // What was cleared is never worth more than what the guest said.
+          const auto standing = world_.state().bids.find({outcome.guest_id, outcome.kind});
+          if (standing != world_.state().bids.end()) {
+            const policies::Bid said{.guest_id = 1, .ranges = standing->second.ranges};
+            ASSERT_TRUE(policies::Allowed(said, outcome.award_units));
+            EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(said, outcome.award_units));
+            if (standing->second.budget_microcredits) {
+              EXPECT_LE(outcome.charge_microcredits, *standing->second.budget_microcredits);
+            }
+          }
+        }
+      }
+      EXPECT_LE(awarded, auction->capacity_units);
+      const int64_t capacity = record.kind == ResourceKind::kCpu ? 300 : 256;
+      EXPECT_LE(awarded + seeds, capacity) << "awards and seeds above the machine";
+    }
+  }
+
+  void Check() {
+    EXPECT_EQ(CheckBooks(world_.state()), "");
+    EXPECT_TRUE(world_.refusals.empty()) << world_.refusals.front();
+    for (const char* host_id : {"alpha", "beta"}) {
+      const SimulatedHost& host = world_.host(host_id);
+      for (const ResourceKind kind : {ResourceKind::kCpu, ResourceKind::kMemory}) {
+        EXPECT_LE(host.granted_units(kind), host.capacity_units(kind));
+      }
+      for (const auto& [guest_id, guest] : host.guests()) {
+        for (const Holding& seed : guest.spec.seeds) {
+          if (guest.ended) continue;
+          EXPECT_GE(guest.units.at(seed.kind), seed.seed_units) << guest_id;
+        }
+      }
+    }
+  }
+
+  Random random_;
+  World world_;
+  int request_ = 0;
+  Caller last_caller_;
+  std::optional<Call> last_call_;
+  uint64_t decided_ = 0;
+  uint64_t sold_ = 0;
+
+ public:
+  int compared_ = 0;
+};
+
+TEST(MarketSim, GoesOnUnderFaults) {
+  const uint64_t seed = SeedFromEnvironment(20261124);
+  SCOPED_TRACE(absl::StrCat("replay with NOM_SEED=", seed));
+  std::printf("NOM_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  Drill drill(seed, /*faults=*/true);
+  drill.Play(4'000);
+  drill.End();
+  // The drill is worth something only if these happened.
+  EXPECT_GT(drill.decided(), 500u);
+  EXPECT_GT(drill.sold(), 500u);
+  EXPECT_GT(drill.world().restarts, 10);
+  EXPECT_GT(drill.compared_, 10);
+  std::printf("%llu rounds decided, %llu awards, %d restarts\n",
+              static_cast<unsigned long long>(drill.decided()),
+              static_cast<unsigned long long>(drill.sold()), drill.world().restarts);
+}
+
+TEST(MarketSim, GoesOnInPeace) {
+  const uint64_t seed = SeedFromEnvironment(7);
+  SCOPED_TRACE(absl::StrCat("replay with NOM_SEED=", seed));
+  Drill drill(seed, /*faults=*/false);
+  drill.Play(1'500);
+  drill.End();
+  EXPECT_GT(drill.decided(), 500u);
+  EXPECT_GT(drill.sold(), 1'000u);
+}
+
+TEST(MarketSim, SameSeedSameHistory) {
+  const uint64_t seed = SeedFromEnvironment(99);
+  SCOPED_TRACE(absl::StrCat("replay with NOM_SEED=", seed));
+  uint64_t traces[3];
+  for (int i = 0; i < 3; ++i) {
+    Drill drill(i < 2 ? seed : seed + 1, /*faults=*/true);
+    drill.Play(300);
+    traces[i] = drill.world().trace;
+  }
+  EXPECT_EQ(traces[0], traces[1]);
+  EXPECT_NE(traces[0], traces[2]);
+}
+
+}  // namespace
+}  // namespace nom::market

@@ -1,0 +1,282 @@
+#include "tests/sim/world.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+
+namespace nom::market {
+namespace {
+
+uint64_t Fold(uint64_t hash, absl::string_view text) {
+  return Mix64(Hash64(std::string_view(text.data(), text.size()), hash));
+}
+
+}  // namespace
+
+TempDirectory::TempDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "nom-test-XXXXXX").string();
+  NOM_CHECK(mkdtemp(pattern.data()) != nullptr, "no temporary directory");
+  path_ = pattern;
+}
+
+TempDirectory::~TempDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+World::World(Options options) : options_(std::move(options)), random_(Mix64(options_.seed)) {
+  for (auto& [host_id, host] : options_.hosts) {
+    host.clock = &clock;
+    hosts_[host_id] = std::make_unique<SimulatedHost>(host);
+  }
+  Open();
+}
+
+void World::Open() {
+  auto ledger = OpenSqliteLedger({.path = directory_.File("market.ledger"), .sync_to_disk = false});
+  NOM_CHECK(ledger.ok(), ledger.status().ToString());
+  ledger_ = *std::move(ledger);
+  absl::StatusOr<State> state = ledger_->Load();
+  NOM_CHECK(state.ok(), state.status().ToString());
+  engine_ = std::make_unique<Engine>(options_.config, *std::move(state), options_.clear);
+  Handle(Tick{});
+}
+
+void World::Restart() {
+  ++restarts;
+  died_ = false;
+  pending_.clear();
+  commands_.clear();
+  answers_.clear();
+  engine_.reset();
+  ledger_.reset();
+  Open();
+  Settle();
+}
+
+void World::Handle(const Event& event) {
+  Effects effects = engine_->Handle(event, clock.Now());
+  next_tick_ = effects.next_tick;
+  for (Transaction& transaction : effects.transactions) {
+    trace = Fold(trace, absl::StrCat(transaction.transaction_id, transaction.kind,
+                                     absl::ToUnixMicros(transaction.time)));
+    for (const Entry& entry : transaction.entries) {
+      trace = Fold(trace, absl::StrCat(entry.tenant_id, static_cast<int>(entry.account),
+                                       entry.guest_id, entry.amount_microcredits));
+    }
+    if (on_transaction) on_transaction(transaction);
+    pending_.push_back(std::move(transaction));
+  }
+  for (ReplyEffect& reply : effects.replies) {
+    trace = Fold(trace, absl::StrCat(reply.call_id, reply.reply.status.ToString()));
+    answers_[reply.call_id] = std::move(reply.reply);
+  }
+  for (HostCommand& command : effects.commands) {
+    trace = Fold(trace, absl::StrCat(command.command_id, command.command.index()));
+    Command late{std::move(command), clock.Now()};
+    if (random_.OneIn(options_.answer_late)) {
+      const HostId& host_id = late.command.host_id;
+      for (const HostConfig& host : options_.config.hosts) {
+        if (host.host_id == host_id) {
+          late.not_before +=
+              absl::Milliseconds(random_.Uniform(0, absl::ToInt64Milliseconds(host.period)));
+        }
+      }
+    }
+    commands_[late.command.host_id].push_back(std::move(late));
+  }
+  if (effects.view != nullptr) view_ = std::move(effects.view);
+}
+
+bool World::CommitPending() {
+  if (pending_.empty()) return false;
+  if (random_.OneIn(options_.commit_fails)) {
+    died_ = true;
+    // Half of the failures come after the ledger has taken a part of it, or all.
+    const auto kept =
+        static_cast<size_t>(random_.Uniform(0, static_cast<int64_t>(pending_.size())));
+    if (kept > 0) {
+      const absl::Status status = ledger_->Commit(absl::MakeSpan(pending_).subspan(0, kept));
+      NOM_CHECK(status.ok(), status.ToString());
+    }
+    return false;
+  }
+  const std::vector<Transaction> group = std::exchange(pending_, {});
+  const absl::Status status = ledger_->Commit(group);
+  NOM_CHECK(status.ok(), status.ToString());
+  Handle(CommitDone{group.back().transaction_id});
+  return true;
+}
+
+bool World::RunCommands() {
+  bool any = false;
+  for (auto& [host_id, queue] : commands_) {
+    while (!queue.empty() && queue.front().not_before <= clock.Now()) {
+      const HostCommand command = std::move(queue.front().command);
+      queue.pop_front();
+      SimulatedHost& host = *hosts_.at(host_id);
+      HostCommandDone done{.host_id = host_id, .command_id = command.command_id};
+      if (const auto* attach = std::get_if<AttachCommand>(&command.command)) {
+        host.SetResources(attach->resources);
+        absl::StatusOr<HostFacts> facts = host.Attach();
+        done.status = facts.status();
+        if (facts.ok()) done.facts = *std::move(facts);
+      } else if (const auto* create = std::get_if<CreateCommand>(&command.command)) {
+        done.status = host.CreateGuest(create->spec);
+      } else if (const auto* destroy = std::get_if<DestroyCommand>(&command.command)) {
+        done.status = host.DestroyGuest(destroy->guest_id);
+      } else if (const auto* prepare = std::get_if<PrepareCommand>(&command.command)) {
+        done.status = host.Prepare(prepare->grants, prepare->effective_time - clock.Now());
+      } else if (const auto* apply = std::get_if<ApplyCommand>(&command.command)) {
+        absl::StatusOr<RoundReport> report = host.Apply(apply->grants);
+        done.status = report.status();
+        if (report.ok()) done.report = *std::move(report);
+      } else {
+        done.status = host.Publish(std::get<PublishCommand>(command.command).board);
+      }
+      const std::string said = done.status.ToString();
+      if (!done.status.ok() && !absl::IsUnavailable(done.status) &&
+          !absl::StrContains(said, "is not one") && !absl::StrContains(said, "apply refused") &&
+          !absl::StrContains(said, "no guest")) {
+        refusals.push_back(said);
+      }
+      Handle(std::move(done));
+      any = true;
+      break;  // A commit may come between any two.
+    }
+  }
+  return any;
+}
+
+void World::PollHosts() {
+  for (auto& [host_id, host] : hosts_) {
+    for (HostNews& news : host->Poll()) Handle(HostNewsEvent{host_id, std::move(news)});
+  }
+}
+
+void World::Settle() {
+  for (int i = 0;; ++i) {
+    NOM_CHECK(i < 1'000'000, "the market never comes to rest");
+    const bool committed = CommitPending();
+    if (died_) {
+      Restart();
+      return;
+    }
+    const bool ran = RunCommands();
+    if (!committed && !ran && pending_.empty()) return;
+  }
+}
+
+void World::Run(absl::Duration by, absl::Duration step) {
+  const absl::Time end = clock.Now() + by;
+  Settle();
+  while (clock.Now() < end) {
+    absl::Time next = std::min(end, clock.Now() + step);
+    if (next_tick_ > clock.Now()) next = std::min(next, next_tick_);
+    clock.Set(next);
+    PollHosts();
+    if (clock.Now() >= next_tick_) Handle(Tick{});
+    Settle();
+  }
+}
+
+bool World::RunUntil(const std::function<bool()>& done, absl::Duration patience) {
+  const absl::Time end = clock.Now() + patience;
+  while (!done()) {
+    if (clock.Now() >= end) return false;
+    Run(absl::Milliseconds(100));
+  }
+  return true;
+}
+
+CallId World::Post(const Caller& caller, Call call) {
+  const CallId id = next_call_id_++;
+  Handle(CallEvent{.call_id = id, .caller = caller, .call = std::move(call)});
+  return id;
+}
+
+std::optional<Reply> World::AnswerTo(CallId call_id) const {
+  const auto it = answers_.find(call_id);
+  if (it == answers_.end()) return std::nullopt;
+  return it->second;
+}
+
+Reply World::Ask(const Caller& caller, Call call) {
+  const int before = restarts;
+  const CallId id = Post(caller, std::move(call));
+  Settle();
+  for (int i = 0; !answers_.contains(id); ++i) {
+    if (restarts != before) return Reply{.status = absl::UnavailableError("the market restarted")};
+    if (i > 10'000) return Reply{.status = absl::DeadlineExceededError("no answer")};
+    Run(absl::Milliseconds(100));
+  }
+  return answers_.at(id);
+}
+
+void World::Tell(const HostId& host_id, HostNews news) {
+  Handle(HostNewsEvent{host_id, std::move(news)});
+  Settle();
+}
+
+std::string CheckBooks(const State& state) {
+  std::map<TenantId, Microcredits> escrow;
+  for (const auto& [host_id, book] : state.hosts) {
+    if (book.open_rounds.size() > 2) return absl::StrCat(host_id, ": more than two open rounds");
+    for (const auto& [round_id, round] : book.open_rounds) {
+      for (const Outcome& outcome : round.outcomes) {
+        if (outcome.settled_microcredits > outcome.charge_microcredits) {
+          return absl::StrCat("guest ", outcome.guest_id, " paid more than its charge");
+        }
+        if (!outcome.settled) escrow[outcome.tenant_id] += outcome.charge_microcredits;
+      }
+    }
+  }
+  for (const auto& [tenant_id, tenant] : state.tenants) {
+    const Balances& b = tenant.balances;
+    if (b.available < 0 || b.escrow < 0 || b.arrears > 0) {
+      return absl::StrCat(tenant_id, ": a balance is on the wrong side of zero");
+    }
+    if (b.available + b.escrow + b.arrears + b.revenue + b.deposits != 0) {
+      return absl::StrCat(tenant_id, ": the accounts do not sum to zero");
+    }
+    if (b.escrow != escrow[tenant_id]) {
+      return absl::StrCat(tenant_id, ": ", b.escrow, " in escrow, ", escrow[tenant_id],
+                          " charged and not settled");
+    }
+  }
+  return "";
+}
+
+HostConfig TestHostConfig(const HostId& host_id, absl::Duration period) {
+  HostConfig host;
+  host.host_id = host_id;
+  host.kind = "simulated";
+  host.SetPeriod(period);
+  host.resources = {{.kind = ResourceKind::kCpu,
+                     .unit_size = 10,
+                     .rule = "uniform_price/1",
+                     .reserve_unit_price_microcredits = 1'000,
+                     .seed_rent_unit_price_microcredits = 100},
+                    {.kind = ResourceKind::kMemory,
+                     .unit_size = 1 << 20,
+                     .rule = "mpsp/1",
+                     .reserve_unit_price_microcredits = 500,
+                     .reclaim_penalty_microcredits = 50,
+                     .seed_rent_unit_price_microcredits = 40}};
+  return host;
+}
+
+SimulatedHostOptions TestHostOptions(uint64_t seed) {
+  SimulatedHostOptions options;
+  options.capacities = {{ResourceKind::kCpu, 3'000}, {ResourceKind::kMemory, int64_t{256} << 20}};
+  options.seed = seed;
+  return options;
+}
+
+}  // namespace nom::market

@@ -1,0 +1,120 @@
+// A whole market in one thread: engine, ledger, simulated hosts and a clock that stands still until
+// it is told to move. Nothing waits, nothing races; the same calls give the same history.
+
+#ifndef TESTS_SIM_WORLD_H_
+#define TESTS_SIM_WORLD_H_
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "marketd/base/clock.h"
+#include "marketd/base/random.h"
+#include "marketd/host/simulated/simulated_host.h"
+#include "marketd/ledger/sqlite/sqlite_ledger.h"
+#include "marketd/market/engine.h"
+
+namespace nom::market {
+
+// A directory that goes when it does.
+class TempDirectory {
+ public:
+  TempDirectory();
+  ~TempDirectory();
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+class World {
+ public:
+  struct Options {
+    MarketConfig config;
+    std::map<HostId, SimulatedHostOptions> hosts;  // Their clock is set to the world's.
+    ClearFunction clear;
+    // Once in so many: a commit fails, and the process with it; a host's answer is late by up to a
+    // period.
+    uint64_t commit_fails = 0;
+    uint64_t answer_late = 0;
+    uint64_t seed = 1;
+  };
+
+  explicit World(Options options);
+
+  // Moves the clock, ticking and polling as the runtime would, in steps of at most `step`.
+  void Run(absl::Duration by, absl::Duration step = absl::Milliseconds(500));
+  // Runs until the host has decided, or settled, this many more rounds; false after `patience`.
+  bool RunUntil(const std::function<bool()>& done, absl::Duration patience);
+  // The clock jumps, either way, and nothing happens meanwhile.
+  void Jump(absl::Duration by) { clock.Advance(by); }
+  // Lets everything happen that can happen without time passing.
+  void Settle();
+
+  // Asks, and runs until it is answered.
+  Reply Ask(const Caller& caller, Call call);
+  Reply AskAsOperator(Call call) { return Ask(Caller{.is_operator = true}, std::move(call)); }
+  CallId Post(const Caller& caller, Call call);
+  std::optional<Reply> AnswerTo(CallId call_id) const;
+
+  // Hands an event to the engine as a host would.
+  void Tell(const HostId& host_id, HostNews news);
+
+  // The process dies (answers not yet given are lost) and starts again from the ledger.
+  void Restart();
+
+  SimulatedHost& host(const HostId& host_id) { return *hosts_.at(host_id); }
+  const State& state() const { return engine_->state(); }
+  const View& view() const { return *view_; }
+  Ledger& ledger() { return *ledger_; }
+
+  SimulatedClock clock;
+  // Called with each transaction as the engine makes it, before it is committed.
+  std::function<void(const Transaction&)> on_transaction;
+  // Refusals by hosts of what the engine commanded, but for injected ones.
+  std::vector<std::string> refusals;
+  int restarts = 0;
+  uint64_t trace = 0;  // A hash of all transactions, replies and commands.
+
+ private:
+  struct Command {
+    HostCommand command;
+    absl::Time not_before;
+  };
+
+  void Handle(const Event& event);
+  bool CommitPending();
+  bool RunCommands();
+  void PollHosts();
+  void Open();
+
+  Options options_;
+  Random random_;
+  TempDirectory directory_;
+  std::unique_ptr<Ledger> ledger_;
+  std::map<HostId, std::unique_ptr<SimulatedHost>> hosts_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<Transaction> pending_;
+  std::map<HostId, std::deque<Command>> commands_;
+  std::map<CallId, Reply> answers_;
+  std::shared_ptr<const View> view_;
+  CallId next_call_id_ = 1;
+  absl::Time next_tick_ = absl::InfinitePast();
+  bool died_ = false;
+};
+
+// Money and grants, after anything has happened: every promise that can be checked at any instant.
+// Empty, or what is wrong.
+std::string CheckBooks(const State& state);
+
+// A host with cpu under uniform_price/1 and memory under mpsp/1.
+HostConfig TestHostConfig(const HostId& host_id, absl::Duration period);
+SimulatedHostOptions TestHostOptions(uint64_t seed);
+
+}  // namespace nom::market
+
+#endif  // TESTS_SIM_WORLD_H_
