@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/guest/calls.h"
+#include "client/guest/market.h"
 #include "nomhv/abi/board.h"
 
 namespace nom::guest {
@@ -60,7 +61,10 @@ class FakeNomhv final : public Nomhv {
     }
   }
 
-  uint64_t Tsc() override { return tsc += tsc_per_read; }
+  uint64_t Tsc() override {
+    cycles_used += tsc_per_read;
+    return tsc += tsc_per_read;
+  }
 
   bool TryCopy(void* to, const void* from, size_t bytes) override {
     if (!Touchable(to, bytes) || !Touchable(from, bytes)) return false;
@@ -92,6 +96,33 @@ class FakeNomhv final : public Nomhv {
     }
     UpdateBoard();
   }
+
+  // A machine board as marketd publishes it at the beginning of a round, valid for three.
+  void BeginRound(uint64_t round_id, uint64_t period_us, int64_t cpu_price, int64_t memory_price) {
+    machine_board_.sequence += 2;
+    machine_board_.round_id = round_id;
+    machine_board_.period_us = period_us;
+    machine_board_.updated_tsc = tsc;
+    machine_board_.valid_until_tsc = tsc + 3 * period_us * (kTscHz / 1'000'000);
+    machine_board_.resource_count = 2;
+    machine_board_.prices[0] = {.kind = NOM_RESOURCE_CPU,
+                                .bound_by = NOM_BOUND_BY_BIDS,
+                                .unit_size = 10,
+                                .unit_price_microcredits = cpu_price};
+    machine_board_.prices[1] = {.kind = NOM_RESOURCE_MEMORY,
+                                .bound_by = NOM_BOUND_BY_BIDS,
+                                .unit_size = 1 << 20,
+                                .unit_price_microcredits = memory_price};
+  }
+  void HoldMillicores(int64_t seed, int64_t now) {
+    guest_board_.sequence += 2;
+    guest_board_.resource_count = 1;
+    guest_board_.holdings[0] = {
+        .kind = NOM_RESOURCE_CPU, .seed_units = seed / 10, .units = now / 10};
+    guest_board_.millicores_granted = static_cast<uint64_t>(now);
+    guest_board_.millicores_next = static_cast<uint64_t>(now);
+  }
+  Pages pages() { return {&machine_board_, &guest_board_, &bid_page_}; }
 
   bool Held(uint64_t frame) const { return held_[frame]; }
   uint64_t Count() const {

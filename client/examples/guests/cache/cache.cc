@@ -1,0 +1,182 @@
+#include "client/examples/guests/cache/cache.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "client/examples/guests/common/run.h"
+#include "client/guest/arguments.h"
+
+namespace nom::examples {
+namespace {
+
+constexpr int64_t kMoneyMax = 1'000'000'000'000;
+// Requests wait no longer than this; older ones are dropped.
+constexpr uint64_t kPatienceUs = 500'000;
+
+}  // namespace
+
+guest::Text<160> Cache::Settings::Parse(std::string_view arguments) {
+  const std::array<guest::Argument, 6> known = {{
+      {.key = "hit_value", .value = &hit_value, .min = 0, .max = 1'000'000'000},
+      {.key = "keys", .value = &keys, .min = 16, .max = Load::kKeysMax},
+      {.key = "rate", .value = &rate, .min = 1, .max = 1'000'000},
+      {.key = "phase_rounds", .value = &phase_rounds, .min = 1, .max = 1'000'000},
+      {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
+  }};
+  return guest::ParseArguments(arguments, known);
+}
+
+Cache::Cache(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::Start& start,
+             const Settings& settings, uintptr_t base_address)
+    : nomhv_(nomhv),
+      clock_(nomhv, start.tsc_hz),
+      console_(nomhv),
+      market_(&clock_, pages),
+      settings_(settings),
+      start_(start),
+      load_(static_cast<uint32_t>(settings.keys), static_cast<uint64_t>(settings.rate),
+            static_cast<uint64_t>(settings.seed)),
+      arrivals_(start.tsc_hz, nomhv->Tsc()),
+      meter_(nomhv),
+      store_(nomhv, {.seed_frames = start.seed_frames,
+                     .window_frames = start.window_frames,
+                     .image_first_frame = start.image_first_frame,
+                     .image_end_frame = start.image_end_frame,
+                     .base_address = base_address}) {
+  arrivals_.SetRate(load_.rate());
+  market_.Say({.work_unit = "hits", .activity = "filling"});
+}
+
+int64_t Cache::value_microcredits() const {
+  return MoneyMulDiv(hits_, static_cast<uint64_t>(settings_.hit_value), 1,
+                     std::numeric_limits<int64_t>::max());
+}
+
+uint64_t Cache::Turn() {
+  market_.Look();
+  // Notices first: what is not given back in time is taken, and not by what it is worth.
+  (void)store_.Update(market_.guest());
+  if (market_.round_began()) OnRound();
+  const uint64_t now = clock_.Tsc();
+  const uint64_t slice_end = now + clock_.ToTicks(kSliceUs);
+  dropped_ += arrivals_.DropOlderThan(now, clock_.ToTicks(kPatienceUs));
+  uint64_t served = 0;
+  uint64_t arrival_tsc = 0;
+  meter_.Begin();
+  while (arrivals_.Take(now, &arrival_tsc)) {
+    Serve();
+    ++served;
+    if (clock_.Tsc() >= slice_end) break;
+  }
+  meter_.End(served);
+  // Requests that came meanwhile are served after the next look; with none, there is time to sleep
+  // until a handful has come.
+  if (clock_.Tsc() >= slice_end) return 0;
+  return now + clock_.ToTicks(2 * kSliceUs);
+}
+
+void Cache::Serve() {
+  const uint64_t key = Mix(load_.Next() + (static_cast<uint64_t>(settings_.seed) << 32));
+  const uint32_t node = store_.NodeOf(key);
+  if (node < HitCurve::kKeysMax) (void)curve_.Note(node);
+  const Store::Found found = store_.Get(node, entry_);
+  if (found == Store::Found::kHit) {
+    ++hits_;
+    return;
+  }
+  if (found == Store::Found::kDamaged) {
+    ++damaged_;
+    console_.Line("an entry was not what was stored: key ", guest::Hex{key});
+  }
+  ++misses_;
+  ComputeEntry(key, static_cast<uint64_t>(settings_.seed), entry_);
+  (void)store_.Put(node, entry_);  // Without a frame to keep it in, it was still answered.
+}
+
+uint64_t Cache::EntriesOfSeed() const {
+  const uint64_t image = start_.image_end_frame - start_.image_first_frame;
+  return start_.seed_frames - std::min(start_.seed_frames, image + 1);
+}
+
+policies::RangeList Cache::MemoryOffer() const {
+  const auto unit_frames = std::max<uint64_t>(
+      1, static_cast<uint64_t>(market_.UnitSize(NOM_RESOURCE_MEMORY)) / NOM_FRAME_BYTES);
+  const uint64_t window = std::min<uint64_t>(start_.window_frames, Store::kFramesMax);
+  const uint64_t units = std::min<uint64_t>(
+      {(window - std::min(window, start_.seed_frames)) / unit_frames,
+       (HitCurve::kKeysMax + unit_frames - 1) / unit_frames, policies::kCurvePointsMax});
+  const uint64_t seed_entries = EntriesOfSeed();
+  const uint64_t seed_hits = curve_.HitsWith(seed_entries);
+  std::array<policies::CurvePoint, policies::kCurvePointsMax> points;
+  for (uint64_t q = 1; q <= units; ++q) {
+    const uint64_t more = curve_.HitsWith(seed_entries + q * unit_frames) - seed_hits;
+    points[q - 1] = {static_cast<int64_t>(q),
+                     MoneyMulDiv(more, static_cast<uint64_t>(settings_.hit_value), 1,
+                                 policies::kValueMaxMicrocredits)};
+  }
+  policies::RangeList ranges;
+  if (policies::ConcaveRanges(points.data(), static_cast<int>(units), ranges) !=
+      policies::CurveError::kOk) {
+    ranges.count = 0;
+  }
+  return ranges;
+}
+
+// As much as serves the load that comes, and a quarter more; worth the hits that would be missed
+// without it.
+policies::RangeList Cache::CpuOffer() const {
+  const uint64_t unit_cycles = std::max<uint64_t>(market_.CyclesPerCpuUnit(), 1);
+  if (meter_.cycles() == 0 || round_served_ == 0) return {};
+  const uint64_t expected = MulDiv(load_.rate(), market_.round_us(), 1'000'000) * 5 / 4;
+  const auto needed = static_cast<int64_t>(std::min<uint64_t>(
+      1000, MulDiv(std::max(expected, round_requests_), meter_.cycles(), unit_cycles) + 1));
+  const int64_t unit = market_.UnitSize(NOM_RESOURCE_CPU);
+  const int64_t seed_units = market_.SeedMillicores() / unit;
+  const uint64_t unit_hits = MulDiv(unit_cycles / meter_.cycles(), round_hits_, round_served_);
+  const int64_t unit_value = MoneyMulDiv(unit_hits, static_cast<uint64_t>(settings_.hit_value), 1,
+                                         policies::kValueMaxMicrocredits / 1000);
+  return policies::FlatOffer(1, std::min(needed, 1000 / unit) - seed_units, unit_value);
+}
+
+void Cache::OnRound() {
+  curve_.EndRound();
+  round_hits_ = hits_ - hits_at_round_;
+  round_served_ = round_hits_ + misses_ - misses_at_round_;
+  round_requests_ = round_served_ + dropped_ - dropped_at_round_;
+  hits_at_round_ = hits_;
+  misses_at_round_ = misses_;
+  dropped_at_round_ = dropped_;
+  if (market_.rounds_seen() % static_cast<uint64_t>(settings_.phase_rounds) == 0) {
+    load_.NextPhase();
+    arrivals_.SetRate(load_.rate());
+  }
+  policies::RangeList memory = MemoryOffer();
+  policies::RangeList cpu = CpuOffer();
+  if (settings_.budget > 0) {
+    // Memory is what the cache is about; processor time gets what a quarter buys.
+    memory = policies::CapToBudget(memory, settings_.budget - settings_.budget / 4);
+    cpu = policies::CapToBudget(cpu, settings_.budget / 4);
+  }
+  (void)market_.Bid(NOM_RESOURCE_MEMORY, memory, settings_.budget - settings_.budget / 4);
+  (void)market_.Bid(NOM_RESOURCE_CPU, cpu, settings_.budget / 4);
+  const uint64_t percent = round_served_ == 0 ? 0 : round_hits_ * 100 / round_served_;
+  guest::Text<31> activity("serving ", percent, "% hits");
+  if (round_requests_ > round_served_) {
+    activity.Append(", ").Append(round_requests_ - round_served_).Append(" late");
+  }
+  market_.Say({.work_done = hits_,
+               .work_unit = "hits",
+               .value_microcredits = value_microcredits(),
+               .activity = activity.view()});
+  const std::optional<int64_t> price = market_.Price(NOM_RESOURCE_MEMORY);
+  console_.Line("round ", market_.rounds_seen(), ": ", round_hits_, " hits of ", round_served_,
+                " (", percent, "%), ", round_requests_ - round_served_, " late, ",
+                store_.pool().held_frames(), " frames, would take ",
+                policies::BestUnitsAt(memory, price.value_or(0)), " units at ", price.value_or(-1),
+                ", rate ", load_.rate(), ", ", meter_.cycles(), " cycles each",
+                market_.safe_mode() ? ", safe mode" : "");
+}
+
+}  // namespace nom::examples

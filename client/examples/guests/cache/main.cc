@@ -1,0 +1,6 @@
+#include "client/examples/guests/cache/cache.h"
+#include "client/examples/guests/common/run.h"
+
+int GuestMain(const nom::guest::Start& start) {
+  return nom::examples::Run<nom::examples::Cache>(start);
+}

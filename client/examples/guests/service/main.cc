@@ -1,0 +1,6 @@
+#include "client/examples/guests/common/run.h"
+#include "client/examples/guests/service/service.h"
+
+int GuestMain(const nom::guest::Start& start) {
+  return nom::examples::Run<nom::examples::Service>(start);
+}

@@ -1,0 +1,170 @@
+#include "client/examples/guests/service/service.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "client/examples/guests/common/integers.h"
+#include "client/examples/guests/common/run.h"
+#include "client/examples/guests/service/edit_distance.h"
+#include "client/guest/arguments.h"
+
+namespace nom::examples {
+namespace {
+
+constexpr int64_t kMoneyMax = 1'000'000'000'000;
+
+}  // namespace
+
+guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
+  const std::array<guest::Argument, 8> known = {{
+      {.key = "answer_value", .value = &answer_value, .min = 0, .max = 1'000'000'000},
+      {.key = "deadline_ms", .value = &deadline_ms, .min = 1, .max = 60'000},
+      {.key = "rate", .value = &rate, .min = 1, .max = 100'000},
+      {.key = "peak", .value = &peak, .min = 100, .max = 10'000},
+      {.key = "peak_rounds", .value = &peak_rounds, .min = 1, .max = 1000},
+      {.key = "text_bytes", .value = &text_bytes, .min = 1, .max = kTextBytesMax},
+      {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
+  }};
+  return guest::ParseArguments(arguments, known);
+}
+
+Service::Service(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::Start& start,
+                 const Settings& settings)
+    : nomhv_(nomhv),
+      clock_(nomhv, start.tsc_hz),
+      console_(nomhv),
+      market_(&clock_, pages),
+      settings_(settings),
+      bursts_(static_cast<uint64_t>(settings.rate), static_cast<uint64_t>(settings.peak),
+              static_cast<uint64_t>(settings.peak_rounds), static_cast<uint64_t>(settings.seed)),
+      arrivals_(start.tsc_hz, nomhv->Tsc()),
+      meter_(nomhv),
+      deadline_ticks_(clock_.ToTicks(static_cast<uint64_t>(settings.deadline_ms) * 1000)) {
+  arrivals_.SetRate(bursts_.NextRound());
+  market_.Say({.work_unit = "answers", .activity = "starting"});
+}
+
+int64_t Service::value_microcredits() const {
+  return MoneyMulDiv(answered_, static_cast<uint64_t>(settings_.answer_value), 1,
+                     std::numeric_limits<int64_t>::max());
+}
+
+uint64_t Service::Turn() {
+  market_.Look();
+  const uint64_t began = clock_.Tsc();
+  Admit(began);
+  if (market_.round_began()) OnRound();
+  ShedHopeless(began);
+  const uint64_t slice_end = began + clock_.ToTicks(kSliceUs);
+  uint64_t done = 0;
+  meter_.Begin();
+  while (head_ != tail_ && clock_.Tsc() < slice_end) {
+    const Request& request = queue_[head_++ % kQueueMax];
+    Answer(request);
+    ++done;
+    if (clock_.Tsc() <= request.arrival_tsc + deadline_ticks_) {
+      ++answered_;
+    } else {
+      ++late_;
+    }
+  }
+  meter_.End(done);
+  if (head_ != tail_) return 0;
+  return began + clock_.ToTicks(kSliceUs);
+}
+
+void Service::Admit(uint64_t now_tsc) {
+  // After a long absence the oldest requests are hopeless: they are counted, not queued.
+  const uint64_t missed = arrivals_.DropOlderThan(now_tsc, deadline_ticks_);
+  arrived_ += missed;
+  shed_ += missed;
+  Request request;
+  while (arrivals_.Take(now_tsc, &request.arrival_tsc)) {
+    request.number = arrived_++;
+    if (tail_ - head_ == kQueueMax) {
+      ++shed_;
+      continue;
+    }
+    queue_[tail_++ % kQueueMax] = request;
+  }
+}
+
+// Requests are in the order of their deadlines: those that cannot be answered in time any more
+// stand in front.
+void Service::ShedHopeless(uint64_t now_tsc) {
+  while (head_ != tail_ &&
+         queue_[head_ % kQueueMax].arrival_tsc + deadline_ticks_ < now_tsc + meter_.cycles()) {
+    ++head_;
+    ++shed_;
+  }
+}
+
+void Service::Answer(const Request& request) {
+  Random letters(Mix(static_cast<uint64_t>(settings_.seed)) + request.number);
+  std::array<char, 2 * kTextBytesMax> texts;
+  const auto size = static_cast<size_t>(settings_.text_bytes);
+  for (size_t i = 0; i < 2 * size; ++i) texts[i] = static_cast<char>('a' + letters.Below(4));
+  const std::string_view both(texts.data(), 2 * size);
+  answers_sum_ += EditDistance(both.substr(0, size), both.substr(size));
+}
+
+uint64_t Service::Capacity(int64_t millicores) const {
+  const uint64_t cycles = clock_.ToTicks(market_.round_us()) / 1000 *
+                          static_cast<uint64_t>(std::clamp<int64_t>(millicores, 0, 1000));
+  return cycles / std::max<uint64_t>(meter_.cycles(), 1);
+}
+
+// What a unit is worth is the answers that would not be given without it, in the mean over the
+// loads that may come: the first units serve what comes in any case, the last ones only the
+// highest peak.
+policies::RangeList Service::Offer() const {
+  if (meter_.cycles() == 0) return {};
+  const int64_t unit = market_.UnitSize(NOM_RESOURCE_CPU);
+  const int64_t seed = std::min<int64_t>(market_.SeedMillicores(), 1000);
+  const uint64_t without = forecast_.ExpectedServed(Capacity(seed), kRoundsAhead);
+  std::array<policies::CurvePoint, 128> points;
+  const int64_t units_max = std::min<int64_t>((1000 - seed) / unit, points.size());
+  const uint64_t highest = forecast_.Highest(kRoundsAhead);
+  int count = 0;
+  for (int64_t units = 1; units <= units_max; ++units) {
+    const uint64_t capacity = Capacity(seed + units * unit);
+    const uint64_t more = forecast_.ExpectedServed(capacity, kRoundsAhead) - without;
+    points[static_cast<size_t>(count++)] = {
+        units, MoneyMulDiv(more, static_cast<uint64_t>(settings_.answer_value), Forecast::kScale,
+                           policies::kValueMaxMicrocredits)};
+    if (capacity > highest) break;
+  }
+  policies::RangeList ranges;
+  if (policies::ConcaveRanges(points.data(), count, ranges) != policies::CurveError::kOk) {
+    ranges.count = 0;
+  }
+  return ranges;
+}
+
+void Service::OnRound() {
+  const uint64_t arrived = arrived_ - arrived_at_round_;
+  const uint64_t answered = answered_ - answered_at_round_;
+  const bool was_peak = bursts_.peak();
+  arrived_at_round_ = arrived_;
+  answered_at_round_ = answered_;
+  forecast_.Note(arrived);
+  arrivals_.SetRate(bursts_.NextRound());
+  policies::RangeList offer = Offer();
+  if (settings_.budget > 0) offer = policies::CapToBudget(offer, settings_.budget);
+  (void)market_.Bid(NOM_RESOURCE_CPU, offer, settings_.budget);  // Safe mode bids nothing.
+  const uint64_t percent = arrived == 0 ? 100 : std::min<uint64_t>(answered * 100 / arrived, 100);
+  market_.Say(
+      {.work_done = answered_,
+       .work_unit = "answers",
+       .value_microcredits = value_microcredits(),
+       .activity = guest::Text<31>(was_peak ? "peak, " : "valley, ", percent, "% in time").view()});
+  const std::optional<int64_t> price = market_.Price(NOM_RESOURCE_CPU);
+  console_.Line("round ", market_.rounds_seen(), ": ", answered, " of ", arrived, " in time (",
+                percent, "%), late ", late_, " and shed ", shed_, " so far, rhythm ",
+                forecast_.Rhythm(), ", would take ",
+                policies::BestUnitsAt(offer, price.value_or(0)), " units at ", price.value_or(-1),
+                ", ", meter_.cycles(), " cycles each", market_.safe_mode() ? ", safe mode" : "");
+}
+
+}  // namespace nom::examples
