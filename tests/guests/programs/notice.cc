@@ -1,0 +1,50 @@
+// Claim: a notice comes as the interrupt that the guest chose, wakes it from a YIELD without a
+// deadline, and finds the board telling what will be taken and when. Gives it back and ends with 0
+// once it is at `frames`.
+// Arguments: frames (what it is to be shrunk to).
+
+#include "client/guest/notice.h"
+
+#include "client/guest/arguments.h"
+#include "client/guest/board.h"
+#include "client/guest/start.h"
+#include "tests/guests/programs/check.h"
+
+namespace {
+volatile uint64_t interrupts = 0;
+void OnNotice() { interrupts = interrupts + 1; }
+}  // namespace
+
+int GuestMain(const nom::guest::Start& start) {
+  using namespace nom::guest;  // NOLINT(google-build-using-namespace)
+  int64_t frames = 0;
+  const Argument known[] = {{"frames", &frames, 1, 1 << 20}};
+  const auto error = ParseArguments(start.arguments, known);
+  NOM_CHECK(error.view().empty(), error.view());
+  NOM_CHECK(EnableNoticeInterrupt(77, OnNotice));
+  static NomGuestBoard board;
+  NoticeReader reader;
+  for (;;) {
+    const uint64_t before = interrupts;
+    const CallResult woken = Hypervisor().Yield(0);
+    NOM_CHECK(woken.ok());
+    NOM_CHECK(woken.value == NOM_WAKE_NOTICE || woken.value == NOM_WAKE_INTERRUPT, woken.value);
+    NOM_CHECK(CopyBoard(GuestBoardPage(), &board));
+    const auto notice = reader.Look(board);
+    if (!notice.has_value()) continue;
+    NOM_CHECK(interrupts > before, "a notice came without its interrupt");
+    if (notice->frames_next >= notice->frames_now) continue;
+    NOM_CHECK(notice->frames_next == static_cast<uint64_t>(frames), notice->frames_next);
+    NOM_CHECK(notice->deadline_tsc > Hypervisor().Tsc(), "told after the deadline");
+    const uint64_t excess = notice->frames_now - notice->frames_next;
+    NOM_CHECK(Hypervisor().Release(start.seed_frames, excess).ok());
+    // Outlives the deadline, to see that nothing more is taken.
+    while (Hypervisor().Query(NOM_QUERY_FRAMES_GRANTED).value != static_cast<uint64_t>(frames)) {
+      (void)Hypervisor().Yield(Hypervisor().Tsc() + start.tsc_hz / 1000);
+    }
+    NOM_CHECK(Hypervisor().Query(NOM_QUERY_FRAMES_HELD).value == static_cast<uint64_t>(frames));
+    NOM_CHECK(Hypervisor().Query(NOM_QUERY_NEXT_HELD, start.seed_frames).value ==
+              start.seed_frames + excess);
+    return 0;
+  }
+}
