@@ -1,0 +1,130 @@
+// Attackers: whatever a guest tries, it hits nobody but itself.
+
+#include <string>
+
+#include "nomhv/abi/guest.h"
+#include "tests/guests/driver/scenario.h"
+
+namespace nom::tests {
+namespace {
+
+using Isolation = Scenario;
+using Crash = Scenario;
+
+constexpr uint64_t kDone = NOM_EXIT_REASON_DONE;
+
+TEST_F(Isolation, EveryWayOutOfTheWindowEndsTheGuest) {
+  const uint64_t neighbour = Create({.program = "worker"});
+  // Just beyond the window, nomhv's own load address beyond a small window, ACPI, the I/O APIC, the
+  // HPET, the local APIC, the firmware, beyond the boards, PCI, 4 GiB and far away.
+  for (const uint64_t address :
+       {uint64_t{1024} * NOM_FRAME_BYTES, uint64_t{0x8000000}, uint64_t{0xB0000000},
+        uint64_t{0xC0000000}, uint64_t{0xFEC00000}, uint64_t{0xFED00000}, uint64_t{0xFEE00020},
+        uint64_t{0xFFFFFFF0}, uint64_t{NOM_GPA_START_PAGE} + 0x1000, uint64_t{0xFCFFFFF8},
+        uint64_t{1} << 32, uint64_t{1} << 38}) {
+    for (const int write : {0, 1}) {
+      SCOPED_TRACE(::testing::Message()
+                   << std::hex << address << (write != 0 ? " write" : " read"));
+      const uint64_t id = Create(
+          {.program = "attack_memory",
+           .arguments = "address=" + std::to_string(address) + " write=" + std::to_string(write)});
+      ExpectEnd(id, NOM_EXIT_REASON_WILD_ACCESS, address);
+      Destroy(id);
+    }
+  }
+  ExpectProgress(neighbour);
+}
+
+TEST_F(Isolation, HolesAreNotMemory) {
+  const uint64_t address = 700 * NOM_FRAME_BYTES;
+  for (const char* write : {"0", "1"}) {
+    const uint64_t id =
+        Create({.program = "attack_memory",
+                .arguments = "address=" + std::to_string(address) + " write=" + write});
+    ExpectEnd(id, NOM_EXIT_REASON_DONE, 113);
+    Destroy(id);
+  }
+}
+
+TEST_F(Isolation, BoardsAreReadOnlyAndTheWindowIsEmpty) {
+  const uint64_t neighbour = Create({.program = "worker"});
+  const uint64_t id = Create({.program = "attack_boards"});
+  ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
+  ExpectProgress(neighbour);
+}
+
+TEST_F(Isolation, VectorRegistersAreAGuestsOwn) {
+  std::vector<uint64_t> guests;
+  for (int i = 0; i < 4; ++i) {
+    guests.push_back(
+        Create({.program = "vector_state", .arguments = "rounds=60", .millicores = 200}));
+  }
+  for (const uint64_t id : guests) ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
+}
+
+struct Crime {
+  const char* what;
+  // What may come of it: an end by nomhv for one of these reasons, or a fault in the guest.
+  std::vector<uint64_t> reasons;
+  std::vector<uint64_t> vectors;
+  uint64_t port = 0;  // Then the detail.
+};
+
+TEST_F(Crash, EveryForbiddenInstructionIsContained) {
+  const uint64_t neighbour = Create({.program = "worker"});
+  const uint64_t kBad = NOM_EXIT_REASON_BAD_INSTRUCTION;
+  const uint64_t kPort = NOM_EXIT_REASON_BAD_PORT;
+  const uint64_t kTriple = NOM_EXIT_REASON_TRIPLE_FAULT;
+  const uint64_t kWild = NOM_EXIT_REASON_WILD_ACCESS;
+  const std::vector<Crime> crimes = {
+      {"triple_fault", {kTriple}, {}},    {"port_out", {kPort}, {}, 0xf4},
+      {"port_in", {kPort}, {}, 0x60},     {"port_string", {kPort}, {}, 0x3f8},
+      {"vmrun", {kBad}, {6, 13}},         {"vmload", {kBad}, {6, 13}},
+      {"vmsave", {kBad}, {6, 13}},        {"stgi", {kBad}, {6, 13}},
+      {"clgi", {kBad}, {6, 13}},          {"skinit", {kBad}, {6, 13}},
+      {"invlpga", {kBad}, {6, 13}},       {"hsave_msr", {kBad}, {13}},
+      {"vm_cr_msr", {kBad}, {13}},        {"apic_base", {kBad}, {13}},
+      {"unknown_msr", {kBad}, {13}},      {"tsc_msr", {kBad}, {13}},
+      {"bad_cr0", {kBad, kTriple}, {13}}, {"bad_cr4", {kBad, kTriple}, {13}},
+      {"hole_pt", {kTriple, kWild}, {}},  {"wild_tables", {kWild}, {}},
+  };
+  for (const Crime& crime : crimes) {
+    SCOPED_TRACE(crime.what);
+    const uint64_t id =
+        Create({.program = "attack_instruction", .arguments = std::string("what=") + crime.what});
+    const auto end = machine.WaitEnd(id);
+    if (!end.has_value()) continue;
+    bool contained = false;
+    for (const uint64_t reason : crime.reasons) contained |= end->reason == reason;
+    for (const uint64_t vector : crime.vectors) {
+      contained |= end->reason == kDone && end->detail == 100 + vector;
+    }
+    EXPECT_TRUE(contained) << "ended with reason " << end->reason << ", detail " << end->detail;
+    if (crime.port != 0) {
+      EXPECT_EQ(end->detail, crime.port);
+    }
+    Destroy(id);
+  }
+  ExpectProgress(neighbour);
+}
+
+TEST_F(Crash, WhatIsHarmlessHarmsNobody) {
+  // Allowed to do nothing, or to be stopped; the machine goes on.
+  const uint64_t neighbour = Create({.program = "worker"});
+  for (const char* what : {"monitor", "wbinvd", "svm_off"}) {
+    SCOPED_TRACE(what);
+    const uint64_t id =
+        Create({.program = "attack_instruction", .arguments = std::string("what=") + what});
+    EXPECT_TRUE(machine.WaitEnd(id).has_value());
+    Destroy(id);
+  }
+  // Halted with interrupts off: it sleeps for ever, and can be destroyed.
+  const uint64_t id = Create({.program = "attack_instruction", .arguments = "what=halt"});
+  machine.PassUs(300'000);
+  ExpectProgress(neighbour);
+  EXPECT_FALSE(machine.End(id).has_value());
+  Destroy(id);
+}
+
+}  // namespace
+}  // namespace nom::tests

@@ -1,0 +1,266 @@
+#include "tests/guests/driver/machine.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <thread>
+
+#include "nomhv/core/seqlock.h"
+
+namespace nom::tests {
+namespace {
+
+// Waiting ends a test that hangs; nothing is measured against the wall's clock.
+constexpr auto kPatience = std::chrono::seconds(60);
+constexpr int kSeqlockTries = 10000;
+
+[[noreturn]] void Die(const std::string& why) {
+  std::fprintf(stderr, "machine: %s\n", why.c_str());
+  std::_Exit(1);
+}
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) Die(std::string(name) + " is not set");
+  return value;
+}
+
+template <typename T>
+T Load(T& shared) {
+  return std::atomic_ref<T>(shared).load(std::memory_order_acquire);
+}
+
+// Whether `done` comes true in time.
+bool Wait(const std::function<bool()>& done) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  return true;
+}
+
+}  // namespace
+
+Machine& Machine::Get() {
+  static Machine machine;
+  return machine;
+}
+
+Machine::Machine() {
+  const std::string path = Environment("NOM_MAILBOX");
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  struct stat status {};
+  if (file < 0 || fstat(file, &status) != 0 || status.st_size < off_t{NOM_MAILBOX_BYTES}) {
+    Die("no mailbox at " + path);
+  }
+  void* memory = mmap(nullptr, NOM_MAILBOX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  close(file);
+  if (memory == MAP_FAILED) Die("cannot map the mailbox");
+  base_ = static_cast<std::byte*>(memory);
+  if (!Wait([&] { return Load(raw_header()->magic) == NOM_MAILBOX_MAGIC; })) {
+    Die("nomhv did not open its mailbox");
+  }
+  NomCommand attach{};
+  attach.kind = NOM_COMMAND_ATTACH;
+  attach.argument[0] = NOM_ABI_VERSION;
+  const NomEvent answer = Call(attach);
+  if (answer.status != NOM_STATUS_OK || answer.value != NOM_ABI_VERSION) Die("cannot attach");
+}
+
+void Machine::DrainEvents() {
+  NomMailboxHeader* header = raw_header();
+  uint32_t tail = header->event_tail;
+  while (tail != Load(header->event_head)) {
+    NomEvent event;
+    std::memcpy(&event,
+                reinterpret_cast<NomEvent*>(base_ + NOM_MAILBOX_EVENTS_AT) + tail % NOM_EVENT_SLOTS,
+                sizeof(event));
+    std::atomic_ref<uint32_t>(header->event_tail).store(++tail, std::memory_order_release);
+    if (event.kind == NOM_EVENT_DONE) {
+      answers_[event.id] = event;
+    } else if (event.kind == NOM_EVENT_GUEST_ENDED) {
+      ended_[event.guest_id] = {event.status, event.value};
+    } else {
+      ADD_FAILURE() << "event of unknown kind " << event.kind;
+    }
+  }
+}
+
+NomEvent Machine::Call(NomCommand command) {
+  NomMailboxHeader* header = raw_header();
+  command.id = next_command_++;
+  *raw_command(header->command_head) = command;
+  std::atomic_ref<uint32_t>(header->command_head)
+      .store(header->command_head + 1, std::memory_order_release);
+  if (!Wait([&] {
+        DrainEvents();
+        return answers_.count(command.id) > 0;
+      })) {
+    Die("no answer to command " + std::to_string(command.kind));
+  }
+  const NomEvent answer = answers_[command.id];
+  answers_.erase(command.id);
+  return answer;
+}
+
+NomEvent Machine::Call(uint32_t kind, const void* bytes, size_t size) {
+  std::memcpy(payload(), bytes, size);
+  NomCommand command{};
+  command.kind = kind;
+  command.payload_bytes = static_cast<uint32_t>(size);
+  return Call(command);
+}
+
+std::vector<std::byte> Machine::Image(const std::string& program) const {
+  std::ifstream file(Environment("NOM_GUESTS") + "/test_" + program + ".elf", std::ios::binary);
+  if (!file) Die("no guest image test_" + program + ".elf");
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
+  return {bytes, bytes + text.size()};
+}
+
+NomEvent Machine::TryCreate(const NomCreate& create, const std::vector<std::byte>& image) {
+  NomCreate placed = create;
+  placed.image_offset = 4096;
+  placed.image_bytes = static_cast<uint32_t>(image.size());
+  std::memcpy(payload() + placed.image_offset, image.data(), image.size());
+  return Call(NOM_COMMAND_CREATE, &placed, sizeof(placed));
+}
+
+NomEvent Machine::TryCreate(uint64_t guest_id, const GuestSpec& spec) {
+  NomCreate create{};
+  create.guest_id = guest_id;
+  create.seed_frames = spec.frames;
+  create.window_frames = spec.window_frames;
+  create.seed_millicores = spec.millicores;
+  std::strncpy(create.name, (spec.program + "-" + std::to_string(guest_id)).c_str(),
+               sizeof(create.name) - 1);
+  std::strncpy(create.arguments, spec.arguments.c_str(), sizeof(create.arguments) - 1);
+  return TryCreate(create, Image(spec.program));
+}
+
+uint64_t Machine::Create(const GuestSpec& spec) {
+  const uint64_t id = next_guest_++;
+  const NomEvent answer = TryCreate(id, spec);
+  EXPECT_EQ(answer.status, NOM_STATUS_OK) << "creating " << spec.program;
+  return answer.status == NOM_STATUS_OK ? id : 0;
+}
+
+NomEvent Machine::Destroy(uint64_t guest_id) {
+  NomCommand command{};
+  command.kind = NOM_COMMAND_DESTROY;
+  command.guest_id = guest_id;
+  return Call(command);
+}
+
+NomEvent Machine::Grants(uint32_t kind, const std::vector<Grant>& grants, uint64_t deadline_us) {
+  auto set = std::make_unique<NomGrants>();
+  set->round_id = round_;
+  set->deadline_us = deadline_us;
+  set->grant_count = static_cast<uint32_t>(grants.size());
+  for (size_t i = 0; i < grants.size() && i < NOM_GUESTS_MAX; ++i) {
+    set->grants[i].guest_id = grants[i].guest_id;
+    set->grants[i].frames = grants[i].frames;
+    set->grants[i].millicores = grants[i].millicores;
+  }
+  return Call(kind, set.get(), sizeof(*set));
+}
+
+NomEvent Machine::Prepare(const std::vector<Grant>& grants, uint64_t deadline_us) {
+  ++round_;
+  return Grants(NOM_COMMAND_PREPARE, grants, deadline_us);
+}
+
+NomEvent Machine::Apply(const std::vector<Grant>& grants) {
+  return Grants(NOM_COMMAND_APPLY, grants, 0);
+}
+
+NomMailboxHeader Machine::Header() const {
+  NomMailboxHeader header;
+  std::memcpy(&header, base_, sizeof(header));
+  return header;
+}
+
+std::optional<uint32_t> Machine::Slot(uint64_t guest_id) const {
+  for (uint32_t slot = 0; slot < NOM_GUESTS_MAX; ++slot) {
+    NomMeter meter;
+    if (nomhv::SeqlockRead(reinterpret_cast<NomMeter*>(base_ + NOM_MAILBOX_METERS_AT) + slot, meter,
+                           kSeqlockTries) &&
+        meter.state != NOM_GUEST_FREE && meter.guest_id == guest_id) {
+      return slot;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<NomMeter> Machine::Meter(uint64_t guest_id) const {
+  const auto slot = Slot(guest_id);
+  NomMeter meter;
+  if (!slot.has_value() ||
+      !nomhv::SeqlockRead(reinterpret_cast<NomMeter*>(base_ + NOM_MAILBOX_METERS_AT) + *slot, meter,
+                          kSeqlockTries)) {
+    return std::nullopt;
+  }
+  return meter;
+}
+
+bool Machine::BidPage(uint64_t guest_id, NomBidPage& page) const {
+  const auto slot = Slot(guest_id);
+  if (!slot.has_value()) return false;
+  const std::byte* at = base_ + NOM_MAILBOX_BIDS_AT + size_t{*slot} * NOM_FRAME_BYTES;
+  return nomhv::SeqlockRead(reinterpret_cast<const NomBidPage*>(at), page, kSeqlockTries);
+}
+
+bool Machine::Round(NomRoundMeters& round) const {
+  return nomhv::SeqlockRead(reinterpret_cast<NomRoundMeters*>(base_ + NOM_MAILBOX_ROUND_AT), round,
+                            kSeqlockTries);
+}
+
+uint64_t Machine::WorkDone(uint64_t guest_id) const {
+  NomBidPage page;
+  return BidPage(guest_id, page) ? page.work_done : 0;
+}
+
+int64_t Machine::Value(uint64_t guest_id) const {
+  NomBidPage page;
+  return BidPage(guest_id, page) ? page.value_microcredits : 0;
+}
+
+std::optional<Ended> Machine::End(uint64_t guest_id) {
+  DrainEvents();
+  const auto it = ended_.find(guest_id);
+  return it == ended_.end() ? std::nullopt : std::optional(it->second);
+}
+
+std::optional<Ended> Machine::WaitEnd(uint64_t guest_id) {
+  if (!WaitFor("a guest's end", [&] { return End(guest_id).has_value(); })) return std::nullopt;
+  return ended_[guest_id];
+}
+
+bool Machine::WaitFor(const char* what, const std::function<bool()>& done) {
+  const bool came = Wait([&] {
+    DrainEvents();
+    return done();
+  });
+  EXPECT_TRUE(came) << "waited in vain for " << what;
+  return came;
+}
+
+void Machine::PassUs(uint64_t us) {
+  const NomMailboxHeader header = Header();
+  const uint64_t end = header.heartbeat_tsc + us * (header.tsc_hz / 1'000'000);
+  WaitFor("time to pass", [&] { return Load(raw_header()->heartbeat_tsc) >= end; });
+}
+
+}  // namespace nom::tests

@@ -1,0 +1,130 @@
+// Grants of processor time, by the meters and under -icount: an instruction is a fixed time, and
+// the promise of one per cent over a second can be held against the numbers.
+
+#include "tests/guests/driver/scenario.h"
+
+namespace nom::tests {
+namespace {
+
+using Time = Scenario;
+
+// Guests that spin with interrupts off get their millicores, within one per cent, over a second of
+// machine time or more.
+class Budgets : public Scenario {
+ protected:
+  struct Reading {
+    uint64_t tsc = 0;
+    uint64_t used = 0;
+    uint64_t offered = 0;
+  };
+  Reading Read(uint64_t id) {
+    const auto meter = machine.Meter(id);
+    EXPECT_TRUE(meter.has_value());
+    if (!meter.has_value()) return {};
+    return {meter->tsc, meter->cycles_used, meter->cycles_offered};
+  }
+  void ExpectShares(const std::vector<Grant>& grants, double tolerance = 0.01) {
+    std::vector<Reading> before;
+    for (const Grant& grant : grants) before.push_back(Read(grant.guest_id));
+    machine.PassUs(1'200'000);
+    for (size_t i = 0; i < grants.size(); ++i) {
+      const Reading after = Read(grants[i].guest_id);
+      ASSERT_GE(after.tsc - before[i].tsc, machine.Header().tsc_hz) << "less than a second passed";
+      const double wanted = static_cast<double>(after.tsc - before[i].tsc) *
+                            static_cast<double>(grants[i].millicores) / 1000;
+      const auto used = static_cast<double>(after.used - before[i].used);
+      EXPECT_NEAR(used, wanted, wanted * tolerance)
+          << "guest " << i << " of " << grants[i].millicores << " millicores got "
+          << used / static_cast<double>(after.tsc - before[i].tsc) * 1000;
+      EXPECT_GE(after.offered - before[i].offered, after.used - before[i].used);
+    }
+  }
+  std::vector<Grant> CreateSpinners(const std::vector<uint64_t>& shares) {
+    std::vector<Grant> grants;
+    for (const uint64_t millicores : shares) {
+      grants.push_back({Create({.program = "spin", .millicores = millicores}), 512, millicores});
+    }
+    return grants;
+  }
+};
+
+TEST_F(Budgets, OneGuestGetsItsShareAndNoMore) { ExpectShares(CreateSpinners({300})); }
+
+TEST_F(Budgets, SeveralOnOneProcessor) {
+  const auto grants = CreateSpinners({450, 300, 150, 50});
+  ExpectShares(grants);
+}
+
+TEST_F(Budgets, OneForEachProcessorAndSplitOnes) {
+  const uint64_t processors = machine.Header().guest_processors;
+  const uint64_t capacity = machine.Header().capacity_millicores;
+  if (processors < 2) GTEST_SKIP() << "one processor";
+  const uint64_t each = capacity / (processors + 1);
+  std::vector<uint64_t> shares(processors + 1, each < 900 ? each : 900);
+  ExpectShares(CreateSpinners(shares));
+}
+
+TEST_F(Budgets, ChangesTakeEffect) {
+  auto grants = CreateSpinners({100, 600});
+  ExpectShares(grants);
+  grants[0].millicores = 600;
+  EXPECT_EQ(machine.Apply({grants[0], {grants[1].guest_id, 512, 600}}).status, NOM_STATUS_OK)
+      << "needs at least 1200 millicores";
+  ExpectShares({grants[0], {grants[1].guest_id, 512, 600}});
+}
+
+TEST_F(Budgets, ASleeperIsOfferedWhatItDoesNotUse) {
+  const uint64_t sleeper =
+      Create({.program = "worker", .arguments = "sleep_us=1000000", .millicores = 400});
+  const auto spinners = CreateSpinners({500});
+  machine.WaitFor("the sleeper's first round", [&] { return machine.WorkDone(sleeper) > 0; });
+  const Reading before = Read(sleeper);
+  ExpectShares(spinners);
+  const Reading after = Read(sleeper);
+  const auto span = static_cast<double>(after.tsc - before.tsc);
+  EXPECT_NEAR(static_cast<double>(after.offered - before.offered), span * 0.4, span * 0.4 * 0.03);
+  EXPECT_LT(static_cast<double>(after.used - before.used), span * 0.3);
+}
+
+TEST_F(Time, AGuestThatNeverYieldsCannotStarveItsNeighbour) {
+  static_cast<void>(Create({.program = "spin", .millicores = 800}));
+  const uint64_t neighbour = Create({.program = "worker", .millicores = 150});
+  ExpectProgress(neighbour);
+  ExpectProgress(neighbour);
+}
+
+TEST_F(Time, MetersAddUp) {
+  std::vector<uint64_t> guests;
+  std::vector<Grant> grants;
+  for (int i = 0; i < 3; ++i) {
+    guests.push_back(Create({.program = "worker", .millicores = 250}));
+    grants.push_back({guests.back(), 512, 250});
+  }
+  machine.PassUs(300'000);
+  ASSERT_EQ(machine.Apply(grants).status, NOM_STATUS_OK);
+  NomRoundMeters first{};
+  ASSERT_TRUE(machine.Round(first));
+  machine.PassUs(700'000);
+  ASSERT_EQ(machine.Apply(grants).status, NOM_STATUS_OK);
+  NomRoundMeters second{};
+  ASSERT_TRUE(machine.Round(second));
+  ASSERT_EQ(first.guest_count, 3u);
+  ASSERT_EQ(second.guest_count, 3u);
+  const double us = static_cast<double>(second.tsc - first.tsc) /
+                    static_cast<double>(machine.Header().tsc_hz) * 1e6;
+  uint64_t used = 0;
+  for (uint32_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(first.guests[i].guest_id, second.guests[i].guest_id);
+    EXPECT_GT(second.guests[i].cycles_used, first.guests[i].cycles_used);
+    used += second.guests[i].cycles_used - first.guests[i].cycles_used;
+    const auto held =
+        static_cast<double>(second.guests[i].held_frame_us - first.guests[i].held_frame_us);
+    EXPECT_NEAR(held, 512 * us, 512 * us * 0.01);
+    EXPECT_GE(second.guests[i].offered_frame_us, second.guests[i].held_frame_us);
+  }
+  EXPECT_LE(used, (second.tsc - first.tsc) * machine.Header().guest_processors)
+      << "more cycles than the machine has";
+}
+
+}  // namespace
+}  // namespace nom::tests

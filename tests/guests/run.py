@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Runs one test of guests.cfg: boots nomhv in QEMU and says PASS, FAIL or SKIP.
+
+Exit code: 0 pass, 1 fail, 77 skip (something that the test needs is not installed). The serial log
+is printed when a test fails.
+"""
+
+import argparse
+import configparser
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+MAILBOX_BYTES = 16 << 20
+QEMU = "qemu-system-x86_64"
+QEMU_PASS = 33  # isa-debug-exit: 0x10 << 1 | 1
+SKIP = 77
+GRUB_CFG = """set timeout=0
+menuentry nomhv {{
+  multiboot2 /boot/nomhv.elf {append}
+  module2 /boot/boot.cpio boot.cpio
+  boot
+}}
+"""
+
+
+class Skip(Exception):
+    pass
+
+
+class Failure(Exception):
+    pass
+
+
+def cpio(files):
+    """An archive in the "newc" format of cpio(5)."""
+    out = bytearray()
+    for name, data in list(files.items()) + [("TRAILER!!!", b"")]:
+        name_bytes = name.encode() + b"\0"
+        fields = [0, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name_bytes), 0]
+        out += b"070701" + b"".join(b"%08x" % field for field in fields) + name_bytes
+        out += b"\0" * (-len(out) % 4) + data
+        out += b"\0" * (-len(out) % 4)
+    return bytes(out)
+
+
+def boot_archive(boot, guests_dir):
+    lines = [line.strip() for line in boot.splitlines() if line.strip()]
+    files = {"guests.cfg": ("\n".join(lines) + "\n").encode()}
+    for image in re.findall(r"\bimage=(\S+)", boot):
+        files[image] = (guests_dir / image).read_bytes()
+    return cpio(files)
+
+
+def iso(directory, nomhv, archive, append):
+    if shutil.which("grub-mkrescue") is None or shutil.which("xorriso") is None:
+        raise Skip("grub-mkrescue and xorriso are needed for a disc")
+    root = directory / "iso"
+    (root / "boot/grub").mkdir(parents=True)
+    shutil.copy(nomhv, root / "boot/nomhv.elf")
+    (root / "boot/boot.cpio").write_bytes(archive)
+    (root / "boot/grub/grub.cfg").write_text(GRUB_CFG.format(append=append))
+    image = directory / "nomhv.iso"
+    made = subprocess.run(["grub-mkrescue", "-o", str(image), str(root)], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if made.returncode != 0:
+        raise Failure("grub-mkrescue: " + made.stdout)
+    return image
+
+
+def qemu_command(test, options, directory, boot):
+    append = ("exit=when-idle " if boot is not None else "") + test["append"]
+    command = [QEMU, "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", test["memory_mib"],
+               "-smp", test["cpus"], "-display", "none", "-no-reboot", "-nodefaults",
+               "-serial", "file:" + str(directory / "serial.log"),
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+               "-object", f"memory-backend-file,id=mailbox,size={MAILBOX_BYTES},"
+               f"mem-path={directory / 'mailbox'},share=on",
+               "-device", "ivshmem-plain,memdev=mailbox"]
+    if test["icount"] != "none":
+        command += ["-icount", f"shift={test['icount']},sleep=off"]
+    archive = boot_archive(boot or "", options.guests)
+    if test["path"] == "iso":
+        command += ["-cdrom", str(iso(directory, options.nomhv, archive, append))]
+    else:
+        command += ["-kernel", str(options.nomhv), "-append", append.strip()]
+        if boot is not None:
+            (directory / "boot.cpio").write_bytes(archive)
+            command += ["-initrd", str(directory / "boot.cpio")]
+    return command
+
+
+def check_log(log, expect):
+    """`expect` is a list of regular expressions that must be found in this order."""
+    if "panic" in log.lower():
+        raise Failure("nomhv panicked")
+    at = 0
+    for pattern in expect:
+        found = re.compile(pattern).search(log, at)
+        if found is None:
+            raise Failure(f"the log has no (further) line like: {pattern}")
+        at = found.end()
+
+
+def end(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def run_driver(test, options, directory, qemu, deadline):
+    environment = dict(os.environ, NOM_MAILBOX=str(directory / "mailbox"),
+                       NOM_GUESTS=str(options.guests))
+    driver = subprocess.Popen([str(options.driver), "--gtest_filter=" + test["driver"],
+                               "--gtest_fail_if_no_test_selected", "--gtest_brief=0"],
+                              env=environment)
+    try:
+        while driver.poll() is None:
+            if qemu.poll() is not None:
+                raise Failure(f"the machine ended with {qemu.returncode} under the driver")
+            if time.monotonic() > deadline:
+                raise Failure("the driver took too long")
+            time.sleep(0.05)
+    finally:
+        end(driver)
+    if driver.returncode != 0:
+        raise Failure(f"the driver ended with {driver.returncode}")
+
+
+def run(test, options, directory):
+    if shutil.which(QEMU) is None:
+        raise Skip(QEMU + " is not installed")
+    boot = test.get("boot")
+    (directory / "mailbox").write_bytes(b"")
+    os.truncate(directory / "mailbox", MAILBOX_BYTES)
+    (directory / "serial.log").touch()
+    deadline = time.monotonic() + test.getint("timeout_s")
+    with open(directory / "qemu.log", "wb") as log:
+        qemu = subprocess.Popen(qemu_command(test, options, directory, boot), stdout=log,
+                                stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        if boot is None:
+            run_driver(test, options, directory, qemu, deadline)
+        else:
+            try:
+                qemu.wait(max(1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise Failure("the machine did not end by itself") from None
+            if qemu.returncode != QEMU_PASS:
+                raise Failure(f"the machine ended with {qemu.returncode}, not {QEMU_PASS}")
+    finally:
+        end(qemu)
+    log = (directory / "serial.log").read_text(errors="replace")
+    check_log(log, [line.strip() for line in test["expect"].splitlines() if line.strip()])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=pathlib.Path,
+                        default=pathlib.Path(__file__).with_name("guests.cfg"))
+    parser.add_argument("--nomhv", type=pathlib.Path, required=True, help="the nomhv image")
+    parser.add_argument("--guests", type=pathlib.Path, required=True, help="where guest images lie")
+    parser.add_argument("--driver", type=pathlib.Path, required=True, help="nom_guest_driver")
+    parser.add_argument("name", help="a section of the configuration")
+    options = parser.parse_args()
+
+    config = configparser.ConfigParser(interpolation=None)
+    with open(options.config, encoding="utf-8") as file:
+        config.read_file(file)
+    if options.name not in config:
+        parser.error(f"{options.config} has no test {options.name}")
+    test = config[options.name]
+    if ("boot" in test) == ("driver" in test):
+        parser.error(f"{options.name}: either boot or driver")
+
+    with tempfile.TemporaryDirectory(prefix="nom-guests-") as name:
+        directory = pathlib.Path(name)
+        try:
+            run(test, options, directory)
+        except Skip as why:
+            print(f"SKIP {options.name}: {why}")
+            return SKIP
+        except Failure as why:
+            for log in ("serial.log", "qemu.log"):
+                if (directory / log).exists():
+                    print(f"----- {log}\n{(directory / log).read_text(errors='replace')}")
+            print(f"FAIL {options.name}: {why}")
+            return 1
+    print(f"PASS {options.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
