@@ -1,0 +1,43 @@
+// The local APIC in its memory-mapped form, its one-shot timer, and the clocks measured against the
+// PIT (AMD64 APM volume 2, chapter 16).
+
+#ifndef NOMHV_X86_APIC_H_
+#define NOMHV_X86_APIC_H_
+
+#include <cstdint>
+
+namespace nomhv {
+
+inline constexpr uint8_t kVectorTimer = 0x30;
+inline constexpr uint8_t kVectorPoke = 0x31;      // Look at your requests.
+inline constexpr uint8_t kVectorDoorbell = 0x32;  // marketd rang.
+inline constexpr uint8_t kVectorSpurious = 0xff;
+
+// Masks the old interrupt controllers. Once, on the first processor.
+void DisablePic();
+// Enables this processor's APIC.
+void InitApic();
+[[nodiscard]] uint8_t LocalApicId();
+void EndOfInterrupt();
+
+struct Clocks {
+  uint64_t tsc_hz = 0;
+  uint64_t timer_hz = 0;  // Of the APIC timer, divided by 1.
+};
+// Measures both against channel 2 of the PIT; once, on the first processor.
+Clocks MeasureClocks();
+
+// Arms the one-shot timer for the TSC `deadline` (kNoDeadline: disarms). The timer counts 32 bits;
+// a deadline beyond that fires early, and whoever asked looks at the clock and arms again.
+void ArmTimer(uint64_t deadline_tsc, const Clocks& clocks);
+
+void SendInterrupt(uint8_t apic_id, uint8_t vector);
+void SendNmiToOthers();
+void SendInit(uint8_t apic_id);
+void SendStartup(uint8_t apic_id, uint8_t page);
+
+void SpinFor(uint64_t us, uint64_t tsc_hz);
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_APIC_H_

@@ -1,0 +1,170 @@
+#include "nomhv/x86/calls.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nomhv/core/copy_once.h"
+#include "nomhv/x86/cpu.h"
+#include "nomhv/x86/log.h"
+
+namespace nomhv {
+namespace {
+
+constexpr uint64_t kFrame = NOM_FRAME_BYTES;
+constexpr uint64_t kWriteBytesMax = 256;
+constexpr uint64_t kFramesPerStep = 64;
+
+CallAnswer Failed(NomStatus status) { return {AfterCall::kResume, status, 0}; }
+CallAnswer Value(uint64_t value) { return {AfterCall::kResume, NOM_STATUS_OK, value}; }
+
+uint64_t CallExists(uint64_t number) {
+  switch (number) {
+#define NOM_X(name, value, arguments, result, meaning) case value:
+    NOM_CALL_LIST(NOM_X)
+#undef NOM_X
+    return 1;
+    default:
+      return 0;
+  }
+}
+
+CallAnswer NextFrame(const GuestMachine& guest, uint64_t from, bool held) {
+  if (from >= guest.window_frames) return Failed(NOM_STATUS_NOT_HELD);
+  const uint64_t end = guest.window_frames * kFrame;
+  const std::optional<uint64_t> found = held ? guest.tables.NextMapped(from * kFrame, end)
+                                             : guest.tables.NextHole(from * kFrame, end);
+  return found.has_value() ? Value(*found / kFrame) : Failed(NOM_STATUS_NOT_HELD);
+}
+
+CallAnswer Query(const GuestMachine& guest, const ProcessorAccount& account, uint64_t what,
+                 uint64_t index) {
+  switch (what) {
+    case NOM_QUERY_ABI_VERSION:
+      return Value(NOM_ABI_VERSION);
+    case NOM_QUERY_CALL_EXISTS:
+      return Value(CallExists(index));
+    case NOM_QUERY_FRAMES_HELD:
+      return Value(guest.held_frames);
+    case NOM_QUERY_FRAMES_GRANTED:
+      return Value(guest.granted_frames);
+    case NOM_QUERY_NEXT_HELD:
+      return NextFrame(guest, index, /*held=*/true);
+    case NOM_QUERY_NEXT_HOLE:
+      return NextFrame(guest, index, /*held=*/false);
+    case NOM_QUERY_CYCLES_USED:
+      return Value(account.used_cycles());
+    default:
+      return Failed(NOM_STATUS_BAD_PARAMETER);
+  }
+}
+
+CallAnswer BeginFrames(GuestMachine& guest, FrameWork::Kind kind, uint64_t first, uint64_t count) {
+  if (count == 0) return Failed(NOM_STATUS_BAD_PARAMETER);
+  if (!InBounds(first, count, guest.window_frames)) return Failed(NOM_STATUS_BAD_ADDRESS);
+  const uint64_t begin = first * kFrame;
+  const uint64_t end = (first + count) * kFrame;
+  if (kind == FrameWork::kAcquire) {
+    if (guest.tables.NextMapped(begin, end).has_value()) return Failed(NOM_STATUS_ALREADY_HELD);
+    if (guest.held_frames + count > guest.granted_frames) return Failed(NOM_STATUS_OVER_GRANT);
+  } else if (guest.tables.NextHole(begin, end).has_value()) {
+    return Failed(NOM_STATUS_NOT_HELD);
+  }
+  guest.work = {kind, first, first + count};
+  return {};
+}
+
+CallAnswer Notify(GuestMachine& guest, uint64_t vector) {
+  if (vector != 0 && (vector < 32 || vector > 255)) return Failed(NOM_STATUS_BAD_PARAMETER);
+  guest.notice_vector = static_cast<uint8_t>(vector);
+  if (vector == 0) guest.interrupt_due = false;
+  return {};
+}
+
+CallAnswer Yield(GuestMachine& guest, uint64_t deadline) {
+  if (guest.notice_unseen) {
+    guest.notice_unseen = false;
+    return Value(NOM_WAKE_NOTICE);
+  }
+  if (deadline != 0 && deadline <= ReadTsc()) return Value(NOM_WAKE_DEADLINE);
+  guest.sleep.kind = SleepState::kYielded;
+  guest.wake_tsc.store(deadline, std::memory_order_release);
+  return {AfterCall::kSleep, NOM_STATUS_OK, 0};
+}
+
+CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
+  if (bytes > kWriteBytesMax) return Failed(NOM_STATUS_BAD_PARAMETER);
+  if (!InBounds(gpa, bytes, guest.window_frames * kFrame)) return Failed(NOM_STATUS_BAD_ADDRESS);
+  char text[kWriteBytesMax];
+  for (uint64_t done = 0; done < bytes;) {
+    const uint64_t at = gpa + done;
+    const std::optional<NestedMapping> mapping = guest.tables.Find(at & ~(kFrame - 1));
+    if (!mapping.has_value()) return Failed(NOM_STATUS_NOT_HELD);
+    const uint64_t part = std::min(bytes - done, kFrame - at % kFrame);
+    CopyOnce(text + done, Physical<char>(mapping->physical + at % kFrame), part);
+    done += part;
+  }
+  std::string_view rest(text, bytes);
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    Line<kWriteBytesMax + 4> line;
+    line.Add(Quoted{rest.substr(0, end)});
+    Line<NOM_NAME_BYTES> tag;
+    tag.Add(Quoted{guest.name_view()});
+    WriteLog(tag.text(), line.text());
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
+CallAnswer DoCall(GuestMachine& guest, const ProcessorAccount& account, uint64_t number, uint64_t a,
+                  uint64_t b) {
+  switch (number) {
+    case NOM_CALL_QUERY:
+      return Query(guest, account, a, b);
+    case NOM_CALL_ACQUIRE:
+      return BeginFrames(guest, FrameWork::kAcquire, a, b);
+    case NOM_CALL_RELEASE:
+      return BeginFrames(guest, FrameWork::kRelease, a, b);
+    case NOM_CALL_NOTIFY:
+      return Notify(guest, a);
+    case NOM_CALL_YIELD:
+      return Yield(guest, a);
+    case NOM_CALL_WRITE:
+      return Write(guest, a, b);
+    case NOM_CALL_EXIT:
+      guest.End(NOM_EXIT_REASON_DONE, a);
+      return {AfterCall::kEnded, NOM_STATUS_OK, 0};
+    default:
+      return Failed(NOM_STATUS_NO_SUCH_CALL);
+  }
+}
+
+bool ContinueWork(GuestMachine& guest, CallAnswer& answer) {
+  FrameWork& work = guest.work;
+  answer = {};
+  const uint64_t stop = std::min(work.end_frame, work.next_frame + kFramesPerStep);
+  for (; work.next_frame < stop; ++work.next_frame) {
+    const bool mapped = guest.tables.Find(work.next_frame * kFrame).has_value();
+    if (work.kind == FrameWork::kRelease) {
+      // Between two steps it may have been taken by force.
+      if (mapped) TakeFrame(guest, work.next_frame);
+      continue;
+    }
+    if (guest.held_frames >= guest.granted_frames) {
+      // Between two steps the grant shrank.
+      answer.status = NOM_STATUS_OVER_GRANT;
+      work.next_frame = work.end_frame;
+      break;
+    }
+    if (!mapped) GiveFrame(guest, work.next_frame);
+  }
+  if (work.next_frame < work.end_frame) return false;
+  work = {};
+  answer.value = guest.held_frames;
+  WriteGuestBoard(guest);
+  return true;
+}
+
+}  // namespace nomhv

@@ -1,0 +1,218 @@
+#include "nomhv/x86/guest_machine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nomhv/core/assert.h"
+#include "nomhv/core/copy_once.h"
+#include "nomhv/core/image.h"
+#include "nomhv/core/seqlock.h"
+#include "nomhv/x86/cpu.h"
+#include "nomhv/x86/svm/svm.h"
+
+namespace nomhv {
+namespace {
+
+constexpr uint64_t kFrame = NOM_FRAME_BYTES;
+constexpr NestedFlags kReadOnly = {/*writable=*/false, /*executable=*/false};
+constexpr NestedFlags kReadWrite = {/*writable=*/true, /*executable=*/false};
+
+// Changes what the meter counts, and counts what was until now.
+void SetFrames(GuestMachine& guest, uint64_t held, uint64_t granted) {
+  const SpinLockGuard guard(guest.meter_lock);
+  guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
+  guest.held_frames = held;
+  guest.granted_frames = granted;
+}
+
+template <typename T>
+Status AllocateOwn(T*& to) {
+  const Result<uint64_t> frame = AllocateOwnFrame();
+  if (!frame.ok()) return frame.code();
+  to = Physical<T>(frame.value());
+  return {};
+}
+
+template <typename T>
+void FreeOwn(T*& from) {
+  if (from != nullptr) FreeOwnFrame(reinterpret_cast<uint64_t>(from));
+  from = nullptr;
+}
+
+// Writes [gpa, gpa + bytes) of the guest, which all lies in frames that it holds.
+void CopyIn(GuestMachine& guest, uint64_t gpa, const std::byte* from, uint64_t bytes) {
+  while (bytes > 0) {
+    const std::optional<NestedMapping> mapping = guest.tables.Find(gpa & ~(kFrame - 1));
+    NOMHV_CHECK(mapping.has_value(), "guest: a seed frame is missing");
+    const uint64_t part = std::min(bytes, kFrame - gpa % kFrame);
+    CopyOnce(Physical<std::byte>(mapping->physical + gpa % kFrame), from, part);
+    gpa += part;
+    from += part;
+    bytes -= part;
+  }
+}
+
+Status BuildPages(GuestMachine& guest, uint64_t machine_board_physical) {
+  Status status = guest.tables.Init(&guest.table_memory);
+  const auto then = [&](auto&& step) {
+    if (status.ok()) status = step();
+  };
+  then([&] { return guest.tables.Reserve(0, guest.window_frames * kFrame); });
+  then([&] { return AllocateOwn(guest.vmcb); });
+  then([&] { return AllocateOwn(guest.fpu); });
+  then([&] { return AllocateOwn(guest.board); });
+  then([&] { return AllocateOwn(guest.bids); });
+  then([&] { return AllocateOwn(guest.start); });
+  const auto map = [&](uint64_t gpa, const void* page, NestedFlags flags) {
+    then([&] { return guest.tables.Map(gpa, reinterpret_cast<uint64_t>(page), flags); });
+  };
+  map(NOM_GPA_MACHINE_BOARD, Physical<void>(machine_board_physical), kReadOnly);
+  map(NOM_GPA_GUEST_BOARD, guest.board, kReadOnly);
+  map(NOM_GPA_BID_PAGE, guest.bids, kReadWrite);
+  map(NOM_GPA_START_PAGE, guest.start, kReadOnly);
+  return status;
+}
+
+void FillStartPage(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz) {
+  NomStart& start = *guest.start;
+  start.magic = NOM_START_MAGIC;
+  start.abi_version = NOM_ABI_VERSION;
+  start.guest_id = guest.id;
+  start.tsc_hz = tsc_hz;
+  start.seed_frames = guest.seed_frames;
+  start.window_frames = guest.window_frames;
+  std::memcpy(start.name, create.name, sizeof(start.name));
+  std::memcpy(start.arguments, create.arguments, sizeof(start.arguments));
+}
+
+void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
+  guest.slot = slot;
+  guest.id = create.guest_id;
+  std::memcpy(guest.name, create.name, sizeof(guest.name));
+  guest.seed_frames = create.seed_frames;
+  guest.window_frames = create.window_frames;
+  guest.created_tsc = ReadTsc();
+  guest.boot_guest = false;
+  guest.registers = {};
+  guest.xcr0 = 1;
+  for (uint64_t& value : guest.debug_registers) value = 0;
+  guest.pending_event = 0;
+  guest.tlb_generation++;
+  guest.board_value = {};
+  guest.held_frames = 0;
+  guest.granted_frames = create.seed_frames;
+  guest.frame_meter.Start(TscToUs(guest.created_tsc));
+  guest.work = {};
+  guest.sleep = {};
+  guest.notice_vector = 0;
+  guest.notice_unseen = false;
+  guest.interrupt_due = false;
+  guest.wake_tsc = 0;
+  guest.hold = false;
+  guest.ended = false;
+  guest.exit_reason = NOM_EXIT_REASON_NONE;
+  guest.exit_detail = 0;
+  guest.exit_rip = 0;
+  for (std::atomic<uint64_t>& count : guest.exits) count = 0;
+  guest.interrupts = 0;
+  guest.forced_frames = 0;
+}
+
+}  // namespace
+
+Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
+                  std::span<const std::byte> image, uint64_t machine_board_physical,
+                  uint64_t tsc_hz, NomImageFault& fault) {
+  LoadPlan plan;
+  fault = PlanImage(image, create.seed_frames, plan);
+  if (fault != NOM_IMAGE_FAULT_NONE) return NOM_STATUS_BAD_IMAGE;
+  Reset(guest, slot, create);
+  const Status status = BuildPages(guest, machine_board_physical);
+  if (!status.ok()) {
+    UnbuildGuest(guest);
+    return status;
+  }
+  GrowGuest(guest, create.seed_frames);
+  for (uint32_t i = 0; i < plan.segment_count; ++i) {
+    const ImageSegment& segment = plan.segments[i];
+    CopyIn(guest, segment.gpa, image.data() + segment.file_offset, segment.file_bytes);
+  }
+  FillStartPage(guest, create, tsc_hz);
+  guest.board_value.guest_id = guest.id;
+  WriteGuestBoard(guest);
+  SvmInitGuest(guest, plan.entry_gpa);
+  guest.alive.store(true, std::memory_order_release);
+  return {};
+}
+
+void UnbuildGuest(GuestMachine& guest) {
+  guest.alive.store(false, std::memory_order_release);
+  uint64_t gpa = 0;
+  const uint64_t end = guest.window_frames * kFrame;
+  while (guest.held_frames > 0) {
+    const std::optional<uint64_t> held = guest.tables.NextMapped(gpa, end);
+    NOMHV_CHECK(held.has_value(), "guest: fewer frames mapped than held");
+    TakeFrame(guest, *held / kFrame);
+    gpa = *held + kFrame;
+  }
+  guest.tables.Destroy();
+  FreeOwn(guest.vmcb);
+  FreeOwn(guest.fpu);
+  FreeOwn(guest.board);
+  FreeOwn(guest.bids);
+  FreeOwn(guest.start);
+}
+
+void SetGrantedFrames(GuestMachine& guest, uint64_t frames) {
+  SetFrames(guest, guest.held_frames, frames);
+}
+
+void GiveFrame(GuestMachine& guest, uint64_t frame) {
+  const Status status = guest.tables.Map(frame * kFrame, AllocateGuestFrame(), NestedFlags{});
+  NOMHV_CHECK(status.ok(), "guest: a frame cannot be mapped where its table is reserved");
+  SetFrames(guest, guest.held_frames + 1, guest.granted_frames);
+}
+
+void TakeFrame(GuestMachine& guest, uint64_t frame) {
+  const Result<NestedMapping> old = guest.tables.Unmap(frame * kFrame);
+  // The claim is ours, so the guest runs nowhere; the next entry flushes before it can use what a
+  // processor may remember.
+  ++guest.tlb_generation;
+  SetFrames(guest, guest.held_frames - 1, guest.granted_frames);
+  FreeGuestFrame(old.value().physical);
+}
+
+void GrowGuest(GuestMachine& guest, uint64_t count) {
+  uint64_t gpa = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const std::optional<uint64_t> hole = guest.tables.NextHole(gpa, guest.window_frames * kFrame);
+    if (!hole.has_value()) break;  // The window is full: the guest acquired ahead of its grant.
+    GiveFrame(guest, *hole / kFrame);
+    gpa = *hole + kFrame;
+  }
+}
+
+uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames) {
+  uint64_t taken = 0;
+  uint64_t end = guest.window_frames * kFrame;
+  while (guest.held_frames > frames) {
+    const std::optional<uint64_t> last = guest.tables.LastMapped(guest.seed_frames * kFrame, end);
+    NOMHV_CHECK(last.has_value(), "guest: more frames held than seed and window have");
+    TakeFrame(guest, *last / kFrame);
+    end = *last;
+    ++taken;
+  }
+  guest.forced_frames += taken;
+  return taken;
+}
+
+void WriteGuestBoard(GuestMachine& guest) {
+  NomGuestBoard& value = guest.board_value;
+  value.magic = NOM_GUEST_BOARD_MAGIC;
+  value.abi_version = NOM_ABI_VERSION;
+  value.frames_granted = guest.granted_frames;
+  value.frames_held = guest.held_frames;
+  SeqlockWrite(guest.board, value);
+}
+
+}  // namespace nomhv

@@ -1,0 +1,154 @@
+// One guest as the machine runs it. core/guests.h has the books; this is the flesh.
+//
+// Whoever holds the claim of the slot's ProcessorAccount owns all of a GuestMachine but its
+// atomics: a guest processor while it runs the guest, the control processor while it changes it
+// (hold.h).
+
+#ifndef NOMHV_X86_GUEST_MACHINE_H_
+#define NOMHV_X86_GUEST_MACHINE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "nomhv/abi/board.h"
+#include "nomhv/abi/guest.h"
+#include "nomhv/abi/mailbox.h"
+#include "nomhv/core/budget.h"
+#include "nomhv/core/guests.h"
+#include "nomhv/core/nested_paging.h"
+#include "nomhv/core/result.h"
+#include "nomhv/x86/memory.h"
+#include "nomhv/x86/spinlock.h"
+#include "nomhv/x86/svm/vmcb.h"
+
+namespace nomhv {
+
+// Frames times time, in frame-microseconds.
+class FrameMeter {
+ public:
+  void Start(uint64_t now_us) {
+    *this = {};
+    last_us_ = now_us;
+  }
+  // What was true since the last call.
+  void Advance(uint64_t now_us, uint64_t held, uint64_t granted) {
+    const uint64_t us = now_us > last_us_ ? now_us - last_us_ : 0;
+    last_us_ += us;
+    held_ += us * held;
+    offered_ += us * (granted > held ? granted : held);
+  }
+  [[nodiscard]] uint64_t held_frame_us() const { return held_; }
+  [[nodiscard]] uint64_t offered_frame_us() const { return offered_; }
+
+ private:
+  uint64_t last_us_ = 0;
+  uint64_t held_ = 0;
+  uint64_t offered_ = 0;
+};
+
+// A call that takes long is done a few frames at a time, so that slots end when they should.
+struct FrameWork {
+  enum Kind : uint32_t { kNone, kAcquire, kRelease };
+  Kind kind = kNone;
+  uint64_t next_frame = 0;
+  uint64_t end_frame = 0;
+};
+
+struct SleepState {
+  enum Kind : uint32_t { kAwake, kHalted, kYielded };
+  Kind kind = kAwake;
+};
+
+struct GuestMachine {
+  uint32_t slot = 0;
+  uint64_t id = 0;
+  char name[NOM_NAME_BYTES] = {};
+  uint64_t seed_frames = 0;
+  uint64_t window_frames = 0;
+  uint64_t created_tsc = 0;
+  bool boot_guest = false;
+
+  // The processor's side.
+  Vmcb* vmcb = nullptr;
+  GuestRegisters registers{};
+  void* fpu = nullptr;  // An XSAVE area.
+  uint64_t xcr0 = 1;
+  uint64_t debug_registers[4] = {};
+  uint64_t pending_event = 0;  // For EVENTINJ at the next entry.
+  uint32_t last_processor = 0;
+
+  // Memory.
+  MachineTables table_memory;
+  NestedTables<MachineTables> tables;
+  uint64_t tlb_generation = 0;  // Rises when a mapping is taken away or narrowed.
+  NomGuestBoard* board = nullptr;
+  NomBidPage* bids = nullptr;
+  NomStart* start = nullptr;
+  NomGuestBoard board_value{};  // What the board is rewritten from.
+  uint64_t held_frames = 0;
+  uint64_t granted_frames = 0;
+  FrameMeter frame_meter;  // With held_frames and granted_frames: meter_lock.
+  SpinLock meter_lock;
+  FrameWork work;
+
+  // Sleep and notices.
+  SleepState sleep;
+  uint8_t notice_vector = 0;
+  bool notice_unseen = false;         // For YIELD.
+  bool interrupt_due = false;         // The notice's interrupt is not delivered yet.
+  std::atomic<uint64_t> wake_tsc{0};  // While asleep: when to wake; 0: no time.
+
+  // Read by anybody.
+  std::atomic<bool> alive{false};  // Exists and may run.
+  std::atomic<bool> hold{false};   // The control processor wants the claim.
+  std::atomic<bool> ended{false};  // Set once, with the three below.
+  NomExitReason exit_reason = NOM_EXIT_REASON_NONE;
+  uint64_t exit_detail = 0;
+  uint64_t exit_rip = 0;
+  std::atomic<uint64_t> exits[NOM_EXITS_COUNT] = {};
+  std::atomic<uint64_t> interrupts{0};
+  uint64_t forced_frames = 0;
+
+  [[nodiscard]] std::string_view name_view() const { return name; }
+  void CountExit(NomExit kind) { exits[kind].fetch_add(1, std::memory_order_relaxed); }
+  void End(NomExitReason reason, uint64_t detail) {
+    exit_reason = reason;
+    exit_detail = detail;
+    exit_rip = vmcb->rip;
+    ended.store(true, std::memory_order_release);
+  }
+};
+
+// Microseconds of the machine, from any TSC reading.
+[[nodiscard]] uint64_t TscToUs(uint64_t tsc);
+
+// Builds the guest of `slot` from `create` and the image: memory, tables, boards, control block.
+// BAD_IMAGE with `fault`, or TABLE_FULL when nomhv's own memory is used up; then nothing is left
+// behind. `machine_board` is the page that all guests share.
+Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
+                  std::span<const std::byte> image, uint64_t machine_board_physical,
+                  uint64_t tsc_hz, NomImageFault& fault);
+
+// Takes everything from it and scrubs it. Under the claim, and no processor will run it again.
+void UnbuildGuest(GuestMachine& guest);
+
+// Under the claim: maps `count` zeroed frames at the lowest holes.
+void GrowGuest(GuestMachine& guest, uint64_t count);
+// Under the claim: takes frames until at most `frames` are held, highest outside the seed first;
+// how many were taken. They are scrubbed and free.
+uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames);
+// Maps or unmaps one frame and keeps the books; the guest's choice or ours.
+void GiveFrame(GuestMachine& guest, uint64_t frame);
+void TakeFrame(GuestMachine& guest, uint64_t frame);
+
+// Changes the grant; frames move separately.
+void SetGrantedFrames(GuestMachine& guest, uint64_t frames);
+
+// Rewrites the guest board from board_value and the books.
+void WriteGuestBoard(GuestMachine& guest);
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_GUEST_MACHINE_H_

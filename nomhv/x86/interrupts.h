@@ -1,0 +1,31 @@
+// nomhv's own interrupts. Its faults stop the machine; of the rest only the fact that something
+// happened matters, and whoever waited looks for itself.
+
+#ifndef NOMHV_X86_INTERRUPTS_H_
+#define NOMHV_X86_INTERRUPTS_H_
+
+#include <cstdint>
+
+namespace nomhv {
+
+// What interrupts.S pushes, then what the processor pushed (APM 2, 8.9.3).
+struct InterruptFrame {
+  uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+  uint64_t vector, error_code;
+  uint64_t rip, cs, rflags, rsp, ss;
+};
+
+// Builds the table; once, on the first processor.
+void BuildInterruptTable();
+// Uses it, on each processor.
+void LoadInterruptTable();
+
+// How the machine leaves the emulator (isa-debug-exit), if it runs in one.
+inline constexpr uint32_t kExitPass = 0x10;
+inline constexpr uint32_t kExitFail = 0x11;
+inline constexpr uint32_t kExitPanic = 0x12;
+[[noreturn]] void LeaveMachine(uint32_t code);
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_INTERRUPTS_H_

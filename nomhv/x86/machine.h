@@ -1,0 +1,61 @@
+// The machine's processors and guests, as all of nomhv sees them.
+
+#ifndef NOMHV_X86_MACHINE_H_
+#define NOMHV_X86_MACHINE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "nomhv/core/budget.h"
+#include "nomhv/core/processors.h"
+#include "nomhv/x86/apic.h"
+#include "nomhv/x86/guest_machine.h"
+#include "nomhv/x86/svm/svm.h"
+
+namespace nomhv {
+
+inline constexpr uint32_t kNoSlot = ~uint32_t{0};
+
+struct alignas(64) Processor {
+  uint32_t index = 0;  // 0 is the control processor.
+  uint8_t apic_id = 0;
+  std::atomic<bool> up{false};
+  SvmProcessor svm;
+  ProcessorSchedule schedule;
+  ProcessorPieces pieces;  // In force; the processor's own.
+
+  // From the control processor: next_pieces are to be taken. Cleared when they are.
+  ProcessorPieces next_pieces;
+  std::atomic<bool> replan{false};
+
+  // What runs here since when, for the meters; a seqlock of three words.
+  std::atomic<uint32_t> running_sequence{0};
+  std::atomic<uint32_t> running_slot{kNoSlot};
+  std::atomic<uint64_t> running_since{0};
+};
+
+struct Machine {
+  Clocks clocks;
+  uint32_t processor_count = 0;
+  Processor processors[kProcessorsMax];
+  GuestMachine guests[GuestTable::kSlots];
+  ProcessorAccount accounts[GuestTable::kSlots];
+};
+extern Machine g_machine;
+
+// Shares are given, and debts repaid, this often. Long against a switch, short against a second.
+inline constexpr uint64_t kSchedulePeriodMs = 10;
+[[nodiscard]] uint64_t SchedulePeriodCycles();
+
+// The life of a guest processor.
+[[noreturn]] void GuestProcessorMain(Processor& processor);
+
+// Cycles that the guest of `slot` has run, what it runs at this moment included.
+[[nodiscard]] uint64_t UsedCyclesNow(uint32_t slot);
+
+// Makes a processor look at what is asked of it.
+void Poke(const Processor& processor);
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_MACHINE_H_

@@ -1,0 +1,174 @@
+// The life of the machine, from the loader to the control processor's endless turn. INSIDE.md tells
+// it in words.
+
+#include <cstring>
+#include <optional>
+
+#include "nomhv/core/assert.h"
+#include "nomhv/core/key_values.h"
+#include "nomhv/x86/acpi.h"
+#include "nomhv/x86/apic.h"
+#include "nomhv/x86/boot_guests.h"
+#include "nomhv/x86/boot_info.h"
+#include "nomhv/x86/control.h"
+#include "nomhv/x86/cpu.h"
+#include "nomhv/x86/interrupts.h"
+#include "nomhv/x86/log.h"
+#include "nomhv/x86/machine.h"
+#include "nomhv/x86/memory.h"
+#include "nomhv/x86/paging.h"
+#include "nomhv/x86/pci.h"
+#include "nomhv/x86/svm/svm.h"
+
+extern "C" {
+using InitFunction = void (*)();
+extern const InitFunction InitArrayStart[], InitArrayEnd[];
+extern const char ApStart[], ApStartEnd[];
+extern uint64_t ApStack, ApPageTables;
+[[noreturn]] void NomhvMain(uint32_t protocol, uint64_t information);
+[[noreturn]] void NomhvApMain();
+}
+
+namespace nomhv {
+
+Machine g_machine;
+
+namespace {
+
+constexpr uint64_t kTickMs = 1;
+constexpr uint64_t kStackBytes = 0x8000;
+
+BootInfo g_boot_info;
+std::optional<Control> g_control;
+alignas(4096) char g_stacks[kProcessorsMax][kStackBytes];
+
+uint64_t EndOfMemory(const BootInfo& info) {
+  uint64_t end = 0;
+  for (uint32_t i = 0; i < info.range_count; ++i) {
+    const uint64_t range_end = info.usable[i].first + info.usable[i].bytes;
+    if (range_end > end) end = range_end;
+  }
+  return end;
+}
+
+[[noreturn]] void Refuse(const char* why) {
+  Log(LogLevel::kError, why);
+  LeaveMachine(kExitFail);
+}
+
+void StartProcessors(const ProcessorList& list) {
+  const uint8_t own_id = LocalApicId();
+  g_machine.processors[0].apic_id = own_id;
+  g_machine.processors[0].up = true;
+  g_machine.processor_count = 1;
+  ApPageTables = page_table_root();
+  for (uint32_t i = 0; i < list.count; ++i) {
+    if (list.apic_ids[i] == own_id) continue;
+    const uint32_t index = g_machine.processor_count;
+    Processor& processor = g_machine.processors[index];
+    processor.index = index;
+    processor.apic_id = list.apic_ids[i];
+    ApStack = reinterpret_cast<uint64_t>(g_stacks[index]) + kStackBytes;
+    SendInit(processor.apic_id);
+    SpinFor(1000, g_machine.clocks.tsc_hz);
+    // A second start-up interrupt only if the first was lost (Intel SDM 3A, 9.4.4.1).
+    for (int attempt = 0; attempt < 2 && !processor.up; ++attempt) {
+      SendStartup(processor.apic_id, static_cast<uint8_t>(kApStartPage >> 12));
+      const uint64_t give_up = ReadTsc() + g_machine.clocks.tsc_hz * (attempt + 1);
+      while (!processor.up && ReadTsc() < give_up) Pause();
+    }
+    if (!processor.up) {
+      Log(LogLevel::kError, "processor with apic ", uint32_t{processor.apic_id}, " does not start");
+      continue;
+    }
+    ++g_machine.processor_count;
+  }
+}
+
+[[noreturn]] void RunControl(bool exit_when_idle) {
+  for (;;) {
+    g_control->Turn();
+    const BootGuests& boot = g_control->boot_guests();
+    if (exit_when_idle && boot.ended == boot.started) {
+      Log(LogLevel::kInfo, boot.started, " guests ended, ", boot.failed, " failures");
+      LeaveMachine(boot.failed == 0 && boot.started > 0 ? kExitPass : kExitFail);
+    }
+    ArmTimer(ReadTsc() + g_machine.clocks.tsc_hz / 1000 * kTickMs, g_machine.clocks);
+    EnableInterruptsAndHalt();
+  }
+}
+
+std::byte* FindMailbox() {
+  const std::optional<PhysicalRange> shared = FindSharedMemory(NOM_MAILBOX_BYTES);
+  if (!shared.has_value()) return nullptr;
+  MapAlso(shared->first, shared->bytes);
+  Log(LogLevel::kInfo, "mailbox at ", Hex{shared->first}, ", ", shared->bytes, " bytes");
+  return Physical<std::byte>(shared->first);
+}
+
+void ReadCommandLine(std::string_view text, bool& exit_when_idle) {
+  const std::optional<std::string_view> level = FindValue(text, "log");
+  if (level == "error") SetLogLevel(LogLevel::kError);
+  if (level == "debug") SetLogLevel(LogLevel::kDebug);
+  exit_when_idle = FindValue(text, "exit") == "when-idle";
+}
+
+}  // namespace
+}  // namespace nomhv
+
+void NomhvMain(uint32_t protocol, uint64_t information) {
+  using namespace nomhv;  // NOLINT(google-build-using-namespace): C linkage puts us outside.
+  InitSerial();
+  for (const InitFunction* f = InitArrayStart; f != InitArrayEnd; ++f) (*f)();
+  BuildInterruptTable();
+  LoadInterruptTable();
+  ReadBootInfo(static_cast<BootProtocol>(protocol), information, g_boot_info);
+  bool exit_when_idle = false;
+  ReadCommandLine(g_boot_info.command_line, exit_when_idle);
+  // While the loader's tables still let us write there.
+  std::memcpy(Physical<void>(kApStartPage), ApStart, static_cast<size_t>(ApStartEnd - ApStart));
+  BuildPageTables(EndOfMemory(g_boot_info));
+  const uint64_t pages = CheckPageTables();
+
+  DisablePic();
+  InitApic();
+  g_machine.clocks = MeasureClocks();
+  SetLogClock(g_machine.clocks.tsc_hz);
+  Log(LogLevel::kInfo, "ABI ", NOM_ABI_MAJOR, ".", NOM_ABI_MINOR, ", TSC ",
+      g_machine.clocks.tsc_hz / 1000, " kHz, APIC timer ", g_machine.clocks.timer_hz / 1000,
+      " kHz, ", pages, " pages, none writable and executable");
+  ProcessorList list;
+  ReadProcessors(g_boot_info, list);
+  InitMemory(g_boot_info);
+  InitSvm();
+  if (!EnableSvm(g_machine.processors[0].svm)) {
+    Refuse("this processor has no SVM with nested paging, or the firmware forbids it");
+  }
+  StartProcessors(list);
+  if (g_machine.processor_count < 2) {
+    Refuse("nomhv needs two processors: one for control, the others for guests");
+  }
+
+  std::byte* mailbox = FindMailbox();
+  const Result<uint64_t> board = AllocateOwnFrame();
+  const Amounts capacity = {GuestFramesTotal(),
+                            kDeliveredMillicores * (g_machine.processor_count - 1)};
+  Log(LogLevel::kInfo, g_machine.processor_count - 1, " guest processors, ", capacity.millicores,
+      " millicores and ", capacity.frames, " frames for guests",
+      mailbox == nullptr ? ", no mailbox" : "");
+  g_control.emplace(capacity, mailbox, Physical<NomMachineBoard>(board.value()));
+  StartBootGuests(g_boot_info, *g_control);
+  RunControl(exit_when_idle);
+}
+
+void NomhvApMain() {
+  using namespace nomhv;  // NOLINT(google-build-using-namespace): C linkage puts us outside.
+  LoadInterruptTable();
+  InitApic();
+  Processor& self = g_machine.processors[g_machine.processor_count];
+  NOMHV_CHECK(self.apic_id == LocalApicId(), "a processor started that was not called");
+  NOMHV_CHECK(EnableSvm(self.svm), "one processor has no SVM, though another has");
+  self.schedule.Init(self.index, SchedulePeriodCycles(), g_machine.accounts, ReadTsc());
+  self.up.store(true, std::memory_order_release);
+  GuestProcessorMain(self);
+}

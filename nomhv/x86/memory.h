@@ -1,0 +1,46 @@
+// The machine's frames, split in two at boot: what guests are granted, and what nomhv needs for
+// them (tables, control blocks, boards). So a grant never fails for want of a table.
+
+#ifndef NOMHV_X86_MEMORY_H_
+#define NOMHV_X86_MEMORY_H_
+
+#include <cstdint>
+
+#include "nomhv/core/frames.h"
+#include "nomhv/core/result.h"
+#include "nomhv/x86/boot_info.h"
+
+namespace nomhv {
+
+// Takes all usable memory above 1 MiB but the image and the boot modules. Once.
+void InitMemory(const BootInfo& info);
+
+[[nodiscard]] uint64_t GuestFramesTotal();
+[[nodiscard]] uint64_t GuestFramesFree();
+
+// A zeroed frame for a guest. The books say that there is one, so there not being one is a broken
+// promise. Any processor.
+uint64_t AllocateGuestFrame();
+// Scrubs the frame, then frees it: a free frame that was ever a guest's is all zeroes. No processor
+// may reach it any more through nested tables.
+void FreeGuestFrame(uint64_t physical);
+
+// Zeroed frames for nomhv itself; TABLE_FULL when its share is used up.
+Result<uint64_t> AllocateOwnFrame();
+void FreeOwnFrame(uint64_t physical);
+
+// For NestedTables (core/nested_paging.h).
+struct MachineTables {
+  static uint64_t* Table(uint64_t physical) { return reinterpret_cast<uint64_t*>(physical); }
+  static Result<uint64_t> AllocateTable() { return AllocateOwnFrame(); }
+  static void FreeTable(uint64_t physical) { FreeOwnFrame(physical); }
+};
+
+template <typename T>
+T* Physical(uint64_t address) {
+  return reinterpret_cast<T*>(address);
+}
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_MEMORY_H_

@@ -1,0 +1,116 @@
+#include "nomhv/x86/paging.h"
+
+#include <algorithm>
+
+#include "nomhv/core/assert.h"
+#include "nomhv/x86/cpu.h"
+
+extern "C" {
+extern char ImageStart[], TextEnd[], RodataEnd[], ImageEnd[];
+}
+
+namespace nomhv {
+namespace {
+
+constexpr uint64_t kPresent = 1;
+constexpr uint64_t kWritable = 2;
+constexpr uint64_t kUncached = 1u << 4;  // PCD
+constexpr uint64_t kLarge = 1u << 7;
+constexpr uint64_t kNoExecute = uint64_t{1} << 63;
+constexpr uint64_t kAddressMask = 0x000ffffffffff000;
+constexpr uint64_t kSmallPage = 0x1000;
+constexpr uint64_t kLargePage = 0x200000;
+constexpr uint64_t kFourGib = uint64_t{4} << 30;
+constexpr uint64_t kLocalApicPage = 0xfee00000;
+constexpr uint64_t kIoApicPage = 0xfec00000;
+
+// Enough for 64 GiB in large pages, the image, and some devices beyond.
+constexpr uint32_t kTablesMax = 128;
+struct alignas(4096) Table {
+  uint64_t entries[512];
+};
+Table g_tables[kTablesMax];
+uint32_t g_table_count = 0;
+Table* g_root = nullptr;
+
+Table* NewTable() {
+  NOMHV_CHECK(g_table_count < kTablesMax, "paging: more memory than nomhv has tables for");
+  return &g_tables[g_table_count++];
+}
+
+Table* Below(Table* table, uint64_t index) {
+  uint64_t& entry = table->entries[index];
+  if ((entry & kPresent) == 0) {
+    entry = reinterpret_cast<uint64_t>(NewTable()) | kPresent | kWritable;
+  }
+  NOMHV_CHECK((entry & kLarge) == 0, "paging: a large page in the way");
+  return reinterpret_cast<Table*>(entry & kAddressMask);
+}
+
+uint64_t SmallPageRights(uint64_t address) {
+  if (address == 0) return 0;
+  if (address == kApStartPage) return kPresent;
+  if (address >= reinterpret_cast<uint64_t>(ImageStart) &&
+      address < reinterpret_cast<uint64_t>(ImageEnd)) {
+    if (address < reinterpret_cast<uint64_t>(TextEnd)) return kPresent;
+    if (address < reinterpret_cast<uint64_t>(RodataEnd)) return kPresent | kNoExecute;
+  }
+  return kPresent | kWritable | kNoExecute;
+}
+
+void MapLargePage(uint64_t address) {
+  Table* directory = Below(Below(g_root, address >> 39 & 511), address >> 30 & 511);
+  uint64_t& entry = directory->entries[address >> 21 & 511];
+  if ((entry & kPresent) != 0) return;
+  const auto image_start = reinterpret_cast<uint64_t>(ImageStart);
+  const auto image_end = reinterpret_cast<uint64_t>(ImageEnd);
+  if (address == 0 || (address + kLargePage > image_start && address < image_end)) {
+    Table* pages = Below(directory, address >> 21 & 511);
+    for (uint64_t i = 0; i < 512; ++i) {
+      const uint64_t page = address + i * kSmallPage;
+      const uint64_t rights = SmallPageRights(page);
+      pages->entries[i] = rights == 0 ? 0 : page | rights;
+    }
+    return;
+  }
+  const bool device = address == kLocalApicPage || address == (kIoApicPage & ~(kLargePage - 1));
+  entry = address | kPresent | kWritable | kLarge | kNoExecute | (device ? kUncached : 0);
+}
+
+uint64_t CheckTable(const Table* table, int level) {
+  uint64_t pages = 0;
+  for (const uint64_t entry : table->entries) {
+    if ((entry & kPresent) == 0) continue;
+    if (level == 1 || (entry & kLarge) != 0) {
+      NOMHV_CHECK((entry & kWritable) == 0 || (entry & kNoExecute) != 0,
+                  "paging: a page is both writable and executable");
+      ++pages;
+    } else {
+      pages += CheckTable(reinterpret_cast<const Table*>(entry & kAddressMask), level - 1);
+    }
+  }
+  return pages;
+}
+
+}  // namespace
+
+void BuildPageTables(uint64_t end) {
+  g_root = NewTable();
+  for (uint64_t address = 0; address < std::max(end, kFourGib); address += kLargePage) {
+    MapLargePage(address);
+  }
+  WriteCr3(page_table_root());
+}
+
+void MapAlso(uint64_t first, uint64_t bytes) {
+  for (uint64_t address = first & ~(kLargePage - 1); address < first + bytes;
+       address += kLargePage) {
+    MapLargePage(address);
+  }
+}
+
+uint64_t page_table_root() { return reinterpret_cast<uint64_t>(g_root); }
+
+uint64_t CheckPageTables() { return CheckTable(g_root, 4); }
+
+}  // namespace nomhv

@@ -1,0 +1,66 @@
+// What the compiler expects of a C++ environment, and is not in libgcc.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "nomhv/core/assert.h"
+
+extern "C" {
+
+void* memcpy(void* to, const void* from, size_t bytes) {
+  void* const result = to;
+  asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
+  return result;
+}
+
+void* memset(void* to, int value, size_t bytes) {
+  void* const result = to;
+  asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+  return result;
+}
+
+void* memmove(void* to, const void* from, size_t bytes) {
+  auto* t = static_cast<unsigned char*>(to);
+  const auto* f = static_cast<const unsigned char*>(from);
+  if (reinterpret_cast<uintptr_t>(t) - reinterpret_cast<uintptr_t>(f) >= bytes) {
+    return memcpy(to, from, bytes);
+  }
+  for (size_t i = bytes; i > 0; --i) {
+    // The barrier keeps the compiler from recognising memmove in memmove.
+    asm volatile("" ::: "memory");
+    t[i - 1] = f[i - 1];
+  }
+  return to;
+}
+
+int memcmp(const void* a, const void* b, size_t bytes) {
+  const auto* x = static_cast<const unsigned char*>(a);
+  const auto* y = static_cast<const unsigned char*>(b);
+  for (size_t i = 0; i < bytes; ++i) {
+    if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
+  }
+  return 0;
+}
+
+void* memchr(const void* in, int value, size_t bytes) {
+  const auto* at = static_cast<const unsigned char*>(in);
+  for (size_t i = 0; i < bytes; ++i) {
+    if (at[i] == static_cast<unsigned char>(value)) return const_cast<unsigned char*>(at + i);
+  }
+  return nullptr;
+}
+
+size_t strlen(const char* text) {
+  size_t size = 0;
+  while (text[size] != '\0') {
+    asm volatile("" ::: "memory");
+    ++size;
+  }
+  return size;
+}
+
+[[noreturn]] void abort() { nomhv::Panic("abort", __FILE__, __LINE__); }
+
+[[noreturn]] void __cxa_pure_virtual() { nomhv::Panic("pure virtual call", __FILE__, __LINE__); }
+
+}  // extern "C"
