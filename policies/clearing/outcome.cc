@@ -27,4 +27,18 @@ absl::StatusOr<Clearing> MakeClearing(const Auction& auction, const std::vector<
   return clearing;
 }
 
+absl::StatusOr<Clearing> AtOnePrice(const Auction& auction, const std::vector<int64_t>& units) {
+  Microcredits price = HighestRejectedUnitPrice(auction, units);
+  for (size_t i = 0; i < units.size(); ++i) {
+    if (units[i] > 0) price = std::min(price, ValueOf(auction.bids[i], units[i]) / units[i]);
+  }
+  price = std::max(price, auction.reserve_unit_price_microcredits);
+  std::vector<Microcredits> charges(units.size(), 0);
+  for (size_t i = 0; i < units.size(); ++i) {
+    // At most the bid's value: nothing is sold for less than the reserve.
+    if (units[i] > 0) charges[i] = price * units[i];
+  }
+  return MakeClearing(auction, units, charges, price);
+}
+
 }  // namespace nom::policies

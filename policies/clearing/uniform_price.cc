@@ -93,18 +93,7 @@ absl::StatusOr<Clearing> ClearUniformPrice(const Auction& auction) {
     units[normal.bids[run.place].index] += taken;
     left_units -= taken;
   }
-
-  Int128 price = HighestRejectedUnitPrice(auction, units);
-  for (size_t i = 0; i < units.size(); ++i) {
-    if (units[i] > 0)
-      price = std::min<Int128>(price, ValueOf(auction.bids[i], units[i]) / units[i]);
-  }
-  price = std::max<Int128>(price, auction.reserve_unit_price_microcredits);
-  std::vector<Microcredits> charges(units.size(), 0);
-  for (size_t i = 0; i < units.size(); ++i) {
-    charges[i] = static_cast<Microcredits>(price * units[i]);  // At most the bid's value.
-  }
-  return MakeClearing(auction, units, charges, static_cast<Microcredits>(price));
+  return AtOnePrice(auction, units);
 }
 
 }  // namespace nom::policies

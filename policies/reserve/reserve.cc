@@ -112,7 +112,7 @@ int64_t NormalMillionths(uint64_t seed, uint64_t round, uint64_t draw) {
   }
   // The sum of 48 uniform numbers has a deviation of 2 (times 65536).
   constexpr int64_t kMeanTimes2 = kWords * kNumbersAWord * 0xffff;
-  return (2 * sum - kMeanTimes2) * kMillion / (4 * 65'536);
+  return (2 * sum - kMeanTimes2) * kMillion / (int64_t{4} * 65'536);
 }
 
 }  // namespace nom::policies
