@@ -56,8 +56,8 @@ void StartFromText(std::string_view text, std::span<const std::byte> module, boo
     if (!control.CreateBootGuest(guest.create, image, guest.granted).ok()) continue;
   }
   if (reader.bad_line() != 0) {
-    Log(LogLevel::kError, "boot: guests.cfg line ", reader.bad_line(), " is wrong");
-    control.CountBootFailure();
+    Log(LogLevel::kError, "boot: guests.cfg line ", reader.bad_line(),
+        " is wrong; it and what follows start nothing");
   }
 }
 

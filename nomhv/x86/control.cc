@@ -39,7 +39,8 @@ std::string_view ReasonText(NomExitReason reason) {
 void CountUp(uint64_t& value, uint64_t last) { value = std::max(value, last); }
 
 std::span<Processor> GuestProcessors() {
-  return {g_machine.processors + 1, g_machine.processor_count - 1};
+  const uint32_t first = g_machine.first_guest_processor;
+  return {g_machine.processors + first, g_machine.processor_count - first};
 }
 
 uint64_t RandomId() {
@@ -96,7 +97,8 @@ void Control::Release(uint32_t slot) {
   for (size_t i = 0; i < GuestProcessors().size(); ++i) {
     const ProcessorPieces& pieces = plan_[i];
     for (uint32_t k = 0; k < pieces.count; ++k) {
-      if (pieces.pieces[k].slot == slot) Poke(GuestProcessors()[i]);
+      if (pieces.pieces[k].slot == slot && GuestProcessors()[i].index != 0)
+        Poke(GuestProcessors()[i]);
     }
   }
 }
@@ -112,6 +114,11 @@ void Control::Replan() {
   for (size_t i = 0; i < processors.size(); ++i) {
     processors[i].next_pieces = plan_[i];
     processors[i].replan.store(true, std::memory_order_release);
+    if (processors[i].index == 0) {
+      // We are the only one, and nothing runs here now.
+      TakePlan(processors[i]);
+      return;
+    }
     Poke(processors[i]);
   }
   const uint64_t give_up = ReadTsc() + g_machine.clocks.tsc_hz * kPatienceSeconds;

@@ -94,7 +94,7 @@ void RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& accou
         account.Sleep(ReadTsc());
         return;
       case AfterExit::kEnded:
-        Poke(g_machine.processors[0]);
+        if (processor.index != 0) Poke(g_machine.processors[0]);
         return;
     }
   }
@@ -106,39 +106,45 @@ uint64_t SchedulePeriodCycles() {
   return g_machine.clocks.tsc_hz / 1000 * kSchedulePeriodMs / 1000 * 1000;
 }
 
-void GuestProcessorMain(Processor& processor) {
-  for (;;) {
-    if (processor.replan.load(std::memory_order_acquire)) {
-      processor.pieces = processor.next_pieces;
-      processor.schedule.SetPieces(processor.pieces, ReadTsc());
-      processor.replan.store(false, std::memory_order_release);
-    }
-    const uint64_t now_tsc = ReadTsc();
-    const ProcessorSchedule::Choice choice =
-        processor.schedule.Pick(now_tsc, [&](uint32_t slot) { return Runnable(slot, now_tsc); });
-    if (!choice.run) {
-      Idle(processor, choice.deadline_tsc);
-      continue;
-    }
-    GuestMachine& guest = g_machine.guests[choice.slot];
-    ProcessorAccount& account = g_machine.accounts[choice.slot];
-    SeqlockStep(processor);
-    Publish(processor, choice.slot, choice.began_tsc);
-    SeqlockStep(processor);
-    guest.last_processor = processor.index;
-    LoadGuestState(guest);
-    RunSlice(processor, guest, account, choice.deadline_tsc);
-    SaveGuestState(guest);
-    SeqlockStep(processor);
-    processor.schedule.Stop(choice, ReadTsc());
-    Publish(processor, kNoSlot, 0);
-    SeqlockStep(processor);
+void TakePlan(Processor& processor) {
+  if (!processor.replan.load(std::memory_order_acquire)) return;
+  processor.pieces = processor.next_pieces;
+  processor.schedule.SetPieces(processor.pieces, ReadTsc());
+  processor.replan.store(false, std::memory_order_release);
+}
+
+void TakeTurn(Processor& processor, uint64_t latest_tsc) {
+  TakePlan(processor);
+  const uint64_t now_tsc = ReadTsc();
+  const ProcessorSchedule::Choice choice =
+      processor.schedule.Pick(now_tsc, [&](uint32_t slot) { return Runnable(slot, now_tsc); });
+  const uint64_t deadline_tsc = std::min(choice.deadline_tsc, latest_tsc);
+  if (!choice.run) {
+    Idle(processor, deadline_tsc);
+    return;
   }
+  GuestMachine& guest = g_machine.guests[choice.slot];
+  ProcessorAccount& account = g_machine.accounts[choice.slot];
+  SeqlockStep(processor);
+  Publish(processor, choice.slot, choice.began_tsc);
+  SeqlockStep(processor);
+  guest.last_processor = processor.index;
+  LoadGuestState(guest);
+  RunSlice(processor, guest, account, deadline_tsc);
+  SaveGuestState(guest);
+  SeqlockStep(processor);
+  processor.schedule.Stop(choice, ReadTsc());
+  Publish(processor, kNoSlot, 0);
+  SeqlockStep(processor);
+}
+
+void GuestProcessorMain(Processor& processor) {
+  for (;;) TakeTurn(processor, kNoDeadline);
 }
 
 uint64_t UsedCyclesNow(uint32_t slot) {
   uint64_t used = g_machine.accounts[slot].used_cycles();
-  for (uint32_t i = 1; i < g_machine.processor_count; ++i) {
+  for (uint32_t i = g_machine.first_guest_processor; i < g_machine.processor_count; ++i) {
     const Processor& p = g_machine.processors[i];
     for (;;) {
       const uint32_t before = p.running_sequence.load(std::memory_order_acquire);

@@ -37,6 +37,7 @@ struct alignas(64) Processor {
 struct Machine {
   Clocks clocks;
   uint32_t processor_count = 0;
+  uint32_t first_guest_processor = 1;  // 0 when there is but one, which does both.
   Processor processors[kProcessorsMax];
   GuestMachine guests[GuestTable::kSlots];
   ProcessorAccount accounts[GuestTable::kSlots];
@@ -47,7 +48,14 @@ extern Machine g_machine;
 inline constexpr uint64_t kSchedulePeriodMs = 10;
 [[nodiscard]] uint64_t SchedulePeriodCycles();
 
-// The life of a guest processor.
+// Takes next_pieces if replan says so. Nothing may be running there.
+void TakePlan(Processor& processor);
+
+// Takes the new plan, if there is one; runs what runs next, until its slice ends or `latest_tsc`;
+// or sleeps until then, or an interrupt. Interrupts are off before and after.
+void TakeTurn(Processor& processor, uint64_t latest_tsc);
+
+// The life of a guest processor: turns without end.
 [[noreturn]] void GuestProcessorMain(Processor& processor);
 
 // Cycles that the guest of `slot` has run, what it runs at this moment included.

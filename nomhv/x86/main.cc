@@ -93,8 +93,13 @@ void StartProcessors(const ProcessorList& list) {
       Log(LogLevel::kInfo, boot.started, " guests ended, ", boot.failed, " failures");
       LeaveMachine(boot.failed == 0 && boot.started > 0 ? kExitPass : kExitFail);
     }
-    ArmTimer(ReadTsc() + g_machine.clocks.tsc_hz / 1000 * kTickMs, g_machine.clocks);
-    EnableInterruptsAndHalt();
+    const uint64_t next_tsc = ReadTsc() + g_machine.clocks.tsc_hz / 1000 * kTickMs;
+    if (g_machine.first_guest_processor == 0) {
+      TakeTurn(g_machine.processors[0], next_tsc);
+    } else {
+      ArmTimer(next_tsc, g_machine.clocks);
+      EnableInterruptsAndHalt();
+    }
   }
 }
 
@@ -145,15 +150,17 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
     Refuse("this processor has no SVM with nested paging, or the firmware forbids it");
   }
   StartProcessors(list);
-  if (g_machine.processor_count < 2) {
-    Refuse("nomhv needs two processors: one for control, the others for guests");
+  if (g_machine.processor_count == 1) {
+    Log(LogLevel::kInfo, "only one processor: guests share it with control");
+    g_machine.first_guest_processor = 0;
+    g_machine.processors[0].schedule.Init(0, SchedulePeriodCycles(), g_machine.accounts, ReadTsc());
   }
+  const uint32_t guest_processors = g_machine.processor_count - g_machine.first_guest_processor;
 
   std::byte* mailbox = FindMailbox();
   const Result<uint64_t> board = AllocateOwnFrame();
-  const Amounts capacity = {GuestFramesTotal(),
-                            kDeliveredMillicores * (g_machine.processor_count - 1)};
-  Log(LogLevel::kInfo, g_machine.processor_count - 1, " guest processors, ", capacity.millicores,
+  const Amounts capacity = {GuestFramesTotal(), kDeliveredMillicores * guest_processors};
+  Log(LogLevel::kInfo, guest_processors, " guest processors, ", capacity.millicores,
       " millicores and ", capacity.frames, " frames for guests",
       mailbox == nullptr ? ", no mailbox" : "");
   g_control.emplace(capacity, mailbox, Physical<NomMachineBoard>(board.value()));
