@@ -1,0 +1,340 @@
+#include "marketd/metrics/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <chrono>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "marketd/base/status.h"
+#include "marketd/metrics/table.h"
+
+namespace nom::marketd {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+
+// From 100 us to 100 s, three a decade.
+const prometheus::Histogram::BucketBoundaries& Buckets() {
+  static const auto* const buckets = new prometheus::Histogram::BucketBoundaries{
+      0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
+      0.2,    0.5,    1,      2,     5,     10,    20,   50,   100};
+  return *buckets;
+}
+
+double Credits(market::Microcredits microcredits) {
+  return static_cast<double>(microcredits) / 1e6;
+}
+
+double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
+const char* KindName(market::ResourceKind kind) {
+  switch (kind) {
+    case market::ResourceKind::kCpu:
+      return "cpu";
+    case market::ResourceKind::kMemory:
+      return "memory";
+    case market::ResourceKind::kCache:
+      return "cache";
+    case market::ResourceKind::kNetwork:
+      return "network";
+    case market::ResourceKind::kDisk:
+      return "disk";
+    case market::ResourceKind::kDevice:
+      return "device";
+  }
+  return "unknown";
+}
+
+const char* StateName(market::GuestState state) {
+  switch (state) {
+    case market::GuestState::kAdmitted:
+      return "admitted";
+    case market::GuestState::kRunning:
+      return "running";
+    case market::GuestState::kCrashed:
+      return "crashed";
+    case market::GuestState::kEvicted:
+      return "evicted";
+    case market::GuestState::kEvicting:
+      return "evicting";
+  }
+  return "unknown";
+}
+
+// Families of one scrape, by the table: a sample with other labels than its row's is our own bug.
+class Scrape {
+ public:
+  void Add(Metric metric, const std::vector<std::string>& label_values, double value) {
+    const MetricRow& row = RowOf(metric);
+    const std::vector<std::string> names = absl::StrSplit(row.labels, ' ', absl::SkipEmpty());
+    NOM_CHECK(names.size() == label_values.size(), row.name);
+    MetricFamily& family = families_[metric];
+    family.name = row.name;
+    family.help = row.help;
+    const bool is_counter = row.type == MetricType::kCounter;
+    family.type = is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+    ClientMetric sample;
+    for (size_t i = 0; i < names.size(); ++i) sample.label.push_back({names[i], label_values[i]});
+    (is_counter ? sample.counter.value : sample.gauge.value) = value;
+    family.metric.push_back(std::move(sample));
+  }
+
+  void Add(Metric metric, const std::vector<std::string>& label_values, uint64_t value) {
+    Add(metric, label_values, static_cast<double>(value));
+  }
+  void Add(Metric metric, const std::vector<std::string>& label_values, int64_t value) {
+    Add(metric, label_values, static_cast<double>(value));
+  }
+
+  std::vector<MetricFamily> Take() {
+    std::vector<MetricFamily> out;
+    for (auto& [metric, family] : families_) out.push_back(std::move(family));
+    return out;
+  }
+
+ private:
+  std::map<Metric, MetricFamily> families_;
+};
+
+void AddHost(const market::HostView& host, Scrape& out) {
+  const std::string& id = host.host_id;
+  for (const market::Resource& resource : host.resources) {
+    out.Add(Metric::kCapacity, {id, KindName(resource.kind)}, resource.capacity_units);
+    out.Add(Metric::kReserve, {id, KindName(resource.kind)},
+            Credits(resource.reserve_unit_price_microcredits));
+  }
+  for (const market::ResourcePrice& price : host.prices) {
+    const std::vector<std::string> labels = {id, KindName(price.kind)};
+    out.Add(Metric::kUnitPrice, labels, Credits(price.unit_price_microcredits));
+    out.Add(Metric::kSupply, labels, price.supply_units);
+    out.Add(Metric::kDemand, labels, price.demand_units);
+    out.Add(Metric::kSold, labels, price.sold_units);
+    out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
+  }
+  for (const market::RoundReport::Sum& sum : host.sums) {
+    out.Add(Metric::kGranted, {id, KindName(sum.kind)}, sum.granted_units);
+    out.Add(Metric::kGrantedMax, {id, KindName(sum.kind)}, sum.granted_max_units);
+  }
+  const market::HostCounters& n = host.counters;
+  out.Add(Metric::kRounds, {id, "decided"}, n.rounds_decided);
+  out.Add(Metric::kRounds, {id, "settled"}, n.rounds_settled);
+  out.Add(Metric::kRounds, {id, "released"}, n.rounds_released);
+  out.Add(Metric::kRounds, {id, "skipped"}, n.rounds_skipped);
+  out.Add(Metric::kClearings, {id, "exact"}, n.clearings_exact);
+  out.Add(Metric::kClearings, {id, "coarser"}, n.clearings_coarser);
+  out.Add(Metric::kClearings, {id, "greedy"}, n.clearings_greedy);
+  out.Add(Metric::kClearings, {id, "repeat_last"}, n.clearings_repeat_last);
+  out.Add(Metric::kBids, {id, "accepted"}, n.bids_accepted);
+  out.Add(Metric::kBids, {id, "refused"}, n.bids_refused);
+  out.Add(Metric::kBids, {id, "page_refused"}, n.bid_pages_refused);
+  out.Add(Metric::kHostLosses, {id}, n.losses);
+  out.Add(Metric::kAppliesRefused, {id}, n.applies_refused);
+  out.Add(Metric::kReapplies, {id}, n.reapplies);
+  out.Add(Metric::kForced, {id}, n.forced_units);
+  out.Add(Metric::kGuestsEnded, {id}, n.guests_ended);
+  out.Add(Metric::kHostConnected, {id}, host.connected ? 1.0 : 0.0);
+  out.Add(Metric::kRoundPeriod, {id}, absl::ToDoubleSeconds(host.period));
+  const bool decided = host.priced_round_id != 0 && host.last_decided_time > absl::UnixEpoch();
+  out.Add(Metric::kLastGoodRound, {id}, decided ? UnixSeconds(host.last_decided_time) : 0.0);
+}
+
+void AddView(const market::View& view, Scrape& out) {
+  std::map<std::pair<market::HostId, market::GuestState>, int64_t> guests;
+  for (const std::shared_ptr<const market::HostView>& host : view.hosts) {
+    AddHost(*host, out);
+    // Always there, so that a sum over states is never of nothing.
+    for (const market::GuestState state :
+         {market::GuestState::kAdmitted, market::GuestState::kRunning, market::GuestState::kCrashed,
+          market::GuestState::kEvicting}) {
+      guests[{host->host_id, state}] = 0;
+    }
+  }
+  for (const std::shared_ptr<const market::GuestView>& guest : view.guests) {
+    ++guests[{guest->guest.host_id, guest->guest.state}];
+  }
+  for (const auto& [key, count] : guests) {
+    out.Add(Metric::kGuests, {key.first, StateName(key.second)}, count);
+  }
+  double revenue = 0;
+  double escrow = 0;
+  double arrears = 0;
+  for (const market::Tenant& tenant : view.tenants) {
+    revenue += Credits(tenant.balances.revenue);
+    escrow += Credits(tenant.balances.escrow);
+    arrears -= Credits(tenant.balances.arrears);
+  }
+  out.Add(Metric::kTenants, {}, static_cast<uint64_t>(view.tenants.size()));
+  out.Add(Metric::kRevenue, {}, revenue);
+  out.Add(Metric::kEscrow, {}, escrow);
+  out.Add(Metric::kArrears, {}, arrears);
+}
+
+void AddCounters(const market::RuntimeCounters& counters, Scrape& out) {
+  out.Add(Metric::kEvents, {}, counters.events);
+  out.Add(Metric::kEventsRefused, {}, counters.events_refused);
+  out.Add(Metric::kEventsQueued, {}, counters.events_queued);
+  out.Add(Metric::kEngineBusy, {}, absl::ToDoubleSeconds(counters.handle_time));
+  out.Add(Metric::kTransactions, {}, counters.transactions);
+}
+
+// Reads the sources at each scrape.
+class Collector final : public prometheus::Collectable {
+ public:
+  explicit Collector(absl::string_view version) : version_(version) {}
+
+  void SetSources(MetricSources sources) {
+    std::lock_guard lock(mutex_);
+    sources_ = std::move(sources);
+  }
+
+  std::vector<MetricFamily> Collect() const override {
+    Scrape out;
+    out.Add(Metric::kBuildInfo, {version_}, 1.0);
+    // Held over the calls: once SetSources returns, the old sources are used no more.
+    std::lock_guard lock(mutex_);
+    if (sources_.view) AddView(*sources_.view(), out);
+    if (sources_.counters) AddCounters(sources_.counters(), out);
+    if (sources_.watches) {
+      const WatchFigures watches = sources_.watches();
+      out.Add(Metric::kWatchers, {}, watches.watchers);
+      out.Add(Metric::kWatchResponses, {}, watches.responses);
+      out.Add(Metric::kWatchConflated, {}, watches.conflated);
+    }
+    return out.Take();
+  }
+
+ private:
+  const std::string version_;
+  mutable std::mutex mutex_;
+  MetricSources sources_;
+};
+
+class Stopwatch {
+ public:
+  double Seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+class TimedLedger final : public market::Ledger {
+ public:
+  TimedLedger(market::Ledger& ledger, prometheus::Histogram& duration,
+              prometheus::Counter& failures)
+      : ledger_(ledger), duration_(duration), failures_(failures) {}
+
+  absl::StatusOr<market::State> Load() override { return ledger_.Load(); }
+
+  absl::Status Commit(absl::Span<const market::Transaction> transactions) override {
+    const Stopwatch watch;
+    absl::Status status = ledger_.Commit(transactions);
+    duration_.Observe(watch.Seconds());
+    if (!status.ok()) failures_.Increment();
+    return status;
+  }
+
+  market::LedgerReader& reader() override { return ledger_.reader(); }
+
+ private:
+  market::Ledger& ledger_;
+  prometheus::Histogram& duration_;
+  prometheus::Counter& failures_;
+};
+
+prometheus::Family<prometheus::Histogram>& HistogramFamily(Metric metric,
+                                                           prometheus::Registry& registry) {
+  const MetricRow& row = RowOf(metric);
+  return prometheus::BuildHistogram().Name(row.name).Help(row.help).Register(registry);
+}
+
+}  // namespace
+
+class Metrics::Impl {
+ public:
+  explicit Impl(absl::string_view version)
+      : registry(std::make_shared<prometheus::Registry>()),
+        collector(std::make_shared<Collector>(version)),
+        clearings(HistogramFamily(Metric::kClearingDuration, *registry)),
+        calls(HistogramFamily(Metric::kCallDuration, *registry)),
+        commits(HistogramFamily(Metric::kCommitDuration, *registry).Add({}, Buckets())),
+        commit_failures(prometheus::BuildCounter()
+                            .Name(RowOf(Metric::kCommitFailures).name)
+                            .Help(RowOf(Metric::kCommitFailures).help)
+                            .Register(*registry)
+                            .Add({})) {}
+
+  std::shared_ptr<prometheus::Registry> registry;
+  std::shared_ptr<Collector> collector;
+  prometheus::Family<prometheus::Histogram>& clearings;
+  prometheus::Family<prometheus::Histogram>& calls;
+  prometheus::Histogram& commits;
+  prometheus::Counter& commit_failures;
+  std::unique_ptr<prometheus::Exposer> exposer;
+};
+
+Metrics::Metrics(absl::string_view version) : impl_(std::make_unique<Impl>(version)) {}
+
+Metrics::~Metrics() = default;
+
+void Metrics::SetSources(MetricSources sources) {
+  impl_->collector->SetSources(std::move(sources));
+}
+
+market::ClearFunction Metrics::Timed(market::ClearFunction clear) {
+  if (!clear) return clear;
+  return [impl = impl_.get(), clear = std::move(clear)](const std::string& rule,
+                                                        const policies::Auction& auction) {
+    const Stopwatch watch;
+    absl::StatusOr<policies::Clearing> clearing = clear(rule, auction);
+    impl->clearings.Add({{"rule", rule}}, Buckets()).Observe(watch.Seconds());
+    return clearing;
+  };
+}
+
+std::unique_ptr<market::Ledger> Metrics::Timed(market::Ledger& ledger) {
+  return std::make_unique<TimedLedger>(ledger, impl_->commits, impl_->commit_failures);
+}
+
+void Metrics::CallDone(absl::string_view method, absl::string_view code, absl::Duration took) {
+  impl_->calls
+      .Add({{"grpc_method", std::string(method)}, {"grpc_status", std::string(code)}}, Buckets())
+      .Observe(absl::ToDoubleSeconds(took));
+}
+
+absl::StatusOr<std::string> Metrics::Serve(const std::string& listen) {
+  NOM_CHECK(impl_->exposer == nullptr, "metrics are served already");
+  try {
+    impl_->exposer = std::make_unique<prometheus::Exposer>(listen);
+  } catch (const std::exception& e) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", listen,
+                                               " for metrics: the address is in use or not "
+                                               "this machine's"));
+  }
+  impl_->exposer->RegisterCollectable(impl_->collector);
+  impl_->exposer->RegisterCollectable(impl_->registry);
+  const std::vector<int> ports = impl_->exposer->GetListeningPorts();
+  if (ports.empty()) return absl::UnavailableError(absl::StrCat("cannot listen on ", listen));
+  return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", ports[0]);
+}
+
+std::string Metrics::Text() const {
+  std::vector<MetricFamily> families = impl_->collector->Collect();
+  for (MetricFamily& family : impl_->registry->Collect()) families.push_back(std::move(family));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace nom::marketd

@@ -1,0 +1,69 @@
+// What Prometheus scrapes. The only code that sees prometheus-cpp.
+//
+// Most figures are read from the market's latest view at the moment of a scrape, so nothing has to
+// be kept up to date and no series outlives what it tells of. Durations are observed as they
+// happen.
+
+#ifndef MARKETD_METRICS_METRICS_H_
+#define MARKETD_METRICS_METRICS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "marketd/market/clearing.h"
+#include "marketd/market/ledger.h"
+#include "marketd/market/runtime.h"
+#include "marketd/market/view.h"
+
+namespace nom::marketd {
+
+struct WatchFigures {
+  int64_t watchers = 0;
+  uint64_t responses = 0;
+  uint64_t conflated = 0;
+};
+
+// Where the figures are read at a scrape. Called from the scraper's threads.
+struct MetricSources {
+  std::function<std::shared_ptr<const market::View>()> view;
+  std::function<market::RuntimeCounters()> counters;
+  std::function<WatchFigures()> watches;
+};
+
+// Thread-safe.
+class Metrics {
+ public:
+  explicit Metrics(absl::string_view version);
+  ~Metrics();  // Stops serving.
+
+  // From now on scrapes show these too. Ends with an empty one: `sources` may then be gone.
+  void SetSources(MetricSources sources);
+
+  // What to give a runtime in place of `clear` and `ledger`, which must outlive them: the same, but
+  // timed. An empty `clear` stays empty if nothing is known to time.
+  market::ClearFunction Timed(market::ClearFunction clear);
+  std::unique_ptr<market::Ledger> Timed(market::Ledger& ledger);
+
+  // A gRPC call has ended. `method` is "package.Service/Method".
+  void CallDone(absl::string_view method, absl::string_view code, absl::Duration took);
+
+  // Serves http://listen/metrics; the address with the port that was bound. Once.
+  // Errors: UNAVAILABLE if the address can't be listened on.
+  absl::StatusOr<std::string> Serve(const std::string& listen);
+
+  // What a scrape would get, in Prometheus' text format.
+  std::string Text() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nom::marketd
+
+#endif  // MARKETD_METRICS_METRICS_H_

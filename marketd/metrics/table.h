@@ -1,0 +1,109 @@
+// Every metric there is, in one table: names, types, labels, help. Whatever names a metric anywhere
+// else (alerts, dashboards, docs) is held against this table by a test.
+//
+// Names follow Prometheus: base units, unit last, _total for counters. Money is in credits here
+// (1 credit = 10^6 micro-credits), as a base unit; the API has the exact integers. No label holds a
+// guest or a tenant: their number is not bounded by the operator, and the API has their figures.
+
+#ifndef MARKETD_METRICS_TABLE_H_
+#define MARKETD_METRICS_TABLE_H_
+
+#include <cstddef>
+
+#include "absl/types/span.h"
+
+namespace nom::marketd {
+
+enum class MetricType { kCounter, kGauge, kHistogram };
+
+struct MetricRow {
+  const char* name;
+  MetricType type;
+  const char* labels;  // Separated by spaces.
+  const char* help;
+};
+
+// X(Id, name, type, labels, help)
+#define NOM_METRICS(X)                                                                          \
+  X(kBuildInfo, "nom_market_build_info", kGauge, "version", "1; its labels say what runs.")     \
+  X(kUnitPrice, "nom_market_unit_price_credits", kGauge, "host resource",                       \
+    "Price of one unit for one round, of the last round decided.")                              \
+  X(kReserve, "nom_market_reserve_unit_price_credits", kGauge, "host resource",                 \
+    "Lowest price at which the operator sells a unit for one round.")                           \
+  X(kSupply, "nom_market_supply_units", kGauge, "host resource",                                \
+    "Units auctioned in the last round decided: capacity less seeds.")                          \
+  X(kDemand, "nom_market_demand_units", kGauge, "host resource",                                \
+    "Sum of the most that each bid asked for in the last round decided.")                       \
+  X(kSold, "nom_market_sold_units", kGauge, "host resource",                                    \
+    "Units awarded in the last round decided.")                                                 \
+  X(kBoundByBids, "nom_market_price_bound_by_bids", kGauge, "host resource",                    \
+    "1 if bids set the last price, 0 if the reserve did.")                                      \
+  X(kCapacity, "nom_market_capacity_units", kGauge, "host resource",                            \
+    "Units of the whole host, seeds included.")                                                 \
+  X(kGranted, "nom_market_granted_units", kGauge, "host resource",                              \
+    "Units in guests' hands, by the host's own count.")                                         \
+  X(kGrantedMax, "nom_market_granted_max_units", kGauge, "host resource",                       \
+    "Most units ever in guests' hands at once, by the host's own count.")                       \
+  X(kRounds, "nom_market_rounds_total", kCounter, "host outcome",                               \
+    "Rounds: decided, settled, released (never in force), skipped (nothing could be decided).") \
+  X(kClearings, "nom_market_clearings_total", kCounter, "host method",                          \
+    "Auctions cleared, by how: exact, coarser, greedy, repeat_last.")                           \
+  X(kClearingDuration, "nom_market_clearing_duration_seconds", kHistogram, "rule",              \
+    "Time that a clearing rule took for one resource.")                                         \
+  X(kLastGoodRound, "nom_market_last_good_round_timestamp_seconds", kGauge, "host",             \
+    "When the last round was decided, in Unix time; 0 if none was.")                            \
+  X(kRoundPeriod, "nom_market_round_period_seconds", kGauge, "host", "Length of a round.")      \
+  X(kHostConnected, "nom_market_host_connected", kGauge, "host",                                \
+    "1 if marketd and the host talk to each other.")                                            \
+  X(kHostLosses, "nom_market_host_losses_total", kCounter, "host",                              \
+    "Times that a host went away or left a command unanswered.")                                \
+  X(kAppliesRefused, "nom_market_host_applies_refused_total", kCounter, "host",                 \
+    "Times that a host refused to put grants in force.")                                        \
+  X(kReapplies, "nom_market_host_reapplies_total", kCounter, "host",                            \
+    "Times that a host held other grants than the ledger says, and was put right.")             \
+  X(kForced, "nom_market_host_forced_units_total", kCounter, "host",                            \
+    "Units that guests did not give back in time and that were taken by force.")                \
+  X(kGuests, "nom_market_guests", kGauge, "host state", "Guests, by state.")                    \
+  X(kGuestsEnded, "nom_market_guests_ended_total", kCounter, "host",                            \
+    "Guests that crashed or ended by themselves.")                                              \
+  X(kBids, "nom_market_bids_total", kCounter, "host outcome",                                   \
+    "Bids accepted and refused, and bid pages that could not be read.")                         \
+  X(kTenants, "nom_market_tenants", kGauge, "", "Tenants in the ledger.")                       \
+  X(kRevenue, "nom_market_revenue_credits", kGauge, "",                                         \
+    "What the operator has earned, all time, by the ledger.")                                   \
+  X(kEscrow, "nom_market_escrow_credits", kGauge, "", "Set aside for awards not yet settled.")  \
+  X(kArrears, "nom_market_arrears_credits", kGauge, "", "Rent that could not be paid.")         \
+  X(kEvents, "nom_market_engine_events_total", kCounter, "", "Events that the engine handled.") \
+  X(kEventsRefused, "nom_market_engine_events_refused_total", kCounter, "",                     \
+    "Calls refused as the engine's queue was full.")                                            \
+  X(kEventsQueued, "nom_market_engine_events_queued", kGauge, "", "Events waiting now.")        \
+  X(kEngineBusy, "nom_market_engine_busy_seconds_total", kCounter, "",                          \
+    "Time that the engine worked.")                                                             \
+  X(kTransactions, "nom_market_ledger_transactions_total", kCounter, "",                        \
+    "Transactions made durable.")                                                               \
+  X(kCommitDuration, "nom_market_ledger_commit_duration_seconds", kHistogram, "",               \
+    "Time that one group commit took.")                                                         \
+  X(kCommitFailures, "nom_market_ledger_commit_failures_total", kCounter, "",                   \
+    "Commits that failed; after the first, marketd ends.")                                      \
+  X(kWatchers, "nom_market_watchers", kGauge, "", "Watch streams open now.")                    \
+  X(kWatchResponses, "nom_market_watch_responses_total", kCounter, "",                          \
+    "Responses written to watchers.")                                                           \
+  X(kWatchConflated, "nom_market_watch_conflated_total", kCounter, "",                          \
+    "States skipped as a watcher was slow.")                                                    \
+  X(kCallDuration, "grpc_server_call_duration_seconds", kHistogram, "grpc_method grpc_status",  \
+    "Time from a call's start to its end; streams live long.")
+
+enum class Metric : size_t {
+#define NOM_X(id, name, type, labels, help) id,
+  NOM_METRICS(NOM_X)
+#undef NOM_X
+};
+
+// By Metric.
+absl::Span<const MetricRow> MetricTable();
+
+const MetricRow& RowOf(Metric metric);
+
+}  // namespace nom::marketd
+
+#endif  // MARKETD_METRICS_TABLE_H_
