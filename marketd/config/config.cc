@@ -15,8 +15,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "marketd/config/yaml_reader.h"
+#include "policies/clearing/rules.h"
 
 namespace nom::marketd {
 namespace {
@@ -44,16 +46,9 @@ bool IsHostId(absl::string_view text) {
          });
 }
 
-// "uniform_price/1": what it means is for the policies to say.
-bool IsRuleName(absl::string_view text) {
-  const std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
-  return parts.size() == 2 && !parts[0].empty() && !parts[1].empty() &&
-         std::all_of(parts[0].begin(), parts[0].end(),
-                     [](unsigned char c) {
-                       return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
-                     }) &&
-         std::all_of(parts[1].begin(), parts[1].end(),
-                     [](unsigned char c) { return absl::ascii_isdigit(c); });
+std::string RuleNames() {
+  return absl::StrJoin(policies::Rules(), ", ",
+                       [](std::string* out, const policies::RuleInfo& rule) { *out += rule.name; });
 }
 
 // Splits "host:port" or "[v6]:port"; false if it is neither.
@@ -120,10 +115,10 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
   // Left at 0 for all that the machine has: only a real machine can say how much that is.
   const Need capacity_need = host_kind == HostKind::kNomhv ? Need::kOptional : Need::kRequired;
   reader.Int("capacity_units", capacity_need, 1, policies::kUnitsMax, &resource.capacity_units);
-  if (reader.String("rule", Need::kRequired, &resource.rule) && !IsRuleName(resource.rule)) {
-    reader.Complain("rule",
-                    absl::StrCat("must be a rule and its version, as uniform_price/1, is \"",
-                                 resource.rule, "\""));
+  if (reader.String("rule", Need::kRequired, &resource.rule) &&
+      policies::FindRule(resource.rule) == nullptr) {
+    reader.Complain("rule", absl::StrCat("must be a clearing rule and its version (", RuleNames(),
+                                         "), is \"", resource.rule, "\""));
   }
   reader.Int("reserve_unit_price_microcredits", Need::kRequired, 0, kUnitPriceMax,
              &resource.reserve_unit_price_microcredits);
@@ -170,6 +165,12 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   }
   if (reader.String("image_directory", need, &host.image_directory) && !is_nomhv) {
     reader.Complain("image_directory", "only for kind nomhv");
+  }
+  if (reader.String("doorbell_socket", Need::kOptional, &host.doorbell_socket) && !is_nomhv) {
+    reader.Complain("doorbell_socket", "only for kind nomhv");
+  }
+  if (reader.Bool("guests_bid", Need::kOptional, &host.guests_bid) && is_nomhv) {
+    reader.Complain("guests_bid", "only for kind simulated");
   }
   ReadRounds(reader, &market);
   reader.Bool("publish_border_prices", Need::kOptional, &market.publish_border_prices);

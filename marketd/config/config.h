@@ -37,6 +37,8 @@ struct HostConfig {
   HostKind kind = HostKind::kSimulated;
   std::string mailbox;          // nomhv: the file that backs the shared memory.
   std::string image_directory;  // nomhv: where guest images are.
+  std::string doorbell_socket;  // nomhv: where QEMU's ivshmem-doorbell connects; empty: polling.
+  bool guests_bid = true;       // simulated: guests also bid by themselves, anew each round.
 };
 
 struct LimitsConfig {

@@ -120,7 +120,7 @@ TEST(ConfigTest, WrongValues) {
       {"capacity_units: 64", "capacity_units: 99999999999999999999", "must be from 1 to"},
       {"capacity_units: 64", "# none", "f:10:9: hosts[0].resources[0].capacity_units: missing"},
       {"microcredits: 5", "microcredits: -5", "must be from 0 to"},
-      {"uniform_price/1", "uniform price", "rule: must be a rule and its version"},
+      {"uniform_price/1", "uniform price", "rule: must be a clearing rule and its version (uniform_price/1, "},
       {"kind: memory", "kind: gold", "must be one of cpu, memory, cache, network, disk, device"},
       {"kind: simulated", "kind: xen", "hosts[0].kind: must be one of nomhv, simulated"},
       {"period_ms: 1000", "period_ms: 1000\n    grace_ms: 501",

@@ -1,0 +1,280 @@
+// Starting, serving, stopping: exit codes, health, reflection, what is wrong with files and ports.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "tests/service/market_fixture.h"
+#include "tests/service/raw_call.h"
+
+namespace nom::testing {
+namespace {
+
+using ::grpc::StatusCode;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr auto kMemory = market_pb::RESOURCE_KIND_MEMORY;
+constexpr char kMarketName[] = "nom.market.v1.MarketService";
+constexpr char kOperatorsName[] = "nom.operators.v1.OperatorService";
+
+class LifecycleTest : public ::testing::Test {
+ protected:
+  // Runs marketd with this configuration, which it is to refuse.
+  Exit Refused(const std::string& config) {
+    return RunToEnd({NOM_MARKETD, "--config", dir_.Write("c.yaml", config)});
+  }
+  const TempDir dir_;
+};
+
+TEST_F(LifecycleTest, HelpVersionAndBadUsage) {
+  Exit exit = RunToEnd({NOM_MARKETD, "--help"});
+  EXPECT_EQ(exit.code, 0);
+  EXPECT_THAT(exit.out,
+              AllOf(HasSubstr("Examples"), HasSubstr("Exit codes"), HasSubstr("--check")));
+  exit = RunToEnd({NOM_MARKETD, "--version"});
+  EXPECT_EQ(exit.code, 0);
+  EXPECT_THAT(exit.out, HasSubstr("marketd "));
+  EXPECT_EQ(RunToEnd({NOM_MARKETD}).code, 2);
+  EXPECT_EQ(RunToEnd({NOM_MARKETD, "--frobnicate"}).code, 2);
+  exit = RunToEnd({NOM_MARKETD, "--config", "/nonexistent/marketd.yaml"});
+  EXPECT_EQ(exit.code, 2);
+  EXPECT_THAT(exit.out, HasSubstr("/nonexistent/marketd.yaml: cannot be read"));
+}
+
+TEST_F(LifecycleTest, CheckSaysAllThatIsWrongAndTouchesNothing) {
+  const std::string good = SampleConfig(dir_);
+  Exit exit = RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("c.yaml", good)});
+  EXPECT_EQ(exit.code, 0) << exit.out;
+  EXPECT_FALSE(std::filesystem::exists(dir_.File("ledger.sqlite")));
+  const std::string bad =
+      absl::StrReplaceAll(good, {{"period_ms: 1000", "perod_ms: 1000"}, {"true", "maybe"}});
+  exit = RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("c.yaml", bad)});
+  EXPECT_EQ(exit.code, 2);
+  EXPECT_THAT(exit.out, AllOf(HasSubstr("c.yaml:2:12: plaintext: must be true or false"),
+                              HasSubstr(": hosts[0].perod_ms: unknown key"),
+                              HasSubstr(": hosts[0].period_ms: missing")));
+}
+
+TEST_F(LifecycleTest, TokenFileMustBeThereAndPrivate) {
+  const std::string config = SampleConfig(dir_);
+  ASSERT_EQ(::chmod(dir_.File("token").c_str(), 0644), 0);
+  Exit exit = Refused(config);
+  EXPECT_EQ(exit.code, 2);
+  EXPECT_THAT(exit.out, HasSubstr("token: others than its owner may use it"));
+  ASSERT_EQ(::unlink(dir_.File("token").c_str()), 0);
+  exit = Refused(config);
+  EXPECT_EQ(exit.code, 2);
+  EXPECT_THAT(exit.out, HasSubstr("token: cannot be read"));
+}
+
+TEST_F(LifecycleTest, CorruptAndForeignLedgersAreRefusedAndLeftAsTheyAre) {
+  const std::string config = SampleConfig(dir_);
+  const std::string garbage = "this is no ledger, and long enough not to be an empty file";
+  dir_.Write("ledger.sqlite", garbage);
+  Exit exit = Refused(config);
+  EXPECT_EQ(exit.code, 1);
+  EXPECT_THAT(exit.out, AllOf(HasSubstr("cannot start"), HasSubstr("ledger.sqlite")));
+  EXPECT_EQ(ReadWholeFile(dir_.File("ledger.sqlite")), garbage);
+
+  // A good ledger, damaged in the middle.
+  ASSERT_EQ(::unlink(dir_.File("ledger.sqlite").c_str()), 0);
+  {
+    MarketdProcess marketd(dir_, config);
+    ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+    ASSERT_EQ(marketd.Terminate().code, 0);
+  }
+  std::string ledger = ReadWholeFile(dir_.File("ledger.sqlite"));
+  ASSERT_GT(ledger.size(), 8192u);
+  for (size_t i = 4096; i < ledger.size(); ++i) ledger[i] = static_cast<char>(i * 7);
+  dir_.Write("ledger.sqlite", ledger);
+  exit = Refused(config);
+  EXPECT_EQ(exit.code, 1);
+  EXPECT_THAT(exit.out, AllOf(HasSubstr("cannot start"), HasSubstr("ledger.sqlite")));
+}
+
+TEST_F(LifecycleTest, OneLedgerOnePortOneMarketd) {
+  const std::string config = SampleConfig(dir_);
+  MarketdProcess first(dir_, config);
+  ASSERT_TRUE(first.Start().ok()) << first.Output();
+  Exit exit = Refused(config);
+  EXPECT_EQ(exit.code, 1);
+  EXPECT_THAT(exit.out, AllOf(HasSubstr("cannot start"), HasSubstr("ledger.sqlite")));
+
+  const TempDir other;
+  const std::string same_port = absl::StrReplaceAll(
+      SampleConfig(other), {{"\nlisten: 127.0.0.1:0", ""},
+                            {"listen: 127.0.0.1:0\nplaintext",
+                             absl::StrCat("listen: ", first.grpc_address(), "\nplaintext")}});
+  exit = Refused(same_port);
+  EXPECT_EQ(exit.code, 1);
+  EXPECT_THAT(exit.out, HasSubstr(absl::StrCat("cannot listen on ", first.grpc_address())));
+  const std::string same_metrics = absl::StrReplaceAll(
+      SampleConfig(other),
+      {{"metrics_listen: 127.0.0.1:0", absl::StrCat("metrics_listen: ", first.metrics_address())}});
+  exit = Refused(same_metrics);
+  EXPECT_EQ(exit.code, 1);
+  EXPECT_THAT(exit.out, HasSubstr(absl::StrCat("cannot listen on ", first.metrics_address())));
+  EXPECT_EQ(HealthOf(Client(first.grpc_address()).channel, ""), 1) << "the first goes on";
+}
+
+TEST_F(LifecycleTest, HealthIsServingUntilTheEnd) {
+  MarketdProcess marketd(dir_);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client client(marketd.grpc_address());
+  for (const char* service : {"", kMarketName, kOperatorsName}) {
+    EXPECT_EQ(HealthOf(client.channel, service), 1) << service;
+  }
+  grpc::Status status;
+  EXPECT_EQ(HealthOf(client.channel, "no.such.Service", &status), -1);
+  EXPECT_THAT(status, Fails(StatusCode::NOT_FOUND, ""));
+  EXPECT_EQ(marketd.Terminate().code, 0);
+}
+
+TEST_F(LifecycleTest, ReflectionOnlyIfAsked) {
+  // ServerReflectionRequest{list_services: "*"}.
+  const std::string request = "\x3a\x01*";
+  const char* const method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  {
+    MarketdProcess marketd(dir_);
+    ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+    std::string response;
+    EXPECT_THAT(
+        RawStreamingCall(Client(marketd.grpc_address()).channel, method, request, &response),
+        Fails(StatusCode::UNIMPLEMENTED, ""));
+  }
+  MarketdProcess marketd(dir_, SampleConfig(dir_) + "reflection: true\n");
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  std::string response;
+  EXPECT_THAT(RawStreamingCall(Client(marketd.grpc_address()).channel, method, request, &response),
+              Succeeds());
+  EXPECT_THAT(response, AllOf(HasSubstr(kMarketName), HasSubstr(kOperatorsName)));
+}
+
+TEST_F(LifecycleTest, AUnixSocket) {
+  const std::string config = absl::StrReplaceAll(
+      SampleConfig(dir_), {{"listen: 127.0.0.1:0\nplaintext",
+                            absl::StrCat("listen: unix:", dir_.File("socket"), "\nplaintext")}});
+  MarketdProcess marketd(dir_, config);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  EXPECT_EQ(marketd.grpc_address(), absl::StrCat("unix:", dir_.File("socket")));
+  const Client client(marketd.grpc_address());
+  EXPECT_THAT(CreateTenant(client, "alice", "t1", nullptr), Succeeds());
+}
+
+TEST_F(LifecycleTest, GoesOnFromTheLedger) {
+  MarketdProcess marketd(dir_);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  std::string token;
+  uint64_t guest_id = 0;
+  {
+    const Client op(marketd.grpc_address());
+    ASSERT_THAT(CreateTenant(op, "alice", "t1", &token), Succeeds());
+    ASSERT_THAT(Deposit(op, "alice", 123'456, "d1"), Succeeds());
+    ASSERT_THAT(Admit(op, AdmitRequest("alice", "cache"), &guest_id), Succeeds());
+    ASSERT_THAT(PlaceBid(op, BidRequest(guest_id, kMemory, 2, 50, "b1")), Succeeds());
+  }
+  ASSERT_EQ(marketd.Terminate().code, 0);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client alice(marketd.grpc_address(), token);
+  market_pb::ListGuestsResponse guests;
+  ASSERT_THAT(alice.market->ListGuests(alice.Context().get(), {}, &guests), Succeeds());
+  ASSERT_EQ(guests.guests_size(), 1);
+  EXPECT_EQ(guests.guests(0).guest_id(), guest_id);
+  // The simulated machine forgot its guests, as one that was switched off would: what was bid for a
+  // guest that is no more is no more.
+  const Client op(marketd.grpc_address());
+  EXPECT_THAT(Deposit(op, "alice", 123'456, "d1"), Succeeds()) << "a retry over the restart";
+  operators_pb::AuditResponse audit;
+  ASSERT_THAT(Audit(op, &audit), Succeeds());
+  EXPECT_TRUE(audit.balanced());
+  EXPECT_EQ(audit.deposits_microcredits(), 123'456);
+}
+
+TEST_F(LifecycleTest, ShutdownUnderLoadAnswersEverybody) {
+  MarketdProcess marketd(dir_);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client op(marketd.grpc_address());
+  ASSERT_THAT(CreateTenant(op, "alice", "t1", nullptr), Succeeds());
+  std::atomic<int64_t> acknowledged{0};
+  std::atomic<int> unexpected{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      const Client client(marketd.grpc_address());
+      for (int i = 0;; ++i) {
+        const grpc::Status status = Deposit(client, "alice", 1, absl::StrCat("d-", caller, "-", i));
+        if (status.ok()) {
+          ++acknowledged;
+          continue;
+        }
+        // The server is going, or its end of the line is gone.
+        if (status.error_code() != StatusCode::UNAVAILABLE) ++unexpected;
+        return;
+      }
+    });
+  }
+  while (acknowledged < 100) std::this_thread::yield();
+  const Exit exit = marketd.Terminate();
+  EXPECT_EQ(exit.code, 0) << exit.out;
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(unexpected, 0);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client again(marketd.grpc_address());
+  operators_pb::AuditResponse audit;
+  ASSERT_THAT(Audit(again, &audit), Succeeds());
+  EXPECT_TRUE(audit.balanced());
+  EXPECT_GE(audit.deposits_microcredits(), acknowledged);
+  // At most one call of each was cut off between its commit and its answer.
+  EXPECT_LE(audit.deposits_microcredits(), acknowledged + 4);
+}
+
+TEST_F(LifecycleTest, AMissingMailboxIsToldAndDoesNotStopTheOthers) {
+  std::string config = SampleConfig(dir_);
+  absl::StrAppend(&config, R"(  - id: metal
+    kind: nomhv
+    mailbox: )",
+                  dir_.File("no-such-mailbox"), R"(
+    image_directory: )",
+                  dir_.path(), R"(
+    period_ms: 1000
+    resources:
+      - {kind: memory, unit_size: 1048576, rule: uniform_price/1, reserve_unit_price_microcredits: 1}
+)");
+  MarketdProcess marketd(dir_, config);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client op(marketd.grpc_address());
+  operators_pb::ListHostsResponse hosts;
+  // What is wrong is known once it was tried.
+  do {
+    ASSERT_THAT(op.operators->ListHosts(op.Context().get(), {}, &hosts), Succeeds());
+    ASSERT_EQ(hosts.hosts_size(), 2);
+  } while (hosts.hosts(0).detail().find("no-such-mailbox") == std::string::npos ||
+           !hosts.hosts(1).connected());
+  EXPECT_EQ(hosts.hosts(0).host_id(), "metal");
+  EXPECT_FALSE(hosts.hosts(0).connected());
+  EXPECT_EQ(hosts.hosts(1).host_id(), "sim");
+  EXPECT_TRUE(hosts.hosts(1).connected());
+  ASSERT_THAT(CreateTenant(op, "alice", "t1", nullptr), Succeeds());
+  operators_pb::AdmitGuestRequest admit = AdmitRequest("alice", "cache");
+  EXPECT_THAT(Admit(op, admit, nullptr), Succeeds());
+  admit.set_host_id("metal");
+  admit.set_request_id("a2");
+  EXPECT_THAT(Admit(op, admit, nullptr), Fails(StatusCode::UNAVAILABLE, "metal"));
+  // Which host, if there are several, must be said.
+  market_pb::ListRoundsResponse rounds;
+  EXPECT_THAT(op.market->ListRounds(op.Context().get(), {}, &rounds),
+              Fails(StatusCode::INVALID_ARGUMENT, "host_id: must be given"));
+}
+
+}  // namespace
+}  // namespace nom::testing
