@@ -331,6 +331,8 @@ absl::StatusOr<std::string> Metrics::Serve(const std::string& listen) {
   return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", ports[0]);
 }
 
+void Metrics::StopServing() { impl_->exposer = nullptr; }
+
 std::string Metrics::Text() const {
   std::vector<MetricFamily> families = impl_->collector->Collect();
   for (MetricFamily& family : impl_->registry->Collect()) families.push_back(std::move(family));

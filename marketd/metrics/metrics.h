@@ -56,6 +56,9 @@ class Metrics {
   // Errors: UNAVAILABLE if the address can't be listened on.
   absl::StatusOr<std::string> Serve(const std::string& listen);
 
+  // Idempotent. May take two seconds.
+  void StopServing();
+
   // What a scrape would get, in Prometheus' text format.
   std::string Text() const;
 

@@ -137,7 +137,9 @@ TEST_F(CallsTest, CompetingBidsSetThePrice) {
     EXPECT_EQ(price.sold_units(), 56);
   }
   for (const market_pb::GuestOutcome& outcome : round.outcomes()) {
-    if (outcome.kind() == kMemory) EXPECT_EQ(outcome.award_units(), 16);
+    if (outcome.kind() == kMemory) {
+      EXPECT_EQ(outcome.award_units(), 16);
+    }
   }
 }
 

@@ -136,7 +136,8 @@ absl::Status MarketdProcess::Start() {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  for (const std::string line : absl::StrSplit(ReadWholeFile(ready_file), '\n')) {
+  const std::vector<std::string> lines = absl::StrSplit(ReadWholeFile(ready_file), '\n');
+  for (const std::string& line : lines) {
     const std::pair<std::string, std::string> field = absl::StrSplit(line, absl::MaxSplits('=', 1));
     if (field.first == "grpc") grpc_address_ = field.second;
     if (field.first == "metrics") metrics_address_ = field.second;
@@ -179,6 +180,8 @@ Client::Client(const std::string& address, std::string token_text,
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  // A window that stays as it is: a test that reads nothing is to be a slow reader.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   if (!server_name.empty()) arguments.SetSslTargetNameOverride(server_name);
   channel = grpc::CreateCustomChannel(address, credentials, arguments);
   market = nom::market::v1::MarketService::NewStub(channel);

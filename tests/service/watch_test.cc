@@ -16,6 +16,9 @@ constexpr auto kMemory = market_pb::RESOURCE_KIND_MEMORY;
 
 class WatchTest : public MarketTest {
  protected:
+  std::string Config() override {
+    return SampleConfig(dir_) + "limits: {bids_per_second: 100000, bids_burst: 100000}\n";
+  }
   using Reader = std::unique_ptr<grpc::ClientReader<market_pb::WatchResponse>>;
 };
 
@@ -122,18 +125,17 @@ TEST_F(WatchTest, ASlowWatcherSkipsToTheLatestAndHoldsNobodyUp) {
   ASSERT_TRUE(slow->Read(&response));
   // Many more bytes of changes than a connection buffers, while the slow one reads nothing. Each
   // bid with sixteen ranges changes the guest that it watches.
-  market_pb::PlaceBidRequest bid = BidRequest(alices_guest_, kMemory, 1, 50, "b");
+  market_pb::PlaceBidRequest bid = BidRequest(alices_guest_, kMemory, 1, 60, "b");
   for (int range = 1; range < 16; ++range) {
     market_pb::BidRange* const to = bid.mutable_bid()->add_ranges();
     to->set_min_units(1 + range);
     to->set_max_units(1 + range);
-    to->set_value_at_min_microcredits(50 * (1 + range));
+    to->set_value_at_min_microcredits(60 + 50 * range);
   }
   constexpr int kBids = 3000;
   uint64_t changes = 0;
   for (int i = 0; i < kBids; ++i) {
-    bid.mutable_bid()->mutable_ranges(0)->set_value_at_min_microcredits(50 + i % 7);
-    bid.mutable_bid()->mutable_ranges(0)->set_max_units(1);
+    bid.mutable_bid()->set_budget_microcredits(5000 + i % 7);
     bid.set_request_id(absl::StrCat("b", i));
     ASSERT_THAT(PlaceBid(*operator_, bid), Succeeds()) << "nobody waits for a slow watcher";
     ++changes;
@@ -163,7 +165,9 @@ TEST_F(WatchTest, StreamsThatGoAwayLeaveNothingBehind) {
     const auto context = alice_->Context();
     const Reader reader = alice_->market->Watch(context.get(), market_pb::WatchRequest());
     market_pb::WatchResponse response;
-    if (i % 3 == 0) ASSERT_TRUE(reader->Read(&response));
+    if (i % 3 == 0) {
+      ASSERT_TRUE(reader->Read(&response));
+    }
     context->TryCancel();
     if (i % 3 == 1) {
       while (reader->Read(&response)) {
