@@ -476,6 +476,8 @@ class Session::Impl {
   std::thread keeper_;
 };
 
+bool PlaintextAllowed(const std::string& target) { return client::IsLoopback(target); }
+
 absl::StatusOr<std::unique_ptr<Session>> Session::Connect(SessionOptions options) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (!options.token_file.empty()) {

@@ -80,6 +80,9 @@ struct SessionOptions {
   std::function<double()> random;
 };
 
+// True if `target` can only be this machine, by its spelling: SessionOptions::plaintext is allowed.
+bool PlaintextAllowed(const std::string& target);
+
 enum class SessionState {
   kConnecting,  // No word yet.
   kLive,        // The stream is up.

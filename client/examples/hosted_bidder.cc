@@ -1,0 +1,240 @@
+// Bids for a guest from outside of it: a renderer's office.
+//
+// The guest only renders: it turns processor time into work and reports how much it has done. This
+// program has the orders: jobs with a size, a price and a deadline. Once a round it looks at what
+// the guest has really done with what it held, works out how much more processor would keep its
+// orders on time, and what that is worth, and bids for it; if the guest's own seed will do, it
+// withdraws. It never tells the market more than the truth, nor spends more than --budget.
+//
+//   hosted_bidder --target localhost:7461 --token-file render.token --guest-name render
+
+#include <signal.h>
+
+#include <cmath>
+#include <condition_variable>
+#include <cstdint>
+#include <iostream>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "client/examples/job_queue.h"
+#include "nom/adviser.h"
+#include "nom/session.h"
+
+namespace nom::examples {
+namespace {
+
+struct Options {
+  SessionOptions session;
+  std::string guest_name;
+  uint64_t rounds = 0;  // 0: until SIGTERM.
+  uint64_t seed = 1;
+  int64_t job_value_microcredits = 400'000;
+  int64_t job_unit_rounds = 120;  // A job's size: this many units of processor for one round.
+};
+
+// Wakes the main thread: a round was decided, or it is time to go.
+class Wake {
+ public:
+  void Round() {
+    std::lock_guard lock(mutex_);
+    ++rounds_;
+    condition_.notify_all();
+  }
+  void Stop() {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    condition_.notify_all();
+  }
+  // False: stop.
+  bool WaitForRound() {
+    std::unique_lock lock(mutex_);
+    condition_.wait(lock, [this] { return stop_ || rounds_ != seen_; });
+    seen_ = rounds_;
+    return !stop_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable condition_;
+  uint64_t rounds_ = 0;
+  uint64_t seen_ = 0;
+  bool stop_ = false;
+};
+
+const GuestStatus* Find(const std::vector<GuestStatus>& guests, const std::string& name) {
+  for (const GuestStatus& guest : guests) {
+    if (guest.name == name) return &guest;
+  }
+  return nullptr;
+}
+
+class Office {
+ public:
+  Office(Session& session, const Options& options)
+      : session_(session), options_(options), chance_(options.seed) {}
+
+  void OnRound() {
+    const MarketStatus market = session_.market();
+    const std::vector<GuestStatus> guests = session_.guests();
+    const GuestStatus* guest = Find(guests, options_.guest_name);
+    if (guest == nullptr || guest->state != GuestState::kRunning) {
+      std::cout << "round " << market.round_id << ": no running guest " << options_.guest_name
+                << std::endl;
+      last_.reset();
+      return;
+    }
+    Grant cpu;
+    for (const Grant& grant : guest->grants) {
+      if (grant.resource == Resource::kCpu) cpu = grant;
+    }
+    Learn(market.round_id, *guest, cpu);
+    std::string action = "learning what a unit does";
+    if (work_per_unit_round_ > 0) {
+      TakeOrders(market.round_id);
+      action = Bid(market, *guest, cpu);
+    }
+    std::cout << "round " << market.round_id << ": holds " << cpu.units() << " cpu, "
+              << queue_.size() << " jobs open, " << queue_.done() << " done, " << queue_.missed()
+              << " missed, earned " << queue_.earned_microcredits() << ", spent "
+              << guest->spent_microcredits << "; " << action << std::endl;
+  }
+
+  void Close() {
+    if (guest_id_ == 0) return;
+    const absl::StatusOr<bool> removed = session_.Withdraw(Resource::kCpu, guest_id_);
+    if (!removed.ok()) std::cerr << "hosted_bidder: " << removed.status() << '\n';
+  }
+
+ private:
+  // What the guest has done since the last look, and with how much.
+  void Learn(uint64_t round_id, const GuestStatus& guest, const Grant& cpu) {
+    guest_id_ = guest.guest_id;
+    if (last_ && round_id > last_->first && guest.work_done >= last_->second && cpu.units() > 0) {
+      const auto work = static_cast<double>(guest.work_done - last_->second);
+      const double now =
+          work / (static_cast<double>(cpu.units()) * static_cast<double>(round_id - last_->first));
+      // Half old, half new: one odd round must not turn everything over.
+      work_per_unit_round_ = work_per_unit_round_ > 0 ? (work_per_unit_round_ + now) / 2 : now;
+      queue_.Advance(static_cast<int64_t>(guest.work_done - last_->second), round_id);
+    }
+    last_ = {round_id, guest.work_done};
+  }
+
+  void TakeOrders(uint64_t round_id) {
+    if (job_work_ == 0) {
+      // The office learns the size of its jobs once; afterwards a slow guest is a slow guest.
+      job_work_ = std::max<int64_t>(
+          1, std::llround(work_per_unit_round_ * static_cast<double>(options_.job_unit_rounds)));
+    }
+    // About two orders in three rounds, of half to one and a half of the usual size.
+    if (std::uniform_int_distribution<>(0, 2)(chance_) == 0) return;
+    const double size = std::uniform_real_distribution<>(0.5, 1.5)(chance_);
+    const auto rounds = std::uniform_int_distribution<uint64_t>(3, 8)(chance_);
+    queue_.Add(
+        {.work_left = std::max<int64_t>(1, std::llround(size * static_cast<double>(job_work_))),
+         .value_microcredits =
+             std::llround(size * static_cast<double>(options_.job_value_microcredits)),
+         .deadline_round_id = round_id + rounds});
+  }
+
+  std::string Bid(const MarketStatus& market, const GuestStatus& guest, const Grant& cpu) {
+    int64_t supply = 0;
+    for (const ResourceState& resource : market.resources) {
+      if (resource.resource == Resource::kCpu) supply = resource.supply_units;
+    }
+    const std::vector<ValuePoint> worth =
+        queue_.Valuation(market.round_id, cpu.seed_units, supply, work_per_unit_round_);
+    const absl::StatusOr<Advice> advice =
+        Advise(worth, {.unit_price_microcredits = session_.UnitPrice(Resource::kCpu)});
+    if (!advice.ok()) return std::string(advice.status().message());
+    if (advice->ranges.empty()) {
+      const absl::StatusOr<bool> removed = session_.Withdraw(Resource::kCpu, guest.guest_id);
+      if (!removed.ok()) return absl::StrCat("cannot withdraw: ", removed.status().message());
+      return *removed ? "the seed will do, withdrew" : "the seed will do";
+    }
+    const absl::StatusOr<uint64_t> round =
+        session_.Bid({.guest_id = guest.guest_id,
+                      .resource = Resource::kCpu,
+                      .ranges = advice->ranges,
+                      .budget_microcredits = options_.session.budget_per_round_microcredits});
+    if (!round.ok()) return absl::StrCat("cannot bid: ", round.status().message());
+    return absl::StrCat("bids for up to ", advice->ranges.back().max_units, " more, ",
+                        advice->best_units, " at today's price");
+  }
+
+  Session& session_;
+  const Options& options_;
+  JobQueue queue_;
+  std::mt19937_64 chance_;
+  uint64_t guest_id_ = 0;
+  std::optional<std::pair<uint64_t, uint64_t>> last_;  // Round and work done at the last look.
+  double work_per_unit_round_ = 0;
+  int64_t job_work_ = 0;
+};
+
+int Main(int argc, char** argv) {
+  Options options;
+  int64_t budget = 200'000;
+  CLI::App app("Bids for a guest's processor time from outside, by its orders.", "hosted_bidder");
+  app.add_option("--target", options.session.target, "The market")->required();
+  app.add_option("--token-file", options.session.token_file, "A file with the tenant's token");
+  app.add_option("--tls-roots", options.session.tls_roots_file, "Certificates for the market's");
+  app.add_option("--guest-name", options.guest_name, "For which guest")->required();
+  app.add_option("--rounds", options.rounds, "End after so many rounds");
+  app.add_option("--seed", options.seed, "Of the orders that come in");
+  app.add_option("--budget", budget, "The most to spend in a round, micro-credits")
+      ->check(CLI::NonNegativeNumber);
+  CLI11_PARSE(app, argc, argv);
+  options.session.budget_per_round_microcredits = budget;
+  options.session.plaintext =
+      options.session.tls_roots_file.empty() && PlaintextAllowed(options.session.target);
+
+  // Signals are waited for by a thread of their own; all others are started with them blocked.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  Wake wake;
+  std::thread signal_thread([&] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    wake.Stop();
+  });
+
+  int code = 0;
+  absl::StatusOr<std::unique_ptr<Session>> session = Session::Connect(options.session);
+  if (!session.ok()) {
+    std::cerr << "hosted_bidder: " << session.status().message() << '\n';
+    code = 1;
+  } else {
+    (*session)->OnPrices([&](const Prices&) { wake.Round(); });
+    (*session)->OnStale([](const Staleness& staleness) {
+      std::cerr << "hosted_bidder: " << (staleness.stale ? "safe mode: " : "fresh again: ")
+                << staleness.reason << '\n';
+    });
+    Office office(**session, options);
+    for (uint64_t round = 0; options.rounds == 0 || round < options.rounds; ++round) {
+      if (!wake.WaitForRound()) break;
+      office.OnRound();
+    }
+    office.Close();
+    session->reset();  // Before `wake`, which its callbacks use.
+  }
+  pthread_kill(signal_thread.native_handle(), SIGTERM);
+  signal_thread.join();
+  return code;
+}
+
+}  // namespace
+}  // namespace nom::examples
+
+int main(int argc, char** argv) { return nom::examples::Main(argc, argv); }
