@@ -1,0 +1,320 @@
+#include "tests/unit/client/fake_market.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace nom::client_test {
+
+namespace mpb = market::v1;
+namespace opb = operators::v1;
+
+class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
+ public:
+  explicit MarketImpl(FakeMarket& fake) : fake_(fake) {}
+
+  grpc::Status Watch(grpc::ServerContext* context, const mpb::WatchRequest* request,
+                     grpc::ServerWriter<mpb::WatchResponse>* writer) override {
+    auto watcher = std::make_shared<Watcher>();
+    std::unique_lock lock(fake_.mutex_);
+    fake_.watches_.push_back(*request);
+    fake_.changed_.notify_all();
+    if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
+    if (fake_.has_snapshot_) watcher->queue.push_back(fake_.snapshot_);
+    fake_.watchers_.insert(watcher);
+    while (!watcher->ended || !watcher->queue.empty()) {
+      if (watcher->queue.empty()) {
+        if (context->IsCancelled()) break;
+        // Wakes up now and then, as a cancelled call is not announced to the synchronous API.
+        fake_.changed_.wait_for(lock, std::chrono::milliseconds(5));
+        continue;
+      }
+      const mpb::WatchResponse response = std::move(watcher->queue.front());
+      watcher->queue.pop_front();
+      lock.unlock();
+      const bool written = writer->Write(response);
+      lock.lock();
+      if (!written) break;
+    }
+    fake_.watchers_.erase(watcher);
+    return watcher->status;
+  }
+
+  grpc::Status PlaceBid(grpc::ServerContext* context, const mpb::PlaceBidRequest* request,
+                        mpb::PlaceBidResponse* response) override {
+    fake_.Note("PlaceBid", *request);
+    std::lock_guard lock(fake_.mutex_);
+    ++fake_.bid_calls_;
+    fake_.changed_.notify_all();
+    if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
+    grpc::Status failure;
+    if (!fake_.bid_failures_.empty()) {
+      failure = fake_.bid_failures_.front();
+      fake_.bid_failures_.pop_front();
+      if (!fake_.fail_after_applying_) return failure;
+    }
+    bool again = false;
+    if (grpc::Status status = fake_.Remember(request->request_id(), *request, again);
+        !status.ok()) {
+      return status;
+    }
+    if (!again) fake_.bids_.push_back(*request);
+    response->set_round_id(fake_.round_id_);
+    return failure;
+  }
+
+  grpc::Status WithdrawBid(grpc::ServerContext* context, const mpb::WithdrawBidRequest* request,
+                           mpb::WithdrawBidResponse* response) override {
+    fake_.Note("WithdrawBid", *request);
+    std::lock_guard lock(fake_.mutex_);
+    if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
+    bool again = false;
+    if (grpc::Status status = fake_.Remember(request->request_id(), *request, again);
+        !status.ok()) {
+      return status;
+    }
+    fake_.withdrawals_.push_back(*request);
+    fake_.changed_.notify_all();
+    response->set_removed(!fake_.bids_.empty());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListGuests(grpc::ServerContext* context, const mpb::ListGuestsRequest* request,
+                          mpb::ListGuestsResponse* response) override {
+    return fake_.Answer("ListGuests", *context, *request, fake_.guests, response);
+  }
+  grpc::Status ListRounds(grpc::ServerContext* context, const mpb::ListRoundsRequest* request,
+                          mpb::ListRoundsResponse* response) override {
+    return fake_.Answer("ListRounds", *context, *request, fake_.rounds, response);
+  }
+  grpc::Status GetAccount(grpc::ServerContext* context, const mpb::GetAccountRequest* request,
+                          mpb::GetAccountResponse* response) override {
+    return fake_.Answer("GetAccount", *context, *request, fake_.account, response);
+  }
+
+ private:
+  FakeMarket& fake_;
+};
+
+class FakeMarket::OperatorImpl final : public opb::OperatorService::Service {
+ public:
+  explicit OperatorImpl(FakeMarket& fake) : fake_(fake) {}
+
+  grpc::Status ListHosts(grpc::ServerContext* context, const opb::ListHostsRequest* request,
+                         opb::ListHostsResponse* response) override {
+    return fake_.Answer("ListHosts", *context, *request, fake_.hosts, response);
+  }
+  grpc::Status ListTenants(grpc::ServerContext* context, const opb::ListTenantsRequest* request,
+                           opb::ListTenantsResponse* response) override {
+    return fake_.Answer("ListTenants", *context, *request, fake_.tenants, response);
+  }
+  grpc::Status CreateTenant(grpc::ServerContext* context, const opb::CreateTenantRequest* request,
+                            opb::CreateTenantResponse* response) override {
+    opb::CreateTenantResponse answer;
+    answer.set_token("token-of-" + request->tenant().tenant_id());
+    return fake_.Answer("CreateTenant", *context, *request, answer, response);
+  }
+  grpc::Status Deposit(grpc::ServerContext* context, const opb::DepositRequest* request,
+                       opb::DepositResponse* response) override {
+    opb::DepositResponse answer;
+    answer.mutable_account()->set_available_microcredits(request->amount_microcredits());
+    return fake_.Answer("Deposit", *context, *request, answer, response);
+  }
+  grpc::Status AdmitGuest(grpc::ServerContext* context, const opb::AdmitGuestRequest* request,
+                          opb::AdmitGuestResponse* response) override {
+    opb::AdmitGuestResponse answer;
+    answer.set_guest_id(7);
+    return fake_.Answer("AdmitGuest", *context, *request, answer, response);
+  }
+  grpc::Status EvictGuest(grpc::ServerContext* context, const opb::EvictGuestRequest* request,
+                          opb::EvictGuestResponse* response) override {
+    return fake_.Answer("EvictGuest", *context, *request, opb::EvictGuestResponse(), response);
+  }
+  grpc::Status Audit(grpc::ServerContext* context, const opb::AuditRequest* request,
+                     opb::AuditResponse* response) override {
+    return fake_.Answer("Audit", *context, *request, fake_.audit, response);
+  }
+
+ private:
+  FakeMarket& fake_;
+};
+
+FakeMarket::FakeMarket()
+    : market_(std::make_unique<MarketImpl>(*this)),
+      operator_(std::make_unique<OperatorImpl>(*this)) {
+  Start();
+}
+
+FakeMarket::~FakeMarket() { Stop(); }
+
+void FakeMarket::Start() {
+  grpc::ServerBuilder builder;
+  int bound = 0;
+  // No SO_REUSEPORT: another test's market must not share the port by accident.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddListeningPort(absl::StrCat("127.0.0.1:", port_), grpc::InsecureServerCredentials(),
+                           &bound);
+  builder.RegisterService(market_.get());
+  builder.RegisterService(operator_.get());
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || bound == 0) {
+    std::fprintf(stderr, "the fake market cannot listen on port %d\n", port_);
+    std::abort();
+  }
+  port_ = bound;
+  target_ = absl::StrCat("127.0.0.1:", port_);
+}
+
+void FakeMarket::Stop() {
+  if (server_ == nullptr) return;
+  EndStreams(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the market is shutting down"));
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+  server_->Wait();
+  server_.reset();
+}
+
+void FakeMarket::Publish(const mpb::WatchResponse& snapshot) {
+  std::lock_guard lock(mutex_);
+  snapshot_ = snapshot;
+  has_snapshot_ = true;
+  for (const auto& watcher : watchers_) watcher->queue.push_back(snapshot);
+  changed_.notify_all();
+}
+
+void FakeMarket::Tell(const mpb::WatchResponse& response) {
+  std::lock_guard lock(mutex_);
+  for (const auto& watcher : watchers_) watcher->queue.push_back(response);
+  changed_.notify_all();
+}
+
+void FakeMarket::EndStreams(const grpc::Status& status) {
+  std::lock_guard lock(mutex_);
+  for (const auto& watcher : watchers_) {
+    watcher->ended = true;
+    watcher->status = status;
+  }
+  changed_.notify_all();
+}
+
+void FakeMarket::FailBids(std::vector<grpc::Status> statuses, bool after_applying) {
+  std::lock_guard lock(mutex_);
+  bid_failures_.assign(statuses.begin(), statuses.end());
+  fail_after_applying_ = after_applying;
+}
+
+void FakeMarket::RequireToken(const std::string& token) {
+  std::lock_guard lock(mutex_);
+  token_ = token;
+}
+
+void FakeMarket::SetRound(uint64_t round_id) {
+  std::lock_guard lock(mutex_);
+  round_id_ = round_id;
+}
+
+grpc::Status FakeMarket::Authenticate(const grpc::ServerContext& context) const {
+  if (token_.empty()) return grpc::Status::OK;
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find("authorization");
+  if (found != metadata.end() && found->second == "Bearer " + token_) return grpc::Status::OK;
+  return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "not a token of this market");
+}
+
+void FakeMarket::Note(const std::string& method, const google::protobuf::Message& request) const {
+  if (on_request) on_request(absl::StrCat(method, " ", request.ShortDebugString()));
+}
+
+grpc::Status FakeMarket::Remember(const std::string& request_id,
+                                  const google::protobuf::Message& request, bool& again) {
+  if (request_id.empty() || request_id.size() > 64) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "request_id: 1 to 64 characters");
+  }
+  const auto [found, inserted] = requests_.emplace(request_id, request.ShortDebugString());
+  again = !inserted;
+  if (again && found->second != request.ShortDebugString()) {
+    return grpc::Status(grpc::StatusCode::ALREADY_EXISTS, "request_id: used for another write");
+  }
+  return grpc::Status::OK;
+}
+
+std::vector<mpb::PlaceBidRequest> FakeMarket::bids() const {
+  std::lock_guard lock(mutex_);
+  return bids_;
+}
+std::vector<mpb::WithdrawBidRequest> FakeMarket::withdrawals() const {
+  std::lock_guard lock(mutex_);
+  return withdrawals_;
+}
+int64_t FakeMarket::bid_calls() const {
+  std::lock_guard lock(mutex_);
+  return bid_calls_;
+}
+std::vector<mpb::WatchRequest> FakeMarket::watches() const {
+  std::lock_guard lock(mutex_);
+  return watches_;
+}
+
+void FakeMarket::WaitForBids(size_t count) {
+  std::unique_lock lock(mutex_);
+  while (bids_.size() < count) changed_.wait_for(lock, std::chrono::milliseconds(5));
+}
+void FakeMarket::WaitForBidCalls(int64_t count) {
+  std::unique_lock lock(mutex_);
+  while (bid_calls_ < count) changed_.wait_for(lock, std::chrono::milliseconds(5));
+}
+void FakeMarket::WaitForWatches(size_t count) {
+  std::unique_lock lock(mutex_);
+  while (watches_.size() < count) changed_.wait_for(lock, std::chrono::milliseconds(5));
+}
+
+mpb::MarketState MakeState(uint64_t round_id, int64_t cpu_price, int64_t memory_price,
+                           absl::Time valid_until) {
+  mpb::MarketState state;
+  state.set_host_id("m1");
+  state.set_round_id(round_id);
+  state.set_phase(mpb::ROUND_PHASE_COLLECT);
+  state.set_period_ms(2000);
+  state.set_priced_round_id(round_id - 1);
+  state.mutable_valid_until()->set_seconds(absl::ToUnixSeconds(valid_until));
+  const auto add = [&](mpb::ResourceKind kind, int64_t unit_size, int64_t capacity, int64_t price,
+                       int64_t reserve) {
+    mpb::ResourceInfo* info = state.add_resources();
+    info->set_kind(kind);
+    info->set_unit_size(unit_size);
+    info->set_capacity_units(capacity);
+    info->set_policy("uniform_price/1");
+    mpb::ResourcePrice* to = state.add_prices();
+    to->set_kind(kind);
+    to->set_unit_price_microcredits(price);
+    to->set_reserve_unit_price_microcredits(reserve);
+    to->set_supply_units(capacity - 20);
+    to->set_demand_units(capacity);
+    to->set_sold_units(capacity - 30);
+    to->set_bound_by(price > reserve ? mpb::BOUND_BY_BIDS : mpb::BOUND_BY_RESERVE);
+    to->set_policy("uniform_price/1");
+    to->set_method(mpb::CLEARING_METHOD_EXACT);
+  };
+  add(mpb::RESOURCE_KIND_CPU, 10, 300, cpu_price, 50);
+  add(mpb::RESOURCE_KIND_MEMORY, 1 << 20, 256, memory_price, 20);
+  return state;
+}
+
+mpb::GuestInfo MakeGuest(uint64_t guest_id, const std::string& name) {
+  mpb::GuestInfo guest;
+  guest.set_guest_id(guest_id);
+  guest.set_name(name);
+  guest.set_host_id("m1");
+  guest.set_tenant_id("shop");
+  guest.set_state(mpb::GUEST_STATE_RUNNING);
+  mpb::Grant* cpu = guest.add_grants();
+  cpu->set_kind(mpb::RESOURCE_KIND_CPU);
+  cpu->set_seed_units(10);
+  mpb::Grant* memory = guest.add_grants();
+  memory->set_kind(mpb::RESOURCE_KIND_MEMORY);
+  memory->set_seed_units(8);
+  return guest;
+}
+
+}  // namespace nom::client_test

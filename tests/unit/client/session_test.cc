@@ -1,0 +1,455 @@
+// A session against a market over real gRPC on the loopback.
+
+#include "nom/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "tests/unit/client/fake_market.h"
+#include "tests/unit/client/simulated_clock.h"
+
+namespace nom {
+namespace {
+
+using client_test::FakeMarket;
+using client_test::MakeGuest;
+using client_test::MakeState;
+using client_test::SimulatedSessionClock;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Collects what callbacks tell, and waits for it.
+template <typename T>
+class Mailbox {
+ public:
+  void Put(T value) {
+    std::lock_guard lock(mutex_);
+    values_.push_back(std::move(value));
+    changed_.notify_all();
+  }
+  std::vector<T> WaitFor(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return values_.size() >= count; });
+    return values_;
+  }
+  std::vector<T> values() {
+    std::lock_guard lock(mutex_);
+    return values_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<T> values_;
+};
+
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest() { Publish(5); }
+
+  // A round whose prices are good for 4 simulated seconds.
+  market::v1::WatchResponse Response(uint64_t round_id) {
+    market::v1::WatchResponse response;
+    response.set_sequence(round_id * 10);
+    *response.mutable_state() = MakeState(round_id, 100 + static_cast<int64_t>(round_id), 30,
+                                          clock_.Wall() + absl::Seconds(4));
+    *response.add_guests() = MakeGuest(3, "cache");
+    market::v1::Account* account = response.add_accounts();
+    account->set_tenant_id("shop");
+    account->set_available_microcredits(777);
+    return response;
+  }
+  void Publish(uint64_t round_id) {
+    market_.SetRound(round_id);
+    market_.Publish(Response(round_id));
+  }
+  SessionOptions Options() {
+    SessionOptions options;
+    options.target = market_.target();
+    options.plaintext = true;
+    options.clock = &clock_;
+    options.random = [] { return 0.5; };
+    return options;
+  }
+  std::unique_ptr<Session> Connect(SessionOptions options) {
+    absl::StatusOr<std::unique_ptr<Session>> session = Session::Connect(std::move(options));
+    EXPECT_TRUE(session.ok()) << session.status();
+    return session.ok() ? *std::move(session) : nullptr;
+  }
+  static Bid MemoryBid(int64_t units) {
+    return {.resource = Resource::kMemory, .ranges = {{1, units, 100, 100}}};
+  }
+  market::v1::WatchResponse NoticeOf(uint64_t round_id, int64_t units_next) {
+    market::v1::WatchResponse response;
+    response.set_sequence(round_id * 10 + 1);
+    market::v1::Notice* notice = response.add_notices();
+    notice->set_guest_id(3);
+    notice->set_round_id(round_id);
+    notice->set_kind(market::v1::RESOURCE_KIND_MEMORY);
+    notice->set_units_now(40);
+    notice->set_units_next(units_next);
+    return response;
+  }
+
+  SimulatedSessionClock clock_;
+  FakeMarket market_;
+};
+
+TEST_F(SessionTest, ConnectGivesTheFirstSnapshot) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  EXPECT_EQ(session->state(), SessionState::kLive);
+  EXPECT_EQ(session->market().host_id, "m1");
+  EXPECT_EQ(session->market().period, absl::Seconds(2));
+  ASSERT_THAT(session->guests(), SizeIs(1));
+  ASSERT_THAT(session->grants(), SizeIs(2));
+  EXPECT_EQ(session->grants(3)[0].units(), 10);
+  EXPECT_THAT(session->grants(99), IsEmpty());
+  ASSERT_TRUE(session->account().has_value());
+  EXPECT_EQ(session->account()->available_microcredits, 777);
+}
+
+TEST_F(SessionTest, PricesFollowTheMarket) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  Mailbox<Prices> told;
+  session->OnPrices([&](const Prices& prices) { told.Put(prices); });
+  Publish(6);
+  const std::vector<Prices> prices = told.WaitFor(1);
+  EXPECT_EQ(prices[0].round_id, 5u);
+  EXPECT_EQ(prices[0][Resource::kCpu].unit_price_microcredits, 106);
+  EXPECT_EQ(session->prices()[Resource::kCpu].unit_price_microcredits, 106);
+  EXPECT_EQ(session->UnitPrice(Resource::kCpu), 106);
+  EXPECT_FALSE(session->stale());
+}
+
+TEST_F(SessionTest, ReconnectsByItselfAndAsksForWhatCameAfter) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  Mailbox<bool> stale;
+  session->OnStale([&](const Staleness& now) { stale.Put(now.stale); });
+  market_.Stop();
+  EXPECT_TRUE(stale.WaitFor(1)[0]);
+  EXPECT_TRUE(session->stale());
+  EXPECT_TRUE(session->prices().stale);
+  EXPECT_EQ(session->state(), SessionState::kLost);
+  EXPECT_FALSE(session->last_error().ok());
+  EXPECT_EQ(session->prices()[Resource::kCpu].unit_price_microcredits, 105) << "kept, but stale";
+  market_.Start();
+  Publish(7);
+  // Pauses end when the simulated clock says so; gRPC's own are real.
+  std::atomic<bool> back{false};
+  std::thread time([&] {
+    while (!back) {
+      clock_.Advance(absl::Milliseconds(20));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      Publish(7);  // Fresh by the clock that we move.
+    }
+  });
+  EXPECT_FALSE(stale.WaitFor(2)[1]);
+  back = true;
+  time.join();
+  EXPECT_EQ(session->UnitPrice(Resource::kCpu), 107);
+  const std::vector<market::v1::WatchRequest> watches = market_.watches();
+  ASSERT_GE(watches.size(), 2u);
+  EXPECT_EQ(watches[0].after_sequence(), 0u);
+  EXPECT_EQ(watches[1].after_sequence(), 50u);
+}
+
+TEST_F(SessionTest, SilenceIsSafeModeWhileTheStreamIsUp) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  Mailbox<Staleness> told;
+  session->OnStale([&](const Staleness& now) { told.Put(now); });
+  clock_.Advance(absl::Seconds(3.9));
+  EXPECT_TRUE(session->Bid(MemoryBid(4)).ok());
+  clock_.Advance(absl::Seconds(0.1));
+  EXPECT_TRUE(told.WaitFor(1)[0].stale);
+  const absl::StatusOr<uint64_t> bid = session->Bid(MemoryBid(5));
+  EXPECT_EQ(bid.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(market_.bids(), SizeIs(1)) << "nothing was sent";
+  EXPECT_TRUE(session->Withdraw(Resource::kMemory).ok()) << "less spending is always allowed";
+}
+
+TEST_F(SessionTest, NoticesAreToldOnceAlsoOverAReconnect) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  Mailbox<Notice> told;
+  session->OnNotice([&](const Notice& notice) { told.Put(notice); });
+  market_.Tell(NoticeOf(5, 24));
+  EXPECT_EQ(told.WaitFor(1)[0].units_next, 24);
+  market_.Tell(NoticeOf(5, 24));  // As after a reconnect.
+  market_.Tell(NoticeOf(6, 16));
+  const std::vector<Notice> notices = told.WaitFor(2);
+  ASSERT_THAT(notices, SizeIs(2));
+  EXPECT_EQ(notices[1].round_id, 6u);
+}
+
+TEST_F(SessionTest, NoticesBeforeTheCallbackAreKeptTheLatestOfEach) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  Mailbox<uint64_t> rounds;
+  session->OnPrices([&](const Prices& prices) { rounds.Put(prices.round_id); });
+  market_.Tell(NoticeOf(5, 24));
+  market_.Tell(NoticeOf(6, 16));
+  Publish(7);
+  rounds.WaitFor(1);  // So the notices before have been taken in.
+  Mailbox<Notice> told;
+  session->OnNotice([&](const Notice& notice) { told.Put(notice); });
+  EXPECT_EQ(told.WaitFor(1)[0].units_next, 16);
+  market_.Tell(NoticeOf(8, 30));
+  EXPECT_THAT(told.WaitFor(2), SizeIs(2));
+}
+
+TEST_F(SessionTest, BidsCarryALifetimeAndAreRenewedUnderANewId) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  EXPECT_EQ(*session->Bid(MemoryBid(4)), 5u);
+  ASSERT_THAT(market_.bids(), SizeIs(1));
+  EXPECT_EQ(market_.bids()[0].bid().guest_id(), 3u);
+  EXPECT_EQ(market_.bids()[0].bid().expires_after_rounds(), 3u);
+  EXPECT_THAT(session->standing_bids(), SizeIs(1));
+  Publish(6);
+  market_.WaitForBids(2);
+  const std::vector<market::v1::PlaceBidRequest> bids = market_.bids();
+  EXPECT_EQ(bids[1].bid().ShortDebugString(), bids[0].bid().ShortDebugString());
+  EXPECT_NE(bids[1].request_id(), bids[0].request_id());
+}
+
+TEST_F(SessionTest, AWithdrawnBidIsNotRenewed) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
+  EXPECT_TRUE(*session->Withdraw(Resource::kMemory));
+  EXPECT_THAT(session->standing_bids(), IsEmpty());
+  Bid cpu = MemoryBid(2);
+  cpu.resource = Resource::kCpu;
+  ASSERT_TRUE(session->Bid(cpu).ok());
+  Publish(6);
+  market_.WaitForBids(3);
+  EXPECT_EQ(market_.bids()[2].bid().kind(), market::v1::RESOURCE_KIND_CPU);
+}
+
+TEST_F(SessionTest, ARefusedRenewalIsTold) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  Mailbox<absl::Status> refused;
+  session->OnBidRefused([&](const Bid&, const absl::Status& status) { refused.Put(status); });
+  ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
+  market_.FailBids({grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "no money")});
+  Publish(6);
+  EXPECT_EQ(refused.WaitFor(1)[0].message(), "no money");
+  Publish(7);
+  market_.WaitForBids(2);  // Tried again in the next round.
+}
+
+// Moves the clock while a call is in its pauses.
+class MovingTime {
+ public:
+  explicit MovingTime(SimulatedSessionClock& clock)
+      : thread_([this, &clock] {
+          while (!stop_) {
+            clock.Advance(absl::Milliseconds(1));
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
+          }
+        }) {}
+  ~MovingTime() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+TEST_F(SessionTest, ALostAnswerIsTriedAgainUnderTheSameIdAndAppliedOnce) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  const grpc::Status lost(grpc::StatusCode::UNAVAILABLE, "the line broke");
+  market_.FailBids({lost, lost}, /*after_applying=*/true);
+  MovingTime time(clock_);
+  EXPECT_EQ(*session->Bid(MemoryBid(4)), 5u);
+  EXPECT_EQ(market_.bid_calls(), 3);
+  EXPECT_THAT(market_.bids(), SizeIs(1));
+}
+
+TEST_F(SessionTest, ARefusalIsNotTriedAgain) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  market_.FailBids({grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "no money")});
+  EXPECT_EQ(session->Bid(MemoryBid(4)).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(market_.bid_calls(), 1);
+  EXPECT_THAT(session->standing_bids(), IsEmpty());
+}
+
+TEST_F(SessionTest, GivesUpWhenItsTimeIsOver) {
+  SessionOptions options = Options();
+  options.call_timeout = absl::Seconds(1);
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  market_.FailBids(
+      std::vector<grpc::Status>(100, grpc::Status(grpc::StatusCode::UNAVAILABLE, "overloaded")));
+  MovingTime time(clock_);
+  EXPECT_EQ(session->Bid(MemoryBid(4)).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_GT(market_.bid_calls(), 1);
+  EXPECT_LT(market_.bid_calls(), 8) << "pauses of 75, 150, 300 ms within a second";
+}
+
+TEST_F(SessionTest, DestructionEndsACallInItsPause) {
+  std::unique_ptr<Session> session = Connect(Options());
+  market_.FailBids(
+      std::vector<grpc::Status>(100, grpc::Status(grpc::StatusCode::UNAVAILABLE, "overloaded")));
+  // The call is made from a callback: the destructor waits for it, so it must cut it short. The
+  // simulated time stands still.
+  Mailbox<absl::Status> result;
+  Session* const raw = session.get();
+  session->OnPrices([&, raw](const Prices&) { result.Put(raw->Bid(MemoryBid(4)).status()); });
+  Publish(6);
+  market_.WaitForBidCalls(1);
+  session.reset();
+  ASSERT_THAT(result.values(), SizeIs(1));
+  EXPECT_EQ(result.values()[0].code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(SessionTest, NoCallbackAfterDestruction) {
+  for (int i = 0; i < 20; ++i) {
+    auto alive = std::make_shared<std::atomic<bool>>(true);
+    auto late = std::make_shared<std::atomic<int>>(0);
+    std::unique_ptr<Session> session = Connect(Options());
+    const auto check = [alive, late] {
+      if (!*alive) ++*late;
+    };
+    session->OnPrices([check](const Prices&) { check(); });
+    session->OnNotice([check](const Notice&) { check(); });
+    session->OnStale([check](const Staleness&) { check(); });
+    for (uint64_t round = 6; round < 20; ++round) {
+      market_.Tell(Response(round + static_cast<uint64_t>(i) * 20));
+      market_.Tell(NoticeOf(round + static_cast<uint64_t>(i) * 20, 9));
+    }
+    session.reset();
+    *alive = false;
+    market_.EndStreams(grpc::Status::OK);
+    EXPECT_EQ(*late, 0);
+    EXPECT_EQ(alive.use_count(), 2) << "the callbacks are gone: ours and that of `check` are left";
+  }
+}
+
+TEST_F(SessionTest, DestructionFromACallbackAborts) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        Publish(5);
+        Session* session = Connect(Options()).release();
+        session->OnPrices([=](const Prices&) { delete session; });
+        Publish(6);
+        for (;;) pause();
+      },
+      "destroyed from one of its own callbacks");
+}
+
+TEST_F(SessionTest, ManyThreadsReadWhileTheMarketMoves) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  Mailbox<uint64_t> rounds;
+  session->OnPrices([&](const Prices& prices) { rounds.Put(prices.round_id); });
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      while (!stop) {
+        const Prices prices = session->prices();
+        // MakeState: the price of cpu is 100 more than the round after the one that set it.
+        ASSERT_EQ(prices[Resource::kCpu].unit_price_microcredits,
+                  101 + static_cast<int64_t>(prices.round_id));
+        session->UnitPrice(Resource::kMemory);
+        session->stale();
+        ASSERT_THAT(session->grants(), SizeIs(2));
+      }
+    });
+  }
+  for (uint64_t round = 6; round < 200; ++round) Publish(round);
+  while (session->prices().round_id != 198) rounds.WaitFor(1);
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+}
+
+TEST_F(SessionTest, ATokenIsSentAndReadAgainAtEachReconnect) {
+  market_.RequireToken("first");
+  const std::string path = ::testing::TempDir() + "/nom_session_token_" + std::to_string(getpid());
+  std::ofstream(path) << "first\n";
+  SessionOptions options = Options();
+  options.token_file = path;
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
+  std::ofstream(path) << "second\n";
+  market_.RequireToken("second");
+  Mailbox<bool> stale;
+  session->OnStale([&](const Staleness& now) { stale.Put(now.stale); });
+  market_.EndStreams(grpc::Status(grpc::StatusCode::UNAVAILABLE, "restart"));
+  MovingTime time(clock_);
+  std::atomic<bool> back{false};
+  std::thread publisher([&] {
+    while (!back) {
+      Publish(6);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  EXPECT_FALSE(stale.WaitFor(2)[1]);
+  back = true;
+  publisher.join();
+  unlink(path.c_str());
+}
+
+TEST_F(SessionTest, ConnectSaysWhatIsWrong) {
+  market_.RequireToken("secret");
+  SessionOptions options = Options();
+  options.token = "guess";
+  EXPECT_EQ(Session::Connect(options).status().code(), absl::StatusCode::kUnauthenticated);
+
+  const auto error = [](const SessionOptions& wrong) {
+    const absl::Status status = Session::Connect(wrong).status();
+    EXPECT_FALSE(status.ok());
+    return std::string(status.message());
+  };
+  options = Options();
+  options.target.clear();
+  EXPECT_THAT(error(options), HasSubstr("target"));
+  options = Options();
+  options.target = "example.com:1";
+  EXPECT_THAT(error(options), HasSubstr("this machine"));
+  options = Options();
+  options.token = "a";
+  options.token_file = "b";
+  EXPECT_THAT(error(options), HasSubstr("token_file"));
+  options = Options();
+  options.token_file = "/nowhere/token";
+  EXPECT_THAT(error(options), HasSubstr("/nowhere/token"));
+  options = Options();
+  options.bid_lifetime_rounds = 1;
+  EXPECT_THAT(error(options), HasSubstr("bid_lifetime_rounds"));
+  options = Options();
+  options.backoff_max = absl::Milliseconds(1);
+  EXPECT_THAT(error(options), HasSubstr("backoff_max"));
+  options = Options();
+  options.budget_per_round_microcredits = -1;
+  EXPECT_THAT(error(options), HasSubstr("budget_per_round_microcredits"));
+}
+
+TEST_F(SessionTest, ConnectGivesUpOnAMarketThatIsNotThere) {
+  market_.Stop();
+  SessionOptions options = Options();
+  options.connect_timeout = absl::Seconds(2);
+  MovingTime time(clock_);
+  const absl::Status status = Session::Connect(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(status.message(), HasSubstr(market_.target()));
+}
+
+TEST_F(SessionTest, WithoutWaitingItConnectsBehindTheCallersBack) {
+  SessionOptions options = Options();
+  options.connect_timeout = absl::ZeroDuration();
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  Mailbox<bool> stale;
+  session->OnStale([&](const Staleness& now) { stale.Put(now.stale); });
+  while (session->stale()) std::this_thread::yield();
+  EXPECT_EQ(session->state(), SessionState::kLive);
+}
+
+}  // namespace
+}  // namespace nom
