@@ -6,6 +6,7 @@
 #include "nomhv/core/copy_once.h"
 #include "nomhv/x86/cpu.h"
 #include "nomhv/x86/log.h"
+#include "nomhv/x86/machine.h"
 
 namespace nomhv {
 namespace {
@@ -36,8 +37,7 @@ CallAnswer NextFrame(const GuestMachine& guest, uint64_t from, bool held) {
   return found.has_value() ? Value(*found / kFrame) : Failed(NOM_STATUS_NOT_HELD);
 }
 
-CallAnswer Query(const GuestMachine& guest, const ProcessorAccount& account, uint64_t what,
-                 uint64_t index) {
+CallAnswer Query(const GuestMachine& guest, uint64_t what, uint64_t index) {
   switch (what) {
     case NOM_QUERY_ABI_VERSION:
       return Value(NOM_ABI_VERSION);
@@ -52,7 +52,7 @@ CallAnswer Query(const GuestMachine& guest, const ProcessorAccount& account, uin
     case NOM_QUERY_NEXT_HOLE:
       return NextFrame(guest, index, /*held=*/false);
     case NOM_QUERY_CYCLES_USED:
-      return Value(account.used_cycles());
+      return Value(UsedCyclesNow(guest.slot));
     default:
       return Failed(NOM_STATUS_BAD_PARAMETER);
   }
@@ -118,11 +118,10 @@ CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
 
 }  // namespace
 
-CallAnswer DoCall(GuestMachine& guest, const ProcessorAccount& account, uint64_t number, uint64_t a,
-                  uint64_t b) {
+CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b) {
   switch (number) {
     case NOM_CALL_QUERY:
-      return Query(guest, account, a, b);
+      return Query(guest, a, b);
     case NOM_CALL_ACQUIRE:
       return BeginFrames(guest, FrameWork::kAcquire, a, b);
     case NOM_CALL_RELEASE:

@@ -81,7 +81,7 @@ void RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& accou
       continue;
     }
     RunGuest(processor.svm, guest);
-    switch (HandleExit(guest, account)) {
+    switch (HandleExit(guest)) {
       case AfterExit::kResume:
         break;
       case AfterExit::kInterrupt:

@@ -152,7 +152,7 @@ AfterExit Halt(GuestMachine& guest) {
   return AfterExit::kSleep;
 }
 
-AfterExit Call(GuestMachine& guest, const ProcessorAccount& account) {
+AfterExit Call(GuestMachine& guest) {
   Vmcb& v = *guest.vmcb;
   if (v.cpl != 0) return InvalidOpcode(guest);
   constexpr uint16_t kLong = 1u << 9;  // CS.L
@@ -160,7 +160,7 @@ AfterExit Call(GuestMachine& guest, const ProcessorAccount& account) {
   const uint64_t mask = wide ? ~uint64_t{0} : 0xffffffff;
   AdvanceRip(guest, 3);
   const CallAnswer answer =
-      DoCall(guest, account, v.rax & mask, guest.registers.rdi & mask, guest.registers.rsi & mask);
+      DoCall(guest, v.rax & mask, guest.registers.rdi & mask, guest.registers.rsi & mask);
   if (guest.work.kind != FrameWork::kNone) return AfterExit::kResume;  // Its answer comes later.
   v.rax = answer.status;
   guest.registers.rdx = answer.value;
@@ -185,7 +185,7 @@ AfterExit Exception(GuestMachine& guest, uint8_t vector) {
 
 }  // namespace
 
-AfterExit HandleExit(GuestMachine& guest, const ProcessorAccount& account) {
+AfterExit HandleExit(GuestMachine& guest) {
   const Vmcb& v = *guest.vmcb;
   const uint64_t code = v.exit_code;
   switch (code) {
@@ -196,7 +196,7 @@ AfterExit HandleExit(GuestMachine& guest, const ProcessorAccount& account) {
       return AfterExit::kInterrupt;
     case kSvmExitVmmcall:
       guest.CountExit(NOM_EXIT_CALL);
-      return Call(guest, account);
+      return Call(guest);
     case kSvmExitHlt:
       guest.CountExit(NOM_EXIT_HALT);
       return Halt(guest);

@@ -37,7 +37,7 @@ void RunGuest(SvmProcessor& processor, GuestMachine& guest);
 enum class AfterExit : uint32_t { kResume, kInterrupt, kSleep, kEnded };
 
 // Does what the exit asks for. kSleep: guest.sleep says how.
-AfterExit HandleExit(GuestMachine& guest, const ProcessorAccount& account);
+AfterExit HandleExit(GuestMachine& guest);
 
 // Injects an exception at the next entry.
 void InjectException(GuestMachine& guest, uint8_t vector, bool has_error, uint32_t error);
