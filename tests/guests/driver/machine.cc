@@ -124,7 +124,8 @@ NomEvent Machine::Call(uint32_t kind, const void* bytes, size_t size) {
 
 std::vector<std::byte> Machine::Image(const std::string& program) const {
   std::ifstream file(Environment("NOM_GUESTS") + "/test_" + program + ".elf", std::ios::binary);
-  if (!file) Die("no guest image test_" + program + ".elf");
+  if (!file) file.open(Environment("NOM_GUESTS") + "/" + program + ".elf", std::ios::binary);
+  if (!file) Die("no guest image test_" + program + ".elf or " + program + ".elf");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
   return {bytes, bytes + text.size()};

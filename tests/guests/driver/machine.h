@@ -18,7 +18,7 @@ namespace nom::tests {
 
 // A guest as a test wants it. Frames and millicores are the seed.
 struct GuestSpec {
-  std::string program;  // tests/guests/programs/PROGRAM.cc
+  std::string program;  // Of tests/guests/programs, or of client/examples/guests.
   std::string arguments;
   uint64_t frames = 512;
   uint64_t window_frames = 1024;

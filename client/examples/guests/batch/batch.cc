@@ -18,10 +18,11 @@ constexpr int64_t kMoneyMax = 1'000'000'000'000;
 }  // namespace
 
 guest::Text<160> Batch::Settings::Parse(std::string_view arguments) {
-  const std::array<guest::Argument, 5> known = {{
+  const std::array<guest::Argument, 6> known = {{
       {.key = "block_value", .value = &block_value, .min = 0, .max = 1'000'000'000},
       {.key = "blocks", .value = &blocks, .min = 0, .max = 1'000'000'000},
       {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "rounds", .value = &rounds, .min = 0, .max = 1'000'000'000},
       {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
       {.key = "bids", .value = &bids, .words = kBidsWords},
   }};
@@ -60,12 +61,12 @@ uint64_t Batch::Turn() {
     HashBlock();
     ++hashed;
   } while (!finished() && clock_.Tsc() < slice_end);
-  meter_.End(hashed);
+  const uint64_t used = meter_.End(hashed);
   // What was bought is used up, slice after slice; nomhv ends it when the budget does. On the seed
   // alone the job keeps to the seed's pace by itself and sleeps in between.
   const int64_t seed = market_.SeedMillicores();
   if (seed <= 0 || seed >= 1000 || market_.Millicores() > seed) return 0;
-  return began + MulDiv(meter_.cycles() * hashed, 1000, static_cast<uint64_t>(seed));
+  return began + MulDiv(used, 1000, static_cast<uint64_t>(seed));
 }
 
 void Batch::HashBlock() {
@@ -102,6 +103,7 @@ policies::RangeList Batch::Offer() const {
 }
 
 void Batch::OnRound() {
+  meter_.EndRound();
   const uint64_t hashed = blocks_done_ - blocks_at_round_;
   blocks_at_round_ = blocks_done_;
   const int64_t unit_value = UnitValue();

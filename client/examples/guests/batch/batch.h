@@ -30,6 +30,7 @@ class Batch {
     int64_t budget = 0;        // Micro-credits to spend in a round at most; 0: no limit.
     int64_t seed = 1;          // What the blocks contain.
     int64_t bids = 0;          // 0 auto; 1 none: somebody else bids for this guest.
+    int64_t rounds = 0;        // Ends after so many; 0: never.
 
     // Empty, or what is wrong.
     guest::Text<160> Parse(std::string_view arguments);
@@ -41,6 +42,7 @@ class Batch {
 
   // One slice of work. Returns the TSC until which there is nothing to do; 0: call again at once.
   uint64_t Turn();
+  uint64_t rounds_seen() const { return market_.rounds_seen(); }
 
   uint64_t blocks_done() const { return blocks_done_; }
   int64_t value_microcredits() const;

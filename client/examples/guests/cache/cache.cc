@@ -17,12 +17,13 @@ constexpr uint64_t kPatienceUs = 500'000;
 }  // namespace
 
 guest::Text<160> Cache::Settings::Parse(std::string_view arguments) {
-  const std::array<guest::Argument, 6> known = {{
+  const std::array<guest::Argument, 7> known = {{
       {.key = "hit_value", .value = &hit_value, .min = 0, .max = 1'000'000'000},
       {.key = "keys", .value = &keys, .min = 16, .max = Load::kKeysMax},
       {.key = "rate", .value = &rate, .min = 1, .max = 1'000'000},
       {.key = "phase_rounds", .value = &phase_rounds, .min = 1, .max = 1'000'000},
       {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "rounds", .value = &rounds, .min = 0, .max = 1'000'000'000},
       {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
   }};
   return guest::ParseArguments(arguments, known);
@@ -70,7 +71,7 @@ uint64_t Cache::Turn() {
     ++served;
     if (clock_.Tsc() >= slice_end) break;
   }
-  meter_.End(served);
+  (void)meter_.End(served);
   // Requests that came meanwhile are served after the next look; with none, there is time to sleep
   // until a handful has come.
   if (clock_.Tsc() >= slice_end) return 0;
@@ -141,6 +142,7 @@ policies::RangeList Cache::CpuOffer() const {
 }
 
 void Cache::OnRound() {
+  meter_.EndRound();
   curve_.EndRound();
   round_hits_ = hits_ - hits_at_round_;
   round_served_ = round_hits_ + misses_ - misses_at_round_;

@@ -31,6 +31,7 @@ class Cache {
     int64_t phase_rounds = 5;  // How many rounds the load stays as it is.
     int64_t budget = 0;        // Micro-credits to spend in a round at most; 0: no limit.
     int64_t seed = 1;          // Of the load and of the entries.
+    int64_t rounds = 0;        // Ends after so many; 0: never.
 
     // Empty, or what is wrong.
     guest::Text<160> Parse(std::string_view arguments);
@@ -42,6 +43,7 @@ class Cache {
 
   // One slice of work. Returns the TSC until which there is nothing to do; 0: call again at once.
   uint64_t Turn();
+  uint64_t rounds_seen() const { return market_.rounds_seen(); }
 
   uint64_t hits() const { return hits_; }
   uint64_t misses() const { return misses_; }

@@ -24,8 +24,9 @@ inline constexpr uint64_t kSliceUs = 5'000;
 inline constexpr uint64_t kSleepUsMax = 20'000;
 
 // `App` has
-//   struct Settings { Text<160> Parse(std::string_view arguments); }
+//   struct Settings { Text<160> Parse(std::string_view arguments); int64_t rounds; }
 //   App(Nomhv*, const Pages&, const Start&, const Settings&)
+//   uint64_t rounds_seen() const;
 //   uint64_t Turn();  the TSC until which there is nothing to do; 0: call again at once
 // The app lives in .bss: there is no heap, and it may be larger than the stack.
 template <typename App>
@@ -42,6 +43,9 @@ int Run(const guest::Start& start) {
   const guest::Clock clock(&nomhv, start.tsc_hz);
   for (;;) {
     const uint64_t idle_until_tsc = app->Turn();
+    if (settings.rounds != 0 && app->rounds_seen() >= static_cast<uint64_t>(settings.rounds)) {
+      return 0;
+    }
     if (idle_until_tsc == 0) continue;
     const uint64_t latest = clock.Tsc() + clock.ToTicks(kSleepUsMax);
     (void)clock.SleepUntil(idle_until_tsc < latest ? idle_until_tsc : latest);

@@ -16,7 +16,7 @@ constexpr int64_t kMoneyMax = 1'000'000'000'000;
 }  // namespace
 
 guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
-  const std::array<guest::Argument, 8> known = {{
+  const std::array<guest::Argument, 9> known = {{
       {.key = "answer_value", .value = &answer_value, .min = 0, .max = 1'000'000'000},
       {.key = "deadline_ms", .value = &deadline_ms, .min = 1, .max = 60'000},
       {.key = "rate", .value = &rate, .min = 1, .max = 100'000},
@@ -24,6 +24,7 @@ guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
       {.key = "peak_rounds", .value = &peak_rounds, .min = 1, .max = 1000},
       {.key = "text_bytes", .value = &text_bytes, .min = 1, .max = kTextBytesMax},
       {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "rounds", .value = &rounds, .min = 0, .max = 1'000'000'000},
       {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
   }};
   return guest::ParseArguments(arguments, known);
@@ -69,7 +70,7 @@ uint64_t Service::Turn() {
       ++late_;
     }
   }
-  meter_.End(done);
+  (void)meter_.End(done);
   if (head_ != tail_) return 0;
   return began + clock_.ToTicks(kSliceUs);
 }
@@ -143,6 +144,7 @@ policies::RangeList Service::Offer() const {
 }
 
 void Service::OnRound() {
+  meter_.EndRound();
   const uint64_t arrived = arrived_ - arrived_at_round_;
   const uint64_t answered = answered_ - answered_at_round_;
   const bool was_peak = bursts_.peak();

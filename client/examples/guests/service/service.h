@@ -33,6 +33,7 @@ class Service {
     int64_t text_bytes = 64;    // Size of a request: its work grows with the square.
     int64_t budget = 0;         // Micro-credits to spend in a round at most; 0: no limit.
     int64_t seed = 1;           // Of arrivals and requests.
+    int64_t rounds = 0;         // Ends after so many; 0: never.
 
     // Empty, or what is wrong.
     guest::Text<160> Parse(std::string_view arguments);
@@ -44,6 +45,7 @@ class Service {
 
   // One slice of work. Returns the TSC until which there is nothing to do; 0: call again at once.
   uint64_t Turn();
+  uint64_t rounds_seen() const { return market_.rounds_seen(); }
 
   uint64_t arrived() const { return arrived_; }
   uint64_t answered() const { return answered_; }  // In time.

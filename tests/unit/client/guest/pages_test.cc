@@ -76,7 +76,8 @@ class BidPageTest : public testing::Test {
  protected:
   std::vector<NomRange> Ranges(int count) const {
     std::vector<NomRange> ranges;
-    for (int i = 0; i < count; ++i) ranges.push_back({i * 10, i * 10 + 10, i * 100, 10});
+    ranges.reserve(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) ranges.push_back({i * 10, i * 10 + 10, i * 100, 10});
     return ranges;
   }
   NomBidPage page_{};
