@@ -53,7 +53,7 @@ void MpspConcave(benchmark::State& state) {
 }
 BENCHMARK(MpspConcave)
     ->ArgNames({"bids", "units"})
-    ->ArgsProduct({{10, 100, 1'000}, {1'024, 16'384}})
+    ->ArgsProduct({{10, 100, 1'000, 10'000, 65'536}, {1'024, 16'384}})
     ->Unit(benchmark::kMillisecond);
 
 // What the ledger does with every round.

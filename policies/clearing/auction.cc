@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <unordered_map>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,17 +20,27 @@ Int128 RawValueAt(const Range& range, int64_t units) {
          Int128{units - range.min_units} * range.unit_price_microcredits;
 }
 
-absl::Status Wrong(absl::string_view where, absl::string_view field, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(where, field, ": ", what));
+constexpr size_t kNone = ~size_t{0};
+
+// Where a field is; becomes text only in a message.
+struct Where {
+  size_t bid = kNone;
+  size_t range = kNone;
+};
+
+absl::Status Wrong(Where where, absl::string_view field, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      where.bid == kNone ? "" : absl::StrCat("bids[", where.bid, "]."),
+      where.range == kNone ? "" : absl::StrCat("ranges[", where.range, "]."), field, ": ", what));
 }
 
-absl::Status CheckWithin(absl::string_view where, absl::string_view field, int64_t value,
-                         int64_t low, int64_t high) {
+absl::Status CheckWithin(Where where, absl::string_view field, int64_t value, int64_t low,
+                         int64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
   return Wrong(where, field, absl::StrCat(value, " is outside [", low, ", ", high, "]"));
 }
 
-absl::Status ValidateRange(absl::string_view where, const Range& range, const Range* before) {
+absl::Status ValidateRange(Where where, const Range& range, const Range* before) {
   if (auto s = CheckWithin(where, "min_units", range.min_units, 0, kUnitsMax); !s.ok()) return s;
   if (auto s = CheckWithin(where, "max_units", range.max_units, range.min_units, kUnitsMax);
       !s.ok()) {
@@ -71,7 +81,7 @@ absl::Status ValidateRange(absl::string_view where, const Range& range, const Ra
   return absl::OkStatus();
 }
 
-absl::Status ValidateBidAt(absl::string_view where, const Bid& bid) {
+absl::Status ValidateBidAt(Where where, const Bid& bid) {
   if (bid.guest_id == 0) return Wrong(where, "guest_id", "0 is the operator, who never bids");
   if (auto s = CheckWithin(where, "held_units", bid.held_units, 0, kUnitsMax); !s.ok()) return s;
   if (bid.ranges.size() > static_cast<size_t>(kRangesMax)) {
@@ -79,8 +89,7 @@ absl::Status ValidateBidAt(absl::string_view where, const Bid& bid) {
   }
   for (size_t i = 0; i < bid.ranges.size(); ++i) {
     const Range* before = i == 0 ? nullptr : &bid.ranges[i - 1];
-    if (auto s = ValidateRange(absl::StrCat(where, "ranges[", i, "]."), bid.ranges[i], before);
-        !s.ok()) {
+    if (auto s = ValidateRange({where.bid, i}, bid.ranges[i], before); !s.ok()) {
       return s;
     }
   }
@@ -115,37 +124,39 @@ Int128 BestOfferAbove(const Bid& bid, int64_t awarded_units) {
 
 }  // namespace
 
-absl::Status ValidateBid(const Bid& bid) { return ValidateBidAt("", bid); }
+absl::Status ValidateBid(const Bid& bid) { return ValidateBidAt({}, bid); }
 
 absl::Status ValidateAuction(const Auction& auction) {
-  if (auto s = CheckWithin("", "capacity_units", auction.capacity_units, 0, kUnitsMax); !s.ok()) {
+  if (auto s = CheckWithin({}, "capacity_units", auction.capacity_units, 0, kUnitsMax); !s.ok()) {
     return s;
   }
-  if (auto s = CheckWithin("", "reserve_unit_price_microcredits",
+  if (auto s = CheckWithin({}, "reserve_unit_price_microcredits",
                            auction.reserve_unit_price_microcredits, 0, kValueMaxMicrocredits);
       !s.ok()) {
     return s;
   }
-  if (auto s = CheckWithin("", "reclaim_penalty_microcredits", auction.reclaim_penalty_microcredits,
+  if (auto s = CheckWithin({}, "reclaim_penalty_microcredits", auction.reclaim_penalty_microcredits,
                            0, kValueMaxMicrocredits);
       !s.ok()) {
     return s;
   }
   if (auction.bids.size() > static_cast<size_t>(kBidsMax)) {
-    return Wrong("", "bids", absl::StrCat(auction.bids.size(), " are more than ", kBidsMax));
+    return Wrong({}, "bids", absl::StrCat(auction.bids.size(), " are more than ", kBidsMax));
   }
-  std::unordered_map<GuestId, size_t> seen;
-  seen.reserve(auction.bids.size());
+  std::vector<std::pair<GuestId, size_t>> guests;
+  guests.reserve(auction.bids.size());
   for (size_t i = 0; i < auction.bids.size(); ++i) {
-    const Bid& bid = auction.bids[i];
-    const std::string where = absl::StrCat("bids[", i, "].");
-    if (auto s = ValidateBidAt(where, bid); !s.ok()) return s;
-    if (auto [it, added] = seen.emplace(bid.guest_id, i); !added) {
-      return Wrong(where, "guest_id",
-                   absl::StrCat("guest ", bid.guest_id, " already bids in bids[", it->second, "]"));
-    }
+    if (auto s = ValidateBidAt({i, kNone}, auction.bids[i]); !s.ok()) return s;
+    guests.emplace_back(auction.bids[i].guest_id, i);
   }
-  return absl::OkStatus();
+  std::sort(guests.begin(), guests.end());
+  const auto twice =
+      std::adjacent_find(guests.begin(), guests.end(),
+                         [](const auto& a, const auto& b) { return a.first == b.first; });
+  if (twice == guests.end()) return absl::OkStatus();
+  const auto& [guest_id, first] = *twice;
+  return Wrong({std::next(twice)->second, kNone}, "guest_id",
+               absl::StrCat("guest ", guest_id, " already bids in bids[", first, "]"));
 }
 
 bool Allowed(const Bid& bid, int64_t units) {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "policies/clearing/concave.h"
 #include "policies/clearing/int128.h"
 #include "policies/clearing/normal_form.h"
 #include "policies/clearing/outcome.h"
@@ -237,6 +238,15 @@ bool FitsIn64Bits(const NormalAuction& normal) {
 
 absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& options) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
+  if (!options.always_tables && std::all_of(auction.bids.begin(), auction.bids.end(), IsConcave)) {
+    if (const auto awards = ClearConcave(auction, /*with_charges=*/true); awards.has_value()) {
+      Microcredits price = awards->next_unit_price_microcredits;
+      if (auction.capacity_units == 0) {
+        price = std::max(price, HighestRejectedUnitPrice(auction, awards->units));
+      }
+      return MakeClearing(auction, awards->units, awards->charges, price);
+    }
+  }
   const NormalAuction normal = Normalise(auction);
   return FitsIn64Bits(normal) ? Clear<int64_t>(auction, normal, options)
                               : Clear<Int128>(auction, normal, options);

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "policies/clearing/concave.h"
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/uniform_price.h"
 

@@ -1,10 +1,9 @@
 #include "policies/clearing/uniform_price.h"
 
 #include <algorithm>
-#include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "policies/clearing/concave.h"
 #include "policies/clearing/int128.h"
 #include "policies/clearing/normal_form.h"
 #include "policies/clearing/outcome.h"
@@ -33,49 +32,18 @@ void AppendRuns(const NormalBid& bid, uint32_t place, std::vector<Run>& runs) {
 
 }  // namespace
 
-absl::Status CheckConcave(const Bid& bid) {
-  int64_t end_units = 0;
-  Int128 end_value = 0;
-  Int128 last_price = Int128{kValueMaxMicrocredits} + 1;
-  for (size_t i = 0; i < bid.ranges.size(); ++i) {
-    const Range& range = bid.ranges[i];
-    if (range.min_units > end_units + 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("ranges[", i, "].min_units: refuses ", end_units + 1, " to ",
-                       range.min_units - 1, " units; only a rule for gaps can take this bid"));
-    }
-    auto check_price = [&](Int128 price, absl::string_view field) -> absl::Status {
-      if (price > last_price) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("ranges[", i, "].", field,
-                         ": a unit is worth more than the one before it; only a rule for gaps can "
-                         "take this bid"));
-      }
-      last_price = price;
-      return absl::OkStatus();
-    };
-    if (range.min_units == end_units + 1) {
-      const Int128 step = range.value_at_min_microcredits - end_value;
-      if (auto s = check_price(step, "value_at_min_microcredits"); !s.ok()) return s;
-    }
-    if (range.max_units > range.min_units) {
-      if (auto s = check_price(range.unit_price_microcredits, "unit_price_microcredits"); !s.ok()) {
-        return s;
-      }
-    }
-    end_units = range.max_units;
-    end_value = ValueOf(bid, end_units);
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Clearing> ClearUniformPrice(const Auction& auction) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
   for (size_t i = 0; i < auction.bids.size(); ++i) {
-    if (auto s = CheckConcave(auction.bids[i]); !s.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("bids[", i, "].", s.message()));
-    }
+    if (IsConcave(auction.bids[i])) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("bids[", i, "].", CheckConcave(auction.bids[i]).message()));
   }
+  if (const auto awards = ClearConcave(auction, /*with_charges=*/false); awards.has_value()) {
+    return AtOnePrice(auction, awards->units);
+  }
+  // With a penalty a held unit counts for more than its value, and what can be sold is not the same
+  // as what is worth the reserve unit by unit: the normal form knows.
   const NormalAuction normal = Normalise(auction);
   std::vector<Run> runs;
   for (size_t place = 0; place < normal.bids.size(); ++place) {

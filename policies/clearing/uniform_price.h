@@ -19,13 +19,8 @@
 
 namespace nom::policies {
 
-// OK if uniform_price takes the bid: from its first unit to its last no quantity is refused and no
-// unit is worth more than the one before it. INVALID_ARGUMENT names the range that breaks this.
-// `bid` must be valid.
-absl::Status CheckConcave(const Bid& bid);
-
 // O(p log p) for p ranges in all. Errors: INVALID_ARGUMENT for an auction that is not valid or a
-// bid that is not concave, OUT_OF_RANGE if the welfare does not fit in 64 bits.
+// bid that CheckConcave refuses, OUT_OF_RANGE if the welfare does not fit in 64 bits.
 absl::StatusOr<Clearing> ClearUniformPrice(const Auction& auction);
 
 }  // namespace nom::policies

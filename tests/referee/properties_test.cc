@@ -254,18 +254,24 @@ TEST(Properties, TheMemoryForTablesDoesNotChangeTheAnswer) {
     const auto expected = ClearMpsp(auction);
     ASSERT_TRUE(expected.ok()) << expected.status();
     for (int64_t bytes : {0, 1'000, 2'000, 5'000}) {
-      ASSERT_EQ(*ClearMpsp(auction, {bytes}), *expected) << bytes << " " << Describe(seed, auction);
+      MpspOptions options;
+      options.table_bytes_max = bytes;
+      options.always_tables = true;
+      ASSERT_EQ(*ClearMpsp(auction, options), *expected) << bytes << " " << Describe(seed, auction);
     }
   }
 }
 
-TEST(Properties, TheRulesAgreeOnConcaveBids) {
+TEST(Properties, TablesSortingAndTheUniformRuleAgreeOnConcaveBids) {
+  MpspOptions tables;
+  tables.always_tables = true;
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions); seed < end; ++seed) {
     const Auction auction = RandomAuction(Shape::kConcave, seed, 40, 100);
     const auto uniform = ClearUniformPrice(auction);
     const auto mpsp = ClearMpsp(auction);
     ASSERT_TRUE(uniform.ok()) << uniform.status();
     ASSERT_TRUE(mpsp.ok()) << mpsp.status();
+    ASSERT_EQ(*ClearMpsp(auction, tables), *mpsp) << Describe(seed, auction);
     ASSERT_EQ(uniform->welfare_microcredits, mpsp->welfare_microcredits) << Describe(seed, auction);
     ASSERT_EQ(uniform->awards.size(), mpsp->awards.size()) << Describe(seed, auction);
     for (size_t i = 0; i < uniform->awards.size(); ++i) {
