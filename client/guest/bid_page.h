@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "client/guest/address.h"
 #include "nomhv/abi/board.h"
 #include "nomhv/abi/guest.h"
 
@@ -49,9 +50,7 @@ class BidPage {
   NomBidPage copy_{};  // The page as last written; its sequence is even.
 };
 
-inline NomBidPage* BidPageOfGuest() {
-  return reinterpret_cast<NomBidPage*>(uint64_t{NOM_GPA_BID_PAGE});
-}
+inline NomBidPage* BidPageOfGuest() { return PointerTo<NomBidPage>(NOM_GPA_BID_PAGE); }
 
 }  // namespace nom::guest
 

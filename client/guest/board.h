@@ -8,16 +8,17 @@
 #include <cstdint>
 #include <cstring>
 
+#include "client/guest/address.h"
 #include "nomhv/abi/board.h"
 #include "nomhv/abi/guest.h"
 
 namespace nom::guest {
 
 inline const NomMachineBoard* MachineBoardPage() {
-  return reinterpret_cast<const NomMachineBoard*>(uint64_t{NOM_GPA_MACHINE_BOARD});
+  return PointerTo<const NomMachineBoard>(NOM_GPA_MACHINE_BOARD);
 }
 inline const NomGuestBoard* GuestBoardPage() {
-  return reinterpret_cast<const NomGuestBoard*>(uint64_t{NOM_GPA_GUEST_BOARD});
+  return PointerTo<const NomGuestBoard>(NOM_GPA_GUEST_BOARD);
 }
 
 // Copies a board whole under its seqlock. False if nomhv kept writing through `tries` tries; *copy

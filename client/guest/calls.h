@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "client/guest/address.h"
 #include "nomhv/abi/guest.h"
 
 namespace nom::guest {
@@ -52,7 +53,7 @@ class Nomhv {
 
   // At most 256 bytes; they are identity-mapped, so a pointer is a guest-physical address.
   CallResult Write(std::string_view text) {
-    return Call(NOM_CALL_WRITE, reinterpret_cast<uint64_t>(text.data()), text.size());
+    return Call(NOM_CALL_WRITE, AddressOf(text.data()), text.size());
   }
 
   // Does not return on nomhv.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "client/guest/address.h"
 #include "client/guest/calls.h"
 #include "nomhv/abi/board.h"
 
@@ -60,7 +61,7 @@ class FramePool {
   void Free(uint64_t frame);
 
   void* Address(uint64_t frame) const {
-    return reinterpret_cast<void*>(options_.base_address + frame * NOM_FRAME_BYTES);
+    return PointerTo<void>(options_.base_address + frame * NOM_FRAME_BYTES);
   }
 
   struct Changes {

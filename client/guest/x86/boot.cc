@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "client/guest/address.h"
 #include "client/guest/calls.h"
 #include "client/guest/console.h"
 #include "client/guest/start.h"
@@ -51,7 +52,7 @@ Nomhv& Hypervisor() { return machine; }
 // From x86/entry.S, on the guest's stack, in long mode.
 extern "C" [[noreturn]] void NomGuestStart(uint32_t start_gpa) {
   SetUpInterrupts();
-  const auto* page = reinterpret_cast<const NomStart*>(uint64_t{start_gpa});
+  const auto* page = PointerTo<const NomStart>(start_gpa);
   if (start_gpa != NOM_GPA_START_PAGE || page->magic != NOM_START_MAGIC ||
       page->abi_version >> 16 != NOM_ABI_MAJOR || page->tsc_hz == 0) {
     Console(&machine).Line("not started by a nomhv of ABI ", NOM_ABI_MAJOR, ": no start page at ",
@@ -65,8 +66,8 @@ extern "C" [[noreturn]] void NomGuestStart(uint32_t start_gpa) {
       .tsc_hz = page->tsc_hz,
       .seed_frames = page->seed_frames,
       .window_frames = page->window_frames,
-      .image_first_frame = reinterpret_cast<uint64_t>(nom_image_begin) / NOM_FRAME_BYTES,
-      .image_end_frame = reinterpret_cast<uint64_t>(nom_image_end) / NOM_FRAME_BYTES,
+      .image_first_frame = AddressOf(nom_image_begin) / NOM_FRAME_BYTES,
+      .image_end_frame = AddressOf(nom_image_end) / NOM_FRAME_BYTES,
       .name = TextOf(page->name, sizeof(page->name)),
       .arguments = TextOf(page->arguments, sizeof(page->arguments)),
   };

@@ -1,5 +1,6 @@
 #include "client/guest/x86/interrupts.h"
 
+#include "client/guest/address.h"
 #include "client/guest/calls.h"
 #include "client/guest/console.h"
 #include "client/guest/x86/boot.h"
@@ -39,8 +40,6 @@ extern "C" const char nom_interrupt_stubs[];
 extern "C" const char nom_try_copy_begin[];
 extern "C" const char nom_try_copy_end[];
 extern "C" const char nom_try_copy_failed[];
-
-uint64_t AddressOf(const char* symbol) { return reinterpret_cast<uint64_t>(symbol); }
 
 void Fault(InterruptFrame& frame) {
   if (frame.rip >= AddressOf(nom_try_copy_begin) && frame.rip < AddressOf(nom_try_copy_end)) {
@@ -84,7 +83,7 @@ void SetUpInterrupts() {
                      .offset_high = static_cast<uint32_t>(stub >> 32),
                      .reserved = 0};
   }
-  const TablePointer pointer = {sizeof(gates) - 1, reinterpret_cast<uint64_t>(gates)};
+  const TablePointer pointer = {sizeof(gates) - 1, AddressOf(gates)};
   asm volatile("lidt %0" ::"m"(pointer));
 }
 

@@ -1,5 +1,6 @@
 #include "client/guest/x86/paging.h"
 
+#include "client/guest/address.h"
 #include "client/guest/x86/boot.h"
 #include "nomhv/abi/guest.h"
 
@@ -29,8 +30,6 @@ extern const char nom_stack_guard[];
 
 alignas(NOM_FRAME_BYTES) uint64_t image_tables[kImageTables][kEntries];
 alignas(NOM_FRAME_BYTES) uint64_t nomhv_table[kEntries];
-
-uint64_t AddressOf(const void* symbol) { return reinterpret_cast<uint64_t>(symbol); }
 
 void FlushTlb() { asm volatile("mov %0, %%cr3" ::"r"(nom_pml4) : "memory"); }
 

@@ -318,9 +318,9 @@ TEST_F(CacheTest, BidsStandOnThePageAndVanishWhenPricesGoStale) {
 }
 
 TEST_F(CacheTest, LivesThroughNoticesAndForce) {
-  for (uint32_t seed = 1; seed <= 5; ++seed) {
+  for (uint32_t seed = 1; seed <= 3; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
-    Make("keys=4096 rate=2000 phase_rounds=3");
+    Make("keys=4096 rate=1000 phase_rounds=3");
     std::mt19937 random(seed);
     for (int i = 0; i < 15; ++i) {
       const uint64_t next = kCacheSeed + random() % (kCacheWindow - kCacheSeed);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "client/guest/address.h"
 #include "client/guest/calls.h"
 #include "client/guest/market.h"
 #include "nomhv/abi/board.h"
@@ -51,7 +52,7 @@ class FakeNomhv final : public Nomhv {
         tsc = std::max(tsc, first);
         return {NOM_STATUS_OK, NOM_WAKE_DEADLINE};
       case NOM_CALL_WRITE:
-        log.append(reinterpret_cast<const char*>(first), second);
+        log.append(PointerTo<const char>(first), second);
         return {};
       case NOM_CALL_EXIT:
         exit_code = static_cast<int64_t>(first);
