@@ -1,8 +1,11 @@
 #include "marketd/server/call_observer.h"
 
+#include <google/protobuf/descriptor.h>
+
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_replace.h"
 #include "marketd/server/status.h"
 
 namespace nom::marketd {
@@ -37,6 +40,11 @@ class CallTimer final : public Interceptor {
   grpc::StatusCode code_ = grpc::StatusCode::CANCELLED;
 };
 
+bool IsKnown(absl::string_view method) {
+  return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
+             absl::StrReplaceAll(method, {{"/", "."}})) != nullptr;
+}
+
 class Factory final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
   explicit Factory(CallDone done) : done_(std::move(done)) {}
@@ -44,7 +52,7 @@ class Factory final : public grpc::experimental::ServerInterceptorFactoryInterfa
   Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
     absl::string_view method = info->method();
     if (!method.empty() && method.front() == '/') method.remove_prefix(1);
-    return new CallTimer(done_, method);
+    return new CallTimer(done_, IsKnown(method) ? method : "other");
   }
 
  private:

@@ -19,7 +19,8 @@ namespace nom::marketd {
 using CallDone =
     std::function<void(absl::string_view method, absl::string_view code, absl::Duration took)>;
 
-// Methods that the server does not know are never reported: their names are the caller's.
+// Methods of services that this program has no descriptor of are reported as "other": the names of
+// those that do not exist are the caller's, and would become as many as it likes.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewCallObserver(
     CallDone done);
 

@@ -1,0 +1,256 @@
+// What operators touch: a real scrape, the alert rules, the unit file.
+//
+// What Prometheus' and systemd's own tools say counts; a machine without them skips visibly.
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <regex>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "marketd/metrics/table.h"
+#include "tests/service/market_fixture.h"
+#include "tests/service/raw_call.h"
+
+namespace nom::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr char kPromtool[] = "/usr/bin/promtool";
+constexpr char kSystemdAnalyze[] = "/usr/bin/systemd-analyze";
+
+// The body of GET http://address/path; empty if it did not answer 200.
+std::string HttpGet(const std::string& address, const std::string& path) {
+  const std::vector<std::string> parts = absl::StrSplit(address, ':');
+  int port = 0;
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &port)) return "";
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  std::string answer;
+  if (::inet_pton(AF_INET, parts[0].c_str(), &to.sin_addr) == 1 &&
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
+    const std::string request =
+        absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", address, "\r\n\r\n");
+    if (::write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
+      char buffer[4096];
+      for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;) {
+        answer.append(buffer, static_cast<size_t>(n));
+      }
+    }
+  }
+  ::close(fd);
+  const size_t body = answer.find("\r\n\r\n");
+  if (body == std::string::npos || !absl::StrContains(answer.substr(0, 20), " 200 ")) return "";
+  return answer.substr(body + 4);
+}
+
+std::set<std::string> TableNames() {
+  std::set<std::string> names;
+  for (const marketd::MetricRow& row : marketd::MetricTable()) {
+    names.insert(row.name);
+    if (row.type != marketd::MetricType::kHistogram) continue;
+    for (const char* suffix : {"_bucket", "_sum", "_count"}) {
+      names.insert(absl::StrCat(row.name, suffix));
+    }
+  }
+  return names;
+}
+
+class ScrapeTest : public MarketTest {};
+
+TEST_F(ScrapeTest, ARealScrapeIsRightAndComplete) {
+  ASSERT_THAT(
+      PlaceBid(*alice_, BidRequest(alices_guest_, market_pb::RESOURCE_KIND_MEMORY, 2, 50, "b")),
+      Succeeds());
+  // A round decided and settled, so that there are prices.
+  const auto context = alice_->Context();
+  const auto reader = alice_->market->Watch(context.get(), market_pb::WatchRequest());
+  market_pb::WatchResponse response;
+  ASSERT_TRUE(ReadUntil(*reader, &response, [](const market_pb::WatchResponse& r) {
+    return r.state().priced_round_id() > 0;
+  }));
+  // Names of methods that nobody serves are the caller's, and must not become series.
+  RawUnaryCall(alice_->channel, "/nom.market.v1.MarketService/MadeUp", "", nullptr);
+  RawUnaryCall(alice_->channel, "/made.Up/Name", "", nullptr);
+
+  const std::string text = HttpGet(marketd_->metrics_address(), "/metrics");
+  ASSERT_THAT(text, Not(IsEmpty()));
+  EXPECT_THAT(text,
+              HasSubstr("nom_market_unit_price_credits{host=\"sim\",resource=\"memory\"} 1e-05"));
+  EXPECT_THAT(text, HasSubstr("nom_market_watchers 1\n"));
+  EXPECT_THAT(text, HasSubstr("nom_market_guests{host=\"sim\",state=\"running\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("grpc_method=\"nom.market.v1.MarketService/PlaceBid\",grpc_status="
+                              "\"OK\""));
+  for (const char* const piece : {"MadeUp", "made.Up"}) {
+    EXPECT_EQ(text.find(piece), std::string::npos) << piece;
+  }
+  for (const char* const piece : {"alice", "bob", "cache", "batch"}) {
+    EXPECT_EQ(text.find(piece), std::string::npos) << "a label holds a tenant or a guest";
+  }
+  std::set<std::string> shown;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (line.empty() || line[0] == '#') continue;
+    shown.insert(std::string(line.substr(0, line.find_first_of("{ "))));
+  }
+  const std::set<std::string> table = TableNames();
+  for (const std::string& name : shown) {
+    // prometheus-cpp's own.
+    if (absl::StartsWith(name, "exposer_")) continue;
+    EXPECT_EQ(table.count(name), 1u) << name << " is not in the table";
+  }
+  for (const marketd::MetricRow& row : marketd::MetricTable()) {
+    const std::string name =
+        row.type == marketd::MetricType::kHistogram ? absl::StrCat(row.name, "_count") : row.name;
+    EXPECT_EQ(shown.count(name), 1u) << name << " was not scraped";
+  }
+  context->TryCancel();
+
+  if (::access(kPromtool, X_OK) != 0) GTEST_SKIP() << "no promtool: the scrape is not linted";
+  const std::string file = dir_.Write("scrape", text);
+  const Exit exit = RunToEnd({"/bin/sh", "-c", absl::StrCat(kPromtool, " check metrics < ", file)});
+  EXPECT_EQ(exit.signal, 0);
+  for (const absl::string_view line : absl::StrSplit(exit.out, '\n', absl::SkipEmpty())) {
+    EXPECT_TRUE(absl::StartsWith(line, "exposer_")) << line;
+  }
+}
+
+TEST(AlertsTest, RulesDoWhatTheySay) {
+  if (::access(kPromtool, X_OK) != 0) GTEST_SKIP() << "no promtool: alert rules are not tested";
+  const std::string dir = NOM_SOURCE_DIR "/deploy/prometheus";
+  Exit exit = RunToEnd({kPromtool, "check", "rules", dir + "/alerts.yaml"});
+  EXPECT_EQ(exit.code, 0) << exit.out;
+  exit = RunToEnd({kPromtool, "test", "rules", dir + "/alerts_test.yaml"});
+  EXPECT_EQ(exit.code, 0) << exit.out;
+}
+
+TEST(AlertsTest, EveryAlertIsTestedAndHasWhatPeopleNeed) {
+  const std::string rules = ReadWholeFile(NOM_SOURCE_DIR "/deploy/prometheus/alerts.yaml");
+  const std::string tests = ReadWholeFile(NOM_SOURCE_DIR "/deploy/prometheus/alerts_test.yaml");
+  const std::vector<std::string> alerts = absl::StrSplit(rules, "- alert: ");
+  ASSERT_GT(alerts.size(), 5u);
+  for (size_t i = 1; i < alerts.size(); ++i) {
+    const std::string name = alerts[i].substr(0, alerts[i].find('\n'));
+    EXPECT_THAT(alerts[i], AllOf(HasSubstr("severity: "), HasSubstr("summary: "),
+                                 HasSubstr("description: "), HasSubstr("runbook: ")))
+        << name;
+    EXPECT_THAT(tests, HasSubstr(absl::StrCat("alertname: ", name, "\n")));
+  }
+}
+
+// Whatever looks like one of our metrics, in any text that people read or Prometheus runs.
+TEST(NamesTest, EveryNameThatIsMentionedExists) {
+  const std::set<std::string> table = TableNames();
+  const std::regex name(R"(\b(nom_market_[a-z0-9_]+|grpc_server_[a-z0-9_]+))");
+  size_t mentions = 0;
+  const std::filesystem::path root = NOM_SOURCE_DIR;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "deploy")) {
+    if (!entry.is_regular_file()) continue;
+    const std::string text = ReadWholeFile(entry.path());
+    for (std::sregex_iterator it(text.begin(), text.end(), name), end; it != end; ++it) {
+      ++mentions;
+      EXPECT_EQ(table.count(it->str()), 1u) << entry.path() << " mentions " << it->str();
+    }
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root)) {
+    if (entry.path().extension() != ".md") continue;
+    const std::string text = ReadWholeFile(entry.path());
+    for (std::sregex_iterator it(text.begin(), text.end(), name), end; it != end; ++it) {
+      EXPECT_EQ(table.count(it->str()), 1u) << entry.path() << " mentions " << it->str();
+    }
+  }
+  EXPECT_GT(mentions, 20u);
+}
+
+TEST(NamesTest, TheTableKeepsPrometheusRules) {
+  std::set<std::string> seen;
+  for (const marketd::MetricRow& row : marketd::MetricTable()) {
+    EXPECT_TRUE(seen.insert(row.name).second) << row.name << " is there twice";
+    EXPECT_TRUE(std::regex_match(row.name, std::regex("(nom_market|grpc_server)_[a-z0-9_]+")))
+        << row.name;
+    EXPECT_EQ(absl::EndsWith(row.name, "_total"), row.type == marketd::MetricType::kCounter)
+        << row.name;
+    if (row.type == marketd::MetricType::kHistogram) {
+      EXPECT_TRUE(absl::EndsWith(row.name, "_seconds")) << row.name;
+    }
+    EXPECT_TRUE(absl::EndsWith(row.help, ".")) << row.name;
+    for (const absl::string_view label : absl::StrSplit(row.labels, ' ', absl::SkipEmpty())) {
+      EXPECT_NE(label, "guest") << row.name;
+      EXPECT_NE(label, "tenant") << row.name;
+    }
+  }
+}
+
+TEST(UnitFileTest, SystemdTakesItAndFindsItHard) {
+  if (::access(kSystemdAnalyze, X_OK) != 0) GTEST_SKIP() << "no systemd-analyze";
+  // The program is not installed here: the copy runs this one.
+  const TempDir dir;
+  std::string unit = ReadWholeFile(NOM_SOURCE_DIR "/deploy/systemd/nom-marketd.service");
+  EXPECT_THAT(unit, AllOf(HasSubstr("Type=notify"), HasSubstr("WatchdogSec="),
+                          HasSubstr("/usr/bin/marketd --config /etc/nom/marketd.yaml")));
+  for (size_t at = 0; (at = unit.find("/usr/bin/marketd", at)) != std::string::npos;) {
+    unit.replace(at, std::string("/usr/bin/marketd").size(), NOM_MARKETD);
+    at += std::string(NOM_MARKETD).size();
+  }
+  const std::string file = dir.Write("nom-marketd.service", unit);
+  const Exit verified = RunToEnd({kSystemdAnalyze, "verify", file});
+  EXPECT_EQ(verified.code, 0) << verified.out;
+  EXPECT_THAT(verified.out, Not(HasSubstr("nom-marketd.service:"))) << "a line it did not like";
+  // 10 is wide open; 2.0 is better than almost everything that a Debian machine runs.
+  const Exit security =
+      RunToEnd({kSystemdAnalyze, "security", "--offline=true", "--threshold=20", file});
+  EXPECT_EQ(security.code, 0) << security.out;
+}
+
+// The service manager's end of sd_notify: a datagram socket.
+TEST(NotifyTest, ReadyThenWatchdogThenStopping) {
+  const TempDir dir;
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  const std::string path = dir.File("notify");
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  path.copy(address.sun_path, path.size());
+  ASSERT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  ::setenv("WATCHDOG_USEC", "300000", 1);
+  ::unsetenv("WATCHDOG_PID");
+  MarketdProcess marketd(dir);
+  const absl::Status started = marketd.Start();
+  ::unsetenv("NOTIFY_SOCKET");
+  ::unsetenv("WATCHDOG_USEC");
+  ASSERT_TRUE(started.ok()) << started;
+  const auto next = [&] {
+    char buffer[512];
+    const ssize_t n = ::recv(fd, buffer, sizeof(buffer), 0);
+    return std::string(buffer, n > 0 ? static_cast<size_t>(n) : 0);
+  };
+  EXPECT_THAT(next(), HasSubstr("READY=1"));
+  // Again and again, as long as the engine lives.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(next(), "WATCHDOG=1");
+  marketd.Signal(SIGTERM);
+  std::string message = next();
+  while (message == "WATCHDOG=1") message = next();
+  EXPECT_EQ(message, "STOPPING=1");
+  EXPECT_EQ(marketd.Wait().code, 0);
+  ::close(fd);
+}
+
+}  // namespace
+}  // namespace nom::testing
