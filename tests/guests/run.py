@@ -19,7 +19,6 @@ import time
 
 MAILBOX_BYTES = 16 << 20
 QEMU = "qemu-system-x86_64"
-QEMU_PASS = 33  # isa-debug-exit: 0x10 << 1 | 1
 SKIP = 77
 GRUB_CFG = """set timeout=0
 menuentry nomhv {{
@@ -121,9 +120,9 @@ def end(process):
 def run_driver(test, options, directory, qemu, deadline):
     environment = dict(os.environ, NOM_MAILBOX=str(directory / "mailbox"),
                        NOM_GUESTS=str(options.guests))
-    driver = subprocess.Popen([str(options.driver), "--gtest_filter=" + test["driver"],
-                               "--gtest_fail_if_no_test_selected", "--gtest_brief=0"],
-                              env=environment)
+    with open(directory / "driver.log", "wb") as log:
+        driver = subprocess.Popen([str(options.driver), "--gtest_filter=" + test["driver"]],
+                                  env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         while driver.poll() is None:
             if qemu.poll() is not None:
@@ -135,6 +134,11 @@ def run_driver(test, options, directory, qemu, deadline):
         end(driver)
     if driver.returncode != 0:
         raise Failure(f"the driver ended with {driver.returncode}")
+    # A filter that matches nothing is no success.
+    passed = re.search(r"^\[  PASSED  \] (\d+) test", (directory / "driver.log").read_text(), re.M)
+    if passed is None or int(passed[1]) == 0:
+        raise Failure(f"no scenario is like {test['driver']}")
+    print(f"{passed[1]} scenarios")
 
 
 def run(test, options, directory):
@@ -156,8 +160,8 @@ def run(test, options, directory):
                 qemu.wait(max(1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 raise Failure("the machine did not end by itself") from None
-            if qemu.returncode != QEMU_PASS:
-                raise Failure(f"the machine ended with {qemu.returncode}, not {QEMU_PASS}")
+            if qemu.returncode != test.getint("exit_code"):
+                raise Failure(f"the machine ended with {qemu.returncode}, not {test['exit_code']}")
     finally:
         end(qemu)
     log = (directory / "serial.log").read_text(errors="replace")
@@ -191,7 +195,7 @@ def main():
             print(f"SKIP {options.name}: {why}")
             return SKIP
         except Failure as why:
-            for log in ("serial.log", "qemu.log"):
+            for log in ("serial.log", "qemu.log", "driver.log"):
                 if (directory / log).exists():
                     print(f"----- {log}\n{(directory / log).read_text(errors='replace')}")
             print(f"FAIL {options.name}: {why}")
