@@ -24,16 +24,21 @@ bool PlaceWhole(std::span<const uint32_t> slots, std::span<const uint32_t> milli
 
 void WrapRound(std::span<const uint32_t> slots, std::span<const uint32_t> millicores,
                std::span<ProcessorPieces> processors) {
+  uint32_t sum = 0;
+  for (const uint32_t slot : slots) sum += millicores[slot];
+  const auto count = static_cast<uint32_t>(processors.size());
+  // The largest share comes first.
+  const uint32_t length = std::max((sum + count - 1) / count, millicores[slots[0]]);
   uint32_t p = 0;
   uint32_t used = 0;
   for (const uint32_t slot : slots) {
     uint32_t left = millicores[slot];
     while (left > 0) {
-      if (used == kFull) {
+      if (used == length) {
         ++p;
         used = 0;
       }
-      const uint32_t here = std::min(left, kFull - used);
+      const uint32_t here = std::min(left, length - used);
       Add(processors[p], {slot, here, /*split=*/here != millicores[slot]});
       used += here;
       left -= here;

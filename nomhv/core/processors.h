@@ -1,7 +1,8 @@
 // Which guest runs on which processor, and for how much of each period. McNaughton's wrap-around
-// rule (Management Science 6(1), 1959): lay the shares end to end on a line and cut it every 1000
-// millicores. No share exceeds one processor, so a guest is cut at most once, and its two pieces,
-// the last of one processor's period and the first of the next one's, do not overlap in time.
+// rule (Management Science 6(1), 1959): lay the shares end to end on a line and cut it into equal
+// lengths, one a processor, none shorter than the largest share. So a guest is cut at most once, and
+// its two pieces, the last of one processor's period and the first of the next one's, do not overlap
+// in time. Equal lengths leave each processor an equal rest to make up for late timers.
 
 #ifndef NOMHV_CORE_PROCESSORS_H_
 #define NOMHV_CORE_PROCESSORS_H_

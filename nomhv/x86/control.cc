@@ -413,18 +413,22 @@ void Control::ServePrepare(const NomCommand& command) {
     if (!books.running()) continue;
     // Told is who gains or loses something; the board says the rest to whoever looks.
     const bool told = !(books.next == books.granted);
-    Hold(slot);
     GuestMachine& guest = g_machine.guests[slot];
+    Hold(slot);
     NomGuestBoard& board = guest.board_value;
     board.deadline_tsc = told ? deadline : 0;
     if (told) {
       ++board.notice_sequence;
       board.notice_round_id = grants_.round_id;
-      guest.notice_unseen = true;
-      guest.interrupt_due = guest.notice_vector != 0;
     }
     Release(slot);
     WriteBoard(slot, &grants_.grants[grant_plan_.grant_of_slot[slot]]);
+    if (!told) continue;
+    // Only now: who is woken must find the notice on its board.
+    Hold(slot);
+    guest.notice_unseen = true;
+    guest.interrupt_due = guest.notice_vector != 0;
+    Release(slot);
   }
   Answer(command, NOM_STATUS_OK, 0, 0);
 }

@@ -147,8 +147,8 @@ TEST_F(Commands, BadGrantsNameTheOffenderAndChangeNothing) {
   refused({{a, 600, 100}, {a, 600, 100}}, NOM_STATUS_BAD_PARAMETER, a);
   refused({{a, 600, 100}}, NOM_STATUS_BAD_PARAMETER, b);
   refused({{a, 600, 100}, {b, 600, 100}, {4242, 1, 1}}, NOM_STATUS_NO_SUCH_GUEST, 4242);
-  if (capacity < 2000) {
-    refused({{a, 600, 1000}, {b, 600, 1000}}, NOM_STATUS_OVER_CAPACITY, b);
+  if (capacity < 1200) {
+    refused({{a, 600, 600}, {b, 600, 600}}, NOM_STATUS_OVER_CAPACITY, b);
   }
   refused(std::vector<Grant>(NOM_GUESTS_MAX + 1, Grant{a, 600, 100}), NOM_STATUS_BAD_PARAMETER, 0);
   EXPECT_EQ(machine.Meter(a)->frames_granted, 512u);

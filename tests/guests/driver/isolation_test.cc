@@ -111,7 +111,7 @@ TEST_F(Crash, EveryForbiddenInstructionIsContained) {
 TEST_F(Crash, WhatIsHarmlessHarmsNobody) {
   // Allowed to do nothing, or to be stopped; the machine goes on.
   const uint64_t neighbour = Create({.program = "worker"});
-  for (const char* what : {"monitor", "wbinvd", "svm_off"}) {
+  for (const char* what : {"monitor", "wbinvd", "svm_off", "bad_cr0", "bad_cr4"}) {
     SCOPED_TRACE(what);
     const uint64_t id =
         Create({.program = "attack_instruction", .arguments = std::string("what=") + what});

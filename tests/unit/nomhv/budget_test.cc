@@ -131,6 +131,15 @@ TEST(Processors, WholeWhenTheyFit) {
   }
 }
 
+TEST(Processors, SplitOnesLeaveEachTheSameRest) {
+  const auto plan = Plan({600, 600, 600}, 2);
+  for (const auto& processor : plan) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < processor.count; ++i) sum += processor.pieces[i].millicores;
+    EXPECT_EQ(sum, 900u);
+  }
+}
+
 TEST(Processors, RandomPlansAreSound) {
   std::mt19937_64 random(5);
   int splits = 0;
@@ -138,7 +147,7 @@ TEST(Processors, RandomPlansAreSound) {
     SCOPED_TRACE(round);
     const auto processors = 1 + static_cast<uint32_t>(random() % 4);
     Shares shares;
-    uint32_t left = processors * 1000;
+    uint32_t left = processors * (700 + static_cast<uint32_t>(random() % 301));
     while (left > 0 && shares.size() < GuestTable::kSlots) {
       const uint32_t share = std::min(left, static_cast<uint32_t>(random() % 1001));
       shares.push_back(share);
