@@ -149,6 +149,9 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   if (!EnableSvm(g_machine.processors[0].svm)) {
     Refuse("this processor has no SVM with nested paging, or the firmware forbids it");
   }
+  // Before there are other processors: this changes the machine's memory map, which QEMU 7.2 does
+  // not survive if another processor uses its APIC at that moment.
+  std::byte* mailbox = FindMailbox();
   StartProcessors(list);
   if (g_machine.processor_count == 1) {
     Log(LogLevel::kInfo, "only one processor: guests share it with control");
@@ -157,7 +160,6 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   }
   const uint32_t guest_processors = g_machine.processor_count - g_machine.first_guest_processor;
 
-  std::byte* mailbox = FindMailbox();
   const Result<uint64_t> board = AllocateOwnFrame();
   const Amounts capacity = {GuestFramesTotal(), kDeliveredMillicores * guest_processors};
   Log(LogLevel::kInfo, guest_processors, " guest processors, ", capacity.millicores,

@@ -96,15 +96,12 @@ def qemu_command(test, options, directory, boot):
 
 
 def check_log(log, expect):
-    """`expect` is a list of regular expressions that must be found in this order."""
+    """`expect` is a list of regular expressions; guests run side by side, so in any order."""
     if "panic" in log.lower():
         raise Failure("nomhv panicked")
-    at = 0
     for pattern in expect:
-        found = re.compile(pattern).search(log, at)
-        if found is None:
-            raise Failure(f"the log has no (further) line like: {pattern}")
-        at = found.end()
+        if re.search(pattern, log) is None:
+            raise Failure(f"the log has no line like: {pattern}")
 
 
 def end(process):
