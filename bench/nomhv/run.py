@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""nomhv's own costs, on the emulated machine.
+
+exits: instructions per exit path, counted by QEMU's -icount (one TSC tick is one instruction), run twice: the two
+runs must agree to the instruction. apply: wall time from a decision to its measurement, polled and with doorbells.
+
+usage: run.py BUILD_DIR
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+QEMU = [
+    "timeout", "-k", "5", "120", "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-display", "none",
+    "-no-reboot", "-nodefaults", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"
+]
+PASSED = 33  # What nomhv leaves with when every boot guest ended well.
+
+
+def exits(build: pathlib.Path) -> dict[str, int]:
+    done = subprocess.run(
+        QEMU + [
+            "-m", "256", "-smp", "2", "-icount", "shift=0,sleep=off", "-serial", "stdio", "-kernel",
+            str(build / "nomhv/nomhv.elf"), "-initrd",
+            str(build / "guests/bench_exits.elf"), "-append",
+            "exit=when-idle name=bench seed_frames=1024 window_frames=1024 seed_millicores=900"
+        ], capture_output=True, text=True, errors="replace", check=False)
+    found = {m.group(1): int(m.group(2)) for m in re.finditer(r"bench ([a-z-]+) (\d+)", done.stdout)}
+    if done.returncode != PASSED or not found:
+        sys.exit(f"bench_exits failed with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    return found
+
+
+def apply(build: pathlib.Path, doorbell: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        mailbox, bell = f"{folder}/mailbox", f"{folder}/doorbell"
+        with open(mailbox, "wb") as file:
+            file.truncate(16 << 20)
+        bench = [str(build / "bench/bench_nomhv_apply"), mailbox, str(build / "guests"), "bench_idle.elf"]
+        if doorbell:
+            bench.append(bell)
+            device = ["-chardev", f"socket,path={bell},id=bell", "-device", "ivshmem-doorbell,vectors=1,chardev=bell"]
+        else:
+            device = ["-object", f"memory-backend-file,id=mailbox,size=16M,mem-path={mailbox},share=on",
+                      "-device", "ivshmem-plain,memdev=mailbox"]
+        market = subprocess.Popen(["timeout", "-k", "5", "120"] + bench, stdout=subprocess.PIPE, text=True)
+        for _ in range(200):  # The doorbell's server must listen before the machine starts.
+            if not doorbell or os.path.exists(bell):
+                break
+            time.sleep(0.02)
+        with open(f"{folder}/serial", "w+b") as serial:
+            machine = subprocess.Popen(
+                QEMU + ["-m", "1024", "-smp", "4", "-serial", "stdio", "-kernel", str(build / "nomhv/nomhv.elf")] + device,
+                stdin=subprocess.DEVNULL, stdout=serial, stderr=serial)
+            out, _ = market.communicate()
+            machine.terminate()
+            machine.wait()
+            if market.returncode != 0:
+                serial.seek(0)
+                sys.exit(f"bench_nomhv_apply failed with {market.returncode}:\n{out}\n{serial.read()[-3000:].decode()}")
+        print(out, end="")
+
+
+def main() -> None:
+    build = pathlib.Path(sys.argv[1]).resolve()
+    print("exits, instructions of nomhv and the guest's stub together, by -icount:")
+    first, second = exits(build), exits(build)
+    for name, count in first.items():
+        print(f"  {name:<18} {count:>8} instructions   {'the same in a second run' if second[name] == count else f'{second[name]} in a second run'}")
+    print("time from decision to measured change, wall clock, software emulation:")
+    for doorbell in (False, True):
+        apply(build, doorbell)
+
+
+if __name__ == "__main__":
+    main()

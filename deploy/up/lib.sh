@@ -1,0 +1,124 @@
+# What runs one machine and its market on this computer. Sourced by deploy/up/run and by the whole-system tests.
+#
+# Uses: build (build directory), state (a directory of ours), period (such as 2s), limit (seconds after which
+# whatever was started ends even if this script could not end it). Sets: machine, market, bidder (process ids of the
+# limiters), marketd (the process itself), target, metrics (addresses), operator (nomctl with the operator's token).
+
+up_here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+children=()
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "nom up: $*"; exit 1; }
+
+# Ends one process: politely, and after ten seconds by force.
+stop() {
+  local pid=$1 n
+  kill -TERM "$pid" 2>/dev/null || return 0
+  for ((n = 0; n < 100; n++)); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+}
+
+# Ends what was started, last first: bidders before the machine, the machine before the market that wrote it down.
+finish() {
+  local code=$? i
+  trap - EXIT INT TERM
+  for ((i = ${#children[@]} - 1; i >= 0; i--)); do stop "${children[i]}"; done
+  exit "$code"
+}
+
+# start LOG COMMAND...: under the limit, in a session of its own, so that Ctrl-C reaches the caller alone.
+start() {
+  local log=$1
+  shift
+  setsid timeout -k 10 "$limit" "$@" >>"$log" 2>&1 8>&- </dev/null &
+  children+=($!)
+}
+
+# wait_for SECONDS WHAT LOG PID TEST...: polls until TEST succeeds; a dead process or a time-out shows the log.
+wait_for() {
+  local seconds=$1 what=$2 log=$3 pid=$4 n
+  shift 4
+  for ((n = 0; n < seconds * 20; n++)); do
+    if "$@" 2>/dev/null; then return 0; fi
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.05
+  done
+  tail -n 30 "$log" >&2
+  die "$what did not come up; the end of $log is above"
+}
+
+prepare_state() {
+  local keep=$1
+  mkdir -p "$state"
+  exec 8>"$state/lock"
+  flock -n 8 || die "another one is running in $state"
+  ((keep)) || rm -f "$state"/ledger.db* "$state"/*.token
+  rm -f "$state"/ready "$state"/*.log "$state"/mailbox "$state"/doorbell
+  [[ -s $state/operator.token ]] ||
+    (umask 077 && head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$state/operator.token")
+}
+
+period_ms() {
+  case $period in
+    *ms) echo $((10#${period%ms})) ;;
+    *s) echo $((10#${period%s} * 1000)) ;;
+    *) die "period $period: wants a time such as 2s or 1500ms" ;;
+  esac
+}
+
+start_market() {
+  local ms
+  ms=$(period_ms)
+  rm -f "$state/ready"
+  sed -e "s|@STATE@|$state|g" -e "s|@IMAGES@|$build/guests|g" -e "s|@PERIOD_MS@|$ms|g" \
+    "$up_here/market.yaml" >"$state/market.yaml"
+  start "$state/marketd.log" "$build/marketd/marketd" --config "$state/market.yaml" \
+    --ready-file "$state/ready"
+  market=${children[-1]}
+  wait_for 60 marketd "$state/marketd.log" "$market" test -s "$state/ready"
+  target=$(sed -n 's/^grpc=//p' "$state/ready")
+  metrics=$(sed -n 's/^metrics=//p' "$state/ready")
+  marketd=$(sed -n 's/^pid=//p' "$state/ready")
+  operator=("$build/client/cli/nomctl" --target "$target" --token-file "$state/operator.token")
+}
+
+# After the market, which its doorbell connects to.
+start_machine() {
+  # A guest whose emulator waits for a processor of ours is a guest that overruns its slot: where we may, the
+  # machine goes before whatever else this computer does.
+  local first=()
+  if nice -n -15 true 2>/dev/null && [[ $(nice -n -15 nice 2>/dev/null) == -15 ]]; then first=(nice -n -15); fi
+  start "$state/nomhv.log" "${first[@]}" qemu-system-x86_64 -machine q35 -accel tcg -cpu max \
+    -m 512 -smp 4 -display none -no-reboot -nodefaults -serial stdio \
+    -device isa-debug-exit,iobase=0xf4,iosize=4 \
+    -chardev "socket,path=$state/doorbell,id=doorbell" \
+    -device ivshmem-doorbell,vectors=1,chardev=doorbell -kernel "$build/nomhv/nomhv.elf"
+  machine=${children[-1]}
+}
+
+host_connected() { grep -q '"connected": *true' <<<"$("${operator[@]}" host list --json)"; }
+wait_for_host() { wait_for 60 nomhv "$state/nomhv.log" "$machine" host_connected; }
+
+# Tenants, their money, their guests, as guests.list says; what is there already is left alone.
+admit_guests() {
+  local tenant deposit name image seed_memory seed_cpu window arguments
+  while read -r tenant deposit name image seed_memory seed_cpu window arguments; do
+    [[ -z $tenant || $tenant == \#* ]] && continue
+    if [[ ! -s $state/$tenant.token ]]; then
+      (umask 077 && "${operator[@]}" tenant create "$tenant" --token-only >"$state/$tenant.token")
+      "${operator[@]}" deposit "$tenant" "$deposit" >/dev/null
+    fi
+    if ! grep -q "\"name\": *\"$name\"" <<<"$("${operator[@]}" guests --json)"; then
+      "${operator[@]}" admit --tenant "$tenant" --name "$name" --image "$image" \
+        --seed "memory=$seed_memory" --seed "cpu=$seed_cpu" --memory-max "$window" \
+        --arguments "$arguments" >/dev/null
+    fi
+  done <"$up_here/guests.list"
+}
+
+start_bidder() {
+  start "$state/hosted_bidder.log" "$build/client/examples/hosted_bidder" --target "$target" \
+    --token-file "$state/render.token" --guest-name render
+  bidder=${children[-1]}
+}
