@@ -9,6 +9,7 @@ namespace nomhv {
 namespace {
 
 constexpr uint8_t kInvalidOpcode = 6;
+constexpr uint8_t kDoubleFault = 8;
 constexpr uint8_t kAlignmentCheck = 17;
 constexpr uint8_t kGeneralProtection = 13;
 
@@ -17,7 +18,22 @@ AfterExit End(GuestMachine& guest, NomExitReason reason, uint64_t detail) {
   return AfterExit::kEnded;
 }
 
+// #GP in answer to an exit. If the exit came while another exception was being delivered, the two
+// make a double fault, and a third ends the guest (APM 2, 8.2.9): a guest whose tables lie in a
+// hole would fault without end otherwise.
 AfterExit GeneralProtection(GuestMachine& guest) {
+  constexpr uint64_t kType = 7u << 8;
+  constexpr uint32_t kContributory =
+      (1u << 0) | (1u << 10) | (1u << 11) | (1u << 12) | (1u << kGeneralProtection) | (1u << 14);
+  const uint64_t delivering = guest.vmcb->exit_interrupt_info;
+  if ((delivering & kEventValid) != 0 && (delivering & kType) == kEventException) {
+    const uint64_t vector = delivering & 0xff;
+    if (vector == kDoubleFault) return End(guest, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
+    if (vector < 32 && (kContributory >> vector & 1) != 0) {
+      InjectException(guest, kDoubleFault, /*has_error=*/true, 0);
+      return AfterExit::kResume;
+    }
+  }
   InjectException(guest, kGeneralProtection, /*has_error=*/true, 0);
   return AfterExit::kResume;
 }
