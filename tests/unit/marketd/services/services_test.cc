@@ -1,0 +1,208 @@
+// The parts of the services that need no connection: tokens, identity, rates, gate, conversions.
+
+#include <atomic>
+#include <future>
+#include <limits>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "marketd/server/status.h"
+#include "marketd/services/authenticator.h"
+#include "marketd/services/convert.h"
+#include "marketd/services/gate.h"
+#include "marketd/services/rate_limiter.h"
+#include "marketd/services/token.h"
+#include "marketd/services/worker.h"
+
+namespace nom::marketd {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(TokenTest, TokensDifferAndHashesAreSha256) {
+  std::set<std::string> tokens;
+  for (int i = 0; i < 1000; ++i) tokens.insert(NewToken());
+  EXPECT_EQ(tokens.size(), 1000u);
+  EXPECT_EQ(tokens.begin()->size(), 5u + 64u);
+  // FIPS 180-2, appendix B.1.
+  EXPECT_EQ(HashToken("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+class AuthenticatorTest : public ::testing::Test {
+ protected:
+  AuthenticatorTest() : authenticator_("the-operators-token") {
+    view_.tenants.push_back({.tenant_id = "alice", .token_hash = HashToken("token-of-alice")});
+    view_.tenants.push_back({.tenant_id = "bob", .token_hash = HashToken("token-of-bob")});
+  }
+  Authenticator authenticator_;
+  market::View view_;
+};
+
+TEST_F(AuthenticatorTest, ACredentialNamesTheCaller) {
+  auto caller = authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_);
+  ASSERT_TRUE(caller.ok()) << caller.status();
+  EXPECT_FALSE(caller->is_operator);
+  EXPECT_EQ(caller->tenant_id, "bob");
+  caller = authenticator_.Identify("bearer the-operators-token", std::nullopt, view_);
+  ASSERT_TRUE(caller.ok()) << caller.status();
+  EXPECT_TRUE(caller->is_operator);
+  caller = authenticator_.Identify(std::nullopt, "alice", view_);
+  ASSERT_TRUE(caller.ok()) << caller.status();
+  EXPECT_EQ(caller->tenant_id, "alice");
+}
+
+TEST_F(AuthenticatorTest, WhatIsNoCredentialIsRefused) {
+  for (const char* value :
+       {"", "Bearer ", "Bearer token-of-bob ", "token-of-bob", "Basic x", "Bearer TOKEN-OF-BOB"}) {
+    EXPECT_EQ(authenticator_.Identify(value, std::nullopt, view_).status().code(),
+              absl::StatusCode::kUnauthenticated)
+        << value;
+  }
+  EXPECT_FALSE(authenticator_.Identify("Bearer token-of-bob", "alice", view_).ok());
+  EXPECT_TRUE(authenticator_.Identify("Bearer token-of-bob", "bob", view_).ok());
+  EXPECT_FALSE(authenticator_.Identify(std::nullopt, "mallory", view_).ok());
+  EXPECT_FALSE(authenticator_.Identify(std::nullopt, std::nullopt, view_).ok());
+  EXPECT_FALSE(
+      authenticator_.Identify("Bearer " + std::string(600, 'x'), std::nullopt, view_).ok());
+}
+
+TEST_F(AuthenticatorTest, AReplacedTokenIsForgotten) {
+  ASSERT_TRUE(authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_).ok());
+  view_.tenants[1].token_hash = HashToken("new");
+  EXPECT_FALSE(authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_).ok());
+  EXPECT_TRUE(authenticator_.Identify("Bearer new", std::nullopt, view_).ok());
+}
+
+TEST(RateLimiterTest, BurstThenTheRate) {
+  RateLimiter limiter(/*per_second=*/10, /*burst=*/3);
+  absl::Time now = absl::FromUnixSeconds(1000);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limiter.Take("a", now));
+  EXPECT_FALSE(limiter.Take("a", now));
+  EXPECT_TRUE(limiter.Take("b", now)) << "each has its own";
+  now += absl::Milliseconds(99);
+  EXPECT_FALSE(limiter.Take("a", now));
+  now += absl::Milliseconds(1);
+  EXPECT_TRUE(limiter.Take("a", now));
+  EXPECT_FALSE(limiter.Take("a", now));
+  // A clock that goes back neither refills nor blocks for long.
+  now -= absl::Hours(5);
+  EXPECT_FALSE(limiter.Take("a", now));
+  now += absl::Milliseconds(100);
+  EXPECT_TRUE(limiter.Take("a", now));
+  now += absl::Hours(100);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limiter.Take("a", now));
+  EXPECT_FALSE(limiter.Take("a", now)) << "what was saved up is bounded";
+}
+
+TEST(GateTest, ClosesAndWaits) {
+  Gate gate;
+  ASSERT_TRUE(gate.Enter());
+  gate.Close();
+  EXPECT_FALSE(gate.Enter());
+  EXPECT_FALSE(gate.WaitEmpty(absl::ZeroDuration()));
+  std::thread leaver([&] { gate.Leave(); });
+  EXPECT_TRUE(gate.WaitEmpty(absl::Seconds(60)));
+  leaver.join();
+}
+
+TEST(WorkerTest, BoundedAndDoesAllThatItTook) {
+  std::atomic<int> done{0};
+  {
+    std::promise<void> go;
+    std::promise<void> busy;
+    Worker worker(/*queued_max=*/2);
+    ASSERT_TRUE(worker.Post([&, waiting = go.get_future().share()] {
+      busy.set_value();
+      waiting.wait();
+      ++done;
+    }));
+    busy.get_future().wait();
+    EXPECT_TRUE(worker.Post([&] { ++done; }));
+    EXPECT_TRUE(worker.Post([&] { ++done; }));
+    EXPECT_FALSE(worker.Post([&] { ++done; }));
+    go.set_value();
+  }
+  EXPECT_EQ(done, 3);
+}
+
+TEST(StatusTest, CodesAreTheSameAndMessagesAreCut) {
+  for (int code = 0; code <= 16; ++code) {
+    const grpc::Status status =
+        ToGrpcStatus(absl::Status(static_cast<absl::StatusCode>(code), "what"));
+    EXPECT_EQ(status.error_code(), code);
+    EXPECT_EQ(status.error_message(), code == 0 ? "" : "what");
+    EXPECT_EQ(CodeName(static_cast<grpc::StatusCode>(code)),
+              absl::StatusCodeToString(static_cast<absl::StatusCode>(code)));
+  }
+  const grpc::Status status = ToGrpcStatus(absl::InternalError(std::string(1 << 20, 'x')));
+  EXPECT_LT(status.error_message().size(), 4096u);
+}
+
+TEST(ConvertTest, Times) {
+  const google::protobuf::Timestamp time = ToProto(absl::FromUnixNanos(-1));
+  EXPECT_EQ(time.seconds(), -1);
+  EXPECT_EQ(time.nanos(), 999'999'999);
+  EXPECT_EQ(ToProto(absl::InfiniteFuture()).seconds(), 0);
+}
+
+TEST(ConvertTest, BidsKeepEveryNumber) {
+  market_pb::PlaceBidRequest request;
+  request.set_request_id("r");
+  market_pb::Bid* const bid = request.mutable_bid();
+  bid->set_guest_id(std::numeric_limits<uint64_t>::max());
+  bid->set_kind(market_pb::RESOURCE_KIND_DEVICE);
+  market_pb::BidRange* const range = bid->add_ranges();
+  range->set_min_units(std::numeric_limits<int64_t>::min());
+  range->set_max_units(std::numeric_limits<int64_t>::max());
+  range->set_value_at_min_microcredits(-7);
+  range->set_unit_price_microcredits(9);
+  absl::StatusOr<market::PlaceBid> out = FromProto(request);
+  ASSERT_TRUE(out.ok()) << out.status();
+  EXPECT_EQ(out->guest_id, std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(out->kind, market::ResourceKind::kDevice);
+  EXPECT_FALSE(out->budget_microcredits.has_value());
+  ASSERT_EQ(out->ranges.size(), 1u);
+  EXPECT_EQ(out->ranges[0].min_units, std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(out->ranges[0].max_units, std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(out->ranges[0].value_at_min_microcredits, -7);
+  EXPECT_EQ(out->ranges[0].unit_price_microcredits, 9);
+  bid->set_budget_microcredits(0);
+  out = FromProto(request);
+  ASSERT_TRUE(out.ok()) << out.status();
+  EXPECT_EQ(out->budget_microcredits, 0) << "given, and nothing";
+}
+
+TEST(ConvertTest, EveryKindAndNoOther) {
+  for (int kind = -2; kind < 20; ++kind) {
+    const auto out = KindFromProto(static_cast<market_pb::ResourceKind>(kind), "bid.kind");
+    EXPECT_EQ(out.ok(), kind >= 1 && kind <= 6) << kind;
+    if (out.ok()) {
+      EXPECT_EQ(ToProto(*out), kind);
+    } else {
+      EXPECT_THAT(std::string(out.status().message()), HasSubstr("bid.kind: "));
+    }
+  }
+}
+
+TEST(ConvertTest, ATenantSeesItsOwnOutcomesAndNoBorderPrice) {
+  market::Round round;
+  round.phase = market::RoundPhase::kReleased;
+  round.prices.push_back({.highest_rejected_unit_price_microcredits = 5});
+  round.outcomes.push_back({.guest_id = 1, .tenant_id = "alice"});
+  round.outcomes.push_back({.guest_id = 2, .tenant_id = "bob"});
+  const market_pb::Round alices =
+      ToProto(round, market::Caller{.is_operator = false, .tenant_id = "alice"}, false);
+  ASSERT_EQ(alices.outcomes_size(), 1);
+  EXPECT_EQ(alices.outcomes(0).guest_id(), 1u);
+  EXPECT_FALSE(alices.prices(0).has_highest_rejected_unit_price_microcredits());
+  EXPECT_EQ(alices.phase(), market_pb::ROUND_PHASE_RELEASED);
+  const market_pb::Round all = ToProto(round, market::Caller{.is_operator = true}, true);
+  EXPECT_EQ(all.outcomes_size(), 2);
+  EXPECT_EQ(all.prices(0).highest_rejected_unit_price_microcredits(), 5);
+}
+
+}  // namespace
+}  // namespace nom::marketd
