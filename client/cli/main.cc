@@ -31,7 +31,7 @@ constexpr char kFooter[] = R"(
 Money is whole micro-credits; quantities are counts of units (see "unit" in nomctl status).
 
 Where the market is: --target, else NOM_TARGET, else "target = ..." in the config file, else
-localhost:7461. Who you are: --token-file, else NOM_TOKEN_FILE, else "token_file = ..."; a file with
+localhost:7070. Who you are: --token-file, else NOM_TOKEN_FILE, else "token_file = ..."; a file with
 the token on one line. TLS, except to this machine: then only if --tls-roots, NOM_TLS_ROOTS or
 "tls_roots = ..." is given. The config file is ~/.config/nom/nomctl.conf.
 

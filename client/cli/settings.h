@@ -14,7 +14,7 @@
 
 namespace nom::cli {
 
-inline constexpr char kDefaultTarget[] = "localhost:7461";
+inline constexpr char kDefaultTarget[] = "localhost:7070";
 
 struct Settings {
   std::optional<std::string> target;

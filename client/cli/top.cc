@@ -94,6 +94,21 @@ class Stopper {
   grpc::ClientContext* context_ = nullptr;
 };
 
+// What a market that restarts may say; anything else is an answer.
+bool MayPass(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
 struct TopArguments {
   std::string host;
   int64_t rounds = 0;  // 0: until told to stop.
@@ -112,10 +127,7 @@ class Top {
       const uint64_t heard = heard_;
       const absl::Status status = FollowStream();
       if (Finished()) break;
-      if (status.code() != absl::StatusCode::kUnavailable &&
-          status.code() != absl::StatusCode::kDeadlineExceeded) {
-        return status;
-      }
+      if (!MayPass(status)) return status;
       if (heard_ != heard) {
         away_ms = 0;
         again_ms = kAgainMsMin;

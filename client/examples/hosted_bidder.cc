@@ -6,7 +6,7 @@
 // orders on time, and what that is worth, and bids for it; if the guest's own seed will do, it
 // withdraws. It never tells the market more than the truth, nor spends more than --budget.
 //
-//   hosted_bidder --target localhost:7461 --token-file render.token --guest-name render
+//   hosted_bidder --target localhost:7070 --token-file render.token --guest-name render
 
 #include <signal.h>
 

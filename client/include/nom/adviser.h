@@ -38,8 +38,8 @@ enum class BidShape {
 struct AdviseOptions {
   BidShape shape = BidShape::kConcave;
   int64_t unit_price_microcredits = 0;  // Today's, for best_units.
-  std::optional<int64_t> budget_microcredits;
-  std::optional<int64_t> ceiling_unit_price_microcredits;
+  std::optional<int64_t> budget_microcredits = std::nullopt;
+  std::optional<int64_t> ceiling_unit_price_microcredits = std::nullopt;
 };
 
 struct Advice {
@@ -58,7 +58,7 @@ absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
 // round is worth.
 struct WorkingPoint {
   int64_t knob = 0;  // The program's own name for the setting.
-  std::map<Resource, int64_t> units;
+  std::map<Resource, int64_t> units = {};
   int64_t value_microcredits = 0;
 };
 

@@ -214,6 +214,11 @@ void FakeMarket::SetRound(uint64_t round_id) {
   round_id_ = round_id;
 }
 
+void FakeMarket::SetRounds(const mpb::ListRoundsResponse& answer) {
+  std::lock_guard lock(mutex_);
+  rounds = answer;
+}
+
 grpc::Status FakeMarket::Authenticate(const grpc::ServerContext& context) const {
   if (token_.empty()) return grpc::Status::OK;
   const auto& metadata = context.client_metadata();

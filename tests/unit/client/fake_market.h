@@ -51,6 +51,9 @@ class FakeMarket {
   // The round that PlaceBid answers.
   void SetRound(uint64_t round_id);
 
+  // The answer of ListRounds, also while calls come.
+  void SetRounds(const market::v1::ListRoundsResponse& answer);
+
   // Set before calls come; answers of the others.
   market::v1::ListRoundsResponse rounds;
   market::v1::ListGuestsResponse guests;

@@ -186,7 +186,7 @@ TEST(PriceBoardTest, ReadersNeverSeeTwoRoundsAtOnce) {
 }
 
 TEST(ChannelTest, LoopbackIsToldByItsSpelling) {
-  for (const char* target : {"localhost:1", "127.0.0.1:7461", "127.255.0.3:1", "[::1]:5", "[::1]",
+  for (const char* target : {"localhost:1", "127.0.0.1:7070", "127.255.0.3:1", "[::1]:5", "[::1]",
                              "unix:/run/nom.sock", "dns:///localhost:1", "ipv4:127.0.0.1:5"}) {
     EXPECT_TRUE(IsLoopback(target)) << target;
   }

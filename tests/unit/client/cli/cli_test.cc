@@ -92,9 +92,9 @@ TEST(SettingsTest, TlsExceptToThisMachine) {
 
 TEST(SettingsTest, TheFileIsStrict) {
   const absl::StatusOr<Settings> good =
-      ParseSettings("# mine\n\ntarget = example.com:7461\n token_file=/t \n", "f");
+      ParseSettings("# mine\n\ntarget = example.com:7070\n token_file=/t \n", "f");
   ASSERT_TRUE(good.ok()) << good.status();
-  EXPECT_EQ(good->target, "example.com:7461");
+  EXPECT_EQ(good->target, "example.com:7070");
   EXPECT_EQ(good->token_file, "/t");
   EXPECT_FALSE(good->tls_roots.has_value());
   EXPECT_THAT(ParseSettings("\ntoken = x\n", "f").status().message(), HasSubstr("f:2: \"token\""));

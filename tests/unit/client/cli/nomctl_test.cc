@@ -1,0 +1,382 @@
+// nomctl and the hosted bidder as processes, against a market that says what it is told to.
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "tests/unit/client/fake_market.h"
+#include "tests/unit/client/process.h"
+
+namespace nom::client_test {
+namespace {
+
+namespace pb = market::v1;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class NomctlTest : public ::testing::Test {
+ protected:
+  NomctlTest() {
+    market_.on_request = [this](const std::string& request) {
+      std::lock_guard lock(mutex_);
+      requests_.push_back(request);
+    };
+    *market_.guests.add_guests() = Guest();
+    Publish(6);
+  }
+
+  static pb::GuestInfo Guest() {
+    pb::GuestInfo guest = MakeGuest(3, "cache");
+    guest.set_work_done(1234);
+    guest.set_work_unit("hits");
+    guest.set_activity("ser\033ving");  // A guest's word: must not reach a terminal as it is.
+    guest.set_spent_microcredits(900);
+    pb::Bid* bid = guest.add_bids();
+    bid->set_kind(pb::RESOURCE_KIND_MEMORY);
+    pb::BidRange* range = bid->add_ranges();
+    range->set_min_units(1);
+    range->set_max_units(32);
+    range->set_value_at_min_microcredits(90);
+    range->set_unit_price_microcredits(90);
+    return guest;
+  }
+  void Publish(uint64_t round_id) {
+    pb::WatchResponse response;
+    response.set_sequence(round_id * 10);
+    *response.mutable_state() = MakeState(round_id, 120, 20, absl::Now() + absl::Hours(1));
+    *response.add_guests() = Guest();
+    pb::Account* account = response.add_accounts();
+    account->set_tenant_id("shop");
+    account->set_available_microcredits(5000);
+    market_.SetRound(round_id);
+    market_.Publish(response);
+  }
+  // Settled, with guest 3 at 12 units of cpu, of which so much was measured.
+  static pb::Round Settled(uint64_t round_id, int64_t cpu_milliunits) {
+    pb::Round round;
+    round.set_round_id(round_id);
+    round.set_host_id("m1");
+    round.set_phase(pb::ROUND_PHASE_SETTLED);
+    pb::GuestOutcome* outcome = round.add_outcomes();
+    outcome->set_guest_id(3);
+    outcome->set_kind(pb::RESOURCE_KIND_CPU);
+    outcome->set_seed_units(10);
+    outcome->set_award_units(2);
+    outcome->set_settled(true);
+    outcome->set_settled_microcredits(240);
+    outcome->set_delivered_milliunits(cpu_milliunits);
+    *round.add_prices() = MakeState(round_id, 120, 20, absl::UnixEpoch()).prices(0);
+    return round;
+  }
+
+  std::vector<std::string> Command(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), NOM_NOMCTL);
+    return arguments;
+  }
+  // With the market's address in the environment.
+  Ended Run(std::vector<std::string> arguments) {
+    return Process(Command(std::move(arguments)), environment_).Wait();
+  }
+  // Requests but for those that only look, without their random ids.
+  std::vector<std::string> Writes() {
+    std::lock_guard lock(mutex_);
+    std::vector<std::string> writes;
+    for (std::string request : requests_) {
+      if (request.rfind("List", 0) == 0) continue;
+      const size_t id = request.find(" request_id: \"");
+      if (id != std::string::npos) request.erase(id, 14 + 32 + 1);
+      writes.push_back(request);
+    }
+    return writes;
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> requests_;
+  FakeMarket market_;
+  std::map<std::string, std::string> environment_ = {{"NOM_TARGET", market_.target()}};
+};
+
+TEST_F(NomctlTest, StatusAsATable) {
+  const Ended ended = Run({"status"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.err, "");
+  EXPECT_EQ(
+      ended.out,
+      "host m1, round 6 collect, period 2000 ms, prices of round 5\n"
+      "\n"
+      "resource     unit  capacity  price  bound by  reserve  supply  demand  sold  rule\n"
+      "cpu            10       300    120  bids           50     280     300   270  "
+      "uniform_price/1\n"
+      "memory    1048576       256     20  reserve        20     236     256   226  "
+      "uniform_price/1\n"
+      "\n"
+      "id  guest  tenant  host  state    resource  seed  award  charge  bid    spent  work done  "
+      "unit  activity\n"
+      " 3  cache  shop    m1    running  cpu         10      0       0  -        900       1234  "
+      "hits  ser?ving\n"
+      "                                  memory       8      0       0  32@90\n"
+      "\n"
+      "tenant  available  escrow  arrears  spent\n"
+      "shop         5000       0        0      0\n");
+}
+
+TEST_F(NomctlTest, JsonIsTheMessageItself) {
+  const Ended ended = Run({"status", "--json"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  pb::WatchResponse response;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(ended.out, &response).ok()) << ended.out;
+  EXPECT_EQ(response.state().round_id(), 6u);
+  EXPECT_EQ(response.guests(0).ShortDebugString(), Guest().ShortDebugString());
+
+  operators::v1::Host* host = market_.hosts.add_hosts();
+  host->set_host_id("m1");
+  host->set_connected(true);
+  EXPECT_THAT(Run({"host", "list", "--json"}).out, HasSubstr("\"connected\": true"));
+}
+
+TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
+  market_.hosts.add_hosts()->set_host_id("m1");
+  EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",
+                 "--expires-after", "5"})
+                .out,
+            "bid placed, takes part from round 6\n");
+  EXPECT_EQ(Run({"withdraw", "3", "memory"}).out, "bid withdrawn\n");
+  EXPECT_EQ(Run({"tenant", "create", "front", "--token-only"}).out, "token-of-front\n");
+  EXPECT_EQ(Run({"deposit", "front", "5000"}).out, "tenant front has 5000 micro-credits\n");
+  EXPECT_EQ(Run({"deposit", "front", "-7"}).exit_code, 0);
+  EXPECT_EQ(Run({"admit", "--tenant", "front", "--name", "web", "--image", "web.elf", "--seed",
+                 "memory=4", "--seed", "cpu=10", "--memory-max", "16", "--arguments", "a=1 b=2"})
+                .out,
+            "guest 7 runs\n");
+  EXPECT_EQ(Run({"evict", "cache"}).out, "guest 3 is gone\n");
+  EXPECT_THAT(
+      Writes(),
+      ElementsAre("PlaceBid bid { guest_id: 3 kind: RESOURCE_KIND_MEMORY ranges { min_units: 1 "
+                  "max_units: 16 value_at_min_microcredits: 900 unit_price_microcredits: 900 } "
+                  "ranges { min_units: 17 max_units: 64 value_at_min_microcredits: 14800 "
+                  "unit_price_microcredits: 400 } budget_microcredits: 30000 "
+                  "expires_after_rounds: 5 }",
+                  "WithdrawBid guest_id: 3 kind: RESOURCE_KIND_MEMORY",
+                  "CreateTenant tenant { tenant_id: \"front\" }",
+                  "Deposit tenant_id: \"front\" amount_microcredits: 5000",
+                  "Deposit tenant_id: \"front\" amount_microcredits: -7",
+                  "AdmitGuest host_id: \"m1\" tenant_id: \"front\" name: \"web\" image: "
+                  "\"web.elf\" arguments: \"a=1 b=2\" seeds { kind: RESOURCE_KIND_MEMORY units: 4 "
+                  "} seeds { kind: RESOURCE_KIND_CPU units: 10 } memory_max_units: 16",
+                  "EvictGuest guest_id: 3"));
+}
+
+TEST_F(NomctlTest, WrongCommandLinesAreUsageErrorsAndSendNothing) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{}, "subcommand"},
+      {{"frobnicate"}, "subcommand"},
+      {{"bid", "3", "ram", "4@5"}, "unknown resource \"ram\""},
+      {{"bid", "3", "memory", "10@5", "5-20@4"}, "overlaps"},
+      {{"bid", "3", "memory", "10@-5"}, "negative"},
+      {{"bid", "3", "memory", "4@5", "--budget", "-1"}, "--budget"},
+      {{"bid", "3", "memory"}, "range"},
+      {{"admit", "--tenant", "a", "--name", "b", "--image", "c", "--seed", "memory=-4"}, "memory"},
+      {{"top", "--rounds", "0"}, "--rounds"},
+      {{"rounds", "--limit", "1001"}, "--limit"},
+      {{"deposit", "shop", "much"}, "amount"},
+      {{"status", "--token-file", "/nowhere/token"}, "/nowhere/token"},
+      {{"status", "--config", "/nowhere/conf"}, "/nowhere/conf"},
+      {{"status", "--target", "example.com:1", "--tls-roots", "/nowhere/ca"}, "/nowhere/ca"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const Ended ended = Run(arguments);
+    EXPECT_EQ(ended.exit_code, 2) << message;
+    EXPECT_THAT(ended.err, HasSubstr(message));
+    EXPECT_EQ(ended.out, "") << "talk goes to standard error";
+  }
+  EXPECT_THAT(Writes(), IsEmpty());
+}
+
+TEST_F(NomctlTest, FailedCallsSayWhatAndWhere) {
+  market_.FailBids({grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "no money")});
+  Ended ended = Run({"bid", "3", "memory", "4@5"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_EQ(ended.err, "nomctl: " + market_.target() + ": no money (failed precondition)\n");
+  ended = Run({"withdraw", "nobody", "memory"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("no guest \"nobody\""));
+  market_.RequireToken("secret");
+  EXPECT_THAT(Run({"status"}).err, HasSubstr("(unauthenticated)"));
+  market_.Stop();
+  for (const char* command : {"status", "top", "watch", "guests"}) {
+    ended = Run({command});
+    EXPECT_EQ(ended.exit_code, 1) << command;
+    EXPECT_THAT(ended.err, HasSubstr("(unavailable)")) << command;
+  }
+}
+
+TEST_F(NomctlTest, TheTokenComesFromAFileByFlagEnvironmentOrConfig) {
+  market_.RequireToken("secret");
+  const std::string base = ::testing::TempDir() + "/nomctl_" + std::to_string(getpid());
+  std::ofstream(base + ".good") << "secret\n";
+  std::ofstream(base + ".bad") << "wrong\n";
+  EXPECT_EQ(Run({"status", "--token-file", base + ".good"}).exit_code, 0);
+  environment_["NOM_TOKEN_FILE"] = base + ".good";
+  EXPECT_EQ(Run({"status"}).exit_code, 0);
+  EXPECT_EQ(Run({"status", "--token-file", base + ".bad"}).exit_code, 1) << "the flag is first";
+  environment_ = {};
+  std::ofstream(base + ".conf") << "target = " << market_.target() << "\ntoken_file = " << base
+                                << ".good\n";
+  EXPECT_EQ(Run({"status", "--config", base + ".conf"}).exit_code, 0);
+  std::ofstream(base + ".conf") << "tokenfile = x\n";
+  const Ended ended = Run({"status", "--config", base + ".conf"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr(base + ".conf:1: \"tokenfile\""));
+  for (const char* end : {".good", ".bad", ".conf"}) unlink((base + end).c_str());
+}
+
+TEST_F(NomctlTest, WatchPrintsOneLineForEachResponse) {
+  const Ended ended = Run({"watch", "--count", "1"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out,
+            "60 host m1, round 6 collect, period 2000 ms, prices of round 5; cpu 120 (bids); "
+            "memory 20 (reserve)\n");
+}
+
+class TopTest : public NomctlTest {
+ protected:
+  // Runs top over rounds 6 and 7; the second has `cpu_milliunits` measured, of 12000.
+  Ended RunTop(int64_t cpu_milliunits, bool balanced = true, std::vector<std::string> extra = {}) {
+    *market_.rounds.add_rounds() = Settled(5, 0);
+    market_.audit.set_balanced(balanced);
+    std::vector<std::string> arguments = {"top", "--rounds", "2", "--check"};
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    Process top(Command(arguments), environment_);
+    // It must have looked once before the rounds settle that it is to report.
+    WaitForLooks(1);
+    SetRounds({Settled(7, cpu_milliunits), Settled(6, 12'000), Settled(5, 0)});
+    Publish(8);
+    return top.Wait();
+  }
+  void WaitForLooks(size_t count) {
+    for (;;) {
+      {
+        std::lock_guard lock(mutex_);
+        size_t looks = 0;
+        for (const std::string& request : requests_) looks += request.rfind("ListRounds", 0) == 0;
+        if (looks >= count) return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  void SetRounds(const std::vector<pb::Round>& newest_first) {
+    pb::ListRoundsResponse rounds;
+    for (const pb::Round& round : newest_first) *rounds.add_rounds() = round;
+    market_.SetRounds(rounds);
+  }
+};
+
+TEST_F(TopTest, ShowsEachSettledRoundAndPasses) {
+  const Ended ended = RunTop(11'900);
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("round 6 of m1\n"));
+  EXPECT_THAT(ended.out, HasSubstr("round 7 of m1\n"));
+  EXPECT_THAT(ended.out, HasSubstr("12    11.900     240       1234  hits    900     5000"));
+  EXPECT_THAT(ended.out, HasSubstr("summary: 2 rounds settled, 2 grants compared"));
+  EXPECT_THAT(ended.out, HasSubstr("check passed\n"));
+  EXPECT_EQ(ended.out.find('\033'), std::string::npos) << "no escapes off a terminal";
+}
+
+TEST_F(TopTest, AMeasureThatDiffersIsNamedAndEndsWithThree) {
+  const Ended ended = RunTop(9'000);
+  EXPECT_EQ(ended.exit_code, 3);
+  EXPECT_THAT(ended.out, HasSubstr("VIOLATION: round 7: guest cache cpu: decided 12.000 units, "
+                                   "measured 9.000"));
+}
+
+TEST_F(TopTest, BooksThatDoNotBalanceEndWithThree) {
+  EXPECT_EQ(RunTop(12'000, /*balanced=*/false).exit_code, 3);
+}
+
+TEST_F(TopTest, JsonIsOneRoundALine) {
+  const Ended ended = RunTop(12'000, true, {"--json"});
+  EXPECT_EQ(ended.exit_code, 0);
+  std::istringstream lines(ended.out);
+  std::string line;
+  for (uint64_t round_id : {6, 7}) {
+    ASSERT_TRUE(std::getline(lines, line));
+    pb::Round round;
+    ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(line, &round).ok()) << line;
+    EXPECT_EQ(round.round_id(), round_id);
+  }
+  EXPECT_FALSE(std::getline(lines, line));
+  EXPECT_THAT(ended.err, HasSubstr("check passed"));
+}
+
+TEST_F(TopTest, SurvivesARestartOfTheMarket) {
+  *market_.rounds.add_rounds() = Settled(5, 0);
+  market_.audit.set_balanced(true);
+  Process top(Command({"top", "--rounds", "1", "--check"}), environment_);
+  WaitForLooks(1);
+  market_.Stop();
+  SetRounds({Settled(6, 12'000), Settled(5, 0)});
+  market_.Start();
+  const Ended ended = top.Wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("the market is away"));
+}
+
+TEST_F(TopTest, ASignalEndsItWithASummary) {
+  Process top(Command({"top"}), environment_);
+  WaitForLooks(1);
+  top.Signal(SIGTERM);
+  const Ended ended = top.Wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "summary: 0 rounds settled\n");
+}
+
+TEST_F(NomctlTest, TheHostedBidderBidsByWhatTheGuestHasReallyDone) {
+  Process bidder({NOM_HOSTED_BIDDER, "--target", market_.target(), "--guest-name", "cache",
+                  "--budget", "100000", "--seed", "3"},
+                 environment_);
+  market_.WaitForWatches(1);
+  // The guest does 50 units of work a round with its seed of 10.
+  uint64_t round_id = 7;
+  for (; market_.bids().empty(); ++round_id) {
+    pb::WatchResponse response;
+    response.set_sequence(round_id);
+    *response.mutable_state() = MakeState(round_id, 120, 20, absl::Now() + absl::Hours(1));
+    *response.add_guests() = Guest();
+    response.mutable_guests(0)->set_work_done(round_id * 50);
+    market_.Publish(response);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ASSERT_LT(round_id, 1000u) << bidder.out();
+  }
+  const pb::Bid bid = market_.bids()[0].bid();
+  EXPECT_EQ(bid.guest_id(), 3u);
+  EXPECT_EQ(bid.kind(), pb::RESOURCE_KIND_CPU);
+  EXPECT_EQ(bid.budget_microcredits(), 100'000);
+  EXPECT_GT(bid.expires_after_rounds(), 0u) << "must lapse if the bidder dies";
+  bidder.Signal(SIGTERM);
+  const Ended ended = bidder.Wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("bids for up to"));
+  ASSERT_FALSE(market_.withdrawals().empty()) << "takes its bid along when it goes";
+  EXPECT_EQ(market_.withdrawals().back().guest_id(), 3u);
+}
+
+TEST_F(NomctlTest, TheHostedBidderSaysWhyItCannotStart) {
+  market_.RequireToken("secret");
+  const Ended ended =
+      Process({NOM_HOSTED_BIDDER, "--target", market_.target(), "--guest-name", "cache"}, {})
+          .Wait();
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_EQ(ended.err, "hosted_bidder: not a token of this market\n");
+}
+
+}  // namespace
+}  // namespace nom::client_test
