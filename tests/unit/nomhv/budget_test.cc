@@ -234,6 +234,16 @@ TEST(Budget, ExactOnRandomMachines) {
   }
 }
 
+TEST(Budget, AThirtiethOfRestMakesUpForTimersMillisecondsLate) {
+  const Shares shares = {646, 646, 646};
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SCOPED_TRACE(seed);
+    Machine machine(shares, 2, 2000 * kMicrosecond, seed);
+    machine.RunUntil(machine.now() + kSecond);
+    ExpectExact(machine, shares, kSecond);
+  }
+}
+
 TEST(Budget, ExactAcrossChangesOfThePlan) {
   std::mt19937_64 random(23);
   const std::vector<Shares> plans = {
