@@ -77,8 +77,8 @@ struct Award {
   friend bool operator==(const Award&, const Award&) = default;
 };
 
-enum class BoundBy { kReserve, kBids };  // What set the price.
-enum class Method { kExact, kCoarser, kGreedy, kRepeatLast };
+enum class BoundBy { kReserve, kBids };                        // What set the price.
+enum class Method { kExact, kCoarser, kGreedy, kRepeatLast };  // kExact: the rule as it is.
 
 struct Clearing {
   std::vector<Award> awards;  // Winners only, by rising guest_id.
@@ -91,7 +91,7 @@ struct Clearing {
   BoundBy bound_by = BoundBy::kReserve;   // kBids if the clearing price is above the reserve.
   Microcredits welfare_microcredits = 0;  // W of the awards.
   Microcredits welfare_bound_microcredits =
-      0;  // Proven: no allocation is above this. Exact rules: = welfare.
+      0;  // Proven: no allocation is above this. Efficient rules, if exact: = welfare.
   Method method = Method::kExact;
 
   friend bool operator==(const Clearing&, const Clearing&) = default;

@@ -39,6 +39,9 @@ int64_t WorkOfTables(const Auction& auction, int64_t capacity_units) {
   return WorkOfSorting(auction) + 3 * pieces * units;  // Below 3 * 2^17 * 9 * 2^24 < 2^63.
 }
 
+// The others sort.
+bool NeedsTables(const RuleInfo& rule) { return rule.takes_gaps && rule.efficient; }
+
 // A bid in lots of `lot` units. A lot is taken whole, so c lots may hold any quantity above
 // (c - 1) * lot and up to c * lot: multiples stay ranges, and the end of a range that is not a
 // multiple becomes a step. Where two fall in the same lot the one worth more stays.
@@ -134,7 +137,8 @@ absl::StatusOr<Clearing> ClearCoarser(const Auction& auction, const Auction& coa
 int64_t WorkOf(std::string_view rule, const Auction& auction) {
   const RuleInfo* info = FindRule(rule);
   if (info == nullptr) return -1;
-  return info->takes_gaps ? WorkOfTables(auction, auction.capacity_units) : WorkOfSorting(auction);
+  return NeedsTables(*info) ? WorkOfTables(auction, auction.capacity_units)
+                            : WorkOfSorting(auction);
 }
 
 absl::StatusOr<Clearing> RepeatLast(const Auction& auction) {
@@ -169,7 +173,7 @@ absl::StatusOr<Clearing> ClearWithin(std::string_view rule, const Auction& aucti
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
   const RuleInfo* info = FindRule(rule);
   if (info == nullptr || WorkOf(rule, auction) <= work_max) return Clear(rule, auction);
-  if (info->takes_gaps) {
+  if (NeedsTables(*info)) {
     for (int64_t lot = 2; auction.capacity_units / lot >= kCoarseUnitsMin; lot *= 2) {
       if (WorkOfTables(auction, auction.capacity_units / lot) > work_max) continue;
       const std::optional<Auction> coarse = AuctionInLots(auction, lot);

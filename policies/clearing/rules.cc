@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "policies/clearing/concave.h"
 #include "policies/clearing/mpsp.h"
+#include "policies/clearing/posted_price.h"
+#include "policies/clearing/proportional_share.h"
 #include "policies/clearing/uniform_price.h"
 
 namespace nom::policies {
@@ -13,14 +15,20 @@ namespace {
 
 constexpr RuleInfo kInfos[] = {
     {"uniform_price/1", "everybody pays the highest rejected price; concave bids only",
-     /*takes_gaps=*/false, /*truthful=*/false},
+     /*takes_gaps=*/false, /*efficient=*/true, /*truthful=*/false},
     {"mpsp/1", "exact for any bid, gaps and steps included; each pays what its presence costs",
-     /*takes_gaps=*/true, /*truthful=*/true},
+     /*takes_gaps=*/true, /*efficient=*/true, /*truthful=*/true},
+    {"proportional_share/1", "shares in proportion to budgets, at one price",
+     /*takes_gaps=*/true, /*efficient=*/false, /*truthful=*/false},
+    {"posted_price/1", "the reserve is the price; holders first, then in the order of ties",
+     /*takes_gaps=*/true, /*efficient=*/false, /*truthful=*/true},
 };
 
 constexpr std::array<absl::StatusOr<Clearing> (*)(const Auction&), std::size(kInfos)> kClears = {
     [](const Auction& auction) { return ClearUniformPrice(auction); },
     [](const Auction& auction) { return ClearMpsp(auction); },
+    [](const Auction& auction) { return ClearProportionalShare(auction); },
+    [](const Auction& auction) { return ClearPostedPrice(auction); },
 };
 
 absl::Status Unknown(std::string_view rule) {

@@ -18,6 +18,7 @@ struct RuleInfo {
   std::string_view name;     // With the version: "mpsp/1".
   std::string_view summary;  // One line, for people.
   bool takes_gaps;           // False: only bids whose marginal values never rise.
+  bool efficient;            // The awards have the largest W.
   bool truthful;             // A truthful bid is a best answer to any bids of the others.
 };
 
