@@ -9,15 +9,23 @@ constexpr uint32_t kFull = kMillicoresPerProcessor;
 
 void Add(ProcessorPieces& processor, Piece piece) { processor.pieces[processor.count++] = piece; }
 
+enum class Choice { kLeastLoaded, kFirstFit };
+
 bool PlaceWhole(std::span<const uint32_t> slots, std::span<const uint32_t> millicores,
-                std::span<ProcessorPieces> processors) {
+                Choice choice, std::span<ProcessorPieces> processors) {
+  for (ProcessorPieces& processor : processors) processor = {};
   uint32_t used[kProcessorsMax] = {};
   for (const uint32_t slot : slots) {
-    uint32_t p = 0;
-    while (p < processors.size() && used[p] + millicores[slot] > kFull) ++p;
-    if (p == processors.size()) return false;
-    used[p] += millicores[slot];
-    Add(processors[p], {slot, millicores[slot], /*split=*/false});
+    auto best = static_cast<uint32_t>(processors.size());
+    for (uint32_t p = 0; p < processors.size(); ++p) {
+      if (used[p] + millicores[slot] > kFull) continue;
+      const bool better =
+          best == processors.size() || (choice == Choice::kLeastLoaded && used[p] < used[best]);
+      if (better) best = p;
+    }
+    if (best == processors.size()) return false;
+    used[best] += millicores[slot];
+    Add(processors[best], {slot, millicores[slot], /*split=*/false});
   }
   return true;
 }
@@ -69,8 +77,10 @@ void PlanProcessors(std::span<const uint32_t, GuestTable::kSlots> millicores_by_
   });
 
   const std::span<const uint32_t> order(slots, count);
-  for (ProcessorPieces& processor : processors) processor = {};
-  if (PlaceWhole(order, millicores_by_slot, processors)) return;
+  // A processor that is full has no slack to make up for what its switches cost: spread, if that
+  // places everybody. First fit places some sets that spreading does not.
+  if (PlaceWhole(order, millicores_by_slot, Choice::kLeastLoaded, processors)) return;
+  if (PlaceWhole(order, millicores_by_slot, Choice::kFirstFit, processors)) return;
   for (ProcessorPieces& processor : processors) processor = {};
   WrapRound(order, millicores_by_slot, processors);
 }

@@ -1,8 +1,8 @@
 // Which guest runs on which processor, and for how much of each period. McNaughton's wrap-around
 // rule (Management Science 6(1), 1959): lay the shares end to end on a line and cut it into equal
-// lengths, one a processor, none shorter than the largest share. So a guest is cut at most once, and
-// its two pieces, the last of one processor's period and the first of the next one's, do not overlap
-// in time. Equal lengths leave each processor an equal rest to make up for late timers.
+// lengths, one a processor, none shorter than the largest share. So a guest is cut at most once,
+// and its two pieces, the last of one processor's period and the first of the next one's, do not
+// overlap in time. Equal lengths leave each processor an equal rest to make up for late timers.
 
 #ifndef NOMHV_CORE_PROCESSORS_H_
 #define NOMHV_CORE_PROCESSORS_H_
@@ -30,7 +30,8 @@ struct ProcessorPieces {
 };
 
 // Lays shares (by slot, in millicores, 0 = none) over processors.size() processors. Guests are kept
-// whole if first-fit, largest first, can place them all; otherwise wrapped round. Same input, same
+// whole, largest first, on the least loaded processor or by first fit, if that places them all;
+// otherwise wrapped round. Same input, same
 // plan. No share above 1000, and the sum within the processors: a broken promise otherwise.
 void PlanProcessors(std::span<const uint32_t, GuestTable::kSlots> millicores_by_slot,
                     std::span<ProcessorPieces> processors);
