@@ -58,6 +58,7 @@ void StartFromText(std::string_view text, std::span<const std::byte> module, boo
   if (reader.bad_line() != 0) {
     Log(LogLevel::kError, "boot: guests.cfg line ", reader.bad_line(),
         " is wrong; it and what follows start nothing");
+    control.CountBootFailure();
   }
 }
 
