@@ -105,10 +105,11 @@ TEST_F(Examples, TheBatchBidsForTheProcessorAndHashesMoreWithIt) {
 }
 
 TEST_F(Examples, TheServiceBidsForItsPeaks) {
-  const uint64_t id = Create({.program = "service", .arguments = "rate=800 peak_rounds=3"});
+  const uint64_t id =
+      Create({.program = "service", .arguments = "rate=800 peak_rounds=3 answer_value=70"});
   RoundsUntil("a bid for cpu", [&] { return Wanted(id, NOM_RESOURCE_CPU) > 0; });
   RoundsUntil("answers", [&] { return machine.WorkDone(id) > 1000; });
-  ExpectValue(id, 40);
+  ExpectValue(id, 70);
 }
 
 TEST_F(Examples, BadArgumentsEndThem) {

@@ -25,7 +25,7 @@ namespace nom::examples {
 class Service {
  public:
   struct Settings {
-    int64_t answer_value = 40;  // Micro-credits for an answer in time; a late one is worth nothing.
+    int64_t answer_value = 60;  // Micro-credits for an answer in time; a late one is worth nothing.
     int64_t deadline_ms = 250;  // From the arrival of a request to its answer.
     int64_t rate = 400;         // Requests a second in the valleys.
     int64_t peak = 600;         // Percent of that in a burst.
