@@ -179,6 +179,23 @@ bool Sellable(const Bid& bid, int64_t units, Microcredits reserve_unit_price_mic
          ValueOf(bid, units) >= Int128{units} * reserve_unit_price_microcredits;
 }
 
+int64_t BestUnits(const Bid& bid, int64_t units_max, Microcredits unit_price_microcredits) {
+  int64_t best_units = 0;
+  Int128 best = 0;
+  for (const Range& range : bid.ranges) {
+    if (range.min_units > units_max) break;
+    // The surplus is a straight line on a range, so its ends are enough.
+    for (int64_t units : {range.min_units, std::min(range.max_units, units_max)}) {
+      const Int128 surplus = RawValueAt(range, units) - Int128{units} * unit_price_microcredits;
+      if (surplus >= best) {  // Ranges rise, so among equals the largest stays.
+        best = surplus;
+        best_units = units;
+      }
+    }
+  }
+  return best_units;
+}
+
 absl::StatusOr<Microcredits> Welfare(const Auction& auction, const std::vector<int64_t>& units) {
   if (units.size() != auction.bids.size()) {
     return absl::InvalidArgumentError(

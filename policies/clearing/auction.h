@@ -109,6 +109,11 @@ Microcredits ValueOf(const Bid& bid, int64_t units);
 // Allowed, and worth at least `reserve_unit_price_microcredits` a unit.
 bool Sellable(const Bid& bid, int64_t units, Microcredits reserve_unit_price_microcredits);
 
+// The quantity of at most `units_max` that leaves the most after paying `unit_price` for each unit,
+// among equals the largest; 0 if every other one would leave less than nothing. The bid must be
+// valid.
+int64_t BestUnits(const Bid& bid, int64_t units_max, Microcredits unit_price_microcredits);
+
 // W of an allocation given as units parallel to auction.bids. Errors: OUT_OF_RANGE on overflow,
 // INVALID_ARGUMENT if a quantity can't be sold to its bid or the sum is above the capacity.
 absl::StatusOr<Microcredits> Welfare(const Auction& auction, const std::vector<int64_t>& units);

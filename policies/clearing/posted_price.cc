@@ -3,31 +3,9 @@
 #include <algorithm>
 
 #include "policies/clearing/greedy.h"
-#include "policies/clearing/int128.h"
 #include "policies/clearing/outcome.h"
 
 namespace nom::policies {
-namespace {
-
-// The surplus is a straight line on a range, so its ends are enough.
-int64_t BestUnits(const Bid& bid, int64_t left_units, Microcredits price) {
-  int64_t best_units = 0;
-  Int128 best = 0;
-  for (const Range& range : bid.ranges) {
-    if (range.min_units > left_units) break;
-    for (int64_t units : {range.min_units, std::min(range.max_units, left_units)}) {
-      const Int128 surplus = ValueOf(bid, units) - Int128{units} * price;
-      if (surplus >= best) {  // Ranges rise, so among equals the largest stays.
-        best = surplus;
-        best_units = units;
-      }
-    }
-  }
-  return best_units;
-}
-
-}  // namespace
-
 absl::StatusOr<Clearing> ClearPostedPrice(const Auction& auction) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
   const auto bound = WelfareBound(auction);

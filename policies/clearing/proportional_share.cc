@@ -24,23 +24,6 @@ int64_t ShareAt(Microcredits price, Microcredits budget, const Bid& bid) {
   return price == 0 ? most : std::min(most, budget / price);
 }
 
-// The largest quantity of at most `share_units` that is worth the price.
-int64_t UnitsWithin(const Bid& bid, int64_t share_units, Microcredits price) {
-  for (size_t r = bid.ranges.size(); r-- > 0;) {
-    const Range& range = bid.ranges[r];
-    const int64_t high = std::min(range.max_units, share_units);
-    if (high < range.min_units) continue;
-    const Int128 surplus_at_high = ValueOf(bid, high) - Int128{high} * price;
-    if (surplus_at_high >= 0) return high;
-    // A straight line that is below 0 at `high` is at least 0 only further down, if it falls.
-    const Int128 slope = Int128{range.unit_price_microcredits} - price;
-    if (range.min_units == range.max_units || slope >= 0) continue;
-    const Int128 steps = (-surplus_at_high + (-slope) - 1) / -slope;  // Rounded up.
-    if (high - steps >= range.min_units) return high - static_cast<int64_t>(steps);
-  }
-  return 0;
-}
-
 }  // namespace
 
 absl::StatusOr<Clearing> ClearProportionalShare(const Auction& auction) {
@@ -73,8 +56,12 @@ absl::StatusOr<Clearing> ClearProportionalShare(const Auction& auction) {
   std::vector<int64_t> units(auction.bids.size(), 0);
   std::vector<Microcredits> charges(auction.bids.size(), 0);
   for (size_t i = 0; i < units.size(); ++i) {
-    units[i] = UnitsWithin(auction.bids[i], ShareAt(price, budgets[i], auction.bids[i]), price);
-    charges[i] = units[i] * price;  // At most the value: UnitsWithin.
+    const Bid& bid = auction.bids[i];
+    units[i] =
+        BestUnits(bid, ShareAt(price, budgets[i], bid), auction.reserve_unit_price_microcredits);
+    // A share bought with the whole budget can be worth less than it cost.
+    charges[i] = static_cast<Microcredits>(
+        std::min<Int128>(Int128{units[i]} * price, ValueOf(bid, units[i])));
   }
   absl::StatusOr<Clearing> clearing = MakeClearing(auction, units, charges, price);
   if (clearing.ok()) clearing->welfare_bound_microcredits = *bound;

@@ -5,13 +5,14 @@
 //   price = the smallest p >= reserve with sum_i min(floor(budget_i / p), max_units_i) <= capacity
 //
 // and each guest may spend its budget at it. So while nobody wants less than its share, shares are
-// capacity * budget_i / sum of budgets, rounded down; what one does not want raises the others'. A
-// guest gets the largest quantity within its share that its bid accepts and values at the price or
-// more; it pays price * units.
+// capacity * budget_i / sum of budgets, rounded down; what one does not want raises the others'.
+// Within its share a guest gets the quantity that is worth most above the reserve, and pays
+// price * units, or what that quantity is worth to it if that is less: so
+// reserve * units <= charge <= value.
 //
-// Known bound, for guests who bid what is best for them rather than the truth, want any quantity and
-// have falling marginal values: at least 3/4 of the largest welfare (Johari and Tsitsiklis 2004). Two
-// guests with straight curves never fall below 2 * sqrt(2) - 2 of it.
+// Known bound, for guests who bid what is best for them rather than the truth, want any quantity
+// and have falling marginal values: at least 3/4 of the largest welfare (Johari and Tsitsiklis
+// 2004). Two guests with straight curves never fall below 2 * sqrt(2) - 2 of it.
 
 #ifndef NOM_POLICIES_CLEARING_PROPORTIONAL_SHARE_H_
 #define NOM_POLICIES_CLEARING_PROPORTIONAL_SHARE_H_

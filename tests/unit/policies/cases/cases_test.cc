@@ -59,7 +59,7 @@ TEST(Cases, EveryFileAnswersAsWrittenDown) {
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(*again, c->auction);
   }
-  EXPECT_GE(files, 44);
+  EXPECT_GE(files, 60);
 }
 
 TEST(Cases, TheWorkedExampleOfTheReadmeIsTrue) {

@@ -40,21 +40,34 @@ TEST(ProportionalShare, WhatOneDoesNotWantRaisesTheOthersShares) {
             (std::vector<Award>{{1, 200, 10'000}, {2, 600, 30'000}, {3, 200, 10'000}}));
 }
 
+TEST(ProportionalShare, ValueBoundsTheCharge) {
+  Auction auction;
+  auction.capacity_units = 10;
+  // Budgets 54, 42, 24 buy 4, 3 and 2 at 11; nobody values a unit so highly.
+  auction.bids = {{1, {{1, 6, 9, 9}}, 0}, {2, {{1, 6, 7, 7}}, 0}, {3, {{1, 6, 4, 4}}, 0}};
+  const auto clearing = ClearProportionalShare(auction);
+  ASSERT_TRUE(clearing.ok()) << clearing.status();
+  EXPECT_EQ(clearing->clearing_unit_price_microcredits, 11);
+  EXPECT_EQ(clearing->awards, (std::vector<Award>{{1, 4, 36}, {2, 3, 21}, {3, 2, 8}}));
+}
+
 TEST(ProportionalShare, TheReserveIsTheLowestPriceAndBoundsTheShares) {
   Auction auction;
   auction.capacity_units = 1'000;
   auction.reserve_unit_price_microcredits = 200;
-  auction.bids = {Budget(1, 1'000, 10'000), Budget(2, 1'000, 30'000)};
+  // Budgets of 10,000 and 40,000; at the reserve they would buy 50 and 200 units.
+  auction.bids = {{1, {{1, 40, 250, 250}}, 0}, {2, {{1, 160, 250, 250}}, 0}};
   const auto clearing = ClearProportionalShare(auction);
   ASSERT_TRUE(clearing.ok()) << clearing.status();
-  EXPECT_EQ(clearing->awards, (std::vector<Award>{{1, 50, 10'000}, {2, 150, 30'000}}));
+  EXPECT_EQ(clearing->awards, (std::vector<Award>{{1, 40, 8'000}, {2, 160, 32'000}}));
   EXPECT_EQ(clearing->bound_by, BoundBy::kReserve);
 }
 
 TEST(ProportionalShare, AGuestPaysNoMoreThanItsQuantityIsWorth) {
   Auction auction;
   auction.capacity_units = 100;
-  // Guest 1's share is 50 at 10; only 60 is worth its budget, 20 is worth 30, and 5 is worth 60.
+  // Guest 1's share is 50 at 10; 60, worth its budget, is out of reach, 20 is worth 30, 5 is
+  // worth 60.
   auction.bids = {{1, {{5, 5, 60, 0}, {20, 20, 30, 0}, {60, 60, 500, 0}}, 0}, Budget(2, 100, 500)};
   const auto clearing = ClearProportionalShare(auction);
   ASSERT_TRUE(clearing.ok()) << clearing.status();
