@@ -126,7 +126,9 @@ class RuntimeImpl final : public Runtime {
         Handle(item.event);
         HandleCommits();
       }
-      if (clock_.Now() >= next_tick_) Handle(Tick{});
+      // A clock that was set back makes every deadline wrong: the engine is told to look.
+      const absl::Time now = clock_.Now();
+      if (now >= next_tick_ || now < handled_at_) Handle(Tick{});
       if (items.empty() && events_.closed() && events_.size() == 0) break;
     }
     // What was decided becomes durable, and whoever asked for it is told; then the rest is refused.
@@ -148,7 +150,8 @@ class RuntimeImpl final : public Runtime {
 
   void Handle(const Event& event) {
     const auto begin = Stopwatch::now();
-    Effects effects = engine_.Handle(event, clock_.Now());
+    handled_at_ = clock_.Now();
+    Effects effects = engine_.Handle(event, handled_at_);
     const absl::Duration took = absl::FromChrono(Stopwatch::now() - begin);
     {
       std::lock_guard lock(counters_mutex_);
@@ -298,6 +301,7 @@ class RuntimeImpl final : public Runtime {
   // The engine thread's own.
   Engine engine_;
   absl::Time next_tick_ = absl::InfinitePast();
+  absl::Time handled_at_ = absl::InfinitePast();
   uint64_t told_ = 0;
   std::unordered_map<CallId, Done> waiting_;
 

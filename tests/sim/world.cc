@@ -61,7 +61,8 @@ void World::Restart() {
 }
 
 void World::Handle(const Event& event) {
-  Effects effects = engine_->Handle(event, clock.Now());
+  handled_at_ = clock.Now();
+  Effects effects = engine_->Handle(event, handled_at_);
   next_tick_ = effects.next_tick;
   for (Transaction& transaction : effects.transactions) {
     trace = Fold(trace, absl::StrCat(transaction.transaction_id, transaction.kind,
@@ -175,13 +176,14 @@ void World::Settle() {
 
 void World::Run(absl::Duration by, absl::Duration step) {
   const absl::Time end = clock.Now() + by;
+  if (clock.Now() < handled_at_) Handle(Tick{});
   Settle();
   while (clock.Now() < end) {
     absl::Time next = std::min(end, clock.Now() + step);
     if (next_tick_ > clock.Now()) next = std::min(next, next_tick_);
     clock.Set(next);
     PollHosts();
-    if (clock.Now() >= next_tick_) Handle(Tick{});
+    if (clock.Now() >= next_tick_ || clock.Now() < handled_at_) Handle(Tick{});
     Settle();
   }
 }

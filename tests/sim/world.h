@@ -104,6 +104,7 @@ class World {
   std::shared_ptr<const View> view_;
   CallId next_call_id_ = 1;
   absl::Time next_tick_ = absl::InfinitePast();
+  absl::Time handled_at_ = absl::InfinitePast();
   bool died_ = false;
 };
 

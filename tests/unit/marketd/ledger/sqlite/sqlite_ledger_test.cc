@@ -1,0 +1,218 @@
+#include "marketd/ledger/sqlite/sqlite_ledger.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "marketd/market/audit.h"
+#include "policies/clearing/rules.h"
+#include "tests/sim/world.h"
+
+namespace nom::market {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream out;
+  out << file.rdbuf();
+  return out.str();
+}
+
+void Write(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// As a person with a SQLite shell would. Returns the error, or "".
+std::string Shell(const std::string& path, const std::string& sql) {
+  sqlite3* db = nullptr;
+  EXPECT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  char* error = nullptr;
+  sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &error);
+  const std::string out = error == nullptr ? "" : error;
+  sqlite3_free(error);
+  sqlite3_close(db);
+  return out;
+}
+
+class SqliteLedgerTest : public testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<Ledger>> Open() {
+    return OpenSqliteLedger({.path = path_, .sync_to_disk = false});
+  }
+  // One tenant with money, through a Scribe, as the engine does.
+  void Fill() {
+    auto ledger = Open();
+    ASSERT_TRUE(ledger.ok()) << ledger.status();
+    State state = *(*ledger)->Load();
+    Scribe first(state, absl::FromUnixSeconds(1), "tenant created");
+    first.Write(PutTenant{{.tenant_id = "ann", .display_name = "Ann"}});
+    std::vector<Transaction> group;
+    group.push_back(std::move(first).Finish());
+    Scribe second(state, absl::FromUnixSeconds(2), "deposit");
+    second.Move("ann", 0, Account::kDeposits, Account::kAvailable, 100);
+    group.push_back(std::move(second).Finish());
+    ASSERT_TRUE((*ledger)->Commit(group).ok());
+    EXPECT_EQ(*(*ledger)->Load(), state);
+    filled_ = state;
+  }
+  // It is refused with these words, and not a byte of it changes.
+  void ExpectRefused(const std::string& words) {
+    const std::string before = Contents(path_);
+    const auto ledger = Open();
+    ASSERT_FALSE(ledger.ok());
+    EXPECT_THAT(std::string(ledger.status().message()), HasSubstr(words));
+    EXPECT_THAT(std::string(ledger.status().message()), HasSubstr(path_));
+    EXPECT_EQ(Contents(path_), before);
+  }
+
+  TempDirectory directory_;
+  const std::string path_ = directory_.File("market.ledger");
+  State filled_;
+};
+
+TEST_F(SqliteLedgerTest, WhatWasCommittedComesBack) {
+  Fill();
+  auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*(*again)->Load(), filled_);
+}
+
+TEST_F(SqliteLedgerTest, AnEmptyFileBecomesALedger) {
+  Write(path_, "");
+  EXPECT_TRUE(Open().ok());
+}
+
+TEST_F(SqliteLedgerTest, RefusesWhatIsNoDatabase) {
+  Write(path_, "host: alpha\n# a config, not a ledger: somebody mixed up two flags\n" +
+                   std::string(200, 'x'));
+  ExpectRefused("is not a SQLite database");
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".lock")) << "nothing is left beside it";
+}
+
+TEST_F(SqliteLedgerTest, RefusesAnotherProgramsDatabase) {
+  ASSERT_EQ(Shell(path_, "CREATE TABLE bookmarks (url TEXT); PRAGMA user_version = 1"), "");
+  ExpectRefused("another program's");
+}
+
+TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
+  Fill();
+  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 2"), "");
+  ExpectRefused("schema version 2");
+}
+
+TEST_F(SqliteLedgerTest, RefusesADamagedFile) {
+  Fill();
+  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE"), "");
+  std::string bytes = Contents(path_);
+  ASSERT_GT(bytes.size(), 3 * 4096u);
+  for (size_t i = 4096; i < bytes.size(); i += 64) bytes.replace(i, 8, "GARBAGE!");
+  Write(path_, bytes);
+  ExpectRefused("");
+  EXPECT_TRUE(absl::IsDataLoss(Open().status())) << Open().status();
+}
+
+TEST_F(SqliteLedgerTest, RefusesATruncatedFile) {
+  Fill();
+  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE"), "");
+  Write(path_, Contents(path_).substr(0, 6'000));
+  EXPECT_TRUE(absl::IsDataLoss(Open().status())) << Open().status();
+}
+
+TEST_F(SqliteLedgerTest, RefusesADirectoryAndAPathThatIsNone) {
+  std::filesystem::create_directory(path_);
+  EXPECT_THAT(std::string(Open().status().message()), HasSubstr("is not a file"));
+  EXPECT_FALSE(OpenSqliteLedger({.path = directory_.File("no/such/place")}).ok());
+}
+
+TEST_F(SqliteLedgerTest, OneProcessAtATime) {
+  const auto first = Open();
+  ASSERT_TRUE(first.ok());
+  EXPECT_THAT(std::string(Open().status().message()), HasSubstr("in use by another process"));
+}
+
+TEST_F(SqliteLedgerTest, TransactionsFollowEachOther) {
+  Fill();
+  auto ledger = *Open();
+  EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({Transaction{.transaction_id = 3}})))
+      << "not loaded yet";
+  ASSERT_TRUE(ledger->Load().ok());
+  for (const uint64_t id : {2u, 4u}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({Transaction{.transaction_id = id}})));
+  }
+  EXPECT_TRUE(ledger->Commit({Transaction{.transaction_id = 3, .kind = "x"}}).ok());
+}
+
+TEST_F(SqliteLedgerTest, AGroupIsWholeOrNothing) {
+  Fill();
+  auto ledger = *Open();
+  ASSERT_TRUE(ledger->Load().ok());
+  Transaction good{.transaction_id = 3, .kind = "deposit"};
+  good.entries = {{"ann", Account::kDeposits, 0, -7}, {"ann", Account::kAvailable, 0, 7}};
+  Transaction bad{.transaction_id = 4, .kind = "theft"};
+  bad.entries = {{"ann", Account::kAvailable, 0, -108}, {"ann", Account::kRevenue, 0, 108}};
+  EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({good, bad})))
+      << "the tables themselves refuse a balance below zero";
+  EXPECT_EQ(*ledger->Load(), filled_);
+  EXPECT_TRUE(ledger->Commit({good}).ok()) << "and it goes on";
+}
+
+TEST_F(SqliteLedgerTest, BooksAreNeverRewritten) {
+  Fill();
+  for (const char* sql :
+       {"UPDATE entries SET amount_microcredits = 1", "DELETE FROM entries",
+        "DELETE FROM transactions", "UPDATE transactions SET kind = 'x'", "DELETE FROM tenants"}) {
+    EXPECT_THAT(Shell(path_, sql), HasSubstr("never")) << sql;
+  }
+}
+
+TEST_F(SqliteLedgerTest, TheAuditFindsATamperedBalance) {
+  Fill();
+  ASSERT_EQ(Shell(path_, "UPDATE balances SET amount_microcredits = 1000 WHERE account = 1"), "");
+  auto ledger = *Open();
+  const auto audit = Audit(ledger->reader(), 0, policies::Clear);
+  ASSERT_TRUE(audit.ok());
+  EXPECT_FALSE(audit->balanced());
+  EXPECT_EQ(audit->transactions, 2u);
+  EXPECT_EQ(audit->entries, 2u);
+}
+
+TEST_F(SqliteLedgerTest, RoundsAreReadWhileOthersAreWritten) {
+  World::Options options;
+  options.config.hosts = {TestHostConfig("h", absl::Seconds(1))};
+  options.hosts["h"] = TestHostOptions(5);
+  World world(options);
+  ASSERT_TRUE(world.AskAsOperator(CreateTenant{"1", "ann"}).status.ok());
+  ASSERT_TRUE(world.AskAsOperator(Deposit{"2", "ann", 1'000'000'000}).status.ok());
+  ASSERT_TRUE(world
+                  .AskAsOperator(
+                      AdmitGuest{"3", "h", "ann", "one", "image", "", {{ResourceKind::kMemory, 8}}})
+                  .status.ok());
+  world.Run(absl::Seconds(30));
+  LedgerReader& reader = world.ledger().reader();
+  const auto newest = reader.ListRounds("h", 0, 5);
+  ASSERT_TRUE(newest.ok());
+  ASSERT_EQ(newest->size(), 5u);
+  const auto older = reader.ListRounds("h", newest->back().round_id, 1'000);
+  ASSERT_TRUE(older.ok());
+  EXPECT_EQ(older->front().round_id + 1, newest->back().round_id);
+  EXPECT_EQ(older->back().round_id, 1u);
+  EXPECT_EQ(older->back().phase, RoundPhase::kSettled);
+  EXPECT_THAT(*reader.ListRounds("nowhere", 0, 5), IsEmpty());
+  EXPECT_TRUE(reader.GetAuction("h", 1, ResourceKind::kMemory).ok());
+  EXPECT_TRUE(absl::IsNotFound(reader.GetAuction("h", 1, ResourceKind::kDisk).status()));
+  EXPECT_TRUE(absl::IsNotFound(reader.GetAuction("h", 9'999, ResourceKind::kCpu).status()));
+  const auto some = Audit(reader, 3, policies::Clear);
+  ASSERT_TRUE(some.ok());
+  EXPECT_EQ(some->rounds_replayed, 3u);
+  EXPECT_TRUE(some->balanced());
+}
+
+}  // namespace
+}  // namespace nom::market

@@ -1,0 +1,54 @@
+#include "marketd/market/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/sim/world.h"
+
+namespace nom::market {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(ValidateConfig, NamesWhatIsWrong) {
+  const MarketConfig good{.hosts = {TestHostConfig("a", absl::Seconds(60))}};
+  ASSERT_TRUE(ValidateConfig(good).ok()) << ValidateConfig(good);
+  const auto said = [&good](const std::function<void(MarketConfig&)>& spoil) {
+    MarketConfig config = good;
+    spoil(config);
+    const absl::Status status = ValidateConfig(config);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(said([](auto& c) { c.hosts.clear(); }), HasSubstr("hosts: there are none"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].host_id = "A b"; }), HasSubstr("hosts[0].host_id"));
+  EXPECT_THAT(said([](auto& c) { c.hosts.push_back(c.hosts[0]); }),
+              HasSubstr("hosts[1].host_id: is there twice"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].SetPeriod(absl::Milliseconds(999)); }),
+              HasSubstr("hosts[0].period: 999ms is outside"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].grace = absl::Seconds(50); }),
+              HasSubstr("hosts[0].grace"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].guests_max = 0; }), HasSubstr("guests_max"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].resources.clear(); }), HasSubstr("resources"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].resources[1].rule = "best/1"; }),
+              HasSubstr("hosts[0].resources[1].rule: no rule is called 'best/1'"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].resources[1].kind = ResourceKind::kCpu; }),
+              HasSubstr("hosts[0].resources[1].kind: is there twice"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].resources[0].unit_size = 0; }), HasSubstr("unit_size"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].resources[0].capacity_units = -1; }),
+              HasSubstr("capacity_units"));
+  EXPECT_THAT(said([](auto& c) { c.hosts[0].resources[0].reclaim_penalty_microcredits = -1; }),
+              HasSubstr("reclaim_penalty_microcredits"));
+}
+
+TEST(IsName, TakesOnlyWhatIsSafeEverywhere) {
+  EXPECT_TRUE(IsName("a-9", 3));
+  for (const char* bad : {"", "a-99", "A", "a_b", "a/b", "a b", "\xc3\xa4"}) {
+    EXPECT_FALSE(IsName(bad, 3)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace nom::market
