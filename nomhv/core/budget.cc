@@ -126,8 +126,8 @@ ProcessorSchedule::Choice ProcessorSchedule::Start(const Entry& entry, uint64_t 
   choice.slot = entry.piece.slot;
   choice.began_tsc = now_tsc;
   // A slice shorter than this is not worth its switch; the debt is repaid.
-  const uint64_t shortest = period_cycles_ / 500;
-  const uint64_t slice = std::max(static_cast<uint64_t>(entry.balance_cycles), shortest);
+  const auto shortest = static_cast<int64_t>(period_cycles_ / 500);
+  const auto slice = static_cast<uint64_t>(std::max(entry.balance_cycles, shortest));
   choice.deadline_tsc = alone() ? kNoDeadline : Earlier(latest_tsc, now_tsc + slice);
   return choice;
 }

@@ -81,6 +81,7 @@ class ProcessorSchedule {
   Choice Pick(uint64_t now_tsc, Runnable&& runnable) {
     Advance(now_tsc);
     Choice choice = Idle(now_tsc);
+    bool blocked = false;
     for (uint32_t i = 0; i < count_; ++i) {
       Entry& entry = entries_[i];
       if (entry.balance_cycles <= 0) continue;
@@ -88,8 +89,24 @@ class ProcessorSchedule {
       if (!account.TryClaim(processor_)) {
         // Its other piece has not quite ended: come back for it soon, it goes before the others.
         choice.deadline_tsc = Earlier(choice.deadline_tsc, now_tsc + period_cycles_ / 200);
+        blocked = true;
         continue;
       }
+      if (runnable(entry.piece.slot)) return Start(entry, now_tsc, choice.deadline_tsc);
+      account.Unclaim(processor_);
+    }
+    if (!blocked) return choice;
+    // Idling while a split guest's other piece is late would lose time for good. Somebody who is
+    // here alone goes ahead instead, by a period's credit at most, and repays it when the split
+    // one comes.
+    for (uint32_t i = 0; i < count_; ++i) {
+      const Entry& entry = entries_[i];
+      if (entry.piece.split || entry.balance_cycles > 0 ||
+          entry.balance_cycles <= -entry.credit_cycles) {
+        continue;
+      }
+      ProcessorAccount& account = accounts_[entry.piece.slot];
+      if (!account.TryClaim(processor_)) continue;
       if (runnable(entry.piece.slot)) return Start(entry, now_tsc, choice.deadline_tsc);
       account.Unclaim(processor_);
     }

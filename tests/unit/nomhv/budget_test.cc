@@ -244,6 +244,19 @@ TEST(Budget, AThirtiethOfRestMakesUpForTimersMillisecondsLate) {
   }
 }
 
+TEST(Budget, SplitGuestsGetTheirShareThoughTheirPiecesCollide) {
+  // Three of 646 on two processors: one is split, and timers late by up to four tenths of a period
+  // make its pieces want to run at the same time. Less than a thirtieth of the time is nobody's.
+  const Shares shares = {646, 646, 646};
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    Machine machine(shares, 2, 4000 * kMicrosecond, seed);
+    const uint64_t start = machine.now();
+    machine.RunUntil(start + kSecond);
+    ExpectExact(machine, shares, kSecond);
+  }
+}
+
 TEST(Budget, ExactAcrossChangesOfThePlan) {
   std::mt19937_64 random(23);
   const std::vector<Shares> plans = {
