@@ -10,10 +10,11 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
-#include "absl/time/time.h"
 #include "nom/types.h"
 
 namespace nom::client {
@@ -24,19 +25,7 @@ class PriceBoard {
 
   // From one thread at a time.
   void Write(const Prices& prices) {
-    Words words;
-    words[0] = prices.round_id;
-    words[1] = static_cast<uint64_t>(absl::ToUnixNanos(prices.valid_until));
-    uint64_t flags = prices.stale ? 1 : 0;
-    for (size_t i = 0; i < kResourceCount; ++i) {
-      const Price& price = prices.by_resource[i];
-      const uint64_t bits =
-          static_cast<uint64_t>(price.bound_by) << 1 | static_cast<uint64_t>(price.offered);
-      flags |= bits << (8 * (i + 1));
-      words[3 + i] = static_cast<uint64_t>(price.unit_price_microcredits);
-      words[3 + kResourceCount + i] = static_cast<uint64_t>(price.reserve_unit_price_microcredits);
-    }
-    words[kFlags] = flags;
+    const auto words = std::bit_cast<Words>(prices);
     const uint64_t sequence = sequence_.load(std::memory_order_relaxed);
     sequence_.store(sequence + 1, std::memory_order_relaxed);
     for (size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
@@ -51,33 +40,32 @@ class PriceBoard {
       for (size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
       if ((before & 1) == 0 && sequence_.load(std::memory_order_relaxed) == before) break;
     }
-    Prices prices;
-    prices.round_id = words[0];
-    prices.valid_until = absl::FromUnixNanos(static_cast<int64_t>(words[1]));
-    prices.stale = (words[kFlags] & 1) != 0;
-    for (size_t i = 0; i < kResourceCount; ++i) {
-      Price& price = prices.by_resource[i];
-      const uint64_t bits = words[kFlags] >> (8 * (i + 1)) & 0xff;
-      price.offered = (bits & 1) != 0;
-      price.bound_by = static_cast<BoundBy>(bits >> 1);
-      price.unit_price_microcredits = static_cast<int64_t>(words[3 + i]);
-      price.reserve_unit_price_microcredits = static_cast<int64_t>(words[3 + kResourceCount + i]);
-    }
-    return prices;
+    return std::bit_cast<Prices>(words);
   }
 
-  bool stale() const { return (words_[kFlags].load(std::memory_order_acquire) & 1) != 0; }
+  bool stale() const {
+    constexpr size_t kOffset = offsetof(Prices, stale);
+    const auto bytes = std::bit_cast<std::array<uint8_t, sizeof(uint64_t)>>(
+        words_[kOffset / sizeof(uint64_t)].load(std::memory_order_acquire));
+    return bytes[kOffset % sizeof(uint64_t)] != 0;
+  }
+
   int64_t UnitPrice(Resource resource) const {
-    return static_cast<int64_t>(
-        words_[2 + static_cast<size_t>(resource)].load(std::memory_order_acquire));
+    const size_t offset = offsetof(Prices, by_resource) +
+                          (static_cast<size_t>(resource) - 1) * sizeof(Price) +
+                          offsetof(Price, unit_price_microcredits);
+    return static_cast<int64_t>(words_[offset / sizeof(uint64_t)].load(std::memory_order_acquire));
   }
 
  private:
-  // Round, validity, flags; then unit prices and reserves by resource.
-  static constexpr size_t kFlags = 2;
-  static constexpr size_t kWords = 3 + 2 * kResourceCount;
-  static_assert(kResourceCount < 8, "a byte of flags for each resource, and one for all");
+  // A snapshot is copied as the words that it is made of: turning it into anything else would cost
+  // more than the rest of the read.
+  static constexpr size_t kWords = sizeof(Prices) / sizeof(uint64_t);
   using Words = std::array<uint64_t, kWords>;
+  static_assert(std::is_trivially_copyable_v<Prices> && sizeof(Words) == sizeof(Prices));
+  static_assert(offsetof(Prices, by_resource) % sizeof(uint64_t) == 0 &&
+                sizeof(Price) % sizeof(uint64_t) == 0 &&
+                offsetof(Price, unit_price_microcredits) % sizeof(uint64_t) == 0);
 
   // A line of its own, so that readers do not pay for their neighbours' writes.
   alignas(64) std::atomic<uint64_t> sequence_{0};

@@ -1,4 +1,5 @@
-// Uses a little of everything that the installed headers promise, against a market that is not there.
+// Uses a little of everything that the installed headers promise, against a market that is not
+// there.
 
 #include <nom/adviser.h>
 #include <nom/clock.h>

@@ -37,7 +37,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 Process::Process(const std::vector<std::string>& command,
                  const std::map<std::string, std::string>& environment)
     : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
-  std::vector<std::string> variables;
+  // See tsan_options.cc; says nothing to programs without the sanitizer.
+  std::vector<std::string> variables = {"TSAN_OPTIONS=ignore_noninstrumented_modules=1"};
   for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

@@ -17,7 +17,8 @@ struct Ended {
   std::string err;     // Standard error, whole.
 };
 
-// A child with its output in files, and an environment of `environment` and nothing else.
+// A child with its output in files, and an environment of `environment` and, but for what
+// sanitizers are told, nothing else.
 class Process {
  public:
   Process(const std::vector<std::string>& command,
