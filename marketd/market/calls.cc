@@ -306,7 +306,7 @@ Reply Engine::Impl::DoAdmitGuest(const AdmitGuest& call, const Request& request,
       memory != nullptr && guest.memory_max_units == 0) {
     guest.memory_max_units = memory->capacity_units;
   }
-  const Reply reply{.guest_id = guest.guest_id};
+  Reply reply{.guest_id = guest.guest_id};
   Scribe scribe(state_, now_, "guest admitted");
   scribe.Write(PutGuest{guest});
   Remember(scribe, request, reply);
@@ -325,7 +325,7 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
   const bool evicting = guest->state == GuestState::kEvicting;
   AnswerWaiting(call.guest_id, evicting ? Reply{.guest_id = call.guest_id}
                                         : Refused(absl::AbortedError("the guest was evicted")));
-  const Reply reply{.guest_id = call.guest_id};
+  Reply reply{.guest_id = call.guest_id};
   Scribe scribe(state_, now_, "guest evicting");
   if (!evicting) EndGuest(scribe, call.guest_id, GuestState::kEvicting, "");
   Remember(scribe, request, reply);
@@ -370,7 +370,7 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
     return Refused(status);
   }
   const RoundId first = Book(host).last_decided_round_id + 1;
-  const Reply reply{.round_id = first};
+  Reply reply{.round_id = first};
   Scribe scribe(state_, now_, "bid placed");
   scribe.Write(PutBid{StandingBid{.guest_id = call.guest_id,
                                   .kind = call.kind,
@@ -394,7 +394,7 @@ Reply Engine::Impl::DoWithdrawBid(const WithdrawBid& call, const Caller& caller,
     return Refused(NotSold(call.kind, guest->host_id));
   }
   const BidKey key{call.guest_id, call.kind};
-  const Reply reply{.removed = state_.bids.contains(key)};
+  Reply reply{.removed = state_.bids.contains(key)};
   Scribe scribe(state_, now_, "bid withdrawn");
   if (reply.removed) scribe.Write(DropBid{key});
   Remember(scribe, request, reply);

@@ -170,7 +170,10 @@ struct Reply {
 struct RequestKey {
   std::string owner;       // "tenant/ID" or "operator".
   std::string request_id;  // 1 to 64 characters.
-  friend auto operator<=>(const RequestKey&, const RequestKey&) = default;
+  friend bool operator==(const RequestKey&, const RequestKey&) = default;
+  friend bool operator<(const RequestKey& a, const RequestKey& b) {
+    return a.owner != b.owner ? a.owner < b.owner : a.request_id < b.request_id;
+  }
 };
 struct Request {
   RequestKey key;

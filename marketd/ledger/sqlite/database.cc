@@ -40,7 +40,7 @@ Statement::Statement(Statement&& other) noexcept
       statement_(std::exchange(other.statement_, nullptr)),
       where_(other.where_),
       bound_(other.bound_),
-      status_(other.status_) {}
+      status_(std::move(other.status_)) {}
 
 Statement::~Statement() {
   if (statement_ == nullptr) return;
