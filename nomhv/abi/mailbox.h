@@ -57,14 +57,16 @@ struct NomMailboxHeader {
   uint64_t millicores_granted;
   uint64_t millicores_granted_max;
   uint64_t frames_free;
-  uint64_t reserved0[2];
+  uint64_t doorbells;  // Interrupts taken from marketd's rings since boot; close rings are one.
+  uint64_t reserved0;
   // Written by nomhv:
   uint32_t command_tail __attribute__((aligned(64)));
   uint32_t event_head;
   // Written by marketd:
   uint32_t command_head __attribute__((aligned(64)));
   uint32_t event_tail;
-  uint32_t doorbell_peer;  // ivshmem peer id that wants a doorbell on events; 0: none, it polls.
+  // ivshmem peer id that wants a doorbell on events. 0, or not below 65536: none, it polls.
+  uint32_t doorbell_peer;
 };
 
 // X(NAME, number, what the arguments and payload are)

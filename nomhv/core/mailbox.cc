@@ -67,6 +67,8 @@ Result<std::span<const std::byte>> Mailbox::Payload(uint64_t offset, uint64_t by
 
 void Mailbox::WriteHeartbeat(uint64_t tsc) { Store(header()->heartbeat_tsc, tsc); }
 
+void Mailbox::WriteDoorbells(uint64_t taken) { Store(header()->doorbells, taken); }
+
 void Mailbox::WriteSums(const Amounts& granted, uint64_t frames_free) {
   NomMailboxHeader& h = *header();
   if (granted.frames > granted_max_.frames) granted_max_.frames = granted.frames;
@@ -106,6 +108,10 @@ void Mailbox::ClearBids(uint32_t slot) {
   SeqlockWrite(reinterpret_cast<NomBidPage*>(place), NomBidPage{});
 }
 
-uint32_t Mailbox::doorbell_peer() const { return Load(header()->doorbell_peer); }
+std::optional<uint16_t> Mailbox::doorbell_peer() const {
+  const uint32_t peer = Load(header()->doorbell_peer);
+  if (peer == 0 || peer > 0xffff) return std::nullopt;
+  return static_cast<uint16_t>(peer);
+}
 
 }  // namespace nomhv

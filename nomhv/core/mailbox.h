@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -54,6 +55,7 @@ class Mailbox {
 
   // What marketd reads at any time.
   void WriteHeartbeat(uint64_t tsc);
+  void WriteDoorbells(uint64_t taken);
   void WriteSums(const Amounts& granted, uint64_t frames_free);  // Keeps the highest, too.
   void WriteMeter(uint32_t slot, const NomMeter& meter);
   void WriteRound(const NomRoundMeters& round);
@@ -63,7 +65,8 @@ class Mailbox {
   // Empties the slot's place, for a new guest.
   void ClearBids(uint32_t slot);
 
-  [[nodiscard]] uint32_t doorbell_peer() const;
+  // Who wants a ring after events, if anybody does.
+  [[nodiscard]] std::optional<uint16_t> doorbell_peer() const;
 
  private:
   [[nodiscard]] NomMailboxHeader* header() const {

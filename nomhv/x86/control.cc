@@ -6,6 +6,7 @@
 #include "nomhv/core/assert.h"
 #include "nomhv/core/seqlock.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/interrupts.h"
 #include "nomhv/x86/log.h"
 
 namespace nomhv {
@@ -61,8 +62,9 @@ uint64_t TscToUs(uint64_t tsc) {
   return tsc / hz * 1000000 + tsc % hz * 1000 / (hz / 1000);
 }
 
-Control::Control(Amounts capacity, std::byte* mailbox_memory, NomMachineBoard* machine_board)
-    : table_(capacity), machine_board_(machine_board) {
+Control::Control(Amounts capacity, std::byte* mailbox_memory, const Doorbell& doorbell,
+                 NomMachineBoard* machine_board)
+    : table_(capacity), doorbell_(doorbell), machine_board_(machine_board) {
   NomMachineBoard board{};
   board.magic = NOM_MACHINE_BOARD_MAGIC;
   board.abi_version = NOM_ABI_VERSION;
@@ -226,7 +228,7 @@ void Control::BuryEnded() {
     event.guest_id = guest.id;
     event.value = guest.exit_detail;
     event.tsc = ReadTsc();
-    if (!mailbox_->Post(event)) {
+    if (!Post(event)) {
       Log(LogLevel::kDebug, "the event ring is full: the meters tell the end of ", guest.id);
     }
   }
@@ -353,6 +355,13 @@ void Control::WriteSums() {
   if (mailbox_.has_value()) mailbox_->WriteSums(table_.granted(), GuestFramesFree());
 }
 
+bool Control::Post(const NomEvent& event) {
+  if (!mailbox_->Post(event)) return false;
+  const std::optional<uint16_t> peer = mailbox_->doorbell_peer();
+  if (peer.has_value()) doorbell_.Ring(*peer);
+  return true;
+}
+
 void Control::Answer(const NomCommand& command, NomStatus status, uint64_t value, uint32_t detail) {
   NomEvent event{};
   event.kind = NOM_EVENT_DONE;
@@ -363,8 +372,7 @@ void Control::Answer(const NomCommand& command, NomStatus status, uint64_t value
   event.tsc = ReadTsc();
   event.detail = detail;
   // TakeCommand saw room for it, and marketd can only make more.
-  if (!mailbox_->Post(event))
-    Log(LogLevel::kError, "the answer to command ", command.id, " is lost");
+  if (!Post(event)) Log(LogLevel::kError, "the answer to command ", command.id, " is lost");
 }
 
 void Control::ServeCreate(const NomCommand& command) {
@@ -498,6 +506,7 @@ void Control::Turn() {
   BuryEnded();
   if (!mailbox_.has_value()) return;
   mailbox_->WriteHeartbeat(ReadTsc());
+  mailbox_->WriteDoorbells(DoorbellInterrupts());
   NomCommand command;
   // A bounded number, so that a flood of commands does not starve the rest of the turn.
   for (uint32_t i = 0; i < NOM_COMMAND_SLOTS && mailbox_->TakeCommand(command); ++i) {

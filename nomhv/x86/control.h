@@ -11,6 +11,7 @@
 #include "nomhv/core/guests.h"
 #include "nomhv/core/mailbox.h"
 #include "nomhv/core/processors.h"
+#include "nomhv/x86/doorbell.h"
 #include "nomhv/x86/machine.h"
 
 namespace nomhv {
@@ -28,8 +29,9 @@ struct BootGuests {
 class Control {
  public:
   // `mailbox_memory` may be null: then nobody commands, and the guests given at boot are all.
-  // `machine_board` is a page of nomhv's.
-  Control(Amounts capacity, std::byte* mailbox_memory, NomMachineBoard* machine_board);
+  // `doorbell` is the mailbox's, or none. `machine_board` is a page of nomhv's.
+  Control(Amounts capacity, std::byte* mailbox_memory, const Doorbell& doorbell,
+          NomMachineBoard* machine_board);
 
   // Starts a guest with its seed; see GuestTable::Admit and BuildGuest for what can go wrong.
   Result<uint32_t> CreateGuest(const NomCreate& create, std::span<const std::byte> image,
@@ -45,6 +47,8 @@ class Control {
   [[nodiscard]] const BootGuests& boot_guests() const { return boot_; }
 
  private:
+  // Writes an event and rings for it. False: the ring is full.
+  [[nodiscard]] bool Post(const NomEvent& event);
   void Answer(const NomCommand& command, NomStatus status, uint64_t value, uint32_t detail);
   void Serve(const NomCommand& command);
   void ServeCreate(const NomCommand& command);
@@ -72,6 +76,7 @@ class Control {
 
   GuestTable table_;
   std::optional<Mailbox> mailbox_;
+  Doorbell doorbell_;
   NomMachineBoard* machine_board_;
   uint64_t next_meters_tsc_ = 0;
   uint64_t next_bids_tsc_ = 0;

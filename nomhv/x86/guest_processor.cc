@@ -87,6 +87,8 @@ void RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& accou
       case AfterExit::kInterrupt:
         TakeInterrupts();
         guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);
+        // Where control runs here, too, this may have been the doorbell.
+        if (processor.index == 0) return;
         // The timer may have been the one that fired, ahead of a far deadline.
         ArmTimer(deadline_tsc, g_machine.clocks);
         break;

@@ -28,6 +28,7 @@ struct Gate {
 };
 alignas(16) Gate g_gates[256];
 std::atomic<bool> g_stopping{false};
+std::atomic<uint64_t> g_doorbell_interrupts{0};
 
 [[noreturn]] void StopMachine() {
   // Out of an emulator first: a processor that never started cannot take the interrupt.
@@ -72,6 +73,8 @@ void LoadInterruptTable() {
   asm volatile("lidt %0" ::"m"(pointer));
 }
 
+uint64_t DoorbellInterrupts() { return g_doorbell_interrupts.load(std::memory_order_relaxed); }
+
 void LeaveMachine(uint32_t code) {
   Out32(kDebugExitPort, code);
   HaltForever();  // On a machine without the port.
@@ -92,5 +95,8 @@ void HandleInterrupt(nomhv::InterruptFrame* frame) {
   using namespace nomhv;  // NOLINT(google-build-using-namespace): C linkage puts us outside.
   if (frame->vector == kVectorNmi && g_stopping.load()) HaltForever();
   if (frame->vector < 32) StopOnFault(*frame);
+  if (frame->vector == kVectorDoorbell) {
+    g_doorbell_interrupts.fetch_add(1, std::memory_order_relaxed);
+  }
   if (frame->vector != kVectorSpurious) EndOfInterrupt();
 }

@@ -20,6 +20,9 @@ void BuildInterruptTable();
 // Uses it, on each processor.
 void LoadInterruptTable();
 
+// Interrupts of kVectorDoorbell taken since boot. Any processor.
+[[nodiscard]] uint64_t DoorbellInterrupts();
+
 // How the machine leaves the emulator (isa-debug-exit), if it runs in one.
 inline constexpr uint32_t kExitPass = 0x10;
 inline constexpr uint32_t kExitFail = 0x11;

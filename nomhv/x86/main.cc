@@ -12,6 +12,7 @@
 #include "nomhv/x86/boot_info.h"
 #include "nomhv/x86/control.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/doorbell.h"
 #include "nomhv/x86/interrupts.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
@@ -97,18 +98,21 @@ void StartProcessors(const ProcessorList& list) {
     if (g_machine.first_guest_processor == 0) {
       TakeTurn(g_machine.processors[0], next_tsc);
     } else {
+      // Interrupts have been off since before the turn: a ring after it looked wakes us at once.
       ArmTimer(next_tsc, g_machine.clocks);
       EnableInterruptsAndHalt();
     }
   }
 }
 
-std::byte* FindMailbox() {
-  const std::optional<PhysicalRange> shared = FindSharedMemory(NOM_MAILBOX_BYTES);
+std::byte* FindMailbox(Doorbell& doorbell) {
+  const std::optional<SharedMemory> shared = FindSharedMemory(NOM_MAILBOX_BYTES);
   if (!shared.has_value()) return nullptr;
-  MapAlso(shared->first, shared->bytes);
-  Log(LogLevel::kInfo, "mailbox at ", Hex{shared->first}, ", ", shared->bytes, " bytes");
-  return Physical<std::byte>(shared->first);
+  MapAlso(shared->memory.first, shared->memory.bytes);
+  Log(LogLevel::kInfo, "mailbox at ", Hex{shared->memory.first}, ", ", shared->memory.bytes,
+      " bytes");
+  doorbell = Doorbell::Open(shared->function, LocalApicId());
+  return Physical<std::byte>(shared->memory.first);
 }
 
 void ReadCommandLine(std::string_view text, bool& exit_when_idle) {
@@ -151,7 +155,8 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   }
   // Before there are other processors: this changes the machine's memory map, which QEMU 7.2 does
   // not survive if another processor uses its APIC at that moment.
-  std::byte* mailbox = FindMailbox();
+  Doorbell doorbell;
+  std::byte* mailbox = FindMailbox(doorbell);
   StartProcessors(list);
   if (g_machine.processor_count == 1) {
     Log(LogLevel::kInfo, "only one processor: guests share it with control");
@@ -165,7 +170,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   Log(LogLevel::kInfo, guest_processors, " guest processors, ", capacity.millicores,
       " millicores and ", capacity.frames, " frames for guests",
       mailbox == nullptr ? ", no mailbox" : "");
-  g_control.emplace(capacity, mailbox, Physical<NomMachineBoard>(board.value()));
+  g_control.emplace(capacity, mailbox, doorbell, Physical<NomMachineBoard>(board.value()));
   StartBootGuests(g_boot_info, *g_control);
   RunControl(exit_when_idle);
 }

@@ -1,4 +1,5 @@
-// Just enough of PCI to find the mailbox's memory (PCI Local Bus 3.0, 3.2.2.3.2 and 6.1).
+// Just enough of PCI to find the mailbox and its doorbell (PCI Local Bus 3.0, 3.2.2.3.2, 6.1, 6.7).
+// At boot, on the first processor, before the others run.
 
 #ifndef NOMHV_X86_PCI_H_
 #define NOMHV_X86_PCI_H_
@@ -10,9 +11,27 @@
 
 namespace nomhv {
 
-// The memory BAR of the first ivshmem device (1af4:1110), switched on. Nothing if there is none, it
-// has no address, or it is smaller than `bytes`.
-std::optional<PhysicalRange> FindSharedMemory(uint64_t bytes);
+struct PciFunction {
+  uint32_t bus, device, function;
+};
+
+// The aligned word at `offset` of its configuration space.
+uint32_t ReadConfig(PciFunction f, uint8_t offset);
+void WriteConfig(PciFunction f, uint8_t offset, uint32_t value);
+
+// Where BAR `index` (0 to 5) lies; the device then answers there and may write memory itself, which
+// is how it sends interrupts. Nothing if it is no memory BAR or has no address.
+std::optional<PhysicalRange> ReadMemoryBar(PciFunction f, uint8_t index);
+
+// Where in configuration space the capability `id` lies, if the function has it.
+std::optional<uint8_t> FindCapability(PciFunction f, uint8_t id);
+
+struct SharedMemory {
+  PciFunction function;
+  PhysicalRange memory;
+};
+// The first ivshmem device (1af4:1110) with at least `bytes` of memory, if there is one.
+std::optional<SharedMemory> FindSharedMemory(uint64_t bytes);
 
 }  // namespace nomhv
 

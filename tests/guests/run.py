@@ -78,10 +78,14 @@ def qemu_command(test, options, directory, boot):
     command = [QEMU, "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", test["memory_mib"],
                "-smp", test["cpus"], "-display", "none", "-no-reboot", "-nodefaults",
                "-serial", "file:" + str(directory / "serial.log"),
-               "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-               "-object", f"memory-backend-file,id=mailbox,size={MAILBOX_BYTES},"
-               f"mem-path={directory / 'mailbox'},share=on",
-               "-device", "ivshmem-plain,memdev=mailbox"]
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    if test["mailbox"] == "doorbell":
+        command += ["-chardev", f"socket,path={directory / 'doorbell'},id=doorbell",
+                    "-device", "ivshmem-doorbell,vectors=1,chardev=doorbell"]
+    else:
+        command += ["-object", f"memory-backend-file,id=mailbox,size={MAILBOX_BYTES},"
+                    f"mem-path={directory / 'mailbox'},share=on",
+                    "-device", "ivshmem-plain,memdev=mailbox"]
     if test["icount"] != "none":
         command += ["-icount", f"shift={test['icount']},sleep=off"]
     archive = boot_archive(boot or "", options.guests)
@@ -114,12 +118,30 @@ def end(process):
             process.wait()
 
 
-def run_driver(test, options, directory, qemu, deadline):
+def start_machine(test, options, directory, boot):
+    with open(directory / "qemu.log", "wb") as log:
+        return subprocess.Popen(qemu_command(test, options, directory, boot), stdout=log,
+                                stderr=log, stdin=subprocess.DEVNULL)
+
+
+def start_driver(test, options, directory, deadline):
     environment = dict(os.environ, NOM_MAILBOX=str(directory / "mailbox"),
                        NOM_GUESTS=str(options.guests))
+    socket = directory / "doorbell"
+    if test["mailbox"] == "doorbell":
+        environment["NOM_DOORBELL"] = str(socket)
     with open(directory / "driver.log", "wb") as log:
         driver = subprocess.Popen([str(options.driver), "--gtest_filter=" + test["driver"]],
                                   env=environment, stdout=log, stderr=subprocess.STDOUT)
+    while test["mailbox"] == "doorbell" and not socket.exists():
+        if driver.poll() is not None or time.monotonic() > deadline:
+            end(driver)
+            raise Failure("the driver does not listen for the machine")
+        time.sleep(0.05)
+    return driver
+
+
+def run_driver(test, directory, driver, qemu, deadline):
     try:
         while driver.poll() is None:
             if qemu.poll() is not None:
@@ -146,12 +168,16 @@ def run(test, options, directory):
     os.truncate(directory / "mailbox", MAILBOX_BYTES)
     (directory / "serial.log").touch()
     deadline = time.monotonic() + test.getint("timeout_s")
-    with open(directory / "qemu.log", "wb") as log:
-        qemu = subprocess.Popen(qemu_command(test, options, directory, boot), stdout=log,
-                                stderr=log, stdin=subprocess.DEVNULL)
+    driver = start_driver(test, options, directory, deadline) if boot is None else None
+    try:
+        qemu = start_machine(test, options, directory, boot)
+    except BaseException:
+        if driver is not None:
+            end(driver)
+        raise
     try:
         if boot is None:
-            run_driver(test, options, directory, qemu, deadline)
+            run_driver(test, directory, driver, qemu, deadline)
         else:
             try:
                 qemu.wait(max(1, deadline - time.monotonic()))
