@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
+#include <cctype>
+#include <cstdio>
+#include <exception>
 #include <iostream>
 #include <string>
 
@@ -105,4 +107,11 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace nom::cli
 
-int main(int argc, char** argv) { return nom::cli::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return nom::cli::Main(argc, argv);
+  } catch (const std::exception& error) {  // Out of memory, or a promise of a library broken.
+    std::fprintf(stderr, "nomctl: %s\n", error.what());
+    return nom::cli::kExitCallFailed;
+  }
+}

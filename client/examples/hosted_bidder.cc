@@ -13,6 +13,8 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <iostream>
 #include <mutex>
 #include <optional>
@@ -237,4 +239,11 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace nom::examples
 
-int main(int argc, char** argv) { return nom::examples::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return nom::examples::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "hosted_bidder: %s\n", error.what());
+    return 1;
+  }
+}

@@ -214,11 +214,6 @@ void FakeMarket::SetRound(uint64_t round_id) {
   round_id_ = round_id;
 }
 
-void FakeMarket::SetRounds(const mpb::ListRoundsResponse& answer) {
-  std::lock_guard lock(mutex_);
-  rounds = answer;
-}
-
 grpc::Status FakeMarket::Authenticate(const grpc::ServerContext& context) const {
   if (token_.empty()) return grpc::Status::OK;
   const auto& metadata = context.client_metadata();
@@ -228,7 +223,12 @@ grpc::Status FakeMarket::Authenticate(const grpc::ServerContext& context) const 
 }
 
 void FakeMarket::Note(const std::string& method, const google::protobuf::Message& request) const {
-  if (on_request) on_request(absl::StrCat(method, " ", request.ShortDebugString()));
+  std::function<void(const std::string&)> call;
+  {
+    std::lock_guard lock(mutex_);
+    call = on_request;
+  }
+  if (call) call(absl::StrCat(method, " ", request.ShortDebugString()));
 }
 
 grpc::Status FakeMarket::Remember(const std::string& request_id,

@@ -51,10 +51,12 @@ class FakeMarket {
   // The round that PlaceBid answers.
   void SetRound(uint64_t round_id);
 
-  // The answer of ListRounds, also while calls come.
-  void SetRounds(const market::v1::ListRoundsResponse& answer);
-
-  // Set before calls come; answers of the others.
+  // Sets the answers below, between calls: `set(*this)`.
+  template <typename Set>
+  void Configure(const Set& set) {
+    std::lock_guard lock(mutex_);
+    set(*this);
+  }
   market::v1::ListRoundsResponse rounds;
   market::v1::ListGuestsResponse guests;
   market::v1::GetAccountResponse account;

@@ -26,11 +26,13 @@ using ::testing::IsEmpty;
 class NomctlTest : public ::testing::Test {
  protected:
   NomctlTest() {
-    market_.on_request = [this](const std::string& request) {
-      std::lock_guard lock(mutex_);
-      requests_.push_back(request);
-    };
-    *market_.guests.add_guests() = Guest();
+    market_.Configure([this](FakeMarket& market) {
+      market.on_request = [this](const std::string& request) {
+        std::lock_guard lock(mutex_);
+        requests_.push_back(request);
+      };
+      *market.guests.add_guests() = Guest();
+    });
     Publish(6);
   }
 
@@ -137,14 +139,16 @@ TEST_F(NomctlTest, JsonIsTheMessageItself) {
   EXPECT_EQ(response.state().round_id(), 6u);
   EXPECT_EQ(response.guests(0).ShortDebugString(), Guest().ShortDebugString());
 
-  operators::v1::Host* host = market_.hosts.add_hosts();
-  host->set_host_id("m1");
-  host->set_connected(true);
+  market_.Configure([](FakeMarket& market) {
+    operators::v1::Host* host = market.hosts.add_hosts();
+    host->set_host_id("m1");
+    host->set_connected(true);
+  });
   EXPECT_THAT(Run({"host", "list", "--json"}).out, HasSubstr("\"connected\": true"));
 }
 
 TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
-  market_.hosts.add_hosts()->set_host_id("m1");
+  market_.Configure([](FakeMarket& market) { market.hosts.add_hosts()->set_host_id("m1"); });
   EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",
                  "--expires-after", "5"})
                 .out,
@@ -251,8 +255,7 @@ class TopTest : public NomctlTest {
  protected:
   // Runs top over rounds 6 and 7; the second has `cpu_milliunits` measured, of 12000.
   Ended RunTop(int64_t cpu_milliunits, bool balanced = true, std::vector<std::string> extra = {}) {
-    *market_.rounds.add_rounds() = Settled(5, 0);
-    market_.audit.set_balanced(balanced);
+    Begin(balanced);
     std::vector<std::string> arguments = {"top", "--rounds", "2", "--check"};
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     Process top(Command(arguments), environment_);
@@ -276,7 +279,12 @@ class TopTest : public NomctlTest {
   void SetRounds(const std::vector<pb::Round>& newest_first) {
     pb::ListRoundsResponse rounds;
     for (const pb::Round& round : newest_first) *rounds.add_rounds() = round;
-    market_.SetRounds(rounds);
+    market_.Configure([&](FakeMarket& market) { market.rounds = rounds; });
+  }
+  // One round has settled before top looks.
+  void Begin(bool balanced) {
+    SetRounds({Settled(5, 0)});
+    market_.Configure([&](FakeMarket& market) { market.audit.set_balanced(balanced); });
   }
 };
 
@@ -318,8 +326,7 @@ TEST_F(TopTest, JsonIsOneRoundALine) {
 }
 
 TEST_F(TopTest, SurvivesARestartOfTheMarket) {
-  *market_.rounds.add_rounds() = Settled(5, 0);
-  market_.audit.set_balanced(true);
+  Begin(/*balanced=*/true);
   Process top(Command({"top", "--rounds", "1", "--check"}), environment_);
   WaitForLooks(1);
   market_.Stop();
