@@ -87,16 +87,17 @@ start_market() {
 start_machine() {
   # A guest whose emulator waits for a processor of ours is a guest that overruns its slot: where we may, the
   # machine goes before whatever else this computer does.
+  # Where the kernel groups processes by session, nice counts within the group, and the group has its own.
   local first=()
-  if nice -n -15 true 2>/dev/null && [[ $(nice -n -15 nice 2>/dev/null) == -15 ]]; then first=(nice -n -15); fi
+  if [[ $(nice -n -15 nice 2>/dev/null) == -15 ]]; then
+    first=(sh -c 'echo -15 2>/dev/null >/proc/self/autogroup; exec nice -n -15 "$@"' first)
+  fi
   start "$state/nomhv.log" "${first[@]}" qemu-system-x86_64 -machine q35 -accel tcg -cpu max \
     -m 512 -smp 4 -display none -no-reboot -nodefaults -serial stdio \
     -device isa-debug-exit,iobase=0xf4,iosize=4 \
     -chardev "socket,path=$state/doorbell,id=doorbell" \
     -device ivshmem-doorbell,vectors=1,chardev=doorbell -kernel "$build/nomhv/nomhv.elf"
   machine=${children[-1]}
-  # Where the kernel groups processes by session, a nice value counts within the group only; the group has its own.
-  { ((${#first[@]} == 0)) || echo -15 >"/proc/$machine/autogroup"; } 2>/dev/null || true
 }
 
 host_connected() { grep -q '"connected": *true' <<<"$("${operator[@]}" host list --json)"; }
