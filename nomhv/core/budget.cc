@@ -115,7 +115,11 @@ void ProcessorSchedule::Advance(uint64_t now_tsc) {
 ProcessorSchedule::Choice ProcessorSchedule::Idle(uint64_t now_tsc) const {
   Choice choice;
   choice.began_tsc = now_tsc;
-  if (count_ > 0 && !alone()) choice.deadline_tsc = boundary_tsc_;
+  // A guest alone needs no tick, but one that came here with a debt has to be let in when it is
+  // repaid.
+  if (count_ > 0 && (!alone() || entries_[0].balance_cycles <= 0)) {
+    choice.deadline_tsc = boundary_tsc_;
+  }
   return choice;
 }
 

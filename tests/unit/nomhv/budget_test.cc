@@ -276,6 +276,19 @@ TEST(Budget, ExactAcrossChangesOfThePlan) {
   }
 }
 
+TEST(Budget, ADebtorWithAProcessorOfItsOwnIsLetInAgain) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    // Timers so late that a guest of 50 millicores owes several periods' credit.
+    Machine machine({50}, 1, 8000 * kMicrosecond, seed);
+    machine.RunUntil(machine.now() + kSecond + seed * 777 * kMicrosecond);
+    const std::vector<uint64_t> before = {machine.account(0).used_cycles()};
+    machine.SetShares({1000});
+    machine.RunUntil(machine.now() + kSecond);
+    ExpectExact(machine, {1000}, kSecond, before);
+  }
+}
+
 TEST(Budget, AGuestAloneOnItsProcessorGetsNoTick) {
   Machine machine({1000}, 1, 0, 1);
   machine.RunUntil(machine.now() + kSecond);
