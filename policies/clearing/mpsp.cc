@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "policies/clearing/concave.h"
+#include "policies/clearing/eliminate.h"
 #include "policies/clearing/int128.h"
 #include "policies/clearing/normal_form.h"
 #include "policies/clearing/outcome.h"
@@ -153,70 +154,159 @@ Key BestSplit(const Table<Key>& a, const Table<Key>& b) {
   return best;
 }
 
+// The bids of an auction, or what elimination left of them, in the order of ties.
 template <typename Key>
-absl::StatusOr<Clearing> Clear(const Auction& auction, const NormalAuction& normal,
-                               const MpspOptions& options) {
-  std::vector<std::vector<KeyPiece<Key>>> bids;
-  bids.reserve(normal.bids.size());
-  for (const NormalBid& bid : normal.bids) bids.push_back(Narrow<Key>(bid.pieces));
-
-  const auto table_size = static_cast<size_t>(normal.capacity_units) + 1;
-  Extender<Key> extender;
-  SuffixTables<Key> suffix(bids, table_size, options.table_bytes_max, extender);
-  auto gain = [&](Key key) { return FloorDivide(key, normal.key_scale); };
-
-  const Key best_key = suffix.From(0).back();
-  const Int128 best_gain = gain(best_key);
-  Int128 price = auction.reserve_unit_price_microcredits;
-  if (normal.capacity_units == auction.capacity_units && table_size > 1) {
-    price += best_gain - gain(suffix.From(0)[table_size - 2]);
-  }
-
-  const bool has_penalty = auction.reclaim_penalty_microcredits > 0;
-  std::vector<int64_t> units(auction.bids.size(), 0);
-  std::vector<Microcredits> charges(auction.bids.size(), 0);
-  Table<Key> prefix(table_size, 0);
-  Table<Key> scratch(table_size);
-  int64_t left_units = normal.capacity_units;
-  Key target = best_key;
-  for (size_t k = 0; k < bids.size(); ++k) {
-    const Table<Key>& after = suffix.From(k + 1);
-    const size_t index = normal.bids[k].index;
-    const Bid& bid = auction.bids[index];
-    Key key = 0;
-    units[index] = MostUnits(bids[k], after, left_units, target, key);
-    left_units -= units[index];
-    target -= key;
-    if (units[index] > 0) {
-      const Int128 at_reserve = Int128{units[index]} * auction.reserve_unit_price_microcredits;
-      const Int128 net_value = ValueOf(bid, units[index]) - at_reserve;
-      Int128 gain_without = 0;
-      if (has_penalty && bid.held_units > 0) {
-        // It keeps its quantities and its penalty; ties don't matter here, but the scale must
-        // match the other tables'.
-        std::vector<Piece> kept = PiecesWithoutValue(auction, normal.bids[k]);
-        for (Piece& piece : kept) {
-          piece.key_at_min *= normal.key_scale;
-          piece.key_slope *= normal.key_scale;
-        }
-        extender.Extend(after, Narrow<Key>(kept), scratch);
-        gain_without = gain(BestSplit(prefix, scratch));
-      } else {
-        gain_without = gain(BestSplit(prefix, after));
-      }
-      charges[index] =
-          static_cast<Microcredits>(at_reserve + gain_without - (best_gain - net_value));
+struct Problem {
+  explicit Problem(const std::vector<std::vector<Piece>>& pieces) {
+    for (size_t place = 0; place < pieces.size(); ++place) {
+      if (pieces[place].empty()) continue;
+      places.push_back(place);
+      bids.push_back(Narrow<Key>(pieces[place]));
     }
-    extender.Extend(prefix, bids[k], scratch);
-    std::swap(prefix, scratch);
   }
-  if (auction.capacity_units == 0) {
-    price = std::max<Int128>(price, HighestRejectedUnitPrice(auction, units));
+
+  std::vector<size_t> places;  // Into NormalAuction::bids.
+  std::vector<std::vector<KeyPiece<Key>>> bids;
+};
+
+// What a winner counts for in "W without it": it keeps its quantities and its penalty. Ties don't
+// matter there, but the scale must match the other keys'.
+std::vector<Piece> ScaledPiecesWithoutValue(const Auction& auction, const NormalAuction& normal,
+                                            size_t place) {
+  const NormalBid& bid = normal.bids[place];
+  if (auction.reclaim_penalty_microcredits == 0 || auction.bids[bid.index].held_units == 0) {
+    return {};
   }
-  return MakeClearing(auction, units, charges, static_cast<Microcredits>(price));
+  std::vector<Piece> pieces = PiecesWithoutValue(auction, bid);
+  for (Piece& piece : pieces) {
+    piece.key_at_min *= normal.key_scale;
+    piece.key_slope *= normal.key_scale;
+  }
+  return pieces;
 }
 
-// True if no number that Clear<int64_t> forms can leave 64 bits: all keys together, and every
+template <typename Key>
+class Rule {
+ public:
+  Rule(const Auction& auction, const NormalAuction& normal, const MpspOptions& options)
+      : auction_(auction),
+        normal_(normal),
+        options_(options),
+        table_size_(static_cast<size_t>(normal.capacity_units) + 1),
+        units_(normal.bids.size(), 0),
+        charges_(normal.bids.size(), 0) {}
+
+  absl::StatusOr<Clearing> Clear() {
+    if (!ClearReduced()) {
+      std::vector<std::vector<Piece>> all;
+      all.reserve(normal_.bids.size());
+      for (const NormalBid& bid : normal_.bids) all.push_back(bid.pieces);
+      const Problem<Key> problem(all);
+      SuffixTables<Key> suffix(problem.bids, table_size_, options_.table_bytes_max, extender_);
+      FindAwards(problem, suffix);
+      FindCharges(problem, suffix);
+    }
+    std::vector<int64_t> units(auction_.bids.size(), 0);
+    std::vector<Microcredits> charges(auction_.bids.size(), 0);
+    for (size_t place = 0; place < units_.size(); ++place) {
+      units[normal_.bids[place].index] = units_[place];
+      charges[normal_.bids[place].index] = charges_[place];
+    }
+    if (auction_.capacity_units == 0) {
+      price_ = std::max<Int128>(price_, HighestRejectedUnitPrice(auction_, units));
+    }
+    return MakeClearing(auction_, units, charges, static_cast<Microcredits>(price_));
+  }
+
+ private:
+  Int128 Gain(Key key) const { return FloorDivide(key, normal_.key_scale); }
+
+  // The same with fewer bids, in two steps, as what each winner's absence brings back in is only
+  // known once there are winners. False if that would not pay.
+  bool ClearReduced() {
+    if constexpr (sizeof(Key) > sizeof(int64_t)) {
+      return false;
+    } else {
+      size_t piece_count = 0;
+      for (const NormalBid& bid : normal_.bids) piece_count += bid.pieces.size();
+      if (options_.always_tables || table_size_ < 2 || piece_count < 8) return false;
+      Elimination elimination(normal_);
+      elimination.Keep(normal_.capacity_units);
+      elimination.Keep(normal_.capacity_units - 1);  // For the price.
+      if (elimination.piece_count() > piece_count / 2) return false;
+      {
+        const Problem<Key> problem(elimination.Kept());
+        SuffixTables<Key> suffix(problem.bids, table_size_, options_.table_bytes_max, extender_);
+        FindAwards(problem, suffix);
+      }
+      for (size_t place = 0; place < units_.size(); ++place) {
+        if (units_[place] == 0) continue;
+        elimination.Keep(normal_.capacity_units, place,
+                         ScaledPiecesWithoutValue(auction_, normal_, place));
+      }
+      const Problem<Key> problem(elimination.Kept());
+      SuffixTables<Key> suffix(problem.bids, table_size_, options_.table_bytes_max, extender_);
+      FindCharges(problem, suffix);
+      return true;
+    }
+  }
+
+  void FindAwards(const Problem<Key>& problem, SuffixTables<Key>& suffix) {
+    Key target = suffix.From(0).back();
+    best_gain_ = Gain(target);
+    price_ = auction_.reserve_unit_price_microcredits;
+    if (normal_.capacity_units == auction_.capacity_units && table_size_ > 1) {
+      price_ += best_gain_ - Gain(suffix.From(0)[table_size_ - 2]);
+    }
+    int64_t left_units = normal_.capacity_units;
+    for (size_t k = 0; k < problem.bids.size(); ++k) {
+      Key key = 0;
+      const int64_t units = MostUnits(problem.bids[k], suffix.From(k + 1), left_units, target, key);
+      units_[problem.places[k]] = units;
+      left_units -= units;
+      target -= key;
+    }
+  }
+
+  // Every winner must be in the problem.
+  void FindCharges(const Problem<Key>& problem, SuffixTables<Key>& suffix) {
+    Table<Key> prefix(table_size_, 0);
+    Table<Key> scratch(table_size_);
+    for (size_t k = 0; k < problem.bids.size(); ++k) {
+      const size_t place = problem.places[k];
+      if (units_[place] > 0) {
+        const Table<Key>& after = suffix.From(k + 1);
+        const std::vector<Piece> kept = ScaledPiecesWithoutValue(auction_, normal_, place);
+        Key without = 0;
+        if (kept.empty()) {
+          without = BestSplit(prefix, after);
+        } else {
+          extender_.Extend(after, Narrow<Key>(kept), scratch);
+          without = BestSplit(prefix, scratch);
+        }
+        const Int128 at_reserve = Int128{units_[place]} * auction_.reserve_unit_price_microcredits;
+        const Int128 net_value =
+            ValueOf(auction_.bids[normal_.bids[place].index], units_[place]) - at_reserve;
+        charges_[place] =
+            static_cast<Microcredits>(at_reserve + Gain(without) - (best_gain_ - net_value));
+      }
+      extender_.Extend(prefix, problem.bids[k], scratch);
+      std::swap(prefix, scratch);
+    }
+  }
+
+  const Auction& auction_;
+  const NormalAuction& normal_;
+  const MpspOptions& options_;
+  const size_t table_size_;
+  Extender<Key> extender_;
+  std::vector<int64_t> units_;  // These two parallel to normal_.bids.
+  std::vector<Microcredits> charges_;
+  Int128 best_gain_ = 0;
+  Int128 price_ = 0;
+};
+
+// True if no number that Rule<int64_t> forms can leave 64 bits: all keys together, and every
 // j * slope with j up to the capacity.
 bool FitsIn64Bits(const NormalAuction& normal) {
   const Int128 limit = std::numeric_limits<int64_t>::max() / 4;
@@ -248,8 +338,8 @@ absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& op
     }
   }
   const NormalAuction normal = Normalise(auction);
-  return FitsIn64Bits(normal) ? Clear<int64_t>(auction, normal, options)
-                              : Clear<Int128>(auction, normal, options);
+  return FitsIn64Bits(normal) ? Rule<int64_t>(auction, normal, options).Clear()
+                              : Rule<Int128>(auction, normal, options).Clear();
 }
 
 }  // namespace nom::policies

@@ -8,7 +8,8 @@
 // Awards and ties are those of auction.h; charges as defined there. Method: a dynamic program over
 // bids and units. best_k(q), the most that bids k, k+1, ... can add with q units, is made from
 // best_{k+1} by one pass a range with a sliding-window maximum. A second sweep from the other side
-// gives every winner's charge. Nothing is searched and nothing is rounded. Where all bids are
+// gives every winner's charge. Nothing is searched and nothing is rounded. Quantities that provably
+// are in no best allocation are left out first (eliminate.h). Where all bids are
 // concave and no penalty counts, the same answer comes from sorting (concave.h), much faster.
 //
 // The clearing price watchers see is W(capacity) - W(capacity - 1): what a newcomer who wants one
@@ -31,8 +32,8 @@ struct MpspOptions {
   // No less than two tables and twice the square root of the number of bids are ever used. The
   // answer does not depend on it.
   int64_t table_bytes_max = int64_t{256} << 20;
-  // Take the dynamic program also where sorting would do. The answer does not depend on it: it is
-  // there to show that.
+  // Take the dynamic program over all bids, also where sorting would do or bids can be left out.
+  // The answer does not depend on it: it is there to show that.
   bool always_tables = false;
 };
 

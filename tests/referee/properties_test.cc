@@ -293,6 +293,17 @@ TEST(Properties, TablesSortingAndTheUniformRuleAgreeOnConcaveBids) {
   }
 }
 
+// Leaving out what can't win changes nothing, on auctions where most bids can't.
+TEST(Properties, EliminationDoesNotChangeTheAnswer) {
+  MpspOptions tables;
+  tables.always_tables = true;
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions); seed < end; ++seed) {
+    Auction auction = RandomAuction(Shape::kGeneral, seed, 60, 60);
+    auction.capacity_units = 1 + auction.capacity_units / 2;
+    ASSERT_EQ(*ClearMpsp(auction), *ClearMpsp(auction, tables)) << Describe(seed, auction);
+  }
+}
+
 // Without a penalty the uniform price is an equilibrium: at it, nobody would rather have more or
 // less than the award.
 TEST(Properties, NobodyEnviesAnotherQuantityAtTheUniformPrice) {
