@@ -18,7 +18,10 @@ namespace nom::market {
 namespace {
 
 constexpr size_t kEventsHeld = 1024;
-constexpr int kSeqlockTries = 64;
+// Together a quarter of a second: far longer than an emulated processor is kept waiting.
+constexpr int kSeqlockTriesAtOnce = 64;
+constexpr int kSeqlockTriesMax = kSeqlockTriesAtOnce + 1250;
+constexpr absl::Duration kSeqlockPause = absl::Microseconds(200);
 // Between looks at the ring: nomhv answers within about a millisecond, its own tick.
 constexpr absl::Duration kPollEvery = absl::Microseconds(100);
 // With a doorbell the answer is rung for; this is for a ring that was lost.
@@ -36,18 +39,30 @@ void StoreRelease(uint32_t& word, uint32_t value) {
   std::atomic_ref<uint32_t>(word).store(value, std::memory_order_release);
 }
 
-// Copies a seqlocked structure; `sequence_offset` is where its sequence lies.
+// Copies what the other side may be writing, in whole words: nothing is torn within a word.
+template <typename T>
+void CopyShared(T& to, const std::byte* from) {
+  static_assert(sizeof(T) % sizeof(uint64_t) == 0);
+  for (size_t at = 0; at < sizeof(T); at += sizeof(uint64_t)) {
+    auto& word = *reinterpret_cast<uint64_t*>(const_cast<std::byte*>(from + at));
+    const uint64_t copy = std::atomic_ref<uint64_t>(word).load(std::memory_order_relaxed);
+    std::memcpy(reinterpret_cast<std::byte*>(&to) + at, &copy, sizeof(copy));
+  }
+}
+
+// Copies a seqlocked structure; `sequence_offset` is where its sequence lies. Its writer is an
+// emulated processor, which may have been stopped in the middle: it is waited for.
 template <typename T>
 std::optional<T> ReadSeqlocked(const std::byte* at, size_t sequence_offset) {
   const auto& sequence = *reinterpret_cast<const uint32_t*>(at + sequence_offset);
-  for (int i = 0; i < kSeqlockTries; ++i) {
+  for (int i = 0; i < kSeqlockTriesMax; ++i) {
+    if (i >= kSeqlockTriesAtOnce) absl::SleepFor(kSeqlockPause);
     const uint32_t before = LoadAcquire(sequence);
     if (before % 2 != 0) continue;
     T copy;
-    std::memcpy(&copy, at, sizeof(copy));
+    CopyShared(copy, at);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (LoadAcquire(sequence) != before) continue;
-    // The copied word itself was read a third time; the caller sees the one that was checked.
     std::memcpy(reinterpret_cast<std::byte*>(&copy) + sequence_offset, &before, sizeof(before));
     return copy;
   }
@@ -132,7 +147,7 @@ NomMailboxHeader* Mailbox::header() const { return reinterpret_cast<NomMailboxHe
 
 NomMailboxHeader Mailbox::Header() const {
   NomMailboxHeader copy;
-  std::memcpy(&copy, base_, sizeof(copy));
+  CopyShared(copy, base_);
   return copy;
 }
 

@@ -67,8 +67,9 @@ class NomhvHost final : public Host {
   };
 
   absl::Status ListenForDoorbell();
-  // The running guests, by slot, as nomhv's meters say.
-  std::vector<std::pair<uint32_t, NomMeter>> Meters() const;
+  // The guests, by slot, as nomhv's meters say. UNAVAILABLE if one cannot be read: a guest must not
+  // be taken for gone because its meter is being written.
+  absl::StatusOr<std::vector<std::pair<uint32_t, NomMeter>>> Meters() const;
   absl::StatusOr<NomEvent> Call(NomCommandKind kind, GuestId guest_id,
                                 absl::Span<const std::byte> payload);
   // nomhv wants the whole set: guests that the market does not know keep what they hold.
@@ -89,11 +90,13 @@ class NomhvHost final : public Host {
   std::set<GuestId> ended_told_;
 };
 
-std::vector<std::pair<uint32_t, NomMeter>> NomhvHost::Meters() const {
+absl::StatusOr<std::vector<std::pair<uint32_t, NomMeter>>> NomhvHost::Meters() const {
   std::vector<std::pair<uint32_t, NomMeter>> out;
   for (uint32_t slot = 0; slot < NOM_GUESTS_MAX; ++slot) {
     const std::optional<NomMeter> meter = mailbox_->Meter(slot);
-    if (meter && meter->state != NOM_GUEST_FREE) out.emplace_back(slot, *meter);
+    if (!meter)
+      return absl::UnavailableError(absl::StrCat("nomhv: meter ", slot, " is never whole"));
+    if (meter->state != NOM_GUEST_FREE) out.emplace_back(slot, *meter);
   }
   return out;
 }
@@ -147,7 +150,9 @@ absl::StatusOr<HostFacts> NomhvHost::Attach() {
   facts.capacities = {
       {ResourceKind::kCpu, static_cast<int64_t>(header.capacity_millicores)},
       {ResourceKind::kMemory, static_cast<int64_t>(header.capacity_frames) * NOM_FRAME_BYTES}};
-  for (const auto& [slot, meter] : Meters()) {
+  const auto meters = Meters();
+  if (!meters.ok()) return meters.status();
+  for (const auto& [slot, meter] : *meters) {
     HostGuest guest;
     guest.guest_id = meter.guest_id;
     guest.name = PrintableText(meter.name, sizeof(meter.name));
@@ -242,7 +247,9 @@ absl::StatusOr<NomGrants> NomhvHost::ToNomGrants(const GrantSet& set, bool next)
   out.round_id = set.round_id;
   std::map<GuestId, const GuestGrant*> wanted;
   for (const GuestGrant& grant : set.grants) wanted[grant.guest_id] = &grant;
-  for (const auto& [slot, meter] : Meters()) {
+  const auto meters = Meters();
+  if (!meters.ok()) return meters.status();
+  for (const auto& [slot, meter] : *meters) {
     if (meter.state != NOM_GUEST_RUNNING) continue;
     NomGrant& grant = out.grants[out.grant_count++];
     grant.guest_id = meter.guest_id;
@@ -427,7 +434,9 @@ std::vector<HostNews> NomhvHost::Poll() {
 }
 
 void NomhvHost::PollBidPages(std::vector<HostNews>& news) {
-  for (const auto& [slot, meter] : Meters()) {
+  const auto meters = Meters();
+  if (!meters.ok()) return;  // The next poll will see.
+  for (const auto& [slot, meter] : *meters) {
     // An end whose event was lost to a full ring still shows here.
     if (meter.state == NOM_GUEST_ENDED) {
       if (ended_told_.insert(meter.guest_id).second) {

@@ -67,6 +67,11 @@ class FakeNomhv {
     auto* at = reinterpret_cast<NomMeter*>(base_ + NOM_MAILBOX_METERS_AT) + slot;
     WriteSeqlocked(at, meter, at->sequence);
   }
+  // As if nomhv had been stopped in the middle of writing it.
+  void HoldMeterOpen(uint32_t slot) {
+    auto* at = reinterpret_cast<NomMeter*>(base_ + NOM_MAILBOX_METERS_AT) + slot;
+    std::atomic_ref(at->sequence).fetch_or(1);
+  }
   void SetRoundMeters(NomRoundMeters meters) {
     auto* at = reinterpret_cast<NomRoundMeters*>(base_ + NOM_MAILBOX_ROUND_AT);
     WriteSeqlocked(at, meters, at->sequence);
@@ -94,7 +99,12 @@ class FakeNomhv {
     const uint32_t next = (word.load() | 1) + 2;
     word.store(next, std::memory_order_release);  // Odd: being written.
     value.sequence = next;
-    std::memcpy(at, &value, sizeof(value));
+    for (size_t i = 0; i < sizeof(value); i += sizeof(uint64_t)) {
+      uint64_t part;
+      std::memcpy(&part, reinterpret_cast<const std::byte*>(&value) + i, sizeof(part));
+      std::atomic_ref(*reinterpret_cast<uint64_t*>(reinterpret_cast<std::byte*>(at) + i))
+          .store(part, std::memory_order_relaxed);
+    }
     word.store(next + 1, std::memory_order_release);
   }
   void Run() {

@@ -305,6 +305,30 @@ TEST_F(NomhvHostTest, AGuestThatDiesDuringApplyIsLeftOutAndApplyGoesOn) {
   EXPECT_TRUE(host_->Poll().empty()) << "told once";
 }
 
+TEST_F(NomhvHostTest, AGuestWhoseMeterIsBeingWrittenIsNeverLeftOut) {
+  fake_->SetMeter(0, RunningMeter(kGuest, 512, 512));
+  AttachOrDie();
+  std::atomic<int> calls = 0;
+  fake_->Handle([&](const NomCommand&, const std::vector<std::byte>& payload) {
+    ++calls;
+    NomGrants grants;
+    std::memcpy(&grants, payload.data(), sizeof(grants));
+    EXPECT_EQ(grants.grant_count, 1u);
+    NomRoundMeters meters{};
+    meters.round_id = 3;
+    meters.tsc = 1000;
+    fake_->SetRoundMeters(meters);
+    return Answer(NOM_STATUS_OK);
+  });
+  fake_->HoldMeterOpen(0);
+  const absl::Status status = host_->Apply(Grants(2, 3)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_EQ(calls, 0) << "a set without the guest must not be sent";
+  fake_->SetMeter(0, RunningMeter(kGuest, 512, 512));
+  EXPECT_TRUE(host_->Apply(Grants(2, 3)).ok());
+  EXPECT_EQ(calls, 1);
+}
+
 TEST_F(NomhvHostTest, ARefusedApplyNamesTheGuestAndTheReason) {
   fake_->SetMeter(0, RunningMeter(kGuest, 512, 512));
   AttachOrDie();
