@@ -1,0 +1,150 @@
+// Several resources, one auction: the input and the output of the joint rule.
+//
+// A guest that needs memory and processor time together is not served by two auctions: it may win
+// one and lose the other. Here a bid says what whole bundles are worth, and one decision is made
+// for all resources. As in auction.h everything is a function of its arguments: the same auction
+// gives the same answer to the last unit, on every machine, whatever the order of the bids.
+//
+// What the rule maximises, over bundles a_i that can be sold to bid i, with sum a_i <= capacity in
+// every resource r:
+//
+//   W(a) = sum value_i(a_i) + sum_r reserve_r * (capacity_r - sum a_ir)
+//          - sum_r reclaim_penalty_r * sum_i max(0, held_ir - a_ir)
+//
+// A bundle can be sold to a bid if the bid allows it and values it at the reserves or more. The
+// empty bundle always can.
+//
+// Charges are VCG's as in auction.h. "Without i" keeps i in the auction, with the bundles that
+// could be sold to it, each worth exactly the reserves, and its reclaim penalty still counted:
+//
+//   charge_i = reserve * a_i + W(without i) - (W(a) - (value_i(a_i) - reserve * a_i))
+//
+// so reserve * a_i <= charge_i <= value_i(a_i), and losers pay 0.
+//
+// Ties. W and its bound are unique; among allocations of equal W the rule takes one that depends
+// on the auction and its seed alone (bids are first put in the order of TieOrder, so no name wins
+// for ever), but not, as in one dimension, the lexicographically greatest.
+
+#ifndef NOM_POLICIES_CLEARING_JOINT_JOINT_AUCTION_H_
+#define NOM_POLICIES_CLEARING_JOINT_JOINT_AUCTION_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "policies/bidding/range.h"
+#include "policies/clearing/auction.h"
+
+namespace nom::policies {
+
+inline constexpr int kJointResourcesMax = 4;
+inline constexpr int kJointBidsMax = 4'096;
+inline constexpr int kBundlesMax = 4'096;
+// Bundles that the curves of one bid describe within the capacity: the product, over its curves, of
+// one more than the quantities at which the curve reaches a new high.
+inline constexpr int64_t kCurveBundlesMax = int64_t{1} << 20;
+// 1 in the levels of a product of curves.
+inline constexpr int64_t kLevelOne = int64_t{1} << 20;
+// What all bids of one auction can gain together, penalties saved included.
+inline constexpr Microcredits kJointGainMax = Microcredits{1} << 62;
+
+using UnitVector = std::array<int64_t, kJointResourcesMax>;  // Entries from resource_count on: 0.
+using PriceVector = std::array<Microcredits, kJointResourcesMax>;  // The same, a unit.
+
+struct Bundle {
+  UnitVector units = {};
+  Microcredits value_microcredits = 0;
+
+  friend bool operator==(const Bundle&, const Bundle&) = default;
+};
+
+// How the curves of one bid make the value of a bundle.
+enum class Combination {
+  kSum,      // Independent needs.
+  kMin,      // Complements: the scarcest decides.
+  kMax,      // Substitutes: the best decides.
+  kProduct,  // Each resource scales what the others make.
+};
+
+// A value for every bundle out of one curve a resource. Each curve is a list of ranges as in a Bid
+// and has the same limits; it is worth 0 at 0 units, and what lies between ranges is refused.
+// Resources without ranges are not wanted and do not count.
+//
+// kSum, kMin, kMax: a curve's values are micro-credits, and so is their sum, least or largest.
+// kProduct: a curve's values are levels, at most kLevelOne, and
+//   value = whole_value_microcredits * level_0 / kLevelOne * level_1 / kLevelOne ...
+// in the order of resources, each step rounded down.
+struct CurveFamily {
+  Combination combination = Combination::kSum;
+  Microcredits whole_value_microcredits = 0;  // kProduct only; else 0.
+  std::array<std::vector<Range>, kJointResourcesMax> curves;
+
+  friend bool operator==(const CurveFamily&, const CurveFamily&) = default;
+};
+
+// Either bundles, at most one of which is won, or curves.
+struct JointBid {
+  GuestId guest_id = 0;
+  std::vector<Bundle> bundles;  // At most kBundlesMax, units rising from no one; no two alike.
+  std::optional<CurveFamily> curves;  // Not together with bundles.
+  UnitVector held_units = {};         // Held now beyond the seed.
+
+  friend bool operator==(const JointBid&, const JointBid&) = default;
+};
+
+struct JointAuction {
+  int resource_count = 1;  // 1 to kJointResourcesMax.
+  UnitVector capacity_units = {};
+  PriceVector reserve_unit_prices_microcredits = {};
+  PriceVector reclaim_penalties_microcredits = {};
+  uint64_t seed = 0;
+  std::vector<JointBid> bids;  // Any order; a guest at most once.
+
+  friend bool operator==(const JointAuction&, const JointAuction&) = default;
+};
+
+struct JointAward {
+  GuestId guest_id = 0;
+  UnitVector units = {};
+  // For the whole round. Where JointClearing::charges_are_exact: VCG's charge, and the same as
+  // charge_bound. Else the lowest that VCG's charge can be, and the highest.
+  Microcredits charge_microcredits = 0;
+  Microcredits charge_bound_microcredits = 0;
+
+  friend bool operator==(const JointAward&, const JointAward&) = default;
+};
+
+struct JointClearing {
+  std::vector<JointAward> awards;  // Winners only, by rising guest_id.
+  // What watchers see of each resource: the reserve plus the price at which the relaxed auction
+  // balances, rounded down. No winner is billed by it.
+  PriceVector clearing_unit_prices_microcredits = {};
+  std::array<BoundBy, kJointResourcesMax> bound_by = {};  // kBids where the price is above reserve.
+  Microcredits welfare_microcredits = 0;
+  Microcredits welfare_bound_microcredits = 0;  // Proven: no allocation is above. Exact: = welfare.
+  bool charges_are_exact = true;                // Never without an exact welfare.
+  int64_t work = 0;  // Steps counted, see JointVcgOptions. The same on every machine.
+
+  friend bool operator==(const JointClearing&, const JointClearing&) = default;
+};
+
+// INVALID_ARGUMENT that names the first thing that is wrong ("bids[3].bundles[1].units[0]: ..."),
+// or OK.
+absl::Status ValidateJointAuction(const JointAuction& auction);
+
+// What the bid says `units` are worth; nothing if it refuses them. The empty bundle is worth 0.
+// The auction must be valid.
+std::optional<Microcredits> ValueOf(const JointAuction& auction, const JointBid& bid,
+                                    const UnitVector& units);
+
+// W of an allocation given as units parallel to auction.bids. Errors: OUT_OF_RANGE on overflow,
+// INVALID_ARGUMENT if a bundle can't be sold to its bid or a sum is above the capacity.
+absl::StatusOr<Microcredits> JointWelfare(const JointAuction& auction,
+                                          const std::vector<UnitVector>& units);
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CLEARING_JOINT_JOINT_AUCTION_H_
