@@ -1,131 +1,13 @@
 #include "policies/cases/case_file.h"
 
-#include <yaml-cpp/yaml.h>
-
-#include <algorithm>
-#include <charconv>
-#include <functional>
-#include <initializer_list>
-#include <set>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "policies/cases/yaml_fields.h"
 
 namespace nom::policies {
 namespace {
 
 constexpr absl::string_view kMethods[] = {"exact", "coarser", "greedy", "repeat_last"};
-constexpr absl::string_view kBoundBys[] = {"reserve", "bids"};
-
-// yaml-cpp counts lines from 0, and says -1 for a document that is not there.
-absl::Status Wrong(const YAML::Node& node, absl::string_view path, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("line ", std::max(node.Mark().line, 0) + 1, ": ",
-                                                 path.empty() ? "" : absl::StrCat(path, ": "),
-                                                 what));
-}
-
-std::string Join(absl::string_view path, absl::string_view key) {
-  return path.empty() ? std::string(key) : absl::StrCat(path, ".", key);
-}
-
-// Whole decimal numbers only: no sign for unsigned ones, no spaces, no other bases.
-template <typename Integer>
-absl::Status ReadInteger(const YAML::Node& node, const std::string& path, Integer& out) {
-  if (!node.IsScalar()) return Wrong(node, path, "must be a whole number");
-  const std::string& text = node.Scalar();
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, out);
-  if (error == std::errc::result_out_of_range) {
-    return Wrong(node, path, absl::StrCat(text, " does not fit in 64 bits"));
-  }
-  if (error != std::errc() || rest != end) {
-    return Wrong(node, path, absl::StrCat("'", text, "' is not a whole number"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadString(const YAML::Node& node, const std::string& path, std::string& out) {
-  if (!node.IsScalar() || node.Scalar().empty()) return Wrong(node, path, "must be some text");
-  out = node.Scalar();
-  return absl::OkStatus();
-}
-
-template <typename Enum, size_t kCount>
-absl::Status ReadEnum(const YAML::Node& node, const std::string& path,
-                      const absl::string_view (&names)[kCount], Enum& out) {
-  std::string known;
-  for (size_t i = 0; i < kCount; ++i) {
-    if (node.IsScalar() && node.Scalar() == names[i]) {
-      out = static_cast<Enum>(i);
-      return absl::OkStatus();
-    }
-    absl::StrAppend(&known, i == 0 ? "" : ", ", names[i]);
-  }
-  return Wrong(node, path, absl::StrCat("must be one of ", known));
-}
-
-using Reader = std::function<absl::Status(const YAML::Node& node, const std::string& path)>;
-
-struct Field {
-  absl::string_view key;
-  bool required;
-  Reader read;
-};
-
-absl::Status ReadMap(const YAML::Node& node, const std::string& path,
-                     std::initializer_list<Field> fields) {
-  if (!node.IsMap()) return Wrong(node, path, "must be a mapping");
-  std::set<std::string> seen;
-  for (const auto& entry : node) {
-    if (!entry.first.IsScalar()) return Wrong(entry.first, path, "a key must be a word");
-    const std::string& key = entry.first.Scalar();
-    if (!seen.insert(key).second) return Wrong(entry.first, Join(path, key), "is here twice");
-    const Field* found = nullptr;
-    for (const Field& field : fields) {
-      if (field.key == key) found = &field;
-    }
-    if (found == nullptr) return Wrong(entry.first, Join(path, key), "no such key");
-    if (auto s = found->read(entry.second, Join(path, key)); !s.ok()) return s;
-  }
-  for (const Field& field : fields) {
-    if (field.required && seen.count(std::string(field.key)) == 0) {
-      return Wrong(node, Join(path, field.key), "is missing");
-    }
-  }
-  return absl::OkStatus();
-}
-
-template <typename Item>
-Reader ListOf(absl::Status (*read)(const YAML::Node&, const std::string&, Item&),
-              std::vector<Item>& out) {
-  return [read, &out](const YAML::Node& node, const std::string& path) -> absl::Status {
-    if (!node.IsSequence()) return Wrong(node, path, "must be a list");
-    out.clear();
-    out.reserve(node.size());
-    for (const YAML::Node& item : node) {
-      out.emplace_back();
-      if (auto s = read(item, absl::StrCat(path, "[", out.size() - 1, "]"), out.back()); !s.ok()) {
-        return s;
-      }
-    }
-    return absl::OkStatus();
-  };
-}
-
-template <typename Integer>
-Reader Whole(Integer& out) {
-  return [&out](const YAML::Node& node, const std::string& path) {
-    return ReadInteger(node, path, out);
-  };
-}
-
-absl::Status ReadRange(const YAML::Node& node, const std::string& path, Range& out) {
-  return ReadMap(node, path,
-                 {{"min_units", true, Whole(out.min_units)},
-                  {"max_units", true, Whole(out.max_units)},
-                  {"value_at_min_microcredits", true, Whole(out.value_at_min_microcredits)},
-                  {"unit_price_microcredits", true, Whole(out.unit_price_microcredits)}});
-}
 
 absl::Status ReadBid(const YAML::Node& node, const std::string& path, Bid& out) {
   return ReadMap(node, path,
@@ -209,20 +91,6 @@ absl::Status ReadCase(const YAML::Node& node, const std::string& path, Case& out
        {"expect", true, ListOf(&ReadExpectation, out.expect)}});
 }
 
-// yaml-cpp throws; this is the only place that knows.
-template <typename T>
-absl::StatusOr<T> Parse(const std::string& text,
-                        absl::Status (*read)(const YAML::Node&, const std::string&, T&)) {
-  try {
-    const YAML::Node root = YAML::Load(text);
-    T out;
-    if (auto s = read(root, "", out); !s.ok()) return s;
-    return out;
-  } catch (const YAML::Exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat("line ", e.mark.line + 1, ": ", e.msg));
-  }
-}
-
 void AppendAuction(absl::string_view indent, const Auction& auction, std::string& out) {
   absl::StrAppend(&out, indent, "capacity_units: ", auction.capacity_units, "\n", indent,
                   "reserve_unit_price_microcredits: ", auction.reserve_unit_price_microcredits,
@@ -235,10 +103,7 @@ void AppendAuction(absl::string_view indent, const Auction& auction, std::string
                     "    held_units: ", bid.held_units, "\n");
     absl::StrAppend(&out, indent, bid.ranges.empty() ? "    ranges: []\n" : "    ranges:\n");
     for (const Range& r : bid.ranges) {
-      absl::StrAppend(&out, indent, "      - {min_units: ", r.min_units,
-                      ", max_units: ", r.max_units);
-      absl::StrAppend(&out, ", value_at_min_microcredits: ", r.value_at_min_microcredits,
-                      ", unit_price_microcredits: ", r.unit_price_microcredits, "}\n");
+      absl::StrAppend(&out, indent, "      - ", ToText(r), "\n");
     }
   }
 }
@@ -258,12 +123,6 @@ void AppendClearing(absl::string_view indent, const Clearing& clearing, std::str
                   "\n", indent, "welfare_microcredits: ", clearing.welfare_microcredits, "\n");
   absl::StrAppend(&out, indent, "welfare_bound_microcredits: ", clearing.welfare_bound_microcredits,
                   "\n", indent, "method: ", kMethods[static_cast<size_t>(clearing.method)], "\n");
-}
-
-std::string Quoted(const std::string& text) {
-  std::string out = "'";
-  for (char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out + "'";
 }
 
 }  // namespace

@@ -46,10 +46,12 @@ inline constexpr int kBundlesMax = 4'096;
 // Bundles that the curves of one bid describe within the capacity: the product, over its curves, of
 // one more than the quantities at which the curve reaches a new high.
 inline constexpr int64_t kCurveBundlesMax = int64_t{1} << 20;
+// Bundles of all bids of one auction together: a bound on memory. Larger units make fewer bundles.
+inline constexpr int64_t kJointBundlesMax = int64_t{1} << 27;
 // 1 in the levels of a product of curves.
 inline constexpr int64_t kLevelOne = int64_t{1} << 20;
-// What all bids of one auction can gain together, penalties saved included.
-inline constexpr Microcredits kJointGainMax = Microcredits{1} << 62;
+// What one bid can add to W: its value and the penalties that it saves.
+inline constexpr Microcredits kJointGainMax = Microcredits{1} << 50;
 
 using UnitVector = std::array<int64_t, kJointResourcesMax>;  // Entries from resource_count on: 0.
 using PriceVector = std::array<Microcredits, kJointResourcesMax>;  // The same, a unit.
@@ -136,9 +138,8 @@ struct JointClearing {
 absl::Status ValidateJointAuction(const JointAuction& auction);
 
 // What the bid says `units` are worth; nothing if it refuses them. The empty bundle is worth 0.
-// The auction must be valid.
-std::optional<Microcredits> ValueOf(const JointAuction& auction, const JointBid& bid,
-                                    const UnitVector& units);
+// The bid must be valid.
+std::optional<Microcredits> ValueOf(const JointBid& bid, const UnitVector& units);
 
 // W of an allocation given as units parallel to auction.bids. Errors: OUT_OF_RANGE on overflow,
 // INVALID_ARGUMENT if a bundle can't be sold to its bid or a sum is above the capacity.

@@ -34,7 +34,7 @@ struct JointVcgOptions {
 };
 
 // Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare does not
-// fit in 64 bits or all bids together can gain more than kJointGainMax.
+// fit in 64 bits or one bid can add more than kJointGainMax to it.
 absl::StatusOr<JointClearing> ClearJointVcg(const JointAuction& auction,
                                             const JointVcgOptions& options = {});
 

@@ -1,0 +1,115 @@
+// Strict reading of YAML into plain structs. Inside policies/cases only.
+//
+// Every error is INVALID_ARGUMENT with the line and the path of the field.
+
+#ifndef NOM_POLICIES_CASES_YAML_FIELDS_H_
+#define NOM_POLICIES_CASES_YAML_FIELDS_H_
+
+#include <yaml-cpp/yaml.h>
+
+#include <charconv>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "policies/bidding/range.h"
+
+namespace nom::policies {
+
+inline constexpr absl::string_view kBoundBys[] = {"reserve", "bids"};
+
+absl::Status Wrong(const YAML::Node& node, absl::string_view path, absl::string_view what);
+absl::Status ReadString(const YAML::Node& node, const std::string& path, std::string& out);
+absl::Status ReadRange(const YAML::Node& node, const std::string& path, Range& out);
+// On one line, as ReadRange reads it.
+std::string ToText(const Range& range);
+// `text` between quotes.
+std::string Quoted(const std::string& text);
+
+// Whole decimal numbers only: no sign for unsigned ones, no spaces, no other bases.
+template <typename Integer>
+absl::Status ReadInteger(const YAML::Node& node, const std::string& path, Integer& out) {
+  if (!node.IsScalar()) return Wrong(node, path, "must be a whole number");
+  const std::string& text = node.Scalar();
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, out);
+  if (error == std::errc::result_out_of_range) {
+    return Wrong(node, path, absl::StrCat(text, " does not fit in 64 bits"));
+  }
+  if (error != std::errc() || rest != end) {
+    return Wrong(node, path, absl::StrCat("'", text, "' is not a whole number"));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Enum, size_t kCount>
+absl::Status ReadEnum(const YAML::Node& node, const std::string& path,
+                      const absl::string_view (&names)[kCount], Enum& out) {
+  std::string known;
+  for (size_t i = 0; i < kCount; ++i) {
+    if (node.IsScalar() && node.Scalar() == names[i]) {
+      out = static_cast<Enum>(i);
+      return absl::OkStatus();
+    }
+    absl::StrAppend(&known, i == 0 ? "" : ", ", names[i]);
+  }
+  return Wrong(node, path, absl::StrCat("must be one of ", known));
+}
+
+using Reader = std::function<absl::Status(const YAML::Node& node, const std::string& path)>;
+
+struct Field {
+  absl::string_view key;
+  bool required;
+  Reader read;
+};
+
+absl::Status ReadMap(const YAML::Node& node, const std::string& path,
+                     std::initializer_list<Field> fields);
+
+template <typename Item>
+Reader ListOf(absl::Status (*read)(const YAML::Node&, const std::string&, Item&),
+              std::vector<Item>& out) {
+  return [read, &out](const YAML::Node& node, const std::string& path) -> absl::Status {
+    if (!node.IsSequence()) return Wrong(node, path, "must be a list");
+    out.clear();
+    out.reserve(node.size());
+    for (const YAML::Node& item : node) {
+      out.emplace_back();
+      if (auto s = read(item, absl::StrCat(path, "[", out.size() - 1, "]"), out.back()); !s.ok()) {
+        return s;
+      }
+    }
+    return absl::OkStatus();
+  };
+}
+
+template <typename Integer>
+Reader Whole(Integer& out) {
+  return [&out](const YAML::Node& node, const std::string& path) {
+    return ReadInteger(node, path, out);
+  };
+}
+
+// yaml-cpp throws; this is the only place that knows.
+template <typename T>
+absl::StatusOr<T> Parse(const std::string& text,
+                        absl::Status (*read)(const YAML::Node&, const std::string&, T&)) {
+  try {
+    const YAML::Node root = YAML::Load(text);
+    T out;
+    if (auto s = read(root, "", out); !s.ok()) return s;
+    return out;
+  } catch (const YAML::Exception& e) {
+    return absl::InvalidArgumentError(absl::StrCat("line ", e.mark.line + 1, ": ", e.msg));
+  }
+}
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CASES_YAML_FIELDS_H_

@@ -1,0 +1,21 @@
+// The tests' referee of the joint rule: every allocation is looked at. Shares no code with it but
+// the types and ValueOf.
+
+#ifndef NOM_POLICIES_CLEARING_JOINT_JOINT_EXHAUSTIVE_H_
+#define NOM_POLICIES_CLEARING_JOINT_JOINT_EXHAUSTIVE_H_
+
+#include <cstdint>
+
+#include "policies/clearing/joint/joint_auction.h"
+
+namespace nom::policies {
+
+inline constexpr int64_t kJointExhaustiveMax = int64_t{1} << 22;  // Allocations.
+
+// The largest W. `without`: the index of a bid whose bundles are each worth exactly the reserves,
+// or -1. Errors: those of ValidateJointAuction; RESOURCE_EXHAUSTED above kJointExhaustiveMax.
+absl::StatusOr<Microcredits> LargestJointWelfare(const JointAuction& auction, int without);
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CLEARING_JOINT_JOINT_EXHAUSTIVE_H_

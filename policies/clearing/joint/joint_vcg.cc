@@ -1,0 +1,169 @@
+#include "policies/clearing/joint/joint_vcg.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "policies/clearing/int128.h"
+#include "policies/clearing/joint/axis.h"
+#include "policies/clearing/joint/maximise.h"
+
+namespace nom::policies {
+namespace {
+
+using joint::CellList;
+using joint::Context;
+using joint::Maximum;
+using joint::Problem;
+using joint::ProblemPrices;
+
+void Promise(bool is_kept, const char* what) {
+  if (is_kept) return;
+  std::fprintf(stderr, "ClearJointVcg: %s\n", what);
+  std::abort();
+}
+
+// Indices into auction.bids, in the order of TieOrder.
+std::vector<size_t> InTieOrder(const JointAuction& auction) {
+  std::vector<std::pair<uint64_t, size_t>> ranks;
+  for (size_t i = 0; i < auction.bids.size(); ++i) {
+    ranks.emplace_back(TieOrder(auction.seed, auction.bids[i].guest_id), i);
+  }
+  std::sort(ranks.begin(), ranks.end());
+  std::vector<size_t> order;
+  for (const auto& [rank, index] : ranks) order.push_back(index);
+  return order;
+}
+
+double MostGain(const CellList& list) {
+  return list.size() == 0 ? 0 : *std::max_element(list.gain.begin(), list.gain.end());
+}
+
+// W of the state in which nobody wins anything.
+Int128 BaseWelfare(const JointAuction& auction) {
+  Int128 base = 0;
+  for (size_t r = 0; r < auction.capacity_units.size(); ++r) {
+    base += Int128{auction.capacity_units[r]} * auction.reserve_unit_prices_microcredits[r];
+    for (const JointBid& bid : auction.bids) {
+      base -= Int128{bid.held_units[r]} * auction.reclaim_penalties_microcredits[r];
+    }
+  }
+  return base;
+}
+
+class Rule {
+ public:
+  Rule(const JointAuction& auction, const JointVcgOptions& options)
+      : auction_(auction), options_(options) {}
+
+  absl::StatusOr<JointClearing> Clear() {
+    std::vector<CellList> lists;
+    Int128 gain_sum = 0;
+    for (const size_t index : InTieOrder(auction_)) {
+      absl::StatusOr<CellList> list =
+          joint::MakeCells(auction_, auction_.bids[index], joint::Values::kAsBid);
+      if (!list.ok()) return list.status();
+      if (list->size() == 0) continue;
+      gain_sum += static_cast<Int128>(MostGain(*list));
+      order_.push_back(index);
+      lists.push_back(*std::move(list));
+    }
+    joint::KeepHighestPerBundle(auction_, lists);
+    Context context = Context::Make(auction_, gain_sum, options_.work_max);
+    Problem problem;
+    problem.capacity_units = auction_.capacity_units;
+    for (CellList& list : lists) {
+      problem.lists.push_back(std::make_shared<const CellList>(std::move(list)));
+    }
+    const ProblemPrices prices(context, problem, static_cast<double>(gain_sum + 1));
+    const Maximum best = joint::Maximise(context, problem, prices, 0, /*with_choices=*/true);
+    return Assemble(context, problem, prices, best);
+  }
+
+ private:
+  absl::StatusOr<JointClearing> Assemble(Context& context, const Problem& problem,
+                                         const ProblemPrices& prices, const Maximum& best) {
+    std::vector<UnitVector> units(auction_.bids.size());
+    for (size_t i = 0; i < best.awards.size(); ++i) {
+      for (size_t r = 0; r < best.awards[i].size(); ++r) {
+        units[order_[i]][r] = best.awards[i][r];
+      }
+    }
+    const absl::StatusOr<Microcredits> welfare = JointWelfare(auction_, units);
+    if (!welfare.ok()) {
+      Promise(absl::IsOutOfRange(welfare.status()), "the awards can't be sold");
+      return welfare.status();
+    }
+    const Int128 base = BaseWelfare(auction_);
+    Promise(base + best.gain == *welfare, "the awards gain something else than was found");
+    const auto bound = ToMicrocredits(base + best.gain_bound, "welfare_bound");
+    if (!bound.ok()) return bound.status();
+    JointClearing clearing;
+    clearing.welfare_microcredits = *welfare;
+    clearing.welfare_bound_microcredits = *bound;
+    clearing.charges_are_exact = best.gain_bound == best.gain;
+    for (size_t r = 0; r < static_cast<size_t>(auction_.resource_count); ++r) {
+      const auto above_reserve = static_cast<Microcredits>(prices.prices()[r]);
+      clearing.clearing_unit_prices_microcredits[r] =
+          auction_.reserve_unit_prices_microcredits[r] + above_reserve;
+      clearing.bound_by[r] = above_reserve > 0 ? BoundBy::kBids : BoundBy::kReserve;
+    }
+    for (size_t i = 0; i < best.awards.size(); ++i) {
+      if (units[order_[i]] == UnitVector{}) continue;
+      clearing.awards.push_back(Charge(context, problem, prices, best, i, units[order_[i]]));
+      const JointAward& award = clearing.awards.back();
+      clearing.charges_are_exact = clearing.charges_are_exact &&
+                                   award.charge_microcredits == award.charge_bound_microcredits;
+    }
+    std::sort(clearing.awards.begin(), clearing.awards.end(),
+              [](const JointAward& a, const JointAward& b) { return a.guest_id < b.guest_id; });
+    clearing.work = options_.work_max - context.work_left;
+    return clearing;
+  }
+
+  JointAward Charge(Context& context, const Problem& problem, const ProblemPrices& prices,
+                    const Maximum& best, size_t bidder, const UnitVector& units) {
+    const JointBid& bid = auction_.bids[order_[bidder]];
+    Int128 at_reserve = 0;
+    for (size_t r = 0; r < units.size(); ++r) {
+      at_reserve += Int128{units[r]} * auction_.reserve_unit_prices_microcredits[r];
+    }
+    Problem without = problem;
+    auto list = std::make_shared<CellList>();
+    if (HasPenalty(auction_, bid)) {
+      *list = joint::MakeCells(auction_, bid, joint::Values::kAtReserve).value();
+    }
+    without.lists[bidder] = std::move(list);
+    // The awards stay possible; less value can't raise what is best.
+    const auto net_value = static_cast<int64_t>(*ValueOf(bid, units) - at_reserve);
+    const int64_t known = best.gain - net_value;
+    const ProblemPrices prices_without(context, without, prices, bidder);
+    const Maximum most =
+        joint::Maximise(context, without, prices_without, known, /*with_choices=*/false);
+    JointAward award;
+    award.guest_id = bid.guest_id;
+    award.units = units;
+    award.charge_microcredits =
+        static_cast<Microcredits>(at_reserve + std::min(most.gain, best.gain) - known);
+    award.charge_bound_microcredits =
+        static_cast<Microcredits>(at_reserve + std::min(most.gain_bound, best.gain) - known);
+    return award;
+  }
+
+  const JointAuction& auction_;
+  const JointVcgOptions& options_;
+  std::vector<size_t> order_;  // By bidder of the problem: an index into auction.bids.
+};
+
+}  // namespace
+
+absl::StatusOr<JointClearing> ClearJointVcg(const JointAuction& auction,
+                                            const JointVcgOptions& options) {
+  if (auto s = ValidateJointAuction(auction); !s.ok()) return s;
+  return Rule(auction, options).Clear();
+}
+
+}  // namespace nom::policies

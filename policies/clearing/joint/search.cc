@@ -1,0 +1,246 @@
+#include "policies/clearing/joint/search.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "policies/clearing/joint/box.h"
+
+namespace nom::policies::joint {
+namespace {
+
+// Work of a box that is solved rather than divided: grows with the nodes seen, so that a search
+// with many of them ends.
+constexpr int64_t kBoxWorkFirst = 1'000'000;
+constexpr int64_t kBoxWorkMore = 250'000;  // A node.
+// A box vector has four lanes.
+constexpr int64_t kLanes = 4;
+
+class Search {
+ public:
+  Search(Context& context, int64_t target, bool with_choices)
+      : context_(context), target_(target), with_choices_(with_choices) {}
+
+  std::optional<Found> Run(Core core, const Prices& start) {
+    Visit(std::move(core), start, 0);
+    return std::move(found_);
+  }
+
+ private:
+  void Visit(Core core, Prices prices, int64_t gain_before) {
+    const size_t chosen_before = chosen_.size();
+    VisitReduced(std::move(core), prices, gain_before);
+    chosen_.resize(chosen_before);
+  }
+
+  void VisitReduced(Core core, Prices prices, int64_t gain) {
+    ++nodes_;
+    for (;;) {
+      if (context_.is_out_of_work()) return;
+      if (!Reduce(core, gain)) return;
+      if (core.bidder_count() == 0) {
+        Record(gain, nullptr, {});
+        return;
+      }
+      Columns columns(Master(context_.resource_count, core.capacity_units, MostGain(core)));
+      const Pricing pricing = Minimise(context_, core, prices, columns);
+      prices = pricing.prices;
+      const Int128 spare = pricing.bound_steps -
+                           (Int128{target_} - gain) * static_cast<Int128>(context_.steps_a_unit);
+      if (spare < 0) return;
+      const size_t options_before = core.option_count();
+      DropLosing(core, pricing, context_.LossWithin(spare));
+      const size_t options = core.option_count();
+      if (options == core.bidder_count() || options * 10 < options_before * 9) continue;
+      const Box box(core);
+      const int64_t threshold = kBoxWorkFirst + kBoxWorkMore * nodes_;
+      if (context_.is_exact_sum && box.is_feasible() && box.states() <= Box::kStatesMax &&
+          box.work() / kLanes <= threshold && (!with_choices_ || box.can_choose())) {
+        SolveBox(core, box, gain);
+        return;
+      }
+      // Dropping moved the options; the columns know them by cell.
+      const std::optional<Branch> branch = ChooseBranch(core, prices, columns);
+      if (!branch.has_value()) {
+        // Options of one bidder all need the same: only the dearest counts.
+        KeepDearest(core);
+        continue;
+      }
+      DivideAt(core, prices, gain, *branch);
+      return;
+    }
+  }
+
+  static double MostGain(const Core& core) {
+    double sum = 1;
+    for (size_t i = 0; i < core.bidder_count(); ++i) {
+      sum += *std::max_element(core.gain.begin() + core.first[i],
+                               core.gain.begin() + core.first[i + 1]);
+    }
+    return sum;
+  }
+
+  // Drops what can't fit and moves bidders with one option left out of the core. False if nothing
+  // fits.
+  bool Reduce(Core& core, int64_t& gain) {
+    for (bool is_changed = true; is_changed;) {
+      is_changed = false;
+      UnitVector open = core.capacity_units;
+      std::vector<Units> least(core.bidder_count());
+      for (size_t i = 0; i < core.bidder_count(); ++i) {
+        for (size_t r = 0; r < open.size(); ++r) {
+          least[i][r] = *std::min_element(core.units[r].begin() + core.first[i],
+                                          core.units[r].begin() + core.first[i + 1]);
+          open[r] -= least[i][r];
+        }
+      }
+      for (const int64_t units : open) {
+        if (units < 0) return false;
+      }
+      Core kept;
+      kept.capacity_units = core.capacity_units;
+      for (size_t i = 0; i < core.bidder_count(); ++i) {
+        const size_t begin = kept.option_count();
+        for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
+          const Units units = core.UnitsOf(option);
+          bool fits = true;
+          for (size_t r = 0; r < open.size(); ++r) fits = fits && units[r] - least[i][r] <= open[r];
+          if (fits) kept.AddOption(core.gain[option], units, core.cells[option]);
+        }
+        const size_t count = kept.option_count() - begin;
+        if (count == 0) return false;
+        is_changed = is_changed || count < core.first[i + 1] - core.first[i];
+        if (count == 1) {
+          is_changed = true;
+          const Units units = kept.UnitsOf(begin);
+          gain += static_cast<int64_t>(kept.gain[begin]);
+          for (size_t r = 0; r < units.size(); ++r) kept.capacity_units[r] -= units[r];
+          if (with_choices_) chosen_.emplace_back(core.bidders[i], kept.cells[begin]);
+          kept.RemoveOption();
+        } else {
+          kept.CloseBidder(core.bidders[i]);
+        }
+      }
+      context_.work_left -= static_cast<int64_t>(core.option_count());
+      core = std::move(kept);
+    }
+    return true;
+  }
+
+  static void DropLosing(Core& core, const Pricing& pricing, double loss_max) {
+    Core kept;
+    kept.capacity_units = core.capacity_units;
+    for (size_t i = 0; i < core.bidder_count(); ++i) {
+      for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
+        if (pricing.best[i] - pricing.reduced[option] <= loss_max) {
+          kept.AddOption(core.gain[option], core.UnitsOf(option), core.cells[option]);
+        }
+      }
+      kept.CloseBidder(core.bidders[i]);
+    }
+    core = std::move(kept);
+  }
+
+  static void KeepDearest(Core& core) {
+    Core kept;
+    kept.capacity_units = core.capacity_units;
+    for (size_t i = 0; i < core.bidder_count(); ++i) {
+      const auto best =
+          static_cast<uint32_t>(std::max_element(core.gain.begin() + core.first[i],
+                                                 core.gain.begin() + core.first[i + 1]) -
+                                core.gain.begin());
+      kept.AddOption(core.gain[best], core.UnitsOf(best), core.cells[best]);
+      kept.CloseBidder(core.bidders[i]);
+    }
+    core = std::move(kept);
+  }
+
+  void SolveBox(const Core& core, const Box& box, int64_t gain) {
+    context_.work_left -= box.work() / kLanes;
+    const double best = box.Solve(nullptr);
+    if (best < 0 || gain + static_cast<int64_t>(best) < target_) return;
+    std::vector<uint32_t> choices;
+    if (with_choices_) {
+      context_.work_left -= box.work() / kLanes;
+      box.Solve(&choices);
+    }
+    Record(gain + static_cast<int64_t>(best), &core, choices);
+  }
+
+  void Record(int64_t gain, const Core* core, const std::vector<uint32_t>& options) {
+    if (gain < target_) return;
+    found_.emplace();
+    found_->gain = gain;
+    target_ = gain + 1;
+    if (!with_choices_) return;
+    found_->choices = chosen_;
+    for (size_t i = 0; i < options.size(); ++i) {
+      found_->choices.emplace_back(core->bidders[i], core->cells[options[i]]);
+    }
+  }
+
+  void DivideAt(const Core& core, const Prices& prices, int64_t gain, const Branch& branch) {
+    const std::vector<int32_t>& units = core.units[static_cast<size_t>(branch.r)];
+    for (const bool is_above : {false, true}) {
+      Core child;
+      child.capacity_units = core.capacity_units;
+      for (size_t i = 0; i < core.bidder_count(); ++i) {
+        for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
+          if (i == branch.bidder && (units[option] > branch.most) != is_above) continue;
+          child.AddOption(core.gain[option], core.UnitsOf(option), core.cells[option]);
+        }
+        child.CloseBidder(core.bidders[i]);
+      }
+      Visit(std::move(child), prices, gain);
+    }
+  }
+
+  Context& context_;
+  int64_t target_;
+  const bool with_choices_;
+  int64_t nodes_ = 0;
+  std::vector<std::pair<uint32_t, uint32_t>> chosen_;
+  std::optional<Found> found_;
+};
+
+}  // namespace
+
+std::optional<Found> SearchCore(Context& context, Core core, const Prices& start, int64_t target,
+                                bool with_choices) {
+  return Search(context, target, with_choices).Run(std::move(core), start);
+}
+
+std::optional<Branch> ChooseBranch(const Core& core, const Prices& prices, const Columns& columns) {
+  const std::vector<double> all_parts = columns.master.Parts();
+  std::vector<std::pair<size_t, double>> parts;
+  for (size_t k = 1; k < all_parts.size(); ++k) {
+    if (all_parts[k] > 0) parts.emplace_back(k, all_parts[k]);
+  }
+  std::optional<Branch> best;
+  double best_worth = -1;
+  for (size_t i = 0; i < core.bidder_count(); ++i) {
+    for (size_t r = 0; r < core.units.size(); ++r) {
+      const auto begin = core.units[r].begin() + core.first[i];
+      const auto end = core.units[r].begin() + core.first[i + 1];
+      const auto [least, most] = std::minmax_element(begin, end);
+      if (*least == *most) continue;
+      double average = 0;
+      for (const auto& [k, part] : parts) {
+        const uint32_t cell = columns.choices[k][i];
+        const auto names = core.cells.begin() + core.first[i];
+        const auto option = std::find(names, core.cells.begin() + core.first[i + 1], cell);
+        const bool is_here = option != core.cells.begin() + core.first[i + 1];
+        average += part * (is_here ? *(begin + (option - names)) : *least);
+      }
+      const double inside = std::min(average - *least, *most - average);
+      // Among equals, prices of 0 included, the widest.
+      const double worth = std::max(0.0, inside) * prices[r] + (*most - *least) * 1e-9;
+      if (worth <= best_worth) continue;
+      best_worth = worth;
+      const auto split = static_cast<int32_t>(std::floor(average));
+      best = Branch{i, static_cast<int>(r), std::clamp(split, *least, *most - 1)};
+    }
+  }
+  return best;
+}
+
+}  // namespace nom::policies::joint

@@ -1,0 +1,41 @@
+// The exact search of what elimination left. Inside policies/clearing/joint only.
+
+#ifndef NOM_POLICIES_CLEARING_JOINT_SEARCH_H_
+#define NOM_POLICIES_CLEARING_JOINT_SEARCH_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "policies/clearing/joint/core.h"
+
+namespace nom::policies::joint {
+
+struct Found {
+  int64_t gain = 0;
+  // (bidder, cell) by name, kLost among the cells; empty if not asked for.
+  std::vector<std::pair<uint32_t, uint32_t>> choices;
+};
+
+// The best allocation of the core, if it gains `target` or more; the search looks no further than
+// that needs. Depth first: bound by prices, drop options that lose too much, and where the box of
+// open units is small enough solve it, else branch. Check context.is_out_of_work() afterwards: if
+// so, nothing found means nothing.
+std::optional<Found> SearchCore(Context& context, Core core, const Prices& start, int64_t target,
+                                bool with_choices);
+
+// The option that divides a core best: the bidder and resource whose options the mixture of
+// `columns` divides most, by worth. Children take at most `most` units, or more.
+struct Branch {
+  size_t bidder = 0;
+  int r = 0;
+  int32_t most = 0;
+};
+
+// Nothing if no bidder has two options that differ in units.
+std::optional<Branch> ChooseBranch(const Core& core, const Prices& prices, const Columns& columns);
+
+}  // namespace nom::policies::joint
+
+#endif  // NOM_POLICIES_CLEARING_JOINT_SEARCH_H_
