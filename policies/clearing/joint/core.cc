@@ -12,6 +12,10 @@ constexpr int kProposalsMax = 120;
 // How far prices go from the best seen towards the master's: straight there, they swing.
 constexpr double kTowardsMaster = 0.6;
 constexpr int kStepsLog2Max = 20;
+constexpr double kTolerance = 1e-10;        // Of the bound.
+constexpr double kToleranceOfSpare = 0.02;  // Of what the bound is above what is looked for.
+constexpr int kRoundsMax = 40;
+constexpr size_t kInheritedLast = 8;
 
 }  // namespace
 
@@ -48,7 +52,7 @@ Prices Context::Round(const Prices& prices) const {
 
 Int128 Context::CostInSteps(const Prices& prices, const UnitVector& units) const {
   Int128 cost = 0;
-  for (size_t r = 0; r < units.size(); ++r) cost += ToSteps(prices[r]) * units[r];
+  for (size_t r = 0; r < units.size(); ++r) cost += Int128{ToSteps(prices[r])} * units[r];
   return cost;
 }
 
@@ -62,12 +66,6 @@ void Core::AddOption(double option_gain, const Units& option_units, uint32_t cel
   gain.push_back(option_gain);
   for (size_t r = 0; r < units.size(); ++r) units[r].push_back(option_units[r]);
   cells.push_back(cell);
-}
-
-void Core::RemoveOption() {
-  gain.pop_back();
-  for (std::vector<int32_t>& of_resource : units) of_resource.pop_back();
-  cells.pop_back();
 }
 
 void Core::CloseBidder(uint32_t bidder) {
@@ -113,7 +111,29 @@ void Columns::Add(const Core& core, const std::vector<uint32_t>& chosen) {
   choices.push_back(std::move(cells));
 }
 
-Pricing Minimise(Context& context, const Core& core, const Prices& start, Columns& columns) {
+void Columns::Inherit(const Core& core, const std::vector<uint32_t>& otherwise,
+                      const Columns& other, const std::vector<uint32_t>& other_bidders) {
+  const std::vector<double> parts = other.master.Parts();
+  std::vector<size_t> positions(core.bidder_count());
+  for (size_t i = 0, at = 0; i < positions.size(); ++i) {
+    while (other_bidders[at] != core.bidders[i]) ++at;  // Bidders keep their order.
+    positions[i] = at;
+  }
+  std::vector<uint32_t> chosen(core.bidder_count());
+  for (size_t k = 1; k < other.choices.size(); ++k) {
+    if (parts[k] <= 0 && k + kInheritedLast < other.choices.size()) continue;
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      const auto begin = core.cells.begin() + core.first[i];
+      const auto end = core.cells.begin() + core.first[i + 1];
+      const auto at = std::find(begin, end, other.choices[k][positions[i]]);
+      chosen[i] = at == end ? otherwise[i] : static_cast<uint32_t>(at - core.cells.begin());
+    }
+    Add(core, chosen);
+  }
+}
+
+Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, double target,
+                      Columns& columns) {
   Pricing best;
   PriceAt(context, core, context.Round(start), best);
   columns.Add(core, best.choices);
@@ -122,8 +142,9 @@ Pricing Minimise(Context& context, const Core& core, const Prices& start, Column
     columns.master.Solve();
     context.work_left -= static_cast<int64_t>(columns.master.column_count());
     const double bound = static_cast<double>(best.bound_steps) * context.step;
-    const double tolerance = std::max(0.25, std::fabs(bound) * 1e-10);
-    if (bound - columns.master.gain() <= tolerance) break;
+    const double tolerance =
+        std::max({0.25, std::fabs(bound) * kTolerance, (bound - target) * kToleranceOfSpare});
+    if (bound - columns.master.gain() <= tolerance || (bound < target && target < HUGE_VAL)) break;
     const Prices proposed = columns.master.prices();
     Prices mixed = {};
     for (size_t r = 0; r < mixed.size(); ++r) {
@@ -159,6 +180,48 @@ Pricing Minimise(Context& context, const Core& core, const Prices& start, Column
           break;
       }
     }
+  }
+  return best;
+}
+
+Pricing Minimise(Context& context, const Core& core, Pricing start, double target,
+                 Columns& columns) {
+  Pricing best = std::move(start);
+  // By bidder, options of the core: those of the columns, and those that are best at some prices.
+  std::vector<std::vector<uint32_t>> ever_best(core.bidder_count());
+  for (size_t i = 0; i < ever_best.size(); ++i) {
+    ever_best[i] = {best.choices[i]};
+    for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
+      if (option == best.choices[i]) continue;
+      for (size_t k = 1; k < columns.choices.size(); ++k) {
+        if (columns.choices[k][i] != core.cells[option]) continue;
+        ever_best[i].push_back(option);
+        break;
+      }
+    }
+  }
+  Pricing tried;
+  for (int round = 0; round < kRoundsMax && !context.is_out_of_work(); ++round) {
+    Core few;
+    few.capacity_units = core.capacity_units;
+    for (size_t i = 0; i < ever_best.size(); ++i) {
+      for (const uint32_t option : ever_best[i]) {
+        few.AddOption(core.gain[option], core.UnitsOf(option), core.cells[option]);
+      }
+      few.CloseBidder(core.bidders[i]);
+    }
+    const Prices prices = MinimiseSmall(context, few, best.prices, target, columns).prices;
+    if (prices == best.prices) break;
+    PriceAt(context, core, prices, tried);
+    bool is_new = false;
+    for (size_t i = 0; i < ever_best.size(); ++i) {
+      std::vector<uint32_t>& known = ever_best[i];
+      if (std::find(known.begin(), known.end(), tried.choices[i]) != known.end()) continue;
+      known.push_back(tried.choices[i]);
+      is_new = true;
+    }
+    if (tried.bound_steps < best.bound_steps) std::swap(best, tried);
+    if (!is_new || static_cast<double>(best.bound_steps) * context.step < target) break;
   }
   return best;
 }

@@ -34,7 +34,7 @@ struct Context {
 
   bool is_out_of_work() const { return work_left <= 0; }
   Prices Round(const Prices& prices) const;
-  Int128 ToSteps(double amount) const { return static_cast<Int128>(amount * steps_a_unit); }
+  int64_t ToSteps(double amount) const { return static_cast<int64_t>(amount * steps_a_unit); }
   // Rounded down.
   int64_t FromSteps(Int128 steps) const {
     return static_cast<int64_t>(FloorDivide(steps, static_cast<Int128>(steps_a_unit)));
@@ -57,13 +57,48 @@ struct Core {
   size_t bidder_count() const { return bidders.size(); }
   size_t option_count() const { return gain.size(); }
   void AddOption(double option_gain, const Units& option_units, uint32_t cell);
-  void RemoveOption();  // The last one.
   // Names the bidder of the options added since the last call; nothing if there are none.
   void CloseBidder(uint32_t bidder);
   Units UnitsOf(size_t option) const {
     return {units[0][option], units[1][option], units[2][option], units[3][option]};
   }
+
+  // Keeps the options, in place, for which keep(bidder, option) holds; of the bidders that have
+  // some left, those for which keep_bidder(bidder, the first of them, how many) holds. Both see
+  // this core half done: `keep` may look at its own option only, keep_bidder at the first one.
+  template <typename Keep, typename KeepBidder>
+  void Filter(const Keep& keep, const KeepBidder& keep_bidder);
 };
+
+template <typename Keep, typename KeepBidder>
+void Core::Filter(const Keep& keep, const KeepBidder& keep_bidder) {
+  uint32_t to = 0;
+  size_t bidder_to = 0;
+  uint32_t option = 0;
+  for (size_t i = 0; i < bidder_count(); ++i) {
+    const uint32_t begin = to;
+    const uint32_t end = first[i + 1];
+    for (; option < end; ++option) {
+      if (!keep(i, option)) continue;
+      gain[to] = gain[option];
+      for (std::vector<int32_t>& of_resource : units) of_resource[to] = of_resource[option];
+      cells[to] = cells[option];
+      ++to;
+    }
+    if (to == begin) continue;
+    if (!keep_bidder(i, begin, to - begin)) {
+      to = begin;
+      continue;
+    }
+    bidders[bidder_to] = bidders[i];
+    first[++bidder_to] = to;
+  }
+  bidders.resize(bidder_to);
+  first.resize(bidder_to + 1);
+  gain.resize(to);
+  for (std::vector<int32_t>& of_resource : units) of_resource.resize(to);
+  cells.resize(to);
+}
 
 // Prices, and what follows from them.
 struct Pricing {
@@ -82,14 +117,25 @@ struct Columns {
   explicit Columns(Master m) : master(std::move(m)) { choices.emplace_back(); }
 
   void Add(const Core& core, const std::vector<uint32_t>& chosen);
+  // Adds those of `other`, a problem of which `core` is a part, that its prices rest on or that
+  // came last: each bidder's cell where the core still has it, else `otherwise`. Any choice of
+  // options is an allocation.
+  void Inherit(const Core& core, const std::vector<uint32_t>& otherwise, const Columns& other,
+               const std::vector<uint32_t>& other_bidders);
 
   Master master;
   // By column: the cell of every bidder of the core. Column 0, nobody wins, says nothing.
   std::vector<std::vector<uint32_t>> choices;
 };
 
-// The prices that bound the core best, nearly: from `start` on, adding to `columns`.
-Pricing Minimise(Context& context, const Core& core, const Prices& start, Columns& columns);
+// The prices that bound the core best, nearly: from `start` on, adding to `columns`. Ends early
+// when the bound is below `target` (micro-credits), and sooner the further above it must stay.
+Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, double target,
+                      Columns& columns);
+// The same for a core with many options a bidder: most of the way over those that are ever best.
+// `start` is where the core was priced already.
+Pricing Minimise(Context& context, const Core& core, Pricing start, double target,
+                 Columns& columns);
 
 }  // namespace nom::policies::joint
 

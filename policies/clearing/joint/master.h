@@ -50,7 +50,7 @@ class Master {
   // Makes inverse_ and duals_ of basis_; false if it has none worth the name.
   bool Invert();
 
-  const size_t rows_;
+  size_t rows_;
   Row scale_ = {};  // Of units, by row from 1 on.
   double gain_scale_;
   std::vector<Row> columns_;  // [0] is the scaled gain; row 0 of the program is all ones.

@@ -175,7 +175,8 @@ void ProblemPrices::Minimise(Context& context, const Problem& problem) {
     if ((!is_new && round > 0) || context.is_out_of_work()) return;
     // Over those alone, which are few.
     const Core core = EverBest(problem);
-    at = joint::Minimise(context, core, prices_, columns_).prices;
+    // No target: as well as it can.
+    at = MinimiseSmall(context, core, prices_, HUGE_VAL, columns_).prices;
     if (at == prices_ && round > 0 && !is_new) return;
   }
 }

@@ -21,19 +21,24 @@ class Search {
       : context_(context), target_(target), with_choices_(with_choices) {}
 
   std::optional<Found> Run(Core core, const Prices& start) {
-    Visit(std::move(core), start, 0);
+    Visit(std::move(core), start, 0, nullptr, {});
     return std::move(found_);
   }
 
  private:
-  void Visit(Core core, Prices prices, int64_t gain_before) {
+  // `columns` are those of the node above, whose bidders were `above`.
+  void Visit(Core core, const Prices& prices, int64_t gain, const Columns* columns,
+             const std::vector<uint32_t>& above) {
     const size_t chosen_before = chosen_.size();
-    VisitReduced(std::move(core), prices, gain_before);
+    ++nodes_;
+    VisitReduced(std::move(core), prices, gain, columns, above);
     chosen_.resize(chosen_before);
   }
 
-  void VisitReduced(Core core, Prices prices, int64_t gain) {
-    ++nodes_;
+  void VisitReduced(Core core, Prices prices, int64_t gain, const Columns* columns_above,
+                    const std::vector<uint32_t>& above) {
+    std::optional<Columns> last;
+    std::vector<uint32_t> last_bidders;
     for (;;) {
       if (context_.is_out_of_work()) return;
       if (!Reduce(core, gain)) return;
@@ -41,8 +46,16 @@ class Search {
         Record(gain, nullptr, {});
         return;
       }
+      Pricing pricing;
+      PriceAt(context_, core, prices, pricing);
       Columns columns(Master(context_.resource_count, core.capacity_units, MostGain(core)));
-      const Pricing pricing = Minimise(context_, core, prices, columns);
+      if (last.has_value()) {
+        columns.Inherit(core, pricing.choices, *last, last_bidders);
+      } else if (columns_above != nullptr) {
+        columns.Inherit(core, pricing.choices, *columns_above, above);
+      }
+      pricing = Minimise(context_, core, std::move(pricing), static_cast<double>(target_ - gain),
+                         columns);
       prices = pricing.prices;
       const Int128 spare = pricing.bound_steps -
                            (Int128{target_} - gain) * static_cast<Int128>(context_.steps_a_unit);
@@ -50,7 +63,11 @@ class Search {
       const size_t options_before = core.option_count();
       DropLosing(core, pricing, context_.LossWithin(spare));
       const size_t options = core.option_count();
-      if (options == core.bidder_count() || options * 10 < options_before * 9) continue;
+      if (options == core.bidder_count() || options * 10 < options_before * 9) {
+        last = std::move(columns);
+        last_bidders = core.bidders;
+        continue;
+      }
       const Box box(core);
       const int64_t threshold = kBoxWorkFirst + kBoxWorkMore * nodes_;
       if (context_.is_exact_sum && box.is_feasible() && box.states() <= Box::kStatesMax &&
@@ -58,14 +75,15 @@ class Search {
         SolveBox(core, box, gain);
         return;
       }
-      // Dropping moved the options; the columns know them by cell.
       const std::optional<Branch> branch = ChooseBranch(core, prices, columns);
       if (!branch.has_value()) {
         // Options of one bidder all need the same: only the dearest counts.
         KeepDearest(core);
+        last = std::move(columns);
+        last_bidders = core.bidders;
         continue;
       }
-      DivideAt(core, prices, gain, *branch);
+      DivideAt(core, prices, gain, columns, *branch);
       return;
     }
   }
@@ -96,63 +114,52 @@ class Search {
       for (const int64_t units : open) {
         if (units < 0) return false;
       }
-      Core kept;
-      kept.capacity_units = core.capacity_units;
-      for (size_t i = 0; i < core.bidder_count(); ++i) {
-        const size_t begin = kept.option_count();
-        for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
-          const Units units = core.UnitsOf(option);
-          bool fits = true;
-          for (size_t r = 0; r < open.size(); ++r) fits = fits && units[r] - least[i][r] <= open[r];
-          if (fits) kept.AddOption(core.gain[option], units, core.cells[option]);
-        }
-        const size_t count = kept.option_count() - begin;
-        if (count == 0) return false;
-        is_changed = is_changed || count < core.first[i + 1] - core.first[i];
-        if (count == 1) {
-          is_changed = true;
-          const Units units = kept.UnitsOf(begin);
-          gain += static_cast<int64_t>(kept.gain[begin]);
-          for (size_t r = 0; r < units.size(); ++r) kept.capacity_units[r] -= units[r];
-          if (with_choices_) chosen_.emplace_back(core.bidders[i], kept.cells[begin]);
-          kept.RemoveOption();
-        } else {
-          kept.CloseBidder(core.bidders[i]);
-        }
-      }
       context_.work_left -= static_cast<int64_t>(core.option_count());
-      core = std::move(kept);
+      const size_t bidders = core.bidder_count();
+      const size_t options = core.option_count();
+      size_t with_some = 0;
+      core.Filter(
+          [&](size_t i, uint32_t option) {
+            bool fits = true;
+            for (size_t r = 0; r < open.size(); ++r) {
+              fits = fits && core.units[r][option] - least[i][r] <= open[r];
+            }
+            return fits;
+          },
+          [&](size_t i, uint32_t only, size_t count) {
+            ++with_some;
+            if (count > 1) return true;
+            gain += static_cast<int64_t>(core.gain[only]);
+            for (size_t r = 0; r < open.size(); ++r) core.capacity_units[r] -= core.units[r][only];
+            if (with_choices_) chosen_.emplace_back(core.bidders[i], core.cells[only]);
+            return false;
+          });
+      if (with_some < bidders) return false;
+      is_changed = core.option_count() < options;
     }
     return true;
   }
 
   static void DropLosing(Core& core, const Pricing& pricing, double loss_max) {
-    Core kept;
-    kept.capacity_units = core.capacity_units;
-    for (size_t i = 0; i < core.bidder_count(); ++i) {
-      for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
-        if (pricing.best[i] - pricing.reduced[option] <= loss_max) {
-          kept.AddOption(core.gain[option], core.UnitsOf(option), core.cells[option]);
-        }
-      }
-      kept.CloseBidder(core.bidders[i]);
-    }
-    core = std::move(kept);
+    core.Filter(
+        [&](size_t i, uint32_t option) {
+          return pricing.best[i] - pricing.reduced[option] <= loss_max;
+        },
+        KeepBidder);
   }
 
   static void KeepDearest(Core& core) {
-    Core kept;
-    kept.capacity_units = core.capacity_units;
+    std::vector<uint32_t> dearest;
     for (size_t i = 0; i < core.bidder_count(); ++i) {
-      const auto best =
+      dearest.push_back(
           static_cast<uint32_t>(std::max_element(core.gain.begin() + core.first[i],
                                                  core.gain.begin() + core.first[i + 1]) -
-                                core.gain.begin());
-      kept.AddOption(core.gain[best], core.UnitsOf(best), core.cells[best]);
-      kept.CloseBidder(core.bidders[i]);
+                                core.gain.begin()));
     }
-    core = std::move(kept);
+    core.Filter([&](size_t i, uint32_t option) { return option == dearest[i]; }, KeepBidder);
   }
+
+  static bool KeepBidder(size_t /*bidder*/, uint32_t /*first*/, size_t /*count*/) { return true; }
 
   void SolveBox(const Core& core, const Box& box, int64_t gain) {
     context_.work_left -= box.work() / kLanes;
@@ -178,19 +185,17 @@ class Search {
     }
   }
 
-  void DivideAt(const Core& core, const Prices& prices, int64_t gain, const Branch& branch) {
+  void DivideAt(const Core& core, const Prices& prices, int64_t gain, const Columns& columns,
+                const Branch& branch) {
     const std::vector<int32_t>& units = core.units[static_cast<size_t>(branch.r)];
     for (const bool is_above : {false, true}) {
-      Core child;
-      child.capacity_units = core.capacity_units;
-      for (size_t i = 0; i < core.bidder_count(); ++i) {
-        for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
-          if (i == branch.bidder && (units[option] > branch.most) != is_above) continue;
-          child.AddOption(core.gain[option], core.UnitsOf(option), core.cells[option]);
-        }
-        child.CloseBidder(core.bidders[i]);
-      }
-      Visit(std::move(child), prices, gain);
+      Core child = core;
+      child.Filter(
+          [&](size_t i, uint32_t option) {
+            return i != branch.bidder || (units[option] > branch.most) == is_above;
+          },
+          KeepBidder);
+      Visit(std::move(child), prices, gain, &columns, core.bidders);
     }
   }
 
@@ -223,20 +228,30 @@ std::optional<Branch> ChooseBranch(const Core& core, const Prices& prices, const
       const auto end = core.units[r].begin() + core.first[i + 1];
       const auto [least, most] = std::minmax_element(begin, end);
       if (*least == *most) continue;
+      // Of the mixture: what it takes of the resource here, at least, at most and on average.
       double average = 0;
+      int32_t low = *most;
+      int32_t high = *least;
+      const auto names = core.cells.begin() + core.first[i];
+      const auto names_end = core.cells.begin() + core.first[i + 1];
+      double known = 0;
       for (const auto& [k, part] : parts) {
-        const uint32_t cell = columns.choices[k][i];
-        const auto names = core.cells.begin() + core.first[i];
-        const auto option = std::find(names, core.cells.begin() + core.first[i + 1], cell);
-        const bool is_here = option != core.cells.begin() + core.first[i + 1];
-        average += part * (is_here ? *(begin + (option - names)) : *least);
+        const auto option = std::find(names, names_end, columns.choices[k][i]);
+        if (option == names_end) continue;  // Dropped since.
+        const int32_t units = *(begin + (option - names));
+        known += part;
+        average += part * units;
+        low = std::min(low, units);
+        high = std::max(high, units);
       }
-      const double inside = std::min(average - *least, *most - average);
+      if (known > 0) average /= known;
+      const double inside = std::min(average - low, high - average);
       // Among equals, prices of 0 included, the widest.
       const double worth = std::max(0.0, inside) * prices[r] + (*most - *least) * 1e-9;
       if (worth <= best_worth) continue;
       best_worth = worth;
-      const auto split = static_cast<int32_t>(std::floor(average));
+      const auto split =
+          inside > 0 ? static_cast<int32_t>(std::floor(average)) : *least + (*most - *least) / 2;
       best = Branch{i, static_cast<int>(r), std::clamp(split, *least, *most - 1)};
     }
   }

@@ -1,0 +1,43 @@
+// The joint auctions that the benches clear: made from a seed, the same on every machine.
+
+#ifndef NOM_BENCH_POLICIES_JOINT_AUCTIONS_H_
+#define NOM_BENCH_POLICIES_JOINT_AUCTIONS_H_
+
+#include <cstdint>
+
+#include "policies/clearing/joint/joint_auction.h"
+
+namespace nom::policies {
+
+// What one more unit of a single resource is worth to a guest.
+enum class CurveKind {
+  kConcave,  // Diminishing returns, saturating.
+  kKnots,    // Rising straight lines, slopes in any order.
+  kSteps,    // All or nothing, one to four times.
+  kMaxima,   // Rises and falls: up to three maxima.
+};
+
+struct JointWorkload {
+  int64_t bids = 256;
+  int64_t cells = 65'536;  // Bundles that fit the machine: capacity^resources, about.
+  int resources = 2;
+  CurveKind kind = CurveKind::kConcave;
+  Combination combination = Combination::kProduct;
+  // Each guest wants up to a uniform part of this much of each capacity...
+  double most_of_capacity = 0.25;
+  // ...or, if loaded, up to a random part of about five times its even share, at most as much.
+  bool loaded = false;
+  uint64_t seed = 1;
+};
+
+// Wealth is Lomax-distributed with index log4 5, cut at 2,000 times its scale of 10,000 credits.
+JointAuction CurveAuction(const JointWorkload& workload);
+
+// Lists of `bundles` random bundles with falling worth a unit, on capacities of `capacity` units of
+// every resource; wealth as above.
+JointAuction BundleAuction(int64_t bids, int64_t bundles, int resources, int64_t capacity,
+                           uint64_t seed);
+
+}  // namespace nom::policies
+
+#endif  // NOM_BENCH_POLICIES_JOINT_AUCTIONS_H_
