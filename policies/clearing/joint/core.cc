@@ -12,8 +12,7 @@ constexpr int kProposalsMax = 120;
 // How far prices go from the best seen towards the master's: straight there, they swing.
 constexpr double kTowardsMaster = 0.6;
 constexpr int kStepsLog2Max = 20;
-constexpr double kTolerance = 1e-10;        // Of the bound.
-constexpr double kToleranceOfSpare = 0.02;  // Of what the bound is above what is looked for.
+constexpr double kTolerance = 1e-10;  // Of the bound.
 constexpr int kRoundsMax = 40;
 constexpr size_t kInheritedLast = 8;
 
@@ -99,15 +98,21 @@ void PriceAt(Context& context, const Core& core, const Prices& prices, Pricing& 
 
 void Columns::Add(const Core& core, const std::vector<uint32_t>& chosen) {
   double gain = 0;
-  UnitVector used = {};
+  UnitVector units = {};
   std::vector<uint32_t> cells;
   cells.reserve(chosen.size());
   for (const uint32_t option : chosen) {
     gain += core.gain[option];
-    for (size_t r = 0; r < used.size(); ++r) used[r] += core.units[r][option];
+    for (size_t r = 0; r < units.size(); ++r) units[r] += core.units[r][option];
     cells.push_back(core.cells[option]);
   }
-  master.Add(gain, used);
+  Add(gain, units, std::move(cells));
+}
+
+void Columns::Add(double gain, const UnitVector& units, std::vector<uint32_t> cells) {
+  master.Add(gain, units);
+  gains.push_back(gain);
+  used.push_back(units);
   choices.push_back(std::move(cells));
 }
 
@@ -132,7 +137,7 @@ void Columns::Inherit(const Core& core, const std::vector<uint32_t>& otherwise,
   }
 }
 
-Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, double target,
+Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, const Goal& goal,
                       Columns& columns) {
   Pricing best;
   PriceAt(context, core, context.Round(start), best);
@@ -143,8 +148,8 @@ Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, d
     context.work_left -= static_cast<int64_t>(columns.master.column_count());
     const double bound = static_cast<double>(best.bound_steps) * context.step;
     const double tolerance =
-        std::max({0.25, std::fabs(bound) * kTolerance, (bound - target) * kToleranceOfSpare});
-    if (bound - columns.master.gain() <= tolerance || (bound < target && target < HUGE_VAL)) break;
+        std::max({0.25, std::fabs(bound) * kTolerance, (bound - goal.target) * goal.tolerance});
+    if (bound - columns.master.gain() <= tolerance || bound < goal.target) break;
     const Prices proposed = columns.master.prices();
     Prices mixed = {};
     for (size_t r = 0; r < mixed.size(); ++r) {
@@ -184,7 +189,7 @@ Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, d
   return best;
 }
 
-Pricing Minimise(Context& context, const Core& core, Pricing start, double target,
+Pricing Minimise(Context& context, const Core& core, Pricing start, const Goal& goal,
                  Columns& columns) {
   Pricing best = std::move(start);
   // By bidder, options of the core: those of the columns, and those that are best at some prices.
@@ -210,7 +215,7 @@ Pricing Minimise(Context& context, const Core& core, Pricing start, double targe
       }
       few.CloseBidder(core.bidders[i]);
     }
-    const Prices prices = MinimiseSmall(context, few, best.prices, target, columns).prices;
+    const Prices prices = MinimiseSmall(context, few, best.prices, goal, columns).prices;
     if (prices == best.prices) break;
     PriceAt(context, core, prices, tried);
     bool is_new = false;
@@ -221,7 +226,7 @@ Pricing Minimise(Context& context, const Core& core, Pricing start, double targe
       is_new = true;
     }
     if (tried.bound_steps < best.bound_steps) std::swap(best, tried);
-    if (!is_new || static_cast<double>(best.bound_steps) * context.step < target) break;
+    if (!is_new || static_cast<double>(best.bound_steps) * context.step < goal.target) break;
   }
   return best;
 }

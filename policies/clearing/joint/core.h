@@ -117,6 +117,7 @@ struct Columns {
   explicit Columns(Master m) : master(std::move(m)) { choices.emplace_back(); }
 
   void Add(const Core& core, const std::vector<uint32_t>& chosen);
+  void Add(double gain, const UnitVector& units, std::vector<uint32_t> cells);
   // Adds those of `other`, a problem of which `core` is a part, that its prices rest on or that
   // came last: each bidder's cell where the core still has it, else `otherwise`. Any choice of
   // options is an allocation.
@@ -126,15 +127,25 @@ struct Columns {
   Master master;
   // By column: the cell of every bidder of the core. Column 0, nobody wins, says nothing.
   std::vector<std::vector<uint32_t>> choices;
+  // By column: what all gain together, and need.
+  std::vector<double> gains = {0};
+  std::vector<UnitVector> used = {{}};
+};
+
+// What prices are for: to show that nothing gains `target` or more. They need not be better than
+// `tolerance` of what the bound is above that.
+struct Goal {
+  double target = 0;  // Micro-credits.
+  double tolerance = 0;
 };
 
 // The prices that bound the core best, nearly: from `start` on, adding to `columns`. Ends early
-// when the bound is below `target` (micro-credits), and sooner the further above it must stay.
-Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, double target,
+// when the bound is below the target.
+Pricing MinimiseSmall(Context& context, const Core& core, const Prices& start, const Goal& goal,
                       Columns& columns);
 // The same for a core with many options a bidder: most of the way over those that are ever best.
 // `start` is where the core was priced already.
-Pricing Minimise(Context& context, const Core& core, Pricing start, double target,
+Pricing Minimise(Context& context, const Core& core, Pricing start, const Goal& goal,
                  Columns& columns);
 
 }  // namespace nom::policies::joint

@@ -140,7 +140,7 @@ class Rule {
     // The awards stay possible; less value can't raise what is best.
     const auto net_value = static_cast<int64_t>(*ValueOf(bid, units) - at_reserve);
     const int64_t known = best.gain - net_value;
-    const ProblemPrices prices_without(context, without, prices, bidder);
+    const ProblemPrices prices_without(context, without, problem, prices, bidder, known);
     const Maximum most =
         joint::Maximise(context, without, prices_without, known, /*with_choices=*/false);
     JointAward award;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <queue>
+#include <utility>
 
 #include "policies/clearing/joint/kernels.h"
 #include "policies/clearing/joint/search.h"
@@ -14,11 +15,13 @@ namespace {
 constexpr size_t kCoreOptionsFirst = 60'000;
 constexpr size_t kCoreOptionsMore = 4'000;
 constexpr int kRoundsMax = 60;
+// Prices of a problem that is another's with one list changed.
+constexpr double kTolerance = 1e-4;
 
 // The budget of loss: at first this part of what is open, or of the bound if that is less; then as
 // many times more as there are cells left, as more cells cost more.
 constexpr double kBudgetOfGap = 0.03;
-constexpr double kBudgetOfBound = 2e-6;
+constexpr double kBudgetOfBound = 1e-7;
 constexpr size_t kFewOptions = 2'000;
 constexpr size_t kSomeOptions = 20'000;
 
@@ -96,32 +99,32 @@ ProblemPrices::ProblemPrices(Context& context, const Problem& problem, double ga
     : gain_scale_(gain_scale),
       ever_best_(problem.lists.size()),
       columns_(Master(context.resource_count, problem.capacity_units, gain_scale)) {
-  Minimise(context, problem);
+  Minimise(context, problem, {});  // As well as it can.
 }
 
-ProblemPrices::ProblemPrices(Context& context, const Problem& problem, const ProblemPrices& other,
-                             size_t changed)
+ProblemPrices::ProblemPrices(Context& context, const Problem& problem, const Problem& before,
+                             const ProblemPrices& other, size_t changed, int64_t known_gain)
     : gain_scale_(other.gain_scale_),
       prices_(other.prices_),
       ever_best_(other.ever_best_),
       columns_(Master(context.resource_count, problem.capacity_units, other.gain_scale_)) {
-  const CellList& list = *problem.lists[changed];
   ever_best_[changed].clear();
-  // Allocations in which the changed bidder wins nothing are allocations of this problem too, and
-  // the others are with its part taken out.
-  const Core core = list.may_lose ? EverBest(problem) : Core{};
-  for (size_t k = 1; list.may_lose && k < other.columns_.choices.size(); ++k) {
-    std::vector<uint32_t> options(core.bidder_count());
-    for (size_t i = 0; i < options.size(); ++i) {
-      const uint32_t bidder = core.bidders[i];
-      const uint32_t cell = bidder == changed ? kLost : other.columns_.choices[k][bidder];
-      const auto begin = core.cells.begin() + core.first[i];
-      const auto end = core.cells.begin() + core.first[i + 1];
-      options[i] = static_cast<uint32_t>(std::find(begin, end, cell) - core.cells.begin());
+  // The allocations without what the changed bidder had in them, where it may lose, are allocations
+  // of this problem.
+  const CellList& list_before = *before.lists[changed];
+  const size_t inherited = problem.lists[changed]->may_lose ? other.columns_.choices.size() : 1;
+  for (size_t k = 1; k < inherited; ++k) {
+    double gain = other.columns_.gains[k];
+    UnitVector units = other.columns_.used[k];
+    std::vector<uint32_t> cells = other.columns_.choices[k];
+    const uint32_t cell = std::exchange(cells[changed], kLost);
+    if (cell != kLost) {
+      gain -= list_before.gain[cell];
+      for (size_t r = 0; r < units.size(); ++r) units[r] -= list_before.units[r][cell];
     }
-    columns_.Add(core, options);
+    columns_.Add(gain, units, std::move(cells));
   }
-  Minimise(context, problem);
+  Minimise(context, problem, {static_cast<double>(known_gain), kTolerance});
 }
 
 Core ProblemPrices::EverBest(const Problem& problem) const {
@@ -138,7 +141,7 @@ Core ProblemPrices::EverBest(const Problem& problem) const {
   return core;
 }
 
-void ProblemPrices::Minimise(Context& context, const Problem& problem) {
+void ProblemPrices::Minimise(Context& context, const Problem& problem, const Goal& goal) {
   const size_t bidders = problem.lists.size();
   prices_ = context.Round(prices_);
   Prices at = prices_;
@@ -175,8 +178,7 @@ void ProblemPrices::Minimise(Context& context, const Problem& problem) {
     if ((!is_new && round > 0) || context.is_out_of_work()) return;
     // Over those alone, which are few.
     const Core core = EverBest(problem);
-    // No target: as well as it can.
-    at = MinimiseSmall(context, core, prices_, HUGE_VAL, columns_).prices;
+    at = MinimiseSmall(context, core, prices_, goal, columns_).prices;
     if (at == prices_ && round > 0 && !is_new) return;
   }
 }
@@ -266,7 +268,8 @@ struct Node {
   std::shared_ptr<const ProblemPrices> prices;
   int64_t bound = 0;
   double budget_steps = 0;  // Of the last search; 0: none yet.
-  int64_t number = 0;       // Older first among equals.
+  bool is_repaired = false;
+  int64_t number = 0;  // Older first among equals.
 };
 
 struct IsLater {
@@ -308,12 +311,16 @@ class Maximiser {
     node->problem = std::move(problem);
     node->prices = std::move(prices);
     node->number = ++nodes_;
-    if (with_choices_) {
-      std::vector<std::pair<uint32_t, uint32_t>> choices;
-      const int64_t gain = node->prices->Repair(node->problem, choices);
-      if (gain > result_.gain) Take(node->problem, gain, choices);
-    }
+    // Else only where the search turns out not to be short.
+    if (with_choices_) Repair(*node);
     if (node->bound > result_.gain) queue_.push(std::move(node));
+  }
+
+  void Repair(Node& node) {
+    if (std::exchange(node.is_repaired, true)) return;
+    std::vector<std::pair<uint32_t, uint32_t>> choices;
+    const int64_t gain = node.prices->Repair(node.problem, choices);
+    if (gain > result_.gain) Take(node.problem, gain, choices);
   }
 
   void Take(const Problem& problem, int64_t gain,
@@ -348,6 +355,10 @@ class Maximiser {
     Core core;
     const size_t options_max = kCoreOptionsFirst + kCoreOptionsMore * static_cast<size_t>(nodes_);
     if (!Collect(node, context_.LossWithin(spare), options_max, core)) {
+      // A better allocation makes the budget smaller.
+      const int64_t gain_before = result_.gain;
+      Repair(node);
+      if (result_.gain > gain_before) return;
       Divide(node);
       node.bound = 0;
       return;
@@ -363,7 +374,11 @@ class Maximiser {
     }
     if (context_.is_out_of_work()) return;
     node.bound = target - 1;
-    node.budget_steps *= options < kFewOptions ? 4 : options < kSomeOptions ? 2.5 : 1.7;
+    node.budget_steps *= options < node.problem.lists.size() / 4 ? 16
+                         : options < kFewOptions                 ? 4
+                         : options < kSomeOptions                ? 2.5
+                                                                 : 1.7;
+    if (options >= kFewOptions) Repair(node);
   }
 
   bool Collect(const Node& node, double loss_max, size_t options_max, Core& core) {
@@ -391,8 +406,8 @@ class Maximiser {
                    : Restrict(whole, branch->r, 0, branch->most));
       if (list->size() == 0 && !list->may_lose) continue;
       child.lists[branch->bidder] = std::move(list);
-      auto prices =
-          std::make_shared<const ProblemPrices>(context_, child, *node.prices, branch->bidder);
+      auto prices = std::make_shared<const ProblemPrices>(
+          context_, child, node.problem, *node.prices, branch->bidder, result_.gain);
       Push(std::move(child), std::move(prices), node.bound);
     }
   }

@@ -26,9 +26,10 @@ struct Problem {
 class ProblemPrices {
  public:
   ProblemPrices(Context& context, const Problem& problem, double gain_scale);
-  // `problem` differs from that of `other` in the list of `changed`.
-  ProblemPrices(Context& context, const Problem& problem, const ProblemPrices& other,
-                size_t changed);
+  // `problem` differs from `before`, that of `other`, in the list of `changed`. `known_gain` is
+  // what an allocation is known to gain: the closer to the bound, the finer must prices be.
+  ProblemPrices(Context& context, const Problem& problem, const Problem& before,
+                const ProblemPrices& other, size_t changed, int64_t known_gain);
 
   const Prices& prices() const { return prices_; }
   Int128 bound_steps() const { return bound_steps_; }        // Proven.
@@ -42,7 +43,7 @@ class ProblemPrices {
   const Columns& columns() const { return columns_; }
 
  private:
-  void Minimise(Context& context, const Problem& problem);
+  void Minimise(Context& context, const Problem& problem, const Goal& goal);
 
   double gain_scale_;
   Prices prices_ = {};

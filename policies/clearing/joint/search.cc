@@ -8,10 +8,12 @@
 namespace nom::policies::joint {
 namespace {
 
-// Work of a box that is solved rather than divided: grows with the nodes seen, so that a search
-// with many of them ends.
+// Work of a box that is solved rather than divided: as much as dividing has cost so far, so neither
+// can cost much more than the other would have.
 constexpr int64_t kBoxWorkFirst = 1'000'000;
-constexpr int64_t kBoxWorkMore = 250'000;  // A node.
+constexpr int64_t kBoxWorkAnOption = 50;  // Seen in a node.
+// Prices of a node, to decide what to drop.
+constexpr double kTolerance = 0.02;
 // A box vector has four lanes.
 constexpr int64_t kLanes = 4;
 
@@ -30,7 +32,6 @@ class Search {
   void Visit(Core core, const Prices& prices, int64_t gain, const Columns* columns,
              const std::vector<uint32_t>& above) {
     const size_t chosen_before = chosen_.size();
-    ++nodes_;
     VisitReduced(std::move(core), prices, gain, columns, above);
     chosen_.resize(chosen_before);
   }
@@ -54,8 +55,8 @@ class Search {
       } else if (columns_above != nullptr) {
         columns.Inherit(core, pricing.choices, *columns_above, above);
       }
-      pricing = Minimise(context_, core, std::move(pricing), static_cast<double>(target_ - gain),
-                         columns);
+      pricing = Minimise(context_, core, std::move(pricing),
+                         {static_cast<double>(target_ - gain), kTolerance}, columns);
       prices = pricing.prices;
       const Int128 spare = pricing.bound_steps -
                            (Int128{target_} - gain) * static_cast<Int128>(context_.steps_a_unit);
@@ -69,7 +70,8 @@ class Search {
         continue;
       }
       const Box box(core);
-      const int64_t threshold = kBoxWorkFirst + kBoxWorkMore * nodes_;
+      options_seen_ += static_cast<int64_t>(options);
+      const int64_t threshold = kBoxWorkFirst + kBoxWorkAnOption * options_seen_;
       if (context_.is_exact_sum && box.is_feasible() && box.states() <= Box::kStatesMax &&
           box.work() / kLanes <= threshold && (!with_choices_ || box.can_choose())) {
         SolveBox(core, box, gain);
@@ -202,7 +204,7 @@ class Search {
   Context& context_;
   int64_t target_;
   const bool with_choices_;
-  int64_t nodes_ = 0;
+  int64_t options_seen_ = 0;
   std::vector<std::pair<uint32_t, uint32_t>> chosen_;
   std::optional<Found> found_;
 };
