@@ -28,6 +28,8 @@ struct Context {
   double rounding = 0;       // Of one bid, at most; 0 where all is exact.
   bool is_exact_sum = true;  // All gains together are below 2^53.
   int64_t work_left = 0;
+  int64_t core_cells = 0;  // See JointVcgOptions.
+  int64_t box_work = 0;
 
   // `gain_sum`: of the most that each bid can gain.
   static Context Make(const JointAuction& auction, Int128 gain_sum, int64_t work_max);

@@ -73,6 +73,8 @@ class Rule {
     }
     joint::KeepHighestPerBundle(auction_, lists);
     Context context = Context::Make(auction_, gain_sum, options_.work_max);
+    context.core_cells = options_.core_cells;
+    context.box_work = options_.box_work;
     Problem problem;
     problem.capacity_units = auction_.capacity_units;
     for (CellList& list : lists) {

@@ -31,6 +31,11 @@ struct JointVcgOptions {
   // Cells looked at and steps of dynamic programs, counted. A budget, not a clock: the same auction
   // with the same budget is cleared in the same way on every machine.
   int64_t work_max = kJointWorkMaxDefault;
+  // When to divide a problem and when to solve it: cells that are searched at once, and steps of a
+  // dynamic program, both before what searching has cost is added. W and the charges do not depend
+  // on them: they are there to show that.
+  int64_t core_cells = 60'000;
+  int64_t box_work = 1'000'000;
 };
 
 // Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare does not

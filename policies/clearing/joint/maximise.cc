@@ -11,9 +11,8 @@
 namespace nom::policies::joint {
 namespace {
 
-// Cells that may be given to the search at once: grows with the problems divided.
-constexpr size_t kCoreOptionsFirst = 60'000;
-constexpr size_t kCoreOptionsMore = 4'000;
+// For each problem divided, this part more of the cells may be searched at once: so it ends.
+constexpr int64_t kCoreCellsGrowth = 15;
 constexpr int kRoundsMax = 60;
 // Prices of a problem that is another's with one list changed.
 constexpr double kTolerance = 1e-4;
@@ -353,7 +352,8 @@ class Maximiser {
     }
     const Int128 spare = bound_steps - Int128{target} * static_cast<Int128>(context_.steps_a_unit);
     Core core;
-    const size_t options_max = kCoreOptionsFirst + kCoreOptionsMore * static_cast<size_t>(nodes_);
+    const auto options_max = static_cast<size_t>(
+        context_.core_cells + (context_.core_cells / kCoreCellsGrowth + 1) * (nodes_ - 1));
     if (!Collect(node, context_.LossWithin(spare), options_max, core)) {
       // A better allocation makes the budget smaller.
       const int64_t gain_before = result_.gain;

@@ -10,7 +10,6 @@ namespace {
 
 // Work of a box that is solved rather than divided: as much as dividing has cost so far, so neither
 // can cost much more than the other would have.
-constexpr int64_t kBoxWorkFirst = 1'000'000;
 constexpr int64_t kBoxWorkAnOption = 50;  // Seen in a node.
 // Prices of a node, to decide what to drop.
 constexpr double kTolerance = 0.02;
@@ -70,8 +69,8 @@ class Search {
         continue;
       }
       const Box box(core);
+      const int64_t threshold = context_.box_work + kBoxWorkAnOption * options_seen_;
       options_seen_ += static_cast<int64_t>(options);
-      const int64_t threshold = kBoxWorkFirst + kBoxWorkAnOption * options_seen_;
       if (context_.is_exact_sum && box.is_feasible() && box.states() <= Box::kStatesMax &&
           box.work() / kLanes <= threshold && (!with_choices_ || box.can_choose())) {
         SolveBox(core, box, gain);
