@@ -34,10 +34,14 @@ absl::Status Wrong(Where where, absl::string_view field, absl::string_view what)
       where.range == kNone ? "" : absl::StrCat("ranges[", where.range, "]."), field, ": ", what));
 }
 
-absl::Status CheckWithin(Where where, absl::string_view field, int64_t value, int64_t low,
-                         int64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
+absl::Status Outside(Where where, absl::string_view field, int64_t value, int64_t low,
+                     int64_t high) {
   return Wrong(where, field, absl::StrCat(value, " is outside [", low, ", ", high, "]"));
+}
+
+inline absl::Status CheckWithin(Where where, absl::string_view field, int64_t value, int64_t low,
+                                int64_t high) {
+  return value >= low && value <= high ? absl::OkStatus() : Outside(where, field, value, low, high);
 }
 
 absl::Status ValidateRange(Where where, const Range& range, const Range* before) {
@@ -105,21 +109,21 @@ const Range* FindRange(const Bid& bid, int64_t units) {
   return nullptr;
 }
 
-// The best (value(q) - value(a)) / (q - a) over larger q that the bid allows. On one range the
-// ratio is monotone in q, so its ends are enough.
-Int128 BestOfferAbove(const Bid& bid, int64_t awarded_units) {
+// Raises `best` to the best (value(q) - value(a)) / (q - a) over larger q that the bid allows, if
+// that is more. On one range the ratio is monotone in q, so its ends are enough.
+void RaiseToBestOfferAbove(const Bid& bid, int64_t awarded_units, Int128& best) {
   const Int128 awarded_value = ValueOf(bid, awarded_units);
-  Int128 best = 0;
   auto consider = [&](const Range& range, int64_t units) {
     if (units <= awarded_units) return;
-    best = std::max(
-        best, FloorDivide(RawValueAt(range, units) - awarded_value, Int128{units - awarded_units}));
+    const Int128 more_value = RawValueAt(range, units) - awarded_value;
+    const Int128 more_units = units - awarded_units;
+    // Dividing is slow, and few offers are better than the best before them.
+    if (more_value >= (best + 1) * more_units) best = FloorDivide(more_value, more_units);
   };
   for (const Range& range : bid.ranges) {
     consider(range, std::max(range.min_units, std::min(awarded_units + 1, range.max_units)));
     consider(range, range.max_units);
   }
-  return best;
 }
 
 }  // namespace
@@ -143,10 +147,15 @@ absl::Status ValidateAuction(const Auction& auction) {
   if (auction.bids.size() > static_cast<size_t>(kBidsMax)) {
     return Wrong({}, "bids", absl::StrCat(auction.bids.size(), " are more than ", kBidsMax));
   }
+  bool is_rising = true;
+  for (size_t i = 0; i < auction.bids.size(); ++i) {
+    if (auto s = ValidateBidAt({i, kNone}, auction.bids[i]); !s.ok()) return s;
+    if (i > 0) is_rising &= auction.bids[i - 1].guest_id < auction.bids[i].guest_id;
+  }
+  if (is_rising) return absl::OkStatus();  // Nobody twice: the usual order needs no sorting.
   std::vector<std::pair<GuestId, size_t>> guests;
   guests.reserve(auction.bids.size());
   for (size_t i = 0; i < auction.bids.size(); ++i) {
-    if (auto s = ValidateBidAt({i, kNone}, auction.bids[i]); !s.ok()) return s;
     guests.emplace_back(auction.bids[i].guest_id, i);
   }
   std::sort(guests.begin(), guests.end());
@@ -224,7 +233,7 @@ absl::StatusOr<Microcredits> Welfare(const Auction& auction, const std::vector<i
 Microcredits HighestRejectedUnitPrice(const Auction& auction, const std::vector<int64_t>& units) {
   Int128 best = 0;
   for (size_t i = 0; i < auction.bids.size(); ++i) {
-    best = std::max(best, BestOfferAbove(auction.bids[i], units[i]));
+    RaiseToBestOfferAbove(auction.bids[i], units[i], best);
   }
   return static_cast<Microcredits>(best);
 }

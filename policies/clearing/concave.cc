@@ -1,28 +1,14 @@
 #include "policies/clearing/concave.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "policies/clearing/int128.h"
+#include "policies/clearing/concave_columns.h"
 
 namespace nom::policies {
 namespace {
-
-// Units of one bid that add the same gain (value above the reserve), at least 0.
-struct Run {
-  Microcredits gain = 0;
-  uint32_t rank = 0;  // Of the bid in the order of ties.
-  bool is_held = false;
-  int64_t units = 0;
-};
-
-// The order in which units are served: auction.h's order of ties among equal gains.
-bool IsServedBefore(const Run& a, const Run& b) {
-  if (a.gain != b.gain) return a.gain > b.gain;
-  if (a.is_held != b.is_held) return a.is_held;
-  return a.rank < b.rank;
-}
 
 // Calls visit(units, price, range index) for each run of units of equal price, in order; stops
 // early if it returns false. False if a quantity is refused or visit stopped.
@@ -46,106 +32,60 @@ bool VisitMarginalUnits(const Bid& bid, const Visit& visit) {
   return true;
 }
 
-class RunList {
+// The columns of an auction, and what they are made of.
+class Columns {
  public:
-  RunList(const Auction& auction, const std::vector<size_t>& order) {
+  // False if a bid is not concave.
+  bool Fill(const Auction& auction) {
     size_t ranges = 0;
     for (const Bid& bid : auction.bids) ranges += bid.ranges.size();
-    runs_.reserve(2 * ranges);
-    for (size_t rank = 0; rank < order.size(); ++rank) {
-      Add(auction.bids[order[rank]], static_cast<uint32_t>(rank),
-          auction.reserve_unit_price_microcredits);
+    guest_ids_.reserve(auction.bids.size());
+    held_units_.reserve(auction.bids.size());
+    first_run_.reserve(auction.bids.size() + 1);
+    gain_ = std::make_unique_for_overwrite<Microcredits[]>(2 * ranges);
+    units_ = std::make_unique_for_overwrite<int32_t[]>(2 * ranges);
+    for (const Bid& bid : auction.bids) {
+      guest_ids_.push_back(bid.guest_id);
+      held_units_.push_back(bid.held_units);
+      first_run_.push_back(runs_);
+      if (!Append(bid, auction.reserve_unit_price_microcredits)) return false;
     }
-    std::sort(runs_.begin(), runs_.end(), IsServedBefore);
+    first_run_.push_back(runs_);
+    return true;
   }
 
-  std::vector<Run> Take() { return std::move(runs_); }
+  ConcaveColumns View(const Auction& auction) const {
+    return {auction.capacity_units,
+            auction.reserve_unit_price_microcredits,
+            auction.seed,
+            guest_ids_,
+            held_units_,
+            first_run_,
+            {gain_.get(), runs_},
+            {units_.get(), runs_}};
+  }
 
  private:
-  void Add(const Bid& bid, uint32_t rank, Microcredits reserve) {
-    int64_t held_left = bid.held_units;
-    VisitMarginalUnits(bid, [&](int64_t units, Microcredits price, size_t) {
-      if (price < reserve) return false;
-      const int64_t held = std::min(held_left, units);
-      if (held > 0) Append({price - reserve, rank, true, held});
-      if (units > held) Append({price - reserve, rank, false, units - held});
-      held_left -= held;
+  bool Append(const Bid& bid, Microcredits reserve) {
+    Microcredits last_price = kValueMaxMicrocredits;
+    return VisitMarginalUnits(bid, [&](int64_t units, Microcredits price, size_t) {
+      if (price > last_price) return false;
+      last_price = price;
+      if (price >= reserve) {
+        gain_[runs_] = price - reserve;
+        units_[runs_++] = static_cast<int32_t>(units);
+      }
       return true;
     });
   }
 
-  // Units of one bid that nothing tells apart are one run, so that no order among them is needed.
-  void Append(const Run& run) {
-    if (!runs_.empty() && runs_.back().rank == run.rank && runs_.back().gain == run.gain &&
-        runs_.back().is_held == run.is_held) {
-      runs_.back().units += run.units;
-    } else {
-      runs_.push_back(run);
-    }
-  }
-
-  std::vector<Run> runs_;
-};
-
-// Sums over the runs that were not served, for any number of units from their front, with the runs
-// of one bid skipped.
-class ExcludedTail {
- public:
-  ExcludedTail(std::vector<Run> tail, size_t ranks)
-      : tail_(std::move(tail)), first_own_(ranks + 1, 0) {
-    units_before_.reserve(tail_.size() + 1);
-    gain_before_.reserve(tail_.size() + 1);
-    units_before_.push_back(0);
-    gain_before_.push_back(0);
-    for (const Run& run : tail_) {
-      units_before_.push_back(units_before_.back() + run.units);
-      gain_before_.push_back(gain_before_.back() + Int128{run.gain} * run.units);
-      ++first_own_[run.rank + 1];
-    }
-    // Places in the tail, grouped by bid: a counting sort.
-    for (size_t r = 1; r < first_own_.size(); ++r) first_own_[r] += first_own_[r - 1];
-    own_.resize(tail_.size());
-    std::vector<uint32_t> next(first_own_.begin(), first_own_.end() - 1);
-    for (size_t i = 0; i < tail_.size(); ++i)
-      own_[next[tail_[i].rank]++] = static_cast<uint32_t>(i);
-  }
-
-  // The most that others' units would add on `units` units that bid `rank` gives up.
-  Int128 GainOfOthers(uint32_t rank, int64_t units) const {
-    Int128 gain = 0;
-    size_t at = 0;
-    for (uint32_t k = first_own_[rank]; k <= first_own_[rank + 1] && units > 0; ++k) {
-      const size_t end = k < first_own_[rank + 1] ? own_[k] : tail_.size();
-      gain += TakeFrom(at, end, units);
-      at = end + 1;
-    }
-    return gain;
-  }
-
- private:
-  // From the runs [begin, end), lowering `units` by what was taken.
-  Int128 TakeFrom(size_t begin, size_t end, int64_t& units) const {
-    const int64_t there = units_before_[end] - units_before_[begin];
-    if (there <= units) {
-      units -= there;
-      return gain_before_[end] - gain_before_[begin];
-    }
-    // The last run that is reached, perhaps not to its end.
-    const int64_t target = units_before_[begin] + units;
-    const auto last = static_cast<size_t>(
-        std::upper_bound(units_before_.begin() + static_cast<ptrdiff_t>(begin),
-                         units_before_.begin() + static_cast<ptrdiff_t>(end), target) -
-        units_before_.begin() - 1);
-    units = 0;
-    return gain_before_[last] - gain_before_[begin] +
-           Int128{tail_[last].gain} * (target - units_before_[last]);
-  }
-
-  std::vector<Run> tail_;
-  std::vector<int64_t> units_before_;
-  std::vector<Int128> gain_before_;
-  std::vector<uint32_t> first_own_;  // By rank, into own_.
-  std::vector<uint32_t> own_;        // Places in tail_ of each bid's runs, rising.
+  std::vector<GuestId> guest_ids_;
+  std::vector<int64_t> held_units_;
+  std::vector<uint32_t> first_run_;
+  // A range is at most two runs: its first unit and the rest.
+  uint32_t runs_ = 0;
+  std::unique_ptr<Microcredits[]> gain_;
+  std::unique_ptr<int32_t[]> units_;
 };
 
 }  // namespace
@@ -197,35 +137,13 @@ std::optional<ConcaveAwards> ClearConcave(const Auction& auction, bool with_char
                   [](const Bid& bid) { return bid.held_units > 0; })) {
     return std::nullopt;
   }
-  const std::vector<size_t> order = InTieOrder(auction);
-  std::vector<Run> runs = RunList(auction, order).Take();
+  Columns columns;
+  if (!columns.Fill(auction)) return std::nullopt;
   ConcaveAwards awards;
   awards.units.resize(auction.bids.size(), 0);
-  awards.next_unit_price_microcredits = auction.reserve_unit_price_microcredits;
-  int64_t left_units = auction.capacity_units;
-  size_t served = 0;
-  for (; served < runs.size() && left_units > 0; ++served) {
-    Run& run = runs[served];
-    const int64_t taken = std::min(left_units, run.units);
-    awards.units[order[run.rank]] += taken;
-    left_units -= taken;
-    if (left_units == 0) {
-      awards.next_unit_price_microcredits += run.gain;
-      run.units -= taken;
-      if (run.units > 0) break;  // Its rest is the front of the tail.
-    }
-  }
-  if (!with_charges) return awards;
-  runs.erase(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(served));
-  const ExcludedTail tail(std::move(runs), order.size());
-  awards.charges.resize(auction.bids.size(), 0);
-  for (size_t rank = 0; rank < order.size(); ++rank) {
-    const int64_t units = awards.units[order[rank]];
-    if (units == 0) continue;
-    awards.charges[order[rank]] =
-        static_cast<Microcredits>(Int128{units} * auction.reserve_unit_price_microcredits +
-                                  tail.GainOfOthers(static_cast<uint32_t>(rank), units));
-  }
+  if (with_charges) awards.charges.resize(auction.bids.size(), 0);
+  awards.next_unit_price_microcredits =
+      ClearConcaveColumns(columns.View(auction), awards.units, awards.charges);
   return awards;
 }
 

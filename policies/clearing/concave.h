@@ -1,10 +1,11 @@
-// Concave bids without a penalty to count: awards by sorting, and every VCG charge from one pass
-// over what was left out. Inside policies/clearing only.
+// Concave bids without a penalty to count: awards by selection, and every VCG charge from one look
+// at what was left out. Inside policies/clearing only.
 //
 // Where marginal values never rise, the largest W serves the dearest units first, whoever offers
 // them. Without winner i the a_i units it had go to the best offers of others that were not served,
 // so its charge is the value of those: a sum over the excluded tail, found by prefix sums. That is
-// the same answer as the dynamic program's, to the last bit, in O(p log p) for p ranges.
+// the same answer as the dynamic program's, to the last bit, in a time that grows with the number
+// of ranges (concave_columns.h).
 
 #ifndef NOM_POLICIES_CLEARING_CONCAVE_H_
 #define NOM_POLICIES_CLEARING_CONCAVE_H_
@@ -28,8 +29,9 @@ struct ConcaveAwards {
   Microcredits next_unit_price_microcredits = 0;  // W(capacity) - W(capacity - 1), see mpsp.h.
 };
 
-// Nothing if there is a reclaim penalty and somebody holds units: then holders' offers are worth
-// more than their values, and the general methods are needed. All bids must be valid and concave.
+// Nothing if a bid is not concave, or if there is a reclaim penalty and somebody holds units: then
+// holders' offers are worth more than their values. Both need the general methods. All bids must be
+// valid.
 std::optional<ConcaveAwards> ClearConcave(const Auction& auction, bool with_charges);
 
 }  // namespace nom::policies

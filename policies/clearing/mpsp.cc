@@ -328,7 +328,7 @@ bool FitsIn64Bits(const NormalAuction& normal) {
 
 absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& options) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
-  if (!options.always_tables && std::all_of(auction.bids.begin(), auction.bids.end(), IsConcave)) {
+  if (!options.always_tables) {
     if (const auto awards = ClearConcave(auction, /*with_charges=*/true); awards.has_value()) {
       Microcredits price = awards->next_unit_price_microcredits;
       if (auction.capacity_units == 0) {

@@ -34,13 +34,13 @@ void AppendRuns(const NormalBid& bid, uint32_t place, std::vector<Run>& runs) {
 
 absl::StatusOr<Clearing> ClearUniformPrice(const Auction& auction) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
+  if (const auto awards = ClearConcave(auction, /*with_charges=*/false); awards.has_value()) {
+    return AtOnePrice(auction, awards->units);
+  }
   for (size_t i = 0; i < auction.bids.size(); ++i) {
     if (IsConcave(auction.bids[i])) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("bids[", i, "].", CheckConcave(auction.bids[i]).message()));
-  }
-  if (const auto awards = ClearConcave(auction, /*with_charges=*/false); awards.has_value()) {
-    return AtOnePrice(auction, awards->units);
   }
   // With a penalty a held unit counts for more than its value, and what can be sold is not the same
   // as what is worth the reserve unit by unit: the normal form knows.

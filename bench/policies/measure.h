@@ -1,0 +1,34 @@
+// Medians beside goals, as lines that a person can read.
+
+#ifndef NOM_BENCH_POLICIES_MEASURE_H_
+#define NOM_BENCH_POLICIES_MEASURE_H_
+
+#include <functional>
+#include <string>
+
+namespace nom::bench {
+
+// The median processor time of this thread for one call of `work`, after one call that does not
+// count. Repeats for about `seconds`, at least three and at most 2,001 times.
+double MedianMs(const std::function<void()>& work, double seconds = 0.5);
+
+// Prints a heading for the lines that follow.
+void PrintWork(const std::string& work);
+
+// Each prints one line: what, the times, the goal and whether it is reached. `ours_ms` and
+// `peer_ms` come from the same run.
+void PrintFaster(const std::string& peer, double ours_ms, double peer_ms, double goal_times);
+void PrintAtMostTimes(const std::string& peer, double ours_ms, double peer_ms, double goal_times);
+void PrintWithin(const std::string& what, double ours_ms, double goal_ms);
+// Nothing was asked for: for judging the others.
+void PrintTime(const std::string& what, double ms);
+
+// Keeps the compiler from leaving out what makes `object`.
+template <typename T>
+void DoNotOptimize(const T& object) {
+  asm volatile("" : : "r"(&object) : "memory");
+}
+
+}  // namespace nom::bench
+
+#endif  // NOM_BENCH_POLICIES_MEASURE_H_
