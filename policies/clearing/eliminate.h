@@ -8,38 +8,51 @@
 // below what some allocation reaches, a is in no best allocation, and ties are no exception: below
 // means below. What remains of an auction with many bids is often a small part of it, and gives the
 // same answer. (Reduced-cost fixing; u is the slope at which the concave relaxation is full.)
+//
+// The charges of all winners need what can be in a best allocation without any one of them. A price
+// serves a group of winners of about the same size, and what is reached without a winner is found
+// from the best allocation: its units go to those whose next units are worth most.
 
 #ifndef NOM_POLICIES_CLEARING_ELIMINATE_H_
 #define NOM_POLICIES_CLEARING_ELIMINATE_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
-#include "policies/clearing/normal_form.h"
+#include "policies/clearing/max_plus.h"
 
 namespace nom::policies {
 
 class Elimination {
  public:
-  static constexpr size_t kNobody = ~size_t{0};
+  // The pieces that bid k counts for in "W without k"; empty for nothing.
+  using PiecesWithout = std::function<std::vector<KeyPiece<int64_t>>(size_t k)>;
 
-  // `normal` must outlive this. All keys together must be below 2^62.
-  explicit Elimination(const NormalAuction& normal);
+  // `bids` must outlive this. All keys together must be below 2^61.
+  Elimination(const KeyBids<int64_t>& bids, int64_t capacity_units);
 
-  // Keeps what can be in a best allocation of `capacity_units` without the value of one bid (or
-  // with everybody), in addition to what was kept before. `pieces_without`: what that bid counts
-  // for then; its own quantities are not looked at.
-  void Keep(int64_t capacity_units, size_t without = kNobody,
-            const std::vector<Piece>& pieces_without = {});
+  // Keeps what can be in a best allocation of so many units, in addition to what was kept before.
+  void Keep(int64_t capacity_units);
+  // The same for a best allocation without each single winner. `units` is the best allocation of
+  // the whole capacity, by bid, and `best_key` its sum of keys.
+  void KeepWithoutEach(const std::vector<int64_t>& units, int64_t best_key,
+                       const PiecesWithout& pieces_without);
 
-  // The pieces of each bid, parallel to normal.bids, cut down to what was kept. May hold a little
-  // more than what must be kept, never less.
-  std::vector<std::vector<Piece>> Kept() const;
+  // What was kept, of the bids of which anything was; `origin` is their place in the bids here. May
+  // hold a little more than what must be kept, never less.
+  KeyBids<int64_t> Kept() const;
   size_t piece_count() const;
 
  private:
+  static constexpr size_t kNobody = ~size_t{0};
+
+  struct Corner {
+    int64_t units = 0;
+    int64_t key = 0;
+  };
   struct Part {
-    uint32_t place;
+    size_t bid;
     int64_t from_units;
     int64_t to_units;
     int64_t key;  // What the part adds.
@@ -49,13 +62,23 @@ class Elimination {
     int64_t high = 0;
   };
 
+  void AppendParts(size_t bid, int64_t from_units, std::vector<Part>& parts);
+  static void SortSteepestFirst(std::vector<Part>& parts);
   int64_t PriceAt(int64_t capacity_units, size_t without) const;
-  int64_t ReachedWithin(int64_t capacity_units, size_t without) const;
+  int64_t BoundAt(int64_t price, int64_t capacity_units);
+  int64_t Fill(const std::vector<Part>& parts, const std::vector<int64_t>& units,
+               int64_t left_units, size_t without, int misses_max);
+  void KeepWithin(int64_t price, int64_t gap);
 
-  const NormalAuction& normal_;
-  std::vector<Part> parts_;     // Of all bids' concave curves, steepest first.
-  std::vector<size_t> first_;   // By bid, into kept_.
-  std::vector<Interval> kept_;  // One for each piece.
+  const KeyBids<int64_t>& bids_;
+  const int64_t capacity_units_;
+  std::vector<Part> parts_;       // Of all bids' concave curves, steepest first.
+  std::vector<Interval> kept_;    // One for each piece.
+  std::vector<int64_t> surplus_;  // By bid, at the price of the last bound.
+  std::vector<Corner> hull_;
+  std::vector<int64_t> filled_;  // By bid: units had in a Fill; only those touched are not
+  std::vector<char> is_done_;    // as at its beginning.
+  std::vector<size_t> touched_;
 };
 
 }  // namespace nom::policies

@@ -6,11 +6,9 @@
 // truth of values still is, given the quantities that the bid accepts.
 //
 // Awards and ties are those of auction.h; charges as defined there. Method: a dynamic program over
-// bids and units. best_k(q), the most that bids k, k+1, ... can add with q units, is made from
-// best_{k+1} by one pass a range with a sliding-window maximum. A second sweep from the other side
-// gives every winner's charge. Nothing is searched and nothing is rounded. Quantities that provably
-// are in no best allocation are left out first (eliminate.h). Where all bids are
-// concave and no penalty counts, the same answer comes from sorting (concave.h), much faster.
+// bids and units (vcg_tables.h), one pass a range with a sliding-window maximum (max_plus.h). Where
+// all bids are concave and no penalty counts, the same answer comes from selection (concave.h),
+// much faster.
 //
 // The clearing price watchers see is W(capacity) - W(capacity - 1): what a newcomer who wants one
 // unit would have had to pay. At least the reserve, and the reserve itself while units are left
@@ -35,6 +33,11 @@ struct MpspOptions {
   // Take the dynamic program over all bids, also where sorting would do or bids can be left out.
   // The answer does not depend on it: it is there to show that.
   bool always_tables = false;
+  // False: all charges are 0. For questions about awards only; about half the time.
+  bool with_charges = true;
+  // As on a processor without the vector instructions that are used where there are some. The
+  // answer does not depend on it.
+  bool portable = false;
 };
 
 // O(bids * units * ranges) time; O(p log p) for p ranges in all if the bids are concave. Errors:

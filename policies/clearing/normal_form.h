@@ -21,16 +21,11 @@
 
 #include "policies/clearing/auction.h"
 #include "policies/clearing/int128.h"
+#include "policies/clearing/max_plus.h"
 
 namespace nom::policies {
 
-// key(q) = key_at_min + (q - min_units) * key_slope for min_units <= q <= max_units; min_units > 0.
-struct Piece {
-  int64_t min_units = 0;
-  int64_t max_units = 0;
-  Int128 key_at_min = 0;
-  Int128 key_slope = 0;  // 0 where min_units == max_units.
-};
+using Piece = KeyPiece<Int128>;
 
 struct NormalBid {
   size_t index = 0;           // Into auction.bids.
