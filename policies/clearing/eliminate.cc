@@ -11,6 +11,8 @@ namespace {
 
 // Parts that do not fit where units are freed by one winner: looking for more is not worth it.
 constexpr int kMissesMax = 16;
+// The largest winners are looked at one by one.
+constexpr size_t kAloneMax = 16;
 
 int64_t KeyAt(const KeyPiece<int64_t>& piece, int64_t units) {
   return piece.key_at_min + (units - piece.min_units) * piece.key_slope;
@@ -95,7 +97,7 @@ int64_t Elimination::PriceAt(int64_t capacity_units, size_t without) const {
     if (left_units >= 0) continue;
     // Any price gives a bound; this one keeps price * units in 64 bits.
     return std::min(part.key / (part.to_units - part.from_units),
-                    (int64_t{1} << 61) / (capacity_units_ + 1));
+                    (int64_t{1} << 60) / (capacity_units_ + 1));
   }
   return 0;
 }
@@ -194,9 +196,10 @@ void Elimination::KeepWithoutEach(const std::vector<int64_t>& units, int64_t bes
   std::sort(winners.begin(), winners.end(), [&units](size_t a, size_t b) {
     return units[a] != units[b] ? units[a] > units[b] : a < b;
   });
-  // Groups of one, one, two, four, ...: the largest winners differ most, and move the price most.
+  // Small winners differ little, and hardly move the price.
+  const std::vector<int64_t> nothing(bids_.size(), 0);
   for (size_t begin = 0; begin < winners.size();) {
-    const size_t end = std::min(winners.size(), std::max<size_t>(1, 2 * begin));
+    const size_t end = std::min(winners.size(), begin < kAloneMax ? begin + 1 : 2 * begin);
     const int64_t price = PriceAt(capacity_units_, winners[(begin + end) / 2]);
     const int64_t bound = BoundAt(price, capacity_units_);
     int64_t gap = 0;
@@ -209,8 +212,12 @@ void Elimination::KeepWithoutEach(const std::vector<int64_t>& units, int64_t bes
           surplus = std::max(surplus, KeyAt(piece, a) - a * price);
         }
       }
-      const int64_t reached = best_key - KeyOf(pieces, units[winner]) +
-                              Fill(parts, units, idle_units + units[winner], winner, kMissesMax);
+      int64_t reached = best_key - KeyOf(pieces, units[winner]) +
+                        Fill(parts, units, idle_units + units[winner], winner, kMissesMax);
+      if (end == begin + 1) {
+        reached = std::max(reached, Fill(parts_, nothing, capacity_units_, winner,
+                                         std::numeric_limits<int>::max()));
+      }
       gap = std::max(gap, bound - surplus_[winner] + surplus - reached);
     }
     KeepWithin(price, gap);

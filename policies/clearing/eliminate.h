@@ -9,9 +9,9 @@
 // means below. What remains of an auction with many bids is often a small part of it, and gives the
 // same answer. (Reduced-cost fixing; u is the slope at which the concave relaxation is full.)
 //
-// The charges of all winners need what can be in a best allocation without any one of them. A price
-// serves a group of winners of about the same size, and what is reached without a winner is found
-// from the best allocation: its units go to those whose next units are worth most.
+// The charges of all winners need what can be in a best allocation without any one of them. The
+// largest are looked at one by one; of the others one price serves many. What is reached without a
+// winner is found from the best allocation: its units go to those whose next units are worth most.
 
 #ifndef NOM_POLICIES_CLEARING_ELIMINATE_H_
 #define NOM_POLICIES_CLEARING_ELIMINATE_H_
@@ -29,7 +29,7 @@ class Elimination {
   // The pieces that bid k counts for in "W without k"; empty for nothing.
   using PiecesWithout = std::function<std::vector<KeyPiece<int64_t>>(size_t k)>;
 
-  // `bids` must outlive this. All keys together must be below 2^61.
+  // `bids` must outlive this. Keys as for SolveByTables.
   Elimination(const KeyBids<int64_t>& bids, int64_t capacity_units);
 
   // Keeps what can be in a best allocation of so many units, in addition to what was kept before.

@@ -10,6 +10,8 @@ namespace {
 
 // Stands for what cannot be: no sum with it reaches 0.
 constexpr int64_t kNever = -(int64_t{1} << 62);
+// 32 KiB of one table.
+constexpr size_t kTileRows = 1'024;
 
 NOM_INLINE void RaiseTo(KeyLanes& lanes, const KeyLanes& other) {
   lanes = other > lanes ? other : lanes;
@@ -37,28 +39,38 @@ NOM_INLINE void RaiseBySteps(const KeyRow* in, size_t rows,
   for (; row < rows; ++row) RaiseTileBySteps<1>(in + row, steps, out + row);
 }
 
-// sloped[r] = in[r] - (entry of r) * slope for rows from -before to rows - 1.
-NOM_INLINE void Slope(const KeyRow* in, ptrdiff_t before, size_t rows, int64_t slope,
-                      KeyRow* sloped) {
+// sloped[r] = in[r] - (entry of r) * slope, for as many rows before row 0.
+// There, each lane has what ends the lane before it.
+NOM_INLINE void SlopeBefore(const KeyRow* in, size_t rows, size_t before, int64_t slope,
+                            KeyRow* sloped) {
   const auto lane = static_cast<int64_t>(rows) * slope;
-  KeyLanes paid = KeyLanes{0, lane, 2 * lane, 3 * lane} - before * slope;
-  for (ptrdiff_t row = -before; row < static_cast<ptrdiff_t>(rows); ++row) {
-    sloped[row].lanes = in[row].lanes - paid;
-    paid += slope;
+  KeyLanes paid = KeyLanes{0, lane, 2 * lane, 3 * lane};
+  size_t x = 1;
+  for (size_t lanes_before = 1; x <= before; ++lanes_before) {
+    for (; x <= std::min(before, lanes_before * rows); ++x) {
+      const KeyLanes& from = in[lanes_before * rows - x].lanes;
+      KeyLanes row = KeyLanes{kNever, from[0], from[1], from[2]};
+      if (lanes_before > 1) {
+        row = KeyLanes{kNever, kNever, lanes_before == 2 ? from[0] : kNever,
+                       lanes_before == 2   ? from[1]
+                       : lanes_before == 3 ? from[0]
+                                           : kNever};
+      }
+      paid -= slope;
+      (sloped - x)->lanes = row - paid;
+    }
   }
 }
 
-// A rising piece. With j units left to the others and a = q - j, the best j in [q - max, q - min]
-// has the largest sloped[j]: a maximum over a window that slides along. It is the larger of a
-// maximum up to the end of a block as wide as the window and one from the beginning of the next
-// (van Herk; Gil and Werman), three comparisons a row whatever the width.
+// A rising piece, for some rows. With j units left to the others and a = q - j, the best j in
+// [q - max, q - min] has the largest sloped[j]: a maximum over a window that slides along. It is
+// the larger of a maximum up to the end of a block as wide as the window and one from the beginning
+// of the next (van Herk; Gil and Werman), three comparisons a row whatever the width.
 NOM_INLINE void RaiseByRising(const KeyRow* sloped, size_t rows, const KeyPiece<int64_t>& piece,
-                              KeyRow* suffix, KeyRow* out) {
+                              const KeyLanes& first_base, KeyRow* suffix, KeyRow* out) {
+  KeyLanes base = first_base;
   const auto window = static_cast<size_t>(piece.max_units - piece.min_units) + 1;
   const KeyRow* const first = sloped - piece.max_units;  // Of the window of row 0.
-  const auto lane = static_cast<int64_t>(rows) * piece.key_slope;
-  KeyLanes base =
-      KeyLanes{0, lane, 2 * lane, 3 * lane} + (piece.key_at_min - piece.min_units * piece.key_slope);
   for (size_t begin = 0; begin < rows; begin += window) {
     KeyLanes best = first[begin + window - 1].lanes;
     for (size_t x = window; x-- > 0;) {
@@ -79,6 +91,34 @@ NOM_INLINE void RaiseByRising(const KeyRow* sloped, size_t rows, const KeyPiece<
   }
 }
 
+// Rising pieces of one slope, tile by tile, so that what one piece touches is still in the cache
+// for the next. `sloped` has room for max_units rows before row 0.
+NOM_INLINE void RaiseByPieces(const KeyRow* in, size_t rows,
+                              std::span<const KeyPiece<int64_t>> pieces, KeyRow* sloped,
+                              KeyRow* suffix, KeyRow* out) {
+  const int64_t slope = pieces.front().key_slope;
+  SlopeBefore(in, rows, static_cast<size_t>(pieces.back().max_units), slope, sloped);
+  size_t tile = kTileRows;
+  for (const KeyPiece<int64_t>& piece : pieces) {
+    tile = std::max(tile, 4 * static_cast<size_t>(piece.max_units - piece.min_units + 1));
+  }
+  const auto lane = static_cast<int64_t>(rows) * slope;
+  KeyLanes paid = KeyLanes{0, lane, 2 * lane, 3 * lane};
+  for (size_t begin = 0; begin < rows; begin += tile) {
+    const KeyLanes paid_at_begin = paid;
+    const size_t end = std::min(rows, begin + tile);
+    for (size_t row = begin; row < end; ++row) {
+      sloped[row].lanes = in[row].lanes - paid;
+      paid += slope;
+    }
+    for (const KeyPiece<int64_t>& piece : pieces) {
+      RaiseByRising(sloped + begin, end - begin, piece,
+                    paid_at_begin + (piece.key_at_min - piece.min_units * slope), suffix,
+                    out + begin);
+    }
+  }
+}
+
 NOM_INLINE int64_t LargestSum(const KeyRow* a, const KeyRow* b_last, size_t rows) {
   KeyLanes best = {};
   for (size_t row = 0; row < rows; ++row) {
@@ -93,13 +133,9 @@ struct Portable {
                       KeyRow* out) {
     RaiseBySteps(in, rows, steps, out);
   }
-  static void BySlope(const KeyRow* in, ptrdiff_t before, size_t rows, int64_t slope,
-                      KeyRow* sloped) {
-    Slope(in, before, rows, slope, sloped);
-  }
-  static void ByRising(const KeyRow* sloped, size_t rows, const KeyPiece<int64_t>& piece,
-                       KeyRow* suffix, KeyRow* out) {
-    RaiseByRising(sloped, rows, piece, suffix, out);
+  static void ByPieces(const KeyRow* in, size_t rows, std::span<const KeyPiece<int64_t>> pieces,
+                       KeyRow* sloped, KeyRow* suffix, KeyRow* out) {
+    RaiseByPieces(in, rows, pieces, sloped, suffix, out);
   }
   static int64_t Sum(const KeyRow* a, const KeyRow* b_last, size_t rows) {
     return LargestSum(a, b_last, rows);
@@ -113,13 +149,10 @@ struct Avx2 {
                                std::span<const KeyPiece<int64_t>> steps, KeyRow* out) {
     RaiseBySteps(in, rows, steps, out);
   }
-  NOM_AVX2 static void BySlope(const KeyRow* in, ptrdiff_t before, size_t rows, int64_t slope,
-                               KeyRow* sloped) {
-    Slope(in, before, rows, slope, sloped);
-  }
-  NOM_AVX2 static void ByRising(const KeyRow* sloped, size_t rows, const KeyPiece<int64_t>& piece,
+  NOM_AVX2 static void ByPieces(const KeyRow* in, size_t rows,
+                                std::span<const KeyPiece<int64_t>> pieces, KeyRow* sloped,
                                 KeyRow* suffix, KeyRow* out) {
-    RaiseByRising(sloped, rows, piece, suffix, out);
+    RaiseByPieces(in, rows, pieces, sloped, suffix, out);
   }
   NOM_AVX2 static int64_t Sum(const KeyRow* a, const KeyRow* b_last, size_t rows) {
     return LargestSum(a, b_last, rows);
@@ -140,34 +173,31 @@ MaxPlus::MaxPlus(int64_t capacity_units, Vectors vectors)
 
 void MaxPlus::Extend(const KeyTable& in, std::span<const KeyPiece<int64_t>> pieces, KeyTable& out) {
   std::copy(in.begin(), in.end(), out.begin());
-  if (pieces.empty()) return;
-  // Row -x is x entries before row 0: in each lane what ends the lane before it.
-  const auto before = static_cast<size_t>(pieces.back().max_units);
-  shifted_.resize(before + rows_);
-  KeyRow* const first = shifted_.data() + before;
-  std::copy(in.begin(), in.end(), first);
-  for (size_t x = 1; x <= before; ++x) {
-    const KeyLanes& later = (first - x + rows_)->lanes;
-    (first - x)->lanes = KeyLanes{kNever, later[0], later[1], later[2]};
-  }
   steps_.clear();
-  int64_t slope = 0;
-  for (const KeyPiece<int64_t>& piece : pieces) {
-    if (piece.key_slope <= 0) {
-      steps_.push_back(piece);
+  for (size_t begin = 0; begin < pieces.size();) {
+    if (pieces[begin].key_slope <= 0) {
+      steps_.push_back(pieces[begin++]);
       continue;
     }
-    if (piece.key_slope != slope) {
-      slope = piece.key_slope;
-      sloped_.resize(shifted_.size());
-      (has_avx2_ ? Avx2::BySlope : Portable::BySlope)(first, static_cast<ptrdiff_t>(before), rows_,
-                                                      slope, sloped_.data() + before);
+    size_t end = begin;
+    int64_t width = 0;
+    for (; end < pieces.size() && pieces[end].key_slope == pieces[begin].key_slope; ++end) {
+      width = std::max(width, pieces[end].max_units - pieces[end].min_units + 1);
     }
-    suffix_.resize(static_cast<size_t>(piece.max_units - piece.min_units) + 1);
-    (has_avx2_ ? Avx2::ByRising : Portable::ByRising)(sloped_.data() + before, rows_, piece,
-                                                      suffix_.data(), out.data());
+    const auto before = static_cast<size_t>(pieces[end - 1].max_units);
+    scratch_.resize(std::max(scratch_.size(), before + rows_));
+    suffix_.resize(std::max(suffix_.size(), static_cast<size_t>(width)));
+    (has_avx2_ ? Avx2::ByPieces : Portable::ByPieces)(
+        in.data(), rows_, pieces.subspan(begin, end - begin), scratch_.data() + before,
+        suffix_.data(), out.data());
+    begin = end;
   }
   if (steps_.empty()) return;
+  const auto before = static_cast<size_t>(steps_.back().min_units);
+  scratch_.resize(std::max(scratch_.size(), before + rows_));
+  KeyRow* const first = scratch_.data() + before;
+  std::copy(in.begin(), in.end(), first);
+  SlopeBefore(in.data(), rows_, before, 0, first);
   (has_avx2_ ? Avx2::BySteps : Portable::BySteps)(first, rows_, steps_, out.data());
 }
 

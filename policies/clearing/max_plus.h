@@ -57,7 +57,7 @@ enum class Vectors { kBest, kPortable };  // kPortable: as on a processor that h
 // at most q units. Never falls.
 using KeyTable = std::vector<KeyRow>;
 
-// Keys and sums of keys must be below 2^61, as must slope * (capacity + 4). Not thread-safe: it
+// Sums of keys must be at most 2^60, as must slope * (capacity + 4). Not thread-safe: it
 // keeps the memory it works in.
 class MaxPlus {
  public:
@@ -89,8 +89,7 @@ class MaxPlus {
   int64_t capacity_units_;
   size_t rows_;
   bool has_avx2_;
-  std::vector<KeyRow> shifted_;  // The rows before the table, then the table.
-  std::vector<KeyRow> sloped_;
+  std::vector<KeyRow> scratch_;  // Rows before a table, then the table.
   std::vector<KeyRow> suffix_;
   std::vector<KeyPiece<int64_t>> steps_;
 };

@@ -254,7 +254,6 @@ TableResult<Int128> SolveByTables(const KeyBids<Int128>& bids, int64_t capacity_
 }
 
 bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units) {
-  constexpr Int128 kLimit = Int128{1} << 60;
   Int128 sum = 0;
   for (size_t k = 0; k < bids.size(); ++k) {
     Int128 largest = 0;
@@ -262,11 +261,11 @@ bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units) {
       const Int128 at_max =
           piece.key_at_min + (piece.max_units - piece.min_units) * piece.key_slope;
       largest = std::max({largest, piece.key_at_min, at_max});
-      if (piece.key_slope * (capacity_units + 4) > kLimit) return false;
+      if (piece.key_slope * (capacity_units + 4) > kKeySumMax) return false;
     }
     sum += largest;
   }
-  return sum <= kLimit;
+  return sum <= kKeySumMax;
 }
 
 KeyBids<int64_t> Narrow(const KeyBids<Int128>& bids) {

@@ -37,7 +37,10 @@ struct TableResult {
   Key best_of_one_less = 0;  // With one unit less to sell. 0 if there is none.
 };
 
-// Requires FitsIn64Bits.
+// What 64-bit keys of all bids together may reach, and a slope or a price times the capacity.
+inline constexpr int64_t kKeySumMax = int64_t{1} << 60;
+
+// Requires FitsIn64Bits, or steps only with keys of at most kKeySumMax together.
 TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, int64_t capacity_units,
                                    const TableOptions& options,
                                    const PiecesWithout<int64_t>& pieces_without);

@@ -5,18 +5,14 @@
 // checked the same way: a second block for each auction has its first winner without value.
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "policies/clearing/mpsp.h"
+#include "tests/referee/mip_program.h"
 #include "tests/referee/random_auction.h"
 
 namespace nom::policies {
@@ -24,90 +20,6 @@ namespace {
 
 constexpr uint64_t kAuctions = 500;
 constexpr uint64_t kAuctionsAProgram = 20;
-
-// An integer program in the LP format. All numbers are whole and far below 2^53.
-class Program {
- public:
-  // Adds W of the auction to what is maximised. `without`: the bid whose quantities are worth
-  // exactly the reserve, or nobody.
-  void Add(const Auction& auction, GuestId without) {
-    const std::string block = "b" + std::to_string(blocks_++) + "_";
-    const Microcredits reserve = auction.reserve_unit_price_microcredits;
-    constant_ += reserve * auction.capacity_units;
-    std::ostringstream sold;
-    for (const Bid& bid : auction.bids) {
-      const std::string guest = block + std::to_string(bid.guest_id) + "_";
-      std::ostringstream one;
-      std::ostringstream kept;
-      for (size_t r = 0; r < bid.ranges.size(); ++r) {
-        const Range& range = bid.ranges[r];
-        const std::string z = guest + "z" + std::to_string(r);
-        const std::string q = guest + "q" + std::to_string(r);
-        const Microcredits price =
-            range.min_units == range.max_units ? 0 : range.unit_price_microcredits;
-        const Microcredits at_zero = range.value_at_min_microcredits - range.min_units * price;
-        // Worth the reserve: at_zero * z + (price - reserve) * q >= 0.
-        constraints_ << Term(at_zero, z) << Term(price - reserve, q) << " >= 0\n";
-        constraints_ << q << Term(-range.max_units, z) << " <= 0\n";
-        constraints_ << q << Term(-range.min_units, z) << " >= 0\n";
-        if (bid.guest_id != without) {
-          objective_ << Term(-at_zero, z) << Term(reserve - price, q) << "\n";
-        }
-        binaries_ << " " << z << "\n";
-        integers_ << " " << q << "\n";
-        one << " + " << z;
-        kept << " + " << q;
-        sold << " + " << q;
-      }
-      if (!bid.ranges.empty()) constraints_ << one.str() << " <= 1\n";
-      if (auction.reclaim_penalty_microcredits > 0 && bid.held_units > 0) {
-        const std::string t = guest + "t";
-        objective_ << Term(auction.reclaim_penalty_microcredits, t) << "\n";
-        constraints_ << t << kept.str() << " >= " << bid.held_units << "\n";
-      }
-    }
-    if (!sold.str().empty()) {
-      constraints_ << sold.str() << " <= " << auction.capacity_units << "\n";
-    }
-  }
-
-  // The largest sum of W, or a failed test.
-  int64_t Solve() const {
-    const std::string base = ::testing::TempDir() + "nom_mip_test_" + std::to_string(getpid());
-    {
-      std::ofstream file(base + ".lp");
-      file << "Minimize\nobj: 0 nothing\n"
-           << objective_.str() << "Subject To\nnothing >= 0\n"
-           << constraints_.str() << "Binaries\n"
-           << binaries_.str() << "Generals\n"
-           << integers_.str() << "End\n";
-    }
-    const std::string command = "cbc " + base + ".lp ratioGap 0 allowableGap 0 solve solution " +
-                                base + ".txt > " + base + ".log";
-    EXPECT_EQ(std::system(command.c_str()), 0) << command;
-    std::ifstream solution(base + ".txt");
-    std::string line;
-    std::getline(solution, line);
-    double objective = 0;
-    EXPECT_EQ(std::sscanf(line.c_str(), "Optimal - objective value %lf", &objective), 1) << line;
-    for (const char* suffix : {".lp", ".txt", ".log"}) std::remove((base + suffix).c_str());
-    const double rounded = std::round(objective);
-    EXPECT_NEAR(objective, rounded, 0.01);
-    return constant_ - static_cast<int64_t>(rounded);
-  }
-
- private:
-  static std::string Term(int64_t factor, const std::string& variable) {
-    return (factor < 0 ? " - " : " + ") + std::to_string(std::abs(factor)) + " " + variable;
-  }
-
-  int blocks_ = 0;
-  int64_t constant_ = 0;
-  std::ostringstream objective_;
-  std::ostringstream constraints_;
-  std::ostringstream binaries_;
-  std::ostringstream integers_;
-};
 
 // Money small enough for the solver's tolerances to decide nothing.
 Auction MiddleAuction(uint64_t seed) {
@@ -148,7 +60,7 @@ TEST(Mip, MpspFindsWhatCbcFinds) {
   int64_t winners = 0;
   const uint64_t end = FirstSeed() + CountOr(kAuctions);
   for (uint64_t first = FirstSeed(); first < end; first += kAuctionsAProgram) {
-    Program program;
+    MipProgram program;
     int64_t expected = 0;
     std::string seeds;
     for (uint64_t seed = first; seed < std::min(end, first + kAuctionsAProgram); ++seed) {
@@ -169,7 +81,7 @@ TEST(Mip, MpspFindsWhatCbcFinds) {
           award.charge_microcredits + clearing->welfare_microcredits - ValueOf(bid, award.units);
       winners += static_cast<int64_t>(clearing->awards.size());
     }
-    ASSERT_EQ(program.Solve(), expected)
+    ASSERT_EQ(program.Solve(::testing::TempDir()), expected)
         << "replay: NOM_SEED=" << first << " NOM_COUNT=" << kAuctionsAProgram;
   }
   EXPECT_GT(winners, static_cast<int64_t>(CountOr(kAuctions)));
