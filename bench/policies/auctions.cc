@@ -70,4 +70,61 @@ Auction RangesAuction(int64_t bids, int64_t capacity_units, int ranges, uint64_t
   return auction;
 }
 
+Auction SmallRangesAuction(int64_t bids, int64_t capacity_units, int ranges, int demand_tenths,
+                           bool is_alike, uint64_t seed) {
+  BenchRandom random(seed);
+  Auction auction = Empty(bids, capacity_units, seed);
+  // A range and the gap before it are each half a part wide at most, a quarter on average.
+  const int64_t part =
+      std::max<int64_t>(2, 2 * demand_tenths * capacity_units / (10 * bids * ranges));
+  for (Bid& bid : auction.bids) {
+    const int64_t price =
+        is_alike ? random.Between(1'000'000, 1'001'000) : random.Between(200'000, 2'000'000);
+    int64_t at_units = 0;
+    for (int i = 0; i < ranges; ++i) {
+      // At least one unit is refused between ranges.
+      const int64_t gap_min = i == 0 ? 1 : 2;
+      const int64_t begin = at_units + random.Between(gap_min, std::max(gap_min, part / 2));
+      const int64_t end = begin + random.Between(0, part / 2);
+      bid.ranges.push_back({begin, end, begin * price, price});
+      at_units = end;
+    }
+  }
+  return auction;
+}
+
+namespace {
+
+DenseAuction MakeDense(int64_t bids, int64_t capacity_units, int64_t own_units, bool is_concave,
+                       uint64_t seed) {
+  BenchRandom random(seed);
+  DenseAuction auction;
+  auction.capacity_units = capacity_units;
+  auction.reserve_unit_price_microcredits = 100'000;
+  auction.seed = seed;
+  for (int64_t i = 0; i < bids; ++i) {
+    std::vector<Microcredits> steps;
+    const int64_t price_max = random.Between(500'000, 2'000'000);
+    for (int64_t k = 0; k < own_units; ++k) steps.push_back(random.Between(0, price_max));
+    if (is_concave) std::sort(steps.rbegin(), steps.rend());
+    DenseBid bid{static_cast<GuestId>(i) + 1, {}};
+    Microcredits value = 0;
+    for (Microcredits step : steps) bid.values_microcredits.push_back(value += step);
+    auction.bids.push_back(std::move(bid));
+  }
+  return auction;
+}
+
+}  // namespace
+
+DenseAuction RandomDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
+                                uint64_t seed) {
+  return MakeDense(bids, capacity_units, own_units, false, seed);
+}
+
+DenseAuction ConcaveDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
+                                 uint64_t seed) {
+  return MakeDense(bids, capacity_units, own_units, true, seed);
+}
+
 }  // namespace nom::policies

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "policies/clearing/auction.h"
+#include "policies/clearing/dense.h"
 
 namespace nom::policies {
 
@@ -16,6 +17,19 @@ Auction ConcaveAuction(int64_t bids, int64_t capacity_units, int pieces, uint64_
 // Every bid offers one unit price for `ranges` ranges with gaps between them, as in Ginseng: each
 // guest can use up to about a quarter of the capacity.
 Auction RangesAuction(int64_t bids, int64_t capacity_units, int ranges, uint64_t seed = 1);
+
+// The same, but what all bids want together is `demand_tenths` tenths of the capacity: many small
+// winners. `is_alike`: unit prices within a thousandth of each other, so that little can be told
+// about who wins before all is known.
+Auction SmallRangesAuction(int64_t bids, int64_t capacity_units, int ranges, int demand_tenths,
+                           bool is_alike, uint64_t seed = 1);
+
+// Every bid names a value for each of its quantities, which rise by steps of random size.
+DenseAuction RandomDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
+                                uint64_t seed = 1);
+// The same with steps that never rise.
+DenseAuction ConcaveDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
+                                 uint64_t seed = 1);
 
 }  // namespace nom::policies
 

@@ -171,8 +171,8 @@ MaxPlus::MaxPlus(int64_t capacity_units, Vectors vectors)
       rows_((static_cast<size_t>(capacity_units) + kLanes) / kLanes),
       has_avx2_(vectors == Vectors::kBest && HasAvx2()) {}
 
-void MaxPlus::Extend(const KeyTable& in, std::span<const KeyPiece<int64_t>> pieces, KeyTable& out) {
-  std::copy(in.begin(), in.end(), out.begin());
+void MaxPlus::Extend(const KeyRow* in, std::span<const KeyPiece<int64_t>> pieces, KeyRow* out) {
+  std::copy(in, in + rows_, out);
   steps_.clear();
   for (size_t begin = 0; begin < pieces.size();) {
     if (pieces[begin].key_slope <= 0) {
@@ -187,29 +187,28 @@ void MaxPlus::Extend(const KeyTable& in, std::span<const KeyPiece<int64_t>> piec
     const auto before = static_cast<size_t>(pieces[end - 1].max_units);
     scratch_.resize(std::max(scratch_.size(), before + rows_));
     suffix_.resize(std::max(suffix_.size(), static_cast<size_t>(width)));
-    (has_avx2_ ? Avx2::ByPieces : Portable::ByPieces)(
-        in.data(), rows_, pieces.subspan(begin, end - begin), scratch_.data() + before,
-        suffix_.data(), out.data());
+    (has_avx2_ ? Avx2::ByPieces : Portable::ByPieces)(in, rows_, pieces.subspan(begin, end - begin),
+                                                      scratch_.data() + before, suffix_.data(),
+                                                      out);
     begin = end;
   }
   if (steps_.empty()) return;
   const auto before = static_cast<size_t>(steps_.back().min_units);
   scratch_.resize(std::max(scratch_.size(), before + rows_));
   KeyRow* const first = scratch_.data() + before;
-  std::copy(in.begin(), in.end(), first);
-  SlopeBefore(in.data(), rows_, before, 0, first);
-  (has_avx2_ ? Avx2::BySteps : Portable::BySteps)(first, rows_, steps_, out.data());
+  std::copy(in, in + rows_, first);
+  SlopeBefore(in, rows_, before, 0, first);
+  (has_avx2_ ? Avx2::BySteps : Portable::BySteps)(first, rows_, steps_, out);
 }
 
-int64_t MaxPlus::BestSplit(const KeyTable& a, const KeyTable& b) const {
+int64_t MaxPlus::BestSplit(const KeyRow* a, const KeyRow* b) const {
   // Entry capacity - q is as far from b's last row as q from a's first, but for the entries that
   // fill up the last lane.
   const size_t more = kLanes * rows_ - 1 - static_cast<size_t>(capacity_units_);
   const size_t mirrored_rows = rows_ > more ? rows_ - more : 0;
   int64_t best = 0;
   if (mirrored_rows > 0) {
-    best = (has_avx2_ ? Avx2::Sum : Portable::Sum)(a.data(), b.data() + mirrored_rows - 1,
-                                                   mirrored_rows);
+    best = (has_avx2_ ? Avx2::Sum : Portable::Sum)(a, b + mirrored_rows - 1, mirrored_rows);
   }
   for (size_t row = mirrored_rows; row < rows_; ++row) {
     for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -222,7 +221,7 @@ int64_t MaxPlus::BestSplit(const KeyTable& a, const KeyTable& b) const {
   return best;
 }
 
-int64_t MaxPlus::MostUnits(std::span<const KeyPiece<int64_t>> pieces, const KeyTable& after,
+int64_t MaxPlus::MostUnits(std::span<const KeyPiece<int64_t>> pieces, const KeyRow* after,
                            int64_t left_units, int64_t target, int64_t& key) const {
   for (size_t p = pieces.size(); p-- > 0;) {
     const KeyPiece<int64_t>& piece = pieces[p];

@@ -53,36 +53,31 @@ struct alignas(sizeof(KeyLanes)) KeyRow {
 
 enum class Vectors { kBest, kPortable };  // kPortable: as on a processor that has none of ours.
 
-// best[q] for q from 0 to capacity_units: the largest sum of keys that a set of bids can reach with
-// at most q units. Never falls.
-using KeyTable = std::vector<KeyRow>;
-
-// Sums of keys must be at most 2^60, as must slope * (capacity + 4). Not thread-safe: it
-// keeps the memory it works in.
+// Works on tables of cells() rows: best[q] for q from 0 to capacity_units, the largest sum of keys
+// that a set of bids can reach with at most q units. Never falls. Sums of keys must be at most
+// 2^60, as must slope * (capacity + 4). Not thread-safe: it keeps the memory it works in.
 class MaxPlus {
  public:
   using Key = int64_t;
-  using Table = KeyTable;
+  using Cell = KeyRow;
 
   explicit MaxPlus(int64_t capacity_units, Vectors vectors = Vectors::kBest);
 
-  int64_t table_bytes() const { return static_cast<int64_t>(rows_ * sizeof(KeyRow)); }
-  KeyTable Zero() const { return KeyTable(rows_); }
-  int64_t At(const KeyTable& table, int64_t units) const {
+  size_t cells() const { return rows_; }
+  int64_t At(const KeyRow* table, int64_t units) const {
     const auto q = static_cast<size_t>(units);
     return table[q % rows_].lanes[q / rows_];
   }
 
-  // out[q] = max(in[q], max over pieces and a in them of key(a) + in[q - a]). `out` is a table, and
-  // not `in`.
-  void Extend(const KeyTable& in, std::span<const KeyPiece<int64_t>> pieces, KeyTable& out);
+  // out[q] = max(in[q], max over pieces and a in them of key(a) + in[q - a]). `out` is not `in`.
+  void Extend(const KeyRow* in, std::span<const KeyPiece<int64_t>> pieces, KeyRow* out);
 
   // The largest a[q] + b[capacity - q].
-  int64_t BestSplit(const KeyTable& a, const KeyTable& b) const;
+  int64_t BestSplit(const KeyRow* a, const KeyRow* b) const;
 
   // The largest quantity a of the pieces with key(a) + after[left_units - a] = target, and its key.
   // 0, and 0, if there is none.
-  int64_t MostUnits(std::span<const KeyPiece<int64_t>> pieces, const KeyTable& after,
+  int64_t MostUnits(std::span<const KeyPiece<int64_t>> pieces, const KeyRow* after,
                     int64_t left_units, int64_t target, int64_t& key) const;
 
  private:

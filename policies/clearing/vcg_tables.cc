@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -15,17 +16,16 @@ namespace {
 class WideMaxPlus {
  public:
   using Key = Int128;
-  using Table = std::vector<Int128>;
+  using Cell = Int128;
 
   WideMaxPlus(int64_t capacity_units, Vectors)
       : capacity_units_(capacity_units), size_(static_cast<size_t>(capacity_units) + 1) {}
 
-  int64_t table_bytes() const { return static_cast<int64_t>(size_ * sizeof(Int128)); }
-  Table Zero() const { return Table(size_, 0); }
-  Int128 At(const Table& table, int64_t units) const { return table[static_cast<size_t>(units)]; }
+  size_t cells() const { return size_; }
+  Int128 At(const Int128* table, int64_t units) const { return table[static_cast<size_t>(units)]; }
 
-  void Extend(const Table& in, std::span<const KeyPiece<Int128>> pieces, Table& out) {
-    out = in;
+  void Extend(const Int128* in, std::span<const KeyPiece<Int128>> pieces, Int128* out) {
+    std::copy(in, in + size_, out);
     for (const KeyPiece<Int128>& piece : pieces) {
       if (piece.key_slope <= 0) {
         // `in` never falls, so the fewest units are the best.
@@ -38,13 +38,13 @@ class WideMaxPlus {
     }
   }
 
-  Int128 BestSplit(const Table& a, const Table& b) const {
+  Int128 BestSplit(const Int128* a, const Int128* b) const {
     Int128 best = 0;
     for (size_t q = 0; q < size_; ++q) best = std::max(best, a[q] + b[size_ - 1 - q]);
     return best;
   }
 
-  int64_t MostUnits(std::span<const KeyPiece<Int128>> pieces, const Table& after,
+  int64_t MostUnits(std::span<const KeyPiece<Int128>> pieces, const Int128* after,
                     int64_t left_units, Int128 target, Int128& key) const {
     for (size_t p = pieces.size(); p-- > 0;) {
       for (int64_t a = std::min(pieces[p].max_units, left_units); a >= pieces[p].min_units; --a) {
@@ -59,7 +59,7 @@ class WideMaxPlus {
  private:
   // With j units left to the others, a = q - j: the best j in [q - max, q - min] is the largest
   // in[j] - j * slope, a sliding-window maximum. Candidates wait in rising j and falling value.
-  void ExtendRising(const Table& in, const KeyPiece<Int128>& piece, Table& out) {
+  void ExtendRising(const Int128* in, const KeyPiece<Int128>& piece, Int128* out) {
     waiting_.resize(size_);
     size_t head = 0;
     size_t tail = 0;
@@ -82,58 +82,61 @@ class WideMaxPlus {
 };
 
 // The tables best_k of the bids from k on, for falling k kept (all, or every `stride`-th) and for
-// rising k given out again.
+// rising k given out again. All lie in one piece of memory: the system takes small ones back after
+// every clearing, and giving them again takes longer than filling them.
 template <typename Extender>
 class SuffixTables {
  public:
   using Key = typename Extender::Key;
-  using Table = typename Extender::Table;
+  using Cell = typename Extender::Cell;
 
   SuffixTables(const KeyBids<Key>& bids, int64_t bytes_max, Extender& extender)
       : bids_(bids), extender_(extender) {
     const size_t count = bids.size() + 1;
-    const auto fit = static_cast<size_t>(bytes_max / extender.table_bytes());
+    const auto fit = static_cast<size_t>(bytes_max) / (extender.cells() * sizeof(Cell));
     if (count > fit) {
       // Kept: count / stride tables, and stride of them made again at a time.
       for (stride_ = 2; count / stride_ + stride_ > fit && stride_ * stride_ < count;) ++stride_;
     }
-    kept_.resize(count / stride_ + 1);
-    Table current = extender.Zero();
-    Table next = extender.Zero();
-    for (size_t k = bids.size();; --k) {
-      if (k % stride_ == 0) kept_[k / stride_] = current;
-      if (k == bids.size()) last_ = current;
-      if (k == 0) break;
-      extender_.Extend(current, bids_.PiecesOf(k - 1), next);
-      std::swap(current, next);
+    kept_ = bids.size() / stride_ + 1;
+    // Behind the kept ones the last, and those that are made again.
+    memory_ = std::make_unique_for_overwrite<Cell[]>((kept_ + 1 + stride_) * extender.cells());
+    Cell* current = Table(kept_);
+    std::fill(current, current + extender.cells(), Cell{});
+    for (size_t k = bids.size(); k-- > 0;) {
+      Cell* const next = k % stride_ == 0 ? Table(k / stride_) : Table(kept_ + 1 + k % 2);
+      extender_.Extend(current, bids_.PiecesOf(k), next);
+      current = next;
     }
   }
 
   // For rising k only.
-  const Table& From(size_t k) {
-    if (k == bids_.size()) return last_;
-    if (stride_ == 1) return kept_[k];
+  const Cell* From(size_t k) {
+    if (k == bids_.size()) return Table(kept_);
+    if (k % stride_ == 0) return Table(k / stride_);
     const size_t block = k / stride_;
     if (block != block_) {
       block_ = block;
       const size_t begin = block * stride_;
       const size_t end = std::min(begin + stride_, bids_.size());
-      remade_.resize(stride_ + 1, extender_.Zero());
-      remade_[end - begin] = end == bids_.size() ? last_ : kept_[end / stride_];
-      for (size_t i = end; i-- > begin;) {
-        extender_.Extend(remade_[i - begin + 1], bids_.PiecesOf(i), remade_[i - begin]);
+      const Cell* current = end == bids_.size() ? Table(kept_) : Table(block + 1);
+      for (size_t i = end; --i > begin;) {
+        Cell* const next = Table(kept_ + 1 + i - begin);
+        extender_.Extend(current, bids_.PiecesOf(i), next);
+        current = next;
       }
     }
-    return remade_[k - block_ * stride_];
+    return Table(kept_ + 1 + k - block * stride_);
   }
 
  private:
+  Cell* Table(size_t i) { return memory_.get() + i * extender_.cells(); }
+
   const KeyBids<Key>& bids_;
   Extender& extender_;
   size_t stride_ = 1;
-  std::vector<Table> kept_;
-  Table last_;
-  std::vector<Table> remade_;
+  size_t kept_ = 0;
+  std::unique_ptr<Cell[]> memory_;
   size_t block_ = std::numeric_limits<size_t>::max();
 };
 
@@ -141,7 +144,7 @@ template <typename Extender>
 class Solver {
  public:
   using Key = typename Extender::Key;
-  using Table = typename Extender::Table;
+  using Cell = typename Extender::Cell;
 
   Solver(const KeyBids<Key>& bids, int64_t capacity_units, const TableOptions& options,
          const PiecesWithout<Key>& pieces_without)
@@ -193,7 +196,7 @@ class Solver {
   // `origin`: what the problem's bids are called in bids_; null if they are the same.
   void FindAwards(const KeyBids<Key>& problem, const size_t* origin,
                   SuffixTables<Extender>& suffix) {
-    const Table& all = suffix.From(0);
+    const Cell* const all = suffix.From(0);
     Key target = extender_.At(all, capacity_units_);
     result_.best = target;
     if (capacity_units_ > 0) result_.best_of_one_less = extender_.At(all, capacity_units_ - 1);
@@ -212,12 +215,14 @@ class Solver {
   void FindWithout(const KeyBids<Key>& problem, const size_t* origin,
                    SuffixTables<Extender>& suffix) {
     if (!options_.with_charges) return;
-    Table prefix = extender_.Zero();
-    Table scratch = extender_.Zero();
+    std::vector<Cell> first(extender_.cells());
+    std::vector<Cell> second(extender_.cells());
+    Cell* prefix = first.data();
+    Cell* scratch = second.data();
     for (size_t k = 0; k < problem.size(); ++k) {
       const size_t bid = origin == nullptr ? k : origin[k];
       if (result_.units[bid] > 0) {
-        const Table& after = suffix.From(k + 1);
+        const Cell* const after = suffix.From(k + 1);
         const std::vector<KeyPiece<Key>> kept = pieces_without_(bid);
         if (kept.empty()) {
           result_.without[bid] = extender_.BestSplit(prefix, after);
