@@ -16,17 +16,21 @@
 namespace nom::policies {
 namespace {
 
-TEST(Fuzz, AuctionsFromRandomBytes) {
-  for (uint64_t seed = FirstSeed(), end = seed + CountOr(20'000); seed < end; ++seed) {
+void OnRandomBytes(void (*target)(const uint8_t*, size_t), uint64_t count) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(count); seed < end; ++seed) {
     SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
     TestRandom random(seed);
     std::vector<uint8_t> bytes(static_cast<size_t>(random.Between(0, 90)));
     // Small numbers are what valid auctions are made of.
     const int64_t high = random.OneIn(3) ? 255 : 199;
     for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.Between(0, high));
-    FuzzAuction(bytes.data(), bytes.size());
+    target(bytes.data(), bytes.size());
   }
 }
+
+TEST(Fuzz, AuctionsFromRandomBytes) { OnRandomBytes(FuzzAuction, 20'000); }
+
+TEST(Fuzz, BidsFromRandomBytes) { OnRandomBytes(FuzzBid, 50'000); }
 
 TEST(Fuzz, TextsThatAreCasesWithBytesChanged) {
   std::vector<std::string> texts;

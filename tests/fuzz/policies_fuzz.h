@@ -11,6 +11,9 @@ namespace nom::policies {
 // Bytes as an auction: validation, every rule against its referee, the fallback chain.
 void FuzzAuction(const uint8_t* data, size_t size);
 
+// Bytes as one bid: validation against a second reading of what range.h says.
+void FuzzBid(const uint8_t* data, size_t size);
+
 // Bytes as the text of an auction: what parses survives the round trip.
 void FuzzText(const uint8_t* data, size_t size);
 
