@@ -18,8 +18,7 @@ class WideMaxPlus {
   using Key = Int128;
   using Cell = Int128;
 
-  WideMaxPlus(int64_t capacity_units, Vectors)
-      : capacity_units_(capacity_units), size_(static_cast<size_t>(capacity_units) + 1) {}
+  WideMaxPlus(int64_t capacity_units, Vectors) : size_(static_cast<size_t>(capacity_units) + 1) {}
 
   size_t cells() const { return size_; }
   Int128 At(const Int128* table, int64_t units) const { return table[static_cast<size_t>(units)]; }
@@ -76,7 +75,6 @@ class WideMaxPlus {
     }
   }
 
-  int64_t capacity_units_;
   size_t size_;
   std::vector<std::pair<size_t, Int128>> waiting_;
 };
