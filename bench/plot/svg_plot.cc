@@ -12,10 +12,10 @@ namespace nom::bench {
 namespace {
 
 // In SVG user units.
-constexpr double kWidth = 760;
 constexpr double kHeight = 460;
 constexpr double kLeft = 80;
-constexpr double kRight = 190;  // Room for the legend.
+constexpr double kInsideEnd = 570;  // Right of it is the legend.
+constexpr double kLetter = 7.5;     // The width of a common one.
 constexpr double kTop = 44;
 constexpr double kBottom = 60;
 constexpr double kLegendLine = 20;
@@ -146,16 +146,18 @@ class Drawing {
  public:
   explicit Drawing(const Plot& plot)
       : plot_(plot),
-        x_(plot.x, Values(&Point::x), kLeft, kWidth - kRight),
+        x_(plot.x, Values(&Point::x), kLeft, kInsideEnd),
         y_(plot.y, Values(&Point::y), kHeight - kBottom, kTop) {}
 
   std::string Draw() {
-    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << kWidth << ' ' << kHeight
+    size_t letters = 16;
+    for (const Series& series : plot_.series) letters = std::max(letters, series.name.size());
+    const double width = kInsideEnd + 50 + kLetter * static_cast<double>(letters);
+    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << width << ' ' << kHeight
          << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
-         << "<rect width=\"" << kWidth << "\" height=\"" << kHeight << "\" fill=\"#ffffff\"/>\n"
+         << "<rect width=\"" << width << "\" height=\"" << kHeight << "\" fill=\"#ffffff\"/>\n"
          << "<clipPath id=\"inside\"><rect x=\"" << kLeft << "\" y=\"" << kTop << "\" width=\""
-         << kWidth - kLeft - kRight << "\" height=\"" << kHeight - kTop - kBottom
-         << "\"/></clipPath>\n";
+         << kInsideEnd - kLeft << "\" height=\"" << kHeight - kTop - kBottom << "\"/></clipPath>\n";
     Text(kLeft, kTop - 18, "start", plot_.title, "font-size=\"15\" font-weight=\"bold\"");
     DrawAxes();
     double legend_y = kTop + 8;
@@ -188,7 +190,7 @@ class Drawing {
     constexpr char kGrid[] = "stroke=\"#dddddd\"";
     constexpr char kFrame[] = "stroke=\"#333333\"";
     const double bottom = kHeight - kBottom;
-    const double right = kWidth - kRight;
+    const double right = kInsideEnd;
     for (double tick : x_.Ticks()) {
       Line(x_.At(tick), kTop, x_.At(tick), bottom, kGrid);
       Text(x_.At(tick), bottom + 18, "middle", TickLabel(tick));
@@ -226,7 +228,7 @@ class Drawing {
     }
     out_ << "</g>\n";
     if (series.name.empty()) return;
-    const double x = kWidth - kRight + 14;
+    const double x = kInsideEnd + 14;
     Line(x, legend_y, x + 22, legend_y, stroke.c_str());
     Text(x + 28, legend_y + 4, "start", series.name);
     legend_y += kLegendLine;
