@@ -84,7 +84,9 @@ absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
 }
 
 absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Prices& prices) {
-  policies::WorkingPointTable table;
+  std::vector<policies::PointBlock> blocks(policies::PointBlocksFor(
+      static_cast<int>(std::min<size_t>(points.size(), policies::kWorkingPointsMax))));
+  policies::WorkingPointTable table(blocks.data(), static_cast<int>(blocks.size()));
   for (size_t i = 0; i < points.size(); ++i) {
     policies::WorkingPoint point;
     point.knob = static_cast<int64_t>(i);
@@ -115,7 +117,7 @@ absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Pri
     plan.point = points[static_cast<size_t>(table.point(best).knob)];
   }
   for (Resource resource : kAllResources) {
-    std::array<policies::CurvePoint, policies::kWorkingPointsMax> curve;
+    std::vector<policies::CurvePoint> curve(static_cast<size_t>(table.count()));
     const int count =
         table.CurveFor(static_cast<int>(Index(resource)), unit_prices.data(), curve.data());
     for (int i = 0; i < count; ++i) {

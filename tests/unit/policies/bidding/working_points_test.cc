@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <string>
 #include <vector>
+
+#include "tests/referee/random_auction.h"
 
 namespace nom::policies {
 namespace {
@@ -16,8 +21,49 @@ WorkingPoint Point(int64_t knob, int64_t cpu, int64_t memory, Microcredits value
   return p;
 }
 
-TEST(WorkingPoints, DominatedPointsAreNotKept) {
+// A table with room for as many points as asked for.
+struct Roomy {
+  explicit Roomy(int points)
+      : blocks(static_cast<size_t>(PointBlocksFor(points))),
+        table(blocks.data(), static_cast<int>(blocks.size())) {}
+  std::vector<PointBlock> blocks;
   WorkingPointTable table;
+};
+
+__extension__ using Wide = __int128;
+
+Wide SurplusOf(const WorkingPoint& p, const Microcredits* prices) {
+  Wide surplus = p.value_microcredits;
+  for (int r = 0; r < kPointResourcesMax; ++r) surplus -= Wide{p.units[r]} * prices[r];
+  return surplus;
+}
+
+// The plain loop.
+int PlainBest(const std::vector<WorkingPoint>& points, const Microcredits* prices) {
+  int best = -1;
+  Wide best_surplus = 0;
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (SurplusOf(points[i], prices) <= best_surplus) continue;
+    best_surplus = SurplusOf(points[i], prices);
+    best = static_cast<int>(i);
+  }
+  return best;
+}
+
+std::vector<WorkingPoint> PointsOf(const WorkingPointTable& table) {
+  std::vector<WorkingPoint> points;
+  for (int i = 0; i < table.count(); ++i) points.push_back(table.point(i));
+  return points;
+}
+
+bool Same(const WorkingPoint& a, const WorkingPoint& b) {
+  return a.knob == b.knob && a.value_microcredits == b.value_microcredits &&
+         std::equal(std::begin(a.units), std::end(a.units), std::begin(b.units));
+}
+
+TEST(WorkingPoints, DominatedPointsAreNotKept) {
+  Roomy roomy(8);
+  WorkingPointTable& table = roomy.table;
   EXPECT_EQ(table.Add(Point(10, 10, 4, 38)), PointError::kOk);
   EXPECT_EQ(table.Add(Point(14, 10, 4, 40)), PointError::kOk);  // Beats the first.
   EXPECT_EQ(table.Add(Point(32, 12, 4, 38)), PointError::kOk);  // Needs more, earns less.
@@ -29,7 +75,8 @@ TEST(WorkingPoints, DominatedPointsAreNotKept) {
 }
 
 TEST(WorkingPoints, TheBestPointFollowsThePrices) {
-  WorkingPointTable table;
+  Roomy roomy(8);
+  WorkingPointTable& table = roomy.table;
   ASSERT_EQ(table.Add(Point(1, 1, 8, 100)), PointError::kOk);  // Memory instead of processor.
   ASSERT_EQ(table.Add(Point(2, 8, 1, 100)), PointError::kOk);
   ASSERT_EQ(table.Add(Point(3, 9, 9, 150)), PointError::kOk);
@@ -44,11 +91,12 @@ TEST(WorkingPoints, TheBestPointFollowsThePrices) {
 }
 
 TEST(WorkingPoints, TheCurveOfOneResourceCountsWhatTheOthersCost) {
-  WorkingPointTable table;
+  Roomy roomy(8);
+  WorkingPointTable& table = roomy.table;
   ASSERT_EQ(table.Add(Point(1, 2, 0, 50)), PointError::kOk);
   ASSERT_EQ(table.Add(Point(2, 2, 4, 90)), PointError::kOk);
   ASSERT_EQ(table.Add(Point(3, 6, 8, 130)), PointError::kOk);
-  CurvePoint curve[kWorkingPointsMax];
+  CurvePoint curve[8];
   // Memory, with the processor at 5: without memory 50 - 10 is left, which memory can't claim.
   const Microcredits at_five[kPointResourcesMax] = {5, 999};
   ASSERT_EQ(table.CurveFor(1, at_five, curve), 2);
@@ -68,22 +116,168 @@ TEST(WorkingPoints, TheCurveOfOneResourceCountsWhatTheOthersCost) {
 }
 
 TEST(WorkingPoints, LimitsAreChecked) {
-  WorkingPointTable table;
+  Roomy roomy(64);
+  WorkingPointTable& table = roomy.table;
   EXPECT_EQ(table.Add(Point(1, -1, 0, 5)), PointError::kUnitsOutOfRange);
   EXPECT_EQ(table.Add(Point(1, kUnitsMax + 1, 0, 5)), PointError::kUnitsOutOfRange);
   EXPECT_EQ(table.Add(Point(1, 1, 0, -5)), PointError::kValueOutOfRange);
   EXPECT_EQ(table.Add(Point(1, 1, 0, kValueMaxMicrocredits + 1)), PointError::kValueOutOfRange);
   EXPECT_EQ(table.count(), 0);
-  for (int i = 0; i < kWorkingPointsMax; ++i) {
-    ASSERT_EQ(table.Add(Point(i, i + 1, kWorkingPointsMax - i, 10)), PointError::kOk);
-  }
-  EXPECT_EQ(table.Add(Point(99, kWorkingPointsMax + 1, 0, 10)), PointError::kFull);
-  EXPECT_EQ(table.count(), kWorkingPointsMax);
+  ASSERT_EQ(table.capacity(), 64);
+  for (int i = 0; i < 64; ++i) ASSERT_EQ(table.Add(Point(i, i + 1, 64 - i, 10)), PointError::kOk);
+  EXPECT_EQ(table.Add(Point(99, 65, 0, 10)), PointError::kFull);
+  EXPECT_EQ(table.count(), 64);
   // A point that beats others still finds room.
   EXPECT_EQ(table.Add(Point(100, 1, 1, 10)), PointError::kOk);
   EXPECT_EQ(table.count(), 1);
   const Microcredits highest[kPointResourcesMax] = {kValueMaxMicrocredits, kValueMaxMicrocredits};
   EXPECT_EQ(table.BestAt(highest), -1);
+  table.Clear();
+  EXPECT_EQ(table.BestAt(highest), -1);
+  Roomy none(0);
+  EXPECT_EQ(none.table.Add(Point(1, 1, 1, 1)), PointError::kFull);
+  Roomy huge(2 * kWorkingPointsMax);
+  EXPECT_EQ(huge.table.capacity(), kWorkingPointsMax);
+}
+
+// Few different numbers, so that ties are common; or large ones, beyond 32 bits a price; or the
+// largest, beyond 64 bits in all.
+struct Scale {
+  int64_t units_max;
+  Microcredits value_max;
+  Microcredits price_max;
+};
+
+WorkingPoint RandomPoint(TestRandom& random, const Scale& scale, int resources) {
+  WorkingPoint p{.knob = random.Between(0, 1'000'000),
+                 .value_microcredits = random.Between(0, scale.value_max)};
+  for (int r = 0; r < resources; ++r) p.units[r] = random.Between(0, scale.units_max);
+  return p;
+}
+
+TEST(WorkingPoints, RandomTablesKeepTheFrontAndFindTheBest) {
+  const Scale scales[] = {{6, 30, 5},
+                          {1'000, 1'000'000, 1'000},
+                          {1'000, kValueMaxMicrocredits, 1'000'000'000'000},
+                          {kUnitsMax, kValueMaxMicrocredits, kValueMaxMicrocredits}};
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(2'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    const Scale& scale = scales[random.Between(0, 3)];
+    const int resources = static_cast<int>(random.Between(1, kPointResourcesMax));
+    Roomy roomy(64);
+    std::vector<WorkingPoint> front;
+    for (int64_t i = random.Between(1, 60); i > 0; --i) {
+      const WorkingPoint p = RandomPoint(random, scale, resources);
+      const auto beats = [](const WorkingPoint& a, const WorkingPoint& b) {
+        bool yes = a.value_microcredits >= b.value_microcredits;
+        for (int r = 0; r < kPointResourcesMax; ++r) yes &= a.units[r] <= b.units[r];
+        return yes;
+      };
+      ASSERT_EQ(roomy.table.Add(p), PointError::kOk);
+      if (std::any_of(front.begin(), front.end(), [&](const auto& q) { return beats(q, p); })) {
+        continue;
+      }
+      std::erase_if(front, [&](const auto& q) { return beats(p, q); });
+      front.push_back(p);
+    }
+    const std::vector<WorkingPoint> kept = PointsOf(roomy.table);
+    ASSERT_TRUE(std::equal(kept.begin(), kept.end(), front.begin(), front.end(), Same));
+
+    for (int i = 0; i < 5; ++i) {
+      Microcredits prices[kPointResourcesMax];
+      for (Microcredits& price : prices) {
+        price = random.OneIn(4) ? 0 : random.Between(0, scale.price_max);
+      }
+      ASSERT_EQ(roomy.table.BestAt(prices), PlainBest(front, prices));
+
+      int64_t held[kPointResourcesMax];
+      for (int64_t& units : held) units = random.Between(0, scale.units_max);
+      int fitting = -1;
+      for (size_t at = 0; at < front.size(); ++at) {
+        bool fits = true;
+        for (int r = 0; r < kPointResourcesMax; ++r) fits &= front[at].units[r] <= held[r];
+        const Microcredits best =
+            fitting < 0 ? 0 : front[static_cast<size_t>(fitting)].value_microcredits;
+        if (fits && front[at].value_microcredits > best) fitting = static_cast<int>(at);
+      }
+      ASSERT_EQ(roomy.table.BestWithin(held), fitting);
+
+      const int resource = static_cast<int>(random.Between(0, resources - 1));
+      std::vector<CurvePoint> curve(front.size());
+      curve.resize(static_cast<size_t>(roomy.table.CurveFor(resource, prices, curve.data())));
+      prices[resource] = 0;
+      const auto leaves = [&](int64_t units) {  // The most that a point using no more leaves.
+        Wide most = 0;
+        for (const WorkingPoint& p : front) {
+          if (p.units[resource] <= units) most = std::max(most, SurplusOf(p, prices));
+        }
+        return most;
+      };
+      std::set<int64_t> steps;
+      for (const WorkingPoint& p : front) steps.insert(p.units[resource]);
+      size_t next = 0;
+      Wide before = leaves(0);
+      for (const int64_t units : steps) {
+        if (units == 0 || leaves(units) == before) continue;
+        before = leaves(units);
+        ASSERT_LT(next, curve.size());
+        ASSERT_EQ(curve[next].units, units);
+        ASSERT_EQ(curve[next++].value_microcredits, before - leaves(0));
+      }
+      ASSERT_EQ(next, curve.size());
+    }
+  }
+}
+
+// Whatever the processor has: the vectors' answer is that of words, and of the plain loop, with a
+// last block that is not full.
+TEST(WorkingPoints, AThousandPointsGiveTheSameAnswerEitherWay) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(20); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    Roomy roomy(1'003);
+    const bool ties = random.OneIn(2);
+    for (int i = 0; i < 1'003; ++i) {
+      // On one plane: none beats another.
+      WorkingPoint p{.knob = i, .units = {i, 1'003 - i}};
+      p.value_microcredits = ties ? 5'000 : random.Between(5'000, 5'003);
+      for (int r = 2; r < kPointResourcesMax; ++r) p.units[r] = random.Between(0, ties ? 2 : 500);
+      ASSERT_EQ(roomy.table.Add(p), PointError::kOk);
+    }
+    const std::vector<WorkingPoint> points = PointsOf(roomy.table);
+    for (int i = 0; i < 50; ++i) {
+      Microcredits prices[kPointResourcesMax];
+      PricedResource priced[kPointResourcesMax];
+      for (int r = 0; r < kPointResourcesMax; ++r) {
+        prices[r] = random.Between(0, 3);
+        priced[r] = {r, prices[r]};
+      }
+      const int best = PlainBest(points, prices);
+      ASSERT_EQ(roomy.table.BestAt(prices), best);
+      ASSERT_EQ(BestPlaceByWords(roomy.blocks.data(), PointBlocksFor(roomy.table.count()), priced,
+                                 kPointResourcesMax),
+                best);
+    }
+  }
+}
+
+TEST(WorkingPoints, ALongCurveKeepsAnEvenChoiceAndItsEnd) {
+  Roomy roomy(1'000);
+  for (int i = 1; i <= 1'000; ++i) {
+    ASSERT_EQ(roomy.table.Add({.knob = i, .units = {i}, .value_microcredits = i}), PointError::kOk);
+  }
+  const Microcredits prices[kPointResourcesMax] = {};
+  std::vector<CurvePoint> curve(1'000);
+  ASSERT_EQ(roomy.table.CurveFor(0, prices, curve.data()), kCurvePointsMax);
+  EXPECT_EQ(curve[kCurvePointsMax - 1].units, 1'000);
+  for (int i = 0; i < kCurvePointsMax; ++i) {
+    const CurvePoint& p = curve[static_cast<size_t>(i)];
+    EXPECT_EQ(p.value_microcredits, p.units);
+    EXPECT_EQ(p.units, (i + 1) * 1'000 / kCurvePointsMax);
+  }
+  RangeList bid;
+  EXPECT_EQ(StepRanges(curve.data(), kCurvePointsMax, bid), CurveError::kOk);
 }
 
 }  // namespace
