@@ -1,0 +1,87 @@
+// Spending a budget over a period: so much in all, spread over the period's rounds.
+//
+// Each round may spend an even share of the period's budget, and what earlier rounds left: round i
+// of n has i shares of n to itself and its predecessors. So what is saved in dear rounds can be
+// spent in a rich late one, and nothing is left over but what nobody asked for. In no period are
+// charges above its budget, whatever is awarded, as long as bids are placed at the cap given here
+// or below: a bid counts with its cap in each round in which it may still stand, until that round's
+// charge is told. A period begins at each round id that period_rounds divides; what is left of one
+// is not carried into the next.
+//
+//   BudgetPacer pacer({.period_budget_microcredits = 60'000'000, .period_rounds = 60,
+//                      .bid_lifetime_rounds = 3});
+//   const Microcredits cap = pacer.Cap(round_id);                        // each round
+//   ... bid CapToCeiling(CapToBudget(curve, cap), ceiling) ...
+//   pacer.Placed(round_id, cap);
+//   pacer.Told(round_id, charge);                                        // once decided
+//
+// Several resources share one cap, in whatever parts. marketd holds the same by escrow, but only
+// to the balance of the account. No allocation, no exceptions, no floating point, no C++ library.
+// A pacer belongs to one thread. It is plain data: copy it to keep it. Round ids begin at 1.
+
+#ifndef NOM_POLICIES_BIDDING_PACING_H_
+#define NOM_POLICIES_BIDDING_PACING_H_
+
+#include "policies/bidding/range.h"
+
+namespace nom::policies {
+
+inline constexpr int64_t kPeriodRoundsMax = int64_t{1} << 20;
+inline constexpr int kLifetimeRoundsMax = 8;
+// Rounds whose charges have not been told; those before count as charged at their caps.
+inline constexpr int kUntoldRoundsMax = 24;
+
+struct PacingLimits {
+  Microcredits period_budget_microcredits = 0;  // 0 to kValueMaxMicrocredits
+  int64_t period_rounds = 1;                    // 1 to kPeriodRoundsMax
+  int bid_lifetime_rounds = 1;                  // 1 to kLifetimeRoundsMax
+};
+
+// The name of the first field that is out of its range; null if none is.
+const char* WrongField(const PacingLimits& limits);
+
+class BudgetPacer {
+ public:
+  // Wrong limits allow nothing.
+  explicit BudgetPacer(const PacingLimits& limits);
+
+  // The most that bids which first take part in this round may be charged in a round, whether they
+  // replace what stands now or not. 0 for a round before the latest.
+  Microcredits Cap(uint64_t round_id);
+
+  // From this round on, bids of `cap` in all stand in place of all others; 0: withdrawn.
+  void Placed(uint64_t round_id, Microcredits cap);
+  // Perhaps: nobody answered. What stood before may still stand.
+  void Unsure(uint64_t round_id, Microcredits cap);
+
+  // What the round cost. Of what is told twice, the first counts.
+  void Told(uint64_t round_id, Microcredits charge);
+
+  // Of the period of the latest round: told, and what may still come.
+  Microcredits spent_microcredits() const { return spent_; }
+  Microcredits outstanding_microcredits() const;
+
+ private:
+  struct Round {
+    uint64_t id = 0;
+    Microcredits cap = 0;
+    bool told = true;
+  };
+
+  uint64_t PeriodOf(uint64_t round_id) const;
+  void MoveTo(uint64_t round_id);
+  Round* Find(uint64_t round_id);
+  void Spend(Microcredits charge);
+  void Stand(uint64_t round_id, Microcredits cap, bool replaces);
+  Microcredits UntoldOf(uint64_t period, uint64_t before_round_id) const;
+  Microcredits CapIn(uint64_t period, uint64_t round_id) const;
+
+  PacingLimits limits_;
+  uint64_t round_ = 0;      // The latest.
+  Microcredits spent_ = 0;  // In its period.
+  Round rounds_[kUntoldRoundsMax] = {};
+};
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_BIDDING_PACING_H_
