@@ -85,15 +85,12 @@ int64_t BestUnitsAgainst(const RangeList& bid, const SupplyCurve& supply, Charge
       best_units = units;
     }
   };
-  // Between these the surplus is a straight line.
+  // Between these the surplus is a straight line, and where the price steps up it never rises.
   for (int i = 0; i < bid.count; ++i) {
     consider(bid.ranges[i].min_units);
     consider(bid.ranges[i].max_units);
   }
-  for (int i = 0; i < supply.count; ++i) {
-    consider(supply.steps[i].above_units);
-    consider(supply.steps[i].above_units + 1);
-  }
+  for (int i = 0; i < supply.count; ++i) consider(supply.steps[i].above_units);
   return best_units;
 }
 

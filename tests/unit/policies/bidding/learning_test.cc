@@ -37,7 +37,7 @@ TEST(Learning, WhenTheLoadMovesEverythingIsTriedAgain) {
   KnobEstimate room[2];
   KnobLearner learner(room, 2, {.explore_one_in = 2});
   const int64_t units[kPointResourcesMax] = {1};
-  ASSERT_EQ(learner.Add(Delivers(0).latency_ns, units), 0);
+  ASSERT_EQ(learner.Add(1, units), 0);
   ASSERT_EQ(learner.Add(2, units), 1);
   // The first is better at low load, the second at high load.
   const auto truth = [](int index, int64_t load) {
@@ -58,6 +58,22 @@ TEST(Learning, WhenTheLoadMovesEverythingIsTriedAgain) {
   EXPECT_EQ(run(4'000'000, 8), 1);
   EXPECT_EQ(learner.Estimate(1).performance.throughput_kbps, 2'000'000) << "not a mean of both";
   EXPECT_EQ(run(500'000, 8), 0);
+}
+
+TEST(Learning, WhatWasNotMeasuredForLongestIsTriedFirst) {
+  KnobEstimate room[3];
+  KnobLearner learner(room, 3, {.explore_one_in = 2});
+  const int64_t units[kPointResourcesMax] = {1};
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(learner.Add(i, units), i);
+  for (int i : {0, 1, 2, 0}) learner.Measured(i, 1'000, Delivers(1'000), units);
+  std::vector<int> tried;
+  for (int i = 0; i < 6; ++i) {
+    const int now = learner.Choose(kSimple, kFree, 9'000, kSecond, nullptr);
+    if (i % 2 == 0) continue;  // Not its turn.
+    tried.push_back(now);
+    learner.Measured(now, 9'000, Delivers(1'000), units);
+  }
+  EXPECT_EQ(tried, (std::vector<int>{1, 2, 0}));
 }
 
 TEST(Learning, MeansFollowWhatIsMeasured) {

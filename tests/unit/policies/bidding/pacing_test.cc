@@ -69,6 +69,17 @@ TEST(BudgetPacer, WhatIsUnsureCountsUntilItHasLapsed) {
   EXPECT_EQ(pacer.outstanding_microcredits(), 0);
 }
 
+TEST(BudgetPacer, WhatIsNeverToldCountsAsCharged) {
+  BudgetPacer pacer({.period_budget_microcredits = 1'000, .period_rounds = 100});
+  for (uint64_t round = 100; round < 160; ++round) {
+    ASSERT_EQ(pacer.Cap(round), 10) << round;
+    pacer.Placed(round, 10);
+  }
+  pacer.Told(100, 0);  // Too late.
+  EXPECT_EQ(pacer.Cap(160), 10);
+  EXPECT_EQ(pacer.spent_microcredits() + pacer.outstanding_microcredits(), 600);
+}
+
 TEST(BudgetPacer, ABudgetThatDoesNotDivideIsSpentToTheLast) {
   BudgetPacer pacer({.period_budget_microcredits = 11, .period_rounds = 4});
   Microcredits spent = 0;
@@ -101,7 +112,7 @@ TEST(BudgetPacer, NoPeriodIsOverspentWhateverIsAwarded) {
     TestRandom random(seed);
     SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
     const PacingLimits limits{.period_budget_microcredits = random.Between(0, 1'000),
-                              .period_rounds = random.Between(1, 12),
+                              .period_rounds = random.Between(1, random.OneIn(3) ? 60 : 12),
                               .bid_lifetime_rounds = static_cast<int>(random.Between(1, 5))};
     BudgetPacer pacer(limits);
     const auto period_of = [&](uint64_t round) {
@@ -115,7 +126,7 @@ TEST(BudgetPacer, NoPeriodIsOverspentWhateverIsAwarded) {
     std::map<uint64_t, Microcredits> spent;
     std::map<uint64_t, Microcredits> untold;
     const bool greedy = random.OneIn(2);
-    for (uint64_t round = 1; round < 60; ++round) {
+    for (uint64_t round = 1; round < 150; ++round) {
       if (!random.OneIn(6)) {
         Microcredits cap = pacer.Cap(round);
         ASSERT_GE(cap, 0);
