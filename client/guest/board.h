@@ -40,11 +40,16 @@ template <typename Board>
   return false;
 }
 
+// True of a copy that is a board, and of an ABI that is known here.
+inline bool Readable(const NomMachineBoard& board) {
+  return board.magic == NOM_MACHINE_BOARD_MAGIC && board.abi_version >> 16 == NOM_ABI_MAJOR &&
+         board.resource_count <= NOM_RESOURCES_MAX;
+}
+
 // True of a copy of which nothing may be believed any more: no board yet, another ABI, or nobody
 // has renewed it. A guest with a stale board keeps what it has and bids nothing new.
 inline bool Stale(const NomMachineBoard& board, uint64_t now_tsc) {
-  return board.magic != NOM_MACHINE_BOARD_MAGIC || board.abi_version >> 16 != NOM_ABI_MAJOR ||
-         board.resource_count > NOM_RESOURCES_MAX || now_tsc > board.valid_until_tsc;
+  return !Readable(board) || now_tsc > board.valid_until_tsc;
 }
 
 // The row of a resource, or null if it is not sold here.

@@ -1,6 +1,7 @@
 #include "client/guest/market.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace nom::guest {
 namespace {
@@ -21,15 +22,29 @@ void Market::Look() {
   if (CopyBoard(pages_.machine, &machine)) machine_ = machine;
   NomGuestBoard guest;
   if (CopyBoard(pages_.guest, &guest)) guest_ = guest;
-  safe_mode_ = Stale(machine_, now_tsc);
-  if (safe_mode_) bids_.WithdrawAll();
+  LookForPrices(now_tsc);
+  if (safe_mode()) bids_.WithdrawAll();
   notice_ = notices_.Look(guest_);
-  round_began_ = safe_mode_ ? now_tsc - round_began_tsc_ >= clock_->ToTicks(round_us())
-                            : machine_.round_id != last_round_id;
+  round_began_ = safe_mode() ? now_tsc - round_began_tsc_ >= clock_->ToTicks(round_us())
+                             : machine_.round_id != last_round_id;
   if (round_began_) {
     round_began_tsc_ = now_tsc;
     ++rounds_seen_;
   }
+}
+
+void Market::LookForPrices(uint64_t now_tsc) {
+  const auto ticks = [](uint64_t tsc) {
+    return static_cast<int64_t>(std::min<uint64_t>(tsc, std::numeric_limits<int64_t>::max()));
+  };
+  if (Readable(machine_)) {
+    const int64_t updated = ticks(machine_.updated_tsc);
+    (void)safe_mode_.OnPrices(updated, ticks(machine_.valid_until_tsc) - updated,
+                              ticks(clock_->ToTicks(round_us())));
+  } else {
+    (void)safe_mode_.OnLost();
+  }
+  (void)safe_mode_.OnTime(ticks(now_tsc));
 }
 
 uint64_t Market::round_us() const {
@@ -39,7 +54,7 @@ uint64_t Market::round_us() const {
 
 std::optional<int64_t> Market::Price(NomResource kind) const {
   const NomPrice* price = FindPrice(machine_, kind);
-  if (safe_mode_ || price == nullptr) return std::nullopt;
+  if (safe_mode() || price == nullptr) return std::nullopt;
   return std::clamp<int64_t>(price->unit_price_microcredits, 0, policies::kValueMaxMicrocredits);
 }
 
@@ -67,7 +82,7 @@ uint64_t Market::CyclesPerCpuUnit() const {
 }
 
 bool Market::Bid(NomResource kind, const policies::RangeList& ranges, int64_t budget_microcredits) {
-  if (safe_mode_) return false;
+  if (safe_mode()) return false;
   if (ranges.count == 0) {
     bids_.Withdraw(kind);
     return true;

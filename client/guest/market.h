@@ -12,6 +12,7 @@
 #include "client/guest/clock.h"
 #include "client/guest/notice.h"
 #include "policies/bidding/curve.h"
+#include "policies/bidding/safe_mode.h"
 
 namespace nom::guest {
 
@@ -35,11 +36,11 @@ class Market {
   // `clock` and the pages outlive the market.
   Market(const Clock* clock, const Pages& pages);
 
-  // In safe mode, that is while the machine board is stale, all bids are withdrawn: nothing is
-  // spent unseen.
+  // In safe mode (policies/bidding/safe_mode.h), that is while the machine board is stale or has
+  // not been renewed for some periods, all bids are withdrawn: nothing is spent unseen.
   void Look();
 
-  bool safe_mode() const { return safe_mode_; }
+  bool safe_mode() const { return safe_mode_.on(); }
   // True in the first look of a round. In safe mode rounds go on by the clock, so that a guest
   // without a market has a rhythm too.
   bool round_began() const { return round_began_; }
@@ -67,6 +68,8 @@ class Market {
   void Say(const Report& report) { bids_.Say(report); }
 
  private:
+  void LookForPrices(uint64_t now_tsc);
+
   const Clock* clock_;
   Pages pages_;
   BidPage bids_;
@@ -74,7 +77,7 @@ class Market {
   NomMachineBoard machine_{};
   NomGuestBoard guest_{};
   std::optional<Notice> notice_;
-  bool safe_mode_ = true;
+  policies::SafeMode safe_mode_;  // Its ticks are the TSC's.
   bool round_began_ = false;
   uint64_t rounds_seen_ = 0;
   uint64_t round_began_tsc_ = 0;

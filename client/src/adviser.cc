@@ -5,15 +5,26 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/src/range_list.h"
+#include "client/src/resource_units.h"
 #include "policies/bidding/curve.h"
+#include "policies/bidding/supply.h"
 #include "policies/bidding/working_points.h"
 
 namespace nom {
 namespace {
 
-static_assert(kResourceCount == policies::kPointResourcesMax);
+policies::ChargeRule ToPolicies(ChargeRule rule) {
+  return rule == ChargeRule::kOnePrice ? policies::ChargeRule::kOnePrice
+                                       : policies::ChargeRule::kByHarm;
+}
 
-size_t Index(Resource resource) { return static_cast<size_t>(resource) - 1; }
+// All units at one price.
+policies::SupplyCurve FlatSupply(int64_t unit_price_microcredits) {
+  policies::SupplyCurve supply;
+  supply.steps[0].unit_price_microcredits = unit_price_microcredits;
+  supply.count = 1;
+  return supply;
+}
 
 policies::CurveError MakeRanges(BidShape shape, const std::vector<policies::CurvePoint>& points,
                                 policies::RangeList& out) {
@@ -31,6 +42,20 @@ policies::CurveError MakeRanges(BidShape shape, const std::vector<policies::Curv
   return policies::ConcaveRanges(points.data(), count, out);
 }
 
+// Empty if it has seen no round.
+policies::SupplyCurve Predict(const PriceHistory& history, int percent) {
+  std::array<policies::RoundSeen, policies::kHistoryRoundsMax> room;
+  policies::PriceHistory noted(room.data(), policies::kHistoryRoundsMax);
+  for (const PriceHistory::Round& round : history.rounds()) {
+    noted.Note({.free_units = round.free_units,
+                .reserve_unit_price_microcredits = round.reserve_unit_price_microcredits,
+                .next_unit_price_microcredits = round.next_unit_price_microcredits});
+  }
+  policies::SupplyCurve supply;
+  (void)noted.Predict(percent, supply);
+  return supply;
+}
+
 // The first point at which the curve is wrong: the shortest beginning that already is.
 size_t FirstWrong(BidShape shape, const std::vector<policies::CurvePoint>& points) {
   policies::RangeList ignored;
@@ -43,6 +68,34 @@ size_t FirstWrong(BidShape shape, const std::vector<policies::CurvePoint>& point
 }
 
 }  // namespace
+
+PriceHistory::PriceHistory(size_t rounds)
+    : rounds_max_(std::clamp<size_t>(rounds, 1, policies::kHistoryRoundsMax)) {}
+
+bool PriceHistory::Note(const MarketStatus& market, Resource resource, int64_t own_award_units) {
+  if (market.priced_round_id == 0 || market.priced_round_id == last_round_id_) return false;
+  const auto state = std::find_if(market.resources.begin(), market.resources.end(),
+                                  [&](const ResourceState& s) { return s.resource == resource; });
+  if (state == market.resources.end() || !state->price.offered) return false;
+  last_round_id_ = market.priced_round_id;
+  const auto units = [](int64_t told) { return std::clamp<int64_t>(told, 0, kBidUnitsMax); };
+  if (rounds_.size() == rounds_max_) rounds_.erase(rounds_.begin());
+  rounds_.push_back(
+      {.free_units = units(state->supply_units) - units(state->sold_units) + units(own_award_units),
+       .reserve_unit_price_microcredits = state->price.reserve_unit_price_microcredits,
+       .next_unit_price_microcredits = state->price.unit_price_microcredits});
+  return true;
+}
+
+std::optional<int64_t> PriceHistory::UnitPriceAbove(int64_t units, int percent) const {
+  if (rounds_.empty()) return std::nullopt;
+  const policies::SupplyCurve supply = Predict(*this, percent);
+  int64_t price = supply.steps[0].unit_price_microcredits;
+  for (int i = 1; i < supply.count && supply.steps[i].above_units <= units; ++i) {
+    price = supply.steps[i].unit_price_microcredits;
+  }
+  return price;
+}
 
 absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
                               const AdviseOptions& options) {
@@ -76,7 +129,13 @@ absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
   }
   Advice advice;
   advice.ranges = client::FromRangeList(list);
-  advice.best_units = policies::BestUnitsAt(list, options.unit_price_microcredits);
+  policies::SupplyCurve supply = FlatSupply(options.unit_price_microcredits);
+  if (options.history != nullptr && !options.history->rounds().empty()) {
+    supply = Predict(*options.history, options.history_percent);
+  }
+  const policies::ChargeRule rule = ToPolicies(options.charge_rule);
+  advice.best_units = policies::BestUnitsAgainst(list, supply, rule);
+  advice.expected_charge_microcredits = policies::ExpectedCharge(supply, rule, advice.best_units);
   if (!policies::ValueAt(list, advice.best_units, advice.best_value_microcredits)) {
     advice.best_value_microcredits = 0;  // Nothing at all, which every bid accepts.
   }
@@ -90,7 +149,10 @@ absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Pri
   for (size_t i = 0; i < points.size(); ++i) {
     policies::WorkingPoint point;
     point.knob = static_cast<int64_t>(i);
-    for (const auto& [resource, units] : points[i].units) point.units[Index(resource)] = units;
+    const absl::StatusOr<client::ResourceRow> units =
+        client::ToRow(points[i].units, absl::StrCat("points[", i, "].units"));
+    if (!units.ok()) return units.status();
+    std::copy(units->begin(), units->end(), std::begin(point.units));
     point.value_microcredits = points[i].value_microcredits;
     switch (table.Add(point)) {
       case policies::PointError::kOk:
@@ -107,19 +169,15 @@ absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Pri
             "points[", i, "].value_microcredits: not within 0 and ", kBidValueMaxMicrocredits));
     }
   }
-  std::array<policies::Microcredits, kResourceCount> unit_prices;
-  for (size_t i = 0; i < kResourceCount; ++i) {
-    unit_prices[i] = std::clamp<int64_t>(prices.by_resource[i].unit_price_microcredits, 0,
-                                         kBidValueMaxMicrocredits);
-  }
+  const client::ResourceRow unit_prices = client::PriceRow(prices);
   Plan plan;
   if (const int best = table.BestAt(unit_prices.data()); best >= 0) {
     plan.point = points[static_cast<size_t>(table.point(best).knob)];
   }
   for (Resource resource : kAllResources) {
     std::vector<policies::CurvePoint> curve(static_cast<size_t>(table.count()));
-    const int count =
-        table.CurveFor(static_cast<int>(Index(resource)), unit_prices.data(), curve.data());
+    const int count = table.CurveFor(static_cast<int>(client::PlaceOf(resource)),
+                                     unit_prices.data(), curve.data());
     for (int i = 0; i < count; ++i) {
       plan.valuations[resource].push_back(
           {curve[static_cast<size_t>(i)].units, curve[static_cast<size_t>(i)].value_microcredits});

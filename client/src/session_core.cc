@@ -9,21 +9,27 @@
 namespace nom::client {
 namespace {
 
-// The market speaks several times a period. After this many periods without a word, what it said
-// last is old whatever it promised: the promise is by its clock, which ours may lag.
-constexpr int kSilencePeriods = 3;
+using policies::kSilencePeriods;
+using policies::SafeMode;
+
 // A stream that says nothing for this long and kSilencePeriods is given up for a new one.
 constexpr absl::Duration kSilenceMin = absl::Seconds(10);
+
+int64_t Ticks(absl::Duration duration) { return absl::ToInt64Nanoseconds(duration); }
 
 }  // namespace
 
 SessionCore::SessionCore(Limits limits, Backoff backoff)
     : limits_(std::move(limits)), backoff_(std::move(backoff)) {}
 
-void SessionCore::SetStaleness(bool stale, std::string reason, Output& output) {
-  if (prices_.stale == stale) return;
-  prices_.stale = stale;
-  output.staleness = Staleness{.stale = stale, .reason = std::move(reason)};
+void SessionCore::Tell(SafeMode::Change change, std::string reason, Output& output) {
+  prices_.stale = safe_mode_.on();
+  if (change == SafeMode::Change::kNone) return;
+  output.staleness = Staleness{.stale = safe_mode_.on(), .reason = std::move(reason)};
+}
+
+std::string SessionCore::NoFreshPrices() const {
+  return absl::StrCat("no fresh prices since round ", prices_.round_id);
 }
 
 SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& response,
@@ -51,24 +57,21 @@ SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& res
       }
     }
     const absl::Time valid_until = FromProto(response.state().valid_until());
-    absl::Duration valid_for = valid_until - now.wall;
-    if (market.period > absl::ZeroDuration()) {
-      valid_for = std::min(valid_for, market.period * kSilencePeriods);
-    }
-    fresh_until_ = now.steady + valid_for;
+    const SafeMode::Change change =
+        safe_mode_.OnPrices(Ticks(now.steady), Ticks(valid_until - now.wall), Ticks(market.period));
     output.priced = market.priced_round_id != 0 && market.priced_round_id != prices_.round_id;
     prices_.round_id = market.priced_round_id;
-    prices_.valid_until = now.wall + valid_for;
+    prices_.valid_until = now.wall + (absl::Nanoseconds(safe_mode_.fresh_until()) - now.steady);
     prices_.by_resource = {};
     for (const ResourceState& resource : market.resources) {
       prices_.by_resource[static_cast<size_t>(resource.resource) - 1] = resource.price;
     }
     market_ = std::move(market);
     ForgetLapsed();
-    if (valid_for > absl::ZeroDuration()) {
-      backoff_.Reset();
-      SetStaleness(false, absl::StrCat("prices of round ", prices_.round_id), output);
-    }
+    if (!safe_mode_.on()) backoff_.Reset();
+    Tell(change,
+         safe_mode_.on() ? NoFreshPrices() : absl::StrCat("prices of round ", prices_.round_id),
+         output);
   }
   for (const auto& told : response.notices()) {
     const std::optional<Notice> notice = FromProto(told);
@@ -88,16 +91,14 @@ SessionCore::Output SessionCore::OnStreamEnded(const absl::Status& status, Insta
   last_error_ = status.ok() ? absl::UnavailableError("the market ended the stream") : status;
   if (state_ == SessionState::kLive) state_ = SessionState::kLost;
   reopen_at_ = now.steady + backoff_.Next();
-  SetStaleness(true, absl::StrCat("the line to the market is lost: ", last_error_.message()),
-               output);
+  Tell(safe_mode_.OnLost(), absl::StrCat("the line to the market is lost: ", last_error_.message()),
+       output);
   return output;
 }
 
 SessionCore::Output SessionCore::OnTime(Instant now) {
   Output output;
-  if (!prices_.stale && now.steady >= fresh_until_) {
-    SetStaleness(true, absl::StrCat("no fresh prices since round ", prices_.round_id), output);
-  }
+  Tell(safe_mode_.OnTime(Ticks(now.steady)), NoFreshPrices(), output);
   if (!stream_open_) {
     if (now.steady >= reopen_at_) {
       stream_open_ = output.open_stream = true;
@@ -112,7 +113,7 @@ SessionCore::Output SessionCore::OnTime(Instant now) {
 
 absl::Duration SessionCore::next_wake() const {
   absl::Duration wake = absl::InfiniteDuration();
-  if (!prices_.stale) wake = fresh_until_;
+  if (!safe_mode_.on()) wake = absl::Nanoseconds(safe_mode_.fresh_until());
   if (!stream_open_) {
     wake = std::min(wake, reopen_at_);
   } else if (!cancelled_) {
@@ -152,7 +153,7 @@ absl::StatusOr<Bid> SessionCore::Prepare(Bid bid) {
     return absl::InvalidArgumentError(
         absl::StrCat("budget_microcredits: ", *bid.budget_microcredits, " is negative"));
   }
-  if (prices_.stale) {
+  if (safe_mode_.on()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "safe mode: prices are stale", last_error_.ok() ? "" : ": ", last_error_.message()));
   }
@@ -234,7 +235,7 @@ void SessionCore::ForgetLapsed() {
 
 std::vector<Bid> SessionCore::Due() const {
   std::vector<Bid> due;
-  if (prices_.stale) return due;
+  if (safe_mode_.on()) return due;
   for (const auto& [key, standing] : standing_) {
     if (!standing.renew || market_.round_id <= standing.placed_round_id ||
         market_.round_id <= standing.tried_round_id) {

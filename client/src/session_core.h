@@ -21,6 +21,7 @@
 #include "nom/market/v1/market.pb.h"
 #include "nom/session.h"
 #include "nom/types.h"
+#include "policies/bidding/safe_mode.h"
 
 namespace nom::client {
 
@@ -104,7 +105,8 @@ class SessionCore {
   };
 
   static int64_t Reserved(const Standing& standing);
-  void SetStaleness(bool stale, std::string reason, Output& output);
+  void Tell(policies::SafeMode::Change change, std::string reason, Output& output);
+  std::string NoFreshPrices() const;
   void ForgetLapsed();
 
   const Limits limits_;
@@ -114,7 +116,7 @@ class SessionCore {
   bool cancelled_ = false;
   absl::Duration reopen_at_ = -absl::InfiniteDuration();
   absl::Duration heard_at_;
-  absl::Duration fresh_until_ = -absl::InfiniteDuration();
+  policies::SafeMode safe_mode_;  // Its ticks are nanoseconds of steady time.
 
   uint64_t sequence_ = 0;
   SessionState state_ = SessionState::kConnecting;

@@ -30,12 +30,19 @@ bool Fits(const KnobEstimate& known, const int64_t* held_units) {
 
 }  // namespace
 
+const char* WrongField(const LearningOptions& options) {
+  if (options.explore_one_in < 2) return "explore_one_in";
+  if (options.load_moved_percent < 0 || options.load_moved_percent > 100) {
+    return "load_moved_percent";
+  }
+  if (options.samples_max < 1) return "samples_max";
+  return nullptr;
+}
+
 KnobLearner::KnobLearner(KnobEstimate* room, int capacity, const LearningOptions& options)
-    : room_(room),
-      capacity_(static_cast<int>(Hold(capacity, 0, kWorkingPointsMax))),
-      options_{.explore_one_in = static_cast<int>(Hold(options.explore_one_in, 2, 1'000'000)),
-               .load_moved_percent = static_cast<int>(Hold(options.load_moved_percent, 0, 100)),
-               .samples_max = static_cast<int>(Hold(options.samples_max, 1, 1'024))} {}
+    : room_(room), capacity_(static_cast<int>(Hold(capacity, 0, kWorkingPointsMax))) {
+  if (WrongField(options) == nullptr) options_ = options;
+}
 
 int KnobLearner::Add(int64_t knob, const int64_t* units) {
   if (count_ == capacity_) return -1;

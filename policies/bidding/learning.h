@@ -27,12 +27,14 @@
 
 namespace nom::policies {
 
-// Held within their ranges.
 struct LearningOptions {
-  int explore_one_in = 8;       // 2 to 10^6.
+  int explore_one_in = 8;       // 2 or more.
   int load_moved_percent = 25;  // Of the larger of two loads; 0 to 100.
-  int samples_max = 8;          // 1 to 1,024.
+  int samples_max = 8;          // 1 or more.
 };
+
+// The name of the first option that is out of its range; null if none is.
+const char* WrongField(const LearningOptions& options);
 
 // What is known of one setting, in place. The means carry kEstimateBits of fraction.
 inline constexpr int kEstimateBits = 10;
@@ -49,6 +51,7 @@ struct KnobEstimate {
 class KnobLearner {
  public:
   // `room` outlives the learner and is nobody else's; at most kWorkingPointsMax knobs.
+  // In place of wrong options it takes the default ones.
   KnobLearner(KnobEstimate* room, int capacity, const LearningOptions& options);
 
   // A setting of which only its needs are known: all that is asked of `units` is that they are

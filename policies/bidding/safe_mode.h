@@ -35,13 +35,12 @@ class SafeMode {
     return valid_for > 0 ? valid_for : 0;
   }
 
-  // Prices were published or heard at `at` (not below 0). Prices that are to be believed for no
-  // time at all change nothing: what was seen before may still be fresh.
+  // Prices were published or heard at `at` (not below 0) and have taken the place of those before.
+  // If they are not to be believed at all, there are none.
   Change OnPrices(int64_t at, int64_t valid_for, int64_t period) {
     const int64_t believed = BelievedFor(valid_for, period);
-    if (believed == 0) return Change::kNone;
     fresh_until_ = believed > INT64_MAX - at ? INT64_MAX : at + believed;
-    return Set(false);
+    return Set(believed == 0);
   }
   // The line is lost, or what can be seen is no price list.
   Change OnLost() { return Set(true); }

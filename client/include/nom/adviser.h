@@ -1,6 +1,8 @@
-// From "what this is worth to me" to a bid. Pure functions over policies/bidding; thread-safe.
+// From "what this is worth to me" to a bid. Functions over policies/bidding, thread-safe but for
+// PriceHistory, which belongs to one thread.
 //
-//   nom::Advice advice = *nom::Advise({{16, 4000}, {32, 6000}, {64, 7000}}, {.unit_price = price});
+//   nom::Advice advice = *nom::Advise({{16, 4000}, {32, 6000}, {64, 7000}},
+//                                     {.unit_price_microcredits = price});
 //   session->Bid({.resource = nom::Resource::kMemory, .ranges = advice.ranges});
 //
 // Bidding what quantities are really worth is the best bid where the rule charges by the harm to
@@ -10,6 +12,7 @@
 #ifndef NOM_ADVISER_H_
 #define NOM_ADVISER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -35,18 +38,62 @@ enum class BidShape {
   kSteps,    // The points alone: for programs that can use certain quantities only, under mpsp.
 };
 
+// How a rule charges.
+enum class ChargeRule {
+  kByHarm,    // What is taken from others, each unit at its own price: mpsp.
+  kOnePrice,  // One price for all units, that of the last: uniform_price.
+};
+
+// The rounds of late, from which follows what more units are likely to cost: the price of each unit
+// is a percentile of what that unit would have cost in each of them (policies/bidding/supply.h).
+// Copyable.
+class PriceHistory {
+ public:
+  struct Round {
+    int64_t free_units = 0;  // The supply less what others won.
+    int64_t reserve_unit_price_microcredits = 0;
+    int64_t next_unit_price_microcredits = 0;  // Of a unit beyond those that were free.
+  };
+
+  // So many rounds are remembered: held within 1 and 64.
+  explicit PriceHistory(size_t rounds = 16);
+
+  // Notes the round that set the prices, if that is not the last one noted: after each OnPrices.
+  // `own_award_units`: what the program's own bid won in it. False: it was noted before, or the
+  // resource has no price there.
+  bool Note(const MarketStatus& market, Resource resource, int64_t own_award_units);
+
+  const std::vector<Round>& rounds() const { return rounds_; }  // The latest last.
+  // What one unit more than `units` is likely to cost; nullopt before the first round. `percent` is
+  // held within 1 and 100: 50 is the median, 100 the dearest of late.
+  std::optional<int64_t> UnitPriceAbove(int64_t units, int percent = 50) const;
+
+ private:
+  size_t rounds_max_;
+  uint64_t last_round_id_ = 0;
+  std::vector<Round> rounds_;
+};
+
 struct AdviseOptions {
   BidShape shape = BidShape::kConcave;
   int64_t unit_price_microcredits = 0;  // Today's, for best_units.
+  // If it has seen a round, best_units goes by what quantities are likely to cost instead. Must
+  // outlive the call.
+  const PriceHistory* history = nullptr;
+  int history_percent = 50;
+  ChargeRule charge_rule = ChargeRule::kByHarm;
   std::optional<int64_t> budget_microcredits = std::nullopt;
   std::optional<int64_t> ceiling_unit_price_microcredits = std::nullopt;
 };
 
 struct Advice {
   std::vector<BidRange> ranges;  // Empty: nothing is worth bidding for; withdraw.
-  // The quantity that leaves the most at today's price; 0 if none leaves anything.
+  // The quantity that leaves the most at today's price, or at those expected; 0 if none leaves
+  // anything. The whole curve is bid all the same: the rule finds the best quantity at the prices
+  // that turn out.
   int64_t best_units = 0;
   int64_t best_value_microcredits = 0;
+  int64_t expected_charge_microcredits = 0;  // For best_units.
 };
 
 // `valuation` has points of rising units, read as straight lines between them from (0, 0) on.

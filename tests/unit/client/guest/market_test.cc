@@ -62,6 +62,18 @@ TEST_F(MarketTest, AStaleBoardWithdrawsEverythingAndRoundsGoOnByTheClock) {
   EXPECT_TRUE(market_.Bid(NOM_RESOURCE_CPU, policies::FlatOffer(1, 5, 100), 0));
 }
 
+// Whatever the board promises: who hears nothing for three periods sees nothing.
+TEST_F(MarketTest, ABoardThatIsNotRenewedForThreePeriodsIsStale) {
+  nomhv_.BeginRound(7, kPeriodUs, 11, 22);
+  nomhv_.machine_board().valid_until_tsc = ~uint64_t{0};
+  nomhv_.tsc += 3 * kPeriodUs * 1000 - 1;
+  market_.Look();
+  EXPECT_FALSE(market_.safe_mode());
+  nomhv_.tsc += 1;
+  market_.Look();
+  EXPECT_TRUE(market_.safe_mode());
+}
+
 TEST_F(MarketTest, BidsArriveAsTheyWereMade) {
   nomhv_.BeginRound(7, kPeriodUs, 11, 22);
   market_.Look();

@@ -101,7 +101,7 @@ TEST(Learning, MeansFollowWhatIsMeasured) {
 
 TEST(Learning, NumbersOutOfRangeAreHeld) {
   KnobEstimate room[1];
-  KnobLearner learner(room, 1, {.explore_one_in = -1, .load_moved_percent = 999, .samples_max = 0});
+  KnobLearner learner(room, 1, {});
   const int64_t wild[kPointResourcesMax] = {INT64_MIN, INT64_MAX};
   ASSERT_EQ(learner.Add(1, wild), 0);
   learner.Measured(0, INT64_MAX, {INT64_MAX, INT64_MIN, INT64_MAX}, wild);
@@ -112,6 +112,13 @@ TEST(Learning, NumbersOutOfRangeAreHeld) {
   KnobLearner none(room, -4, {});
   EXPECT_EQ(none.Add(1, wild), -1);
   EXPECT_EQ(none.Choose(kSimple, kFree, 1, kSecond, nullptr), -1);
+}
+
+TEST(Learning, WrongOptionsAreNamed) {
+  EXPECT_EQ(WrongField(LearningOptions{}), nullptr);
+  EXPECT_STREQ(WrongField(LearningOptions{.explore_one_in = 1}), "explore_one_in");
+  EXPECT_STREQ(WrongField(LearningOptions{.load_moved_percent = 101}), "load_moved_percent");
+  EXPECT_STREQ(WrongField(LearningOptions{.samples_max = 0}), "samples_max");
 }
 
 TEST(Learning, WhatDoesNotFitIsNeitherUsedNorTried) {

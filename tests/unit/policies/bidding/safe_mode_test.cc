@@ -48,13 +48,12 @@ TEST(SafeMode, NoPromiseIsBelievedForMoreThanThreePeriods) {
   EXPECT_EQ(SafeMode::BelievedFor(INT64_MAX, INT64_MAX), INT64_MAX);
 }
 
-TEST(SafeMode, PricesThatAreOldAlreadyChangeNothing) {
+TEST(SafeMode, PricesThatAreOldAlreadyAreNone) {
   SafeMode mode;
   EXPECT_EQ(mode.OnPrices(10, -5, 100), Change::kNone);
   EXPECT_TRUE(mode.on());
   EXPECT_EQ(mode.OnPrices(10, 20, 100), Change::kLeft);
-  EXPECT_EQ(mode.OnPrices(15, 0, 100), Change::kNone);
-  EXPECT_EQ(mode.fresh_until(), 30);
+  EXPECT_EQ(mode.OnPrices(15, 0, 100), Change::kEntered);
 }
 
 TEST(SafeMode, TheEndOfTimeIsNoOverflow) {

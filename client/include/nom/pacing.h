@@ -1,0 +1,63 @@
+// A budget spread over a period of rounds, that no award can break. See policies/bidding/pacing.h
+// for how it is spread: an even share for each round, and what was left before.
+//
+//   auto pacer = nom::BudgetPacer::Create({.period_budget_microcredits = 60'000'000,
+//                                          .period_rounds = 60});
+//   const int64_t cap = pacer->Cap(round_id);                  // each round
+//   auto advice = nom::Advise(curve, {.budget_microcredits = cap});
+//   auto round = session->Bid({..., .ranges = advice->ranges, .budget_microcredits = cap});
+//   if (round.ok()) pacer->Placed(round_id, cap); else pacer->Unsure(round_id, cap);
+//   pacer->Told(round_id, grant.charge_microcredits);           // once decided
+
+#ifndef NOM_PACING_H_
+#define NOM_PACING_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+
+namespace nom {
+
+struct PacingOptions {
+  int64_t period_budget_microcredits = 0;  // For all bids together.
+  // A period begins at each round id that this divides. 1 to 2^20.
+  int64_t period_rounds = 1;
+  // As SessionOptions::bid_lifetime_rounds: in so many rounds a bid may be charged unless it is
+  // replaced. 1 to 8.
+  int bid_lifetime_rounds = 3;
+};
+
+// Moves, but is not copied. One thread.
+class BudgetPacer {
+ public:
+  // Errors: INVALID_ARGUMENT names the option.
+  static absl::StatusOr<BudgetPacer> Create(const PacingOptions& options);
+  BudgetPacer(BudgetPacer&&) noexcept;
+  BudgetPacer& operator=(BudgetPacer&&) noexcept;
+  ~BudgetPacer();
+
+  // The most that bids which first take part in this round may be charged in a round. 0 for a round
+  // before the latest.
+  int64_t Cap(uint64_t round_id);
+  // From this round on, bids of `cap` in all stand in place of all others; 0: withdrawn.
+  void Placed(uint64_t round_id, int64_t cap_microcredits);
+  // Perhaps: nobody answered. What stood before may still stand.
+  void Unsure(uint64_t round_id, int64_t cap_microcredits);
+  // What the round cost, for all that the caps are for. Of what is told twice, the first counts;
+  // what is never told counts as charged in full.
+  void Told(uint64_t round_id, int64_t charge_microcredits);
+
+  // In the period of the latest round.
+  int64_t spent_microcredits() const;
+  int64_t outstanding_microcredits() const;
+
+ private:
+  class Impl;
+  explicit BudgetPacer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nom
+
+#endif  // NOM_PACING_H_
