@@ -98,6 +98,7 @@ class Office {
       if (grant.resource == Resource::kCpu) cpu = grant;
     }
     Learn(market.round_id, *guest, cpu);
+    history_.Note(market, Resource::kCpu, cpu.award_units);
     std::string action = "learning what a unit does";
     if (work_per_unit_round_ > 0) {
       TakeOrders(market.round_id);
@@ -155,7 +156,9 @@ class Office {
     const std::vector<ValuePoint> worth =
         queue_.Valuation(market.round_id, cpu.seed_units, supply, work_per_unit_round_);
     const absl::StatusOr<Advice> advice =
-        Advise(worth, {.unit_price_microcredits = session_.UnitPrice(Resource::kCpu)});
+        Advise(worth, {.unit_price_microcredits = session_.UnitPrice(Resource::kCpu),
+                       .history = &history_,
+                       .charge_rule = ChargeRule::kOnePrice});
     if (!advice.ok()) return std::string(advice.status().message());
     if (advice->ranges.empty()) {
       const absl::StatusOr<bool> removed = session_.Withdraw(Resource::kCpu, guest.guest_id);
@@ -169,12 +172,14 @@ class Office {
                       .budget_microcredits = options_.session.budget_per_round_microcredits});
     if (!round.ok()) return absl::StrCat("cannot bid: ", round.status().message());
     return absl::StrCat("bids for up to ", advice->ranges.back().max_units, " more, ",
-                        advice->best_units, " at today's price");
+                        advice->best_units, " at the prices expected, for ",
+                        advice->expected_charge_microcredits);
   }
 
   Session& session_;
   const Options& options_;
   JobQueue queue_;
+  PriceHistory history_;
   std::mt19937_64 chance_;
   uint64_t guest_id_ = 0;
   std::optional<std::pair<uint64_t, uint64_t>> last_;  // Round and work done at the last look.

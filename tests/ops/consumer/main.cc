@@ -3,8 +3,11 @@
 
 #include <nom/adviser.h>
 #include <nom/clock.h>
+#include <nom/pacing.h>
+#include <nom/profile.h>
 #include <nom/session.h>
 #include <nom/types.h>
+#include <nom/utility.h>
 
 #include <iostream>
 
@@ -18,6 +21,13 @@ int main() {
       nom::Advise({{10, 1000}, {20, 1500}}, {.unit_price_microcredits = 60});
   if (!advice.ok() || advice->best_units != 10) {
     std::cerr << "wrong advice\n";
+    return 1;
+  }
+  const auto worth = nom::WorkingPointsAt({{.knob = 7, .performance = {.throughput_mbps = 500}}},
+                                          {}, 1'000, absl::Seconds(1));
+  const auto pacer = nom::BudgetPacer::Create({.period_budget_microcredits = 10});
+  if (!worth.ok() || worth->at(0).value_microcredits != 10'000'000 || !pacer.ok()) {
+    std::cerr << "wrong value\n";
     return 1;
   }
   nom::SessionOptions options;

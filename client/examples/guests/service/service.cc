@@ -12,11 +12,15 @@ namespace nom::examples {
 namespace {
 
 constexpr int64_t kMoneyMax = 1'000'000'000'000;
+constexpr int64_t kPaceRoundsMax = 1'000;
+static_assert(kMoneyMax * kPaceRoundsMax <= policies::kValueMaxMicrocredits);
+// A bid on the page is replaced each round; nomhv may carry the new one over a round late.
+constexpr int kBidLifetimeRounds = 2;
 
 }  // namespace
 
 guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
-  const std::array<guest::Argument, 9> known = {{
+  const std::array<guest::Argument, 10> known = {{
       {.key = "answer_value", .value = &answer_value, .min = 0, .max = 1'000'000'000},
       {.key = "deadline_ms", .value = &deadline_ms, .min = 1, .max = 60'000},
       {.key = "rate", .value = &rate, .min = 1, .max = 100'000},
@@ -24,6 +28,7 @@ guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
       {.key = "peak_rounds", .value = &peak_rounds, .min = 1, .max = 1000},
       {.key = "text_bytes", .value = &text_bytes, .min = 1, .max = kTextBytesMax},
       {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "pace_rounds", .value = &pace_rounds, .min = 1, .max = kPaceRoundsMax},
       {.key = "rounds", .value = &rounds, .min = 0, .max = 1'000'000'000},
       {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
   }};
@@ -41,6 +46,9 @@ Service::Service(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::St
               static_cast<uint64_t>(settings.peak_rounds), static_cast<uint64_t>(settings.seed)),
       arrivals_(start.tsc_hz, nomhv->Tsc()),
       meter_(nomhv),
+      pacer_({.period_budget_microcredits = settings.budget * settings.pace_rounds,
+              .period_rounds = settings.pace_rounds,
+              .bid_lifetime_rounds = kBidLifetimeRounds}),
       deadline_ticks_(clock_.ToTicks(static_cast<uint64_t>(settings.deadline_ms) * 1000)) {
   arrivals_.SetRate(bursts_.NextRound());
   market_.Say({.work_unit = "answers", .activity = "starting"});
@@ -56,6 +64,9 @@ uint64_t Service::Turn() {
   const uint64_t began = clock_.Tsc();
   Admit(began);
   if (market_.round_began()) OnRound();
+  round_id_ = market_.machine().round_id;
+  const NomHolding* cpu = guest::FindHolding(market_.guest(), NOM_RESOURCE_CPU);
+  charge_microcredits_ = cpu == nullptr ? 0 : cpu->charge_microcredits;
   ShedHopeless(began);
   const uint64_t slice_end = began + clock_.ToTicks(kSliceUs);
   uint64_t done = 0;
@@ -143,6 +154,18 @@ policies::RangeList Service::Offer() const {
   return ranges;
 }
 
+void Service::Bid(policies::RangeList offer) {
+  const uint64_t round_id = market_.machine().round_id;
+  int64_t cap = 0;
+  if (settings_.budget > 0) {
+    if (round_id_ > 1) pacer_.Told(round_id_ - 1, charge_microcredits_);
+    cap = pacer_.Cap(round_id);
+    offer = policies::CapToBudget(offer, cap);
+  }
+  // Safe mode bids nothing.
+  if (market_.Bid(NOM_RESOURCE_CPU, offer, cap)) pacer_.Placed(round_id, cap);
+}
+
 void Service::OnRound() {
   meter_.EndRound();
   const uint64_t arrived = arrived_ - arrived_at_round_;
@@ -152,9 +175,8 @@ void Service::OnRound() {
   answered_at_round_ = answered_;
   forecast_.Note(arrived);
   arrivals_.SetRate(bursts_.NextRound());
-  policies::RangeList offer = Offer();
-  if (settings_.budget > 0) offer = policies::CapToBudget(offer, settings_.budget);
-  (void)market_.Bid(NOM_RESOURCE_CPU, offer, settings_.budget);  // Safe mode bids nothing.
+  const policies::RangeList offer = Offer();
+  Bid(offer);
   const uint64_t percent = arrived == 0 ? 100 : std::min<uint64_t>(answered * 100 / arrived, 100);
   market_.Say(
       {.work_done = answered_,

@@ -19,6 +19,7 @@
 #include "client/guest/start.h"
 #include "client/guest/text.h"
 #include "policies/bidding/curve.h"
+#include "policies/bidding/pacing.h"
 
 namespace nom::examples {
 
@@ -31,7 +32,8 @@ class Service {
     int64_t peak = 600;         // Percent of that in a burst.
     int64_t peak_rounds = 4;    // One round of so many is a burst.
     int64_t text_bytes = 64;    // Size of a request: its work grows with the square.
-    int64_t budget = 0;         // Micro-credits to spend in a round at most; 0: no limit.
+    int64_t budget = 0;         // Micro-credits to spend in a round; 0: no limit.
+    int64_t pace_rounds = 1;    // The budget of so many rounds is one: valleys save for peaks.
     int64_t seed = 1;           // Of arrivals and requests.
     int64_t rounds = 0;         // Ends after so many; 0: never.
 
@@ -73,6 +75,7 @@ class Service {
   void ShedHopeless(uint64_t now_tsc);
   void Answer(const Request& request);
   void OnRound();
+  void Bid(policies::RangeList offer);
   uint64_t Capacity(int64_t millicores) const;  // Answers in a round.
 
   guest::Nomhv* nomhv_;
@@ -84,6 +87,9 @@ class Service {
   Arrivals arrivals_;
   Forecast forecast_;
   WorkMeter meter_;
+  policies::BudgetPacer pacer_;
+  uint64_t round_id_ = 0;            // Of the last look,
+  int64_t charge_microcredits_ = 0;  // and what was being paid then: for the round before it.
   uint64_t deadline_ticks_;
   std::array<Request, kQueueMax> queue_ = {};
   uint64_t head_ = 0;  // The oldest request is queue_[head_ % kQueueMax].

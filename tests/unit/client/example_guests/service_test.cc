@@ -198,6 +198,32 @@ TEST_F(ServiceTest, BidsRiseWithTheAnswersValue) {
   EXPECT_NEAR(static_cast<double>(high), 10.0 * static_cast<double>(low), 20.0);
 }
 
+// A budget that cuts every peak down if each round has its own; over four rounds the valleys leave
+// enough. Whatever is awarded, no four rounds cost more than theirs.
+TEST_F(ServiceTest, ValleysSaveForPeaks) {
+  constexpr int64_t kBudget = 40'000;
+  const auto most_bid = [&](const std::string& pace) {
+    Make("rate=400 peak=600 peak_rounds=4 answer_value=100 budget=40000" + pace);
+    int64_t most = 0;
+    int64_t spent = 0;
+    for (int i = 0; i < 48; ++i) {
+      Rounds(1);
+      if (round_ % 4 == 0) spent = 0;  // A period begins at the rounds that 4 divides.
+      const NomBid& bid = nomhv_->bid_page().bids[0];
+      const int64_t budget = bid.range_count == 0 ? 0 : bid.budget_microcredits;
+      most = std::max(most, budget);
+      // All that was bid is charged; the board tells it for the round after.
+      spent += budget;
+      EXPECT_LE(spent, 4 * kBudget) << "round " << round_;
+      nomhv_->guest_board().sequence += 2;
+      nomhv_->guest_board().holdings[0].charge_microcredits = budget;
+    }
+    return most;
+  };
+  EXPECT_EQ(most_bid(""), kBudget);
+  EXPECT_GT(most_bid(" pace_rounds=4"), kBudget * 3 / 2);
+}
+
 TEST_F(ServiceTest, StaysOnItsSeedWithoutAMarket) {
   Make("rate=200");
   for (int i = 0; i < 2000; ++i) {

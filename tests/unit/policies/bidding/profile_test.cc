@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "policies/bidding/pacing.h"
 #include "tests/referee/random_auction.h"
 
 namespace nom::policies {
@@ -107,6 +108,36 @@ TEST(Profile, TheBestSettingFollowsPriceAndLoad) {
   at = best(9'000'000, 10);  // Beyond all that was measured: the largest load there is.
   EXPECT_EQ(table.point(at).knob, 2);
   EXPECT_EQ(best(500'000, 20), -1);
+}
+
+// The example of policies/README.md: from a profile to a bid within a budget and a ceiling.
+TEST(Profile, FromAProfileToABid) {
+  const ProfilePoint profile[] = {
+      {.knob = 10,
+       .performance = {.throughput_kbps = 380'000, .latency_ns = 74'000},
+       .units = {40}},
+      {.knob = 14,
+       .performance = {.throughput_kbps = 400'000, .latency_ns = 77'000},
+       .units = {38}}};
+  PointBlock room[1];
+  WorkingPointTable table(room, 1);
+  ASSERT_EQ(FillTable(profile, 2, {.kind = UtilityKind::kRefund}, 1'000'000, kSecond, table),
+            PointError::kOk);
+  const Microcredits unit_prices[kPointResourcesMax] = {100'000};
+  const int now = table.BestAt(unit_prices);
+  ASSERT_EQ(now, 0);
+  EXPECT_EQ(table.point(now).knob, 14) << "more for less";
+  CurvePoint curve[8];
+  const int points = table.CurveFor(0, unit_prices, curve);
+  RangeList bid;
+  ASSERT_EQ(StepRanges(curve, points, bid), CurveError::kOk);
+  Microcredits value = 0;
+  ASSERT_TRUE(ValueAt(bid, 38, value));
+  EXPECT_EQ(value, 7'692'000);  // .4 Gbit * ($20 - $10 * .077)
+  BudgetPacer pacer({.period_budget_microcredits = 60'000'000, .period_rounds = 10});
+  bid = CapToCeiling(CapToBudget(bid, pacer.Cap(10)), 150'000);
+  ASSERT_TRUE(ValueAt(bid, 38, value));
+  EXPECT_EQ(value, 38 * 150'000);
 }
 
 TEST(Profile, ATableIsFilledAnewAndErrorsAreTold) {
