@@ -47,8 +47,8 @@ namespace {
 template <int kPriced>
 __attribute__((target("avx2"))) int BestPlaceByVectors(const PointBlock* blocks, int block_count,
                                                        const PricedResource* priced) {
-  __m256i prices[kPriced > 0 ? kPriced : 1];
-  int resources[kPriced > 0 ? kPriced : 1];
+  __m256i prices[kPointResourcesMax];
+  int resources[kPointResourcesMax];
   for (int p = 0; p < kPriced; ++p) {
     prices[p] = _mm256_set1_epi64x(priced[p].unit_price_microcredits);
     resources[p] = priced[p].resource;
