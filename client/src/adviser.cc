@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/src/range_list.h"
@@ -142,48 +143,95 @@ absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
   return advice;
 }
 
-absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Prices& prices) {
-  std::vector<policies::PointBlock> blocks(policies::PointBlocksFor(
-      static_cast<int>(std::min<size_t>(points.size(), policies::kWorkingPointsMax))));
-  policies::WorkingPointTable table(blocks.data(), static_cast<int>(blocks.size()));
-  for (size_t i = 0; i < points.size(); ++i) {
-    policies::WorkingPoint point;
-    point.knob = static_cast<int64_t>(i);
-    const absl::StatusOr<client::ResourceRow> units =
-        client::ToRow(points[i].units, absl::StrCat("points[", i, "].units"));
-    if (!units.ok()) return units.status();
-    std::copy(units->begin(), units->end(), std::begin(point.units));
-    point.value_microcredits = points[i].value_microcredits;
-    switch (table.Add(point)) {
-      case policies::PointError::kOk:
-        break;
-      case policies::PointError::kFull:
-        return absl::InvalidArgumentError(absl::StrCat("points[", i, "]: more than ",
-                                                       policies::kWorkingPointsMax,
-                                                       " points of which none beats another"));
-      case policies::PointError::kUnitsOutOfRange:
-        return absl::InvalidArgumentError(
-            absl::StrCat("points[", i, "].units: not within 0 and ", kBidUnitsMax));
-      case policies::PointError::kValueOutOfRange:
-        return absl::InvalidArgumentError(absl::StrCat(
-            "points[", i, "].value_microcredits: not within 0 and ", kBidValueMaxMicrocredits));
+class Planner::Impl {
+ public:
+  explicit Impl(std::vector<WorkingPoint> given)
+      : points(std::move(given)),
+        blocks(static_cast<size_t>(policies::PointBlocksFor(
+            static_cast<int>(std::min<size_t>(points.size(), policies::kWorkingPointsMax))))),
+        table(blocks.data(), static_cast<int>(blocks.size())) {}
+
+  // In the table a knob is the place in `points`.
+  absl::Status Fill() {
+    for (size_t i = 0; i < points.size(); ++i) {
+      policies::WorkingPoint point{.knob = static_cast<int64_t>(i),
+                                   .value_microcredits = points[i].value_microcredits};
+      const absl::StatusOr<client::ResourceRow> units =
+          client::ToRow(points[i].units, absl::StrCat("points[", i, "].units"));
+      if (!units.ok()) return units.status();
+      std::copy(units->begin(), units->end(), std::begin(point.units));
+      switch (table.Add(point)) {
+        case policies::PointError::kOk:
+        case policies::PointError::kUnitsOutOfRange:  // Checked above.
+          break;
+        case policies::PointError::kFull:
+          return absl::InvalidArgumentError(absl::StrCat("points[", i, "]: more than ",
+                                                         policies::kWorkingPointsMax,
+                                                         " points of which none beats another"));
+        case policies::PointError::kValueOutOfRange:
+          return absl::InvalidArgumentError(absl::StrCat(
+              "points[", i, "].value_microcredits: not within 0 and ", kBidValueMaxMicrocredits));
+      }
     }
+    return absl::OkStatus();
   }
-  const client::ResourceRow unit_prices = client::PriceRow(prices);
-  Plan plan;
-  if (const int best = table.BestAt(unit_prices.data()); best >= 0) {
-    plan.point = points[static_cast<size_t>(table.point(best).knob)];
+
+  std::optional<size_t> Place(int in_table) const {
+    if (in_table < 0) return std::nullopt;
+    return static_cast<size_t>(table.point(in_table).knob);
   }
+
+  const std::vector<WorkingPoint> points;
+  std::vector<policies::PointBlock> blocks;
+  policies::WorkingPointTable table;
+};
+
+absl::StatusOr<Planner> Planner::Create(std::vector<WorkingPoint> points) {
+  auto impl = std::make_unique<Impl>(std::move(points));
+  if (absl::Status status = impl->Fill(); !status.ok()) return status;
+  return Planner(std::move(impl));
+}
+
+Planner::Planner(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Planner::Planner(Planner&&) noexcept = default;
+Planner& Planner::operator=(Planner&&) noexcept = default;
+Planner::~Planner() = default;
+
+const std::vector<WorkingPoint>& Planner::points() const { return impl_->points; }
+
+std::optional<size_t> Planner::BestAt(const Prices& prices) const {
+  return impl_->Place(impl_->table.BestAt(client::PriceRow(prices).data()));
+}
+
+std::optional<size_t> Planner::BestWithin(const std::map<Resource, int64_t>& held) const {
+  client::ResourceRow row = {};
   for (Resource resource : kAllResources) {
-    std::vector<policies::CurvePoint> curve(static_cast<size_t>(table.count()));
-    const int count = table.CurveFor(static_cast<int>(client::PlaceOf(resource)),
-                                     unit_prices.data(), curve.data());
+    const auto units = held.find(resource);
+    if (units != held.end()) row[client::PlaceOf(resource)] = units->second;
+  }
+  return impl_->Place(impl_->table.BestWithin(row.data()));
+}
+
+Plan Planner::PlanAt(const Prices& prices) const {
+  Plan plan;
+  if (const std::optional<size_t> best = BestAt(prices)) plan.point = impl_->points[*best];
+  const client::ResourceRow unit_prices = client::PriceRow(prices);
+  std::vector<policies::CurvePoint> curve(static_cast<size_t>(impl_->table.count()));
+  for (Resource resource : kAllResources) {
+    const int count = impl_->table.CurveFor(static_cast<int>(client::PlaceOf(resource)),
+                                            unit_prices.data(), curve.data());
     for (int i = 0; i < count; ++i) {
-      plan.valuations[resource].push_back(
-          {curve[static_cast<size_t>(i)].units, curve[static_cast<size_t>(i)].value_microcredits});
+      const policies::CurvePoint& step = curve[static_cast<size_t>(i)];
+      plan.valuations[resource].push_back({step.units, step.value_microcredits});
     }
   }
   return plan;
+}
+
+absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Prices& prices) {
+  const absl::StatusOr<Planner> planner = Planner::Create(points);
+  if (!planner.ok()) return planner.status();
+  return planner->PlanAt(prices);
 }
 
 }  // namespace nom

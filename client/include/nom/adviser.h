@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -117,7 +118,33 @@ struct Plan {
   std::map<Resource, std::vector<ValuePoint>> valuations;
 };
 
-// Errors: INVALID_ARGUMENT names the point: out of range, or too many.
+// Working points, searched again and again: made once for a load, asked whenever a price moves.
+// Moves, but is not copied. Thread-safe.
+class Planner {
+ public:
+  // Errors: INVALID_ARGUMENT names the point: out of range, or too many (4,096 of which none beats
+  // another).
+  static absl::StatusOr<Planner> Create(std::vector<WorkingPoint> points);
+  Planner(Planner&&) noexcept;
+  Planner& operator=(Planner&&) noexcept;
+  ~Planner();
+
+  const std::vector<WorkingPoint>& points() const;
+  // The place in points() of the one that leaves the most at these prices; nullopt: none does, run
+  // on the seed. About a microsecond for a thousand points.
+  std::optional<size_t> BestAt(const Prices& prices) const;
+  // Of the one worth most that needs no more than `held` (beyond the seed; a resource that is not
+  // named: none): how to run on what was won.
+  std::optional<size_t> BestWithin(const std::map<Resource, int64_t>& held) const;
+  Plan PlanAt(const Prices& prices) const;
+
+ private:
+  class Impl;
+  explicit Planner(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// All in one, for a few points. Errors as Planner::Create.
 absl::StatusOr<Plan> PlanWork(const std::vector<WorkingPoint>& points, const Prices& prices);
 
 }  // namespace nom

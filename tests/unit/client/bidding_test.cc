@@ -256,5 +256,32 @@ TEST(AdviserTest, TheBestQuantityGoesByWhatIsLikelyToBeCharged) {
   EXPECT_EQ(advice->expected_charge_microcredits, 75);
 }
 
+TEST(PlannerTest, IsMadeOnceAndAskedAgainAndAgain) {
+  absl::StatusOr<Planner> planner =
+      Planner::Create({{.knob = 7, .units = {{Resource::kMemory, 10}}, .value_microcredits = 50},
+                       {.knob = 9, .units = {{Resource::kMemory, 12}}, .value_microcredits = 40},
+                       {.knob = 8,
+                        .units = {{Resource::kMemory, 10}, {Resource::kCpu, 5}},
+                        .value_microcredits = 80}});
+  ASSERT_TRUE(planner.ok()) << planner.status();
+  const Planner moved = *std::move(planner);
+  Prices prices;
+  prices.by_resource[0].unit_price_microcredits = 10;  // cpu
+  EXPECT_EQ(moved.BestAt(prices), 0u);
+  prices.by_resource[0].unit_price_microcredits = 5;
+  EXPECT_EQ(moved.BestAt(prices), 2u);
+  EXPECT_EQ(moved.points()[2].knob, 8);
+  EXPECT_EQ(moved.PlanAt(prices).point->knob, 8);
+  prices.by_resource[1].unit_price_microcredits = 6;  // memory
+  EXPECT_EQ(moved.BestAt(prices), std::nullopt);
+  EXPECT_EQ(moved.BestWithin({{Resource::kMemory, 15}}), 0u);
+  EXPECT_EQ(moved.BestWithin({{Resource::kMemory, 15}, {Resource::kCpu, 5}}), 2u);
+  EXPECT_EQ(moved.BestWithin({{Resource::kCpu, 100}}), std::nullopt);
+  EXPECT_THAT(Planner::Create({{.value_microcredits = -1}}).status().message(),
+              HasSubstr("points[0].value_microcredits"));
+  EXPECT_THAT(Planner::Create({{}, {.units = {{static_cast<Resource>(0), 1}}}}).status().message(),
+              HasSubstr("points[1].units"));
+}
+
 }  // namespace
 }  // namespace nom
