@@ -247,7 +247,7 @@ absl::Status KnobLearner::Measured(size_t index, double offered_mbps,
 std::vector<ProfilePoint> KnobLearner::Estimates() const {
   std::vector<ProfilePoint> known;
   for (int i = 0; i < impl_->learner.count(); ++i) {
-    if (impl_->learner.Measured(i)) known.push_back(FromWhole(impl_->learner.Estimate(i)));
+    if (impl_->learner.Known(i)) known.push_back(FromWhole(impl_->learner.Estimate(i)));
   }
   return known;
 }

@@ -81,7 +81,7 @@ void KnobLearner::Measured(int index, int64_t offered_kbps, const Performance& p
 
 bool KnobLearner::UpToDate(int index, int64_t offered_kbps) const {
   const KnobEstimate& known = room_[index];
-  if (!Measured(index)) return false;
+  if (!Known(index)) return false;
   const int64_t now = Hold(offered_kbps, 0, kThroughputMaxKbps);
   const int64_t larger = known.load_kbps > now ? known.load_kbps : now;
   const int64_t smaller = known.load_kbps > now ? now : known.load_kbps;
@@ -115,7 +115,7 @@ int KnobLearner::Choose(const Utility& utility, const Microcredits* unit_prices_
   bool any_known = false;
   Wide best_surplus = 0;
   for (int i = 0; i < count_; ++i) {
-    if (!Measured(i) || !Fits(room_[i], held_units)) continue;
+    if (!Known(i) || !Fits(room_[i], held_units)) continue;
     any_known = true;
     const ProfilePoint known = Estimate(i);
     Wide surplus = ValueOf(known.performance, utility, offered_kbps, round_us);
@@ -139,7 +139,7 @@ PointError FillTable(const KnobLearner& learner, const Utility& utility, int64_t
                      int64_t round_us, WorkingPointTable& table) {
   table.Clear();
   for (int i = 0; i < learner.count(); ++i) {
-    if (!learner.Measured(i)) continue;
+    if (!learner.Known(i)) continue;
     if (const PointError error =
             AddPoint(learner.Estimate(i), utility, offered_kbps, round_us, table);
         error != PointError::kOk) {

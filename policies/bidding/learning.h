@@ -74,8 +74,9 @@ class KnobLearner {
 
   int count() const { return count_; }
   int64_t knob(int index) const { return room_[index].knob; }
-  bool Measured(int index) const { return room_[index].measured != 0; }
-  // False if it has never been measured, or when the load was too different.
+  // False if it has never been measured.
+  bool Known(int index) const { return room_[index].measured != 0; }
+  // False too if the load was too different when it was.
   bool UpToDate(int index, int64_t offered_kbps) const;
   // The means, rounded so that they never promise too much: throughput down, the rest up.
   ProfilePoint Estimate(int index) const;

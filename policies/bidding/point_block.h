@@ -37,10 +37,11 @@ struct PricedResource {
   Microcredits unit_price_microcredits = 0;
 };
 
+inline constexpr int64_t kBillMax = int64_t{1} << 62;
+
 // The place (8 to a block) of the largest value less units at their prices, if that is above 0, and
 // the first such place; else -1. Requires that nowhere in the blocks units times prices come to
 // more than kBillMax in all, so that 64 bits hold all sums.
-inline constexpr int64_t kBillMax = int64_t{1} << 62;
 int BestPlace(const PointBlock* blocks, int block_count, const PricedResource* priced,
               int priced_count);
 

@@ -81,7 +81,7 @@ TEST(Learning, MeansFollowWhatIsMeasured) {
   KnobLearner learner(room, 1, {.samples_max = 4});
   const int64_t needs[kPointResourcesMax] = {9, 1};
   ASSERT_EQ(learner.Add(7, needs), 0);
-  EXPECT_FALSE(learner.Measured(0));
+  EXPECT_FALSE(learner.Known(0));
   int64_t units[kPointResourcesMax] = {4, 2};
   learner.Measured(0, 100, {100, 50, 7}, units);
   units[0] = 7;
@@ -177,7 +177,7 @@ TEST(Learning, ExplorationIsBoundedCompleteAndTheSameEachTime) {
       for (int round = 0; round < 200; ++round) {
         if (round == 100) load *= 3;
         bool any = false;
-        for (int i = 0; i < knobs; ++i) any |= learner.Measured(i);
+        for (int i = 0; i < knobs; ++i) any |= learner.Known(i);
         const int now = learner.Choose(kSimple, kFree, load, kSecond, nullptr);
         ASSERT_GE(now, 0);
         chosen.push_back(now);
@@ -187,7 +187,7 @@ TEST(Learning, ExplorationIsBoundedCompleteAndTheSameEachTime) {
           const auto worth = [&](int k) {
             return ValueOf(learner.Estimate(k).performance, kSimple, load, kSecond);
           };
-          if (learner.Measured(i) && (best < 0 ? worth(i) > 0 : worth(i) > worth(best))) best = i;
+          if (learner.Known(i) && (best < 0 ? worth(i) > 0 : worth(i) > worth(best))) best = i;
         }
         if (now != best) {
           ASSERT_FALSE(learner.UpToDate(now, load));
