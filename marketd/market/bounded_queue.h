@@ -17,8 +17,8 @@ class BoundedQueue {
  public:
   explicit BoundedQueue(size_t size_max) : size_max_(size_max) {}
 
-  // False, and `item` is untouched, if the queue is full or closed.
-  bool TryPush(T&& item) {
+  // Moves `item` in. False, and it is untouched, if the queue is full or closed.
+  bool TryPush(T& item) {
     std::lock_guard lock(mutex_);
     if (closed_ || items_.size() >= size_max_) return false;
     items_.push_back(std::move(item));

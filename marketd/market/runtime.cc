@@ -57,7 +57,7 @@ class RuntimeImpl final : public Runtime {
     item.event =
         CallEvent{.call_id = next_call_id_++, .caller = std::move(caller), .call = std::move(call)};
     item.done = std::move(done);
-    if (events_.TryPush(std::move(item))) return;
+    if (events_.TryPush(item)) return;
     const bool closed = events_.closed();
     if (!closed) ++events_refused_;
     item.done(Reply{.status = closed ? absl::UnavailableError("marketd is stopping")
@@ -181,7 +181,7 @@ class RuntimeImpl final : public Runtime {
     for (HostCommand& command : effects.commands) {
       const auto host = host_threads_.find(command.host_id);
       NOM_CHECK(host != host_threads_.end(), absl::StrCat("no host ", command.host_id));
-      NOM_CHECK(host->second->commands.TryPush(std::move(command)), "too many host commands");
+      NOM_CHECK(host->second->commands.TryPush(command), "too many host commands");
     }
   }
 

@@ -61,6 +61,7 @@ size_t strlen(const char* text) {
 
 [[noreturn]] void abort() { nomhv::Panic("abort", __FILE__, __LINE__); }
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the name that the compiler calls.
 [[noreturn]] void __cxa_pure_virtual() { nomhv::Panic("pure virtual call", __FILE__, __LINE__); }
 
 }  // extern "C"

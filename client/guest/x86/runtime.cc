@@ -68,6 +68,7 @@ const void* memchr(const void* memory, int value, size_t bytes) {
   for (;;) asm volatile("hlt");
 }
 
+// NOLINTBEGIN(bugprone-reserved-identifier): these names are what compiler and library call.
 [[noreturn]] void __cxa_pure_virtual() { abort(); }
 
 // Objects with static storage are never destroyed: a guest ends as a whole.
@@ -78,12 +79,13 @@ void* __dso_handle = nullptr;
 
 namespace std {
 // Bounds checks in library headers end here.
-[[noreturn]] void __throw_out_of_range_fmt(const char*, ...) { abort(); }
-[[noreturn]] void __throw_out_of_range(const char*) { abort(); }
-[[noreturn]] void __throw_length_error(const char*) { abort(); }
-[[noreturn]] void __throw_logic_error(const char*) { abort(); }
+void __throw_out_of_range_fmt(const char*, ...) { abort(); }
+void __throw_out_of_range(const char*) { abort(); }
+void __throw_length_error(const char*) { abort(); }
+void __throw_logic_error(const char*) { abort(); }
 [[noreturn]] void __throw_bad_optional_access() { abort(); }
 [[noreturn]] void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept {
   abort();
 }
+// NOLINTEND(bugprone-reserved-identifier)
 }  // namespace std
