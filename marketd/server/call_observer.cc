@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_replace.h"
@@ -18,12 +19,15 @@ using grpc::experimental::ServerRpcInfo;
 
 class CallTimer final : public Interceptor {
  public:
-  CallTimer(const CallDone& done, absl::string_view method)
-      : done_(done), method_(method), begin_(std::chrono::steady_clock::now()) {}
+  CallTimer(const CallDone& done, Gate* in_hand, absl::string_view method)
+      : done_(done), in_hand_(in_hand), method_(method), begin_(std::chrono::steady_clock::now()) {}
 
   // gRPC destroys a call's interceptors when the call is over, however it ended.
   ~CallTimer() override {
-    done_(method_, CodeName(code_), absl::FromChrono(std::chrono::steady_clock::now() - begin_));
+    if (done_) {
+      done_(method_, CodeName(code_), absl::FromChrono(std::chrono::steady_clock::now() - begin_));
+    }
+    in_hand_->Leave();
   }
 
   void Intercept(InterceptorBatchMethods* methods) override {
@@ -35,6 +39,7 @@ class CallTimer final : public Interceptor {
 
  private:
   const CallDone& done_;
+  Gate* const in_hand_;
   const std::string method_;
   const std::chrono::steady_clock::time_point begin_;
   grpc::StatusCode code_ = grpc::StatusCode::CANCELLED;
@@ -47,23 +52,25 @@ bool IsKnown(absl::string_view method) {
 
 class Factory final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit Factory(CallDone done) : done_(std::move(done)) {}
+  Factory(CallDone done, Gate* in_hand) : done_(std::move(done)), in_hand_(in_hand) {}
 
   Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
     absl::string_view method = info->method();
     if (!method.empty() && method.front() == '/') method.remove_prefix(1);
-    return new CallTimer(done_, IsKnown(method) ? method : "other");
+    if (!in_hand_->Enter()) std::abort();  // It is never closed: calls are refused elsewhere.
+    return new CallTimer(done_, in_hand_, IsKnown(method) ? method : "other");
   }
 
  private:
   const CallDone done_;
+  Gate* const in_hand_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewCallObserver(
-    CallDone done) {
-  return std::make_unique<Factory>(std::move(done));
+    CallDone done, Gate* in_hand) {
+  return std::make_unique<Factory>(std::move(done), in_hand);
 }
 
 }  // namespace nom::marketd

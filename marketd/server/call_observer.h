@@ -1,4 +1,4 @@
-// Times every call that the server answers, whatever service it belongs to.
+// Times and counts every call that the server answers, whatever service it belongs to.
 
 #ifndef MARKETD_SERVER_CALL_OBSERVER_H_
 #define MARKETD_SERVER_CALL_OBSERVER_H_
@@ -11,6 +11,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "marketd/server/gate.h"
 
 namespace nom::marketd {
 
@@ -20,9 +21,11 @@ using CallDone =
     std::function<void(absl::string_view method, absl::string_view code, absl::Duration took)>;
 
 // Methods of services that this program has no descriptor of are reported as "other": the names of
-// those that do not exist are the caller's, and would become as many as it likes.
+// those that do not exist are the caller's, and would become as many as it likes. `done` may be
+// empty. Every call is inside `in_hand`, which must outlive the server, until its answer was given
+// to the network.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewCallObserver(
-    CallDone done);
+    CallDone done, Gate* in_hand);
 
 }  // namespace nom::marketd
 

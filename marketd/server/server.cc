@@ -11,6 +11,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "marketd/server/connections.h"
+#include "marketd/server/gate.h"
 
 namespace nom::marketd {
 namespace {
@@ -44,9 +46,10 @@ std::string WithPort(const std::string& listen, int port) {
 
 class ServerImpl final : public Server {
  public:
-  ServerImpl(std::unique_ptr<grpc::Server> server, std::string address,
-             std::vector<std::string> service_names)
-      : server_(std::move(server)),
+  ServerImpl(std::unique_ptr<Gate> in_hand, std::unique_ptr<grpc::Server> server,
+             std::string address, std::vector<std::string> service_names)
+      : in_hand_(std::move(in_hand)),
+        server_(std::move(server)),
         address_(std::move(address)),
         service_names_(std::move(service_names)) {
     SetServing(false);
@@ -64,13 +67,20 @@ class ServerImpl final : public Server {
 
   void Shutdown(absl::Duration timeout) override {
     std::call_once(shut_down_, [&] {
+      const absl::Time deadline = absl::Now() + timeout;
       SetServing(false);
-      server_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
+      // A call that gRPC has read when it is told to stop, and that nobody of ours has seen, it
+      // answers CANCELLED, as if the caller had gone away (grpc issue 41785), and clients do not
+      // try that again. So the connections end first: then the caller finds the market UNAVAILABLE.
+      in_hand_->WaitEmpty(timeout);
+      EndConnections(address_);
+      server_->Shutdown(absl::ToChronoTime(deadline));
       server_->Wait();
     });
   }
 
  private:
+  const std::unique_ptr<Gate> in_hand_;
   std::unique_ptr<grpc::Server> server_;
   const std::string address_;
   const std::vector<std::string> service_names_;
@@ -91,18 +101,17 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(options.message_max_bytes);
   for (grpc::Service* service : options.services) builder.RegisterService(service);
-  if (options.on_call_done) {
-    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> creators;
-    creators.push_back(NewCallObserver(options.on_call_done));
-    builder.experimental().SetInterceptorCreators(std::move(creators));
-  }
+  auto in_hand = std::make_unique<Gate>();
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> creators;
+  creators.push_back(NewCallObserver(options.on_call_done, in_hand.get()));
+  builder.experimental().SetInterceptorCreators(std::move(creators));
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || (port == 0 && !absl::StartsWith(options.listen, "unix:"))) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,
                                                ": the address is in use or not this machine's"));
   }
-  return std::make_unique<ServerImpl>(std::move(server), WithPort(options.listen, port),
-                                      options.service_names);
+  return std::make_unique<ServerImpl>(std::move(in_hand), std::move(server),
+                                      WithPort(options.listen, port), options.service_names);
 }
 
 }  // namespace nom::marketd

@@ -53,8 +53,9 @@ class Server {
   // The empty name and every service name at once.
   virtual void SetServing(bool serving) = 0;
 
-  // Takes no new calls, waits for those in hand until the time-out, then cancels them and waits
-  // for their reactions. Idempotent.
+  // Waits for the calls in hand until the time-out, ends all connections, so that whatever call is
+  // still under way fails UNAVAILABLE, and waits for the reactions. Whoever wants new calls refused
+  // meanwhile refuses them. Idempotent.
   virtual void Shutdown(absl::Duration timeout) = 0;
 };
 

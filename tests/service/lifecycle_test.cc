@@ -216,10 +216,8 @@ TEST_F(LifecycleTest, ShutdownUnderLoadAnswersEverybody) {
           ++acknowledged;
           continue;
         }
-        // The server is going, or its end of the line is gone; or gRPC had taken the call off the
-        // wire and cancelled it before anybody of ours saw it.
-        EXPECT_THAT(status, ::testing::AnyOf(Fails(StatusCode::UNAVAILABLE, ""),
-                                             Fails(StatusCode::CANCELLED, "")));
+        // The server is going, or its end of the line is gone: worth another try, either way.
+        EXPECT_THAT(status, Fails(StatusCode::UNAVAILABLE, ""));
         return;
       }
     });

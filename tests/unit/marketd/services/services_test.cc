@@ -1,18 +1,26 @@
-// The parts of the services that need no connection: tokens, identity, rates, gate, conversions.
+// The parts of the edge that need no gRPC: tokens, identity, rates, gate, sockets, conversions.
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <future>
 #include <limits>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "marketd/server/connections.h"
+#include "marketd/server/gate.h"
 #include "marketd/server/status.h"
 #include "marketd/services/authenticator.h"
 #include "marketd/services/convert.h"
-#include "marketd/services/gate.h"
 #include "marketd/services/rate_limiter.h"
 #include "marketd/services/token.h"
 #include "marketd/services/worker.h"
@@ -106,6 +114,81 @@ TEST(GateTest, ClosesAndWaits) {
   std::thread leaver([&] { gate.Leave(); });
   EXPECT_TRUE(gate.WaitEmpty(absl::Seconds(60)));
   leaver.join();
+}
+
+// One who listens, and one connection to it.
+class Sockets {
+ public:
+  explicit Sockets(int family) : listener(::socket(family, SOCK_STREAM, 0)) {
+    if (family == AF_UNIX) {
+      std::string name = ::testing::TempDir() + "nom-sockets-XXXXXX";
+      EXPECT_NE(::mkdtemp(name.data()), nullptr);
+      path = name + "/s";
+      sockaddr_un own{.sun_family = AF_UNIX, .sun_path = {}};
+      path.copy(own.sun_path, sizeof own.sun_path - 1);
+      Connect(&own, sizeof own);
+      address = "unix:" + path;
+    } else {
+      sockaddr_in own{};
+      own.sin_family = AF_INET;
+      own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      Connect(&own, sizeof own);
+      address = absl::StrCat("127.0.0.1:", ntohs(own.sin_port));
+    }
+  }
+  ~Sockets() {
+    for (const int fd : {listener, client, accepted}) ::close(fd);
+    if (path.empty()) return;
+    ::unlink(path.c_str());
+    ::rmdir(path.substr(0, path.size() - 2).c_str());
+  }
+
+  // What the client reads now: "" is the end of the stream, "-" nothing yet.
+  std::string Read() const {
+    char byte = 0;
+    const ssize_t read = ::recv(client, &byte, 1, MSG_DONTWAIT);
+    return read < 0 ? "-" : std::string(&byte, static_cast<size_t>(read));
+  }
+
+  const int listener;
+  int client = -1;
+  int accepted = -1;
+  std::string path;
+  std::string address;
+
+ private:
+  template <typename Address>
+  void Connect(Address* own, socklen_t length) {
+    auto* const any = reinterpret_cast<sockaddr*>(own);
+    EXPECT_EQ(::bind(listener, any, length), 0);
+    EXPECT_EQ(::listen(listener, 8), 0);
+    EXPECT_EQ(::getsockname(listener, any, &length), 0);
+    client = ::socket(any->sa_family, SOCK_STREAM, 0);
+    EXPECT_EQ(::connect(client, any, length), 0);
+    accepted = ::accept(listener, nullptr, nullptr);
+    EXPECT_GE(accepted, 0);
+  }
+};
+
+TEST(ConnectionsTest, ThoseOfOneAddressEndAfterWhatWasWritten) {
+  for (const int family : {AF_INET, AF_UNIX}) {
+    const Sockets ended(family);
+    const Sockets other(family);
+    ASSERT_EQ(::write(ended.accepted, "x", 1), 1);
+    EXPECT_EQ(EndConnections(ended.address), 1);
+    EXPECT_EQ(ended.Read(), "x");
+    EXPECT_EQ(ended.Read(), "");
+    EXPECT_EQ(::send(ended.accepted, "y", 1, MSG_NOSIGNAL), -1) << "its owner finds it ended";
+    EXPECT_EQ(other.Read(), "-") << "the connections of others go on";
+    const int again = ::socket(family, SOCK_STREAM, 0);
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    ASSERT_EQ(::getsockname(ended.listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    EXPECT_EQ(::connect(again, reinterpret_cast<sockaddr*>(&address), length), 0)
+        << "and so does whoever listens";
+    ::close(again);
+  }
+  EXPECT_EQ(EndConnections("127.0.0.1:1"), 0);
 }
 
 TEST(WorkerTest, BoundedAndDoesAllThatItTook) {

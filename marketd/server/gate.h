@@ -1,7 +1,7 @@
 // Counts the calls in hand, and lets no more in once the server is going down.
 
-#ifndef MARKETD_SERVICES_GATE_H_
-#define MARKETD_SERVICES_GATE_H_
+#ifndef MARKETD_SERVER_GATE_H_
+#define MARKETD_SERVER_GATE_H_
 
 #include <condition_variable>
 #include <cstdint>
@@ -47,4 +47,4 @@ class Gate {
 
 }  // namespace nom::marketd
 
-#endif  // MARKETD_SERVICES_GATE_H_
+#endif  // MARKETD_SERVER_GATE_H_
