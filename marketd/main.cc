@@ -26,11 +26,11 @@
 #include "marketd/host/nomhv/nomhv_host.h"
 #include "marketd/host/simulated/simulated_host.h"
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
+#include "marketd/market/clearing.h"
 #include "marketd/market/runtime.h"
 #include "marketd/metrics/metrics.h"
 #include "marketd/server/server.h"
 #include "marketd/services/services.h"
-#include "policies/clearing/rules.h"
 
 namespace nom::marketd {
 namespace {
@@ -139,13 +139,9 @@ class Process {
     }
     hub_ = std::make_unique<WatchHub>(config_.limits.watches_max,
                                       config_.limits.watches_per_tenant_max);
-    const market::ClearFunction clear = [](const std::string& rule,
-                                           const policies::Auction& auction) {
-      return policies::Clear(rule, auction);
-    };
     market::Runtime::Options options;
     options.config = ToMarketConfig(config_);
-    options.clear = metrics_.Timed(clear);
+    options.clear = metrics_.Timed(market::ClearByRule);
     // The first view comes of the first tick: the ledger is open and the engine runs.
     auto ticked = std::make_shared<std::promise<void>>();
     auto ticked_once = std::make_shared<std::once_flag>();
@@ -177,7 +173,7 @@ class Process {
         ServicesOptions{.operator_token = secrets.operator_token,
                         .bids_per_second = config_.limits.bids_per_second,
                         .bids_burst = config_.limits.bids_burst,
-                        .clear = clear},
+                        .clear = market::ClearByRule},
         *runtime_, timed_ledger_->reader(), Clock::Real(), *hub_);
     if (!config_.metrics_listen.empty()) {
       NOM_ASSIGN_OR_RETURN(metrics_address_, metrics_.Serve(config_.metrics_listen));

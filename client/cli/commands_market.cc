@@ -102,7 +102,7 @@ void PrintAccounts(const google::protobuf::RepeatedPtrField<pb::Account>& accoun
 
 void PrintRounds(const pb::ListRoundsResponse& rounds, std::ostream& out) {
   Table table({">round", "phase", "resource", ">price", "bound by", ">supply", ">demand", ">sold",
-               "awards (guest:units)"});
+               "cleared", "awards (guest:units)"});
   for (const pb::Round& round : rounds.rounds()) {
     bool first = true;
     for (const pb::ResourcePrice& price : round.prices()) {
@@ -115,7 +115,8 @@ void PrintRounds(const pb::ListRoundsResponse& rounds, std::ostream& out) {
                     first ? PhaseName(round.phase()) : "", KindName(price.kind()),
                     absl::StrCat(price.unit_price_microcredits()), BoundByName(price.bound_by()),
                     absl::StrCat(price.supply_units()), absl::StrCat(price.demand_units()),
-                    absl::StrCat(price.sold_units()), absl::StrJoin(awards, " ")});
+                    absl::StrCat(price.sold_units()), MethodName(price.method()),
+                    absl::StrJoin(awards, " ")});
       first = false;
     }
     if (first) table.AddRow({absl::StrCat(round.round_id()), PhaseName(round.phase()), "-"});

@@ -22,6 +22,9 @@ std::string KindName(market::v1::ResourceKind kind) {
 std::string BoundByName(market::v1::BoundBy bound_by) {
   return Word(market::v1::BoundBy_Name(bound_by), "BOUND_BY_");
 }
+std::string MethodName(market::v1::ClearingMethod method) {
+  return Word(market::v1::ClearingMethod_Name(method), "CLEARING_METHOD_");
+}
 std::string PhaseName(market::v1::RoundPhase phase) {
   return Word(market::v1::RoundPhase_Name(phase), "ROUND_PHASE_");
 }

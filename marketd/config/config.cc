@@ -28,6 +28,7 @@ using market::ResourceKind;
 constexpr size_t kFileBytesMax = 1 << 20;
 constexpr int64_t kGraceMsMin = 100;
 constexpr int64_t kClearingMsMin = 10;
+constexpr int64_t kClearingWorkMax = 1'000'000'000'000'000;
 constexpr int64_t kNomhvGuestsMax = 32;  // NOM_GUESTS_MAX.
 constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
@@ -143,6 +144,7 @@ void ReadRounds(MapReader& reader, market::HostConfig* market) {
   reader.Int("clearing_ms", Need::kOptional, kClearingMsMin, period_ms / 4, &clearing_ms);
   market->grace = absl::Milliseconds(grace_ms);
   market->clearing = absl::Milliseconds(clearing_ms);
+  reader.Int("clearing_work_max", Need::kOptional, 1, kClearingWorkMax, &market->clearing_work_max);
 }
 
 HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors* errors) {

@@ -60,7 +60,7 @@ void Replay(const AuctionRecord& record, const Round& round, const ClearFunction
     findings.Add(absl::StrCat(at, "its auction can't be read: ", auction.status().message()));
     return;
   }
-  const absl::StatusOr<policies::Clearing> clearing = clear(record.rule, *auction);
+  const absl::StatusOr<policies::Clearing> clearing = clear(record.rule, *auction, record.work_max);
   if (!clearing.ok()) {
     findings.Add(absl::StrCat(at, "can't be cleared again: ", clearing.status().message()));
     return;
@@ -140,7 +140,7 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, uint64_t rounds_max,
       reader.ReadAuctions(rounds_max, [&](const AuctionRecord& record, const Round& round) {
         if (std::pair(record.host_id, record.round_id) != last) ++result.rounds_replayed;
         last = {record.host_id, record.round_id};
-        if (record.method == policies::Method::kRepeatLast) {
+        if (!record.fault.empty()) {
           ++result.auctions_repeated;
         } else {
           ++result.auctions_replayed;

@@ -31,7 +31,8 @@ struct AuditResult {
 
 // Checks: each tenant's entries sum to zero in each transaction; balances rebuilt from entries
 // equal those stored; none is on the wrong side of zero; and the newest `rounds_max` rounds (0:
-// all), cleared again from their record, give the same awards and charges. May be called from any
+// all), cleared again from their record within the work that it says, give the same awards and
+// charges. May be called from any
 // thread and takes as long as the ledger is big. Errors: what the reader says.
 absl::StatusOr<AuditResult> Audit(LedgerReader& reader, uint64_t rounds_max,
                                   const ClearFunction& clear);

@@ -1,12 +1,13 @@
 #include "marketd/market/clearing.h"
 
-#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "marketd/base/money.h"
 #include "marketd/base/random.h"
+#include "policies/clearing/fallback.h"
+#include "policies/clearing/rules.h"
 
 namespace nom::market {
 namespace {
@@ -15,27 +16,6 @@ using policies::Auction;
 using policies::Award;
 using policies::Bid;
 using policies::Clearing;
-
-// The largest quantity up to `units` that the bid allows and values at no less than the reserve.
-int64_t KeptUnits(const Bid& bid, int64_t units, Microcredits reserve) {
-  for (auto range = bid.ranges.rbegin(); range != bid.ranges.rend(); ++range) {
-    if (range->min_units > units) continue;
-    int64_t high = std::min(units, range->max_units);
-    int64_t low = range->min_units;
-    const auto pays = [&](int64_t quantity) {
-      return policies::ValueOf(bid, quantity) >= SaturatingMultiply(quantity, reserve);
-    };
-    if (pays(high)) return high;
-    if (!pays(low)) continue;
-    // value - reserve * units is linear on the range: it changes sign once.
-    while (high - low > 1) {
-      const int64_t middle = low + (high - low) / 2;
-      (pays(middle) ? low : high) = middle;
-    }
-    return low;
-  }
-  return 0;
-}
 
 }  // namespace
 
@@ -69,38 +49,29 @@ absl::Status CheckClearing(const Auction& auction, const Clearing& clearing) {
   return absl::OkStatus();
 }
 
-Clearing RepeatLast(const Auction& auction) {
-  int64_t held = 0;
-  for (const Bid& bid : auction.bids) held = SaturatingAdd(held, bid.held_units);
-  Clearing out;
-  out.method = policies::Method::kRepeatLast;
-  out.clearing_unit_price_microcredits = auction.reserve_unit_price_microcredits;
-  for (const Bid& bid : auction.bids) {
-    const int64_t share =
-        held > auction.capacity_units
-            ? ShareRoundedDown(bid.held_units, std::max<int64_t>(0, auction.capacity_units), held)
-            : bid.held_units;
-    const int64_t units = KeptUnits(bid, share, auction.reserve_unit_price_microcredits);
-    if (units <= 0) continue;
-    out.awards.push_back(Award{bid.guest_id, units,
-                               SaturatingMultiply(units, auction.reserve_unit_price_microcredits)});
-  }
-  std::sort(out.awards.begin(), out.awards.end(),
-            [](const Award& a, const Award& b) { return a.guest_id < b.guest_id; });
-  return out;
+absl::StatusOr<Clearing> ClearByRule(const std::string& rule, const Auction& auction,
+                                     int64_t work_max) {
+  return work_max == 0 ? policies::Clear(rule, auction)
+                       : policies::ClearWithin(rule, auction, work_max);
 }
 
 Clearing ClearOrRepeat(const ClearFunction& clear, const std::string& rule, const Auction& auction,
-                       std::string* fault) {
+                       int64_t work_max, std::string* fault) {
   fault->clear();
-  absl::StatusOr<Clearing> cleared = clear(rule, auction);
+  absl::StatusOr<Clearing> cleared = clear(rule, auction, work_max);
   if (cleared.ok()) {
     const absl::Status kept = CheckClearing(auction, *cleared);
     if (kept.ok()) return *std::move(cleared);
     cleared = kept;
   }
   *fault = cleared.status().ToString();
-  return RepeatLast(auction);
+  absl::StatusOr<Clearing> repeated = policies::RepeatLast(auction);
+  if (repeated.ok()) return *std::move(repeated);
+  absl::StrAppend(fault, "; ", repeated.status().ToString());
+  Clearing nothing;
+  nothing.method = policies::Method::kRepeatLast;
+  nothing.clearing_unit_price_microcredits = auction.reserve_unit_price_microcredits;
+  return nothing;
 }
 
 uint64_t AuctionSeed(uint64_t market_seed, const HostId& host_id, RoundId round_id,

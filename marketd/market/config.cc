@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "policies/clearing/fallback.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::market {
@@ -60,6 +61,7 @@ absl::Status CheckHost(absl::string_view where, const HostConfig& host) {
                  "grace must not be negative, clearing must be above zero, and both together at "
                  "most half the period");
   }
+  if (host.clearing_work_max < 0) return Wrong(where, "clearing_work_max", "must not be negative");
   if (host.guests_max < 1 || host.guests_max > kHostGuestsMax) {
     return Wrong(where, "guests_max", absl::StrCat("must be in [1, ", kHostGuestsMax, "]"));
   }
@@ -80,6 +82,14 @@ bool IsName(const std::string& text, size_t max_bytes) {
          std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
          });
+}
+
+int64_t ClearingWorkMax(const HostConfig& host) {
+  if (host.clearing_work_max > 0) return host.clearing_work_max;
+  const double seconds = absl::ToDoubleSeconds(host.clearing);
+  const auto resources = static_cast<int64_t>(host.resources.size());
+  return std::max<int64_t>(
+      1, static_cast<int64_t>(seconds * policies::kWorkASecond) / std::max<int64_t>(1, resources));
 }
 
 absl::Status ValidateConfig(const MarketConfig& config) {

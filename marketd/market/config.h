@@ -30,6 +30,9 @@ struct HostConfig {
   std::vector<Resource> resources;
   bool publish_border_prices = false;  // Tell watchers the highest rejected price.
   int guests_max = 32;                 // At most kHostGuestsMax; nomhv has room for 32.
+  // Steps of work that one auction may take (policies/clearing/fallback.h); 0: what one core does
+  // in `clearing`, shared evenly by the resources. See ClearingWorkMax.
+  int64_t clearing_work_max = 0;
 
   // Sets grace and clearing to their default shares of `period`.
   void SetPeriod(absl::Duration new_period) {
@@ -43,6 +46,9 @@ struct MarketConfig {
   std::vector<HostConfig> hosts;
   uint64_t seed = 0;  // Orders ties in auctions, mixed with host, round and resource.
 };
+
+// The steps of work that each of the host's auctions may take: above zero.
+int64_t ClearingWorkMax(const HostConfig& host);
 
 // INVALID_ARGUMENT naming the first thing that is wrong: "hosts[0].resources[1].unit_size: ...".
 absl::Status ValidateConfig(const MarketConfig& config);

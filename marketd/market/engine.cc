@@ -6,21 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/market/engine_impl.h"
-#include "policies/clearing/rules.h"
 
 namespace nom::market {
-namespace {
-
-absl::StatusOr<policies::Clearing> ClearByName(const std::string& rule,
-                                               const policies::Auction& auction) {
-  return policies::Clear(rule, auction);
-}
-
-}  // namespace
 
 Engine::Engine(MarketConfig config, State state, ClearFunction clear)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(state),
-                                   clear ? std::move(clear) : ClearByName)) {}
+                                   clear ? std::move(clear) : ClearByRule)) {}
 Engine::~Engine() = default;
 
 Effects Engine::Handle(const Event& event, absl::Time now) { return impl_->Handle(event, now); }

@@ -206,9 +206,10 @@ void Engine::Impl::Decide(HostRun& host) {
                          .round_id = round_id,
                          .kind = resource.kind,
                          .rule = resource.rule,
-                         .auction = policies::ToText(auction)};
+                         .auction = policies::ToText(auction),
+                         .work_max = ClearingWorkMax(*host.config)};
     const policies::Clearing clearing =
-        ClearOrRepeat(clear_, resource.rule, auction, &record.fault);
+        ClearOrRepeat(clear_, resource.rule, auction, record.work_max, &record.fault);
     record.method = clearing.method;
 
     ResourcePrice price{.kind = resource.kind,

@@ -48,7 +48,7 @@ class Runtime {
     MarketConfig config;
     size_t events_max = 16'384;
     absl::Duration poll_interval = absl::Milliseconds(20);  // Of hosts, when idle.
-    ClearFunction clear;                                    // Empty: policies::Clear.
+    ClearFunction clear;                                    // Empty: ClearByRule.
     // Called on the engine thread with each new view; must return at once. May be empty.
     std::function<void(std::shared_ptr<const View>)> on_view;
     // Called once, from any thread, when the market can't go on (a commit failed). After it nothing

@@ -49,7 +49,8 @@ struct AuctionRecord {
   std::string rule;
   policies::Method method = policies::Method::kExact;
   std::string auction;
-  std::string fault;  // Why the rule could not be used, if method is kRepeatLast.
+  std::string fault;  // Why the rule failed and the last awards were repeated; empty: it did not.
+  int64_t work_max = 0;  // That it was cleared within; see ClearByRule.
   friend bool operator==(const AuctionRecord&, const AuctionRecord&) = default;
 };
 // A round was decided: it becomes open, and its prices the host's.

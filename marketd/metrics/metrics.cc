@@ -296,10 +296,10 @@ void Metrics::SetSources(MetricSources sources) {
 
 market::ClearFunction Metrics::Timed(market::ClearFunction clear) {
   if (!clear) return clear;
-  return [impl = impl_.get(), clear = std::move(clear)](const std::string& rule,
-                                                        const policies::Auction& auction) {
+  return [impl = impl_.get(), clear = std::move(clear)](
+             const std::string& rule, const policies::Auction& auction, int64_t work_max) {
     const Stopwatch watch;
-    absl::StatusOr<policies::Clearing> clearing = clear(rule, auction);
+    absl::StatusOr<policies::Clearing> clearing = clear(rule, auction, work_max);
     impl->clearings.Add({{"rule", rule}}, Buckets()).Observe(watch.Seconds());
     return clearing;
   };

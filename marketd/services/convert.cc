@@ -18,20 +18,6 @@ market_pb::BoundBy ToProto(policies::BoundBy bound_by) {
                                               : market_pb::BOUND_BY_RESERVE;
 }
 
-market_pb::ClearingMethod ToProto(policies::Method method) {
-  switch (method) {
-    case policies::Method::kExact:
-      return market_pb::CLEARING_METHOD_EXACT;
-    case policies::Method::kCoarser:
-      return market_pb::CLEARING_METHOD_COARSER;
-    case policies::Method::kGreedy:
-      return market_pb::CLEARING_METHOD_GREEDY;
-    case policies::Method::kRepeatLast:
-      return market_pb::CLEARING_METHOD_REPEAT_LAST;
-  }
-  return market_pb::CLEARING_METHOD_UNSPECIFIED;
-}
-
 market_pb::RoundPhase ToProto(market::RoundPhase phase) {
   switch (phase) {
     case market::RoundPhase::kCollect:
@@ -147,6 +133,20 @@ absl::StatusOr<market::AdmitGuest> FromProto(const operators_pb::AdmitGuestReque
   }
   out.memory_max_units = request.memory_max_units();
   return out;
+}
+
+market_pb::ClearingMethod ToProto(policies::Method method) {
+  switch (method) {
+    case policies::Method::kExact:
+      return market_pb::CLEARING_METHOD_EXACT;
+    case policies::Method::kCoarser:
+      return market_pb::CLEARING_METHOD_COARSER;
+    case policies::Method::kGreedy:
+      return market_pb::CLEARING_METHOD_GREEDY;
+    case policies::Method::kRepeatLast:
+      return market_pb::CLEARING_METHOD_REPEAT_LAST;
+  }
+  return market_pb::CLEARING_METHOD_UNSPECIFIED;
 }
 
 google::protobuf::Timestamp ToProto(absl::Time time) {

@@ -33,6 +33,7 @@ absl::StatusOr<market::AdmitGuest> FromProto(const operators_pb::AdmitGuestReque
 
 google::protobuf::Timestamp ToProto(absl::Time time);
 market_pb::ResourceKind ToProto(market::ResourceKind kind);
+market_pb::ClearingMethod ToProto(policies::Method method);
 market_pb::ResourceInfo ToProto(const market::Resource& resource);
 // `border` tells the highest rejected price too.
 market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border);

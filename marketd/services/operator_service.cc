@@ -167,6 +167,10 @@ grpc::ServerUnaryReactor* OperatorService::GetRoundRecord(
       return;
     }
     response->set_auction(record->auction);
+    response->set_policy(record->rule);
+    response->set_work_max(record->work_max);
+    response->set_method(ToProto(record->method));
+    response->set_fault(record->fault);
     if (!rounds->empty() && rounds->front().round_id == round_id) {
       *response->mutable_decided_time() = ToProto(rounds->front().decided_time);
     }

@@ -24,7 +24,7 @@ struct ServicesOptions {
   std::string operator_token;
   int64_t bids_per_second = 50;
   int64_t bids_burst = 200;
-  market::ClearFunction clear;  // For audits; empty: policies::Clear.
+  market::ClearFunction clear;  // For audits.
 };
 
 class Services {

@@ -105,6 +105,10 @@ TEST_F(CallsTest, ABidWinsIsDeliveredAndPaidFor) {
               Succeeds());
   EXPECT_THAT(record.auction(), HasSubstr("56"));
   EXPECT_GT(record.decided_time().seconds(), 0);
+  EXPECT_EQ(record.policy(), "uniform_price/1");
+  EXPECT_EQ(record.method(), market_pb::CLEARING_METHOD_EXACT);
+  EXPECT_EQ(record.work_max(), 25'000'000) << "a tenth of a second, for two resources";
+  EXPECT_EQ(record.fault(), "");
 
   operators_pb::AuditResponse audit;
   ASSERT_THAT(Audit(*operator_, &audit), Succeeds());

@@ -11,7 +11,6 @@
 #include "marketd/market/audit.h"
 #include "marketd/market/bids.h"
 #include "policies/cases/case_file.h"
-#include "policies/clearing/rules.h"
 #include "tests/sim/world.h"
 
 namespace nom::market {
@@ -67,12 +66,24 @@ class Drill {
     for (const auto& [tenant_id, tenant] : world_.state().tenants) {
       EXPECT_EQ(tenant.balances.escrow, 0) << tenant_id;
     }
-    const auto audit = Audit(world_.ledger().reader(), 0, policies::Clear);
+    const auto audit = Audit(world_.ledger().reader(), 0, ClearByRule);
     ASSERT_TRUE(audit.ok()) << audit.status();
     EXPECT_TRUE(audit->balanced()) << audit->findings[0];
     RoundId rounds = 0;
     for (const auto& [host_id, book] : world_.state().hosts) rounds += book.last_decided_round_id;
     EXPECT_EQ(audit->rounds_replayed, rounds);
+    // Not only of what the rules themselves cleared.
+    std::map<policies::Method, int> methods;
+    const absl::Status read = world_.ledger().reader().ReadAuctions(
+        0, [&methods](const AuctionRecord& record, const Round&) {
+          if (record.fault.empty()) ++methods[record.method];
+          return absl::OkStatus();
+        });
+    ASSERT_TRUE(read.ok()) << read;
+    for (const auto method :
+         {policies::Method::kExact, policies::Method::kCoarser, policies::Method::kGreedy}) {
+      EXPECT_GT(methods[method], 0) << static_cast<int>(method);
+    }
   }
 
   World& world() { return world_; }
@@ -87,6 +98,7 @@ class Drill {
     options.config.hosts = {TestHostConfig("alpha", absl::Seconds(1)),
                             TestHostConfig("beta", absl::Milliseconds(2'500))};
     options.config.hosts[0].guests_max = 8;
+    options.config.hosts[1].clearing_work_max = 3'000;  // Too little for its memory, now and then.
     for (const char* name : {"alpha", "beta"}) {
       SimulatedHostOptions host = TestHostOptions(seed + Hash64(name));
       if (faults) {
@@ -107,10 +119,10 @@ class Drill {
       options.answer_late = 30;
     }
     // Now and then a rule fails: the market repeats the last awards.
-    options.clear = [](const std::string& rule,
-                       const policies::Auction& auction) -> absl::StatusOr<policies::Clearing> {
+    options.clear = [](const std::string& rule, const policies::Auction& auction,
+                       int64_t work_max) -> absl::StatusOr<policies::Clearing> {
       if (auction.seed % 37 == 0) return absl::InternalError("injected");
-      return policies::Clear(rule, auction);
+      return ClearByRule(rule, auction, work_max);
     };
     return options;
   }

@@ -39,7 +39,7 @@ World::World(Options options) : options_(std::move(options)), random_(Mix64(opti
 }
 
 void World::Open() {
-  auto ledger = OpenSqliteLedger({.path = directory_.File("market.ledger"), .sync_to_disk = false});
+  auto ledger = OpenSqliteLedger({.path = ledger_path(), .sync_to_disk = false});
   NOM_CHECK(ledger.ok(), ledger.status().ToString());
   ledger_ = *std::move(ledger);
   absl::StatusOr<State> state = ledger_->Load();

@@ -68,9 +68,11 @@ class World {
   void Restart();
 
   SimulatedHost& host(const HostId& host_id) { return *hosts_.at(host_id); }
+  MarketConfig& config() { return options_.config; }  // A change is seen after Restart().
   const State& state() const { return engine_->state(); }
   const View& view() const { return *view_; }
   Ledger& ledger() { return *ledger_; }
+  std::string ledger_path() const { return directory_.File("market.ledger"); }
 
   SimulatedClock clock;
   // Called with each transaction as the engine makes it, before it is committed.

@@ -8,11 +8,12 @@
 #define MARKETD_LEDGER_SQLITE_SCHEMA_H_
 
 #include <cstdint>
+#include <iterator>
 
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 1;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 2;           // PRAGMA user_version.
 
 inline constexpr char kSchemaSql[] = R"sql(
 CREATE TABLE transactions (
@@ -114,6 +115,7 @@ CREATE TABLE rounds (
 CREATE INDEX rounds_by_transaction ON rounds (transaction_id);
 
 -- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last.
+-- work_max: steps of work that the rule was given; 0 is no limit.
 CREATE TABLE auctions (
   host_id TEXT NOT NULL,
   round_id INTEGER NOT NULL,
@@ -129,6 +131,7 @@ CREATE TABLE auctions (
   highest_rejected_unit_price_microcredits INTEGER NOT NULL,
   bound_by INTEGER NOT NULL,
   auction TEXT NOT NULL,
+  work_max INTEGER NOT NULL DEFAULT 0 CHECK (work_max >= 0),
   PRIMARY KEY (host_id, round_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
@@ -207,6 +210,13 @@ CREATE TRIGGER guests_kept_d BEFORE DELETE ON guests
 CREATE TRIGGER tenants_kept_d BEFORE DELETE ON tenants
   BEGIN SELECT RAISE(ABORT, 'tenants are never deleted'); END;
 )sql";
+
+// kMigrations[v - 1] makes version v + 1 of version v. What older marketds wrote stays as it was.
+inline constexpr const char* kMigrations[] = {
+    // 2: the limit within which an auction was cleared. There was none before.
+    "ALTER TABLE auctions ADD COLUMN work_max INTEGER NOT NULL DEFAULT 0 CHECK (work_max >= 0)",
+};
+static_assert(std::size(kMigrations) == kSchemaVersion - 1);
 
 }  // namespace nom::market
 

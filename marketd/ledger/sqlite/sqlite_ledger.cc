@@ -77,7 +77,7 @@ absl::StatusOr<FileKind> LookAt(const std::string& path, int64_t* bytes) {
     return wrong(absl::StrCat("has schema version ", word(60), "; this marketd knows up to ",
                               kSchemaVersion));
   }
-  if (word(60) != kSchemaVersion) {
+  if (word(60) < 1) {
     return wrong(absl::StrCat("has unknown schema version ", word(60)));
   }
   return FileKind::kLedger;
@@ -102,6 +102,17 @@ absl::Status Create(const std::string& path) {
   const File file(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (file.fd() < 0 || fsync(file.fd()) != 0) return SystemError(directory);
   return absl::OkStatus();
+}
+
+// Brings an older ledger up to this program's version, wholly or not at all.
+absl::Status Migrate(Database& db) {
+  NOM_ASSIGN_OR_RETURN(const int64_t version, db.QueryInt("PRAGMA user_version"));
+  if (version == kSchemaVersion) return absl::OkStatus();
+  NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
+  for (int64_t from = version; from < kSchemaVersion; ++from) {
+    NOM_RETURN_IF_ERROR(db.Execute(kMigrations[from - 1]));
+  }
+  return db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
 }
 
 absl::Status CheckPages(const std::string& path) {
@@ -149,7 +160,7 @@ class SqliteReader : public LedgerReader {
     std::lock_guard lock(mutex_);
     AuctionRecord record{.host_id = host_id, .round_id = round_id, .kind = kind};
     Statement select = db_->Prepare(
-        "SELECT rule, method, auction, fault FROM auctions"
+        "SELECT rule, method, auction, fault, work_max FROM auctions"
         " WHERE host_id = ? AND round_id = ? AND kind = ?");
     select.Bind(host_id).Bind(static_cast<int64_t>(round_id)).Bind(static_cast<int64_t>(kind));
     const absl::StatusOr<bool> row = select.Step();
@@ -202,7 +213,7 @@ class SqliteReader : public LedgerReader {
       Round round{.host_id = row.Text(0), .round_id = row.Bits(1)};
       NOM_RETURN_IF_ERROR(ReadRound(db, round));
       Statement auctions = db.Prepare(
-          "SELECT kind, rule, method, auction, fault FROM auctions"
+          "SELECT kind, rule, method, auction, fault, work_max FROM auctions"
           " WHERE host_id = ? AND round_id = ? ORDER BY kind");
       auctions.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
       return ForEachRow(std::move(auctions), [&](Statement& a) {
@@ -221,6 +232,7 @@ class SqliteReader : public LedgerReader {
     record.method = static_cast<policies::Method>(row.Int(column + 1) - 1);
     record.auction = row.Text(column + 2);
     record.fault = row.Text(column + 3);
+    record.work_max = row.Int(column + 4);
   }
 
   absl::StatusOr<std::vector<Round>> ListLocked(const HostId& host_id, RoundId before_round_id,
@@ -331,6 +343,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   NOM_RETURN_IF_ERROR(
       db->Execute(options.sync_to_disk ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF"));
   NOM_RETURN_IF_ERROR(db->Execute("PRAGMA foreign_keys = ON"));
+  NOM_RETURN_IF_ERROR(Migrate(*db));
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader_db,
                        Database::Open(path, Database::Mode::kReadOnly));
   return std::unique_ptr<Ledger>(

@@ -137,7 +137,7 @@ struct ChangeWriter {
       const ResourcePrice& price = round.prices[i];
       const AuctionRecord& record = put.auctions[i];
       NOM_RETURN_IF_ERROR(
-          db.Prepare("INSERT INTO auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          db.Prepare("INSERT INTO auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
               .Bind(round.host_id)
               .Bind(Number(round.round_id))
               .Bind(Number(price.kind))
@@ -152,6 +152,7 @@ struct ChangeWriter {
               .Bind(price.highest_rejected_unit_price_microcredits)
               .Bind(price.bound_by == policies::BoundBy::kBids ? 2 : 1)
               .Bind(record.auction)
+              .Bind(record.work_max)
               .Run());
     }
     for (const Outcome& outcome : round.outcomes) {

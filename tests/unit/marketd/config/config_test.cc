@@ -126,6 +126,8 @@ TEST(ConfigTest, WrongValues) {
       {"kind: simulated", "kind: xen", "hosts[0].kind: must be one of nomhv, simulated"},
       {"period_ms: 1000", "period_ms: 1000\n    grace_ms: 501",
        "grace_ms: must be from 100 to 500"},
+      {"period_ms: 1000", "period_ms: 1000\n    clearing_work_max: 0",
+       "clearing_work_max: must be from 1 to"},
       {"kind: simulated", "kind: simulated\n    mailbox: /x", "mailbox: only for kind nomhv"},
       {"kind: simulated", "kind: nomhv", "hosts[0].mailbox: missing"},
       {"ledger: /tmp/ledger", "ledger: \"\"", "ledger: must not be empty"},

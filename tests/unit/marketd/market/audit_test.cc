@@ -64,7 +64,7 @@ class AuditTest : public testing::Test {
                                .award_units = clearing->awards[0].units,
                                .charge_microcredits = clearing->awards[0].charge_microcredits}};
   }
-  AuditResult Run() { return *Audit(reader_, 0, policies::Clear); }
+  AuditResult Run() { return *Audit(reader_, 0, ClearByRule); }
 
   FakeReader reader_;
 };
@@ -114,8 +114,20 @@ TEST_F(AuditTest, FindsAnAuctionThatCannotBeRead) {
   EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("can't be read")));
 }
 
+TEST_F(AuditTest, ClearsAgainWithinTheRecordedLimit) {
+  reader_.record.work_max = 1;  // Nothing but repeating what was held fits: nothing was.
+  EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("guest 7 was awarded 4")));
+  reader_.record.method = policies::Method::kRepeatLast;
+  reader_.round.outcomes[0].award_units = 0;
+  reader_.round.outcomes[0].charge_microcredits = 0;
+  const AuditResult result = Run();
+  EXPECT_THAT(result.findings, IsEmpty());
+  EXPECT_EQ(result.auctions_replayed, 1u);
+}
+
 TEST_F(AuditTest, RepeatedRoundsAreCountedNotCleared) {
   reader_.record.method = policies::Method::kRepeatLast;
+  reader_.record.fault = "the rule failed";
   reader_.round.outcomes[0].award_units = 1;
   const AuditResult result = Run();
   EXPECT_TRUE(result.balanced());

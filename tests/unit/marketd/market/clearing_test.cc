@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "policies/clearing/fallback.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::market {
@@ -13,6 +14,7 @@ using policies::Award;
 using policies::Clearing;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 Auction TwoHolders() {
   Auction auction;
@@ -24,7 +26,7 @@ Auction TwoHolders() {
 }
 
 TEST(RepeatLast, KeepsWhatIsHeldAtTheReserve) {
-  const Clearing out = RepeatLast(TwoHolders());
+  const Clearing out = *policies::RepeatLast(TwoHolders());
   // Guest 4 holds 3, which its present bid does not accept.
   EXPECT_THAT(out.awards, ElementsAre(Award{9, 6, 12}));
   EXPECT_EQ(out.method, policies::Method::kRepeatLast);
@@ -34,7 +36,7 @@ TEST(RepeatLast, KeepsWhatIsHeldAtTheReserve) {
 TEST(RepeatLast, ScalesDownToWhatThereIs) {
   Auction auction = TwoHolders();
   auction.bids[1].held_units = 12;  // 18 held, 10 to sell: 3 and 6.
-  const Clearing out = RepeatLast(auction);
+  const Clearing out = *policies::RepeatLast(auction);
   EXPECT_THAT(out.awards, ElementsAre(Award{4, 6, 12}, Award{9, 3, 6}));
   EXPECT_TRUE(CheckClearing(auction, out).ok()) << CheckClearing(auction, out);
 }
@@ -43,7 +45,7 @@ TEST(RepeatLast, NobodyPaysMoreThanItsValue) {
   Auction auction = TwoHolders();
   auction.bids[0].ranges = {{1, 4, 12, -1}};  // Worth 12, 11, 10, 9: at 4 a unit up to two pay.
   auction.reserve_unit_price_microcredits = 4;
-  const Clearing out = RepeatLast(auction);
+  const Clearing out = *policies::RepeatLast(auction);
   EXPECT_THAT(out.awards, ElementsAre(Award{9, 2, 8}));
   EXPECT_TRUE(CheckClearing(auction, out).ok());
 }
@@ -67,16 +69,32 @@ TEST(CheckClearing, FindsEveryBrokenPromise) {
 
 TEST(ClearOrRepeat, FallsBackAndSaysWhy) {
   std::string fault;
-  const auto exact = ClearOrRepeat(policies::Clear, "mpsp/1", TwoHolders(), &fault);
+  const auto exact = ClearOrRepeat(ClearByRule, "mpsp/1", TwoHolders(), 0, &fault);
   EXPECT_EQ(fault, "");
   EXPECT_EQ(exact.method, policies::Method::kExact);
-  const auto broken = [](const std::string&, const Auction&) -> absl::StatusOr<Clearing> {
+  const auto broken = [](const std::string&, const Auction&, int64_t) -> absl::StatusOr<Clearing> {
     Clearing clearing;
     clearing.awards = {{9, 11, 0}};
     return clearing;
   };
-  EXPECT_EQ(ClearOrRepeat(broken, "mpsp/1", TwoHolders(), &fault), RepeatLast(TwoHolders()));
+  EXPECT_EQ(ClearOrRepeat(broken, "mpsp/1", TwoHolders(), 0, &fault),
+            *policies::RepeatLast(TwoHolders()));
   EXPECT_THAT(fault, HasSubstr("sold 11 units of 10"));
+  Auction invalid = TwoHolders();
+  invalid.bids[0].held_units = -1;
+  EXPECT_THAT(ClearOrRepeat(ClearByRule, "mpsp/1", invalid, 0, &fault).awards, IsEmpty());
+  EXPECT_THAT(fault, HasSubstr("held_units"));
+}
+
+TEST(ClearByRule, KeepsToTheLimitIfThereIsOne) {
+  const Auction auction = TwoHolders();
+  const int64_t work = policies::WorkOf("mpsp/1", auction);
+  const Clearing exact = *policies::Clear("mpsp/1", auction);
+  EXPECT_EQ(*ClearByRule("mpsp/1", auction, 0), exact);
+  EXPECT_EQ(*ClearByRule("mpsp/1", auction, work), exact);
+  EXPECT_NE(ClearByRule("mpsp/1", auction, work - 1)->method, policies::Method::kExact);
+  EXPECT_EQ(ClearByRule("mpsp/1", auction, 1)->method, policies::Method::kRepeatLast);
+  EXPECT_FALSE(ClearByRule("no/1", auction, 1).ok());
 }
 
 TEST(AuctionSeed, DiffersByAllThatItIsFor) {

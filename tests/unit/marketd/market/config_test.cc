@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "policies/clearing/fallback.h"
 #include "tests/sim/world.h"
 
 namespace nom::market {
@@ -41,6 +42,18 @@ TEST(ValidateConfig, NamesWhatIsWrong) {
               HasSubstr("capacity_units"));
   EXPECT_THAT(said([](auto& c) { c.hosts[0].resources[0].reclaim_penalty_microcredits = -1; }),
               HasSubstr("reclaim_penalty_microcredits"));
+}
+
+TEST(ClearingWorkMax, IsSetOrATenthOfThePeriodSharedByTheResources) {
+  HostConfig host = TestHostConfig("a", absl::Seconds(60));
+  ASSERT_EQ(host.resources.size(), 2u);
+  EXPECT_EQ(ClearingWorkMax(host), 6 * policies::kWorkASecond / 2);
+  host.clearing_work_max = 7;
+  EXPECT_EQ(ClearingWorkMax(host), 7);
+  ASSERT_TRUE(ValidateConfig({.hosts = {host}}).ok());
+  host.clearing_work_max = -1;
+  EXPECT_THAT(std::string(ValidateConfig({.hosts = {host}}).message()),
+              HasSubstr("hosts[0].clearing_work_max: must not be negative"));
 }
 
 TEST(IsName, TakesOnlyWhatIsSafeEverywhere) {

@@ -5,13 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "policies/clearing/rules.h"
+#include "marketd/market/audit.h"
 #include "tests/unit/marketd/market/market_fixture.h"
 
 namespace nom::market {
 namespace {
 
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 class EngineTest : public MarketTest {
  protected:
@@ -345,14 +346,38 @@ TEST_F(EngineTest, NonsenseFromOutsideIsPassedOver) {
   EXPECT_EQ(world_->state().last_transaction_id, transactions);
 }
 
+TEST_F(EngineTest, AnAuctionBeyondItsWorkIsClearedByTheNextInTheChain) {
+  const GuestId guest = Admit("ann", "one");
+  const int64_t enough = ClearingWorkMax(world_->config().hosts[0]);
+  ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
+  ASSERT_TRUE(RunUntilInForce(1));
+  EXPECT_EQ(book().prices[1].method, policies::Method::kExact);
+  EXPECT_EQ(Held(guest), 20);
+  world_->config().hosts[0].clearing_work_max = 1;
+  world_->Restart();
+  ASSERT_TRUE(Bid("ann", MemoryBid(guest, 100, 5'000)).status.ok());
+  ASSERT_TRUE(RunUntilInForce(2));
+  EXPECT_EQ(book().prices[1].method, policies::Method::kRepeatLast);
+  EXPECT_EQ(Held(guest), 20) << "it keeps what it held";
+  LedgerReader& reader = world_->ledger().reader();
+  EXPECT_EQ(reader.GetAuction("h", 1, ResourceKind::kMemory)->work_max, enough);
+  const auto limited = reader.GetAuction("h", 2, ResourceKind::kMemory);
+  EXPECT_EQ(limited->work_max, 1);
+  EXPECT_EQ(limited->fault, "") << "no rule failed";
+  // Each is cleared again within its own limit.
+  const auto audit = Audit(reader, 0, ClearByRule);
+  EXPECT_THAT(audit->findings, IsEmpty());
+  EXPECT_EQ(audit->auctions_repeated, 0u);
+}
+
 class FailingRuleTest : public MarketTest {};
 
 TEST_F(FailingRuleTest, TheLastAwardsAreRepeated) {
   bool fails = false;
-  Open([&fails](const std::string& rule,
-                const policies::Auction& auction) -> absl::StatusOr<policies::Clearing> {
+  Open([&fails](const std::string& rule, const policies::Auction& auction,
+                int64_t work_max) -> absl::StatusOr<policies::Clearing> {
     if (fails) return absl::InternalError("no");
-    return policies::Clear(rule, auction);
+    return ClearByRule(rule, auction, work_max);
   });
   const GuestId guest = Admit("ann", "one");
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());

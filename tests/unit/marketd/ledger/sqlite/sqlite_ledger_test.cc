@@ -9,7 +9,6 @@
 #include <sstream>
 
 #include "marketd/market/audit.h"
-#include "policies/clearing/rules.h"
 #include "tests/sim/world.h"
 
 namespace nom::market {
@@ -103,8 +102,45 @@ TEST_F(SqliteLedgerTest, RefusesAnotherProgramsDatabase) {
 
 TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
   Fill();
-  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 2"), "");
-  ExpectRefused("schema version 2");
+  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 3"), "");
+  ExpectRefused("schema version 3");
+}
+
+TEST_F(SqliteLedgerTest, RefusesASchemaThatNeverWas) {
+  Fill();
+  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 0"), "");
+  ExpectRefused("unknown schema version 0");
+}
+
+// A ledger as version 1 wrote it: without the limit that an auction was cleared within.
+TEST_F(SqliteLedgerTest, AnOlderLedgerIsBroughtUpToDateAndItsRoundsAgree) {
+  World::Options options;
+  options.config.hosts = {TestHostConfig("h", absl::Seconds(1))};
+  options.hosts["h"] = TestHostOptions(5);
+  World world(options);
+  ASSERT_TRUE(world.AskAsOperator(CreateTenant{"1", "ann"}).status.ok());
+  ASSERT_TRUE(world.AskAsOperator(Deposit{"2", "ann", 1'000'000'000}).status.ok());
+  ASSERT_TRUE(world
+                  .AskAsOperator(
+                      AdmitGuest{"3", "h", "ann", "one", "image", "", {{ResourceKind::kMemory, 8}}})
+                  .status.ok());
+  world.Run(absl::Seconds(5));
+  EXPECT_GT(world.ledger().reader().GetAuction("h", 1, ResourceKind::kMemory)->work_max, 0);
+  ASSERT_EQ(Shell(world.ledger_path(), "VACUUM INTO '" + path_ + "'"), "");
+  ASSERT_EQ(Shell(path_, "ALTER TABLE auctions DROP COLUMN work_max; PRAGMA user_version = 1"), "");
+  {
+    auto ledger = Open();
+    ASSERT_TRUE(ledger.ok()) << ledger.status();
+    EXPECT_EQ(*(*ledger)->Load(), world.state());
+    LedgerReader& reader = (*ledger)->reader();
+    EXPECT_EQ(reader.GetAuction("h", 1, ResourceKind::kMemory)->work_max, 0);
+    const auto audit = Audit(reader, 0, ClearByRule);
+    ASSERT_TRUE(audit.ok());
+    EXPECT_THAT(audit->findings, IsEmpty());
+    EXPECT_GT(audit->auctions_replayed, 0u);
+  }
+  EXPECT_THAT(Shell(path_, "UPDATE auctions SET work_max = 7"), HasSubstr("never"));
+  EXPECT_TRUE(Open().ok()) << "once is enough";
 }
 
 TEST_F(SqliteLedgerTest, RefusesADamagedFile) {
@@ -176,7 +212,7 @@ TEST_F(SqliteLedgerTest, TheAuditFindsATamperedBalance) {
   Fill();
   ASSERT_EQ(Shell(path_, "UPDATE balances SET amount_microcredits = 1000 WHERE account = 1"), "");
   auto ledger = *Open();
-  const auto audit = Audit(ledger->reader(), 0, policies::Clear);
+  const auto audit = Audit(ledger->reader(), 0, ClearByRule);
   ASSERT_TRUE(audit.ok());
   EXPECT_FALSE(audit->balanced());
   EXPECT_EQ(audit->transactions, 2u);
@@ -208,7 +244,7 @@ TEST_F(SqliteLedgerTest, RoundsAreReadWhileOthersAreWritten) {
   EXPECT_TRUE(reader.GetAuction("h", 1, ResourceKind::kMemory).ok());
   EXPECT_TRUE(absl::IsNotFound(reader.GetAuction("h", 1, ResourceKind::kDisk).status()));
   EXPECT_TRUE(absl::IsNotFound(reader.GetAuction("h", 9'999, ResourceKind::kCpu).status()));
-  const auto some = Audit(reader, 3, policies::Clear);
+  const auto some = Audit(reader, 3, ClearByRule);
   ASSERT_TRUE(some.ok());
   EXPECT_EQ(some->rounds_replayed, 3u);
   EXPECT_TRUE(some->balanced());
