@@ -42,6 +42,7 @@ bool IsUsageError(const absl::Status& status);
 void AddMarketCommands(CLI::App& app, Run& run);
 void AddOperatorCommands(CLI::App& app, Run& run);
 void AddTopCommand(CLI::App& app, Run& run);
+void AddClearCommand(CLI::App& app, Run& run);
 
 }  // namespace nom::cli
 

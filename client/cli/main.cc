@@ -27,6 +27,7 @@ constexpr char kExamples[] = R"(Examples:
   nomctl tenant create shop --token-only > shop.token
   nomctl admit --tenant shop --name cache --image cache.elf --seed memory=8 --seed cpu=10
   nomctl top --rounds 10 --check          ten rounds, then a verdict
+  nomctl clear auction.yaml --rule all    an auction of yours, by every rule
 )";
 
 constexpr char kFooter[] = R"(
@@ -38,7 +39,7 @@ the token on one line. TLS, except to this machine: then only if --tls-roots, NO
 "tls_roots = ..." is given. The config file is ~/.config/nom/nomctl.conf.
 
 Ends with 0 if all is well, 1 if a call failed, 2 if the command line, a token file or the config
-file is wrong, 3 if a check (top --check, audit) found something.
+file is wrong, 3 if a check (top --check, audit, clear) found something.
 )";
 
 std::string Lower(std::string text) {
@@ -75,6 +76,7 @@ int Main(int argc, char** argv) {
   AddMarketCommands(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
+  AddClearCommand(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

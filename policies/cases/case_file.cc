@@ -1,7 +1,10 @@
 #include "policies/cases/case_file.h"
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "policies/cases/yaml_fields.h"
 
 namespace nom::policies {
@@ -161,5 +164,34 @@ absl::StatusOr<Clearing> ParseClearing(const std::string& text) {
 }
 
 absl::StatusOr<Case> ParseCase(const std::string& text) { return Parse(text, &ReadCase); }
+
+int LineOf(const std::string& text, const std::string& path) {
+  int line = 0;
+  try {
+    YAML::Node node = YAML::Load(text);
+    for (absl::string_view step : absl::StrSplit(path, absl::ByAnyChar(".["))) {
+      YAML::Node child;
+      int child_line = 0;
+      size_t index = 0;
+      if (node.IsSequence() && absl::ConsumeSuffix(&step, "]") && absl::SimpleAtoi(step, &index) &&
+          index < node.size()) {
+        child = node[index];
+        child_line = child.Mark().line + 1;
+      } else if (node.IsMap()) {
+        for (const auto& entry : node) {
+          if (!entry.first.IsScalar() || entry.first.Scalar() != step) continue;
+          child = entry.second;
+          child_line = entry.first.Mark().line + 1;
+        }
+      }
+      if (child_line == 0) break;
+      line = child_line;
+      node.reset(child);
+    }
+  } catch (const YAML::Exception&) {
+    return 0;
+  }
+  return line;
+}
 
 }  // namespace nom::policies

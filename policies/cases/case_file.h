@@ -64,6 +64,11 @@ struct Case {
 std::string ToText(const Case& c);
 absl::StatusOr<Case> ParseCase(const std::string& text);
 
+// The line, from 1, on which a field stands that an error names
+// ("auction.bids[3].ranges[1].min_units"), or where the innermost thing around it that is there
+// begins; 0 if not even the first is.
+int LineOf(const std::string& text, const std::string& path);
+
 }  // namespace nom::policies
 
 #endif  // NOM_POLICIES_CASES_CASE_FILE_H_

@@ -17,6 +17,7 @@ MAY_KNOW = {
     "nomhv": ["nomhv/abi"],
     "client": ["client", "proto", "nomhv/abi", "policies/bidding"],
     "client/include/nom": ["policies/bidding"],
+    "client/cli": ["client", "proto", "nomhv/abi", "policies/bidding", "policies/clearing", "policies/cases"],
     "marketd/base": ["policies"],
     "marketd/config": ["marketd/base", "marketd/market", "policies"],
     "marketd/market": ["marketd/base", "policies"],

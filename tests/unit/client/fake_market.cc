@@ -132,6 +132,11 @@ class FakeMarket::OperatorImpl final : public opb::OperatorService::Service {
                           opb::EvictGuestResponse* response) override {
     return fake_.Answer("EvictGuest", *context, *request, opb::EvictGuestResponse(), response);
   }
+  grpc::Status GetRoundRecord(grpc::ServerContext* context,
+                              const opb::GetRoundRecordRequest* request,
+                              opb::GetRoundRecordResponse* response) override {
+    return fake_.Answer("GetRoundRecord", *context, *request, fake_.record, response);
+  }
   grpc::Status Audit(grpc::ServerContext* context, const opb::AuditRequest* request,
                      opb::AuditResponse* response) override {
     return fake_.Answer("Audit", *context, *request, fake_.audit, response);

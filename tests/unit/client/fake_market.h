@@ -63,6 +63,7 @@ class FakeMarket {
   operators::v1::ListHostsResponse hosts;
   operators::v1::ListTenantsResponse tenants;
   operators::v1::AuditResponse audit;
+  operators::v1::GetRoundRecordResponse record;
   // Told each request of any call but Watch: "method text-format".
   std::function<void(const std::string&)> on_request;
 

@@ -6,8 +6,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <mutex>
+#include <regex>
 #include <sstream>
 #include <thread>
 
@@ -145,6 +148,45 @@ TEST_F(NomctlTest, JsonIsTheMessageItself) {
     host->set_connected(true);
   });
   EXPECT_THAT(Run({"host", "list", "--json"}).out, HasSubstr("\"connected\": true"));
+}
+
+TEST_F(NomctlTest, EveryCommandSpeaksJson) {
+  market_.Configure([](FakeMarket& market) {
+    market.account.mutable_account()->set_tenant_id("shop");
+    *market.rounds.add_rounds() = Settled(5, 12'000);
+  });
+  const auto parse = [](const Ended& ended, google::protobuf::Message&& message) {
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(ended.out, &message).ok()) << ended.out;
+    return message.ShortDebugString();
+  };
+  const Ended watched = Run({"watch", "--count", "1", "--json"});
+  EXPECT_EQ(watched.out.find('\n'), watched.out.size() - 1) << "one response a line";
+  EXPECT_THAT(parse(watched, pb::WatchResponse()), HasSubstr("sequence: 60"));
+  EXPECT_THAT(parse(Run({"bid", "3", "memory", "4@5", "--json"}), pb::PlaceBidResponse()),
+              HasSubstr("round_id: 6"));
+  EXPECT_THAT(parse(Run({"withdraw", "3", "memory", "--json"}), pb::WithdrawBidResponse()),
+              HasSubstr("removed: true"));
+  EXPECT_THAT(parse(Run({"account", "--json"}), pb::GetAccountResponse()), HasSubstr("\"shop\""));
+  EXPECT_THAT(parse(Run({"rounds", "--json"}), pb::ListRoundsResponse()),
+              HasSubstr("delivered_milliunits: 12000"));
+  EXPECT_THAT(parse(Run({"guests", "--json"}), pb::ListGuestsResponse()), HasSubstr("\"cache\""));
+}
+
+TEST_F(NomctlTest, RoundsAsATable) {
+  pb::Round coarser = Settled(5, 12'000);
+  coarser.mutable_prices(0)->set_method(pb::CLEARING_METHOD_COARSER);
+  market_.Configure([&](FakeMarket& market) {
+    *market.rounds.add_rounds() = Settled(6, 12'000);
+    *market.rounds.add_rounds() = coarser;
+  });
+  const Ended ended = Run({"rounds"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out,
+            "round  phase    resource  price  bound by  supply  demand  sold  cleared  awards "
+            "(guest:units)\n"
+            "    6  settled  cpu         120  bids         280     300   270  exact    3:2\n"
+            "    5  settled  cpu         120  bids         280     300   270  coarser  3:2\n");
 }
 
 TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
@@ -344,6 +386,152 @@ TEST_F(TopTest, ASignalEndsItWithASummary) {
   const Ended ended = top.Wait();
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_EQ(ended.out, "summary: 0 rounds settled\n");
+}
+
+class ClearTest : public NomctlTest {
+ protected:
+  static std::string CaseFile(const std::string& name) {
+    return std::string(NOM_CASES_DIR) + "/" + name;
+  }
+  // A file of the test's own, with this in it.
+  std::string Write(const std::string& text) {
+    file_ = ::testing::TempDir() + "/nomctl_clear_" + std::to_string(getpid()) + ".yaml";
+    std::ofstream(file_) << text;
+    return file_;
+  }
+  ~ClearTest() override { unlink(file_.c_str()); }
+
+  std::string file_;
+};
+
+// All that the lines say but how long it took, and how much work a rule may be.
+std::string Untimed(const std::string& text) {
+  return std::regex_replace(text, std::regex("[0-9.]+ ms(.*) [0-9]+ steps"), "T ms$1 N steps");
+}
+
+TEST_F(ClearTest, AFileAsATable) {
+  environment_ = {};  // No market is needed.
+  const Ended ended = Run({"clear", CaseFile("worked_example.yaml")});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.err, "");
+  EXPECT_EQ(Untimed(ended.out),
+            CaseFile("worked_example.yaml") +
+                ": 3 bids, 10 units, reserve 2, reclaim penalty 0, seed 1\n"
+                "\n"
+                "mpsp/1: exact, as expected; T ms, the rule itself takes at most N steps\n"
+                "  guest  wants  held  units  value  charge  a unit\n"
+                "      1      8     0      4     80      35       8\n"
+                "      2      6     0      6     60      51       8\n"
+                "      3      5     0      0\n"
+                "  sold 10 of 10, charges 86; price 10 (bids), highest rejected 9\n"
+                "  welfare 140, the best there is\n");
+}
+
+TEST_F(ClearTest, EveryCaseIsWhatItExpects) {
+  environment_ = {};
+  int cases = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(NOM_CASES_DIR)) {
+    if (entry.path().extension() != ".yaml") continue;
+    const Ended ended = Run({"clear", entry.path().string()});
+    EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+    ++cases;
+  }
+  EXPECT_GE(cases, 60);
+}
+
+TEST_F(ClearTest, SaysWhatAndWhere) {
+  const std::string bid = "bids:\n  - guest_id: 3\n    ranges:\n";
+  const std::string head = "capacity_units: 10\nseed: 1\n" + bid;
+  const std::string range =
+      "      - {min_units: 1, max_units: 4, value_at_min_microcredits: 9, unit_price_microcredits: "
+      "3}\n";
+  Write(head + range + range);
+  Ended ended = Run({"clear", file_});
+  EXPECT_EQ(ended.exit_code, 1) << "a rule refuses it";
+  EXPECT_THAT(ended.out, HasSubstr(file_ + ": line 7: bids[0].ranges[1].min_units: 1 lies before"));
+  ended = Run({"clear", file_, "--json"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.out, HasSubstr("\"error\": \"" + file_ + ": line 7: bids[0]"));
+
+  Write(head + "      - {min: 1}\n");
+  ended = Run({"clear", file_});
+  EXPECT_EQ(ended.exit_code, 2) << "it is no auction";
+  EXPECT_EQ(ended.err, "nomctl: " + file_ + ": line 6: bids[0].ranges[0].min: no such key\n");
+  EXPECT_EQ(ended.out, "");
+  Write("shows: x\nauction: 5\nexpect: []\n");
+  EXPECT_THAT(Run({"clear", file_}).err, HasSubstr(file_ + ": line 2: auction: must be a mapping"));
+  EXPECT_THAT(Run({"clear", "/nowhere/a.yaml"}).err, HasSubstr("/nowhere/a.yaml: cannot be read"));
+  EXPECT_THAT(Run({"clear", "/"}).err, HasSubstr("/: is a directory"));
+
+  Write(head + range);
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{"clear"}, "--round"},
+      {{"clear", file_, "--round", "3"}, "--round"},
+      {{"clear", file_, "--resource", "memory"}, "--round"},
+      {{"clear", file_, "--rule", "best/1"}, "'best/1' is not one of all, uniform_price/1, mpsp/1"},
+      {{"clear", file_, "--capacity", "-1"}, "--capacity"},
+      {{"clear", file_, "--reserve", "much"}, "--reserve"},
+      {{"clear", "--round", "3", "--resource", "ram"}, "unknown resource \"ram\""},
+  };
+  for (const auto& [arguments, message] : wrong) {
+    ended = Run(arguments);
+    EXPECT_EQ(ended.exit_code, 2) << message;
+    EXPECT_THAT(ended.err, HasSubstr(message));
+    EXPECT_EQ(ended.out, "");
+  }
+}
+
+TEST_F(ClearTest, AnAnswerThatIsNotAsExpectedEndsWithThree) {
+  std::ifstream file(CaseFile("second_price.yaml"));
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  const size_t at = text.find("seed: ");
+  ASSERT_NE(at, std::string::npos);
+  const size_t units = text.find("charge_microcredits: ");
+  ASSERT_NE(units, std::string::npos);
+  text.insert(units + 21, "9");
+  const Ended ended = Run({"clear", Write(text)});
+  EXPECT_EQ(ended.exit_code, 3) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("NOT AS EXPECTED"));
+  EXPECT_EQ(Run({"clear", file_, "--reserve", "0"}).exit_code, 0) << "something was changed";
+}
+
+TEST_F(ClearTest, AnAuctionOnStandardInput) {
+  const Ended ended = Process({"/bin/sh", "-c", "exec \"$0\" clear - --rule posted_price/1 <\"$1\"",
+                               NOM_NOMCTL, CaseFile("worked_example.yaml")},
+                              {})
+                          .Wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("standard input: 3 bids"));
+  EXPECT_THAT(ended.out, HasSubstr("posted_price/1: exact; "));
+}
+
+TEST_F(ClearTest, ARoundOutOfTheLedgerByItsOwnRuleAndLimit) {
+  market_.Configure([](FakeMarket& market) {
+    market.hosts.add_hosts()->set_host_id("m1");
+    *market.rounds.add_rounds() = Settled(7, 12'000);
+    market.record.set_policy("mpsp/1");
+    market.record.set_work_max(1);
+    market.record.set_auction(
+        "capacity_units: 4\nseed: 1\nbids:\n  - guest_id: 3\n    held_units: 2\n    ranges:\n"
+        "      - {min_units: 1, max_units: 4, value_at_min_microcredits: 9, "
+        "unit_price_microcredits: 9}\n");
+  });
+  Ended ended = Run({"clear", "--round", "7"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("round 7 of m1, cpu: 1 bids, 4 units"));
+  EXPECT_THAT(ended.out, HasSubstr("mpsp/1: repeat_last; "));
+  EXPECT_THAT(ended.out, HasSubstr("no allocation is above 36: at most 100 % more"));
+  EXPECT_THAT(Writes(), ElementsAre("GetRoundRecord host_id: \"m1\" round_id: 7 kind: "
+                                    "RESOURCE_KIND_CPU"));
+  ended = Run({"clear", "--round", "7", "--work-max", "1000000", "--reserve", "10"});
+  EXPECT_THAT(ended.out, HasSubstr("mpsp/1: exact; "));
+  EXPECT_THAT(ended.out, HasSubstr("sold 0 of 4, charges 0; price 10 (reserve)"));
+  ended = Run({"clear", "--round", "7", "--resource", "memory"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("round 7 of host m1 sold no memory (not found)"));
+  ended = Run({"clear", "--round", "6"});
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("host m1 has no round 6 on record (not found)"));
 }
 
 TEST_F(NomctlTest, TheHostedBidderBidsByWhatTheGuestHasReallyDone) {

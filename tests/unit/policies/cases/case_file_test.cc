@@ -152,5 +152,29 @@ TEST(CaseFile, ACaseSaysWhatItShowsAndWhatToExpect) {
               HasSubstr("rule: no such key"));
 }
 
+TEST(LineOf, FindsWhatAnErrorNames) {
+  const std::string text =
+      "shows: x\n"
+      "auction:\n"
+      "  seed: 1\n"
+      "  bids:\n"
+      "    - guest_id: 7\n"
+      "      ranges:\n"
+      "        - {min_units: 1, max_units: 2}\n"
+      "        - min_units: 3\n"
+      "          max_units: 4\n";
+  EXPECT_EQ(LineOf(text, "auction"), 2);
+  EXPECT_EQ(LineOf(text, "auction.bids"), 4);
+  EXPECT_EQ(LineOf(text, "auction.bids[0].guest_id"), 5);
+  EXPECT_EQ(LineOf(text, "auction.bids[0].ranges[0].max_units"), 7);
+  EXPECT_EQ(LineOf(text, "auction.bids[0].ranges[1].max_units"), 9);
+  EXPECT_EQ(LineOf(text, "auction.bids[0].held_units"), 5) << "left out: the bid that lacks it";
+  EXPECT_EQ(LineOf(text, "auction.bids[9].held_units"), 4);
+  EXPECT_EQ(LineOf(text, "bids[0]"), 0);
+  EXPECT_EQ(LineOf("", "bids"), 0);
+  EXPECT_EQ(LineOf("{", "bids"), 0);
+  EXPECT_EQ(LineOf("- a", "[x]"), 0);
+}
+
 }  // namespace
 }  // namespace nom::policies
