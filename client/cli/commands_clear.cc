@@ -20,7 +20,9 @@
 #include "client/cli/names.h"
 #include "client/cli/table.h"
 #include "client/cli/what_if.h"
+#include "client/cli/what_if_joint.h"
 #include "policies/bidding/range.h"
+#include "policies/cases/joint_case_file.h"
 
 namespace nom::cli {
 namespace {
@@ -36,7 +38,9 @@ Examples:
   nomctl clear --round 12 --reserve 500             what a higher reserve would have done)";
 
 constexpr char kFooter[] = R"(
-The file is an auction or a case in the format of policies/cases; --json uses its names.
+The file is an auction or a case, of one resource or a joint one, in the format of policies/cases;
+--json uses its names. Joint auctions are cleared by joint_vcg/1; where --work-max ends it early,
+the charges are told as the interval in which they lie.
 A round is cleared by the rule and within the work that the ledger has for it.
 Ends with 1 if a rule refuses the auction, 2 if the file is none, 3 if an answer is not what the
 file expects. With --capacity, --reserve or --work-max nothing is expected.)";
@@ -65,17 +69,25 @@ absl::StatusOr<std::string> ReadText(const std::string& file) {
   return text;
 }
 
-absl::StatusOr<std::vector<AuctionSource>> FromFile(const std::string& file) {
+absl::StatusOr<std::vector<Report>> FromFile(const std::string& file, const WhatIf& what_if) {
   const absl::StatusOr<std::string> text = ReadText(file);
   if (!text.ok()) return UsageError(text.status());
-  absl::StatusOr<AuctionSource> source = ParseSource(file == "-" ? "standard input" : file, *text);
+  const std::string name = file == "-" ? "standard input" : file;
+  if (policies::IsJointText(*text)) {
+    const absl::StatusOr<JointAnswer> answer = AskJoint(name, *text, what_if);
+    if (!answer.ok()) return UsageError(answer.status());
+    return std::vector<Report>{ReportOf(*answer)};
+  }
+  absl::StatusOr<AuctionSource> source = ParseSource(name, *text);
   if (!source.ok()) return UsageError(source.status());
-  return std::vector<AuctionSource>{*std::move(source)};
+  const absl::StatusOr<Answers> answers = Ask(*std::move(source), what_if);
+  if (!answers.ok()) return UsageError(answers.status());
+  return std::vector<Report>{ReportOf(*answers)};
 }
 
 // The round's auctions, by rising kind; only that of `resource` unless it is empty.
-absl::StatusOr<std::vector<AuctionSource>> FromLedger(Connection& connection,
-                                                      const ClearArguments& arguments) {
+absl::StatusOr<std::vector<Report>> FromLedger(Connection& connection,
+                                               const ClearArguments& arguments) {
   std::optional<market::v1::ResourceKind> wanted;
   if (!arguments.resource.empty()) {
     const absl::StatusOr<Resource> resource = ParseResourceArgument(arguments.resource);
@@ -98,7 +110,7 @@ absl::StatusOr<std::vector<AuctionSource>> FromLedger(Connection& connection,
     return absl::NotFoundError(absl::StrCat("host ", Printable(*host), " has no round ",
                                             arguments.round_id, " on record"));
   }
-  std::vector<AuctionSource> sources;
+  std::vector<Report> reports;
   for (const market::v1::ResourcePrice& price : rounds.rounds(0).prices()) {
     if (wanted && price.kind() != *wanted) continue;
     operators::v1::GetRoundRecordRequest request;
@@ -118,28 +130,29 @@ absl::StatusOr<std::vector<AuctionSource>> FromLedger(Connection& connection,
     if (!source.ok()) return source.status();
     source->rule = record.policy();
     if (record.work_max() > 0) source->work_max = record.work_max();
-    sources.push_back(*std::move(source));
+    const absl::StatusOr<Answers> answers = Ask(*std::move(source), arguments.what_if);
+    if (!answers.ok()) return UsageError(answers.status());
+    reports.push_back(ReportOf(*answers));
   }
-  if (sources.empty()) {
+  if (reports.empty()) {
     return absl::NotFoundError(absl::StrCat("round ", arguments.round_id, " of host ",
                                             Printable(*host), " sold no ", arguments.resource));
   }
-  return sources;
+  return reports;
 }
 
 absl::StatusOr<int> Clear(Connection& connection, const Output& out,
                           const ClearArguments& arguments) {
-  absl::StatusOr<std::vector<AuctionSource>> sources =
-      arguments.file.empty() ? FromLedger(connection, arguments) : FromFile(arguments.file);
-  if (!sources.ok()) return sources.status();
+  const absl::StatusOr<std::vector<Report>> reports =
+      arguments.file.empty() ? FromLedger(connection, arguments)
+                             : FromFile(arguments.file, arguments.what_if);
+  if (!reports.ok()) return reports.status();
   int code = kExitOk;
   std::vector<std::string> parts;
-  for (AuctionSource& source : *sources) {
-    const absl::StatusOr<Answers> answers = Ask(std::move(source), arguments.what_if);
-    if (!answers.ok()) return UsageError(answers.status());
-    parts.push_back(out.json ? AnswersJson(*answers) : AnswersText(*answers));
-    if (Refused(*answers)) code = std::max(code, kExitCallFailed);
-    if (Unexpected(*answers)) code = kExitCheckFailed;
+  for (const Report& report : *reports) {
+    parts.push_back(out.json ? report.json : report.text);
+    if (report.refused) code = std::max(code, kExitCallFailed);
+    if (report.unexpected) code = kExitCheckFailed;
   }
   if (out.json) {
     out.data << "[" << absl::StrJoin(parts, ",\n") << "]\n";

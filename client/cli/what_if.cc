@@ -1,15 +1,14 @@
 #include "client/cli/what_if.h"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "client/cli/table.h"
+#include "client/cli/what_if_parts.h"
 #include "policies/clearing/fallback.h"
 #include "policies/clearing/rules.h"
 
@@ -23,11 +22,6 @@ using policies::Clearing;
 using policies::Expectation;
 
 constexpr char kDefaultRule[] = "mpsp/1";
-constexpr char kAllRules[] = "all";
-
-// A clearing is timed until it has been run so often or so long.
-constexpr size_t kTimedRunsMax = 9;
-constexpr absl::Duration kTimedFor = absl::Milliseconds(200);
 
 const char* MethodName(policies::Method method) {
   switch (method) {
@@ -41,10 +35,6 @@ const char* MethodName(policies::Method method) {
       return "repeat_last";
   }
   return "unknown";
-}
-
-const char* BoundByWord(policies::BoundBy bound_by) {
-  return bound_by == policies::BoundBy::kBids ? "bids" : "reserve";
 }
 
 absl::StatusOr<std::vector<std::string>> RulesToAsk(const AuctionSource& source,
@@ -74,27 +64,6 @@ absl::StatusOr<std::vector<std::string>> RulesToAsk(const AuctionSource& source,
   return rules;
 }
 
-// The field that a rule's message begins with, "bids[3].ranges[1].min_units"; empty if none.
-std::string FieldOf(absl::string_view message) {
-  const absl::string_view field = message.substr(0, message.find(": "));
-  const bool is_one = field.size() < message.size() && !field.empty() &&
-                      std::all_of(field.begin(), field.end(), [](unsigned char c) {
-                        return std::isalnum(c) || c == '_' || c == '.' || c == '[' || c == ']';
-                      });
-  return is_one ? std::string(field) : "";
-}
-
-// The same error with the source and, where it names a field of the text, its line.
-absl::Status At(const AuctionSource& source, const absl::Status& status) {
-  const std::string field = FieldOf(status.message());
-  const int line =
-      field.empty()
-          ? 0
-          : policies::LineOf(source.text, absl::StrCat(source.is_case ? "auction." : "", field));
-  return {status.code(), absl::StrCat(source.name, line == 0 ? "" : absl::StrCat(": line ", line),
-                                      ": ", status.message())};
-}
-
 Verdict Compare(const AuctionSource& source, const Answer& answer) {
   for (const Expectation& expectation : source.expect) {
     if (expectation.rule != answer.rule) continue;
@@ -111,23 +80,18 @@ Answer Clear(const AuctionSource& source, const std::string& rule, const WhatIf&
   Answer answer;
   answer.rule = rule;
   const std::optional<int64_t> work_max = what_if.work_max ? what_if.work_max : source.work_max;
-  std::vector<absl::Duration> runs;
-  const absl::Time begin = absl::Now();
   absl::StatusOr<Clearing> clearing;
-  do {
-    const absl::Time start = absl::Now();
+  answer.took = MedianTime([&] {
     clearing = work_max ? policies::ClearWithin(rule, source.auction, *work_max)
                         : policies::Clear(rule, source.auction);
-    runs.push_back(absl::Now() - start);
-  } while (clearing.ok() && runs.size() < kTimedRunsMax && absl::Now() - begin < kTimedFor);
-  std::nth_element(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(runs.size() / 2),
-                   runs.end());
-  answer.took = runs[runs.size() / 2];
+    return clearing.ok();
+  });
   if (clearing.ok()) {
     answer.clearing = *std::move(clearing);
     answer.work = policies::WorkOf(rule, source.auction);
   } else {
-    answer.status = At(source, clearing.status());
+    answer.status =
+        WithLine(source.name, source.text, source.is_case ? "auction." : "", clearing.status());
   }
   if (!what_if.changes()) answer.verdict = Compare(source, answer);
   return answer;
@@ -178,28 +142,6 @@ std::string AwardsText(const Auction& auction, const Clearing& clearing) {
   return table.empty() ? "  nobody bids\n" : table.Format(/*indent=*/2);
 }
 
-std::string GapText(const Clearing& clearing) {
-  const policies::Microcredits gap =
-      clearing.welfare_bound_microcredits - clearing.welfare_microcredits;
-  if (gap == 0) return "the best there is";
-  return absl::StrFormat(
-      "no allocation is above %d: at most %.3g %% more", clearing.welfare_bound_microcredits,
-      100.0 * static_cast<double>(gap) /
-          static_cast<double>(std::max<int64_t>(1, std::abs(clearing.welfare_microcredits))));
-}
-
-std::string VerdictText(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kNone:
-      break;
-    case Verdict::kAsExpected:
-      return ", as expected";
-    case Verdict::kNotAsExpected:
-      return ", NOT AS EXPECTED";
-  }
-  return "";
-}
-
 std::string AnswerText(const Auction& auction, const Answer& answer) {
   if (!answer.status.ok()) {
     return absl::StrCat("\n", answer.rule, ": refused", VerdictText(answer.verdict), "\n  ",
@@ -215,34 +157,19 @@ std::string AnswerText(const Auction& auction, const Answer& answer) {
       ", charges ", sums.charges, "; price ", clearing.clearing_unit_price_microcredits, " (",
       BoundByWord(clearing.bound_by), "), highest rejected ",
       clearing.highest_rejected_unit_price_microcredits, "\n  welfare ",
-      clearing.welfare_microcredits, ", ", GapText(clearing), "\n");
-}
-
-std::string Quoted(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      absl::StrAppendFormat(&out, "\\u%04x", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
+      clearing.welfare_microcredits, ", ",
+      GapText(clearing.welfare_microcredits, clearing.welfare_bound_microcredits), "\n");
 }
 
 std::string AnswerJson(const Answer& answer) {
-  std::string out = absl::StrFormat("{\"rule\": %s, \"seconds\": %.9f", Quoted(answer.rule),
+  std::string out = absl::StrFormat("{\"rule\": %s, \"seconds\": %.9f", JsonText(answer.rule),
                                     absl::ToDoubleSeconds(answer.took));
   if (answer.verdict != Verdict::kNone) {
     absl::StrAppend(
         &out, ", \"as_expected\": ", answer.verdict == Verdict::kAsExpected ? "true" : "false");
   }
   if (!answer.status.ok()) {
-    return absl::StrCat(out, ", \"error\": ", Quoted(answer.status.message()), "}");
+    return absl::StrCat(out, ", \"error\": ", JsonText(answer.status.message()), "}");
   }
   const Clearing& clearing = answer.clearing;
   const Sums sums = SumsOf(clearing);
@@ -300,41 +227,30 @@ absl::StatusOr<Answers> Ask(AuctionSource source, const WhatIf& what_if) {
   return answers;
 }
 
-std::string AnswersText(const Answers& answers) {
+Report ReportOf(const Answers& answers) {
+  Report report;
   const Auction& auction = answers.source.auction;
-  std::string out = absl::StrCat(Printable(answers.source.name), ": ", auction.bids.size(),
-                                 " bids, ", auction.capacity_units, " units, reserve ",
-                                 auction.reserve_unit_price_microcredits);
-  absl::StrAppend(&out, ", reclaim penalty ", auction.reclaim_penalty_microcredits, ", seed ",
-                  auction.seed, "\n");
-  for (const Answer& answer : answers.answers) absl::StrAppend(&out, AnswerText(auction, answer));
-  return out;
-}
-
-std::string AnswersJson(const Answers& answers) {
-  const Auction& auction = answers.source.auction;
-  std::string out = absl::StrCat("{\"source\": ", Quoted(answers.source.name),
-                                 ", \"bids\": ", auction.bids.size(),
-                                 ", \"capacity_units\": ", auction.capacity_units);
-  absl::StrAppend(
-      &out, ", \"reserve_unit_price_microcredits\": ", auction.reserve_unit_price_microcredits,
-      ", \"reclaim_penalty_microcredits\": ", auction.reclaim_penalty_microcredits,
-      ", \"seed\": ", auction.seed);
-  const auto answer = [](std::string* to, const Answer& a) { *to += AnswerJson(a); };
-  return absl::StrCat(out, ",\n \"clearings\": [", absl::StrJoin(answers.answers, ",\n  ", answer),
-                      "]}\n");
-}
-
-bool Refused(const Answers& answers) {
-  return std::any_of(answers.answers.begin(), answers.answers.end(), [](const Answer& answer) {
-    return !answer.status.ok() && answer.verdict != Verdict::kAsExpected;
-  });
-}
-
-bool Unexpected(const Answers& answers) {
-  return std::any_of(answers.answers.begin(), answers.answers.end(), [](const Answer& answer) {
-    return answer.verdict == Verdict::kNotAsExpected;
-  });
+  report.text = absl::StrCat(Printable(answers.source.name), ": ", auction.bids.size(), " bids, ",
+                             auction.capacity_units, " units, reserve ",
+                             auction.reserve_unit_price_microcredits);
+  absl::StrAppend(&report.text, ", reclaim penalty ", auction.reclaim_penalty_microcredits,
+                  ", seed ", auction.seed, "\n");
+  report.json = absl::StrCat("{\"source\": ", JsonText(answers.source.name),
+                             ", \"bids\": ", auction.bids.size(),
+                             ", \"capacity_units\": ", auction.capacity_units);
+  absl::StrAppend(&report.json, ", \"reserve_unit_price_microcredits\": ",
+                  auction.reserve_unit_price_microcredits,
+                  ", \"reclaim_penalty_microcredits\": ", auction.reclaim_penalty_microcredits,
+                  ", \"seed\": ", auction.seed);
+  std::vector<std::string> clearings;
+  for (const Answer& answer : answers.answers) {
+    report.text += AnswerText(auction, answer);
+    clearings.push_back(AnswerJson(answer));
+    report.refused |= !answer.status.ok() && answer.verdict != Verdict::kAsExpected;
+    report.unexpected |= answer.verdict == Verdict::kNotAsExpected;
+  }
+  absl::StrAppend(&report.json, ",\n \"clearings\": [", absl::StrJoin(clearings, ",\n  "), "]}");
+  return report;
 }
 
 }  // namespace nom::cli

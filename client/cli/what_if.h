@@ -40,6 +40,9 @@ struct WhatIf {
   bool changes() const { return work_max || capacity_units || reserve_unit_price_microcredits; }
 };
 
+// A rule in WhatIf::rules: every one.
+inline constexpr char kAllRules[] = "all";
+
 enum class Verdict { kNone, kAsExpected, kNotAsExpected };
 
 // What one rule made of it.
@@ -63,14 +66,14 @@ absl::StatusOr<AuctionSource> ParseSource(const std::string& name, const std::st
 // Errors: INVALID_ARGUMENT for a rule that there is not. What a rule refuses is an answer.
 absl::StatusOr<Answers> Ask(AuctionSource source, const WhatIf& what_if);
 
-// For people; and as one JSON object with the names of policies/cases, whole numbers as numbers.
-std::string AnswersText(const Answers& answers);
-std::string AnswersJson(const Answers& answers);
-
-// A rule refused what nobody expected it to refuse.
-bool Refused(const Answers& answers);
-// An answer is not what was expected.
-bool Unexpected(const Answers& answers);
+// What is said of the answers to one auction.
+struct Report {
+  std::string text;         // For people.
+  std::string json;         // One object with the names of policies/cases; numbers are whole.
+  bool refused = false;     // A rule refused what nobody expected it to refuse.
+  bool unexpected = false;  // An answer is not what was expected.
+};
+Report ReportOf(const Answers& answers);
 
 }  // namespace nom::cli
 
