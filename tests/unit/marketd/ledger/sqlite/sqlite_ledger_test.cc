@@ -40,6 +40,23 @@ std::string Shell(const std::string& path, const std::string& sql) {
   return out;
 }
 
+World::Options OneHost() {
+  World::Options options;
+  options.config.hosts = {TestHostConfig("h", absl::Seconds(1))};
+  options.hosts["h"] = TestHostOptions(5);
+  return options;
+}
+
+// A tenant with money and a guest.
+void AdmitOne(World& world) {
+  ASSERT_TRUE(world.AskAsOperator(CreateTenant{"1", "ann"}).status.ok());
+  ASSERT_TRUE(world.AskAsOperator(Deposit{"2", "ann", 1'000'000'000}).status.ok());
+  ASSERT_TRUE(world
+                  .AskAsOperator(
+                      AdmitGuest{"3", "h", "ann", "one", "image", "", {{ResourceKind::kMemory, 8}}})
+                  .status.ok());
+}
+
 class SqliteLedgerTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<Ledger>> Open() {
@@ -114,16 +131,8 @@ TEST_F(SqliteLedgerTest, RefusesASchemaThatNeverWas) {
 
 // A ledger as version 1 wrote it: without the limit that an auction was cleared within.
 TEST_F(SqliteLedgerTest, AnOlderLedgerIsBroughtUpToDateAndItsRoundsAgree) {
-  World::Options options;
-  options.config.hosts = {TestHostConfig("h", absl::Seconds(1))};
-  options.hosts["h"] = TestHostOptions(5);
-  World world(options);
-  ASSERT_TRUE(world.AskAsOperator(CreateTenant{"1", "ann"}).status.ok());
-  ASSERT_TRUE(world.AskAsOperator(Deposit{"2", "ann", 1'000'000'000}).status.ok());
-  ASSERT_TRUE(world
-                  .AskAsOperator(
-                      AdmitGuest{"3", "h", "ann", "one", "image", "", {{ResourceKind::kMemory, 8}}})
-                  .status.ok());
+  World world(OneHost());
+  AdmitOne(world);
   world.Run(absl::Seconds(5));
   EXPECT_GT(world.ledger().reader().GetAuction("h", 1, ResourceKind::kMemory)->work_max, 0);
   ASSERT_EQ(Shell(world.ledger_path(), "VACUUM INTO '" + path_ + "'"), "");
@@ -220,16 +229,8 @@ TEST_F(SqliteLedgerTest, TheAuditFindsATamperedBalance) {
 }
 
 TEST_F(SqliteLedgerTest, RoundsAreReadWhileOthersAreWritten) {
-  World::Options options;
-  options.config.hosts = {TestHostConfig("h", absl::Seconds(1))};
-  options.hosts["h"] = TestHostOptions(5);
-  World world(options);
-  ASSERT_TRUE(world.AskAsOperator(CreateTenant{"1", "ann"}).status.ok());
-  ASSERT_TRUE(world.AskAsOperator(Deposit{"2", "ann", 1'000'000'000}).status.ok());
-  ASSERT_TRUE(world
-                  .AskAsOperator(
-                      AdmitGuest{"3", "h", "ann", "one", "image", "", {{ResourceKind::kMemory, 8}}})
-                  .status.ok());
+  World world(OneHost());
+  AdmitOne(world);
   world.Run(absl::Seconds(30));
   LedgerReader& reader = world.ledger().reader();
   const auto newest = reader.ListRounds("h", 0, 5);
