@@ -12,9 +12,10 @@ namespace nom::bench {
 namespace {
 
 // In SVG user units.
+constexpr double kWidth = 760;  // Of a chart of bars; a plot makes room for its legend.
 constexpr double kHeight = 460;
 constexpr double kLeft = 80;
-constexpr double kInsideEnd = 570;  // Right of it is the legend.
+constexpr double kInsideEnd = 570;  // Right of it is a plot's legend.
 constexpr double kLetter = 7.5;     // The width of a common one.
 constexpr double kTop = 44;
 constexpr double kBottom = 60;
@@ -91,7 +92,7 @@ class Ruler {
     high_ = Scaled(high);
     if (high_ <= low_) high_ = low_ + 1;
     if (!axis.high.has_value()) high_ += (high_ - low_) * 0.03;
-    if (is_log_ && !axis.low.has_value()) low_ -= (high_ - low_) * 0.03;
+    if (!axis.low.has_value() && (is_log_ || low_ < 0)) low_ -= (high_ - low_) * 0.03;
   }
 
   bool CanShow(double value) const { return std::isfinite(value) && (!is_log_ || value > 0); }
@@ -142,37 +143,22 @@ class Ruler {
   double high_ = 1;
 };
 
-class Drawing {
- public:
-  explicit Drawing(const Plot& plot)
-      : plot_(plot),
-        x_(plot.x, Values(&Point::x), kLeft, kInsideEnd),
-        y_(plot.y, Values(&Point::y), kHeight - kBottom, kTop) {}
+constexpr char kGrid[] = "stroke=\"#dddddd\"";
+constexpr char kFrame[] = "stroke=\"#333333\"";
 
-  std::string Draw() {
-    size_t letters = 16;
-    for (const Series& series : plot_.series) letters = std::max(letters, series.name.size());
-    const double width = kInsideEnd + 50 + kLetter * static_cast<double>(letters);
-    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << width << ' ' << kHeight
+// A page of SVG that grows.
+class Page {
+ protected:
+  void Begin(double width, double height, const std::string& title, double title_x) {
+    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << width << ' ' << height
          << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
-         << "<rect width=\"" << width << "\" height=\"" << kHeight << "\" fill=\"#ffffff\"/>\n"
-         << "<clipPath id=\"inside\"><rect x=\"" << kLeft << "\" y=\"" << kTop << "\" width=\""
-         << kInsideEnd - kLeft << "\" height=\"" << kHeight - kTop - kBottom << "\"/></clipPath>\n";
-    Text(kLeft, kTop - 18, "start", plot_.title, "font-size=\"15\" font-weight=\"bold\"");
-    DrawAxes();
-    double legend_y = kTop + 8;
-    for (size_t i = 0; i < plot_.series.size(); ++i) DrawSeries(i, legend_y);
-    out_ << "</svg>\n";
-    return out_.str();
+         << "<rect width=\"" << width << "\" height=\"" << height << "\" fill=\"#ffffff\"/>\n";
+    Text(title_x, kTop - 18, "start", title, "font-size=\"15\" font-weight=\"bold\"");
   }
 
- private:
-  std::vector<double> Values(double Point::*member) const {
-    std::vector<double> values;
-    for (const Series& series : plot_.series) {
-      for (const Point& point : series.points) values.push_back(point.*member);
-    }
-    return values;
+  std::string End() {
+    out_ << "</svg>\n";
+    return out_.str();
   }
 
   void Text(double x, double y, const char* anchor, const std::string& text,
@@ -186,9 +172,43 @@ class Drawing {
          << "\" y2=\"" << Place(y2) << "\" " << attributes << "/>\n";
   }
 
+  void Rectangle(double x, double y, double width, double height, const char* colour) {
+    out_ << "<rect x=\"" << Place(x) << "\" y=\"" << Place(y) << "\" width=\"" << Place(width)
+         << "\" height=\"" << Place(height) << "\" fill=\"" << colour << "\"/>\n";
+  }
+
+  std::ostringstream out_;
+};
+
+class Drawing : Page {
+ public:
+  explicit Drawing(const Plot& plot)
+      : plot_(plot),
+        x_(plot.x, Values(&Point::x), kLeft, kInsideEnd),
+        y_(plot.y, Values(&Point::y), kHeight - kBottom, kTop) {}
+
+  std::string Draw() {
+    size_t letters = 16;
+    for (const Series& series : plot_.series) letters = std::max(letters, series.name.size());
+    Begin(kInsideEnd + 50 + kLetter * static_cast<double>(letters), kHeight, plot_.title, kLeft);
+    out_ << "<clipPath id=\"inside\"><rect x=\"" << kLeft << "\" y=\"" << kTop << "\" width=\""
+         << kInsideEnd - kLeft << "\" height=\"" << kHeight - kTop - kBottom << "\"/></clipPath>\n";
+    DrawAxes();
+    double legend_y = kTop + 8;
+    for (size_t i = 0; i < plot_.series.size(); ++i) DrawSeries(i, legend_y);
+    return End();
+  }
+
+ private:
+  std::vector<double> Values(double Point::*member) const {
+    std::vector<double> values;
+    for (const Series& series : plot_.series) {
+      for (const Point& point : series.points) values.push_back(point.*member);
+    }
+    return values;
+  }
+
   void DrawAxes() {
-    constexpr char kGrid[] = "stroke=\"#dddddd\"";
-    constexpr char kFrame[] = "stroke=\"#333333\"";
     const double bottom = kHeight - kBottom;
     const double right = kInsideEnd;
     for (double tick : x_.Ticks()) {
@@ -237,18 +257,116 @@ class Drawing {
   const Plot& plot_;
   Ruler x_;
   Ruler y_;
-  std::ostringstream out_;
 };
+
+class Bars : Page {
+ public:
+  explicit Bars(const BarChart& chart)
+      : chart_(chart),
+        bottom_(kTop + static_cast<double>(chart.groups.size()) *
+                           (kBarHeight * static_cast<double>(chart.series.size()) + kGroupGap)),
+        ruler_(WithRoom(chart.values, Values()), Values(), kBarsLeft, kWidth - kBarsRight) {}
+
+  std::string Draw() {
+    const bool has_legend = chart_.series.size() > 1;
+    const double legend = has_legend ? kLegendLine + 8 : 0;
+    Begin(kWidth, bottom_ + kBottom + legend, chart_.title, 20);
+    for (double tick : ruler_.Ticks()) {
+      Line(ruler_.At(tick), kTop, ruler_.At(tick), bottom_, kGrid);
+      Text(ruler_.At(tick), bottom_ + 18, "middle", TickLabel(tick));
+    }
+    Text((kBarsLeft + kWidth - kBarsRight) / 2, bottom_ + 44, "middle", chart_.values.label);
+    double y = kTop + kGroupGap / 2;
+    for (const BarGroup& group : chart_.groups) {
+      const double height = kBarHeight * static_cast<double>(chart_.series.size());
+      Text(kBarsLeft - 10, y + height / 2 + 4, "end", group.label);
+      for (size_t i = 0; i < chart_.series.size() && i < group.values.size(); ++i) {
+        DrawBar(group.values[i], y + kBarHeight * static_cast<double>(i),
+                kColours[i % kColours.size()]);
+      }
+      y += height + kGroupGap;
+    }
+    Line(Origin(), kTop, Origin(), bottom_, kFrame);
+    double x = 20;
+    for (size_t i = 0; has_legend && i < chart_.series.size(); ++i) {
+      Rectangle(x, bottom_ + 60, 14, 12, kColours[i % kColours.size()]);
+      Text(x + 20, bottom_ + 71, "start", chart_.series[i]);
+      x += 50 + kLetterWidth * static_cast<double>(chart_.series[i].size());
+    }
+    return End();
+  }
+
+ private:
+  static constexpr double kBarsLeft = 220;  // Room for the groups' labels,
+  static constexpr double kBarsRight = 60;  // and for the last number.
+  static constexpr double kBarHeight = 15;
+  static constexpr double kGroupGap = 10;
+  static constexpr double kLetterWidth = 7;
+
+  // Numbers of bars to the left need room too.
+  static Axis WithRoom(Axis axis, const std::vector<double>& values) {
+    double low = 0;
+    double high = 0;
+    for (double value : values) {
+      if (!std::isfinite(value)) continue;
+      low = std::min(low, value);
+      high = std::max(high, value);
+    }
+    if (low < 0 && !axis.low.has_value()) axis.low = low - (high - low) * 0.12;
+    return axis;
+  }
+
+  std::vector<double> Values() const {
+    std::vector<double> values;
+    for (const BarGroup& group : chart_.groups) {
+      values.insert(values.end(), group.values.begin(), group.values.end());
+    }
+    return values;
+  }
+
+  // Where bars begin: at 0, or where the axis does.
+  double Origin() const {
+    const double zero = ruler_.CanShow(0) ? ruler_.At(0) : kBarsLeft;
+    return std::clamp(zero, kBarsLeft, kWidth - kBarsRight);
+  }
+
+  void DrawBar(double value, double y, const char* colour) {
+    if (!ruler_.CanShow(value)) return;
+    const double end = std::clamp(ruler_.At(value), kBarsLeft, kWidth - kBarsRight);
+    Rectangle(std::min(end, Origin()), y + 1, std::abs(end - Origin()), kBarHeight - 2, colour);
+    const std::string format = "%." + std::to_string(chart_.digits) + "f";
+    const bool is_left = end < Origin();
+    std::string number = Number(value, format.c_str());
+    // Never "-0.00".
+    if (number.find_first_not_of("-0.") == std::string::npos && number.front() == '-') {
+      number.erase(0, 1);
+    }
+    Text(is_left ? end - 4 : end + 4, y + kBarHeight - 4, is_left ? "end" : "start", number,
+         "font-size=\"11\"");
+  }
+
+  const BarChart& chart_;
+  double bottom_;
+  Ruler ruler_;
+};
+
+bool WriteText(const std::string& text, const std::string& path) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  return !file.fail();
+}
 
 }  // namespace
 
 std::string ToSvg(const Plot& plot) { return Drawing(plot).Draw(); }
 
-bool WriteSvg(const Plot& plot, const std::string& path) {
-  std::ofstream file(path);
-  file << ToSvg(plot);
-  file.close();
-  return !file.fail();
+std::string ToSvg(const BarChart& chart) { return Bars(chart).Draw(); }
+
+bool WriteSvg(const Plot& plot, const std::string& path) { return WriteText(ToSvg(plot), path); }
+
+bool WriteSvg(const BarChart& chart, const std::string& path) {
+  return WriteText(ToSvg(chart), path);
 }
 
 std::optional<PowerLaw> FitPowerLaw(const std::vector<Point>& points) {

@@ -1,5 +1,5 @@
-// Line plots as SVG text: several series, linear or logarithmic axes, a legend. For what the
-// benches and the simulator draw; needs no library and no browser but the reader's.
+// Line plots and bar charts as SVG text: several series, linear or logarithmic axes, a legend. For
+// what the benches and the simulator draw; needs no library and no browser but the reader's.
 
 #ifndef NOM_BENCH_PLOT_SVG_PLOT_H_
 #define NOM_BENCH_PLOT_SVG_PLOT_H_
@@ -44,8 +44,26 @@ struct Plot {
 // clipped. Text may hold any characters.
 std::string ToSvg(const Plot& plot);
 
-// Writes ToSvg(plot) to a file; false if that failed.
+struct BarGroup {
+  std::string label;
+  std::vector<double> values;  // One a series; NaN: none.
+};
+
+// Horizontal bars: groups one below the other, in each a bar a series, each with its number beside
+// it. As high as it needs to be.
+struct BarChart {
+  std::string title;
+  Axis values;
+  std::vector<std::string> series;  // In the legend, if there is more than one.
+  std::vector<BarGroup> groups;
+  int digits = 1;  // After the point, of the numbers beside the bars.
+};
+
+std::string ToSvg(const BarChart& chart);
+
+// Writes ToSvg to a file; false if that failed.
 [[nodiscard]] bool WriteSvg(const Plot& plot, const std::string& path);
+[[nodiscard]] bool WriteSvg(const BarChart& chart, const std::string& path);
 
 // y = factor * x ^ exponent, as a straight line on two logarithmic axes.
 struct PowerLaw {

@@ -29,7 +29,7 @@ MAY_KNOW = {
     "marketd/server": ["marketd/market", "marketd/base", "proto", "policies"],
     "marketd": ["marketd", "proto", "nomhv/abi", "policies"],  # main.cc alone knows everybody.
     "bench": ["bench", "policies", "marketd", "nomhv", "client", "proto", "tests"],
-    "tests": ["tests", "policies", "marketd", "nomhv", "client", "proto"],
+    "tests": ["tests", "bench", "policies", "marketd", "nomhv", "client", "proto"],
 }
 # Library headers that one folder alone may see.
 OWNED = {

@@ -78,5 +78,26 @@ TEST(FitPowerLaw, NeedsTwoDifferentX) {
   EXPECT_FALSE(FitPowerLaw({{4, 1}, {4, 2}}).has_value());
 }
 
+TEST(SvgBars, BeginAtZeroAndEndAtTheirValues) {
+  BarChart chart{"Gains", {"gain (%)", Scale::kLinear, -10, 10}, {"one", "two"}, {}, 1};
+  chart.groups = {{"first", {5, -5}}, {"second & last", {20, std::nan("")}}};
+  const std::string svg = ToSvg(chart);
+  // The inside is 220..700, so 0 is at 460 and 5 is 120 long; what leaves the axis is cut off
+  // there.
+  EXPECT_THAT(svg, HasSubstr("<rect x=\"460.00\" y=\"50.00\" width=\"120.00\" height=\"13.00\""));
+  EXPECT_THAT(svg, HasSubstr("<rect x=\"340.00\" y=\"65.00\" width=\"120.00\" height=\"13.00\""));
+  EXPECT_THAT(svg, HasSubstr("width=\"240.00\""));
+  for (const char* text : {">first<", ">second &amp; last<", ">5.0<", ">-5.0<", ">20.0<", ">one<",
+                           ">two<", ">gain (%)<"}) {
+    EXPECT_THAT(svg, HasSubstr(text));
+  }
+  EXPECT_THAT(svg, Not(HasSubstr("nan")));
+  EXPECT_EQ(svg, ToSvg(chart));
+  chart.groups = {{"next to nothing", {-0.01, 0.01}}};
+  EXPECT_THAT(ToSvg(chart), HasSubstr(">0.0<"));
+  EXPECT_THAT(ToSvg(chart), Not(HasSubstr(">-0.0<")));
+  EXPECT_THAT(ToSvg(BarChart{}), HasSubstr("</svg>"));
+}
+
 }  // namespace
 }  // namespace nom::bench
