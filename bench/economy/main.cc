@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -10,7 +11,9 @@
 #include "CLI/CLI.hpp"
 #include "bench/economy/report.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+int Run(int argc, char** argv) {
   using nom::economy::Section;
   nom::economy::ReportOptions options;
   std::vector<std::string> names;
@@ -46,5 +49,17 @@ int main(int argc, char** argv) {
     }
     std::printf("\n## %s: %s\n\n%s", section.name, section.summary, text->c_str());
     std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& error) {  // CLI11 throws, and memory can run out.
+    std::fprintf(stderr, "economy: %s\n", error.what());
+    return 1;
   }
 }
