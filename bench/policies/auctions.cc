@@ -2,23 +2,10 @@
 
 #include <algorithm>
 
-#include "policies/mix.h"
+#include "bench/policies/bench_random.h"
 
 namespace nom::policies {
 namespace {
-
-class BenchRandom {
- public:
-  explicit BenchRandom(uint64_t seed) : state_(Mix(seed + 0x9e3779b97f4a7c15)) {}
-
-  int64_t Between(int64_t low, int64_t high) {
-    state_ += 0x9e3779b97f4a7c15;
-    return low + static_cast<int64_t>((Mix(state_) >> 11) % static_cast<uint64_t>(high - low + 1));
-  }
-
- private:
-  uint64_t state_;
-};
 
 Auction Empty(int64_t bids, int64_t capacity_units, uint64_t seed) {
   Auction auction;

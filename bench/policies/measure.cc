@@ -37,6 +37,12 @@ double MedianMs(const std::function<void()>& work, double seconds) {
   return *middle;
 }
 
+double OnceMs(const std::function<void()>& work) {
+  const double begin = ThreadMs();
+  work();
+  return ThreadMs() - begin;
+}
+
 void PrintWork(const std::string& work) { std::printf("\n%s\n", work.c_str()); }
 
 void PrintFaster(const std::string& peer, double ours_ms, double peer_ms, double goal_times) {

@@ -12,6 +12,9 @@ namespace nom::bench {
 // count. Repeats for about `seconds`, at least three and at most 2,001 times.
 double MedianMs(const std::function<void()>& work, double seconds = 0.5);
 
+// The processor time of this thread for one call.
+double OnceMs(const std::function<void()>& work);
+
 // Prints a heading for the lines that follow.
 void PrintWork(const std::string& work);
 
