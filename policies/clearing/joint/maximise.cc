@@ -374,7 +374,7 @@ class Maximiser {
     }
     if (context_.is_out_of_work()) return;
     node.bound = target - 1;
-    node.budget_steps *= options < node.problem.lists.size() / 4 ? 16
+    node.budget_steps *= options < node.problem.lists.size() / 4 ? 3
                          : options < kFewOptions                 ? 4
                          : options < kSomeOptions                ? 2.5
                                                                  : 1.7;
