@@ -1,0 +1,6 @@
+#include "tests/fuzz/joint_fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  nom::policies::FuzzJointAuction(data, size);
+  return 0;
+}
