@@ -299,7 +299,8 @@ absl::StatusOr<Microcredits> JointWelfare(const JointAuction& auction,
       return absl::InvalidArgumentError(
           absl::StrCat("units: the sum of resource ", r, " is above its capacity_units"));
     }
-    welfare += (auction.capacity_units[r] - sold[r]) * auction.reserve_unit_prices_microcredits[r];
+    welfare +=
+        Int128{auction.capacity_units[r] - sold[r]} * auction.reserve_unit_prices_microcredits[r];
   }
   return ToMicrocredits(welfare, "welfare");
 }

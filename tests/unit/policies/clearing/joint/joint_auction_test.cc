@@ -279,6 +279,11 @@ TEST(JointAuctionTest, WelfareIsWhatTheFormulaSays) {
   huge.bids[0].held_units[0] = kUnitsMax;
   huge.reclaim_penalties_microcredits[0] = kValueMaxMicrocredits;
   EXPECT_EQ(JointWelfare(huge, {{}, {}}).status().code(), absl::StatusCode::kOutOfRange);
+  // So much at the reserve that 64 bits would not even say so.
+  JointAuction priceless = auction;
+  priceless.capacity_units[0] = kUnitsMax;
+  priceless.reserve_unit_prices_microcredits[0] = kValueMaxMicrocredits;
+  EXPECT_EQ(JointWelfare(priceless, {{}, {}}).status().code(), absl::StatusCode::kOutOfRange);
 }
 
 }  // namespace
