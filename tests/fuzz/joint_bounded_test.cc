@@ -13,7 +13,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = 30'000;
+constexpr uint64_t kAuctions = 12'000;
 
 TEST(JointFuzz, AuctionsFromRandomBytes) {
   int64_t compared = 0;
