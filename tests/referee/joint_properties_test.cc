@@ -136,7 +136,10 @@ TEST(JointProperties, MoneyScales) {
           ScaleMoney(scaled, factor);
           if (!ValidateJointAuction(scaled).ok()) return;
         }
-        const JointClearing actual = MustClear(scaled, seed);
+        const auto cleared = ClearJointVcg(scaled, OptionsFor(seed));
+        if (absl::IsOutOfRange(cleared.status())) return;  // Above what W can be.
+        ASSERT_TRUE(cleared.ok()) << cleared.status() << Replay(seed, scaled);
+        const JointClearing& actual = *cleared;
         ASSERT_EQ(actual.welfare_microcredits, expected.welfare_microcredits * factor)
             << Replay(seed, scaled);
         winners += static_cast<int64_t>(expected.awards.size());
