@@ -1,7 +1,7 @@
 // The joint rule: several resources at once, awards exactly efficient, charges VCG, with a proof.
 //
-// Method (joint_vcg.cc, with cells.h, prices.h, search.h). A cell is one bundle of one bid and what
-// it adds to W. For prices lambda of the resources no allocation adds more than
+// Method (joint_vcg.cc, with cells.h, master.h, maximise.h, search.h). A cell is one bundle of one
+// bid and what it adds to W. For prices lambda of the resources no allocation adds more than
 //
 //   UB(lambda) = sum_i max(0, max over cells of gain - lambda * units) + lambda * capacity
 //

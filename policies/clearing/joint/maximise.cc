@@ -423,7 +423,7 @@ class Maximiser {
         const int32_t low = list.may_lose ? 0 : *least;
         if (low == *most) continue;
         longest = list.size();
-        branch = {i, static_cast<int>(r), low + (*most - low) / 2};
+        branch = {i, static_cast<int>(r), low + (*most - low) / 2, false};
       }
     }
     return branch;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "policies/clearing/joint/box.h"
+#include "policies/clearing/joint/enumerate.h"
 
 namespace nom::policies::joint {
 namespace {
@@ -13,6 +14,11 @@ namespace {
 constexpr int64_t kBoxWorkAnOption = 50;  // Seen in a node.
 // Prices of a node, to decide what to drop.
 constexpr double kTolerance = 0.02;
+// Trying what is left costs about as much as the prices of a node do.
+constexpr size_t kEnumeratedOptionsMax = 2'000;
+constexpr int64_t kEnumerationStepsFirst = 5'000;
+constexpr int64_t kEnumerationStepsAnOption = 50;
+constexpr int64_t kWorkAStep = 4;
 // A box vector has four lanes.
 constexpr int64_t kLanes = 4;
 
@@ -67,6 +73,10 @@ class Search {
         last = std::move(columns);
         last_bidders = core.bidders;
         continue;
+      }
+      if (options <= kEnumeratedOptionsMax) {
+        PriceAt(context_, core, prices, pricing);  // Dropping moved the options.
+        if (Enumerate(core, pricing, gain)) return;
       }
       const Box box(core);
       const int64_t threshold = context_.box_work + kBoxWorkAnOption * options_seen_;
@@ -174,6 +184,19 @@ class Search {
     Record(gain + static_cast<int64_t>(best), &core, choices);
   }
 
+  // False if that takes too long.
+  bool Enumerate(const Core& core, const Pricing& pricing, int64_t gain) {
+    Enumeration enumeration(context_, core, pricing, target_ - gain);
+    const bool is_done =
+        enumeration.Run(kEnumerationStepsFirst +
+                        kEnumerationStepsAnOption * static_cast<int64_t>(core.option_count()));
+    context_.work_left -= kWorkAStep * enumeration.steps();
+    if (!enumeration.choices().empty()) {
+      Record(gain + enumeration.best(), &core, enumeration.choices());
+    }
+    return is_done;
+  }
+
   void Record(int64_t gain, const Core* core, const std::vector<uint32_t>& options) {
     if (gain < target_) return;
     found_.emplace();
@@ -189,7 +212,8 @@ class Search {
   void DivideAt(const Core& core, const Prices& prices, int64_t gain, const Columns& columns,
                 const Branch& branch) {
     const std::vector<int32_t>& units = core.units[static_cast<size_t>(branch.r)];
-    for (const bool is_above : {false, true}) {
+    // First where most of the mixture lies: what is found there cuts the other short.
+    for (const bool is_above : {branch.is_above_first, !branch.is_above_first}) {
       Core child = core;
       child.Filter(
           [&](size_t i, uint32_t option) {
@@ -253,7 +277,8 @@ std::optional<Branch> ChooseBranch(const Core& core, const Prices& prices, const
       best_worth = worth;
       const auto split =
           inside > 0 ? static_cast<int32_t>(std::floor(average)) : *least + (*most - *least) / 2;
-      best = Branch{i, static_cast<int>(r), std::clamp(split, *least, *most - 1)};
+      const double part_above = (average - low) / std::max(1, high - low);
+      best = Branch{i, static_cast<int>(r), std::clamp(split, *least, *most - 1), part_above > 0.5};
     }
   }
   return best;

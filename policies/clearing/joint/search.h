@@ -19,9 +19,9 @@ struct Found {
 };
 
 // The best allocation of the core, if it gains `target` or more; the search looks no further than
-// that needs. Depth first: bound by prices, drop options that lose too much, and where the box of
-// open units is small enough solve it, else branch. Check context.is_out_of_work() afterwards: if
-// so, nothing found means nothing.
+// that needs. Depth first: bound by prices, drop options that lose too much, and where what is left
+// can be tried, or the box of open units is small enough to solve, do so, else branch. Check
+// context.is_out_of_work() afterwards: if so, nothing found means nothing.
 std::optional<Found> SearchCore(Context& context, Core core, const Prices& start, int64_t target,
                                 bool with_choices);
 
@@ -31,6 +31,7 @@ struct Branch {
   size_t bidder = 0;
   int r = 0;
   int32_t most = 0;
+  bool is_above_first = false;  // Most of the mixture takes more.
 };
 
 // Nothing if no bidder has two options that differ in units.
