@@ -119,12 +119,42 @@ NOM_INLINE void RaiseByPieces(const KeyRow* in, size_t rows,
   }
 }
 
-NOM_INLINE int64_t LargestSum(const KeyRow* a, const KeyRow* b_last, size_t rows) {
-  KeyLanes best = {};
+// Rows whose partners lie in lanes kTop, kTop - 1, ...; below lane 0 there are none.
+template <int kTop>
+NOM_INLINE void RaiseToSums(const KeyRow* a, const KeyRow* b_last, size_t rows, KeyLanes& best) {
+  constexpr auto kLane = [](int lane) { return lane < 0 ? 0 : lane; };
   for (size_t row = 0; row < rows; ++row) {
     const KeyLanes& b = (b_last - row)->lanes;
-    RaiseTo(best, a[row].lanes + KeyLanes{b[3], b[2], b[1], b[0]});
+    RaiseTo(best, a[row].lanes + KeyLanes{b[kTop], kTop < 1 ? kNever : b[kLane(kTop - 1)],
+                                          kTop < 2 ? kNever : b[kLane(kTop - 2)],
+                                          kTop < 3 ? kNever : b[kLane(kTop - 3)]});
   }
+}
+
+NOM_INLINE void RaiseToSums(int top, const KeyRow* a, const KeyRow* b_last, size_t rows,
+                            KeyLanes& best) {
+  switch (top) {
+    case 0:
+      return RaiseToSums<0>(a, b_last, rows, best);
+    case 1:
+      return RaiseToSums<1>(a, b_last, rows, best);
+    case 2:
+      return RaiseToSums<2>(a, b_last, rows, best);
+    case 3:
+      return RaiseToSums<3>(a, b_last, rows, best);
+    default:
+      return;
+  }
+}
+
+// The largest a[q] + b[units - q]. With units = top * rows + row, partners of the first row + 1
+// rows have lanes that add up to `top`, those of the others to one less.
+NOM_INLINE int64_t LargestSum(const KeyRow* a, const KeyRow* b, size_t rows, size_t units) {
+  KeyLanes best = {};
+  const size_t row = units % rows;
+  const int top = static_cast<int>(units / rows);
+  RaiseToSums(top, a, b + row, row + 1, best);
+  RaiseToSums(top - 1, a + row + 1, b + rows - 1, rows - row - 1, best);
   return std::max({best[0], best[1], best[2], best[3]});
 }
 
@@ -137,8 +167,8 @@ struct Portable {
                        KeyRow* sloped, KeyRow* suffix, KeyRow* out) {
     RaiseByPieces(in, rows, pieces, sloped, suffix, out);
   }
-  static int64_t Sum(const KeyRow* a, const KeyRow* b_last, size_t rows) {
-    return LargestSum(a, b_last, rows);
+  static int64_t Sum(const KeyRow* a, const KeyRow* b, size_t rows, size_t units) {
+    return LargestSum(a, b, rows, units);
   }
 };
 
@@ -154,8 +184,8 @@ struct Avx2 {
                                 KeyRow* suffix, KeyRow* out) {
     RaiseByPieces(in, rows, pieces, sloped, suffix, out);
   }
-  NOM_AVX2 static int64_t Sum(const KeyRow* a, const KeyRow* b_last, size_t rows) {
-    return LargestSum(a, b_last, rows);
+  NOM_AVX2 static int64_t Sum(const KeyRow* a, const KeyRow* b, size_t rows, size_t units) {
+    return LargestSum(a, b, rows, units);
   }
 };
 bool HasAvx2() { return __builtin_cpu_supports("avx2") != 0; }
@@ -167,8 +197,7 @@ bool HasAvx2() { return false; }
 }  // namespace
 
 MaxPlus::MaxPlus(int64_t capacity_units, Vectors vectors)
-    : capacity_units_(capacity_units),
-      rows_((static_cast<size_t>(capacity_units) + kLanes) / kLanes),
+    : rows_((static_cast<size_t>(capacity_units) + kLanes) / kLanes),
       has_avx2_(vectors == Vectors::kBest && HasAvx2()) {}
 
 void MaxPlus::Extend(const KeyRow* in, std::span<const KeyPiece<int64_t>> pieces, KeyRow* out) {
@@ -201,21 +230,17 @@ void MaxPlus::Extend(const KeyRow* in, std::span<const KeyPiece<int64_t>> pieces
   (has_avx2_ ? Avx2::BySteps : Portable::BySteps)(first, rows_, steps_, out);
 }
 
-int64_t MaxPlus::BestSplit(const KeyRow* a, const KeyRow* b) const {
-  // Entry capacity - q is as far from b's last row as q from a's first, but for the entries that
-  // fill up the last lane.
-  const size_t more = kLanes * rows_ - 1 - static_cast<size_t>(capacity_units_);
-  const size_t mirrored_rows = rows_ > more ? rows_ - more : 0;
-  int64_t best = 0;
-  if (mirrored_rows > 0) {
-    best = (has_avx2_ ? Avx2::Sum : Portable::Sum)(a, b + mirrored_rows - 1, mirrored_rows);
-  }
-  for (size_t row = mirrored_rows; row < rows_; ++row) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const auto units = static_cast<int64_t>(lane * rows_ + row);
-      if (units <= capacity_units_) {
-        best = std::max(best, a[row].lanes[lane] + At(b, capacity_units_ - units));
-      }
+int64_t MaxPlus::BestSplit(const KeyRow* a, const KeyRow* b, int64_t units) const {
+  return (has_avx2_ ? Avx2::Sum : Portable::Sum)(a, b, rows_, static_cast<size_t>(units));
+}
+
+int64_t MaxPlus::Extended(const KeyRow* in, std::span<const KeyPiece<int64_t>> pieces,
+                          int64_t units) const {
+  int64_t best = At(in, units);
+  for (const KeyPiece<int64_t>& piece : pieces) {
+    const int64_t last = piece.key_slope > 0 ? piece.max_units : piece.min_units;
+    for (int64_t a = piece.min_units; a <= std::min(last, units); ++a) {
+      best = std::max(best, piece.KeyAt(a) + At(in, units - a));
     }
   }
   return best;
@@ -230,7 +255,7 @@ int64_t MaxPlus::MostUnits(std::span<const KeyPiece<int64_t>> pieces, const KeyR
     auto row = static_cast<size_t>(left_units - a) % rows_;
     auto lane = static_cast<size_t>(left_units - a) / rows_;
     for (; a >= piece.min_units; --a) {
-      key = piece.key_at_min + (a - piece.min_units) * piece.key_slope;
+      key = piece.KeyAt(a);
       if (key + after[row].lanes[lane] == target) return a;
       if (++row == rows_) {
         row = 0;

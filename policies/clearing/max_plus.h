@@ -24,6 +24,8 @@ struct KeyPiece {
   int64_t max_units = 0;
   Key key_at_min = 0;
   Key key_slope = 0;  // 0 where min_units == max_units.
+
+  Key KeyAt(int64_t units) const { return key_at_min + (units - min_units) * key_slope; }
 };
 
 // The pieces of many bids, in the order of ties. Those of one bid rise and are disjoint.
@@ -44,6 +46,9 @@ struct KeyBids {
   }
 };
 
+// What 64-bit keys of all bids together may reach, and a slope or a price times the capacity.
+inline constexpr int64_t kKeySumMax = int64_t{1} << 60;
+
 inline constexpr size_t kLanes = 4;
 using KeyLanes = int64_t __attribute__((vector_size(kLanes * sizeof(int64_t))));
 // The lanes alone are not aligned where the compiler is not told of the processor's vectors.
@@ -55,7 +60,7 @@ enum class Vectors { kBest, kPortable };  // kPortable: as on a processor that h
 
 // Works on tables of cells() rows: best[q] for q from 0 to capacity_units, the largest sum of keys
 // that a set of bids can reach with at most q units. Never falls. Sums of keys must be at most
-// 2^60, as must slope * (capacity + 4). Not thread-safe: it keeps the memory it works in.
+// kKeySumMax, as must slope * (capacity + 4). Not thread-safe: it keeps the memory it works in.
 class MaxPlus {
  public:
   using Key = int64_t;
@@ -72,8 +77,11 @@ class MaxPlus {
   // out[q] = max(in[q], max over pieces and a in them of key(a) + in[q - a]). `out` is not `in`.
   void Extend(const KeyRow* in, std::span<const KeyPiece<int64_t>> pieces, KeyRow* out);
 
-  // The largest a[q] + b[capacity - q].
-  int64_t BestSplit(const KeyRow* a, const KeyRow* b) const;
+  // The largest a[q] + b[units - q].
+  int64_t BestSplit(const KeyRow* a, const KeyRow* b, int64_t units) const;
+  // What Extend would put at `units`.
+  int64_t Extended(const KeyRow* in, std::span<const KeyPiece<int64_t>> pieces,
+                   int64_t units) const;
 
   // The largest quantity a of the pieces with key(a) + after[left_units - a] = target, and its key.
   // 0, and 0, if there is none.
@@ -81,7 +89,6 @@ class MaxPlus {
                     int64_t left_units, int64_t target, int64_t& key) const;
 
  private:
-  int64_t capacity_units_;
   size_t rows_;
   bool has_avx2_;
   std::vector<KeyRow> scratch_;  // Rows before a table, then the table.

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <span>
-#include <type_traits>
 #include <utility>
 
-#include "policies/clearing/eliminate.h"
+#include "policies/clearing/core.h"
+#include "policies/clearing/relaxation.h"
 
 namespace nom::policies {
 namespace {
@@ -37,9 +39,19 @@ class WideMaxPlus {
     }
   }
 
-  Int128 BestSplit(const Int128* a, const Int128* b) const {
+  Int128 BestSplit(const Int128* a, const Int128* b, int64_t units) const {
     Int128 best = 0;
-    for (size_t q = 0; q < size_; ++q) best = std::max(best, a[q] + b[size_ - 1 - q]);
+    for (int64_t q = 0; q <= units; ++q) best = std::max(best, At(a, q) + At(b, units - q));
+    return best;
+  }
+
+  Int128 Extended(const Int128* in, std::span<const KeyPiece<Int128>> pieces, int64_t units) const {
+    Int128 best = At(in, units);
+    for (const KeyPiece<Int128>& piece : pieces) {
+      for (int64_t a = piece.min_units; a <= std::min(piece.max_units, units); ++a) {
+        best = std::max(best, piece.KeyAt(a) + At(in, units - a));
+      }
+    }
     return best;
   }
 
@@ -47,7 +59,7 @@ class WideMaxPlus {
                     int64_t left_units, Int128 target, Int128& key) const {
     for (size_t p = pieces.size(); p-- > 0;) {
       for (int64_t a = std::min(pieces[p].max_units, left_units); a >= pieces[p].min_units; --a) {
-        key = pieces[p].key_at_min + (a - pieces[p].min_units) * pieces[p].key_slope;
+        key = pieces[p].KeyAt(a);
         if (key + after[static_cast<size_t>(left_units - a)] == target) return a;
       }
     }
@@ -138,122 +150,253 @@ class SuffixTables {
   size_t block_ = std::numeric_limits<size_t>::max();
 };
 
+// Answers to one problem, from its tables.
 template <typename Extender>
-class Solver {
+class TableSolver {
  public:
   using Key = typename Extender::Key;
   using Cell = typename Extender::Cell;
 
-  Solver(const KeyBids<Key>& bids, int64_t capacity_units, const TableOptions& options,
-         const PiecesWithout<Key>& pieces_without)
-      : bids_(bids),
-        capacity_units_(capacity_units),
-        options_(options),
-        pieces_without_(pieces_without),
-        extender_(capacity_units, options.vectors) {
-    result_.units.resize(bids.size(), 0);
-    if (options.with_charges) result_.without.resize(bids.size(), 0);
+  // Both must outlive this; the problem's capacity is not negative.
+  TableSolver(const TableProblem<Key>& problem, const TableOptions& options)
+      : problem_(problem),
+        extender_(problem.table_units, options.vectors),
+        suffix_(problem.bids, options.table_bytes_max, extender_) {}
+
+  // The best sum of keys with so many units less, which must be there.
+  Key Best(int64_t units_less) {
+    return problem_.base_key + extender_.At(suffix_.From(0), problem_.capacity_units - units_less);
   }
 
-  TableResult<Key> Solve() {
-    if (!SolveReduced()) {
-      SuffixTables<Extender> suffix(bids_, options_.table_bytes_max, extender_);
-      FindAwards(bids_, nullptr, suffix);
-      FindWithout(bids_, nullptr, suffix);
-    }
-    return std::move(result_);
-  }
-
- private:
-  // The same with fewer bids, in two steps, as what each winner's absence brings back in is only
-  // known once there are winners. False if that would not pay.
-  bool SolveReduced() {
-    if constexpr (!std::is_same_v<Key, int64_t>) {
-      return false;
-    } else {
-      const size_t piece_count = bids_.pieces.size();
-      if (options_.always_tables || capacity_units_ < 1 || piece_count < 8) return false;
-      Elimination elimination(bids_, capacity_units_);
-      elimination.Keep(capacity_units_);
-      elimination.Keep(capacity_units_ - 1);  // For the price.
-      if (elimination.piece_count() > piece_count / 2) return false;
-      {
-        const KeyBids<Key> kept = elimination.Kept();
-        SuffixTables<Extender> suffix(kept, options_.table_bytes_max, extender_);
-        FindAwards(kept, kept.origin.data(), suffix);
-      }
-      if (!options_.with_charges) return true;
-      elimination.KeepWithoutEach(result_.units, result_.best, pieces_without_);
-      const KeyBids<Key> kept = elimination.Kept();
-      SuffixTables<Extender> suffix(kept, options_.table_bytes_max, extender_);
-      FindWithout(kept, kept.origin.data(), suffix);
-      return true;
-    }
-  }
-
-  // `origin`: what the problem's bids are called in bids_; null if they are the same.
-  void FindAwards(const KeyBids<Key>& problem, const size_t* origin,
-                  SuffixTables<Extender>& suffix) {
-    const Cell* const all = suffix.From(0);
-    Key target = extender_.At(all, capacity_units_);
-    result_.best = target;
-    if (capacity_units_ > 0) result_.best_of_one_less = extender_.At(all, capacity_units_ - 1);
-    int64_t left_units = capacity_units_;
-    for (size_t k = 0; k < problem.size(); ++k) {
+  std::vector<int64_t> Awards() {
+    std::vector<int64_t> units = problem_.base_units;
+    int64_t left_units = problem_.capacity_units;
+    Key target = extender_.At(suffix_.From(0), left_units);
+    for (size_t k = 0; k < problem_.bids.size(); ++k) {
       Key key = 0;
-      const int64_t units =
-          extender_.MostUnits(problem.PiecesOf(k), suffix.From(k + 1), left_units, target, key);
-      result_.units[origin == nullptr ? k : origin[k]] = units;
-      left_units -= units;
+      const int64_t more_units = extender_.MostUnits(problem_.bids.PiecesOf(k), suffix_.From(k + 1),
+                                                     left_units, target, key);
+      units[problem_.bids.origin[k]] += more_units;
+      left_units -= more_units;
       target -= key;
     }
+    return units;
   }
 
-  // Every winner must be in the problem.
-  void FindWithout(const KeyBids<Key>& problem, const size_t* origin,
-                   SuffixTables<Extender>& suffix) {
-    if (!options_.with_charges) return;
+  // By bid: the best sum of keys without it. Of those with units only.
+  std::vector<Key> Without(const std::vector<int64_t>& units,
+                           const PiecesWithout<Key>& pieces_without) {
+    std::vector<Key> without(units.size(), 0);
+    // Who has nothing to decide leaves its units to all others.
+    std::vector<char> is_decided(units.size(), 1);
+    for (size_t bid : problem_.bids.origin) is_decided[bid] = 0;
+    for (size_t bid = 0; bid < units.size(); ++bid) {
+      if (units[bid] == 0 || is_decided[bid] == 0) continue;
+      without[bid] = KeyOfOthers(bid) +
+                     extender_.Extended(suffix_.From(0), pieces_without(bid), CapacityWithout(bid));
+    }
     std::vector<Cell> first(extender_.cells());
     std::vector<Cell> second(extender_.cells());
     Cell* prefix = first.data();
     Cell* scratch = second.data();
-    for (size_t k = 0; k < problem.size(); ++k) {
-      const size_t bid = origin == nullptr ? k : origin[k];
-      if (result_.units[bid] > 0) {
-        const Cell* const after = suffix.From(k + 1);
-        const std::vector<KeyPiece<Key>> kept = pieces_without_(bid);
-        if (kept.empty()) {
-          result_.without[bid] = extender_.BestSplit(prefix, after);
-        } else {
+    for (size_t k = 0; k < problem_.bids.size(); ++k) {
+      const size_t bid = problem_.bids.origin[k];
+      if (units[bid] > 0) {
+        const Cell* after = suffix_.From(k + 1);
+        const std::vector<KeyPiece<Key>> kept = pieces_without(bid);
+        if (!kept.empty()) {
           extender_.Extend(after, kept, scratch);
-          result_.without[bid] = extender_.BestSplit(prefix, scratch);
+          after = scratch;
+        }
+        without[bid] = KeyOfOthers(bid) + extender_.BestSplit(prefix, after, CapacityWithout(bid));
+      }
+      extender_.Extend(prefix, problem_.bids.PiecesOf(k), scratch);
+      std::swap(prefix, scratch);
+    }
+    return without;
+  }
+
+ private:
+  Key KeyOfOthers(size_t bid) const { return problem_.base_key - problem_.base_keys[bid]; }
+  int64_t CapacityWithout(size_t bid) const {
+    return problem_.capacity_units + problem_.base_units[bid];
+  }
+
+  const TableProblem<Key>& problem_;
+  Extender extender_;
+  SuffixTables<Extender> suffix_;
+};
+
+// All that there is to decide, with nothing left out.
+template <typename Key>
+TableProblem<Key> WholeProblem(const KeyBids<Key>& bids, int64_t capacity_units) {
+  TableProblem<Key> problem;
+  problem.bids = bids;
+  std::iota(problem.bids.origin.begin(), problem.bids.origin.end(), size_t{0});
+  problem.capacity_units = capacity_units;
+  problem.table_units = capacity_units;
+  problem.base_units.resize(bids.size(), 0);
+  problem.base_keys.resize(bids.size(), 0);
+  return problem;
+}
+
+// Fewer bids are not worth a look at which of them count.
+constexpr size_t kPiecesForCoreMin = 8;
+// A core to begin with: its tables cost little, and it mostly turns out to be enough.
+constexpr size_t kCoreBids = 32;
+
+class CoreSolver {
+ public:
+  CoreSolver(const KeyBids<int64_t>& bids, int64_t capacity_units, const TableOptions& options,
+             const PiecesWithout<int64_t>& pieces_without)
+      : bids_(bids),
+        capacity_units_(capacity_units),
+        options_(options),
+        pieces_without_(pieces_without),
+        relaxation_(bids, capacity_units),
+        core_(bids) {}
+
+  // Solves a small core, and has its answer show what a core must hold for the answer to be proven.
+  // If that is more, it is added, once for the awards and once for the charges. False if too much
+  // is left for that to pay; then `result` is as it was.
+  bool Solve(TableResult<int64_t>& result) {
+    const int64_t price = relaxation_.PriceAt(capacity_units_);
+    const int64_t bound = relaxation_.BoundAt(price, capacity_units_);
+    BeginSmall(price);
+    while (true) {
+      const TableProblem<int64_t> problem = core_.Problem(capacity_units_);
+      if (problem.bids.pieces.size() > bids_.pieces.size() / 2) return false;
+      TableResult<int64_t> found;
+      found.best = relaxation_.WholeParts(capacity_units_);
+      found.best_of_one_less = relaxation_.WholeParts(capacity_units_ - 1);
+      std::optional<TableSolver<MaxPlus>> tables;
+      if (problem.capacity_units >= 0) {
+        tables.emplace(problem, options_);
+        found.best = std::max(found.best, tables->Best(0));
+        if (problem.capacity_units > 0) {
+          found.best_of_one_less = std::max(found.best_of_one_less, tables->Best(1));
         }
       }
-      extender_.Extend(prefix, problem.PiecesOf(k), scratch);
-      std::swap(prefix, scratch);
+      const Core::Limit limit{price,
+                              std::max(bound - found.best, bound - price - found.best_of_one_less)};
+      if (core_.Keep({&limit, 1})) continue;
+      found.units = tables->Awards();
+      if (options_.with_charges) {
+        found.without = tables->Without(found.units, pieces_without_);
+        const std::vector<Core::Limit> limits = LimitsWithout(found);
+        if (!limits.empty() && core_.Keep(limits)) continue;
+      }
+      result = std::move(found);
+      return true;
     }
   }
 
-  const KeyBids<Key>& bids_;
+ private:
+  // Winners who win alike leave behind prices that are alike.
+  struct Group {
+    std::vector<size_t>::const_iterator begin;
+    std::vector<size_t>::const_iterator end;
+    int64_t price;  // Near that at which the capacity is full without one of them.
+  };
+
+  void BeginSmall(int64_t price) {
+    std::vector<int64_t> prices = {price};
+    if (options_.with_charges) {
+      const std::vector<int64_t> units = core_.BestUnits(price);
+      const std::vector<size_t> winners = LargestFirst(units);
+      for (const Group& group : GroupsOf(winners, units)) prices.push_back(group.price);
+    }
+    const int64_t gap = core_.GapFor(std::min(kCoreBids, bids_.size() / 4), prices);
+    std::vector<Core::Limit> limits;
+    for (int64_t at : prices) limits.push_back({at, gap});
+    core_.Keep(limits);
+  }
+
+  static std::vector<size_t> LargestFirst(const std::vector<int64_t>& units) {
+    std::vector<size_t> winners;
+    for (size_t bid = 0; bid < units.size(); ++bid) {
+      if (units[bid] > 0) winners.push_back(bid);
+    }
+    std::sort(winners.begin(), winners.end(), [&units](size_t a, size_t b) {
+      return units[a] != units[b] ? units[a] > units[b] : a < b;
+    });
+    return winners;
+  }
+
+  std::vector<Group> GroupsOf(const std::vector<size_t>& winners,
+                              const std::vector<int64_t>& units) const {
+    std::vector<Group> groups;
+    for (auto begin = winners.begin(); begin != winners.end();) {
+      const auto end = std::find_if(begin, winners.end(), [&](size_t winner) {
+        return 5 * units[winner] < 4 * units[*begin];
+      });
+      groups.push_back(
+          {begin, end, relaxation_.PriceAt(capacity_units_, *(begin + (end - begin) / 2))});
+      begin = end;
+    }
+    return groups;
+  }
+
+  std::vector<Core::Limit> LimitsWithout(const TableResult<int64_t>& found) const {
+    const std::vector<size_t> winners = LargestFirst(found.units);
+    std::vector<Core::Limit> limits;
+    for (const Group& group : GroupsOf(winners, found.units)) {
+      const int64_t bound = relaxation_.BoundAt(group.price, capacity_units_);
+      Core::Limit limit{group.price, 0};
+      for (auto winner = group.begin; winner != group.end; ++winner) {
+        int64_t surplus = 0;
+        for (const KeyPiece<int64_t>& piece : pieces_without_(*winner)) {
+          for (int64_t a : {piece.min_units, piece.max_units}) {
+            surplus = std::max(surplus, piece.KeyAt(a) - a * group.price);
+          }
+        }
+        limit.gap = std::max(limit.gap, bound - core_.Surplus(*winner, group.price) + surplus -
+                                            found.without[*winner]);
+      }
+      limits.push_back(limit);
+    }
+    return limits;
+  }
+
+  const KeyBids<int64_t>& bids_;
   const int64_t capacity_units_;
   const TableOptions& options_;
-  const PiecesWithout<Key>& pieces_without_;
-  Extender extender_;
-  TableResult<Key> result_;
+  const PiecesWithout<int64_t>& pieces_without_;
+  const Relaxation relaxation_;
+  Core core_;
 };
+
+template <typename Extender, typename Key = typename Extender::Key>
+TableResult<Key> SolveWhole(const KeyBids<Key>& bids, int64_t capacity_units,
+                            const TableOptions& options, const PiecesWithout<Key>& pieces_without) {
+  const TableProblem<Key> problem = WholeProblem(bids, capacity_units);
+  TableSolver<Extender> tables(problem, options);
+  TableResult<Key> result;
+  result.best = tables.Best(0);
+  if (capacity_units > 0) result.best_of_one_less = tables.Best(1);
+  result.units = tables.Awards();
+  if (options.with_charges) result.without = tables.Without(result.units, pieces_without);
+  return result;
+}
 
 }  // namespace
 
 TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, int64_t capacity_units,
                                    const TableOptions& options,
                                    const PiecesWithout<int64_t>& pieces_without) {
-  return Solver<MaxPlus>(bids, capacity_units, options, pieces_without).Solve();
+  TableResult<int64_t> result;
+  const bool can_be_small =
+      !options.always_tables && capacity_units > 0 && bids.pieces.size() >= kPiecesForCoreMin;
+  if (can_be_small && CoreSolver(bids, capacity_units, options, pieces_without).Solve(result)) {
+    return result;
+  }
+  return SolveWhole<MaxPlus>(bids, capacity_units, options, pieces_without);
 }
 
 TableResult<Int128> SolveByTables(const KeyBids<Int128>& bids, int64_t capacity_units,
                                   const TableOptions& options,
                                   const PiecesWithout<Int128>& pieces_without) {
-  return Solver<WideMaxPlus>(bids, capacity_units, options, pieces_without).Solve();
+  return SolveWhole<WideMaxPlus>(bids, capacity_units, options, pieces_without);
 }
 
 bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units) {

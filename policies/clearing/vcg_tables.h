@@ -4,7 +4,7 @@
 // best_k(q), the most that bids k, k+1, ... can add with q units, is made from best_{k+1}; a second
 // sweep from the other side gives what is reached without each winner. Nothing is searched and
 // nothing is rounded. Quantities that provably are in no best allocation are left out first
-// (eliminate.h).
+// (core.h).
 
 #ifndef NOM_POLICIES_CLEARING_VCG_TABLES_H_
 #define NOM_POLICIES_CLEARING_VCG_TABLES_H_
@@ -36,9 +36,6 @@ struct TableResult {
   Key best = 0;              // The best sum of keys.
   Key best_of_one_less = 0;  // With one unit less to sell. 0 if there is none.
 };
-
-// What 64-bit keys of all bids together may reach, and a slope or a price times the capacity.
-inline constexpr int64_t kKeySumMax = int64_t{1} << 60;
 
 // Requires FitsIn64Bits, or steps only with keys of at most kKeySumMax together.
 TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, int64_t capacity_units,

@@ -79,7 +79,7 @@ TEST(Dense, EqualsMpspOnTheSameValues) {
   EXPECT_GT(winners, static_cast<int64_t>(CountOr(kAuctions)));
 }
 
-TEST(Dense, TablesEliminationAndSelectionAgree) {
+TEST(Dense, TablesCoreAndSelectionAgree) {
   MpspOptions tables;
   tables.always_tables = true;
   MpspOptions portable = tables;

@@ -317,8 +317,8 @@ TEST(Properties, TablesAndSelectionAgreeOnManyConcaveBids) {
   }
 }
 
-// Many small winners, which elimination looks at in groups.
-TEST(Properties, EliminationDoesNotChangeTheAnswerForManyWinners) {
+// Many small winners, whose absences are looked at in groups.
+TEST(Properties, TheCoreGivesTheSameAnswerForManyWinners) {
   MpspOptions tables;
   tables.always_tables = true;
   int64_t winners = 0;
@@ -346,7 +346,7 @@ TEST(Properties, VectorInstructionsDoNotChangeTheAnswer) {
 }
 
 // Leaving out what can't win changes nothing, on auctions where most bids can't.
-TEST(Properties, EliminationDoesNotChangeTheAnswer) {
+TEST(Properties, TheCoreGivesTheSameAnswer) {
   MpspOptions tables;
   tables.always_tables = true;
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions); seed < end; ++seed) {

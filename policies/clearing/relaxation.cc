@@ -1,0 +1,100 @@
+#include "policies/clearing/relaxation.h"
+
+#include <algorithm>
+
+#include "policies/clearing/int128.h"
+
+namespace nom::policies {
+namespace {
+
+// By the product: quotients of whole numbers are not exact.
+bool IsSteeper(int64_t key_a, int64_t units_a, int64_t key_b, int64_t units_b) {
+  return Int128{key_a} * units_b > Int128{key_b} * units_a;
+}
+
+}  // namespace
+
+void AppendParts(std::span<const KeyPiece<int64_t>> pieces, size_t bid, std::vector<Part>& parts) {
+  const size_t first = parts.size();
+  int64_t units = 0;
+  int64_t key = 0;
+  const auto append_to = [&](int64_t to_units, int64_t to_key) {
+    // Where fewer units add as much, these are on no rising part.
+    if (to_key <= key) return;
+    Part part{bid, to_units - units, to_key - key};
+    units = to_units;
+    key = to_key;
+    while (parts.size() > first &&
+           !IsSteeper(parts.back().key, parts.back().units, part.key, part.units)) {
+      part.units += parts.back().units;
+      part.key += parts.back().key;
+      parts.pop_back();
+    }
+    parts.push_back(part);
+  };
+  for (const KeyPiece<int64_t>& piece : pieces) {
+    append_to(piece.min_units, piece.key_at_min);
+    append_to(piece.max_units, piece.KeyAt(piece.max_units));
+  }
+}
+
+Relaxation::Relaxation(const KeyBids<int64_t>& bids, int64_t capacity_units)
+    : bids_(bids), price_max_(kKeySumMax / (capacity_units + 1)) {
+  for (size_t bid = 0; bid < bids.size(); ++bid) AppendParts(bids.PiecesOf(bid), bid, parts_);
+  std::sort(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) {
+    if (IsSteeper(a.key, a.units, b.key, b.units)) return true;
+    return !IsSteeper(b.key, b.units, a.key, a.units) && a.bid < b.bid;
+  });
+  units_before_.reserve(parts_.size() + 1);
+  keys_before_.reserve(parts_.size() + 1);
+  int64_t units = 0;
+  int64_t key = 0;
+  for (const Part& part : parts_) {
+    units_before_.push_back(units);
+    keys_before_.push_back(key);
+    units += part.units;
+    key += part.key;
+  }
+  units_before_.push_back(units);
+  keys_before_.push_back(key);
+}
+
+// parts_.size() if all fit.
+size_t Relaxation::PartWhereFull(int64_t capacity_units) const {
+  const auto behind =
+      std::upper_bound(units_before_.begin() + 1, units_before_.end(), capacity_units);
+  return static_cast<size_t>(behind - units_before_.begin()) - 1;
+}
+
+int64_t Relaxation::PriceAt(int64_t capacity_units, size_t without) const {
+  size_t full_at = PartWhereFull(capacity_units);
+  if (without != kNobody) {
+    // Its own parts among those that were filled in make room for others.
+    std::vector<Part> own;
+    AppendParts(bids_.PiecesOf(without), without, own);
+    int64_t room_units = capacity_units;
+    for (const Part& part : own) {
+      if (full_at == parts_.size()) break;
+      const Part& last = parts_[full_at];
+      if (IsSteeper(last.key, last.units, part.key, part.units)) break;
+      room_units += part.units;
+      full_at = PartWhereFull(room_units);
+    }
+  }
+  if (full_at == parts_.size()) return 0;
+  return std::min(parts_[full_at].key / parts_[full_at].units, price_max_);
+}
+
+int64_t Relaxation::BoundAt(int64_t price, int64_t capacity_units) const {
+  const auto behind = std::partition_point(parts_.begin(), parts_.end(), [price](const Part& part) {
+    return part.key / part.units >= price;
+  });
+  const auto count = static_cast<size_t>(behind - parts_.begin());
+  return price * capacity_units + keys_before_[count] - price * units_before_[count];
+}
+
+int64_t Relaxation::WholeParts(int64_t capacity_units) const {
+  return keys_before_[PartWhereFull(capacity_units)];
+}
+
+}  // namespace nom::policies
