@@ -17,6 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "marketd/config/yaml_reader.h"
 #include "policies/clearing/rules.h"
 
@@ -324,16 +326,17 @@ absl::StatusOr<std::string> ReadTokenFile(const std::string& file_name) {
     return absl::FailedPreconditionError(
         absl::StrCat(file_name, ": others than its owner may use it; chmod 600 it"));
   }
-  std::string token;
-  std::getline(file, token);
-  if (!token.empty() && token.back() == '\r') token.pop_back();
+  std::string line;
+  std::getline(file, line);
+  absl::string_view token = line;
+  absl::ConsumeSuffix(&token, "\r");
   const bool printable = std::all_of(token.begin(), token.end(),
                                      [](unsigned char c) { return absl::ascii_isgraph(c); });
   if (token.size() < 16 || token.size() > 256 || !printable) {
     return absl::InvalidArgumentError(absl::StrCat(
         file_name, ": its first line must be a token of 16 to 256 printable characters"));
   }
-  return token;
+  return std::string(token);
 }
 
 }  // namespace nom::marketd
