@@ -238,6 +238,12 @@ Microcredits HighestRejectedUnitPrice(const Auction& auction, const std::vector<
   return static_cast<Microcredits>(best);
 }
 
+Microcredits HighestRejectedUnitPrice(const Bid& bid, int64_t units) {
+  Int128 best = 0;
+  RaiseToBestOfferAbove(bid, units, best);
+  return static_cast<Microcredits>(best);
+}
+
 uint64_t TieOrder(uint64_t seed, GuestId guest_id) {
   // Each step is a bijection of guest_id, so two guests never share a rank.
   return Mix(Mix(seed + 0x9e3779b97f4a7c15) ^ (guest_id * 0xd1342543de82ef95));

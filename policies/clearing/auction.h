@@ -122,6 +122,8 @@ absl::StatusOr<Microcredits> Welfare(const Auction& auction, const std::vector<i
 // offered for any larger quantity than the one awarded, (value(q) - value(a)) / (q - a); at least
 // 0. For falling marginal values that is the first unit not served.
 Microcredits HighestRejectedUnitPrice(const Auction& auction, const std::vector<int64_t>& units);
+// What one bid adds to that.
+Microcredits HighestRejectedUnitPrice(const Bid& bid, int64_t units);
 
 // The rank of a guest in ties: lower wins. A keyed hash of (seed, guest_id), so no name wins for
 // ever; for one seed, different guests have different ranks.

@@ -89,33 +89,22 @@ NormalAuction Normalise(const Auction& auction) {
   normal.capacity_units =
       static_cast<int64_t>(std::min<Int128>(wanted_units, auction.capacity_units));
   for (size_t index : InTieOrder(auction)) {
-    const Bid& bid = auction.bids[index];
-    PieceBuilder builder(bid.held_units, auction.reclaim_penalty_microcredits, normal.key_scale);
-    int64_t low = 1;
-    for (const Range& range : bid.ranges) {
-      builder.Add(CutToSellable(range, low, normal.capacity_units,
-                                auction.reserve_unit_price_microcredits));
-      low = range.max_units + 1;  // Where ranges touch, the shared quantity is in one piece only.
-    }
-    NormalBid normal_bid{index, builder.Take()};
-    if (!normal_bid.pieces.empty()) normal.bids.push_back(std::move(normal_bid));
+    NormalBid bid{
+        index, NormalPieces(auction, auction.bids[index], normal.capacity_units, normal.key_scale)};
+    if (!bid.pieces.empty()) normal.bids.push_back(std::move(bid));
   }
   return normal;
 }
 
-std::vector<Piece> PiecesWithoutValue(const Auction& auction, const NormalBid& bid) {
-  const int64_t held_units = auction.bids[bid.index].held_units;
-  const Int128 penalty = auction.reclaim_penalty_microcredits;
-  std::vector<Piece> pieces;
-  pieces.reserve(bid.pieces.size());
-  for (const Piece& piece : bid.pieces) {
-    // Normalise split where the held units end, so a piece lies on one side of that.
-    const bool below_held = piece.max_units <= held_units;
-    pieces.push_back({piece.min_units, piece.max_units,
-                      penalty * std::min(held_units, piece.min_units),
-                      below_held && piece.min_units < piece.max_units ? penalty : Int128{0}});
+std::vector<Piece> NormalPieces(const Auction& auction, const Bid& bid, int64_t units_max,
+                                Int128 key_scale) {
+  PieceBuilder builder(bid.held_units, auction.reclaim_penalty_microcredits, key_scale);
+  int64_t low = 1;
+  for (const Range& range : bid.ranges) {
+    builder.Add(CutToSellable(range, low, units_max, auction.reserve_unit_price_microcredits));
+    low = range.max_units + 1;  // Where ranges touch, the shared quantity is in one piece only.
   }
-  return pieces;
+  return builder.Take();
 }
 
 }  // namespace nom::policies

@@ -17,6 +17,8 @@
 #ifndef NOM_POLICIES_CLEARING_NORMAL_FORM_H_
 #define NOM_POLICIES_CLEARING_NORMAL_FORM_H_
 
+#include <algorithm>
+#include <span>
 #include <vector>
 
 #include "policies/clearing/auction.h"
@@ -44,9 +46,30 @@ struct NormalAuction {
 // `auction` must be valid.
 NormalAuction Normalise(const Auction& auction);
 
-// What the bid adds in "W(without it)": its gain with every sellable quantity worth exactly the
-// reserve. Not scaled: reclaim_penalty * min(held, q) on the same quantities.
-std::vector<Piece> PiecesWithoutValue(const Auction& auction, const NormalBid& bid);
+// One bid of a valid auction, cut to quantities of at most `units_max`.
+std::vector<Piece> NormalPieces(const Auction& auction, const Bid& bid, int64_t units_max,
+                                Int128 key_scale);
+
+// What a bid with these pieces adds in "W(without it)": its gain with every sellable quantity worth
+// exactly the reserve, so reclaim_penalty * min(held, q) on the same quantities. The scale is that
+// of the pieces; ties don't matter there. Empty if that is nothing.
+template <typename Key>
+std::vector<KeyPiece<Key>> PiecesWithoutValue(const Auction& auction, const Bid& bid,
+                                              std::span<const KeyPiece<Key>> pieces,
+                                              Int128 key_scale) {
+  std::vector<KeyPiece<Key>> without;
+  if (auction.reclaim_penalty_microcredits == 0 || bid.held_units == 0) return without;
+  const Int128 penalty = key_scale * auction.reclaim_penalty_microcredits;
+  without.reserve(pieces.size());
+  for (const KeyPiece<Key>& piece : pieces) {
+    // NormalPieces split where the held units end, so a piece lies on one side of that.
+    const bool is_rising = piece.max_units <= bid.held_units && piece.min_units < piece.max_units;
+    without.push_back({piece.min_units, piece.max_units,
+                       static_cast<Key>(penalty * std::min(bid.held_units, piece.min_units)),
+                       is_rising ? static_cast<Key>(penalty) : Key{0}});
+  }
+  return without;
+}
 
 }  // namespace nom::policies
 

@@ -9,9 +9,18 @@ absl::StatusOr<Clearing> MakeClearing(const Auction& auction, const std::vector<
                                       Microcredits clearing_unit_price_microcredits) {
   absl::StatusOr<Microcredits> welfare = Welfare(auction, units);
   if (!welfare.ok()) return welfare.status();
+  return MakeClearing(auction, units, charges, clearing_unit_price_microcredits, *welfare,
+                      HighestRejectedUnitPrice(auction, units));
+}
+
+Clearing MakeClearing(const Auction& auction, const std::vector<int64_t>& units,
+                      const std::vector<Microcredits>& charges,
+                      Microcredits clearing_unit_price_microcredits,
+                      Microcredits welfare_microcredits,
+                      Microcredits highest_rejected_unit_price_microcredits) {
   Clearing clearing;
-  clearing.welfare_microcredits = *welfare;
-  clearing.welfare_bound_microcredits = *welfare;
+  clearing.welfare_microcredits = welfare_microcredits;
+  clearing.welfare_bound_microcredits = welfare_microcredits;
   for (size_t i = 0; i < units.size(); ++i) {
     if (units[i] > 0) {
       clearing.awards.push_back({auction.bids[i].guest_id, units[i], charges[i]});
@@ -20,7 +29,7 @@ absl::StatusOr<Clearing> MakeClearing(const Auction& auction, const std::vector<
   std::sort(clearing.awards.begin(), clearing.awards.end(),
             [](const Award& a, const Award& b) { return a.guest_id < b.guest_id; });
   clearing.clearing_unit_price_microcredits = clearing_unit_price_microcredits;
-  clearing.highest_rejected_unit_price_microcredits = HighestRejectedUnitPrice(auction, units);
+  clearing.highest_rejected_unit_price_microcredits = highest_rejected_unit_price_microcredits;
   clearing.bound_by = clearing_unit_price_microcredits > auction.reserve_unit_price_microcredits
                           ? BoundBy::kBids
                           : BoundBy::kReserve;

@@ -16,6 +16,13 @@ absl::StatusOr<Clearing> MakeClearing(const Auction& auction, const std::vector<
                                       const std::vector<Microcredits>& charges,
                                       Microcredits clearing_unit_price_microcredits);
 
+// The same where those two are known.
+Clearing MakeClearing(const Auction& auction, const std::vector<int64_t>& units,
+                      const std::vector<Microcredits>& charges,
+                      Microcredits clearing_unit_price_microcredits,
+                      Microcredits welfare_microcredits,
+                      Microcredits highest_rejected_unit_price_microcredits);
+
 // A clearing in which all winners pay the same price a unit: max(reserve, min(highest rejected
 // offer, the least that a winner values a unit at)). So reserve * units <= charge <= value.
 absl::StatusOr<Clearing> AtOnePrice(const Auction& auction, const std::vector<int64_t>& units);

@@ -8,8 +8,8 @@ namespace nom::policies {
 namespace {
 
 // By the product: quotients of whole numbers are not exact.
-bool IsSteeper(int64_t key_a, int64_t units_a, int64_t key_b, int64_t units_b) {
-  return Int128{key_a} * units_b > Int128{key_b} * units_a;
+bool HasSteeperSlope(const Part& a, const Part& b) {
+  return Int128{a.key} * b.units > Int128{b.key} * a.units;
 }
 
 }  // namespace
@@ -24,8 +24,7 @@ void AppendParts(std::span<const KeyPiece<int64_t>> pieces, size_t bid, std::vec
     Part part{bid, to_units - units, to_key - key};
     units = to_units;
     key = to_key;
-    while (parts.size() > first &&
-           !IsSteeper(parts.back().key, parts.back().units, part.key, part.units)) {
+    while (parts.size() > first && !HasSteeperSlope(parts.back(), part)) {
       part.units += parts.back().units;
       part.key += parts.back().key;
       parts.pop_back();
@@ -38,13 +37,25 @@ void AppendParts(std::span<const KeyPiece<int64_t>> pieces, size_t bid, std::vec
   }
 }
 
-Relaxation::Relaxation(const KeyBids<int64_t>& bids, int64_t capacity_units)
-    : bids_(bids), price_max_(kKeySumMax / (capacity_units + 1)) {
-  for (size_t bid = 0; bid < bids.size(); ++bid) AppendParts(bids.PiecesOf(bid), bid, parts_);
-  std::sort(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) {
-    if (IsSteeper(a.key, a.units, b.key, b.units)) return true;
-    return !IsSteeper(b.key, b.units, a.key, a.units) && a.bid < b.bid;
-  });
+bool IsSteeper(const Part& a, const Part& b) {
+  if (HasSteeperSlope(a, b)) return true;
+  return !HasSteeperSlope(b, a) && a.bid < b.bid;
+}
+
+void SortSteepestFirst(std::vector<Part>& parts) {
+  std::sort(parts.begin(), parts.end(), IsSteeper);
+}
+
+std::vector<Part> PartsOf(const KeyBids<int64_t>& bids) {
+  std::vector<Part> parts;
+  for (size_t bid = 0; bid < bids.size(); ++bid) AppendParts(bids.PiecesOf(bid), bid, parts);
+  SortSteepestFirst(parts);
+  return parts;
+}
+
+Relaxation::Relaxation(const KeyBids<int64_t>& bids, std::span<const Part> parts,
+                       int64_t capacity_units)
+    : bids_(bids), price_max_(kKeySumMax / (capacity_units + 1)), parts_(parts) {
   units_before_.reserve(parts_.size() + 1);
   keys_before_.reserve(parts_.size() + 1);
   int64_t units = 0;
@@ -75,8 +86,7 @@ int64_t Relaxation::PriceAt(int64_t capacity_units, size_t without) const {
     int64_t room_units = capacity_units;
     for (const Part& part : own) {
       if (full_at == parts_.size()) break;
-      const Part& last = parts_[full_at];
-      if (IsSteeper(last.key, last.units, part.key, part.units)) break;
+      if (IsSteeper(parts_[full_at], part)) break;
       room_units += part.units;
       full_at = PartWhereFull(room_units);
     }

@@ -30,13 +30,19 @@ struct Part {
 // other.
 void AppendParts(std::span<const KeyPiece<int64_t>> pieces, size_t bid, std::vector<Part>& parts);
 
+// The order in which the capacity is filled.
+bool IsSteeper(const Part& a, const Part& b);
+void SortSteepestFirst(std::vector<Part>& parts);
+// Of all bids, steepest first.
+std::vector<Part> PartsOf(const KeyBids<int64_t>& bids);
+
 class Relaxation {
  public:
   static constexpr size_t kNobody = ~size_t{0};
 
-  // `bids` must outlive this. All keys together, and each slope times the capacity, must be at most
-  // kKeySumMax.
-  Relaxation(const KeyBids<int64_t>& bids, int64_t capacity_units);
+  // `parts` must be PartsOf(bids); both must outlive this. All keys together, and each slope times
+  // the capacity, must be at most kKeySumMax.
+  Relaxation(const KeyBids<int64_t>& bids, std::span<const Part> parts, int64_t capacity_units);
 
   // Where L is lowest for so many units if bid `without` has no part in it; but no more than
   // kKeySumMax / (capacity + 1), so that a price times a quantity stays in 64 bits.
@@ -52,7 +58,7 @@ class Relaxation {
 
   const KeyBids<int64_t>& bids_;
   const int64_t price_max_;
-  std::vector<Part> parts_;  // Steepest first.
+  const std::span<const Part> parts_;
   // Of all parts before part i.
   std::vector<int64_t> units_before_;
   std::vector<int64_t> keys_before_;

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "policies/clearing/core.h"
-#include "policies/clearing/relaxation.h"
 
 namespace nom::policies {
 namespace {
@@ -247,13 +246,13 @@ constexpr size_t kCoreBids = 32;
 
 class CoreSolver {
  public:
-  CoreSolver(const KeyBids<int64_t>& bids, int64_t capacity_units, const TableOptions& options,
-             const PiecesWithout<int64_t>& pieces_without)
+  CoreSolver(const KeyBids<int64_t>& bids, std::span<const Part> parts, int64_t capacity_units,
+             const TableOptions& options, const PiecesWithout<int64_t>& pieces_without)
       : bids_(bids),
         capacity_units_(capacity_units),
         options_(options),
         pieces_without_(pieces_without),
-        relaxation_(bids, capacity_units),
+        relaxation_(bids, parts, capacity_units),
         core_(bids) {}
 
   // Solves a small core, and has its answer show what a core must hold for the answer to be proven.
@@ -384,10 +383,18 @@ TableResult<Key> SolveWhole(const KeyBids<Key>& bids, int64_t capacity_units,
 TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, int64_t capacity_units,
                                    const TableOptions& options,
                                    const PiecesWithout<int64_t>& pieces_without) {
+  if (options.always_tables) {
+    return SolveWhole<MaxPlus>(bids, capacity_units, options, pieces_without);
+  }
+  return SolveByTables(bids, PartsOf(bids), capacity_units, options, pieces_without);
+}
+
+TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, std::span<const Part> parts,
+                                   int64_t capacity_units, const TableOptions& options,
+                                   const PiecesWithout<int64_t>& pieces_without) {
   TableResult<int64_t> result;
-  const bool can_be_small =
-      !options.always_tables && capacity_units > 0 && bids.pieces.size() >= kPiecesForCoreMin;
-  if (can_be_small && CoreSolver(bids, capacity_units, options, pieces_without).Solve(result)) {
+  if (!options.always_tables && capacity_units > 0 && bids.pieces.size() >= kPiecesForCoreMin &&
+      CoreSolver(bids, parts, capacity_units, options, pieces_without).Solve(result)) {
     return result;
   }
   return SolveWhole<MaxPlus>(bids, capacity_units, options, pieces_without);
@@ -399,19 +406,21 @@ TableResult<Int128> SolveByTables(const KeyBids<Int128>& bids, int64_t capacity_
   return SolveWhole<WideMaxPlus>(bids, capacity_units, options, pieces_without);
 }
 
+Int128 LargestKey(std::span<const KeyPiece<Int128>> pieces) {
+  Int128 largest = 0;
+  for (const KeyPiece<Int128>& piece : pieces) {
+    largest = std::max({largest, piece.key_at_min, piece.KeyAt(piece.max_units)});
+  }
+  return largest;
+}
+
 bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units) {
   Int128 sum = 0;
-  for (size_t k = 0; k < bids.size(); ++k) {
-    Int128 largest = 0;
-    for (const KeyPiece<Int128>& piece : bids.PiecesOf(k)) {
-      const Int128 at_max =
-          piece.key_at_min + (piece.max_units - piece.min_units) * piece.key_slope;
-      largest = std::max({largest, piece.key_at_min, at_max});
-      if (piece.key_slope * (capacity_units + 4) > kKeySumMax) return false;
-    }
-    sum += largest;
-  }
-  return sum <= kKeySumMax;
+  for (size_t k = 0; k < bids.size(); ++k) sum += LargestKey(bids.PiecesOf(k));
+  return sum <= kKeySumMax &&
+         std::all_of(bids.pieces.begin(), bids.pieces.end(), [&](const KeyPiece<Int128>& piece) {
+           return piece.key_slope * (capacity_units + 4) <= kKeySumMax;
+         });
 }
 
 KeyBids<int64_t> Narrow(const KeyBids<Int128>& bids) {

@@ -11,10 +11,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "policies/clearing/int128.h"
 #include "policies/clearing/max_plus.h"
+#include "policies/clearing/relaxation.h"
 
 namespace nom::policies {
 
@@ -41,11 +43,17 @@ struct TableResult {
 TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, int64_t capacity_units,
                                    const TableOptions& options,
                                    const PiecesWithout<int64_t>& pieces_without);
+// The same, where PartsOf(bids) is known (relaxation.h).
+TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, std::span<const Part> parts,
+                                   int64_t capacity_units, const TableOptions& options,
+                                   const PiecesWithout<int64_t>& pieces_without);
 // The same for keys that do not fit in 64 bits, slower.
 TableResult<Int128> SolveByTables(const KeyBids<Int128>& bids, int64_t capacity_units,
                                   const TableOptions& options,
                                   const PiecesWithout<Int128>& pieces_without);
 
+// At least 0.
+Int128 LargestKey(std::span<const KeyPiece<Int128>> pieces);
 // True if no number formed with 64-bit keys can leave 64 bits: all keys together, and every slope
 // and price times a quantity.
 bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units);
