@@ -162,15 +162,8 @@ std::string AnswerText(const Auction& auction, const Answer& answer) {
 }
 
 std::string AnswerJson(const Answer& answer) {
-  std::string out = absl::StrFormat("{\"rule\": %s, \"seconds\": %.9f", JsonText(answer.rule),
-                                    absl::ToDoubleSeconds(answer.took));
-  if (answer.verdict != Verdict::kNone) {
-    absl::StrAppend(
-        &out, ", \"as_expected\": ", answer.verdict == Verdict::kAsExpected ? "true" : "false");
-  }
-  if (!answer.status.ok()) {
-    return absl::StrCat(out, ", \"error\": ", JsonText(answer.status.message()), "}");
-  }
+  std::string out = JsonOfAnswer(answer.rule, answer.took, answer.verdict, answer.status);
+  if (!answer.status.ok()) return out + "}";
   const Clearing& clearing = answer.clearing;
   const Sums sums = SumsOf(clearing);
   absl::StrAppend(

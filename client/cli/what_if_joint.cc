@@ -138,15 +138,8 @@ std::string AnswerText(const JointAnswer& answer) {
 }
 
 std::string AnswerJson(const JointAnswer& answer) {
-  std::string out = absl::StrFormat("{\"rule\": \"%s\", \"seconds\": %.9f", kJointRule,
-                                    absl::ToDoubleSeconds(answer.took));
-  if (answer.verdict != Verdict::kNone) {
-    absl::StrAppend(
-        &out, ", \"as_expected\": ", answer.verdict == Verdict::kAsExpected ? "true" : "false");
-  }
-  if (!answer.status.ok()) {
-    return absl::StrCat(out, ", \"error\": ", JsonText(answer.status.message()), "}");
-  }
+  std::string out = JsonOfAnswer(kJointRule, answer.took, answer.verdict, answer.status);
+  if (!answer.status.ok()) return out + "}";
   const JointAuction& auction = answer.auction;
   const JointClearing& clearing = answer.clearing;
   const auto bound_by = [](std::string* to, policies::BoundBy by) {

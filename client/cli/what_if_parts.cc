@@ -91,4 +91,16 @@ std::string JsonText(absl::string_view text) {
   return out + '"';
 }
 
+std::string JsonOfAnswer(absl::string_view rule, absl::Duration took, Verdict verdict,
+                         const absl::Status& status) {
+  std::string out = absl::StrFormat("{\"rule\": %s, \"seconds\": %.9f", JsonText(rule),
+                                    absl::ToDoubleSeconds(took));
+  if (verdict != Verdict::kNone) {
+    absl::StrAppend(&out,
+                    ", \"as_expected\": ", verdict == Verdict::kAsExpected ? "true" : "false");
+  }
+  if (!status.ok()) absl::StrAppend(&out, ", \"error\": ", JsonText(status.message()));
+  return out;
+}
+
 }  // namespace nom::cli

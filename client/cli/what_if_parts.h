@@ -28,6 +28,10 @@ const char* VerdictText(Verdict verdict);
 std::string GapText(policies::Microcredits welfare, policies::Microcredits bound);
 // In quotes.
 std::string JsonText(absl::string_view text);
+// An object for an answer, not yet closed: by which rule, in which time, as expected or not, and
+// the error if there is one.
+std::string JsonOfAnswer(absl::string_view rule, absl::Duration took, Verdict verdict,
+                         const absl::Status& status);
 
 }  // namespace nom::cli
 

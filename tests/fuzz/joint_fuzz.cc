@@ -9,6 +9,7 @@
 #include "policies/cases/joint_case_file.h"
 #include "policies/clearing/joint/joint_exhaustive.h"
 #include "policies/clearing/joint/joint_vcg.h"
+#include "tests/fuzz/byte_reader.h"
 #include "tests/referee/joint_promises.h"
 
 namespace nom::policies {
@@ -20,15 +21,9 @@ void Require(bool holds, const std::string& what, const JointAuction& auction) {
   std::abort();
 }
 
-class Reader {
+class Reader : public ByteReader {
  public:
-  Reader(const uint8_t* data, size_t size) : data_(data), size_(size) {}
-
-  uint8_t Byte() {
-    if (size_ == 0) return 0;
-    --size_;
-    return *data_++;
-  }
+  using ByteReader::ByteReader;
 
   // Mostly small; now and then a limit or a whole word.
   int64_t Number(int64_t small, int64_t limit) {
@@ -36,16 +31,10 @@ class Reader {
     if (kind < 240) return kind % (small + 1);
     if (kind < 250) return limit - Byte() % 4;
     if (kind < 252) return static_cast<int8_t>(Byte());
-    uint64_t word = 0;
-    for (int i = 0; i < 8; ++i) word = word << 8 | Byte();
-    return static_cast<int64_t>(word);
+    return Word();
   }
   int64_t Units() { return Number(4, kUnitsMax); }
   Microcredits Money() { return Number(30, kValueMaxMicrocredits); }
-
- private:
-  const uint8_t* data_;
-  size_t size_;
 };
 
 std::vector<Range> ReadCurve(Reader& reader, bool is_product) {

@@ -12,6 +12,7 @@
 #include "policies/clearing/fallback.h"
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/rules.h"
+#include "tests/fuzz/byte_reader.h"
 
 namespace nom::policies {
 namespace {
@@ -22,15 +23,9 @@ void Require(bool holds, const char* what, const Auction& auction) {
   std::abort();
 }
 
-class Reader {
+class Reader : public ByteReader {
  public:
-  Reader(const uint8_t* data, size_t size) : data_(data), size_(size) {}
-
-  uint8_t Byte() {
-    if (size_ == 0) return 0;
-    --size_;
-    return *data_++;
-  }
+  using ByteReader::ByteReader;
 
   // Mostly small; now and then a whole word, so that every limit can be met.
   int64_t Number() {
@@ -39,14 +34,8 @@ class Reader {
     if (kind < 230) return static_cast<int8_t>(Byte());
     if (kind < 240) return kValueMaxMicrocredits - Byte() % 4;
     if (kind < 245) return kUnitsMax - Byte() % 4;
-    uint64_t word = 0;
-    for (int i = 0; i < 8; ++i) word = word << 8 | Byte();
-    return static_cast<int64_t>(word);
+    return Word();
   }
-
- private:
-  const uint8_t* data_;
-  size_t size_;
 };
 
 Bid ReadBid(Reader& reader, bool repair) {
