@@ -2,9 +2,8 @@
 // policies/clearing only.
 //
 // An allocation that gives quantity a to bid i reaches at most L(u) - loss_i(a; u), see
-// relaxation.h, with
-//
-//   loss_i(a; u) = s_i(u) - (key_i(a) - u * a),   quantity 0 and its key 0 among them.
+// relaxation.h, with loss_i(a; u) = s_i(u) - (key_i(a) - u * a), quantity 0 and its key 0 among
+// them.
 //
 // If that is below what some allocation reaches, a is in no best allocation, and ties are no
 // exception: below means below (reduced-cost fixing). Most bids keep one quantity only: none, or
@@ -46,16 +45,11 @@ class Core {
   // `bids` must outlive this.
   explicit Core(const KeyBids<int64_t>& bids);
 
-  // What is best for each bid by itself at a price; of equals, any.
-  std::vector<int64_t> BestUnits(int64_t price) const;
-  // s_i(price).
-  int64_t Surplus(size_t bid, int64_t price) const;
-
-  // A gap with which Keep leaves about `count` bids more than one quantity, if limits are given at
-  // these prices.
-  int64_t GapFor(size_t count, std::span<const int64_t> prices);
-  // Keeps, in addition to what was kept before, what is within any of the limits, which must not be
-  // empty. Never less than that, and now and then a little more. True if anything was new.
+  // A gap with which Keep leaves about `count` bids more than one quantity, if limits are given
+  // from one price to the other.
+  int64_t GapFor(size_t count, int64_t low_price, int64_t high_price) const;
+  // Keeps, in addition to what was kept before, what is within any of the limits. Never less than
+  // that, and now and then a little more. True if anything was new.
   bool Keep(std::span<const Limit> limits);
 
   TableProblem<int64_t> Problem(int64_t capacity_units) const;
@@ -69,27 +63,11 @@ class Core {
     // True if it has grown.
     bool Include(int64_t from, int64_t to);
   };
-  // A bid at a price: its best quantity, and the least that any other loses.
-  struct Choice {
-    int64_t units = 0;
-    int64_t surplus = 0;
-    int64_t next_loss = 0;
-  };
-
-  Choice ChoiceAt(size_t bid, int64_t price) const;
-  void Cover(int64_t low_price, int64_t high_price);
-  bool KeepWithin(size_t bid, Limit limit);
-  bool KeepOnly(size_t bid, int64_t units);
+  bool KeepWithin(size_t bid, const Limit& limit);
 
   const KeyBids<int64_t>& bids_;
   std::vector<Interval> kept_;       // By piece.
   std::vector<char> keeps_nothing_;  // By bid: quantity 0.
-  // From one price to another, by bid: what is best throughout, and the least that any other
-  // quantity loses anywhere; -1 if not the same is best throughout.
-  int64_t low_price_ = 1;
-  int64_t high_price_ = 0;
-  std::vector<int64_t> best_units_;
-  std::vector<int64_t> next_loss_;
 };
 
 }  // namespace nom::policies

@@ -49,6 +49,15 @@ struct KeyBids {
 // What 64-bit keys of all bids together may reach, and a slope or a price times the capacity.
 inline constexpr int64_t kKeySumMax = int64_t{1} << 60;
 
+// Of a quantity that the pieces hold, or 0 for 0.
+template <typename Key>
+Key KeyOf(std::span<const KeyPiece<Key>> pieces, int64_t units) {
+  for (const KeyPiece<Key>& piece : pieces) {
+    if (piece.min_units <= units && units <= piece.max_units) return piece.KeyAt(units);
+  }
+  return 0;
+}
+
 inline constexpr size_t kLanes = 4;
 using KeyLanes = int64_t __attribute__((vector_size(kLanes * sizeof(int64_t))));
 // The lanes alone are not aligned where the compiler is not told of the processor's vectors.

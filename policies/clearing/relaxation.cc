@@ -53,9 +53,8 @@ std::vector<Part> PartsOf(const KeyBids<int64_t>& bids) {
   return parts;
 }
 
-Relaxation::Relaxation(const KeyBids<int64_t>& bids, std::span<const Part> parts,
-                       int64_t capacity_units)
-    : bids_(bids), price_max_(kKeySumMax / (capacity_units + 1)), parts_(parts) {
+Relaxation::Relaxation(std::span<const Part> parts, int64_t capacity_units)
+    : price_max_(kKeySumMax / (capacity_units + 1)), parts_(parts) {
   units_before_.reserve(parts_.size() + 1);
   keys_before_.reserve(parts_.size() + 1);
   int64_t units = 0;
@@ -77,22 +76,23 @@ size_t Relaxation::PartWhereFull(int64_t capacity_units) const {
   return static_cast<size_t>(behind - units_before_.begin()) - 1;
 }
 
-int64_t Relaxation::PriceAt(int64_t capacity_units, size_t without) const {
-  size_t full_at = PartWhereFull(capacity_units);
-  if (without != kNobody) {
-    // Its own parts among those that were filled in make room for others.
-    std::vector<Part> own;
-    AppendParts(bids_.PiecesOf(without), without, own);
-    int64_t room_units = capacity_units;
-    for (const Part& part : own) {
-      if (full_at == parts_.size()) break;
-      if (IsSteeper(parts_[full_at], part)) break;
-      room_units += part.units;
-      full_at = PartWhereFull(room_units);
-    }
-  }
-  if (full_at == parts_.size()) return 0;
-  return std::min(parts_[full_at].key / parts_[full_at].units, price_max_);
+int64_t Relaxation::PriceAt(int64_t capacity_units) const {
+  return PriceOf(PartWhereFull(capacity_units));
+}
+
+int64_t Relaxation::PriceBefore(int64_t capacity_units, size_t parts) const {
+  const size_t full_at = PartWhereFull(capacity_units);
+  return PriceOf(full_at - std::min(full_at, parts));
+}
+
+int64_t Relaxation::PriceAfter(int64_t capacity_units, size_t parts) const {
+  return PriceOf(std::min(PartWhereFull(capacity_units) + parts, parts_.size()));
+}
+
+// Behind the last part nobody wants more.
+int64_t Relaxation::PriceOf(size_t part) const {
+  if (part == parts_.size()) return 0;
+  return std::min(parts_[part].key / parts_[part].units, price_max_);
 }
 
 int64_t Relaxation::BoundAt(int64_t price, int64_t capacity_units) const {

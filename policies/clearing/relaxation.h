@@ -38,15 +38,16 @@ std::vector<Part> PartsOf(const KeyBids<int64_t>& bids);
 
 class Relaxation {
  public:
-  static constexpr size_t kNobody = ~size_t{0};
+  // `parts`, steepest first, must outlive this. All keys together, and each slope times the
+  // capacity, must be at most kKeySumMax.
+  Relaxation(std::span<const Part> parts, int64_t capacity_units);
 
-  // `parts` must be PartsOf(bids); both must outlive this. All keys together, and each slope times
-  // the capacity, must be at most kKeySumMax.
-  Relaxation(const KeyBids<int64_t>& bids, std::span<const Part> parts, int64_t capacity_units);
-
-  // Where L is lowest for so many units if bid `without` has no part in it; but no more than
+  // Where L is lowest for so many units; but no more than
   // kKeySumMax / (capacity + 1), so that a price times a quantity stays in 64 bits.
-  int64_t PriceAt(int64_t capacity_units, size_t without = kNobody) const;
+  int64_t PriceAt(int64_t capacity_units) const;
+  // The same so many parts before the capacity is full, where it is higher, or after.
+  int64_t PriceBefore(int64_t capacity_units, size_t parts) const;
+  int64_t PriceAfter(int64_t capacity_units, size_t parts) const;
   // L for so many units.
   int64_t BoundAt(int64_t price, int64_t capacity_units) const;
   // The keys of the parts that fit whole, from the steepest down: an allocation, so at most what
@@ -55,8 +56,8 @@ class Relaxation {
 
  private:
   size_t PartWhereFull(int64_t capacity_units) const;
+  int64_t PriceOf(size_t part) const;
 
-  const KeyBids<int64_t>& bids_;
   const int64_t price_max_;
   const std::span<const Part> parts_;
   // Of all parts before part i.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,10 +12,16 @@
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/normal_form.h"
 #include "policies/clearing/outcome.h"
-#include "policies/clearing/relaxation.h"
+#include "policies/clearing/price_window.h"
 #include "policies/clearing/vcg_tables.h"
 
 namespace nom::policies {
+namespace {
+
+// A window that has come to hold more is made anew.
+constexpr size_t kOpenBidsMax = 192;
+
+}  // namespace
 
 // Two lists run side by side: bids by rising guest in auction_, and by ties in keys_, where each
 // has its place even if it can win nothing.
@@ -40,7 +47,6 @@ class StandingAuction::State {
       Count(index, -1);
       *at = std::move(bid);
       Count(index, 1);
-      facts_[index].is_stale = true;
       stale_.push_back(index);
       return absl::OkStatus();
     }
@@ -74,11 +80,12 @@ class StandingAuction::State {
     }
     const auto capacity_units =
         static_cast<int64_t>(std::min<Int128>(wanted_units_, auction_.capacity_units));
+    const auto pieces_without = [this](size_t place) {
+      return PiecesWithoutValue(auction_, auction_.bids[keys_.origin[place]], keys_.PiecesOf(place),
+                                key_scale_);
+    };
     const TableResult<int64_t> result =
-        SolveByTables(keys_, parts_, capacity_units, {}, [this](size_t place) {
-          return PiecesWithoutValue(auction_, auction_.bids[keys_.origin[place]],
-                                    keys_.PiecesOf(place), key_scale_);
-        });
+        SolveByTables(keys_, capacity_units, {}, pieces_without, &window_);
     const InMoney money = ToMoney(auction_, keys_.origin, key_scale_, capacity_units, result);
     const Microcredits reserve = auction_.reserve_unit_price_microcredits;
     const Int128 base = Int128{auction_.capacity_units} * reserve -
@@ -94,11 +101,12 @@ class StandingAuction::State {
   struct Facts {
     size_t place = 0;
     Int128 largest_key = 0;
-    bool fits = true;      // Its keys in 64 bits.
-    bool is_stale = true;  // It has changed since the rest was found.
-    // The best offer above `offer_units`; see HighestRejectedUnitPrice.
-    int64_t offer_units = -1;
-    Microcredits offer_unit_price = 0;
+    bool fits = true;  // Its keys in 64 bits.
+  };
+  // A bid's best offer above `units`; see HighestRejectedUnitPrice.
+  struct Offer {
+    int64_t units = -1;
+    Microcredits unit_price = 0;
   };
 
   std::vector<Bid>::iterator Find(GuestId guest_id) {
@@ -127,6 +135,7 @@ class StandingAuction::State {
 
   void PrepareAll() {
     facts_.assign(auction_.bids.size(), {});
+    offers_.assign(auction_.bids.size(), {});
     stale_.clear();
     held_units_ = 0;
     wanted_units_ = 0;
@@ -135,13 +144,13 @@ class StandingAuction::State {
     largest_keys_ = 0;
     for (size_t index = 0; index < auction_.bids.size(); ++index) Count(index, 1);
     key_scale_ = KeyScale();
+    window_.reset();
     keys_ = {};
     for (size_t index : InTieOrder(auction_)) {
       facts_[index].place = keys_.size();
       AppendKeys(index, keys_.pieces);
       keys_.EndBid(index);
     }
-    parts_ = PartsOf(keys_);
     is_all_stale_ = false;
   }
 
@@ -153,8 +162,7 @@ class StandingAuction::State {
     wide.EndBid(index);
     facts.fits = FitsIn64Bits(wide, auction_.capacity_units);
     facts.largest_key = LargestKey(wide.PiecesOf(0));
-    facts.is_stale = false;
-    facts.offer_units = -1;
+    offers_[index] = {};
     not_fitting_ += facts.fits ? 0 : 1;
     largest_keys_ += facts.largest_key;
     if (!facts.fits) return;
@@ -168,9 +176,6 @@ class StandingAuction::State {
     std::sort(stale_.begin(), stale_.end(),
               [this](size_t a, size_t b) { return facts_[a].place < facts_[b].place; });
     stale_.erase(std::unique(stale_.begin(), stale_.end()), stale_.end());
-    std::erase_if(parts_,
-                  [this](const Part& part) { return facts_[keys_.origin[part.bid]].is_stale; });
-    std::vector<Part> parts;
     for (size_t index : stale_) {
       Facts& facts = facts_[index];
       not_fitting_ -= facts.fits ? 0 : 1;
@@ -178,13 +183,10 @@ class StandingAuction::State {
       std::vector<KeyPiece<int64_t>> pieces;
       AppendKeys(index, pieces);
       Replace(facts.place, pieces);
-      AppendParts(pieces, facts.place, parts);
+      if (window_.has_value()) window_->Update(facts.place);
     }
     stale_.clear();
-    SortSteepestFirst(parts);
-    const auto middle = static_cast<std::ptrdiff_t>(parts_.size());
-    parts_.insert(parts_.end(), parts.begin(), parts.end());
-    std::inplace_merge(parts_.begin(), parts_.begin() + middle, parts_.end(), IsSteeper);
+    if (window_.has_value() && window_->open_count() > kOpenBidsMax) window_.reset();
   }
 
   void Replace(size_t place, const std::vector<KeyPiece<int64_t>>& pieces) {
@@ -209,23 +211,24 @@ class StandingAuction::State {
   Microcredits HighestRejected(const std::vector<int64_t>& units) {
     Microcredits highest = 0;
     for (size_t index = 0; index < units.size(); ++index) {
-      Facts& facts = facts_[index];
-      if (facts.offer_units != units[index]) {
-        facts.offer_units = units[index];
-        facts.offer_unit_price = HighestRejectedUnitPrice(auction_.bids[index], units[index]);
+      Offer& offer = offers_[index];
+      if (offer.units != units[index]) {
+        offer = {units[index], HighestRejectedUnitPrice(auction_.bids[index], units[index])};
       }
-      highest = std::max(highest, facts.offer_unit_price);
+      highest = std::max(highest, offer.unit_price);
     }
     return highest;
   }
 
   Auction auction_;
   bool is_all_stale_ = false;
-  std::vector<Facts> facts_;   // Parallel to auction_.bids.
+  // Parallel to auction_.bids.
+  std::vector<Facts> facts_;
+  std::vector<Offer> offers_;
   std::vector<size_t> stale_;  // Indices of bids that were replaced, some more than once.
   Int128 key_scale_ = 1;
   KeyBids<int64_t> keys_;
-  std::vector<Part> parts_;  // Steepest first.
+  std::optional<PriceWindow> window_;  // Where the last solution was.
   // Over all bids.
   Int128 held_units_ = 0;
   Int128 wanted_units_ = 0;

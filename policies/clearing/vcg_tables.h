@@ -11,12 +11,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "policies/clearing/int128.h"
 #include "policies/clearing/max_plus.h"
-#include "policies/clearing/relaxation.h"
+#include "policies/clearing/price_window.h"
 
 namespace nom::policies {
 
@@ -39,14 +40,13 @@ struct TableResult {
   Key best_of_one_less = 0;  // With one unit less to sell. 0 if there is none.
 };
 
-// Requires FitsIn64Bits, or steps only with keys of at most kKeySumMax together.
+// Requires FitsIn64Bits, or steps only with keys of at most kKeySumMax together. `window`, which
+// may be null, is where a solution is looked for first, and is left where this one was found: for
+// the next one, if only bids that were passed to Update have changed.
 TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, int64_t capacity_units,
                                    const TableOptions& options,
-                                   const PiecesWithout<int64_t>& pieces_without);
-// The same, where PartsOf(bids) is known (relaxation.h).
-TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, std::span<const Part> parts,
-                                   int64_t capacity_units, const TableOptions& options,
-                                   const PiecesWithout<int64_t>& pieces_without);
+                                   const PiecesWithout<int64_t>& pieces_without,
+                                   std::optional<PriceWindow>* window = nullptr);
 // The same for keys that do not fit in 64 bits, slower.
 TableResult<Int128> SolveByTables(const KeyBids<Int128>& bids, int64_t capacity_units,
                                   const TableOptions& options,

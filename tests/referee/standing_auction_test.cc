@@ -108,6 +108,26 @@ TEST(StandingAuction, ClearsAsFromTheBeginningWithManyWinners) {
   }
 }
 
+// So many that the price leaves where the last solution was: each time, all who won want no more.
+TEST(StandingAuction, ClearsAsFromTheBeginningWherePricesMoveFar) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions / 8); seed < end; ++seed) {
+    Auction auction = RandomAuction(Shape::kGeneral, seed, 300, 20);
+    auction.capacity_units *= 8;
+    auto standing = StandingAuction::Create(auction);
+    ASSERT_TRUE(standing.ok()) << standing.status();
+    for (int i = 0; i < kChanges; ++i) {
+      const auto actual = standing->Clear();
+      const auto expected = ClearMpsp(standing->auction());
+      ASSERT_EQ(actual.status(), expected.status()) << Describe(seed, standing->auction());
+      if (!expected.ok()) break;
+      ASSERT_EQ(*actual, *expected) << Describe(seed, standing->auction());
+      for (const Award& award : actual->awards) {
+        ASSERT_TRUE(standing->PlaceBid({award.guest_id, {}, 0}).ok());
+      }
+    }
+  }
+}
+
 TEST(StandingAuction, ClearsAsFromTheBeginningWhileBidsAreConcave) {
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions / 4); seed < end; ++seed) {
     ChangeAndCompare(Shape::kConcave, seed, 20, 20, 2);

@@ -1,0 +1,71 @@
+// Which bids are decided at all prices in a range. Inside policies/clearing only.
+//
+// If one quantity is best for a bid at the lowest price of the range and at the highest, then at
+// all between, and what another quantity loses against it is a straight line over prices. Where it
+// loses more than a gap at both ends, no limit (core.h) within the window keeps anything else: the
+// bid is decided. The others are open, a few dozen of a thousand.
+//
+// Nothing here depends on more than one bid at a time, so where a few bids change, the rest stands.
+
+#ifndef NOM_POLICIES_CLEARING_PRICE_WINDOW_H_
+#define NOM_POLICIES_CLEARING_PRICE_WINDOW_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "policies/clearing/core.h"
+#include "policies/clearing/max_plus.h"
+
+namespace nom::policies {
+
+class PriceWindow {
+ public:
+  struct Decision {
+    bool is_open = true;
+    // If not: what the bid has, nothing included.
+    int64_t units = 0;
+    int64_t key = 0;
+  };
+
+  // `bids` must outlive this. Opens about `open_max` bids, and those that are not decided at any
+  // gap; the gap is what this comes to.
+  PriceWindow(const KeyBids<int64_t>& bids, int64_t low_price, int64_t high_price, size_t open_max);
+
+  bool Covers(const Core::Limit& limit) const {
+    return low_price_ <= limit.price && limit.price <= high_price_ && limit.gap <= gap_;
+  }
+  // Widens the window so that it does.
+  void Cover(const Core::Limit& limit);
+  // To be called when the pieces of a bid have changed.
+  void Update(size_t bid);
+
+  int64_t low_price() const { return low_price_; }
+  int64_t high_price() const { return high_price_; }
+  int64_t gap() const { return gap_; }
+  const std::vector<Decision>& decisions() const { return decisions_; }  // By bid.
+  size_t open_count() const { return open_count_; }
+  // Of all decided bids.
+  int64_t units() const { return units_; }
+  int64_t key() const { return key_; }
+
+ private:
+  void Look(size_t bid);
+  void Decide(size_t bid);
+
+  const KeyBids<int64_t>& bids_;
+  int64_t low_price_;
+  int64_t high_price_;
+  int64_t gap_ = 0;
+  // By bid: what is best throughout, and the least that anything else loses anywhere in the window;
+  // -1 if not the same is best throughout.
+  std::vector<int64_t> best_units_;
+  std::vector<int64_t> next_loss_;
+  std::vector<Decision> decisions_;
+  size_t open_count_ = 0;
+  int64_t units_ = 0;
+  int64_t key_ = 0;
+};
+
+}  // namespace nom::policies
+
+#endif  // NOM_POLICIES_CLEARING_PRICE_WINDOW_H_
