@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "bench/plot/svg_plot.h"
 #include "bench/policies/joint_auctions.h"
 #include "bench/policies/joint_joins.h"
@@ -117,7 +118,7 @@ double CbcMs(const JointAuction& auction, Microcredits welfare) {
   for (const JointBid& bid : auction.bids) {
     const auto list = joint::MakeCells(auction, bid, joint::Values::kAsBid).value();
     for (size_t cell = 0; cell < list.size(); ++cell) {
-      const std::string name = "x" + std::to_string(bid.guest_id) + "_" + std::to_string(cell);
+      const std::string name = absl::StrCat("x", bid.guest_id, "_", cell);
       // In credits: the solver calculates in floating point.
       objective << " + " << std::to_string(list.gain[cell] / 1e6) << " " << name << "\n";
       constraints << " + " << name << "\n";
