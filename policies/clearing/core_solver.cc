@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -24,12 +25,33 @@ constexpr size_t kPartsAround = 16;
 
 constexpr int64_t kGapGrowth = 4;
 
+// False if every quantity of the piece loses more than the gap at every price from low to high,
+// against one quantity and its key: both lie on straight lines, so the ends are enough.
+bool IsWithin(const KeyPiece<int64_t>& piece, int64_t units, int64_t key,
+              const PriceWindow& window) {
+  for (int64_t a : {piece.min_units, piece.max_units}) {
+    for (int64_t price : {window.low_price(), window.high_price()}) {
+      if (key - piece.KeyAt(a) - price * (units - a) <= window.gap()) return true;
+    }
+  }
+  return false;
+}
+
+// With the pieces that can matter within the window.
 KeyBids<int64_t> OpenBids(const KeyBids<int64_t>& bids, const PriceWindow& window) {
   KeyBids<int64_t> open;
   for (size_t bid = 0; bid < bids.size(); ++bid) {
     if (!window.decisions()[bid].is_open) continue;
     const auto pieces = bids.PiecesOf(bid);
-    open.pieces.insert(open.pieces.end(), pieces.begin(), pieces.end());
+    const int64_t low = ChoiceAt(pieces, window.low_price()).units;
+    const int64_t high = ChoiceAt(pieces, window.high_price()).units;
+    const int64_t key_low = KeyOf(pieces, low);
+    const int64_t key_high = KeyOf(pieces, high);
+    std::copy_if(pieces.begin(), pieces.end(), std::back_inserter(open.pieces),
+                 [&](const KeyPiece<int64_t>& piece) {
+                   return IsWithin(piece, low, key_low, window) &&
+                          IsWithin(piece, high, key_high, window);
+                 });
     open.EndBid(bid);
   }
   return open;
