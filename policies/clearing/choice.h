@@ -50,6 +50,22 @@ inline Choice ChoiceAt(std::span<const KeyPiece<int64_t>> pieces, int64_t price)
   return best;
 }
 
+// A bid by itself at all prices between two.
+struct SteadyChoice {
+  int64_t units = 0;
+  int64_t next_loss = -1;  // The least anywhere; -1 if not the same quantity is best throughout.
+};
+
+// If one quantity is best at both ends it is at all between, and what another loses against it is a
+// straight line over prices.
+inline SteadyChoice ChoiceBetween(std::span<const KeyPiece<int64_t>> pieces, int64_t low_price,
+                                  int64_t high_price) {
+  const Choice at_low = ChoiceAt(pieces, low_price);
+  const Choice at_high = low_price == high_price ? at_low : ChoiceAt(pieces, high_price);
+  if (at_low.units != at_high.units) return {at_low.units, -1};
+  return {at_low.units, std::min(at_low.next_loss, at_high.next_loss)};
+}
+
 }  // namespace nom::policies
 
 #endif  // NOM_POLICIES_CLEARING_CHOICE_H_

@@ -56,11 +56,8 @@ bool Core::Keep(std::span<const Limit> limits) {
   }
   bool is_new = false;
   for (size_t bid = 0; bid < bids_.size(); ++bid) {
-    // As in price_window.h: most keep what is best at both ends, and nothing else.
-    const auto pieces = bids_.PiecesOf(bid);
-    const Choice at_low = ChoiceAt(pieces, low_price);
-    const Choice at_high = low_price == high_price ? at_low : ChoiceAt(pieces, high_price);
-    if (at_low.units == at_high.units && std::min(at_low.next_loss, at_high.next_loss) > gap) {
+    // Most keep what is best throughout, and nothing else.
+    if (ChoiceBetween(bids_.PiecesOf(bid), low_price, high_price).next_loss > gap) {
       is_new |= KeepWithin(bid, {low_price, 0});
     } else {
       for (const Limit& limit : limits) is_new |= KeepWithin(bid, limit);
@@ -74,10 +71,8 @@ int64_t Core::GapFor(size_t count, int64_t low_price, int64_t high_price) const 
   std::vector<int64_t> losses;
   losses.reserve(bids_.size());
   for (size_t bid = 0; bid < bids_.size(); ++bid) {
-    const Choice at_low = ChoiceAt(bids_.PiecesOf(bid), low_price);
-    const Choice at_high = ChoiceAt(bids_.PiecesOf(bid), high_price);
-    losses.push_back(at_low.units == at_high.units ? std::min(at_low.next_loss, at_high.next_loss)
-                                                   : 0);
+    const SteadyChoice choice = ChoiceBetween(bids_.PiecesOf(bid), low_price, high_price);
+    losses.push_back(std::max<int64_t>(choice.next_loss, 0));
   }
   const auto nth = losses.begin() + static_cast<std::ptrdiff_t>(count);
   std::nth_element(losses.begin(), nth, losses.end());

@@ -44,11 +44,9 @@ void PriceWindow::Update(size_t bid) {
 }
 
 void PriceWindow::Look(size_t bid) {
-  const Choice at_low = ChoiceAt(bids_.PiecesOf(bid), low_price_);
-  const Choice at_high = ChoiceAt(bids_.PiecesOf(bid), high_price_);
-  best_units_[bid] = at_low.units;
-  next_loss_[bid] =
-      at_low.units == at_high.units ? std::min(at_low.next_loss, at_high.next_loss) : -1;
+  const SteadyChoice choice = ChoiceBetween(bids_.PiecesOf(bid), low_price_, high_price_);
+  best_units_[bid] = choice.units;
+  next_loss_[bid] = choice.next_loss;
 }
 
 void PriceWindow::Decide(size_t bid) {
