@@ -23,6 +23,7 @@ constexpr size_t kOpenBids = 48;
 // window has to be made anew.
 constexpr size_t kPartsAround = 16;
 
+// By so much a window's gap grows at a time.
 constexpr int64_t kGapGrowth = 4;
 
 // False if every quantity of the piece loses more than the gap at every price from low to high,
@@ -233,6 +234,7 @@ class CoreSolver {
     std::array<int64_t, Sizes::kClasses> bounds{};
     std::array<int64_t, Sizes::kClasses> gaps{};
     for (size_t c = 0; c < Sizes::kClasses; ++c) {
+      if (sizes.count[c] == 0) continue;
       bounds[c] = window_.key() + relaxation_.BoundAt(prices[c], open_units_);
     }
     // `own` is what the winner added to the bound.
@@ -308,7 +310,7 @@ bool SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units, const Tab
       case Outcome::kOutside: {
         // Step by step: what more bids reach mostly needs less.
         Core::Limit limit = solver.needed();
-        limit.gap = std::min(limit.gap, kGapGrowth * (window->gap() + 1));
+        if (limit.gap / kGapGrowth > window->gap()) limit.gap = kGapGrowth * (window->gap() + 1);
         window->Cover(limit);
         break;
       }

@@ -12,8 +12,7 @@ bool HasSteeperSlope(const Part& a, const Part& b) {
   return Int128{a.key} * b.units > Int128{b.key} * a.units;
 }
 
-}  // namespace
-
+// From the steepest down, as they follow each other.
 void AppendParts(std::span<const KeyPiece<int64_t>> pieces, size_t bid, std::vector<Part>& parts) {
   const size_t first = parts.size();
   int64_t units = 0;
@@ -37,19 +36,15 @@ void AppendParts(std::span<const KeyPiece<int64_t>> pieces, size_t bid, std::vec
   }
 }
 
-bool IsSteeper(const Part& a, const Part& b) {
-  if (HasSteeperSlope(a, b)) return true;
-  return !HasSteeperSlope(b, a) && a.bid < b.bid;
-}
-
-void SortSteepestFirst(std::vector<Part>& parts) {
-  std::sort(parts.begin(), parts.end(), IsSteeper);
-}
+}  // namespace
 
 std::vector<Part> PartsOf(const KeyBids<int64_t>& bids) {
   std::vector<Part> parts;
   for (size_t bid = 0; bid < bids.size(); ++bid) AppendParts(bids.PiecesOf(bid), bid, parts);
-  SortSteepestFirst(parts);
+  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+    if (HasSteeperSlope(a, b)) return true;
+    return !HasSteeperSlope(b, a) && a.bid < b.bid;
+  });
   return parts;
 }
 

@@ -26,13 +26,6 @@ struct Part {
   int64_t key = 0;    // What all of it adds; above 0.
 };
 
-// Appends the parts of one bid, which is called `bid`: from the steepest down, as they follow each
-// other.
-void AppendParts(std::span<const KeyPiece<int64_t>> pieces, size_t bid, std::vector<Part>& parts);
-
-// The order in which the capacity is filled.
-bool IsSteeper(const Part& a, const Part& b);
-void SortSteepestFirst(std::vector<Part>& parts);
 // Of all bids, steepest first.
 std::vector<Part> PartsOf(const KeyBids<int64_t>& bids);
 
@@ -42,8 +35,8 @@ class Relaxation {
   // capacity, must be at most kKeySumMax.
   Relaxation(std::span<const Part> parts, int64_t capacity_units);
 
-  // Where L is lowest for so many units; but no more than
-  // kKeySumMax / (capacity + 1), so that a price times a quantity stays in 64 bits.
+  // Where L is lowest for so many units; but no more than kKeySumMax / (capacity + 1), so that a
+  // price times a quantity stays in 64 bits.
   int64_t PriceAt(int64_t capacity_units) const;
   // The same so many parts before the capacity is full, where it is higher, or after.
   int64_t PriceBefore(int64_t capacity_units, size_t parts) const;

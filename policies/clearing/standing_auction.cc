@@ -40,13 +40,9 @@ class StandingAuction::State {
     const auto at = Find(bid.guest_id);
     if (at != auction_.bids.end() && at->guest_id == bid.guest_id) {
       const auto index = static_cast<size_t>(at - auction_.bids.begin());
-      if (is_all_stale_) {
-        *at = std::move(bid);
-        return absl::OkStatus();
-      }
-      Count(index, -1);
+      if (!is_all_stale_) Count(index, -1);
       *at = std::move(bid);
-      Count(index, 1);
+      if (!is_all_stale_) Count(index, 1);
       stale_.push_back(index);
       return absl::OkStatus();
     }
