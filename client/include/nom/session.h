@@ -98,7 +98,8 @@ struct Staleness {
 // Thread-safe. Callbacks run one at a time, all in one thread of the session's own, which holds no
 // lock meanwhile: a callback may call anything here but the destructor. A slow callback delays the
 // next ones, not the prices that prices() returns to others by more than itself. Once the
-// destructor has returned no callback runs or will run.
+// destructor has returned no callback runs or will run: what a callback refers to outlives the
+// session.
 class Session {
  public:
   // Errors: INVALID_ARGUMENT (options, names the one), NOT_FOUND or PERMISSION_DENIED (files),

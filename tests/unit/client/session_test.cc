@@ -26,7 +26,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// Collects what callbacks tell, and waits for it.
+// Collects what callbacks tell, and waits for it. Declared before the session: a callback may run
+// until the session is gone.
 template <typename T>
 class Mailbox {
  public:
@@ -117,8 +118,8 @@ TEST_F(SessionTest, ConnectGivesTheFirstSnapshot) {
 }
 
 TEST_F(SessionTest, PricesFollowTheMarket) {
-  const std::unique_ptr<Session> session = Connect(Options());
   Mailbox<Prices> told;
+  const std::unique_ptr<Session> session = Connect(Options());
   session->OnPrices([&](const Prices& prices) { told.Put(prices); });
   Publish(6);
   const std::vector<Prices> prices = told.WaitFor(1);
@@ -130,8 +131,8 @@ TEST_F(SessionTest, PricesFollowTheMarket) {
 }
 
 TEST_F(SessionTest, ReconnectsByItselfAndAsksForWhatCameAfter) {
-  const std::unique_ptr<Session> session = Connect(Options());
   Mailbox<bool> stale;
+  const std::unique_ptr<Session> session = Connect(Options());
   session->OnStale([&](const Staleness& now) { stale.Put(now.stale); });
   market_.Stop();
   EXPECT_TRUE(stale.WaitFor(1)[0]);
@@ -162,8 +163,8 @@ TEST_F(SessionTest, ReconnectsByItselfAndAsksForWhatCameAfter) {
 }
 
 TEST_F(SessionTest, SilenceIsSafeModeWhileTheStreamIsUp) {
-  const std::unique_ptr<Session> session = Connect(Options());
   Mailbox<Staleness> told;
+  const std::unique_ptr<Session> session = Connect(Options());
   session->OnStale([&](const Staleness& now) { told.Put(now); });
   clock_.Advance(absl::Seconds(3.9));
   EXPECT_TRUE(session->Bid(MemoryBid(4)).ok());
@@ -176,8 +177,8 @@ TEST_F(SessionTest, SilenceIsSafeModeWhileTheStreamIsUp) {
 }
 
 TEST_F(SessionTest, NoticesAreToldOnceAlsoOverAReconnect) {
-  const std::unique_ptr<Session> session = Connect(Options());
   Mailbox<Notice> told;
+  const std::unique_ptr<Session> session = Connect(Options());
   session->OnNotice([&](const Notice& notice) { told.Put(notice); });
   market_.Tell(NoticeOf(5, 24));
   EXPECT_EQ(told.WaitFor(1)[0].units_next, 24);
@@ -189,14 +190,14 @@ TEST_F(SessionTest, NoticesAreToldOnceAlsoOverAReconnect) {
 }
 
 TEST_F(SessionTest, NoticesBeforeTheCallbackAreKeptTheLatestOfEach) {
-  const std::unique_ptr<Session> session = Connect(Options());
   Mailbox<uint64_t> rounds;
+  Mailbox<Notice> told;
+  const std::unique_ptr<Session> session = Connect(Options());
   session->OnPrices([&](const Prices& prices) { rounds.Put(prices.round_id); });
   market_.Tell(NoticeOf(5, 24));
   market_.Tell(NoticeOf(6, 16));
   Publish(7);
   rounds.WaitFor(1);  // So the notices before have been taken in.
-  Mailbox<Notice> told;
   session->OnNotice([&](const Notice& notice) { told.Put(notice); });
   EXPECT_EQ(told.WaitFor(1)[0].units_next, 16);
   market_.Tell(NoticeOf(8, 30));
@@ -231,8 +232,8 @@ TEST_F(SessionTest, AWithdrawnBidIsNotRenewed) {
 }
 
 TEST_F(SessionTest, ARefusedRenewalIsTold) {
-  const std::unique_ptr<Session> session = Connect(Options());
   Mailbox<absl::Status> refused;
+  const std::unique_ptr<Session> session = Connect(Options());
   session->OnBidRefused([&](const Bid&, const absl::Status& status) { refused.Put(status); });
   ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
   market_.FailBids({grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "no money")});
@@ -293,12 +294,12 @@ TEST_F(SessionTest, GivesUpWhenItsTimeIsOver) {
 }
 
 TEST_F(SessionTest, DestructionEndsACallInItsPause) {
+  Mailbox<absl::Status> result;
   std::unique_ptr<Session> session = Connect(Options());
   market_.FailBids(
       std::vector<grpc::Status>(100, grpc::Status(grpc::StatusCode::UNAVAILABLE, "overloaded")));
   // The call is made from a callback: the destructor waits for it, so it must cut it short. The
   // simulated time stands still.
-  Mailbox<absl::Status> result;
   Session* const raw = session.get();
   session->OnPrices([&, raw](const Prices&) { result.Put(raw->Bid(MemoryBid(4)).status()); });
   Publish(6);
@@ -345,8 +346,8 @@ TEST_F(SessionTest, DestructionFromACallbackAborts) {
 }
 
 TEST_F(SessionTest, ManyThreadsReadWhileTheMarketMoves) {
-  const std::unique_ptr<Session> session = Connect(Options());
   Mailbox<uint64_t> rounds;
+  const std::unique_ptr<Session> session = Connect(Options());
   session->OnPrices([&](const Prices& prices) { rounds.Put(prices.round_id); });
   std::atomic<bool> stop{false};
   std::vector<std::thread> readers;
@@ -375,11 +376,11 @@ TEST_F(SessionTest, ATokenIsSentAndReadAgainAtEachReconnect) {
   std::ofstream(path) << "first\n";
   SessionOptions options = Options();
   options.token_file = path;
+  Mailbox<bool> stale;
   const std::unique_ptr<Session> session = Connect(std::move(options));
   ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
   std::ofstream(path) << "second\n";
   market_.RequireToken("second");
-  Mailbox<bool> stale;
   session->OnStale([&](const Staleness& now) { stale.Put(now.stale); });
   market_.EndStreams(grpc::Status(grpc::StatusCode::UNAVAILABLE, "restart"));
   MovingTime time(clock_);
@@ -444,8 +445,8 @@ TEST_F(SessionTest, ConnectGivesUpOnAMarketThatIsNotThere) {
 TEST_F(SessionTest, WithoutWaitingItConnectsBehindTheCallersBack) {
   SessionOptions options = Options();
   options.connect_timeout = absl::ZeroDuration();
-  const std::unique_ptr<Session> session = Connect(std::move(options));
   Mailbox<bool> stale;
+  const std::unique_ptr<Session> session = Connect(std::move(options));
   session->OnStale([&](const Staleness& now) { stale.Put(now.stale); });
   while (session->stale()) std::this_thread::yield();
   EXPECT_EQ(session->state(), SessionState::kLive);
