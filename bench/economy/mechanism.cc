@@ -113,7 +113,7 @@ Mechanism Hinting() {
             units.reserve(guests.size());
             for (const Guest& guest : guests) units.push_back(guest.used_units);
             const int64_t all = std::accumulate(units.begin(), units.end(), int64_t{0});
-            if (all > host.capacity_units) {
+            if (all > 0 && all > host.capacity_units) {
               for (int64_t& u : units) u = u * host.capacity_units / all;
             }
             return absl::StatusOr<Allocation>(Rented(host, std::move(units)));

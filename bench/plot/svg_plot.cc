@@ -123,11 +123,12 @@ class Ruler {
   // Powers of ten; where few of them are in sight also twos and fives, where many are only some.
   std::vector<double> LogTicks() const {
     const double decades = high_ - low_;
-    const double step = std::max(1.0, std::ceil(decades / kTicksWanted));
+    const int step = std::max(1, static_cast<int>(std::ceil(decades / kTicksWanted)));
     std::vector<double> ticks;
-    for (double i = std::floor(low_ / step) * step; i <= high_; i += step) {
+    for (int power = static_cast<int>(std::floor(low_ / step)) * step; power <= high_;
+         power += step) {
       for (double factor : {1, 2, 5}) {
-        const double tick = factor * std::pow(10, i);
+        const double tick = factor * std::pow(10, power);
         const double place = std::log10(tick);
         if (factor > 1 && decades > kTicksWanted / 2.0) break;
         if (place >= low_ && place <= high_) ticks.push_back(tick);
