@@ -118,9 +118,8 @@ class FakeNomhv {
         continue;
       }
       const NomCommand command = ring[tail.load() % NOM_COMMAND_SLOTS];
-      std::vector<std::byte> payload(command.payload_bytes);
-      std::memcpy(payload.data(), base_ + NOM_MAILBOX_PAYLOAD_AT + command.payload_offset,
-                  payload.size());
+      const std::byte* const sent = base_ + NOM_MAILBOX_PAYLOAD_AT + command.payload_offset;
+      const std::vector<std::byte> payload(sent, sent + command.payload_bytes);
       NomEvent answer{};
       {
         const std::lock_guard lock(mutex_);
