@@ -178,8 +178,11 @@ absl::StatusOr<JointAnswer> AskJoint(const std::string& name, const std::string&
     if (expected.ok()) answer.auction = std::move(expected->auction);
   } else {
     absl::StatusOr<JointAuction> auction = policies::ParseJointAuction(text);
-    if (auction.ok()) answer.auction = *std::move(auction);
-    expected = auction.ok() ? JointCase{} : absl::StatusOr<JointCase>(auction.status());
+    if (!auction.ok()) {
+      expected = auction.status();
+    } else {
+      answer.auction = *std::move(auction);
+    }
   }
   if (!expected.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(name, ": ", expected.status().message()));

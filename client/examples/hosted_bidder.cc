@@ -209,6 +209,7 @@ int Main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);  // The program's own: its rounds are over.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   Wake wake;
   std::thread signal_thread([&] {
@@ -236,7 +237,7 @@ int Main(int argc, char** argv) {
     office.Close();
     session->reset();  // Before `wake`, which its callbacks use.
   }
-  pthread_kill(signal_thread.native_handle(), SIGTERM);
+  pthread_kill(signal_thread.native_handle(), SIGUSR1);
   signal_thread.join();
   return code;
 }
