@@ -154,7 +154,8 @@ bool FuzzJointAuction(const uint8_t* data, size_t size) {
 void FuzzJointText(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   IsJointText(text);
-  const auto parsed = ParseJointAuction(text);
+  auto parsed = ParseJointAuction(text);
+  if (const auto whole = ParseJointCase(text); whole.ok()) parsed = whole->auction;
   if (!parsed.ok()) return;
   // Entries of resources that there are not can be read, for validation to refuse them by name,
   // but are not written.

@@ -13,7 +13,7 @@ namespace nom::policies {
 // auction is small enough against exhaustive search. True if it was.
 bool FuzzJointAuction(const uint8_t* data, size_t size);
 
-// Bytes as the text of a joint auction: what parses survives the round trip.
+// Bytes as the text of a joint auction, or of a case with one: what parses survives the round trip.
 void FuzzJointText(const uint8_t* data, size_t size);
 
 }  // namespace nom::policies

@@ -38,6 +38,8 @@ class Reader : public ByteReader {
   }
 };
 
+bool Within(int64_t value, int64_t limit) { return -limit <= value && value <= limit; }
+
 Bid ReadBid(Reader& reader, bool repair) {
   Bid bid;
   bid.guest_id = static_cast<GuestId>(reader.Number());
@@ -48,9 +50,9 @@ Bid ReadBid(Reader& reader, bool repair) {
     if (repair && r > 0) {
       const Range& last = bid.ranges.back();
       // Only where nothing can overflow: validation has to see the rest as it is.
-      if (std::max(std::abs(last.min_units % 100), std::abs(last.max_units)) < 100 &&
-          last.min_units >= 0 && std::abs(last.unit_price_microcredits) < 1'000 &&
-          std::abs(last.value_at_min_microcredits) <= kValueMaxMicrocredits) {
+      if (Within(last.min_units, 100) && Within(last.max_units, 100) &&
+          Within(last.unit_price_microcredits, 1'000) &&
+          Within(last.value_at_min_microcredits, kValueMaxMicrocredits)) {
         range.min_units = last.max_units;
         range.max_units = last.max_units + (range.max_units & 7);
         range.value_at_min_microcredits =
@@ -241,7 +243,9 @@ void FuzzBid(const uint8_t* data, size_t size) {
 }
 
 void FuzzText(const uint8_t* data, size_t size) {
-  const auto parsed = ParseAuction(std::string(reinterpret_cast<const char*>(data), size));
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  auto parsed = ParseAuction(text);
+  if (const auto whole = ParseCase(text); whole.ok()) parsed = whole->auction;
   if (!parsed.ok()) return;
   const auto again = ParseAuction(ToText(*parsed));
   Require(again.ok() && *again == *parsed, "text survives the round trip", *parsed);

@@ -14,7 +14,7 @@ void FuzzAuction(const uint8_t* data, size_t size);
 // Bytes as one bid: validation against a second reading of what range.h says.
 void FuzzBid(const uint8_t* data, size_t size);
 
-// Bytes as the text of an auction: what parses survives the round trip.
+// Bytes as the text of an auction, or of a case with one: what parses survives the round trip.
 void FuzzText(const uint8_t* data, size_t size);
 
 }  // namespace nom::policies
