@@ -1,11 +1,10 @@
 // Bids with gaps, and dense ones: all awards and charges, beside clearing again without each winner
 // and beside a public solver of integer programs (Debian's CBC).
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,17 +71,10 @@ double CbcMs(Auction auction) {
   }
   MipProgram program;
   program.Add(auction, 0);
-  const auto children_ms = [] {
-    rusage usage{};
-    getrusage(RUSAGE_CHILDREN, &usage);
-    return 1e3 * static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           1e-3 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-  };
   std::vector<double> times;
   for (int i = 0; i < 3; ++i) {
-    const double before = children_ms();
-    const auto welfare = program.Solve("/tmp/");
-    times.push_back(children_ms() - before);
+    std::optional<int64_t> welfare;
+    times.push_back(bench::ChildrenMs([&] { welfare = program.Solve(TemporaryFolder()); }));
     Require(welfare == MustClear(auction).welfare_microcredits, "CBC agrees");
   }
   std::sort(times.begin(), times.end());

@@ -1,5 +1,7 @@
 #include "bench/policies/measure.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -15,6 +17,13 @@ double ThreadMs() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+double ChildrenSoFarMs() {
+  rusage usage{};
+  getrusage(RUSAGE_CHILDREN, &usage);
+  return 1e3 * static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-3 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 const char* Verdict(bool is_reached) { return is_reached ? "reached" : "NOT REACHED"; }
@@ -41,6 +50,12 @@ double OnceMs(const std::function<void()>& work) {
   const double begin = ThreadMs();
   work();
   return ThreadMs() - begin;
+}
+
+double ChildrenMs(const std::function<void()>& work) {
+  const double begin = ChildrenSoFarMs();
+  work();
+  return ChildrenSoFarMs() - begin;
 }
 
 void PrintWork(const std::string& work) { std::printf("\n%s\n", work.c_str()); }

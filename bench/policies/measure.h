@@ -15,6 +15,9 @@ double MedianMs(const std::function<void()>& work, double seconds = 0.5);
 // The processor time of this thread for one call.
 double OnceMs(const std::function<void()>& work);
 
+// The processor time of the programs that `work` starts and waits for.
+double ChildrenMs(const std::function<void()>& work);
+
 // Prints a heading for the lines that follow.
 void PrintWork(const std::string& work);
 

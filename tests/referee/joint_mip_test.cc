@@ -6,18 +6,15 @@
 // bundles come from ValueOf, quantity by quantity: nothing is shared with the rule's own lists.
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "policies/clearing/joint/joint_vcg.h"
+#include "tests/referee/cbc_program.h"
 #include "tests/referee/joint_promises.h"
 #include "tests/referee/random_joint_auction.h"
 
@@ -36,7 +33,6 @@ int64_t GridOf(const JointAuction& auction) {
   return grid;
 }
 
-// An integer program in the LP format. All numbers are whole and far below 2^53.
 class JointMipProgram {
  public:
   // Adds W of the auction to what is maximised. `without`: the bid whose bundles are worth exactly
@@ -73,43 +69,26 @@ class JointMipProgram {
         if (adds <= high) continue;
         const std::string x =
             block + std::to_string(bid.guest_id) + "_" + std::to_string(bundles++);
-        objective_ << " - " << adds << " " << x << "\n";
-        binaries_ << " " << x << "\n";
+        program_.costs << " - " << adds << " " << x << "\n";
+        program_.binaries << " " << x << "\n";
         one << " + " << x << "\n";
         for (size_t r = 0; r < sold.size(); ++r) {
           if (units[r] > 0) sold[r] << " + " << units[r] << " " << x << "\n";
         }
       }
-      if (bundles > 0) constraints_ << one.str() << " <= 1\n";
+      if (bundles > 0) program_.constraints << one.str() << " <= 1\n";
     }
     for (size_t r = 0; r < sold.size(); ++r) {
       if (sold[r].str().empty()) continue;
-      constraints_ << sold[r].str() << " <= " << auction.capacity_units[r] << "\n";
+      program_.constraints << sold[r].str() << " <= " << auction.capacity_units[r] << "\n";
     }
   }
 
-  // The largest sum of W, or a failed test.
-  int64_t Solve() const {
-    const std::string base = ::testing::TempDir() + "nom_joint_mip_" + std::to_string(getpid());
-    {
-      std::ofstream file(base + ".lp");
-      file << "Minimize\nobj: 0 nothing\n"
-           << objective_.str() << "Subject To\nnothing >= 0\n"
-           << constraints_.str() << "Binaries\n"
-           << binaries_.str() << "End\n";
-    }
-    const std::string command = "cbc " + base + ".lp ratioGap 0 allowableGap 0 solve solution " +
-                                base + ".txt > " + base + ".log";
-    EXPECT_EQ(std::system(command.c_str()), 0) << command;
-    std::ifstream solution(base + ".txt");
-    std::string line;
-    std::getline(solution, line);
-    double objective = 0;
-    EXPECT_EQ(std::sscanf(line.c_str(), "Optimal - objective value %lf", &objective), 1) << line;
-    for (const char* suffix : {".lp", ".txt", ".log"}) std::remove((base + suffix).c_str());
-    const double rounded = std::round(objective);
-    EXPECT_NEAR(objective, rounded, 0.01);
-    return constant_ - static_cast<int64_t>(rounded);
+  // The largest sum of W; nothing if the solver does not find it.
+  std::optional<int64_t> Solve() const {
+    const std::optional<int64_t> cost = program_.MinimiseWhole(::testing::TempDir());
+    if (!cost.has_value()) return std::nullopt;
+    return constant_ - *cost;
   }
 
  private:
@@ -134,9 +113,7 @@ class JointMipProgram {
 
   int blocks_ = 0;
   int64_t constant_ = 0;
-  std::ostringstream objective_;
-  std::ostringstream constraints_;
-  std::ostringstream binaries_;
+  CbcProgram program_;
 };
 
 Microcredits LargestMoney(const JointAuction& auction) {

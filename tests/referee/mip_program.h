@@ -6,15 +6,13 @@
 
 #include <cstdint>
 #include <optional>
-#include <sstream>
 #include <string>
 
 #include "policies/clearing/auction.h"
+#include "tests/referee/cbc_program.h"
 
 namespace nom::policies {
 
-// Written in the LP format. Numbers must be far below 2^53, which is what the solver calculates
-// with.
 class MipProgram {
  public:
   // Adds W of the auction to what is maximised. `without`: the bid whose quantities are worth
@@ -28,10 +26,7 @@ class MipProgram {
  private:
   int blocks_ = 0;
   int64_t constant_ = 0;
-  std::ostringstream objective_;
-  std::ostringstream constraints_;
-  std::ostringstream binaries_;
-  std::ostringstream integers_;
+  CbcProgram program_;
 };
 
 }  // namespace nom::policies
