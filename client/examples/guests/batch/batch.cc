@@ -31,8 +31,7 @@ guest::Text<160> Batch::Settings::Parse(std::string_view arguments) {
 
 Batch::Batch(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::Start& start,
              const Settings& settings)
-    : nomhv_(nomhv),
-      clock_(nomhv, start.tsc_hz),
+    : clock_(nomhv, start.tsc_hz),
       console_(nomhv),
       market_(&clock_, pages),
       settings_(settings),

@@ -57,7 +57,6 @@ class Batch {
   void OnRound();
   policies::RangeList Offer() const;
 
-  guest::Nomhv* nomhv_;
   guest::Clock clock_;
   guest::Console console_;
   guest::Market market_;

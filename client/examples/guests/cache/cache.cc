@@ -31,8 +31,7 @@ guest::Text<160> Cache::Settings::Parse(std::string_view arguments) {
 
 Cache::Cache(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::Start& start,
              const Settings& settings, uintptr_t base_address)
-    : nomhv_(nomhv),
-      clock_(nomhv, start.tsc_hz),
+    : clock_(nomhv, start.tsc_hz),
       console_(nomhv),
       market_(&clock_, pages),
       settings_(settings),

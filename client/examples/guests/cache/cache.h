@@ -61,7 +61,6 @@ class Cache {
   void OnRound();
   uint64_t EntriesOfSeed() const;
 
-  guest::Nomhv* nomhv_;
   guest::Clock clock_;
   guest::Console console_;
   guest::Market market_;

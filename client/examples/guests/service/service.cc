@@ -37,8 +37,7 @@ guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
 
 Service::Service(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::Start& start,
                  const Settings& settings)
-    : nomhv_(nomhv),
-      clock_(nomhv, start.tsc_hz),
+    : clock_(nomhv, start.tsc_hz),
       console_(nomhv),
       market_(&clock_, pages),
       settings_(settings),

@@ -78,7 +78,6 @@ class Service {
   void Bid(policies::RangeList offer);
   uint64_t Capacity(int64_t millicores) const;  // Answers in a round.
 
-  guest::Nomhv* nomhv_;
   guest::Clock clock_;
   guest::Console console_;
   guest::Market market_;

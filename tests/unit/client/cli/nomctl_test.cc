@@ -357,7 +357,7 @@ TEST_F(TopTest, JsonIsOneRoundALine) {
   EXPECT_EQ(ended.exit_code, 0);
   std::istringstream lines(ended.out);
   std::string line;
-  for (uint64_t round_id : {6, 7}) {
+  for (const uint64_t round_id : {6u, 7u}) {
     ASSERT_TRUE(std::getline(lines, line));
     pb::Round round;
     ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(line, &round).ok()) << line;

@@ -44,7 +44,7 @@ TEST(Sha256Test, KnownAnswers) {
 TEST(Sha256Test, HowItIsCutIntoPiecesDoesNotMatter) {
   for (size_t length = 0; length <= 200; ++length) {
     const std::string text(length, 'x');
-    for (const size_t piece : {1, 7, 55, 56, 63, 64, 65}) {
+    for (const size_t piece : {1u, 7u, 55u, 56u, 63u, 64u, 65u}) {
       ASSERT_EQ(HashOf(text, piece), HashOf(text, 1000)) << length << " by " << piece;
     }
   }

@@ -134,7 +134,7 @@ TEST(CutToUnits, EndsWhereTheMachineEnds) {
 State TwoGuestsOneTenant(Microcredits available) {
   State state;
   state.tenants["t"] = {.tenant_id = "t", .balances = {.available = available}};
-  for (const GuestId id : {1, 2}) {
+  for (const GuestId id : {1u, 2u}) {
     state.guests[id] = {
         .guest_id = id, .host_id = "h", .tenant_id = "t", .state = GuestState::kRunning};
     for (const ResourceKind kind : {ResourceKind::kCpu, ResourceKind::kMemory}) {
