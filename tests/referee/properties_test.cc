@@ -15,12 +15,7 @@
 namespace nom::policies {
 namespace {
 
-// Sanitizers take ten times as long, and look for other things.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr uint64_t kAuctionsOfEachRule = 10'000;
-#else
-constexpr uint64_t kAuctionsOfEachRule = 100'000;
-#endif
+constexpr uint64_t kAuctionsOfEachRule = kIsSanitized ? 10'000 : 100'000;
 constexpr uint64_t kAuctions = 10'000;
 constexpr int64_t kBids = 12;
 constexpr int64_t kUnits = 40;
