@@ -77,11 +77,11 @@ function(nom_reuse_precompiled folder)
     if(NOT "nom::hosted" IN_LIST seen OR NOT "absl::status" IN_LIST seen)
       continue()
     endif()
-    # Headers are taken only by those who have their options: of what is not everybody's, one set is known.
+    # Headers are taken only by those who have their options: of what is not everybody's, these are known.
     get_target_property(options ${target} COMPILE_OPTIONS)
     get_property(common DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTY COMPILE_OPTIONS)
     list(REMOVE_ITEM options ${common} NOTFOUND options-NOTFOUND)
-    if(options AND NOT options STREQUAL "${nom_loops_options}")
+    if(options AND NOT options STREQUAL "${nom_loops_options}" AND NOT options STREQUAL "${nom_test_options}")
       continue()
     endif()
     set(parts base)
