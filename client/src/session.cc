@@ -304,7 +304,7 @@ class Session::Impl {
     Backoff backoff(options_.backoff_min, options_.backoff_max, random_);
     for (;;) {
       const absl::Duration left = deadline - clock_.Steady();
-      const absl::Status status = Attempt(call, std::min(left, options_.attempt_timeout));
+      absl::Status status = Attempt(call, std::min(left, options_.attempt_timeout));
       if (!WorthAnotherTry(status)) return status;
       const absl::Duration again = clock_.Steady() + backoff.Next();
       if (again >= deadline) return status;
@@ -413,7 +413,7 @@ class Session::Impl {
       inbox_ = std::move(response);
       wake_.notify_all();
     }
-    const absl::Status status = client::ToAbsl(stream->Finish());
+    absl::Status status = client::ToAbsl(stream->Finish());
     std::lock_guard lock(mutex_);
     watch_context_ = nullptr;
     return status;

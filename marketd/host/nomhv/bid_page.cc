@@ -14,7 +14,7 @@ bool BidPageUnused(const NomBidPage& page) {
 BidPageContents ReadBidPage(GuestId guest_id, const NomBidPage& page) {
   BidPageContents out;
   out.bids.guest_id = guest_id;
-  const auto fail = [&out](std::string what) {
+  const auto fail = [&out](const std::string& what) {
     out.bids.bids.clear();
     out.bids.error = absl::StrCat("bid page: ", what);
     return out;
