@@ -14,6 +14,7 @@
 #include "policies/clearing/dense.h"
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/standing_auction.h"
+#include "tests/referee/cbc_program.h"
 #include "tests/referee/mip_program.h"
 
 namespace nom::policies {

@@ -21,7 +21,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = kIsSanitized ? 100 : 500;
+constexpr uint64_t kAuctions = 500;
 constexpr uint64_t kAuctionsAProgram = 5;  // More would multiply the solver's trees.
 constexpr int64_t kGridMax = 144;
 // Small enough for the solver's tolerances to decide nothing.

@@ -18,7 +18,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = kIsSanitized ? 100 : 500;
+constexpr uint64_t kAuctions = 500;
 constexpr uint64_t kAuctionsAProgram = 20;
 
 // Money small enough for the solver's tolerances to decide nothing.
