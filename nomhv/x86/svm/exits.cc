@@ -94,10 +94,16 @@ void EmulateCpuid(GuestMachine& guest) {
   AdvanceRip(guest, 2);
 }
 
+constexpr uint64_t kCr0Protection = 1u << 0;
+constexpr uint64_t kCr0Paging = 1u << 31;
+
+// Paging without protection: MOV CR0 refuses it with #GP (APM 2, 3.1.1). QEMU does not, nor does
+// its VMRUN, and a guest would run on in a mode that no processor has.
+bool ImpossibleMode(const Vmcb& v) { return (v.cr0 & (kCr0Paging | kCr0Protection)) == kCr0Paging; }
+
 // 3.1.7 of volume 2; SVME is ours.
 bool WriteEfer(Vmcb& v, uint64_t value) {
   constexpr uint64_t kTheirs = kEferSce | kEferLme | kEferNxe;
-  constexpr uint64_t kCr0Paging = 1u << 31;
   if ((value & ~(kTheirs | kEferLma)) != 0) return false;
   if ((v.cr0 & kCr0Paging) != 0 && ((value ^ v.efer) & kEferLme) != 0) return false;
   v.efer = (value & kTheirs) | (v.efer & kEferLma) | kEferSvme;
@@ -204,6 +210,11 @@ AfterExit Exception(GuestMachine& guest, uint8_t vector) {
 AfterExit HandleExit(GuestMachine& guest) {
   const Vmcb& v = *guest.vmcb;
   const uint64_t code = v.exit_code;
+  // A shutdown leaves the saved state undefined.
+  if (code != kSvmExitShutdown && ImpossibleMode(v)) {
+    guest.CountExit(NOM_EXIT_OTHER);
+    return End(guest, NOM_EXIT_REASON_BAD_STATE, 0);
+  }
   switch (code) {
     case kSvmExitIntr:
     case kSvmExitNmi:

@@ -9,10 +9,11 @@
 int GuestMain(const nom::guest::Start& start) {
   using namespace nom::guest::tests;  // NOLINT(google-build-using-namespace)
   static constexpr std::string_view kWhat[] = {
-      "triple_fault", "port_out", "port_in",     "port_string", "vmrun",   "vmload",
-      "vmsave",       "stgi",     "clgi",        "skinit",      "invlpga", "hsave_msr",
-      "vm_cr_msr",    "svm_off",  "apic_base",   "unknown_msr", "bad_cr0", "bad_cr4",
-      "halt",         "hole_pt",  "wild_tables", "monitor",     "wbinvd",  "tsc_msr"};
+      "triple_fault", "port_out",  "port_in",   "port_string", "vmrun",
+      "vmload",       "vmsave",    "stgi",      "clgi",        "skinit",
+      "invlpga",      "hsave_msr", "vm_cr_msr", "svm_off",     "apic_base",
+      "unknown_msr",  "bad_cr0",   "bad_cr4",   "halt",        "hole_pt",
+      "wild_tables",  "monitor",   "wbinvd",    "tsc_msr",     "bad_cr0_spin"};
   int64_t what = -1;
   const nom::guest::Argument known[] = {{"what", &what, 0, 0, kWhat}};
   const auto error = nom::guest::ParseArguments(start.arguments, known);
@@ -68,6 +69,9 @@ int GuestMain(const nom::guest::Start& start) {
     vector = NOM_TRY("movl $0x12345, %%ecx; rdmsr", "i"(0));
   } else if (name == "bad_cr0") {
     vector = NOM_TRY("movq $0x80000000, %%rax; movq %%rax, %%cr0", "i"(0));
+  } else if (name == "bad_cr0_spin") {
+    // Where nothing refuses the mode, it stays there until something interrupts it.
+    vector = NOM_TRY("movq $0x80000000, %%rax; movq %%rax, %%cr0; 2: jmp 2b", "i"(0));
   } else if (name == "bad_cr4") {
     vector = NOM_TRY("movq %%cr4, %%rax; btsq $31, %%rax; movq %%rax, %%cr4", "i"(0));
   } else if (name == "halt") {
