@@ -64,7 +64,8 @@ class FakeMarket {
   operators::v1::ListTenantsResponse tenants;
   operators::v1::AuditResponse audit;
   operators::v1::GetRoundRecordResponse record;
-  // Told each request of any call but Watch: "method text-format".
+  // Told each request of any call but Watch: "method text-format". Of a call that only reads: when
+  // its answer is fixed.
   std::function<void(const std::string&)> on_request;
 
   // All requests that were applied, in order; a repeated request_id is applied once.
@@ -96,10 +97,15 @@ class FakeMarket {
   template <typename Request, typename Response>
   grpc::Status Answer(const char* method, const grpc::ServerContext& context,
                       const Request& request, const Response& answer, Response* response) {
+    grpc::Status status;
+    {
+      std::lock_guard lock(mutex_);
+      *response = answer;
+      status = Authenticate(context);
+    }
+    // Only now: who has seen the request may change what the next one is answered.
     Note(method, request);
-    std::lock_guard lock(mutex_);
-    *response = answer;
-    return Authenticate(context);
+    return status;
   }
 
   mutable std::mutex mutex_;
