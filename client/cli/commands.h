@@ -6,10 +6,13 @@
 #include <functional>
 #include <ostream>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "client/cli/connection.h"
 #include "google/protobuf/message.h"
+
+namespace CLI {
+class App;  // Declared only: reading CLI11 takes a compiler seconds.
+}
 
 namespace nom::cli {
 
