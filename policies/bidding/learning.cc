@@ -17,7 +17,7 @@ int64_t Up(int64_t mean) { return (mean + kAlmostOne) >> kEstimateBits; }
 // anew.
 void Follow(int64_t& mean, int64_t number, int64_t samples) {
   const int64_t scaled = number * (int64_t{1} << kEstimateBits);
-  mean = samples == 1 ? scaled : mean + (scaled - mean) / samples;
+  mean = samples <= 1 ? scaled : mean + (scaled - mean) / samples;
 }
 
 bool Fits(const KnobEstimate& known, const int64_t* held_units) {

@@ -77,7 +77,8 @@ Microcredits BudgetPacer::CapIn(uint64_t period, uint64_t round_id) const {
   // Spread evenly over the rounds that stand at less. Leaving one out only lowers what the others
   // get, so that it stays left out.
   for (;;) {
-    const Microcredits cap = left <= 0 ? 0 : left / count;
+    // At least one of the rounds is in the period, or nobody would ask.
+    const Microcredits cap = left <= 0 || count == 0 ? 0 : left / count;
     int still = 0;
     for (int i = 0; i < count; ++i) {
       if (standing[i] > cap) {

@@ -110,7 +110,7 @@ std::optional<Auction> AuctionInLots(const Auction& auction, int64_t lot) {
 }
 
 absl::StatusOr<Clearing> ClearCoarser(const Auction& auction, const Auction& coarse, int64_t lot) {
-  const absl::StatusOr<Clearing> in_lots = ClearMpsp(coarse);
+  absl::StatusOr<Clearing> in_lots = ClearMpsp(coarse);
   if (!in_lots.ok()) return in_lots;
   const auto bound = WelfareBound(auction);
   if (!bound.ok()) return bound.status();

@@ -56,7 +56,7 @@ void Box::Extend(const Table& in, size_t bidder, Table& out) const {
     bool fits = true;
     for (size_t r = 0; r < a.size(); ++r) fits = fits && a[r] <= size_[r];
     if (!fits) continue;
-    const auto count = static_cast<size_t>(size_[inner] - a[inner] + 1);
+    const auto count = static_cast<size_t>(size_[inner] - a[inner]) + 1;
     Units at = a;  // The first entry that it can reach.
     at[inner] = 0;
     for (;;) {

@@ -34,6 +34,7 @@ std::vector<size_t> InTieOrder(const JointAuction& auction) {
   }
   std::sort(ranks.begin(), ranks.end());
   std::vector<size_t> order;
+  order.reserve(ranks.size());
   for (const auto& [rank, index] : ranks) order.push_back(index);
   return order;
 }

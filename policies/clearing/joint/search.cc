@@ -112,7 +112,6 @@ class Search {
   // fits.
   bool Reduce(Core& core, int64_t& gain) {
     for (bool is_changed = true; is_changed;) {
-      is_changed = false;
       UnitVector open = core.capacity_units;
       std::vector<Units> least(core.bidder_count());
       for (size_t i = 0; i < core.bidder_count(); ++i) {
