@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <exception>
 #include <fstream>
 #include <future>
 #include <iostream>
@@ -332,4 +333,11 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace nom::marketd
 
-int main(int argc, char** argv) { return nom::marketd::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return nom::marketd::Main(argc, argv);
+  } catch (const std::exception& error) {  // Out of memory, or a promise of a library broken.
+    std::fprintf(stderr, "marketd: %s\n", error.what());
+    return nom::marketd::kExitFailure;
+  }
+}

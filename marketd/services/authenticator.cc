@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kTokenBytesMax = 512;
 constexpr size_t kHintsMax = 65'536;
 
-absl::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+absl::string_view View(const grpc::string_ref& text) { return {text.data(), text.size()}; }
 
 market::Caller Tenant(const market::Tenant& tenant) {
   return {.is_operator = false, .tenant_id = tenant.tenant_id};
