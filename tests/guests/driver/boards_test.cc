@@ -71,6 +71,7 @@ TEST_F(Boards, CopiesOfBidPagesAreNeverTorn) {
 TEST_F(Boards, GarbageOnABidPageHarmsNobody) {
   const uint64_t neighbour = Create({.program = "worker"});
   std::vector<uint64_t> vandals;
+  vandals.reserve(3);
   for (int i = 0; i < 3; ++i) {
     vandals.push_back(
         Create({.program = "bid_writer", .arguments = "manners=bad", .millicores = 200}));

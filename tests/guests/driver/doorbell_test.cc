@@ -18,7 +18,9 @@ class BellServer : public ::testing::Environment {
   void SetUp() override {
     const char* socket = std::getenv("NOM_DOORBELL");
     if (socket == nullptr) return;  // A machine that is polled.
-    auto listening = market::Doorbell::Listen(socket, std::getenv("NOM_MAILBOX"));
+    const char* mailbox = std::getenv("NOM_MAILBOX");
+    ASSERT_NE(mailbox, nullptr) << "NOM_MAILBOX names no file";
+    auto listening = market::Doorbell::Listen(socket, mailbox);
     ASSERT_TRUE(listening.ok()) << listening.status();
     bell = *std::move(listening);
   }

@@ -55,6 +55,7 @@ TEST_F(Isolation, BoardsAreReadOnlyAndTheWindowIsEmpty) {
 
 TEST_F(Isolation, VectorRegistersAreAGuestsOwn) {
   std::vector<uint64_t> guests;
+  guests.reserve(4);
   for (int i = 0; i < 4; ++i) {
     guests.push_back(
         Create({.program = "vector_state", .arguments = "rounds=60", .millicores = 200}));

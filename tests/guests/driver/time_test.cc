@@ -28,6 +28,7 @@ class Budgets : public Scenario {
   void ExpectShares(const std::vector<Grant>& grants, uint64_t span_us = 1'200'000) {
     constexpr double tolerance = 0.01;
     std::vector<Reading> before;
+    before.reserve(grants.size());
     for (const Grant& grant : grants) before.push_back(Read(grant.guest_id));
     machine.PassUs(span_us);
     for (size_t i = 0; i < grants.size(); ++i) {
@@ -44,6 +45,7 @@ class Budgets : public Scenario {
   }
   std::vector<Grant> CreateSpinners(const std::vector<uint64_t>& shares) {
     std::vector<Grant> grants;
+    grants.reserve(shares.size());
     for (const uint64_t millicores : shares) {
       grants.push_back({Create({.program = "spin", .millicores = millicores}), 512, millicores});
     }
