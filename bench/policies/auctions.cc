@@ -80,38 +80,4 @@ Auction SmallRangesAuction(int64_t bids, int64_t capacity_units, int ranges, int
   return auction;
 }
 
-namespace {
-
-DenseAuction MakeDense(int64_t bids, int64_t capacity_units, int64_t own_units, bool is_concave,
-                       uint64_t seed) {
-  BenchRandom random(seed);
-  DenseAuction auction;
-  auction.capacity_units = capacity_units;
-  auction.reserve_unit_price_microcredits = 100'000;
-  auction.seed = seed;
-  for (int64_t i = 0; i < bids; ++i) {
-    std::vector<Microcredits> steps;
-    const int64_t price_max = random.Between(500'000, 2'000'000);
-    for (int64_t k = 0; k < own_units; ++k) steps.push_back(random.Between(0, price_max));
-    if (is_concave) std::sort(steps.rbegin(), steps.rend());
-    DenseBid bid{static_cast<GuestId>(i) + 1, {}};
-    Microcredits value = 0;
-    for (Microcredits step : steps) bid.values_microcredits.push_back(value += step);
-    auction.bids.push_back(std::move(bid));
-  }
-  return auction;
-}
-
-}  // namespace
-
-DenseAuction RandomDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
-                                uint64_t seed) {
-  return MakeDense(bids, capacity_units, own_units, false, seed);
-}
-
-DenseAuction ConcaveDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
-                                 uint64_t seed) {
-  return MakeDense(bids, capacity_units, own_units, true, seed);
-}
-
 }  // namespace nom::policies

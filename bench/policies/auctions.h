@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "policies/clearing/auction.h"
-#include "policies/clearing/dense.h"
 
 namespace nom::policies {
 
@@ -23,13 +22,6 @@ Auction RangesAuction(int64_t bids, int64_t capacity_units, int ranges, uint64_t
 // about who wins before all is known.
 Auction SmallRangesAuction(int64_t bids, int64_t capacity_units, int ranges, int demand_tenths,
                            bool is_alike, uint64_t seed = 1);
-
-// Every bid names a value for each of its quantities, which rise by steps of random size.
-DenseAuction RandomDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
-                                uint64_t seed = 1);
-// The same with steps that never rise.
-DenseAuction ConcaveDenseAuction(int64_t bids, int64_t capacity_units, int64_t own_units,
-                                 uint64_t seed = 1);
 
 }  // namespace nom::policies
 

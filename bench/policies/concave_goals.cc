@@ -10,8 +10,8 @@
 
 #include "bench/policies/auctions.h"
 #include "bench/policies/measure.h"
-#include "policies/clearing/concave.h"
-#include "policies/clearing/concave_columns.h"
+#include "policies/clearing/concave/columns.h"
+#include "policies/clearing/concave/concave_bids.h"
 #include "policies/clearing/mpsp.h"
 
 namespace nom::policies {

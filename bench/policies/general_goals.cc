@@ -1,4 +1,4 @@
-// Bids with gaps, and dense ones: all awards and charges, beside clearing again without each winner
+// Bids with gaps: all awards and charges, beside clearing again without each winner
 // and beside a public solver of integer programs (Debian's CBC).
 
 #include <algorithm>
@@ -11,9 +11,7 @@
 
 #include "bench/policies/auctions.h"
 #include "bench/policies/measure.h"
-#include "policies/clearing/dense.h"
 #include "policies/clearing/mpsp.h"
-#include "policies/clearing/standing_auction.h"
 #include "tests/referee/cbc_program.h"
 #include "tests/referee/mip_program.h"
 
@@ -135,52 +133,6 @@ void Ranges(const Row& row) {
   }
 }
 
-void Dense() {
-  bench::PrintWork("dense, 100 bidders x 4,096 units x 1,024 own units");
-  const auto ms = [](const DenseAuction& auction, const MpspOptions& options) {
-    return MedianMs([&] { bench::DoNotOptimize(ClearDense(auction, options)); });
-  };
-  MpspOptions tables;
-  tables.always_tables = true;
-  const DenseAuction arbitrary = RandomDenseAuction(100, 4'096, 1'024);
-  const DenseAuction concave = ConcaveDenseAuction(100, 4'096, 1'024);
-  Require(*ClearDense(arbitrary) == *ClearDense(arbitrary, tables), "tables agree");
-  Require(*ClearDense(concave) == *ClearDense(concave, tables), "tables agree");
-  bench::PrintWithin("arbitrary values", ms(arbitrary, {}), 25);
-  bench::PrintWithin("the same with nothing left out", ms(arbitrary, tables), 25);
-  bench::PrintFaster("concave values: the same by tables", ms(concave, {}), ms(concave, tables), 1);
-}
-
-// One bid in a hundred is another one before each clearing.
-void ClearingAgain(const char* name, Auction auction, const Auction& others) {
-  auto standing = StandingAuction::Create(auction);
-  Require(standing.ok(), "the auction is valid");
-  bench::PrintWork(std::string("again after 1 % of ") + name);
-  const size_t changes = std::max<size_t>(1, auction.bids.size() / 100);
-  size_t next = 0;
-  const auto change = [&] {
-    for (size_t i = 0; i < changes; ++i) {
-      next = (next + 7'919) % auction.bids.size();
-      Bid bid = others.bids[next];
-      std::swap(bid.ranges, auction.bids[next].ranges);  // And back the next time.
-      Require(standing->PlaceBid(auction.bids[next]).ok(), "the bid is valid");
-    }
-  };
-  for (int i = 0; i < 20; ++i) {
-    change();
-    Require(*standing->Clear() == MustClear(auction), "both say the same");
-  }
-  const double again_ms = MedianMs([&] {
-    change();
-    bench::DoNotOptimize(*standing->Clear());
-  });
-  bench::PrintFaster("from the beginning", again_ms, MsOf(auction, {}, 0.3), 10);
-  MpspOptions tables;
-  tables.always_tables = true;
-  bench::PrintFaster("from the beginning, nothing left out", again_ms, MsOf(auction, tables, 0.3),
-                     10);
-}
-
 }  // namespace
 }  // namespace nom::policies
 
@@ -190,16 +142,4 @@ int main() {
   Ranges({1'000, 1'024, 5, 300, true, true});
   Ranges({256, 16'384, 40, 0, false, false});
   Ranges({1'000, 65'536, 500, 0, false, false});
-  nom::policies::Dense();
-  using nom::policies::ClearingAgain;
-  using nom::policies::RangesAuction;
-  using nom::policies::SmallRangesAuction;
-  ClearingAgain("1000 x 1024, few large winners", RangesAuction(1'000, 1'024, 3),
-                RangesAuction(1'000, 1'024, 3, 2));
-  ClearingAgain("1000 x 1024, many small winners", SmallRangesAuction(1'000, 1'024, 3, 15, false),
-                SmallRangesAuction(1'000, 1'024, 3, 15, false, 2));
-  ClearingAgain("1000 x 1024, many, prices alike", SmallRangesAuction(1'000, 1'024, 3, 15, true),
-                SmallRangesAuction(1'000, 1'024, 3, 15, true, 2));
-  ClearingAgain("1000 x 65536, many small winners", SmallRangesAuction(1'000, 65'536, 3, 15, false),
-                SmallRangesAuction(1'000, 65'536, 3, 15, false, 2));
 }

@@ -11,7 +11,6 @@
 #include "bench/plot/svg_plot.h"
 #include "bench/policies/auctions.h"
 #include "bench/policies/measure.h"
-#include "policies/clearing/dense.h"
 #include "policies/clearing/mpsp.h"
 
 namespace nom::policies {
@@ -21,10 +20,6 @@ double MpspMs(const Auction& auction, bool always_tables = false) {
   MpspOptions options;
   options.always_tables = always_tables;
   return bench::MedianMs([&] { bench::DoNotOptimize(ClearMpsp(auction, options)); }, 0.1);
-}
-
-double DenseMs(const DenseAuction& auction) {
-  return bench::MedianMs([&] { bench::DoNotOptimize(ClearDense(auction)); }, 0.1);
 }
 
 struct Curve {
@@ -79,11 +74,8 @@ int main(int argc, char** argv) {
         {"3 ranges, many winners, 4,096 units",
          {64, 128, 256, 512, 1'024},
          [](int64_t n) { return MpspMs(SmallRangesAuction(n, 4'096, 3, 15, false)); }},
-        {"the same, nothing left out",
-         {64, 128, 256, 512, 1'024},
-         [](int64_t n) { return MpspMs(SmallRangesAuction(n, 4'096, 3, 15, false), true); }},
-        {"dense, 256 own units, 1,024 units", {25, 50, 100, 200, 400}, [](int64_t n) {
-           return DenseMs(RandomDenseAuction(n, 1'024, 256));
+        {"the same, nothing left out", {64, 128, 256, 512, 1'024}, [](int64_t n) {
+           return MpspMs(SmallRangesAuction(n, 4'096, 3, 15, false), true);
          }}});
   Draw(folder, "growth_units.svg", "One clearing, all charges, by units", "units",
        {{"concave, 4 pieces, 1,000 bids",

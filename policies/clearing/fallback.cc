@@ -7,7 +7,7 @@
 #include "policies/clearing/greedy.h"
 #include "policies/clearing/int128.h"
 #include "policies/clearing/mpsp.h"
-#include "policies/clearing/normal_form.h"
+#include "policies/clearing/mpsp/normal_form.h"
 #include "policies/clearing/outcome.h"
 #include "policies/clearing/rules.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "policies/clearing/int128.h"
-#include "policies/clearing/normal_form.h"
+#include "policies/clearing/mpsp/normal_form.h"
 #include "policies/clearing/outcome.h"
 
 namespace nom::policies {

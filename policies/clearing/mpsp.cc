@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "policies/clearing/concave.h"
-#include "policies/clearing/in_money.h"
+#include "policies/clearing/concave/concave_bids.h"
 #include "policies/clearing/int128.h"
-#include "policies/clearing/normal_form.h"
+#include "policies/clearing/mpsp/in_money.h"
+#include "policies/clearing/mpsp/normal_form.h"
+#include "policies/clearing/mpsp/solver.h"
 #include "policies/clearing/outcome.h"
-#include "policies/clearing/vcg_tables.h"
 
 namespace nom::policies {
 namespace {

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "policies/clearing/concave.h"
+#include "policies/clearing/concave/concave_bids.h"
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/posted_price.h"
 #include "policies/clearing/proportional_share.h"

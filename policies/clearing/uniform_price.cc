@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "policies/clearing/concave.h"
+#include "policies/clearing/concave/concave_bids.h"
 #include "policies/clearing/int128.h"
-#include "policies/clearing/normal_form.h"
+#include "policies/clearing/mpsp/normal_form.h"
 #include "policies/clearing/outcome.h"
 
 namespace nom::policies {

@@ -7,12 +7,12 @@
 #include <string>
 
 #include "policies/cases/case_file.h"
-#include "policies/clearing/concave.h"
-#include "policies/clearing/exhaustive.h"
+#include "policies/clearing/concave/concave_bids.h"
 #include "policies/clearing/fallback.h"
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/rules.h"
 #include "tests/fuzz/byte_reader.h"
+#include "tests/referee/exhaustive.h"
 
 namespace nom::policies {
 namespace {

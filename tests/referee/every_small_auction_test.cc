@@ -10,10 +10,10 @@
 
 #include "policies/cases/case_file.h"
 #include "policies/cases/joint_case_file.h"
-#include "policies/clearing/exhaustive.h"
 #include "policies/clearing/joint/joint_vcg.h"
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/uniform_price.h"
+#include "tests/referee/exhaustive.h"
 #include "tests/referee/joint_promises.h"
 
 namespace nom::policies {

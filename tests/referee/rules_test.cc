@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <map>
 
-#include "policies/clearing/exhaustive.h"
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/uniform_price.h"
+#include "tests/referee/exhaustive.h"
 #include "tests/referee/random_auction.h"
 
 namespace nom::policies {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "policies/clearing/auction.h"
-#include "policies/clearing/concave.h"
+#include "policies/clearing/concave/concave_bids.h"
 #include "tests/referee/random_auction.h"
 
 namespace nom::policies {

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "policies/cases/case_file.h"
-#include "policies/clearing/exhaustive.h"
 #include "policies/clearing/rules.h"
+#include "tests/referee/exhaustive.h"
 
 namespace nom::policies {
 namespace {

@@ -1,15 +1,15 @@
 // From keys back to money: what tables found, as awards, charges and a price. Inside
 // policies/clearing only.
 
-#ifndef NOM_POLICIES_CLEARING_IN_MONEY_H_
-#define NOM_POLICIES_CLEARING_IN_MONEY_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_IN_MONEY_H_
+#define NOM_POLICIES_CLEARING_MPSP_IN_MONEY_H_
 
 #include <algorithm>
 #include <vector>
 
 #include "policies/clearing/auction.h"
 #include "policies/clearing/int128.h"
-#include "policies/clearing/vcg_tables.h"
+#include "policies/clearing/mpsp/solver.h"
 
 namespace nom::policies {
 
@@ -55,4 +55,4 @@ InMoney ToMoney(const Auction& auction, const std::vector<size_t>& origin, Int12
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_IN_MONEY_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_IN_MONEY_H_

@@ -1,10 +1,10 @@
-#include "policies/clearing/vcg_tables.h"
+#include "policies/clearing/mpsp/solver.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "policies/clearing/core_solver.h"
-#include "policies/clearing/table_solver.h"
+#include "policies/clearing/mpsp/core_solver.h"
+#include "policies/clearing/mpsp/table_solver.h"
 
 namespace nom::policies {
 namespace {

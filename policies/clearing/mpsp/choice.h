@@ -1,14 +1,14 @@
 // A bid by itself at a price of a unit of key. Inside policies/clearing only.
 
-#ifndef NOM_POLICIES_CLEARING_CHOICE_H_
-#define NOM_POLICIES_CLEARING_CHOICE_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_CHOICE_H_
+#define NOM_POLICIES_CLEARING_MPSP_CHOICE_H_
 
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <span>
 
-#include "policies/clearing/max_plus.h"
+#include "policies/clearing/mpsp/max_plus.h"
 
 namespace nom::policies {
 
@@ -68,4 +68,4 @@ inline SteadyChoice ChoiceBetween(std::span<const KeyPiece<int64_t>> pieces, int
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_CHOICE_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_CHOICE_H_

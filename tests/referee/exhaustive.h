@@ -3,8 +3,8 @@
 // Tries every allocation. Shares with the other rules only ValidateAuction, Sellable, ValueOf and
 // TieOrder; never their tables, sorts or normal form.
 
-#ifndef NOM_POLICIES_CLEARING_EXHAUSTIVE_H_
-#define NOM_POLICIES_CLEARING_EXHAUSTIVE_H_
+#ifndef NOM_TESTS_REFEREE_EXHAUSTIVE_H_
+#define NOM_TESTS_REFEREE_EXHAUSTIVE_H_
 
 #include "policies/clearing/auction.h"
 
@@ -19,4 +19,4 @@ absl::StatusOr<Clearing> ClearExhaustive(const Auction& auction);
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_EXHAUSTIVE_H_
+#endif  // NOM_TESTS_REFEREE_EXHAUSTIVE_H_

@@ -1,4 +1,4 @@
-#include "policies/clearing/exhaustive.h"
+#include "tests/referee/exhaustive.h"
 
 #include <algorithm>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "policies/clearing/normal_form.h"
+#include "policies/clearing/mpsp/normal_form.h"
 
 #include <algorithm>
 

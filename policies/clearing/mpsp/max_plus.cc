@@ -1,4 +1,4 @@
-#include "policies/clearing/max_plus.h"
+#include "policies/clearing/mpsp/max_plus.h"
 
 #include <algorithm>
 

@@ -11,14 +11,14 @@
 // others have at least. What is left is the core of a knapsack problem (Balas and Zemel 1980),
 // often a few bids of a thousand.
 
-#ifndef NOM_POLICIES_CLEARING_CORE_H_
-#define NOM_POLICIES_CLEARING_CORE_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_CORE_H_
+#define NOM_POLICIES_CLEARING_MPSP_CORE_H_
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "policies/clearing/max_plus.h"
+#include "policies/clearing/mpsp/max_plus.h"
 
 namespace nom::policies {
 
@@ -72,4 +72,4 @@ class Core {
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_CORE_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_CORE_H_

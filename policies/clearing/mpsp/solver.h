@@ -6,8 +6,8 @@
 // nothing is rounded. Quantities that provably are in no best allocation are left out first
 // (core.h).
 
-#ifndef NOM_POLICIES_CLEARING_VCG_TABLES_H_
-#define NOM_POLICIES_CLEARING_VCG_TABLES_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_SOLVER_H_
+#define NOM_POLICIES_CLEARING_MPSP_SOLVER_H_
 
 #include <cstdint>
 #include <functional>
@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "policies/clearing/int128.h"
-#include "policies/clearing/max_plus.h"
-#include "policies/clearing/price_window.h"
+#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/price_window.h"
 
 namespace nom::policies {
 
@@ -61,4 +61,4 @@ KeyBids<int64_t> Narrow(const KeyBids<Int128>& bids);
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_VCG_TABLES_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_SOLVER_H_

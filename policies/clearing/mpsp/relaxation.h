@@ -8,14 +8,14 @@
 // and L is lowest at the slope at which the capacity ends when the curves' parts are filled in from
 // the steepest down.
 
-#ifndef NOM_POLICIES_CLEARING_RELAXATION_H_
-#define NOM_POLICIES_CLEARING_RELAXATION_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_RELAXATION_H_
+#define NOM_POLICIES_CLEARING_MPSP_RELAXATION_H_
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "policies/clearing/max_plus.h"
+#include "policies/clearing/mpsp/max_plus.h"
 
 namespace nom::policies {
 
@@ -60,4 +60,4 @@ class Relaxation {
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_RELAXATION_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_RELAXATION_H_

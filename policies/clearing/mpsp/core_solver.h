@@ -7,15 +7,15 @@
 //
 // Winners of about as many units leave behind prices that are alike: one price serves them all.
 
-#ifndef NOM_POLICIES_CLEARING_CORE_SOLVER_H_
-#define NOM_POLICIES_CLEARING_CORE_SOLVER_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_CORE_SOLVER_H_
+#define NOM_POLICIES_CLEARING_MPSP_CORE_SOLVER_H_
 
 #include <cstdint>
 #include <optional>
 
-#include "policies/clearing/max_plus.h"
-#include "policies/clearing/price_window.h"
-#include "policies/clearing/vcg_tables.h"
+#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/price_window.h"
+#include "policies/clearing/mpsp/solver.h"
 
 namespace nom::policies {
 
@@ -28,4 +28,4 @@ bool SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units, const Tab
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_CORE_SOLVER_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_CORE_SOLVER_H_

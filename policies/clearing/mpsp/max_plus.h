@@ -6,8 +6,8 @@
 // maximum that runs along) is done for four places of the table at once. Where the processor has
 // AVX2 the same source is used as compiled for it; all numbers are whole, so the bits are the same.
 
-#ifndef NOM_POLICIES_CLEARING_MAX_PLUS_H_
-#define NOM_POLICIES_CLEARING_MAX_PLUS_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_MAX_PLUS_H_
+#define NOM_POLICIES_CLEARING_MPSP_MAX_PLUS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -107,4 +107,4 @@ class MaxPlus {
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_MAX_PLUS_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_MAX_PLUS_H_

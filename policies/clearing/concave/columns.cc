@@ -1,4 +1,4 @@
-#include "policies/clearing/concave_columns.h"
+#include "policies/clearing/concave/columns.h"
 
 #include <algorithm>
 #include <array>

@@ -14,8 +14,8 @@
 // so the largest sum of keys is the largest W and, among those, the fewest units taken. What is
 // left, the order of guests, is the order of `bids` here.
 
-#ifndef NOM_POLICIES_CLEARING_NORMAL_FORM_H_
-#define NOM_POLICIES_CLEARING_NORMAL_FORM_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_NORMAL_FORM_H_
+#define NOM_POLICIES_CLEARING_MPSP_NORMAL_FORM_H_
 
 #include <algorithm>
 #include <span>
@@ -23,7 +23,7 @@
 
 #include "policies/clearing/auction.h"
 #include "policies/clearing/int128.h"
-#include "policies/clearing/max_plus.h"
+#include "policies/clearing/mpsp/max_plus.h"
 
 namespace nom::policies {
 
@@ -73,4 +73,4 @@ std::vector<KeyPiece<Key>> PiecesWithoutValue(const Auction& auction, const Bid&
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_NORMAL_FORM_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_NORMAL_FORM_H_

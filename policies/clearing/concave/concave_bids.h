@@ -7,8 +7,8 @@
 // the same answer as the dynamic program's, to the last bit, in a time that grows with the number
 // of ranges (concave_columns.h).
 
-#ifndef NOM_POLICIES_CLEARING_CONCAVE_H_
-#define NOM_POLICIES_CLEARING_CONCAVE_H_
+#ifndef NOM_POLICIES_CLEARING_CONCAVE_CONCAVE_BIDS_H_
+#define NOM_POLICIES_CLEARING_CONCAVE_CONCAVE_BIDS_H_
 
 #include <optional>
 #include <vector>
@@ -36,4 +36,4 @@ std::optional<ConcaveAwards> ClearConcave(const Auction& auction, bool with_char
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_CONCAVE_H_
+#endif  // NOM_POLICIES_CLEARING_CONCAVE_CONCAVE_BIDS_H_

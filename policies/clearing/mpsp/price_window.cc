@@ -1,8 +1,8 @@
-#include "policies/clearing/price_window.h"
+#include "policies/clearing/mpsp/price_window.h"
 
 #include <algorithm>
 
-#include "policies/clearing/choice.h"
+#include "policies/clearing/mpsp/choice.h"
 
 namespace nom::policies {
 

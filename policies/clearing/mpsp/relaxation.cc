@@ -1,4 +1,4 @@
-#include "policies/clearing/relaxation.h"
+#include "policies/clearing/mpsp/relaxation.h"
 
 #include <algorithm>
 

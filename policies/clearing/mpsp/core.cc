@@ -1,8 +1,8 @@
-#include "policies/clearing/core.h"
+#include "policies/clearing/mpsp/core.h"
 
 #include <algorithm>
 
-#include "policies/clearing/choice.h"
+#include "policies/clearing/mpsp/choice.h"
 
 namespace nom::policies {
 

@@ -1,4 +1,4 @@
-#include "policies/clearing/core_solver.h"
+#include "policies/clearing/mpsp/core_solver.h"
 
 #include <algorithm>
 #include <array>
@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "policies/clearing/choice.h"
-#include "policies/clearing/core.h"
-#include "policies/clearing/relaxation.h"
-#include "policies/clearing/table_solver.h"
+#include "policies/clearing/mpsp/choice.h"
+#include "policies/clearing/mpsp/core.h"
+#include "policies/clearing/mpsp/relaxation.h"
+#include "policies/clearing/mpsp/table_solver.h"
 
 namespace nom::policies {
 namespace {

@@ -7,14 +7,14 @@
 //
 // Nothing here depends on more than one bid at a time, so where a few bids change, the rest stands.
 
-#ifndef NOM_POLICIES_CLEARING_PRICE_WINDOW_H_
-#define NOM_POLICIES_CLEARING_PRICE_WINDOW_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_PRICE_WINDOW_H_
+#define NOM_POLICIES_CLEARING_MPSP_PRICE_WINDOW_H_
 
 #include <cstdint>
 #include <vector>
 
-#include "policies/clearing/core.h"
-#include "policies/clearing/max_plus.h"
+#include "policies/clearing/mpsp/core.h"
+#include "policies/clearing/mpsp/max_plus.h"
 
 namespace nom::policies {
 
@@ -68,4 +68,4 @@ class PriceWindow {
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_PRICE_WINDOW_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_PRICE_WINDOW_H_

@@ -1,11 +1,11 @@
-#include "policies/clearing/concave.h"
+#include "policies/clearing/concave/concave_bids.h"
 
 #include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "policies/clearing/concave_columns.h"
+#include "policies/clearing/concave/columns.h"
 
 namespace nom::policies {
 namespace {

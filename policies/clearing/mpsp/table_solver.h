@@ -1,7 +1,7 @@
 // Tables of best sums, and what can be read from them. Inside policies/clearing only.
 
-#ifndef NOM_POLICIES_CLEARING_TABLE_SOLVER_H_
-#define NOM_POLICIES_CLEARING_TABLE_SOLVER_H_
+#ifndef NOM_POLICIES_CLEARING_MPSP_TABLE_SOLVER_H_
+#define NOM_POLICIES_CLEARING_MPSP_TABLE_SOLVER_H_
 
 #include <algorithm>
 #include <cstddef>
@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "policies/clearing/core.h"
 #include "policies/clearing/int128.h"
-#include "policies/clearing/max_plus.h"
-#include "policies/clearing/vcg_tables.h"
+#include "policies/clearing/mpsp/core.h"
+#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/solver.h"
 
 namespace nom::policies {
 
@@ -237,4 +237,4 @@ class TableSolver {
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_TABLE_SOLVER_H_
+#endif  // NOM_POLICIES_CLEARING_MPSP_TABLE_SOLVER_H_
