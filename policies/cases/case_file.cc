@@ -15,6 +15,7 @@ constexpr absl::string_view kMethods[] = {"exact", "coarser", "greedy", "repeat_
 absl::Status ReadBid(const YAML::Node& node, const std::string& path, Bid& out) {
   return ReadMap(node, path,
                  {{"guest_id", true, Whole(out.guest_id)},
+                  {"owner_id", false, Whole(out.owner_id)},
                   {"held_units", false, Whole(out.held_units)},
                   {"ranges", true, ListOf(&ReadRange, out.ranges)}});
 }
@@ -102,8 +103,9 @@ void AppendAuction(absl::string_view indent, const Auction& auction, std::string
   absl::StrAppend(&out, indent, "seed: ", auction.seed, "\n", indent,
                   auction.bids.empty() ? "bids: []\n" : "bids:\n");
   for (const Bid& bid : auction.bids) {
-    absl::StrAppend(&out, indent, "  - guest_id: ", bid.guest_id, "\n", indent,
-                    "    held_units: ", bid.held_units, "\n");
+    absl::StrAppend(&out, indent, "  - guest_id: ", bid.guest_id, "\n");
+    if (bid.owner_id != 0) absl::StrAppend(&out, indent, "    owner_id: ", bid.owner_id, "\n");
+    absl::StrAppend(&out, indent, "    held_units: ", bid.held_units, "\n");
     absl::StrAppend(&out, indent, bid.ranges.empty() ? "    ranges: []\n" : "    ranges:\n");
     for (const Range& r : bid.ranges) {
       absl::StrAppend(&out, indent, "      - ", ToText(r), "\n");

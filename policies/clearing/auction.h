@@ -22,15 +22,24 @@
 // lexicographically greatest: the first guest gets the most that it can in any best allocation,
 // then the second, and so on. So a bid exactly at the reserve wins, and the awards are unique.
 //
-// Charges of the rules in the VCG family. "Without i" keeps i in the auction, with the quantities
-// that could be sold to it, each worth exactly the reserve (so: nothing, to anyone but bidder 0)
-// and its reclaim penalty still counted:
+// Charges of the rules in the VCG family. An owner's guests are one bidder: they are taken out
+// together when its charge is worked out, or two guests of one tenant could hide from each other
+// what they displace (policies/cases/two_guests_of_one_owner.yaml). "Without o" keeps the guests of
+// owner o in the auction, with the quantities that could be sold to them, each worth exactly the
+// reserve (so: nothing, to anyone but bidder 0) and their reclaim penalties still counted. What o
+// pays above the reserve, its excess, is
 //
-//   charge_i = reserve * a_i + W(without i) - (W(a) - (value_i(a_i) - reserve * a_i))
+//   excess_o = W(without o) - (W(a) - sum over its guests of (value_i(a_i) - reserve * a_i))
 //
-// Then reserve * a_i <= charge_i <= value_i(a_i), always; losers pay 0. Without a penalty this is
-// the textbook charge. If i were deleted together with its penalty, charges would exceed values
-// whenever the penalty is above zero (policies/cases/reclaim_penalty_trap.yaml).
+// and is split over its guests in proportion to what their awards are worth above the reserve,
+// value_i(a_i) - reserve * a_i (owners.h). So each guest pays
+//
+//   charge_i = reserve * a_i + its share of the excess
+//
+// and reserve * a_i <= charge_i <= value_i(a_i), always; losers pay 0. A guest that is its owner's
+// only one pays all of the excess: without a penalty that is the textbook charge. If o were deleted
+// together with its penalties, charges would exceed values whenever the penalty is above zero
+// (policies/cases/reclaim_penalty_trap.yaml).
 
 #ifndef NOM_POLICIES_CLEARING_AUCTION_H_
 #define NOM_POLICIES_CLEARING_AUCTION_H_
@@ -46,6 +55,7 @@
 namespace nom::policies {
 
 using GuestId = uint64_t;  // 0 is the operator and never bids.
+using OwnerId = uint64_t;  // A tenant. 0: nobody is named, the guest is an owner of its own.
 
 inline constexpr int kBidsMax = 65'536;
 
@@ -55,6 +65,7 @@ struct Bid {
   GuestId guest_id = 0;
   std::vector<Range> ranges;  // At most kRangesMax; empty wants nothing.
   int64_t held_units = 0;     // Held now beyond the seed: what the reclaim penalty counts.
+  OwnerId owner_id = 0;       // Bids of one owner are one bidder in charges.
 
   friend bool operator==(const Bid&, const Bid&) = default;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "policies/clearing/int128.h"
@@ -9,15 +10,15 @@
 namespace nom::policies {
 namespace {
 
-constexpr size_t kNobody = ~size_t{0};
+const std::vector<size_t> kNobody;
 
 class Search {
  public:
-  // `without`: the bid whose quantities are worth exactly the reserve, or kNobody.
-  Search(const Auction& auction, int64_t capacity_units, size_t without)
+  // `without`: the bids whose quantities are worth exactly the reserve.
+  Search(const Auction& auction, int64_t capacity_units, std::vector<size_t> without)
       : auction_(auction),
         capacity_units_(capacity_units),
-        without_(without),
+        without_(std::move(without)),
         order_(InTieOrder(auction)),
         units_(auction.bids.size(), 0) {
     Try(0, capacity_units);
@@ -39,8 +40,9 @@ class Search {
     for (size_t i = 0; i < units_.size(); ++i) {
       sold_units += units_[i];
       score.units_taken += std::max<int64_t>(0, auction_.bids[i].held_units - units_[i]);
-      score.welfare += i == without_ ? Int128{units_[i]} * auction_.reserve_unit_price_microcredits
-                                     : Int128{ValueOf(auction_.bids[i], units_[i])};
+      const bool is_without = std::count(without_.begin(), without_.end(), i) > 0;
+      score.welfare += is_without ? Int128{units_[i]} * auction_.reserve_unit_price_microcredits
+                                  : Int128{ValueOf(auction_.bids[i], units_[i])};
     }
     score.welfare += (capacity_units_ - sold_units) * auction_.reserve_unit_price_microcredits;
     score.welfare -= score.units_taken * auction_.reclaim_penalty_microcredits;
@@ -81,7 +83,7 @@ class Search {
 
   const Auction& auction_;
   const int64_t capacity_units_;
-  const size_t without_;
+  const std::vector<size_t> without_;
   const std::vector<size_t> order_;
   std::vector<int64_t> units_;
   std::optional<Score> best_;
@@ -99,6 +101,46 @@ absl::Status CheckSize(const Auction& auction) {
     allocations *= 1 + most;
   }
   return absl::OkStatus();
+}
+
+// The bids that speak for the owner of bid i: those of the same owner in the order of ties, or i.
+std::vector<size_t> Siblings(const Auction& auction, size_t i) {
+  std::vector<size_t> siblings;
+  for (size_t k : InTieOrder(auction)) {
+    const bool is_sibling =
+        auction.bids[k].owner_id == auction.bids[i].owner_id && auction.bids[i].owner_id != 0;
+    if (k == i || is_sibling) siblings.push_back(k);
+  }
+  return siblings;
+}
+
+// What bid i pays of the excess of its owner, share by share as owners.h says it: everybody's share
+// rounded down, then one micro-credit at a time to whoever was cut most, the first of equals.
+Int128 ShareOf(const Auction& auction, const std::vector<size_t>& siblings, size_t i,
+               const std::vector<int64_t>& units, Int128 excess) {
+  std::vector<Int128> surpluses;
+  Int128 sum = 0;
+  for (size_t k : siblings) {
+    surpluses.push_back(Int128{ValueOf(auction.bids[k], units[k])} -
+                        Int128{units[k]} * auction.reserve_unit_price_microcredits);
+    sum += surpluses.back();
+  }
+  if (sum == 0) return 0;
+  std::vector<Int128> shares;
+  std::vector<Int128> cut;
+  Int128 left = excess;
+  for (Int128 surplus : surpluses) {
+    shares.push_back(excess * surplus / sum);
+    cut.push_back(excess * surplus % sum);
+    left -= shares.back();
+  }
+  for (; left > 0; --left) {
+    const auto most = static_cast<size_t>(std::max_element(cut.begin(), cut.end()) - cut.begin());
+    ++shares[most];
+    cut[most] = -1;
+  }
+  return shares[static_cast<size_t>(std::find(siblings.begin(), siblings.end(), i) -
+                                    siblings.begin())];
 }
 
 // The best offer for more units, by looking at every quantity.
@@ -127,9 +169,14 @@ absl::StatusOr<Clearing> ClearExhaustive(const Auction& auction) {
   for (size_t i = 0; i < auction.bids.size(); ++i) {
     const int64_t units = all.best_units()[i];
     if (units == 0) continue;
-    const Search without(auction, auction.capacity_units, i);
-    const Int128 value = ValueOf(auction.bids[i], units);
-    const Int128 charge = without.best_welfare() - (all.best_welfare() - value);
+    const std::vector<size_t> siblings = Siblings(auction, i);
+    const Search without(auction, auction.capacity_units, siblings);
+    Int128 excess = without.best_welfare() - all.best_welfare();
+    for (size_t k : siblings) {
+      excess +=
+          Int128{ValueOf(auction.bids[k], all.best_units()[k])} - reserve * all.best_units()[k];
+    }
+    const Int128 charge = reserve * units + ShareOf(auction, siblings, i, all.best_units(), excess);
     clearing.awards.push_back({auction.bids[i].guest_id, units, static_cast<Microcredits>(charge)});
   }
   std::sort(clearing.awards.begin(), clearing.awards.end(),
