@@ -19,8 +19,10 @@
 #define NOM_POLICIES_CLEARING_MPSP_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "policies/clearing/auction.h"
+#include "policies/clearing/work.h"
 
 namespace nom::policies {
 
@@ -33,6 +35,8 @@ struct MpspOptions {
   // Take the dynamic program over all bids, also where sorting would do or bids can be left out.
   // The answer does not depend on it: it is there to show that.
   bool always_tables = false;
+  // Branch and bound, also where tables are quicker. The same holds.
+  bool always_branches = false;
   // False: all charges are 0. For questions about awards only; about half the time.
   bool with_charges = true;
   // As on a processor without the vector instructions that are used where there are some. The
@@ -44,6 +48,10 @@ struct MpspOptions {
 // Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare does not
 // fit in 64 bits.
 absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& options = {});
+
+// The same within a budget of work (work.h): nothing if that is used up first.
+absl::StatusOr<std::optional<Clearing>> ClearMpspWithin(const Auction& auction,
+                                                        const MpspOptions& options, Work& work);
 
 }  // namespace nom::policies
 
