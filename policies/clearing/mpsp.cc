@@ -9,6 +9,7 @@
 #include "policies/clearing/int128.h"
 #include "policies/clearing/mpsp/branch_and_bound.h"
 #include "policies/clearing/mpsp/in_money.h"
+#include "policies/clearing/mpsp/lots.h"
 #include "policies/clearing/mpsp/normal_form.h"
 #include "policies/clearing/mpsp/solver.h"
 #include "policies/clearing/outcome.h"
@@ -42,10 +43,43 @@ std::vector<std::vector<size_t>> SharedPlaces(const Auction& auction, const KeyB
   return shared;
 }
 
+// What there is to solve: an auction in normal form, in lots of one unit or more.
+struct Problem {
+  Int128 key_scale = 1;
+  int64_t capacity_lots = 0;
+  KeyBids<Int128> in_units;
+  KeyBids<Int128> in_lots;  // The same if a lot is a unit.
+  bool fits_in_64_bits = false;
+};
+
+Problem ProblemOf(const Auction& auction, int64_t lot_units, Ties ties) {
+  const NormalAuction normal = Normalise(auction, ties);
+  Problem problem;
+  problem.key_scale = normal.key_scale;
+  problem.in_units = ToKeyBids(normal);
+  problem.capacity_lots = normal.capacity_units;
+  problem.in_lots = problem.in_units;
+  if (lot_units > 1) {
+    problem.in_lots = InLots(problem.in_units, lot_units);
+    int64_t wanted_lots = 0;
+    for (size_t place = 0; place < problem.in_lots.size(); ++place) {
+      const auto pieces = problem.in_lots.PiecesOf(place);
+      if (!pieces.empty()) wanted_lots += pieces.back().max_units;
+    }
+    problem.capacity_lots = std::min(wanted_lots, auction.capacity_units / lot_units);
+  }
+  // Who is absent still saves the penalty for each unit that it keeps, which may be more than its
+  // own pieces rise by.
+  const Int128 penalty_slope = problem.key_scale * auction.reclaim_penalty_microcredits * lot_units;
+  problem.fits_in_64_bits = FitsIn64Bits(problem.in_lots, problem.capacity_lots, penalty_slope);
+  return problem;
+}
+
 class MpspClearing {
  public:
-  MpspClearing(const Auction& auction, const MpspOptions& options, Work& work)
+  MpspClearing(const Auction& auction, int64_t lot_units, const MpspOptions& options, Work& work)
       : auction_(auction),
+        lot_units_(lot_units),
         options_(options),
         solver_options_{options.table_bytes_max, options.always_tables, options.always_branches,
                         options.portable ? Vectors::kPortable : Vectors::kBest},
@@ -53,66 +87,95 @@ class MpspClearing {
 
   // Nothing if the work is used up.
   std::optional<InMoney> Clear() {
-    const NormalAuction normal = Normalise(auction_);
-    const KeyBids<Int128> bids = ToKeyBids(normal);
-    shared_ = SharedPlaces(auction_, bids);
-    if (FitsIn64Bits(bids, normal.capacity_units)) return Solve64(normal, Narrow(bids), {});
-    if (normal.key_scale > 1 && !options_.always_tables) {
-      std::optional<InMoney> money = SolveGainsThenTies(normal, bids);
+    const Problem problem = ProblemOf(auction_, lot_units_, Ties::kInKeys);
+    shared_ = SharedPlaces(auction_, problem.in_units);
+    if (problem.fits_in_64_bits) return SolveIn<int64_t>(problem, {});
+    if (problem.key_scale > 1 && !options_.always_tables) {
+      std::optional<InMoney> money = SolveGainsThenTies(problem);
       if (money.has_value() || work_.is_used_up()) return money;
     }
-    const auto solution =
-        Solve(bids, normal.capacity_units, solver_options_, AbsencesOf(normal, bids, {}), work_);
-    return InMoneyOf(normal, bids, solution);
+    return SolveIn<Int128>(problem, {});
   }
 
  private:
-  template <typename Key>
-  Absences<Key> AbsencesOf(const NormalAuction& normal, const KeyBids<Key>& bids,
-                           std::vector<int64_t> known_units) const {
-    return {options_.with_charges,
-            [this, scale = normal.key_scale, &bids](size_t place) {
-              return PiecesWithoutValue(auction_, auction_.bids[bids.origin[place]],
-                                        bids.PiecesOf(place), scale);
-            },
-            shared_, std::move(known_units)};
-  }
-
-  template <typename Key>
-  std::optional<InMoney> InMoneyOf(const NormalAuction& normal, const KeyBids<Key>& bids,
-                                   const std::optional<Solution<Key>>& solution) const {
-    if (!solution.has_value()) return std::nullopt;
-    return ToMoney(auction_, bids.origin, normal.key_scale, normal.capacity_units, shared_,
-                   *solution);
-  }
-
-  std::optional<InMoney> Solve64(const NormalAuction& normal, const KeyBids<int64_t>& bids,
-                                 std::vector<int64_t> known_units) {
-    const auto solution = Solve(bids, normal.capacity_units, solver_options_,
-                                AbsencesOf(normal, bids, std::move(known_units)), work_);
-    return InMoneyOf(normal, bids, solution);
-  }
-
   // Charges ask for gains only, and those mostly fit in 64 bits where gains and ties together do
   // not. The awards, among which ties decide, are found before by branch and bound, for which wide
   // keys are no great matter. Nothing if that is not to be.
-  std::optional<InMoney> SolveGainsThenTies(const NormalAuction& normal,
-                                            const KeyBids<Int128>& bids) {
-    const NormalAuction gains = Normalise(auction_, Ties::kLeftToOrder);
-    const KeyBids<Int128> gain_bids = ToKeyBids(gains);
-    if (!FitsIn64Bits(gain_bids, gains.capacity_units)) return std::nullopt;
-    const std::optional<std::vector<int64_t>> units =
-        AwardsByBranchAndBound(bids, normal.capacity_units, work_);
-    if (!units.has_value()) return std::nullopt;
-    return Solve64(gains, Narrow(gain_bids), *units);
+  std::optional<InMoney> SolveGainsThenTies(const Problem& problem) {
+    const Problem gains = ProblemOf(auction_, lot_units_, Ties::kLeftToOrder);
+    if (!gains.fits_in_64_bits) return std::nullopt;
+    std::optional<std::vector<int64_t>> lots =
+        AwardsByBranchAndBound(problem.in_lots, problem.capacity_lots, work_);
+    if (!lots.has_value()) return std::nullopt;
+    return SolveIn<int64_t>(gains, *std::move(lots));
+  }
+
+  template <typename Key>
+  std::optional<InMoney> SolveIn(const Problem& problem, std::vector<int64_t> known_lots) {
+    const KeyBids<Key> units = ToKeys<Key>(problem.in_units);
+    const KeyBids<Key> lots = ToKeys<Key>(problem.in_lots);
+    Absences<Key> absences;
+    absences.are_wanted = options_.with_charges;
+    absences.pieces_without = [&](size_t place) {
+      std::vector<KeyPiece<Key>> pieces = PiecesWithoutValue(
+          auction_, auction_.bids[units.origin[place]], units.PiecesOf(place), problem.key_scale);
+      return lot_units_ == 1 ? pieces : InLots<Key>(pieces, lot_units_);
+    };
+    absences.shared = shared_;
+    absences.known_units = std::move(known_lots);
+    std::optional<Solution<Key>> solution =
+        Solve(lots, problem.capacity_lots, solver_options_, absences, work_);
+    if (!solution.has_value()) return std::nullopt;
+    if (lot_units_ > 1) {
+      for (size_t place = 0; place < lots.size(); ++place) {
+        int64_t& awarded = solution->units[place];
+        if (awarded == 0) continue;
+        awarded = UnitsOfLots(problem.in_units.PiecesOf(place), lot_units_, awarded);
+      }
+    }
+    return ToMoney(auction_, lots.origin, problem.key_scale, shared_, *solution,
+                   // If less was enough for everybody, one less makes no difference.
+                   problem.capacity_lots == auction_.capacity_units / lot_units_ ? lot_units_ : 0);
+  }
+
+  template <typename Key>
+  static KeyBids<Key> ToKeys(const KeyBids<Int128>& bids) {
+    if constexpr (sizeof(Key) == sizeof(Int128)) {
+      return bids;
+    } else {
+      return Narrow(bids);
+    }
   }
 
   const Auction& auction_;
+  const int64_t lot_units_;
   const MpspOptions& options_;
   const SolverOptions solver_options_;
   Work& work_;
   std::vector<std::vector<size_t>> shared_;
 };
+
+// Reading, checking and rewriting bids, and what is worked out of the awards.
+constexpr int64_t kWorkABidRead = 60;
+constexpr int64_t kWorkARangeRead = 60;
+
+int64_t StepsOfReading(const Auction& auction) {
+  int64_t ranges = 0;
+  for (const Bid& bid : auction.bids) ranges += static_cast<int64_t>(bid.ranges.size());
+  return kWorkABidRead * static_cast<int64_t>(auction.bids.size()) + kWorkARangeRead * ranges;
+}
+
+absl::StatusOr<std::optional<Clearing>> ClearingOf(const Auction& auction,
+                                                   const std::optional<InMoney>& money) {
+  if (!money.has_value()) return std::optional<Clearing>();
+  Microcredits price = money->next_unit_price_microcredits;
+  if (auction.capacity_units == 0) {
+    price = std::max(price, HighestRejectedUnitPrice(auction, money->units));
+  }
+  absl::StatusOr<Clearing> clearing = MakeClearing(auction, money->units, money->charges, price);
+  if (!clearing.ok()) return clearing.status();
+  return *std::move(clearing);
+}
 
 }  // namespace
 
@@ -134,15 +197,18 @@ absl::StatusOr<std::optional<Clearing>> ClearMpspWithin(const Auction& auction,
       money->charges.resize(auction.bids.size(), 0);
     }
   }
-  if (!money.has_value()) money = MpspClearing(auction, options, work).Clear();
-  if (!money.has_value()) return std::optional<Clearing>();
-  Microcredits price = money->next_unit_price_microcredits;
-  if (auction.capacity_units == 0) {
-    price = std::max(price, HighestRejectedUnitPrice(auction, money->units));
+  if (!money.has_value()) {
+    if (!work.Take(StepsOfReading(auction))) return std::optional<Clearing>();
+    money = MpspClearing(auction, /*lot_units=*/1, options, work).Clear();
   }
-  absl::StatusOr<Clearing> clearing = MakeClearing(auction, money->units, money->charges, price);
-  if (!clearing.ok()) return clearing.status();
-  return *std::move(clearing);
+  return ClearingOf(auction, money);
+}
+
+absl::StatusOr<std::optional<Clearing>> ClearMpspInLots(const Auction& auction, int64_t lot_units,
+                                                        Work& work) {
+  if (auto s = ValidateAuction(auction); !s.ok()) return s;
+  if (!work.Take(StepsOfReading(auction))) return std::optional<Clearing>();
+  return ClearingOf(auction, MpspClearing(auction, lot_units, {}, work).Clear());
 }
 
 }  // namespace nom::policies

@@ -53,6 +53,14 @@ absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& op
 absl::StatusOr<std::optional<Clearing>> ClearMpspWithin(const Auction& auction,
                                                         const MpspOptions& options, Work& work);
 
+// What fallback.h calls coarser: quantities are counted in lots of `lot_units`, at least 1. The
+// awards are the best, by auction.h and its ties, of all in which the guests together need no more
+// than floor(capacity / lot_units) whole lots; charges are worked out among the same allocations,
+// so the truth is the best bid here as far as it is in the rule itself. A price of a unit is that
+// of a lot, shared out and rounded down. Errors and nothing as above.
+absl::StatusOr<std::optional<Clearing>> ClearMpspInLots(const Auction& auction, int64_t lot_units,
+                                                        Work& work);
+
 }  // namespace nom::policies
 
 #endif  // NOM_POLICIES_CLEARING_MPSP_H_

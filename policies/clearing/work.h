@@ -29,8 +29,10 @@ class Work {
 
   // Takes what `part`, which began with no more than is left here, has taken of its own.
   void TakeWhatWasTakenOf(const Work& part) {
-    if (left_steps_ >= 0) left_steps_ -= part.steps_max_ - part.left_steps();
+    if (left_steps_ >= 0) left_steps_ -= part.taken_steps();
   }
+
+  int64_t taken_steps() const { return steps_max_ - left_steps(); }
 
   bool is_used_up() const { return left_steps_ < 0; }
   int64_t left_steps() const { return left_steps_ < 0 ? 0 : left_steps_; }

@@ -25,12 +25,12 @@ template <typename Key>
 constexpr Key kKeyMax = (((Key{1} << (8 * sizeof(Key) - 2)) - 1) << 1) + 1;
 
 // Steps of work.h: measured by bench/policies/work_goals.cc.
-constexpr int64_t kWorkARelaxation = 30;
-constexpr int64_t kWorkARestrictedBid = 12;
-constexpr int64_t kWorkARestriction = 60;
-constexpr int64_t kWorkAPieceRestricted = 40;
+constexpr int64_t kWorkARelaxation = 10;
+constexpr int64_t kWorkARestrictedBid = 4;
+constexpr int64_t kWorkARestriction = 20;
+constexpr int64_t kWorkAPieceRestricted = 15;
 constexpr int64_t kWorkASortedPart = 40;
-constexpr int64_t kWorkAScannedBid = 20;
+constexpr int64_t kWorkAScannedBid = 10;
 
 // What a set of bids adds to the sums over the first parts of all: sums over the deltas up to and
 // including this one, for everybody who looks behind `position`.

@@ -14,8 +14,8 @@ Microcredits SurplusOf(const Auction& auction, size_t index, int64_t units) {
 
 template <typename Key>
 InMoney ToMoney(const Auction& auction, const std::vector<size_t>& origin, Int128 key_scale,
-                int64_t capacity_units, const std::vector<std::vector<size_t>>& shared,
-                const Solution<Key>& solution) {
+                const std::vector<std::vector<size_t>>& shared, const Solution<Key>& solution,
+                int64_t units_less) {
   // The low digits of a key, the units that holders keep, fall away.
   const auto gain = [key_scale](Key key) {
     return key_scale == 1 ? Int128{key} : FloorDivide(key, key_scale);
@@ -56,17 +56,17 @@ InMoney ToMoney(const Auction& auction, const std::vector<size_t>& origin, Int12
     }
   }
   money.next_unit_price_microcredits = reserve;
-  // If less was enough for everybody, one unit less makes no difference.
-  if (capacity_units == auction.capacity_units && capacity_units > 0) {
+  if (units_less > 0 && auction.capacity_units > 0) {
     money.next_unit_price_microcredits +=
-        static_cast<Microcredits>(best_gain - gain(solution.best_of_one_less));
+        static_cast<Microcredits>((best_gain - gain(solution.best_of_one_less)) / units_less);
   }
   return money;
 }
 
-template InMoney ToMoney(const Auction&, const std::vector<size_t>&, Int128, int64_t,
-                         const std::vector<std::vector<size_t>>&, const Solution<int64_t>&);
-template InMoney ToMoney(const Auction&, const std::vector<size_t>&, Int128, int64_t,
-                         const std::vector<std::vector<size_t>>&, const Solution<Int128>&);
+template InMoney ToMoney(const Auction&, const std::vector<size_t>&, Int128,
+                         const std::vector<std::vector<size_t>>&, const Solution<int64_t>&,
+                         int64_t);
+template InMoney ToMoney(const Auction&, const std::vector<size_t>&, Int128,
+                         const std::vector<std::vector<size_t>>&, const Solution<Int128>&, int64_t);
 
 }  // namespace nom::policies

@@ -19,12 +19,13 @@ struct InMoney {
   Microcredits next_unit_price_microcredits = 0;  // W(capacity) - W(capacity - 1), see mpsp.h.
 };
 
-// `origin` gives the index in auction.bids of a bid of the solution, which was found for
-// `capacity_units`, keys of this scale (normal_form.h) and these shared owners.
+// `origin` gives the index in auction.bids of a bid of the solution, which was found for keys of
+// this scale (normal_form.h) and these shared owners; its `units` are units, whatever it was found
+// in. `units_less` is by how many units best_of_one_less has less, 0 if that makes no difference.
 template <typename Key>
 InMoney ToMoney(const Auction& auction, const std::vector<size_t>& origin, Int128 key_scale,
-                int64_t capacity_units, const std::vector<std::vector<size_t>>& shared,
-                const Solution<Key>& solution);
+                const std::vector<std::vector<size_t>>& shared, const Solution<Key>& solution,
+                int64_t units_less);
 
 }  // namespace nom::policies
 

@@ -186,10 +186,10 @@ Int128 LargestKey(std::span<const KeyPiece<Int128>> pieces) {
   return largest;
 }
 
-bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units) {
+bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units, Int128 slope_max) {
   Int128 sum = 0;
   for (size_t k = 0; k < bids.size(); ++k) sum += LargestKey(bids.PiecesOf(k));
-  return sum <= kKeySumMax &&
+  return sum <= kKeySumMax && slope_max * (capacity_units + 4) <= kKeySumMax &&
          std::all_of(bids.pieces.begin(), bids.pieces.end(), [&](const KeyPiece<Int128>& piece) {
            return piece.key_slope * (capacity_units + 4) <= kKeySumMax;
          });

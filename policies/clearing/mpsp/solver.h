@@ -46,8 +46,8 @@ std::optional<Solution<Int128>> Solve(const KeyBids<Int128>& bids, int64_t capac
 // At least 0.
 Int128 LargestKey(std::span<const KeyPiece<Int128>> pieces);
 // True if no number formed with 64-bit keys can leave 64 bits: all keys together, and every slope
-// and price times a quantity.
-bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units);
+// and price times a quantity. Others than the bids' own slopes are at most `slope_max`.
+bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units, Int128 slope_max);
 KeyBids<int64_t> Narrow(const KeyBids<Int128>& bids);
 
 }  // namespace nom::policies
