@@ -50,6 +50,16 @@ TEST(Methods, AgreeOnAnyBids) {
   }
 }
 
+// Many ranges of any worth: the searches are long enough to be reduced on the way.
+TEST(Methods, AgreeWhereSearchesAreLong) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions / 5); seed < end; ++seed) {
+    Auction auction = RandomAuction(Shape::kGeneral, seed, 150, 60);
+    auction.capacity_units = 1 + auction.capacity_units * static_cast<int64_t>(1 + seed % 4);
+    if (seed % 3 == 0) AddOwners(seed, 9, auction);
+    ASSERT_NO_FATAL_FAILURE(ExpectTheSame(seed, auction));
+  }
+}
+
 // Concave bids have a method of their own when the rule chooses; here they are all the same to it,
 // or one of them has a gap.
 TEST(Methods, AgreeWhereManyAreTiedAtTheMargin) {

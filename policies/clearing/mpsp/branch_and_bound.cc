@@ -24,6 +24,10 @@ constexpr size_t kDepthMax = 256;
 template <typename Key>
 constexpr Key kKeyMax = (((Key{1} << (8 * sizeof(Key) - 2)) - 1) << 1) + 1;
 
+// So many problems are looked at before it is asked what of them can be left out.
+constexpr int64_t kProblemsBeforeReducing = 48;
+constexpr int kReductionsMax = 6;
+
 // Steps of work.h: measured by bench/policies/work_goals.cc.
 constexpr int64_t kWorkARelaxation = 10;
 constexpr int64_t kWorkARestrictedBid = 4;
@@ -102,11 +106,73 @@ struct Run {
   int64_t high = 0;
 };
 
+// A price of a unit as a fraction, and how much an allocation may lose at it, times the
+// denominator. What a bid loses with a quantity is what it leaves with its best one, less what this
+// one leaves.
+template <typename Key>
+struct PriceLimit {
+  Key price = 0;
+  int64_t price_units = 1;
+  Int128 gap = 0;
+
+  Int128 SurplusOf(Key key, int64_t units) const {
+    return Int128{key} * price_units - Int128{price} * units;
+  }
+};
+
+// The price at which a relaxation ends, where an allocation that adds up to at least `least` loses
+// no more than the gap.
+template <typename Key>
+PriceLimit<Key> LimitOf(const Relaxed<Key>& relaxed, Key least) {
+  PriceLimit<Key> limit;
+  if (!relaxed.has_part) return limit;  // More than enough: a unit is worth nothing.
+  limit.price = relaxed.part.key;
+  limit.price_units = relaxed.part.units;
+  limit.gap = Int128{relaxed.whole_key - least} * limit.price_units +
+              Int128{limit.price} * relaxed.left_units;
+  return limit;
+}
+
+// Calls visit(low, high, low_key, high_key) for the quantities of a bid, from `low_units` to
+// `high_units`, that an allocation within the limit can have: in rising order, each run on one
+// straight line. `low_units` is a quantity that the bid accepts.
+template <typename Key, typename Visit>
+void VisitWithin(std::span<const KeyPiece<Key>> pieces, int64_t low_units, int64_t high_units,
+                 const PriceLimit<Key>& limit, const Visit& visit) {
+  const Key low_key = KeyOf(pieces, low_units);
+  Int128 surplus = limit.SurplusOf(low_key, low_units);
+  const auto cut = [&](const KeyPiece<Key>& piece) {
+    return Run{std::max(piece.min_units, low_units + 1), std::min(piece.max_units, high_units)};
+  };
+  for (const KeyPiece<Key>& piece : pieces) {
+    const Run run = cut(piece);
+    if (run.low > run.high) continue;
+    surplus = std::max({surplus, limit.SurplusOf(piece.KeyAt(run.low), run.low),
+                        limit.SurplusOf(piece.KeyAt(run.high), run.high)});
+  }
+  const Int128 least = surplus - limit.gap;
+  if (limit.SurplusOf(low_key, low_units) >= least) visit(low_units, low_units, low_key, low_key);
+  for (const KeyPiece<Key>& piece : pieces) {
+    auto [low, high] = cut(piece);
+    if (low > high) continue;
+    const Int128 at_low = limit.SurplusOf(piece.KeyAt(low), low);
+    const Int128 at_high = limit.SurplusOf(piece.KeyAt(high), high);
+    if (at_low < least && at_high < least) continue;
+    if (at_low < least || at_high < least) {
+      const Int128 slope = (at_high - at_low) / (high - low);
+      const int64_t begin = low;
+      if (at_low < least) low += static_cast<int64_t>((least - at_low + slope - 1) / slope);
+      if (at_high < least) high = begin + static_cast<int64_t>((at_low - least) / -slope);
+    }
+    visit(low, high, piece.KeyAt(low), piece.KeyAt(high));
+  }
+}
+
 template <typename Key>
 class Search {
  public:
-  Search(const KeyBids<Key>& bids, int64_t capacity_units, Work& work)
-      : bids_(bids), capacity_units_(capacity_units), work_(work) {
+  Search(const KeyBids<Key>& bids, int64_t capacity_units, Work& work, int reductions = 0)
+      : bids_(bids), capacity_units_(capacity_units), work_(work), reductions_(reductions) {
     const auto pieces = static_cast<int64_t>(bids.pieces.size());
     if (!work_.Take(kWorkASortedPart * (pieces + static_cast<int64_t>(bids.size())))) return;
     parts_ = PartsOf(bids);
@@ -140,9 +206,12 @@ class Search {
     found_ = found;
     if (found_ != nullptr) found_->is_better = false;
     const Relaxed<Key> root = Relax();
+    problems_left_ = kProblemsBeforeReducing << (2 * reductions_);
     Descend(root, 0);
+    bool is_known = true;
+    if (problems_left_ <= 0) is_known = CanReduce() ? MaximiseReduced(root) : Finish(root);
     best = best_;
-    return !work_.is_used_up() && !is_too_deep_;
+    return is_known && !work_.is_used_up() && !is_too_deep_;
   }
 
   int64_t capacity_units() const { return capacity_units_; }
@@ -215,6 +284,87 @@ class Search {
     int64_t units = 0;
     Key key = 0;
   };
+
+  // Everything again, as often as it takes, from what is known by now.
+  bool Finish(const Relaxed<Key>& root) {
+    problems_left_ = std::numeric_limits<int64_t>::max();
+    Descend(root, 0);
+    return true;
+  }
+
+  // Bids that are restricted together have no quantities of their own, unless they have none at
+  // all.
+  bool CanReduce() const {
+    return reductions_ < kReductionsMax &&
+           std::all_of(active_.begin(), active_.end(), [](const Restriction<Key>* restriction) {
+             return restriction->bid != kManyBids ||
+                    (restriction->parts.empty() && restriction->base_units == 0);
+           });
+  }
+
+  // Something better than what is known can only have quantities that do not lose more than there
+  // is between it and the bound. With these alone most bids have nothing left to decide, the curves
+  // of the others are lower, and so is the bound.
+  bool MaximiseReduced(const Relaxed<Key>& root) {
+    const PriceLimit<Key> limit = LimitOf<Key>(root, best_ + 1);
+    if (limit.gap < 0) return true;
+    static_cast<void>(
+        work_.Take(kWorkAScannedBid * static_cast<int64_t>(bids_.size() + bids_.pieces.size())));
+    KeyBids<Key> reduced;
+    std::vector<int64_t> base_units(bids_.size(), 0);
+    int64_t capacity_units = problem_units_;
+    Key base_key = 0;
+    for (size_t bid = 0; bid < bids_.size(); ++bid) {
+      const Restriction<Key>* restriction = RestrictionOf(bid);
+      if (restriction == nullptr && is_restricted_[bid] != 0) continue;  // It is left out.
+      const auto pieces = restriction == nullptr ? bids_.PiecesOf(bid) : restriction->pieces;
+      const int64_t low_units = restriction == nullptr ? 0 : restriction->low_units;
+      const int64_t high_units =
+          restriction == nullptr ? std::numeric_limits<int64_t>::max() : restriction->high_units;
+      const size_t first = reduced.pieces.size();
+      bool has_base = false;
+      int64_t own_units = 0;
+      Key own_key = 0;
+      VisitWithin<Key>(
+          pieces, low_units, high_units, limit,
+          [&](int64_t low, int64_t high, Key low_key, Key high_key) {
+            const Key slope = low == high ? Key{0} : (high_key - low_key) / (high - low);
+            if (!has_base) {
+              has_base = true;
+              own_units = low;
+              own_key = low_key;
+              if (low++ == high) return;
+              low_key += slope;
+            }
+            reduced.pieces.push_back({low - own_units, high - own_units, low_key - own_key,
+                                      low == high ? Key{0} : slope});
+          });
+      if (reduced.pieces.size() > first) reduced.EndBid(bid);
+      base_units[bid] = own_units;
+      capacity_units -= own_units;
+      base_key += own_key;
+    }
+    if (capacity_units < 0) return true;  // Nothing is better.
+    Search<Key> search(reduced, capacity_units, work_, reductions_ + 1);
+    Found found;
+    found.is_wanted = found_ != nullptr && found_->is_wanted;
+    Key best = best_ - base_key;
+    const bool is_known = search.Maximise(
+        capacity_units, enough_ > best_ && enough_ < kKeyMax<Key> ? enough_ - base_key : enough_,
+        best, found_ == nullptr ? nullptr : &found);
+    best_ = best + base_key;
+    if (found_ != nullptr && found.is_better) {
+      found_->is_better = true;
+      if (found_->is_wanted) {
+        found_->units = std::move(base_units);
+        for (size_t k = 0; k < reduced.size(); ++k) {
+          found_->units[reduced.origin[k]] += found.units[k];
+        }
+        found_->units_of_many = 0;
+      }
+    }
+    return is_known;
+  }
 
   static std::ptrdiff_t Offset(size_t i) { return static_cast<std::ptrdiff_t>(i); }
 
@@ -334,6 +484,7 @@ class Search {
   // The problem of the active restrictions, and what it is when relaxed.
   void Descend(const Relaxed<Key>& relaxed, size_t depth) {
     if (!relaxed.is_possible || relaxed.bound <= best_ || best_ >= enough_) return;
+    if (--problems_left_ <= 0) return;
     if (!relaxed.has_part || relaxed.left_units == 0) {
       Keep(relaxed, relaxed.whole_key, 0, 0);
       return;
@@ -381,7 +532,7 @@ class Search {
     const bool is_more_first = more.is_possible && more.bound > less.bound;
     for (bool is_more : {is_more_first, !is_more_first}) {
       if (is_more && !more.is_possible) continue;
-      if (work_.is_used_up() || is_too_deep_) return;
+      if (work_.is_used_up() || is_too_deep_ || problems_left_ <= 0) return;
       Push(is_more ? at_least : at_most);
       Descend(is_more ? more : less, depth + 1);
       Pop();
@@ -489,6 +640,8 @@ class Search {
   std::vector<size_t> skipped_;
   std::vector<std::unique_ptr<Restriction<Key>>> restrictions_;  // Two for each depth.
 
+  const int reductions_;
+  int64_t problems_left_ = 0;
   int64_t problem_units_ = 0;
   Key enough_ = 0;
   Key best_ = 0;
@@ -513,7 +666,7 @@ class FirstOfEquals {
 
   // False if the work is used up.
   bool Find() {
-    FindPrice();
+    limit_ = LimitOf<Key>(search_.RelaxWhole(), best_);
     for (size_t bid = 0; bid < bids_.size(); ++bid) Classify(bid);
     if (!work_.Take(kWorkAScannedBid * static_cast<int64_t>(bids_.size() + bids_.pieces.size()))) {
       return false;
@@ -546,57 +699,24 @@ class FirstOfEquals {
     std::vector<Run> runs;
   };
 
-  // The price as a fraction, and what the best allocation loses at it times the denominator.
-  void FindPrice() {
-    const Relaxed<Key> whole = search_.RelaxWhole();
-    if (!whole.has_part) return;  // More than enough: a unit is worth nothing.
-    price_ = whole.part.key;
-    price_units_ = whole.part.units;
-    gap_ = Int128{whole.whole_key - best_} * price_units_ + Int128{price_} * whole.left_units;
-  }
-
-  // What the quantity leaves at the price, times its denominator.
-  Int128 SurplusOf(Key key, int64_t units) const {
-    return Int128{key} * price_units_ - Int128{price_} * units;
-  }
-
   void Classify(size_t bid) {
-    const auto pieces = bids_.PiecesOf(bid);
-    Int128 surplus = 0;
-    for (const KeyPiece<Key>& piece : pieces) {
-      surplus = std::max({surplus, SurplusOf(piece.key_at_min, piece.min_units),
-                          SurplusOf(piece.KeyAt(piece.max_units), piece.max_units)});
-    }
-    const Int128 least = surplus - gap_;
     runs_.clear();
     bool is_straight = true;
     Key last_key = 0;
-    const auto add = [&](int64_t low, int64_t high, Key low_key, Key high_key) {
-      const bool is_next = !runs_.empty() && runs_.back().high + 1 == low;
-      if (!runs_.empty()) is_straight &= is_next && IsOnPrice(low_key - last_key, 1);
-      is_straight &= IsOnPrice(high_key - low_key, high - low);
-      if (is_next) {
-        runs_.back().high = high;
-      } else {
-        runs_.push_back({low, high});
-      }
-      last_key = high_key;
-    };
-    if (0 >= least) add(0, 0, 0, 0);
-    for (const KeyPiece<Key>& piece : pieces) {
-      const Int128 at_min = SurplusOf(piece.key_at_min, piece.min_units);
-      const Int128 at_max = SurplusOf(piece.KeyAt(piece.max_units), piece.max_units);
-      if (at_min < least && at_max < least) continue;
-      int64_t low = piece.min_units;
-      int64_t high = piece.max_units;
-      if (at_min < least || at_max < least) {
-        const Int128 slope = (at_max - at_min) / (high - low);
-        if (at_min < least) low += static_cast<int64_t>((least - at_min + slope - 1) / slope);
-        if (at_max < least)
-          high = piece.min_units + static_cast<int64_t>((at_min - least) / -slope);
-      }
-      add(low, high, piece.KeyAt(low), piece.KeyAt(high));
-    }
+    VisitWithin<Key>(bids_.PiecesOf(bid), 0, std::numeric_limits<int64_t>::max(), limit_,
+                     [&](int64_t low, int64_t high, Key low_key, Key high_key) {
+                       const bool is_next = !runs_.empty() && runs_.back().high + 1 == low;
+                       if (!runs_.empty()) {
+                         is_straight &= is_next && IsOnPrice(low_key - last_key, 1);
+                       }
+                       is_straight &= IsOnPrice(high_key - low_key, high - low);
+                       if (is_next) {
+                         runs_.back().high = high;
+                       } else {
+                         runs_.push_back({low, high});
+                       }
+                       last_key = high_key;
+                     });
     if (runs_.size() == 1 && runs_[0].low == runs_[0].high) return;  // It has that in all of them.
     if (runs_.size() == 1 && is_straight) {
       pool_.push_back({bid, runs_[0]});
@@ -605,7 +725,7 @@ class FirstOfEquals {
     }
   }
 
-  bool IsOnPrice(Key key, int64_t units) const { return SurplusOf(key, units) == 0; }
+  bool IsOnPrice(Key key, int64_t units) const { return limit_.SurplusOf(key, units) == 0; }
 
   void BeginPool() {
     pool_bids_.reserve(pool_.size());
@@ -620,7 +740,7 @@ class FirstOfEquals {
   }
 
   Key KeyOnPrice(int64_t units) const {
-    return static_cast<Key>(Int128{price_} * units / price_units_);
+    return static_cast<Key>(Int128{limit_.price} * units / limit_.price_units);
   }
 
   // True if there is an allocation as good that satisfies what is pushed, with `at_least` units of
@@ -712,9 +832,7 @@ class FirstOfEquals {
   Work& work_;
   const Key best_;
   std::vector<int64_t>& units_;
-  Key price_ = 0;
-  int64_t price_units_ = 1;
-  Int128 gap_ = 0;
+  PriceLimit<Key> limit_;
   std::vector<Run> runs_;
   std::vector<Free> free_;  // In the order of ties, as is the pool.
   std::vector<Pooled> pool_;
