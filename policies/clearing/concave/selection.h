@@ -57,8 +57,8 @@ std::optional<Window> FindWindow(const OfferColumns& columns, int64_t first_unit
 
 // Reorders `items` so that the longest row of first ones, in the order of `less`, whose units fit
 // in `units` together stands in front, and the next one behind it. Returns how many these are, and
-// takes their units off `units`. `less` is a total order; `units_of` gives the units of an item, 0
-// or more. Expected linear time.
+// takes their units off `units`. Equals stand in any order; `units_of` gives the units of an item,
+// 0 or more. Expected linear time.
 template <typename T, typename Less, typename UnitsOf>
 size_t PartitionAtUnits(std::span<T> items, int64_t& units, const Less& less,
                         const UnitsOf& units_of) {
