@@ -16,11 +16,13 @@ namespace nom::policies {
 namespace {
 
 // Steps of counted work (work.h), as measured by bench/policies/concave_goals.cc.
-constexpr int64_t kStepsABid = 16;
-constexpr int64_t kStepsARange = 14;
-constexpr int64_t kStepsAPart = 2;        // Summed up.
-constexpr int64_t kStepsAnOpenPart = 64;  // Selected, put on the heap and taken off.
-constexpr int64_t kStepsAnOutcome = 24;   // A bid's price, charge and award.
+constexpr int64_t kStepsABid = 4;
+constexpr int64_t kStepsARange = 5;
+constexpr int64_t kStepsAPart = 1;        // Summed up.
+constexpr int64_t kStepsAnOpenPart = 32;  // Put on the heap and taken off.
+// For the price, the charges and the awards.
+constexpr int64_t kStepsAnOutcomesBid = 24;
+constexpr int64_t kStepsAnOutcomesRange = 4;
 
 int64_t Count(size_t n) { return static_cast<int64_t>(n); }
 
@@ -61,10 +63,19 @@ std::optional<Margin> FindMargin(const Auction& auction, const Hull& hull, Work&
 
 absl::Status UsedUp() { return absl::ResourceExhaustedError("work: used up"); }
 
-bool TakeForHull(const Auction& auction, Work& work) {
+int64_t RangesOf(const Auction& auction) {
   int64_t ranges = 0;
   for (const Bid& bid : auction.bids) ranges += Count(bid.ranges.size());
-  return work.Take(kStepsABid * Count(auction.bids.size()) + kStepsARange * ranges);
+  return ranges;
+}
+
+bool TakeForHull(const Auction& auction, Work& work) {
+  return work.Take(kStepsABid * Count(auction.bids.size()) + kStepsARange * RangesOf(auction));
+}
+
+bool TakeForOutcome(const Auction& auction, Work& work) {
+  return work.Take(kStepsAnOutcomesBid * Count(auction.bids.size()) +
+                   kStepsAnOutcomesRange * RangesOf(auction));
 }
 
 // Of parts with the same slope, what the slope left out decides. rest / units < 1, so products stay
@@ -219,7 +230,7 @@ absl::StatusOr<Clearing> ClearGreedy(const Auction& auction, Work& work) {
   if (!filler.Fill(margin->parts, work)) return UsedUp();
   if (filler.left_units() > 0 && !filler.Fill(open, work)) return UsedUp();
   const std::optional<Int128> sum = BoundOf(auction, hull, *margin, work);
-  if (!sum.has_value() || !work.Take(kStepsAnOutcome * Count(units.size()))) return UsedUp();
+  if (!sum.has_value() || !TakeForOutcome(auction, work)) return UsedUp();
   const absl::StatusOr<Microcredits> bound = ToMicrocredits(*sum, "welfare bound");
   if (!bound.ok()) return bound.status();
   absl::StatusOr<Clearing> clearing = AtOnePrice(auction, units);

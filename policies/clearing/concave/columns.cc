@@ -17,16 +17,19 @@ namespace {
 constexpr Microcredits kGainMax = std::numeric_limits<Microcredits>::max();
 
 // Steps of counted work (work.h), as measured by bench/policies/concave_goals.cc.
-constexpr int64_t kStepsARun = 2;
-constexpr int64_t kStepsABid = 12;     // Of which most looks up its charge.
-constexpr int64_t kStepsAnOffer = 16;  // Of the window.
-constexpr int64_t kStepsATied = 64;    // Hashed, and selected twice.
+constexpr int64_t kStepsARun = 1;
+constexpr int64_t kStepsABid = 3;
+constexpr int64_t kStepsAnOffer = 5;  // Of the window: summed up.
+constexpr int64_t kStepsATied = 4;    // Hashed and selected, mostly fewer than the runs.
+constexpr int64_t kStepsAnOwnersBid = 16;
+constexpr int64_t kStepsAnOwnersRun = 4;
 
 int64_t Count(size_t n) { return static_cast<int64_t>(n); }
 
 // What a bid offers at the gain of the margin.
 struct AtMargin {
   uint32_t bid;
+  uint32_t runs;
   int64_t held_units;  // Of `units`, so many are held now.
   int64_t units;
   int64_t awarded_units;
@@ -69,9 +72,9 @@ class Clearer {
       }
       if (!SplitAtMargin(*window, is_margin, above_units > 0)) return std::nullopt;
     }
-    at_margin_.push_back({std::numeric_limits<uint32_t>::max(), 0, 0, 0});
-    rejected_.Finish();
-    displaced_.Finish();
+    at_margin_.push_back({std::numeric_limits<uint32_t>::max(), 0, 0, 0, 0});
+    rejected_.Finish(0);
+    displaced_.Finish(std::numeric_limits<Microcredits>::min());
     FillIn();
     if (has_charges_) {
       for (const std::vector<size_t>& bids : columns_.shared_owners) {
@@ -94,6 +97,12 @@ class Clearer {
     int64_t kept_units = 0;      // Awarded, of those it holds.
     int64_t keepable_units = 0;  // Of those it holds, that could be sold to it.
     int64_t dear_units = 0;      // With a gain above the penalty.
+  };
+
+  // What happens to the others' units if the owner's are worth nothing.
+  struct Shift {
+    Int128 saved = 0;   // Penalties, beside those that are saved now.
+    int64_t units = 0;  // So many more are served. If below 0, so many less.
   };
 
   Depths FindDepths() {
@@ -170,14 +179,13 @@ class Clearer {
   }
 
   // Among offers of one gain: holders first, then in the order of ties.
-  bool Share(std::span<Offer> group, int64_t left_units) {
+  bool Share(std::span<const Offer> group, int64_t left_units) {
     if (!work_.Take(kStepsATied * Count(group.size()))) return false;
     // Equals stand in the order of their runs, so of their bids: the next one is searched from the
     // last one on, or met on the way where most bids are here.
     const std::span<const uint32_t> first_run = columns_.first_run;
     const bool are_many = group.size() > units_.size() / 16;
     size_t bid = 0;
-    std::vector<Tied> tied;
     for (const Offer& offer : group) {
       if (are_many) {
         while (first_run[bid + 1] <= offer.run) ++bid;
@@ -186,29 +194,43 @@ class Clearer {
                                                    first_run.end(), offer.run) -
                                   first_run.begin() - 1);
       }
-      int64_t units_before = 0;
-      for (uint32_t run = first_run[bid]; run < offer.run; ++run) {
-        units_before += columns_.units[run];
+      if (at_margin_.empty() || at_margin_.back().bid != bid) {
+        // How many units the bid holds of those at the margin or behind it.
+        int64_t held_units = columns_.held_units[bid];
+        for (uint32_t run = first_run[bid]; run < offer.run; ++run)
+          held_units -= columns_.units[run];
+        at_margin_.push_back(
+            {static_cast<uint32_t>(bid), 0, std::max<int64_t>(0, held_units), 0, 0});
       }
-      const int64_t held_units =
-          std::clamp<int64_t>(columns_.held_units[bid] - units_before, 0, offer.units);
-      tied.push_back({TieOrder(columns_.seed, columns_.guest_ids[bid]),
-                      static_cast<uint32_t>(at_margin_.size())});
-      at_margin_.push_back({static_cast<uint32_t>(bid), held_units, offer.units, 0});
+      ++at_margin_.back().runs;
+      at_margin_.back().units += offer.units;
+    }
+    std::vector<Tied> tied;
+    tied.reserve(at_margin_.size());
+    for (AtMargin& at_margin : at_margin_) {
+      at_margin.held_units = std::min(at_margin.held_units, at_margin.units);
+      tied.push_back({TieOrder(columns_.seed, columns_.guest_ids[at_margin.bid]),
+                      static_cast<uint32_t>(tied.size())});
     }
     Award(tied, left_units, [](const AtMargin& a) { return a.held_units; });
     Award(tied, left_units, [](const AtMargin& a) { return a.units - a.held_units; });
     return true;
   }
 
-  // Each gets what it wants in the order of ties, as long as there is some left. Runs of one bid
-  // may stand in any order: only their sum is seen.
+  // Each gets what it wants in the order of ties, as long as there is some left.
   template <typename Wanted>
   void Award(std::span<Tied> tied, int64_t& left_units, const Wanted& wanted) {
-    if (left_units == 0) return;
-    const size_t wholly = PartitionAtUnits(
-        tied, left_units, [](const Tied& a, const Tied& b) { return a.tie_order < b.tie_order; },
-        [&](const Tied& t) { return wanted(at_margin_[t.place]); });
+    int64_t wanted_units = 0;
+    for (const AtMargin& at_margin : at_margin_) wanted_units += wanted(at_margin);
+    // Where there is enough for all, or nobody asks, no order is needed.
+    size_t wholly = tied.size();
+    if (wanted_units > left_units) {
+      wholly = PartitionAtUnits(
+          tied, left_units, [](const Tied& a, const Tied& b) { return a.tie_order < b.tie_order; },
+          [&](const Tied& t) { return wanted(at_margin_[t.place]); });
+    } else {
+      left_units -= wanted_units;
+    }
     for (size_t i = 0; i < wholly; ++i) {
       AtMargin& at_margin = at_margin_[tied[i].place];
       at_margin.awarded_units += wanted(at_margin);
@@ -233,9 +255,11 @@ class Clearer {
       const uint32_t margin_begin = next;
       int64_t awarded_units = 0;  // At the gain of the margin.
       int64_t rest_units = 0;
-      for (; margin->bid == bid; ++margin, ++next) {
-        awarded_units += margin->awarded_units;
-        rest_units += margin->units - margin->awarded_units;
+      if (margin->bid == bid) {
+        awarded_units = margin->awarded_units;
+        rest_units = margin->units - awarded_units;
+        next += margin->runs;
+        ++margin;
       }
       units += awarded_units;
       units_[bid] = units;
@@ -269,9 +293,12 @@ class Clearer {
         Owned owned;
         owned.awarded_units = units;
         if (has_penalty_) AddHeld(bid, units, owned);
-        const Int128 excess = Excess(owned, next_rejected, next_displaced);
-        charges_[bid] =
-            units * columns_.reserve_unit_price_microcredits + static_cast<Microcredits>(excess);
+        const Shift shift = ShiftWithout(owned);
+        const Int128 gain_of_others = shift.units >= 0
+                                          ? rejected_.GainOfOthers(shift.units, next_rejected)
+                                          : displaced_.GainOfOthers(-shift.units, next_displaced);
+        charges_[bid] = units * columns_.reserve_unit_price_microcredits +
+                        static_cast<Microcredits>(shift.saved + gain_of_others);
       }
     }
   }
@@ -285,77 +312,109 @@ class Clearer {
     }
   }
 
-  // What the others and the operator lose by the owner's value, as columns.h derives it. The own
-  // units come from the margin down and from the margin up.
-  template <typename NextRejected, typename NextDisplaced>
-  Int128 Excess(const Owned& owned, const NextRejected& next_rejected,
-                const NextDisplaced& next_displaced) const {
-    if (!has_penalty_) return rejected_.GainOfOthers(owned.awarded_units, next_rejected);
+  // How the others' units change without the owner's value, as columns.h derives it.
+  Shift ShiftWithout(const Owned& owned) const {
+    if (!has_penalty_) return {0, owned.awarded_units};
     const int64_t dear_units_of_others = dear_units_ - owned.dear_units;
-    const int64_t kept_without_value = std::min(
+    const int64_t kept_units = std::min(
         owned.keepable_units, std::max<int64_t>(0, columns_.capacity_units - dear_units_of_others));
-    const Int128 saved =
-        Int128{kept_without_value - owned.kept_units} * columns_.penalty_microcredits;
-    const int64_t units_of_others = served_units_ - owned.awarded_units;
-    const int64_t room = columns_.capacity_units - kept_without_value;
-    return saved + (room >= units_of_others
-                        ? rejected_.GainOfOthers(room - units_of_others, next_rejected)
-                        : displaced_.GainOfOthers(units_of_others - room, next_displaced));
+    // Where everything is served, `served_units_` may be below the capacity: then the others get
+    // nothing more before what is kept takes the rest of it.
+    return {Int128{kept_units - owned.kept_units} * columns_.penalty_microcredits,
+            (columns_.capacity_units - kept_units) - (served_units_ - owned.awarded_units)};
   }
 
-  // The bids of one owner: the same with the own units of all in one row.
+  // The bids of one owner: their own units in one row.
   bool ChargeTogether(std::span<const size_t> bids) {
     Owned owned;
-    std::vector<Offer> rejected;
-    std::vector<Offer> served;
-    std::vector<Microcredits> surpluses;
+    size_t runs = 0;
     for (size_t bid : bids) {
-      const int64_t units = units_[bid];
-      owned.awarded_units += units;
-      if (has_penalty_) AddHeld(bid, units, owned);
-      int64_t left_units = units;
-      Int128 surplus = 0;
-      // A bid's own runs never rise, so its award is its first units.
-      for (uint32_t run = columns_.first_run[bid]; run < columns_.first_run[bid + 1]; ++run) {
-        const auto taken_units =
-            static_cast<int32_t>(std::min<int64_t>(left_units, columns_.units[run]));
-        left_units -= taken_units;
-        surplus += Int128{columns_.gain[run]} * taken_units;
-        if (taken_units > 0) served.push_back({columns_.gain[run], run, taken_units});
-        if (taken_units < columns_.units[run]) {
-          rejected.push_back({columns_.gain[run], run, columns_.units[run] - taken_units});
-        }
-      }
-      if (has_penalty_) {
-        surplus -=
-            Int128{columns_.penalty_microcredits} * std::min(units, columns_.held_units[bid]);
-      }
-      surpluses.push_back(static_cast<Microcredits>(surplus));
+      owned.awarded_units += units_[bid];
+      if (has_penalty_) AddHeld(bid, units_[bid], owned);
+      runs += columns_.first_run[bid + 1] - columns_.first_run[bid];
     }
     if (owned.awarded_units == 0) return true;
-    if (!SortDearestFirst(rejected, work_)) return false;
-    if (has_penalty_ && !SortDearestFirst(served, work_)) return false;
+    if (!work_.Take(kStepsAnOwnersBid * Count(bids.size()) + kStepsAnOwnersRun * Count(runs))) {
+      return false;
+    }
+    const Shift shift = ShiftWithout(owned);
+    if (!CollectOwn(bids, shift.units)) return false;
     size_t next = 0;
-    size_t last = served.size();
-    const Int128 excess = Excess(
-        owned,
-        [&](Microcredits& own_gain, int64_t& own_units) {
-          if (next == rejected.size()) return false;
-          own_gain = rejected[next].gain;
-          own_units = rejected[next++].units;
-          return true;
-        },
-        [&](Microcredits& own_gain, int64_t& own_units) {
-          if (last == 0) return false;
-          own_gain = -served[--last].gain;
-          own_units = served[last].units;
-          return true;
-        });
-    const std::vector<Microcredits> shares = SplitExcess(excess, surpluses);
+    const auto next_own = [&](Microcredits& own_gain, int64_t& own_units) {
+      if (next == own_.size()) return false;
+      own_gain = own_[next].gain;
+      own_units = own_[next++].units;
+      return true;
+    };
+    const Int128 gain_of_others = shift.units >= 0
+                                      ? rejected_.GainOfOthers(shift.units, next_own)
+                                      : displaced_.GainOfOthers(-shift.units, next_own);
+    std::vector<Microcredits> surpluses;
+    surpluses.reserve(bids.size());
+    for (size_t bid : bids) surpluses.push_back(SurplusOf(bid));
+    const std::vector<Microcredits> shares = SplitExcess(shift.saved + gain_of_others, surpluses);
     for (size_t k = 0; k < bids.size(); ++k) {
       charges_[bids[k]] = units_[bids[k]] * columns_.reserve_unit_price_microcredits + shares[k];
     }
     return true;
+  }
+
+  // Puts into own_ the owner's units that a shift might pass over, in the order of that row.
+  bool CollectOwn(std::span<const size_t> bids, int64_t shift_units) {
+    const bool is_down = shift_units >= 0;
+    const RankedUnits& row = is_down ? rejected_ : displaced_;
+    const int64_t units_of_others = is_down ? shift_units : -shift_units;
+    int64_t own_units = 0;
+    for (size_t bid : bids) own_units += UnitsOf(bid);
+    // No further than to here if all own units were passed over; so only those that are dearer can
+    // be, which is less far. Twice brings that close to the end.
+    Microcredits reach = 0;
+    for (int i = 0; i < 2; ++i) {
+      reach = row.GainAt(units_of_others + own_units);
+      own_units = 0;
+      VisitOwn(bids, is_down, [&](Microcredits gain, uint32_t, int32_t units) {
+        own_units += gain >= reach ? units : 0;
+      });
+    }
+    own_.clear();
+    VisitOwn(bids, is_down, [&](Microcredits gain, uint32_t run, int32_t units) {
+      if (gain >= reach) own_.push_back({gain, run, units});
+    });
+    return SortDearestFirst(own_, work_);
+  }
+
+  // Calls visit(gain, run, units) for each run of the owner, or the part of it, that was not
+  // served; or was, and then with minus its gain.
+  template <typename Visit>
+  void VisitOwn(std::span<const size_t> bids, bool is_rejected, const Visit& visit) const {
+    for (size_t bid : bids) {
+      // Runs never rise within a bid, so its award is its first units.
+      int64_t left_units = units_[bid];
+      for (uint32_t run = columns_.first_run[bid]; run < columns_.first_run[bid + 1]; ++run) {
+        const auto served_units =
+            static_cast<int32_t>(std::min<int64_t>(left_units, columns_.units[run]));
+        left_units -= served_units;
+        const int32_t units = is_rejected ? columns_.units[run] - served_units : served_units;
+        const Microcredits gain = columns_.gain[run];
+        if (units > 0) visit(is_rejected ? gain : -gain, run, units);
+      }
+    }
+  }
+
+  // What a bid's award is worth to it above the reserve.
+  Microcredits SurplusOf(size_t bid) const {
+    Int128 surplus = 0;
+    int64_t left_units = units_[bid];
+    for (uint32_t run = columns_.first_run[bid]; left_units > 0; ++run) {
+      const int64_t served_units = std::min<int64_t>(left_units, columns_.units[run]);
+      left_units -= served_units;
+      surplus += Int128{columns_.gain[run]} * served_units;
+    }
+    if (has_penalty_) {
+      surplus -=
+          Int128{columns_.penalty_microcredits} * std::min(units_[bid], columns_.held_units[bid]);
+    }
+    return static_cast<Microcredits>(surplus);
   }
 
   const ConcaveColumns& columns_;
@@ -370,6 +429,7 @@ class Clearer {
   std::vector<AtMargin> at_margin_;  // By rising bid; the last one is nobody's.
   RankedUnits rejected_;             // From the margin down.
   RankedUnits displaced_;            // From the margin up, each worth minus its gain.
+  std::vector<Offer> own_;           // Of the owner who is charged.
   std::vector<bool> is_shared_;      // By bid: its owner has others. Empty if none has.
 };
 

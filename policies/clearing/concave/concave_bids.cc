@@ -34,8 +34,8 @@ bool VisitMarginalUnits(const Bid& bid, const Visit& visit) {
 }
 
 // Steps of counted work (work.h), as measured by bench/policies/concave_goals.cc.
-constexpr int64_t kStepsABid = 12;
-constexpr int64_t kStepsARange = 4;
+constexpr int64_t kStepsABid = 3;
+constexpr int64_t kStepsARange = 2;
 
 // The columns of an auction, and what they are made of.
 class Columns {

@@ -34,9 +34,10 @@ class RankedUnits {
     gain_before_ += Int128{gain} * units;
   }
 
-  // To be called once, before any question. Behind the last unit nothing is offered, without end.
-  void Finish() {
-    steps_.push_back({0, std::numeric_limits<int64_t>::max(), end_units_, gain_before_});
+  // To be called once, before any question. Behind the last unit lie units worth `gain`, without
+  // end.
+  void Finish(Microcredits gain) {
+    steps_.push_back({gain, std::numeric_limits<int64_t>::max(), end_units_, gain_before_});
     while ((end_units_ >> shift_) > kBuckets) ++shift_;
     size_t step = 0;
     for (int64_t bucket = 0; bucket <= end_units_ >> shift_; ++bucket) {
@@ -45,13 +46,15 @@ class RankedUnits {
     }
   }
 
+  // What the last of the first `units` units is worth.
+  Microcredits GainAt(int64_t units) const { return steps_[FirstStepOf(units)].gain; }
+
   // What the first `units` units are worth that are not `own`. The own units of this row come as
   // runs in the order of the row: next_own(gain, units) sets the next one and is false if there is
   // none.
   template <typename NextOwn>
   Int128 GainOfOthers(int64_t units, const NextOwn& next_own) const {
-    const auto bucket = static_cast<size_t>(std::min(units, end_units_) >> shift_);
-    size_t step = StepOf(units, step_of_bucket_[bucket]);
+    size_t step = FirstStepOf(units);
     Int128 own_gain = 0;
     Microcredits gain = 0;
     int64_t own_units = 0;
@@ -76,6 +79,11 @@ class RankedUnits {
     int64_t begin_units = 0;
     Int128 gain_before = 0;
   };
+
+  size_t FirstStepOf(int64_t units) const {
+    const auto bucket = static_cast<size_t>(std::min(units, end_units_) >> shift_);
+    return StepOf(units, step_of_bucket_[bucket]);
+  }
 
   // The step in which the first `units` units end, which is not before `step`. Mostly it is one of
   // the next ones; but many small steps may lie beside a large one, in the same bucket.

@@ -23,9 +23,9 @@ constexpr size_t kBlock = 512;
 constexpr size_t kManyOffers = 2'048;
 
 // Steps of counted work (work.h), as measured by bench/policies/concave_goals.cc.
-constexpr int64_t kStepsALook = 1;
-constexpr int64_t kStepsASample = 40;  // Cache misses, and sorting.
-constexpr int64_t kStepsASorted = 32;
+constexpr int64_t kLooksAStep = 2;
+constexpr int64_t kStepsASample = 20;  // Cache misses, and sorting.
+constexpr int64_t kStepsASorted = 10;
 
 bool IsDearer(const Offer& a, const Offer& b) { return a.gain > b.gain; }
 
@@ -128,7 +128,7 @@ class WindowFinder {
     if (!work_.Take(samples * kStepsASample)) return false;
     Gains gains = Guess(source, count, units_above, units);
     while (true) {
-      if (!work_.Take(looks * kStepsALook)) return false;
+      if (!work_.Take(looks / kLooksAStep + 1)) return false;
       Collect(source, count, gains, window);
       window.units_above += units_above;
       const bool is_too_low = gains.high < kGainMax && window.units_above > first_unit_;
