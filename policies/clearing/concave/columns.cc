@@ -73,8 +73,8 @@ class Clearer {
       if (!SplitAtMargin(*window, is_margin, above_units > 0)) return std::nullopt;
     }
     at_margin_.push_back({std::numeric_limits<uint32_t>::max(), 0, 0, 0, 0});
-    rejected_.Finish(0);
-    displaced_.Finish(std::numeric_limits<Microcredits>::min());
+    rejected_.Finish();
+    displaced_.Finish();
     FillIn();
     if (has_charges_) {
       for (const std::vector<size_t>& bids : columns_.shared_owners) {
@@ -428,9 +428,11 @@ class Clearer {
   int64_t dear_units_ = 0;           // Of all, with a gain above the penalty.
   std::vector<AtMargin> at_margin_;  // By rising bid; the last one is nobody's.
   RankedUnits rejected_;             // From the margin down.
-  RankedUnits displaced_;            // From the margin up, each worth minus its gain.
-  std::vector<Offer> own_;           // Of the owner who is charged.
-  std::vector<bool> is_shared_;      // By bid: its owner has others. Empty if none has.
+  // From the margin up, each worth minus its gain. Nobody asks for what lies behind its end: with
+  // all own units passed over that is what the owner would keep, which is at most the window's.
+  RankedUnits displaced_;
+  std::vector<Offer> own_;       // Of the owner who is charged.
+  std::vector<bool> is_shared_;  // By bid: its owner has others. Empty if none has.
 };
 
 }  // namespace

@@ -34,10 +34,9 @@ class RankedUnits {
     gain_before_ += Int128{gain} * units;
   }
 
-  // To be called once, before any question. Behind the last unit lie units worth `gain`, without
-  // end.
-  void Finish(Microcredits gain) {
-    steps_.push_back({gain, std::numeric_limits<int64_t>::max(), end_units_, gain_before_});
+  // To be called once, before any question. Behind the last unit nothing is offered, without end.
+  void Finish() {
+    steps_.push_back({0, std::numeric_limits<int64_t>::max(), end_units_, gain_before_});
     while ((end_units_ >> shift_) > kBuckets) ++shift_;
     size_t step = 0;
     for (int64_t bucket = 0; bucket <= end_units_ >> shift_; ++bucket) {

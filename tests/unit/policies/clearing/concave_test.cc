@@ -232,13 +232,49 @@ class BySortingUnits {
   std::vector<std::pair<Microcredits, size_t>> units_without_value_;
 };
 
+// Awards and charges of all owners but some of the small ones.
+void ExpectEqualsSortingOfUnits(const Auction& auction) {
+  const auto awards = ClearConcave(auction, true);
+  ASSERT_TRUE(awards.has_value());
+  const BySortingUnits by_sorting(auction);
+  const auto welfare = Welfare(auction, awards->units);
+  ASSERT_TRUE(welfare.ok()) << welfare.status();
+  Int128 base = Int128{auction.capacity_units} * auction.reserve_unit_price_microcredits;
+  for (const Bid& bid : auction.bids) {
+    base -= Int128{bid.held_units} * auction.reclaim_penalty_microcredits;
+  }
+  ASSERT_EQ(static_cast<int64_t>(base + by_sorting.GainWithout({})), *welfare);
+  std::map<std::pair<OwnerId, size_t>, std::vector<size_t>> owners;
+  for (size_t i : InTieOrder(auction)) {
+    const OwnerId owner = auction.bids[i].owner_id;
+    owners[{owner, owner == 0 ? i : 0}].push_back(i);
+  }
+  for (const auto& [owner, bids] : owners) {
+    if (bids.size() == 1 && bids[0] % 64 > 1) continue;
+    Int128 excess = base + by_sorting.GainWithout(bids) - *welfare;
+    std::vector<Microcredits> surpluses;
+    for (size_t i : bids) {
+      surpluses.push_back(ValueOf(auction.bids[i], awards->units[i]) -
+                          awards->units[i] * auction.reserve_unit_price_microcredits);
+      excess += surpluses.back();
+    }
+    const std::vector<Microcredits> shares = SplitExcess(excess, surpluses);
+    for (size_t k = 0; k < bids.size(); ++k) {
+      ASSERT_EQ(awards->charges[bids[k]],
+                awards->units[bids[k]] * auction.reserve_unit_price_microcredits + shares[k])
+          << "bid " << bids[k];
+    }
+  }
+}
+
 // So many offers that they are sorted by digits and looked up in buckets: large owners, and bids
 // from one unit to thousands side by side.
 TEST(Concave, EqualsSortingOfAllUnitsForLargeOwnersAndManyBids) {
   Looks looks;
   looks.bids_max = 1'200;
   looks.pieces_max = 9;
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(40); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + Auctions(20); seed < end; ++seed) {
+    SCOPED_TRACE(seed);
     looks.price_max = seed % 3 == 0 ? 5 : 1'000'000;
     looks.bid_units_max = seed % 2 == 0 ? 12 : 40;
     looks.owners_max = seed % 4 == 0 ? 2 : 40;
@@ -248,38 +284,39 @@ TEST(Concave, EqualsSortingOfAllUnitsForLargeOwnersAndManyBids) {
       auction.bids[0].ranges = {{0, 5'000, 0, looks.price_max / 3}};
       auction.bids[0].held_units = seed % 2 == 0 ? 0 : 4'000;
     }
-    const std::string context = "seed " + std::to_string(seed);
-    const auto awards = ClearConcave(auction, true);
-    ASSERT_TRUE(awards.has_value()) << context;
-    const BySortingUnits by_sorting(auction);
-    const auto welfare = Welfare(auction, awards->units);
-    ASSERT_TRUE(welfare.ok()) << welfare.status() << context;
-    Int128 base = Int128{auction.capacity_units} * auction.reserve_unit_price_microcredits;
-    for (const Bid& bid : auction.bids) {
-      base -= Int128{bid.held_units} * auction.reclaim_penalty_microcredits;
-    }
-    ASSERT_EQ(static_cast<int64_t>(base + by_sorting.GainWithout({})), *welfare) << context;
-    std::map<std::pair<OwnerId, size_t>, std::vector<size_t>> owners;
-    for (size_t i : InTieOrder(auction)) {
-      const OwnerId owner = auction.bids[i].owner_id;
-      owners[{owner, owner == 0 ? i : 0}].push_back(i);
-    }
-    for (const auto& [owner, bids] : owners) {
-      if (bids.size() == 1 && bids[0] % 8 > 1) continue;  // Enough of the small ones.
-      Int128 excess = base + by_sorting.GainWithout(bids) - *welfare;
-      std::vector<Microcredits> surpluses;
-      for (size_t i : bids) {
-        surpluses.push_back(ValueOf(auction.bids[i], awards->units[i]) -
-                            awards->units[i] * auction.reserve_unit_price_microcredits);
-        excess += surpluses.back();
+    ExpectEqualsSortingOfUnits(auction);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// A third of the bids pay for their first unit what they do not for the next ones, which they hold.
+// Worth the reserve, those would be kept, and displace units of others that were served.
+TEST(Concave, EqualsSortingOfAllUnitsWhereOwnersWouldDisplaceOthers) {
+  constexpr Microcredits kPenalty = 50'000;
+  for (uint64_t seed = FirstSeed(), end = seed + Auctions(12); seed < end; ++seed) {
+    SCOPED_TRACE(seed);
+    TestRandom random(seed);
+    Auction auction;
+    auction.seed = seed;
+    auction.reserve_unit_price_microcredits = 1'000'000;
+    auction.reclaim_penalty_microcredits = kPenalty;
+    const int64_t owners = random.Between(1, 20);
+    for (GuestId guest = 1; guest <= 900; ++guest) {
+      Bid bid;
+      bid.guest_id = guest;
+      if (guest % 3 == 0) {
+        bid.owner_id = static_cast<OwnerId>(random.Between(0, owners));
+        bid.held_units = 11;
+        bid.ranges = {{1, 11, 2'000'000, 1'000'000 - random.Between(1, kPenalty + kPenalty / 5)}};
+      } else {
+        bid.ranges = {{0, random.Between(1, 9), 0, 1'000'000 + random.Between(0, 2 * kPenalty)}};
+        bid.owner_id = random.OneIn(4) ? 21 : 0;
       }
-      const std::vector<Microcredits> shares = SplitExcess(excess, surpluses);
-      for (size_t k = 0; k < bids.size(); ++k) {
-        ASSERT_EQ(awards->charges[bids[k]],
-                  awards->units[bids[k]] * auction.reserve_unit_price_microcredits + shares[k])
-            << context << " bid " << bids[k];
-      }
+      auction.bids.push_back(std::move(bid));
     }
+    auction.capacity_units = random.Between(1'500, 3'600);
+    ExpectEqualsSortingOfUnits(auction);
+    if (HasFatalFailure()) return;
   }
 }
 
@@ -339,6 +376,49 @@ TEST(Selection, ManyOffersAreSortedStably) {
       ASSERT_EQ(offers[i].run, expected[i].run);
       ASSERT_EQ(offers[i].units, expected[i].units);
     }
+  }
+}
+
+// Where all offers stand in a row, the window is a part of it that holds what was asked for,
+// however badly a sample tells where that is.
+TEST(Selection, AWindowHoldsWhatWasAskedFor) {
+  for (uint64_t seed = FirstSeed(), end = seed + Auctions(1'500); seed < end; ++seed) {
+    TestRandom random(seed);
+    std::vector<Microcredits> gain(static_cast<size_t>(random.Between(1, 1'500)));
+    std::vector<int32_t> units(gain.size());
+    const Microcredits gain_max = random.OneIn(3) ? 5 : 1'000'000;
+    int64_t all_units = 0;
+    for (size_t i = 0; i < gain.size(); ++i) {
+      gain[i] = random.Between(0, gain_max);
+      // A few have most of the units.
+      units[i] = static_cast<int32_t>(random.OneIn(100) ? random.Between(1, 10'000)
+                                                        : random.Between(1, 3));
+      all_units += units[i];
+    }
+    const int64_t first_unit = random.Between(0, all_units - 1);
+    const int64_t last_unit = random.Between(
+        first_unit + 1, random.OneIn(2) ? all_units : std::min(all_units, first_unit + 9));
+    std::vector<Offer> row;
+    for (size_t i = 0; i < gain.size(); ++i) {
+      row.push_back({gain[i], static_cast<uint32_t>(i), units[i]});
+    }
+    std::stable_sort(row.begin(), row.end(),
+                     [](const Offer& a, const Offer& b) { return a.gain > b.gain; });
+    Work work = Work::Unlimited();
+    const auto window = FindWindow({gain, units, seed}, first_unit, last_unit, all_units, work);
+    ASSERT_TRUE(window.has_value());
+    ASSERT_FALSE(window->offers.empty());
+    ASSERT_LE(window->units_above, first_unit) << "seed " << seed;
+    int64_t before = 0;
+    size_t begin = 0;
+    while (before < window->units_above) before += row[begin++].units;
+    ASSERT_EQ(before, window->units_above) << "seed " << seed;
+    ASSERT_LE(begin + window->offers.size(), row.size()) << "seed " << seed;
+    for (size_t i = 0; i < window->offers.size(); ++i) {
+      ASSERT_EQ(window->offers[i].run, row[begin + i].run) << "seed " << seed;
+      before += window->offers[i].units;
+    }
+    ASSERT_GE(before, last_unit) << "seed " << seed;
   }
 }
 

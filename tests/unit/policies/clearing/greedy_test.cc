@@ -10,6 +10,7 @@
 
 #include "policies/clearing/concave/selection.h"
 #include "policies/clearing/int128.h"
+#include "policies/clearing/mpsp.h"
 #include "tests/referee/random_auction.h"
 
 namespace nom::policies {
@@ -102,6 +103,23 @@ TEST(WelfareBound, SlopesThatRoundToTheSameAreToldApart) {
   auction.bids = {{1, {{4, 4, 13, 0}}, 0}, {2, {{3, 3, 10, 0}}, 0}};
   // 10, and 2 of 4 units at 13: 6.5, rounded up.
   EXPECT_EQ(*WelfareBound(auction), 17);
+}
+
+// The penalty for all that is held is above 2^73, yet the bound is small.
+TEST(WelfareBound, GainsOfLargeHoldersNeedMoreThan64Bits) {
+  Auction auction;
+  auction.capacity_units = kUnitsMax;
+  auction.reclaim_penalty_microcredits = kValueMaxMicrocredits - 7;
+  auction.bids = {{1, {{1, kUnitsMax, 5, 0}}, kUnitsMax},
+                  {2, {{1, 1, kValueMaxMicrocredits, 0}}, 0}};
+  // The first guest gives up a unit that is worth 0 to it: 5 + 10^15 - (10^15 - 7).
+  EXPECT_EQ(*WelfareBound(auction), 12);
+  const auto clearing = ClearMpsp(auction);
+  ASSERT_TRUE(clearing.ok()) << clearing.status();
+  EXPECT_EQ(clearing->welfare_microcredits, 12);
+  EXPECT_EQ(clearing->awards,
+            (std::vector<Award>{{1, kUnitsMax - 1, 0}, {2, 1, kValueMaxMicrocredits - 7}}));
+  EXPECT_EQ(ClearGreedy(auction)->welfare_microcredits, 12);
 }
 
 TEST(Greedy, WorkIsCountedAndEndsIt) {
