@@ -365,7 +365,7 @@ class Clearer {
     const RankedUnits& row = is_down ? rejected_ : displaced_;
     const int64_t units_of_others = is_down ? shift_units : -shift_units;
     int64_t own_units = 0;
-    for (size_t bid : bids) own_units += UnitsOf(bid);
+    VisitOwn(bids, is_down, [&](Microcredits, uint32_t, int32_t units) { own_units += units; });
     // No further than to here if all own units were passed over; so only those that are dearer can
     // be, which is less far. Twice brings that close to the end.
     Microcredits reach = 0;
