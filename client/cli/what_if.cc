@@ -1,6 +1,7 @@
 #include "client/cli/what_if.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -82,13 +83,12 @@ Answer Clear(const AuctionSource& source, const std::string& rule, const WhatIf&
   const std::optional<int64_t> work_max = what_if.work_max ? what_if.work_max : source.work_max;
   absl::StatusOr<Clearing> clearing;
   answer.took = MedianTime([&] {
-    clearing = work_max ? policies::ClearWithin(rule, source.auction, *work_max)
-                        : policies::Clear(rule, source.auction);
+    clearing = policies::ClearWithin(
+        rule, source.auction, work_max.value_or(std::numeric_limits<int64_t>::max()), &answer.work);
     return clearing.ok();
   });
   if (clearing.ok()) {
     answer.clearing = *std::move(clearing);
-    answer.work = policies::WorkOf(rule, source.auction);
   } else {
     answer.status =
         WithLine(source.name, source.text, source.is_case ? "auction." : "", clearing.status());

@@ -50,7 +50,7 @@ struct Answer {
   std::string rule;
   absl::Status status;          // Why the rule refused.
   policies::Clearing clearing;  // If it did not.
-  int64_t work = 0;             // Steps that the rule itself takes at most; see WorkOf.
+  int64_t work = 0;             // Steps that were taken, the fallbacks' included.
   absl::Duration took;          // Wall time, the median of a few runs.
   Verdict verdict = Verdict::kNone;
 };

@@ -19,8 +19,10 @@
 #define NOM_POLICIES_CLEARING_MPSP_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "policies/clearing/auction.h"
+#include "policies/clearing/work.h"
 
 namespace nom::policies {
 
@@ -33,6 +35,8 @@ struct MpspOptions {
   // Take the dynamic program over all bids, also where sorting would do or bids can be left out.
   // The answer does not depend on it: it is there to show that.
   bool always_tables = false;
+  // Branch and bound, also where tables are quicker. The same holds.
+  bool always_branches = false;
   // False: all charges are 0. For questions about awards only; about half the time.
   bool with_charges = true;
   // As on a processor without the vector instructions that are used where there are some. The
@@ -44,6 +48,18 @@ struct MpspOptions {
 // Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare does not
 // fit in 64 bits.
 absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& options = {});
+
+// The same within a budget of work (work.h): nothing if that is used up first.
+absl::StatusOr<std::optional<Clearing>> ClearMpspWithin(const Auction& auction,
+                                                        const MpspOptions& options, Work& work);
+
+// What fallback.h calls coarser: quantities are counted in lots of `lot_units`, at least 1. The
+// awards are the best, by auction.h and its ties, of all in which the guests together need no more
+// than floor(capacity / lot_units) whole lots; charges are worked out among the same allocations,
+// so the truth is the best bid here as far as it is in the rule itself. A price of a unit is that
+// of a lot, shared out and rounded down. Errors and nothing as above.
+absl::StatusOr<std::optional<Clearing>> ClearMpspInLots(const Auction& auction, int64_t lot_units,
+                                                        Work& work);
 
 }  // namespace nom::policies
 

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <iterator>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "policies/clearing/concave/concave_bids.h"
@@ -24,11 +26,26 @@ constexpr RuleInfo kInfos[] = {
      /*takes_gaps=*/true, /*efficient=*/false, /*truthful=*/true},
 };
 
-constexpr std::array<absl::StatusOr<Clearing> (*)(const Auction&), std::size(kInfos)> kClears = {
-    [](const Auction& auction) { return ClearUniformPrice(auction); },
-    [](const Auction& auction) { return ClearMpsp(auction); },
-    [](const Auction& auction) { return ClearProportionalShare(auction); },
-    [](const Auction& auction) { return ClearPostedPrice(auction); },
+using Within = absl::StatusOr<std::optional<Clearing>>;
+
+// A rule whose work grows with the bids alone, hardly more than reading them takes.
+constexpr int64_t kWorkARange = 100;
+
+template <absl::StatusOr<Clearing> (*kClear)(const Auction&)>
+Within ClearCounted(const Auction& auction, Work& work) {
+  int64_t ranges = 0;
+  for (const Bid& bid : auction.bids) ranges += 1 + static_cast<int64_t>(bid.ranges.size());
+  if (!work.Take(kWorkARange * ranges)) return std::optional<Clearing>();
+  absl::StatusOr<Clearing> clearing = kClear(auction);
+  if (!clearing.ok()) return clearing.status();
+  return *std::move(clearing);
+}
+
+constexpr std::array<Within (*)(const Auction&, Work&), std::size(kInfos)> kClears = {
+    &ClearCounted<ClearUniformPrice>,
+    [](const Auction& auction, Work& work) { return ClearMpspWithin(auction, {}, work); },
+    &ClearCounted<ClearProportionalShare>,
+    &ClearCounted<ClearPostedPrice>,
 };
 
 absl::Status Unknown(std::string_view rule) {
@@ -60,9 +77,17 @@ absl::Status CheckBidForRule(std::string_view rule, const Bid& bid) {
 }
 
 absl::StatusOr<Clearing> Clear(std::string_view rule, const Auction& auction) {
+  Work work = Work::Unlimited();
+  Within clearing = ClearByRuleWithin(rule, auction, work);
+  if (!clearing.ok()) return clearing.status();
+  return **std::move(clearing);
+}
+
+absl::StatusOr<std::optional<Clearing>> ClearByRuleWithin(std::string_view rule,
+                                                          const Auction& auction, Work& work) {
   const RuleInfo* info = FindRule(rule);
   if (info == nullptr) return Unknown(rule);
-  return kClears[static_cast<size_t>(info - kInfos)](auction);
+  return kClears[static_cast<size_t>(info - kInfos)](auction, work);
 }
 
 }  // namespace nom::policies

@@ -6,11 +6,13 @@
 #ifndef NOM_POLICIES_CLEARING_RULES_H_
 #define NOM_POLICIES_CLEARING_RULES_H_
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "policies/clearing/auction.h"
+#include "policies/clearing/work.h"
 
 namespace nom::policies {
 
@@ -33,6 +35,10 @@ absl::Status CheckBidForRule(std::string_view rule, const Bid& bid);
 
 // Errors: INVALID_ARGUMENT if no rule is called so, and those of the rule.
 absl::StatusOr<Clearing> Clear(std::string_view rule, const Auction& auction);
+
+// The same within a budget (work.h): nothing if that is used up first. For fallback.h.
+absl::StatusOr<std::optional<Clearing>> ClearByRuleWithin(std::string_view rule,
+                                                          const Auction& auction, Work& work);
 
 }  // namespace nom::policies
 

@@ -1,9 +1,9 @@
 // A budget of work that is counted while it is done. Inside policies/clearing only.
 //
-// Work is counted, never measured by a clock, so the same auction with the same budget is cleared in
-// the same way on every machine and a recorded round can be cleared again. A step is what one core
-// of about 2.6 GHz does in 2 ns (kWorkASecond in fallback.h), whatever the route: each route counts
-// its own loops and multiplies by what an iteration of them was measured to take
+// Work is counted, never measured by a clock, so the same auction with the same budget is cleared
+// in the same way on every machine and a recorded round can be cleared again. A step is what one
+// core of about 2.6 GHz does in 2 ns (kWorkASecond in fallback.h), whatever the route: each route
+// counts its own loops and multiplies by what an iteration of them was measured to take
 // (bench/policies/work_goals.cc).
 
 #ifndef NOM_POLICIES_CLEARING_WORK_H_
@@ -16,7 +16,7 @@ namespace nom::policies {
 
 class Work {
  public:
-  explicit Work(int64_t steps_max) : left_steps_(steps_max) {}
+  explicit Work(int64_t steps_max) : steps_max_(steps_max), left_steps_(steps_max) {}
   // So much that no auction within the limits of auction.h uses it up.
   static Work Unlimited() { return Work(std::numeric_limits<int64_t>::max()); }
 
@@ -27,10 +27,18 @@ class Work {
     return left_steps_ >= 0;
   }
 
+  // Takes what `part`, which began with no more than is left here, has taken of its own.
+  void TakeWhatWasTakenOf(const Work& part) {
+    if (left_steps_ >= 0) left_steps_ -= part.taken_steps();
+  }
+
+  int64_t taken_steps() const { return steps_max_ - left_steps(); }
+
   bool is_used_up() const { return left_steps_ < 0; }
   int64_t left_steps() const { return left_steps_ < 0 ? 0 : left_steps_; }
 
  private:
+  int64_t steps_max_;
   int64_t left_steps_;
 };
 

@@ -181,7 +181,6 @@ void FuzzAuction(const uint8_t* data, size_t size) {
   const auto sorted = ClearMpsp(auction);
   MpspOptions options;
   options.always_tables = true;
-  if (WorkOf("mpsp/1", auction) > kWork) return;
   const auto by_tables = ClearMpsp(auction, options);
   Require(expected.ok() == sorted.ok() && expected.ok() == by_tables.ok(), "the same errors",
           auction);

@@ -52,6 +52,29 @@ TEST(Referee, MpspEqualsExhaustiveSearchOnAnyBids) {
   EXPECT_GT(winners, static_cast<int64_t>(CountOr(kAuctions) / 4));
 }
 
+// Owners of several guests among them; by tables and by branch and bound, in 64 bits and in 128.
+TEST(Referee, EveryMethodOfMpspEqualsExhaustiveSearch) {
+  MpspOptions tables;
+  tables.always_tables = true;
+  MpspOptions branches;
+  branches.always_branches = true;
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions); seed < end; ++seed) {
+    Auction auction = SmallRandomAuction(seed % 3 == 0 ? Shape::kConcave : Shape::kGeneral, seed);
+    TestRandom random(seed);
+    for (Bid& bid : auction.bids) bid.owner_id = static_cast<OwnerId>(random.Between(0, 2));
+    const auto expected = ClearExhaustive(auction);
+    ASSERT_TRUE(expected.ok()) << expected.status() << "\n" << Describe(seed, auction);
+    for (const MpspOptions& options : {tables, branches}) {
+      const auto actual = ClearMpsp(auction, options);
+      ASSERT_TRUE(actual.ok()) << actual.status() << "\n" << Describe(seed, auction);
+      ASSERT_EQ(*expected, *actual)
+          << (options.always_tables ? "tables: " : "branches: ") << Show(*expected) << "\n"
+          << Show(*actual) << "\n"
+          << Describe(seed, auction);
+    }
+  }
+}
+
 TEST(Referee, MpspEqualsExhaustiveSearchOnConcaveBids) {
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions); seed < end; ++seed) {
     const Auction auction = SmallRandomAuction(Shape::kConcave, seed);

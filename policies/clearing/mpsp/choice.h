@@ -8,7 +8,7 @@
 #include <limits>
 #include <span>
 
-#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/key_bids.h"
 
 namespace nom::policies {
 

@@ -18,7 +18,7 @@
 #include <span>
 #include <vector>
 
-#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/key_bids.h"
 
 namespace nom::policies {
 

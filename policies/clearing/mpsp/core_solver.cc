@@ -9,6 +9,7 @@
 
 #include "policies/clearing/mpsp/choice.h"
 #include "policies/clearing/mpsp/core.h"
+#include "policies/clearing/mpsp/price_window.h"
 #include "policies/clearing/mpsp/relaxation.h"
 #include "policies/clearing/mpsp/table_solver.h"
 
@@ -22,6 +23,10 @@ constexpr size_t kOpenBids = 48;
 // Parts on either side of the prices that are looked at first: how far the price can move until a
 // window has to be made anew.
 constexpr size_t kPartsAround = 16;
+
+// Steps of work.h: measured by bench/policies/work_goals.cc.
+constexpr int64_t kWorkASortedPiece = 40;
+constexpr int64_t kWorkAPieceLookedAt = 8;
 
 // By so much a window's gap grows at a time.
 constexpr int64_t kGapGrowth = 4;
@@ -77,98 +82,133 @@ struct Sizes {
   std::array<int64_t, kClasses> units{};
 };
 
-enum class Outcome { kSolved, kOutside, kTooMuch };
+enum class Outcome {
+  kSolved,
+  kGrown,    // The core was too small to prove anything and is larger now: again.
+  kOutside,  // The window does not cover what is needed.
+  kTooMuch,  // So much is left to decide that tables over everything are no worse.
+  kTooDear,  // The tables would take more steps than they may.
+};
 
 // Within one window.
 class CoreSolver {
  public:
   CoreSolver(const KeyBids<int64_t>& bids, const PriceWindow& window, int64_t capacity_units,
-             const TableOptions& options, const PiecesWithout<int64_t>& pieces_without)
+             const SolverOptions& options, const Absences<int64_t>& absences, int64_t steps_max,
+             Work& work)
       : bids_(bids),
         window_(window),
         capacity_units_(capacity_units),
         options_(options),
-        pieces_without_(pieces_without),
+        absences_(absences),
+        steps_max_(steps_max),
+        work_(work),
         open_(OpenBids(bids, window)),
         parts_(PartsOf(open_)),
         open_units_(capacity_units - window.units()),
         relaxation_(parts_, capacity_units),
         core_(open_) {
+    std::vector<char> is_shared(bids.size(), 0);
+    for (const std::vector<size_t>& owned : absences.shared) {
+      for (size_t bid : owned) is_shared[bid] = 1;
+    }
+    for (size_t open = 0; open < open_.size(); ++open) {
+      is_alone_.push_back(is_shared[open_.origin[open]] == 0);
+    }
     for (size_t bid = 0; bid < bids.size(); ++bid) {
       const PriceWindow::Decision& decision = window.decisions()[bid];
       if (decision.units == 0) continue;
-      decided_.push_back({bid, decision.units, decision.key});
-      decided_sizes_.Add(decision.units);
+      decided_.push_back({bid, decision.units, decision.key, is_shared[bid] == 0});
+      if (is_shared[bid] == 0) {
+        decided_sizes_.Add(decision.units);
+        if (absences.are_wanted && !absences.pieces_without(bid).empty()) ++decided_extensions_;
+      }
       decided_units_max_ = std::max(decided_units_max_, decision.units);
       decided_key_min_ = std::min(decided_key_min_, decision.key);
     }
   }
 
-  // kOutside: the window does not cover needed(). kTooMuch: if all that counts is to be decided by
-  // tables, that is no less than half of everything; or the window's bids are too much already.
-  Outcome Solve(TableResult<int64_t>& result) {
+  Outcome Solve(Solution<int64_t>& solution) {
     if (open_units_ < 0) {
       // Prices are rounded down: at that, a part can lose a little less than its units.
       if (window_.gap() >= capacity_units_) return Outcome::kTooMuch;
       needed_ = {window_.low_price(), std::max<int64_t>(1, 2 * window_.gap())};
       return Outcome::kOutside;
     }
-    const int64_t price = relaxation_.PriceAt(open_units_);
-    const int64_t bound = window_.key() + relaxation_.BoundAt(price, open_units_);
-    BeginSmall(price);
-    while (true) {
-      TableProblem<int64_t> problem = core_.Problem(open_units_);
-      if (problem.bids.pieces.size() > bids_.pieces.size() / 2) return Outcome::kTooMuch;
-      problem.base_key += window_.key();
-      problem.table_units =
-          std::max(problem.table_units, problem.capacity_units + decided_units_max_);
-      TableResult<int64_t> found;
-      found.best = window_.key() + relaxation_.WholeParts(open_units_);
-      // With nothing left to take from, a winner has to go.
-      found.best_of_one_less =
-          window_.key() +
-          (open_units_ == 0 ? -decided_key_min_ : relaxation_.WholeParts(open_units_ - 1));
-      std::optional<TableSolver<MaxPlus>> tables;
-      if (problem.capacity_units >= 0) {
-        tables.emplace(problem, options_);
-        found.best = std::max(found.best, tables->Best(0));
-        if (problem.capacity_units > 0) {
-          found.best_of_one_less = std::max(found.best_of_one_less, tables->Best(1));
-        }
-      }
-      needed_ = {price, std::max(bound - found.best, bound - price - found.best_of_one_less)};
-      if (!window_.Covers(needed_)) {
-        if (KeepAllOfWindow()) continue;
-        return Outcome::kOutside;
-      }
-      if (core_.Keep({&needed_, 1})) continue;
-      const std::vector<int64_t> units = tables->Awards();
-      FillIn(units, *tables, found);
-      if (options_.with_charges) {
-        const std::vector<Core::Limit> limits = LimitsWithout(units, found);
-        const auto outside =
-            std::find_if_not(limits.begin(), limits.end(),
-                             [this](const Core::Limit& limit) { return window_.Covers(limit); });
-        if (outside != limits.end()) {
-          if (KeepAllOfWindow()) continue;
-          needed_ = *outside;
-          return Outcome::kOutside;
-        }
-        if (core_.Keep(limits)) continue;
-      }
-      result = std::move(found);
-      return Outcome::kSolved;
-    }
+    price_ = relaxation_.PriceAt(open_units_);
+    bound_ = window_.key() + relaxation_.BoundAt(price_, open_units_);
+    BeginSmall();
+    Outcome outcome = Outcome::kGrown;
+    while (outcome == Outcome::kGrown) outcome = SolveCore(solution);
+    return outcome;
   }
 
   const Core::Limit& needed() const { return needed_; }
+  // Of the tables that were too dear.
+  int64_t steps_wanted() const { return steps_wanted_; }
 
  private:
   struct Decided {
     size_t bid;
     int64_t units;
     int64_t key;
+    bool is_alone;
   };
+
+  // Solves the core as it is, and looks whether that proves what it found.
+  Outcome SolveCore(Solution<int64_t>& solution) {
+    TableProblem<int64_t> problem = core_.Problem(open_units_);
+    const size_t pieces = problem.bids.pieces.size();
+    if (pieces > bids_.pieces.size() / 2) return Outcome::kTooMuch;
+    problem.base_key += window_.key();
+    problem.table_units =
+        std::max(problem.table_units, problem.capacity_units + decided_units_max_);
+    steps_wanted_ = StepsOfTables<MaxPlus>(pieces, problem.bids.size() + decided_extensions_,
+                                           std::max<int64_t>(0, problem.table_units));
+    if (steps_wanted_ > steps_max_ || !work_.Take(steps_wanted_)) return Outcome::kTooDear;
+    Solution<int64_t> found;
+    found.best = window_.key() + relaxation_.WholeParts(open_units_);
+    // With nothing left to take from, a winner has to go.
+    found.best_of_one_less =
+        window_.key() +
+        (open_units_ == 0 ? -decided_key_min_ : relaxation_.WholeParts(open_units_ - 1));
+    std::optional<TableSolver<MaxPlus>> tables;
+    if (problem.capacity_units >= 0) {
+      tables.emplace(problem, options_);
+      found.best = std::max(found.best, tables->Best(0));
+      if (problem.capacity_units > 0) {
+        found.best_of_one_less = std::max(found.best_of_one_less, tables->Best(1));
+      }
+    }
+    // Whatever loses more than this is in no best allocation, nor in one of a unit less.
+    needed_ = {price_, std::max(bound_ - found.best, bound_ - price_ - found.best_of_one_less)};
+    if (!window_.Covers(needed_)) return GrowOrLeave();
+    if (core_.Keep({&needed_, 1})) return Outcome::kGrown;
+    const std::vector<int64_t> units =
+        absences_.known_units.empty() ? tables->Awards() : KnownOpenUnits();
+    FillIn(units, *tables, found);
+    if (absences_.are_wanted) {
+      // The same for each absence, which leaves its units to others at a lower price.
+      const std::vector<Core::Limit> limits = LimitsWithout(units, found);
+      const auto outside =
+          std::find_if_not(limits.begin(), limits.end(),
+                           [this](const Core::Limit& limit) { return window_.Covers(limit); });
+      if (outside != limits.end()) {
+        needed_ = *outside;
+        return GrowOrLeave();
+      }
+      if (core_.Keep(limits)) return Outcome::kGrown;
+    }
+    solution = std::move(found);
+    return Outcome::kSolved;
+  }
+
+  // A core that was begun too small reaches little, which says little: before the window is left,
+  // all that it covers is kept.
+  Outcome GrowOrLeave() {
+    for (Core::Limit& limit : begun_) limit.gap = window_.gap();
+    return core_.Keep(begun_) ? Outcome::kGrown : Outcome::kOutside;
+  }
 
   // At which the capacity is full without a winner of each size, nearly. Any price gives a bound.
   std::array<int64_t, Sizes::kClasses> PricesWithout(const Sizes& sizes) const {
@@ -181,12 +221,12 @@ class CoreSolver {
     return prices;
   }
 
-  void BeginSmall(int64_t price) {
-    std::vector<int64_t> prices = {price};
-    if (options_.with_charges) {
+  void BeginSmall() {
+    std::vector<int64_t> prices = {price_};
+    if (absences_.are_wanted) {
       Sizes sizes = decided_sizes_;
       for (size_t open = 0; open < open_.size(); ++open) {
-        sizes.Add(ChoiceAt(open_.PiecesOf(open), price).units);
+        if (is_alone_[open]) sizes.Add(ChoiceAt(open_.PiecesOf(open), price_).units);
       }
       const auto without = PricesWithout(sizes);
       for (size_t c = 0; c < Sizes::kClasses; ++c) {
@@ -199,35 +239,45 @@ class CoreSolver {
     core_.Keep(begun_);
   }
 
-  // A core that was begun too small reaches little, which says little. True if this was more.
-  bool KeepAllOfWindow() {
-    for (Core::Limit& limit : begun_) limit.gap = window_.gap();
-    return core_.Keep(begun_);
-  }
-
   void FillIn(const std::vector<int64_t>& open_units, TableSolver<MaxPlus>& tables,
-              TableResult<int64_t>& found) const {
+              Solution<int64_t>& found) const {
     found.units.assign(bids_.size(), 0);
     for (size_t open = 0; open < open_units.size(); ++open) {
       found.units[open_.origin[open]] = open_units[open];
     }
     for (const Decided& winner : decided_) found.units[winner.bid] = winner.units;
-    if (!options_.with_charges) return;
+    if (!absences_.are_wanted) return;
     found.without.assign(bids_.size(), 0);
     const std::vector<int64_t> without = tables.Without(
-        open_units, [this](size_t open) { return pieces_without_(open_.origin[open]); });
+        UnitsOfAloneOpen(open_units),
+        [this](size_t open) { return absences_.pieces_without(open_.origin[open]); });
     for (size_t open = 0; open < open_units.size(); ++open) {
       found.without[open_.origin[open]] = without[open];
     }
     for (const Decided& winner : decided_) {
+      if (!winner.is_alone) continue;
       found.without[winner.bid] =
-          tables.WithoutDecided(winner.units, winner.key, pieces_without_(winner.bid));
+          tables.WithoutDecided(winner.units, winner.key, absences_.pieces_without(winner.bid));
     }
   }
 
+  std::vector<int64_t> KnownOpenUnits() const {
+    std::vector<int64_t> units;
+    for (size_t bid : open_.origin) units.push_back(absences_.known_units[bid]);
+    return units;
+  }
+
+  std::vector<int64_t> UnitsOfAloneOpen(std::vector<int64_t> open_units) const {
+    for (size_t open = 0; open < open_units.size(); ++open) {
+      if (!is_alone_[open]) open_units[open] = 0;
+    }
+    return open_units;
+  }
+
   // One for each size of winners: what can be best without any one of them.
-  std::vector<Core::Limit> LimitsWithout(const std::vector<int64_t>& open_units,
-                                         const TableResult<int64_t>& found) const {
+  std::vector<Core::Limit> LimitsWithout(const std::vector<int64_t>& all_open_units,
+                                         const Solution<int64_t>& found) const {
+    const std::vector<int64_t> open_units = UnitsOfAloneOpen(all_open_units);
     Sizes sizes = decided_sizes_;
     for (int64_t units : open_units) sizes.Add(units);
     const auto prices = PricesWithout(sizes);
@@ -240,7 +290,7 @@ class CoreSolver {
     // `own` is what the winner added to the bound.
     const auto raise = [&](size_t bid, size_t c, int64_t own) {
       int64_t surplus = 0;
-      for (const KeyPiece<int64_t>& piece : pieces_without_(bid)) {
+      for (const KeyPiece<int64_t>& piece : absences_.pieces_without(bid)) {
         for (int64_t a : {piece.min_units, piece.max_units}) {
           surplus = std::max(surplus, piece.KeyAt(a) - a * prices[c]);
         }
@@ -248,6 +298,7 @@ class CoreSolver {
       gaps[c] = std::max(gaps[c], bounds[c] - own + surplus - found.without[bid]);
     };
     for (const Decided& winner : decided_) {
+      if (!winner.is_alone) continue;
       const size_t c = Sizes::ClassOf(winner.units);
       raise(winner.bid, c, winner.key - winner.units * prices[c]);
     }
@@ -266,24 +317,31 @@ class CoreSolver {
   const KeyBids<int64_t>& bids_;
   const PriceWindow& window_;
   const int64_t capacity_units_;
-  const TableOptions& options_;
-  const PiecesWithout<int64_t>& pieces_without_;
+  const SolverOptions& options_;
+  const Absences<int64_t>& absences_;
+  const int64_t steps_max_;
+  Work& work_;
   const KeyBids<int64_t> open_;
-  const std::vector<Part> parts_;  // Of those.
-  const int64_t open_units_;       // What the decided bids leave.
-  const Relaxation relaxation_;    // Of the open bids.
-  Core core_;                      // Of the open bids.
-  std::vector<Decided> decided_;   // Winners only.
+  const std::vector<Part<int64_t>> parts_;  // Of those.
+  const int64_t open_units_;                // What the decided bids leave.
+  const Relaxation relaxation_;             // Of the open bids.
+  Core core_;                               // Of the open bids.
+  std::vector<char> is_alone_;              // By open bid: no other has its owner.
+  std::vector<Decided> decided_;            // Winners only.
   Sizes decided_sizes_;
+  size_t decided_extensions_ = 0;  // Of them, who is extended by what it counts for when absent.
   int64_t decided_units_max_ = 0;
   int64_t decided_key_min_ = kKeySumMax;
   std::vector<Core::Limit> begun_;  // With what the core began.
+  int64_t price_ = 0;
+  int64_t bound_ = 0;  // At that price, with what the window decides.
   Core::Limit needed_;
+  int64_t steps_wanted_ = 0;
 };
 
 // Around the price, down to what it would be without the largest winner.
 PriceWindow FirstWindow(const KeyBids<int64_t>& bids, int64_t capacity_units) {
-  const std::vector<Part> parts = PartsOf(bids);
+  const std::vector<Part<int64_t>> parts = PartsOf(bids);
   const Relaxation relaxation(parts, capacity_units);
   const int64_t price = relaxation.PriceAt(capacity_units);
   int64_t largest_units = 0;
@@ -297,29 +355,36 @@ PriceWindow FirstWindow(const KeyBids<int64_t>& bids, int64_t capacity_units) {
 
 }  // namespace
 
-bool SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units, const TableOptions& options,
-                 const PiecesWithout<int64_t>& pieces_without, std::optional<PriceWindow>& window,
-                 TableResult<int64_t>& result) {
-  bool is_new = !window.has_value();
-  while (true) {
-    if (!window.has_value()) window.emplace(FirstWindow(bids, capacity_units));
-    CoreSolver solver(bids, *window, capacity_units, options, pieces_without);
-    switch (solver.Solve(result)) {
+CoreResult SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units,
+                       const SolverOptions& options, const Absences<int64_t>& absences,
+                       int64_t steps_max, Work& work) {
+  CoreResult result;
+  const auto pieces = static_cast<int64_t>(bids.pieces.size() + bids.size());
+  if (!work.Take(kWorkASortedPiece * pieces)) return result;
+  PriceWindow window = FirstWindow(bids, capacity_units);
+  while (work.Take(kWorkAPieceLookedAt * pieces)) {
+    CoreSolver solver(bids, window, capacity_units, options, absences, steps_max, work);
+    Solution<int64_t> solution;
+    switch (solver.Solve(solution)) {
       case Outcome::kSolved:
-        return true;
+        result.solution = std::move(solution);
+        return result;
       case Outcome::kOutside: {
         // Step by step: what more bids reach mostly needs less.
         Core::Limit limit = solver.needed();
-        if (limit.gap / kGapGrowth > window->gap()) limit.gap = kGapGrowth * (window->gap() + 1);
-        window->Cover(limit);
+        if (limit.gap / kGapGrowth > window.gap()) limit.gap = kGapGrowth * (window.gap() + 1);
+        window.Cover(limit);
         break;
       }
+      case Outcome::kTooDear:
+        result.steps_wanted = solver.steps_wanted();
+        return result;
       case Outcome::kTooMuch:
-        window.reset();
-        if (is_new) return false;
-        is_new = true;
+      case Outcome::kGrown:
+        return result;
     }
   }
+  return result;
 }
 
 }  // namespace nom::policies

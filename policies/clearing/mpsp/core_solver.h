@@ -11,20 +11,29 @@
 #define NOM_POLICIES_CLEARING_MPSP_CORE_SOLVER_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 
-#include "policies/clearing/mpsp/max_plus.h"
-#include "policies/clearing/mpsp/price_window.h"
+#include "policies/clearing/mpsp/key_bids.h"
+#include "policies/clearing/mpsp/solution.h"
 #include "policies/clearing/mpsp/solver.h"
+#include "policies/clearing/work.h"
 
 namespace nom::policies {
 
-// As SolveByTables, with one unit to sell at least. `window` is where to look first, if there is
-// one, and is left where the solution was. False if so much is left to decide that tables over
-// everything are no worse; `result` is then as it was.
-bool SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units, const TableOptions& options,
-                 const PiecesWithout<int64_t>& pieces_without, std::optional<PriceWindow>& window,
-                 TableResult<int64_t>& result);
+struct CoreResult {
+  // Nothing if tables would take more steps than they may, or so much is left to decide that tables
+  // over everything are no worse, or the work is used up.
+  std::optional<Solution<int64_t>> solution;
+  // In the first case: so many.
+  int64_t steps_wanted = std::numeric_limits<int64_t>::max();
+};
+
+// As Solve, with one unit to sell at least; absences of shared owners are left out. No table takes
+// more than `steps_max`.
+CoreResult SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units,
+                       const SolverOptions& options, const Absences<int64_t>& absences,
+                       int64_t steps_max, Work& work);
 
 }  // namespace nom::policies
 

@@ -1,15 +1,14 @@
-// From keys back to money: what tables found, as awards, charges and a price. Inside
-// policies/clearing only.
+// From keys back to money: what was found, as awards, charges and a price. Inside
+// policies/clearing/mpsp only.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_IN_MONEY_H_
 #define NOM_POLICIES_CLEARING_MPSP_IN_MONEY_H_
 
-#include <algorithm>
 #include <vector>
 
 #include "policies/clearing/auction.h"
 #include "policies/clearing/int128.h"
-#include "policies/clearing/mpsp/solver.h"
+#include "policies/clearing/mpsp/solution.h"
 
 namespace nom::policies {
 
@@ -20,38 +19,13 @@ struct InMoney {
   Microcredits next_unit_price_microcredits = 0;  // W(capacity) - W(capacity - 1), see mpsp.h.
 };
 
-// `origin` gives the index in auction.bids of a bid of the result, which was found for
-// `capacity_units` and keys of this scale (normal_form.h).
+// `origin` gives the index in auction.bids of a bid of the solution, which was found for keys of
+// this scale (normal_form.h) and these shared owners; its `units` are units, whatever it was found
+// in. `units_less` is by how many units best_of_one_less has less, 0 if that makes no difference.
 template <typename Key>
 InMoney ToMoney(const Auction& auction, const std::vector<size_t>& origin, Int128 key_scale,
-                int64_t capacity_units, const TableResult<Key>& result) {
-  const auto gain = [key_scale](Key key) {
-    return key_scale == 1 ? Int128{key} : FloorDivide(key, key_scale);
-  };
-  const Microcredits reserve = auction.reserve_unit_price_microcredits;
-  InMoney money;
-  money.units.resize(auction.bids.size(), 0);
-  money.charges.resize(auction.bids.size(), 0);
-  const Int128 best_gain = gain(result.best);
-  for (size_t place = 0; place < origin.size(); ++place) {
-    const int64_t units = result.units[place];
-    if (units == 0) continue;
-    const size_t index = origin[place];
-    money.units[index] = units;
-    if (result.without.empty()) continue;
-    const Int128 at_reserve = Int128{units} * reserve;
-    const Int128 net_value = ValueOf(auction.bids[index], units) - at_reserve;
-    money.charges[index] = static_cast<Microcredits>(at_reserve + gain(result.without[place]) -
-                                                     (best_gain - net_value));
-  }
-  money.next_unit_price_microcredits = reserve;
-  // If less was enough for everybody, one unit less makes no difference.
-  if (capacity_units == auction.capacity_units && capacity_units > 0) {
-    money.next_unit_price_microcredits +=
-        static_cast<Microcredits>(best_gain - gain(result.best_of_one_less));
-  }
-  return money;
-}
+                const std::vector<std::vector<size_t>>& shared, const Solution<Key>& solution,
+                int64_t units_less);
 
 }  // namespace nom::policies
 

@@ -39,8 +39,11 @@ NetRange CutToSellable(const Range& range, int64_t low, int64_t high, Microcredi
 
 class PieceBuilder {
  public:
-  PieceBuilder(int64_t held_units, Int128 penalty, Int128 key_scale)
-      : held_units_(held_units), penalty_(penalty), key_scale_(key_scale) {}
+  PieceBuilder(int64_t held_units, Int128 penalty, Int128 key_scale, Ties ties)
+      : held_units_(held_units),
+        penalty_(penalty),
+        key_scale_(key_scale),
+        key_a_kept_unit_(ties == Ties::kInKeys ? 1 : 0) {}
 
   // Splits where the held units end: below, each unit saves the penalty.
   void Add(const NetRange& net) {
@@ -60,20 +63,37 @@ class PieceBuilder {
     const Int128 gain = net.net_at_min + (min_units - net.min_units) * net.net_slope +
                         penalty_ * std::min(held_units_, min_units);
     const bool below_held = max_units <= held_units_;
-    const Int128 slope = (net.net_slope + (below_held ? penalty_ : 0)) * key_scale_ + below_held;
-    pieces_.push_back({min_units, max_units, gain * key_scale_ + std::min(held_units_, min_units),
-                       min_units == max_units ? 0 : slope});
+    const Int128 slope = (net.net_slope + (below_held ? penalty_ : 0)) * key_scale_ +
+                         (below_held ? key_a_kept_unit_ : 0);
+    const Int128 kept = key_a_kept_unit_ * std::min(held_units_, min_units);
+    pieces_.push_back(
+        {min_units, max_units, gain * key_scale_ + kept, min_units == max_units ? 0 : slope});
   }
 
   const int64_t held_units_;
   const Int128 penalty_;
   const Int128 key_scale_;
+  const Int128 key_a_kept_unit_;
   std::vector<Piece> pieces_;
 };
 
+// One bid, cut to quantities that there are.
+std::vector<Piece> NormalPieces(const Auction& auction, const Bid& bid, const NormalAuction& normal,
+                                Ties ties) {
+  PieceBuilder builder(bid.held_units, auction.reclaim_penalty_microcredits, normal.key_scale,
+                       ties);
+  int64_t low = 1;
+  for (const Range& range : bid.ranges) {
+    builder.Add(
+        CutToSellable(range, low, normal.capacity_units, auction.reserve_unit_price_microcredits));
+    low = range.max_units + 1;  // Where ranges touch, the shared quantity is in one piece only.
+  }
+  return builder.Take();
+}
+
 }  // namespace
 
-NormalAuction Normalise(const Auction& auction) {
+NormalAuction Normalise(const Auction& auction, Ties ties) {
   NormalAuction normal;
   Int128 held_units = 0;
   Int128 wanted_units = 0;
@@ -85,26 +105,15 @@ NormalAuction Normalise(const Auction& auction) {
   }
   normal.base = Int128{auction.capacity_units} * auction.reserve_unit_price_microcredits -
                 held_units * auction.reclaim_penalty_microcredits;
-  normal.key_scale = 1 + std::min<Int128>(held_units, auction.capacity_units);
+  normal.key_scale =
+      ties == Ties::kInKeys ? 1 + std::min<Int128>(held_units, auction.capacity_units) : 1;
   normal.capacity_units =
       static_cast<int64_t>(std::min<Int128>(wanted_units, auction.capacity_units));
   for (size_t index : InTieOrder(auction)) {
-    NormalBid bid{
-        index, NormalPieces(auction, auction.bids[index], normal.capacity_units, normal.key_scale)};
+    NormalBid bid{index, NormalPieces(auction, auction.bids[index], normal, ties)};
     if (!bid.pieces.empty()) normal.bids.push_back(std::move(bid));
   }
   return normal;
-}
-
-std::vector<Piece> NormalPieces(const Auction& auction, const Bid& bid, int64_t units_max,
-                                Int128 key_scale) {
-  PieceBuilder builder(bid.held_units, auction.reclaim_penalty_microcredits, key_scale);
-  int64_t low = 1;
-  for (const Range& range : bid.ranges) {
-    builder.Add(CutToSellable(range, low, units_max, auction.reserve_unit_price_microcredits));
-    low = range.max_units + 1;  // Where ranges touch, the shared quantity is in one piece only.
-  }
-  return builder.Take();
 }
 
 }  // namespace nom::policies

@@ -13,6 +13,9 @@
 //
 // so the largest sum of keys is the largest W and, among those, the fewest units taken. What is
 // left, the order of guests, is the order of `bids` here.
+//
+// Charges and the price do not ask for ties. Where the scaled keys do not fit in 64 bits, those are
+// found from the gains alone, which mostly do, and the awards by themselves.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_NORMAL_FORM_H_
 #define NOM_POLICIES_CLEARING_MPSP_NORMAL_FORM_H_
@@ -23,11 +26,16 @@
 
 #include "policies/clearing/auction.h"
 #include "policies/clearing/int128.h"
-#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/key_bids.h"
 
 namespace nom::policies {
 
 using Piece = KeyPiece<Int128>;
+
+enum class Ties {
+  kInKeys,       // The low digits say how many units holders keep.
+  kLeftToOrder,  // Keys are gains: among equals only the order of guests counts.
+};
 
 struct NormalBid {
   size_t index = 0;           // Into auction.bids.
@@ -44,11 +52,7 @@ struct NormalAuction {
 };
 
 // `auction` must be valid.
-NormalAuction Normalise(const Auction& auction);
-
-// One bid of a valid auction, cut to quantities of at most `units_max`.
-std::vector<Piece> NormalPieces(const Auction& auction, const Bid& bid, int64_t units_max,
-                                Int128 key_scale);
+NormalAuction Normalise(const Auction& auction, Ties ties = Ties::kInKeys);
 
 // What a bid with these pieces adds in "W(without it)": its gain with every sellable quantity worth
 // exactly the reserve, so reclaim_penalty * min(held, q) on the same quantities. The scale is that

@@ -13,8 +13,7 @@ PriceWindow::PriceWindow(const KeyBids<int64_t>& bids, int64_t low_price, int64_
       high_price_(high_price),
       best_units_(bids.size()),
       next_loss_(bids.size()),
-      decisions_(bids.size()),
-      open_count_(bids.size()) {
+      decisions_(bids.size()) {
   for (size_t bid = 0; bid < bids.size(); ++bid) Look(bid);
   const auto undecided =
       static_cast<size_t>(std::count(next_loss_.begin(), next_loss_.end(), int64_t{-1}));
@@ -38,11 +37,6 @@ void PriceWindow::Cover(const Core::Limit& limit) {
   for (size_t bid = 0; bid < bids_.size(); ++bid) Decide(bid);
 }
 
-void PriceWindow::Update(size_t bid) {
-  Look(bid);
-  Decide(bid);
-}
-
 void PriceWindow::Look(size_t bid) {
   const SteadyChoice choice = ChoiceBetween(bids_.PiecesOf(bid), low_price_, high_price_);
   best_units_[bid] = choice.units;
@@ -53,7 +47,6 @@ void PriceWindow::Decide(size_t bid) {
   Decision& decision = decisions_[bid];
   units_ -= decision.units;
   key_ -= decision.key;
-  open_count_ -= decision.is_open ? 1 : 0;
   decision = {};
   if (next_loss_[bid] > gap_) {
     decision.is_open = false;
@@ -62,7 +55,6 @@ void PriceWindow::Decide(size_t bid) {
   }
   units_ += decision.units;
   key_ += decision.key;
-  open_count_ += decision.is_open ? 1 : 0;
 }
 
 }  // namespace nom::policies

@@ -4,8 +4,6 @@
 // all between, and what another quantity loses against it is a straight line over prices. Where it
 // loses more than a gap at both ends, no limit (core.h) within the window keeps anything else: the
 // bid is decided. The others are open, a few dozen of a thousand.
-//
-// Nothing here depends on more than one bid at a time, so where a few bids change, the rest stands.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_PRICE_WINDOW_H_
 #define NOM_POLICIES_CLEARING_MPSP_PRICE_WINDOW_H_
@@ -14,7 +12,7 @@
 #include <vector>
 
 #include "policies/clearing/mpsp/core.h"
-#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/key_bids.h"
 
 namespace nom::policies {
 
@@ -36,14 +34,11 @@ class PriceWindow {
   }
   // Widens the window so that it does.
   void Cover(const Core::Limit& limit);
-  // To be called when the pieces of a bid have changed.
-  void Update(size_t bid);
 
   int64_t low_price() const { return low_price_; }
   int64_t high_price() const { return high_price_; }
   int64_t gap() const { return gap_; }
   const std::vector<Decision>& decisions() const { return decisions_; }  // By bid.
-  size_t open_count() const { return open_count_; }
   // Of all decided bids.
   int64_t units() const { return units_; }
   int64_t key() const { return key_; }
@@ -61,7 +56,6 @@ class PriceWindow {
   std::vector<int64_t> best_units_;
   std::vector<int64_t> next_loss_;
   std::vector<Decision> decisions_;
-  size_t open_count_ = 0;
   int64_t units_ = 0;
   int64_t key_ = 0;
 };

@@ -11,29 +11,91 @@
 #ifndef NOM_POLICIES_CLEARING_MPSP_RELAXATION_H_
 #define NOM_POLICIES_CLEARING_MPSP_RELAXATION_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/int128.h"
+#include "policies/clearing/mpsp/key_bids.h"
 
 namespace nom::policies {
 
 // A straight, rising part of a bid's smallest concave curve.
+template <typename Key>
 struct Part {
   size_t bid = 0;
-  int64_t units = 0;  // How wide it is; above 0.
-  int64_t key = 0;    // What all of it adds; above 0.
+  int64_t units = 0;       // How wide it is; above 0.
+  Key key = 0;             // What all of it adds; above 0.
+  int64_t from_units = 0;  // The quantity at which it begins, which the bid accepts, and its key.
+  Key from_key = 0;
+
+  int64_t to_units() const { return from_units + units; }
 };
 
-// Of all bids, steepest first.
-std::vector<Part> PartsOf(const KeyBids<int64_t>& bids);
+// By the product: quotients of whole numbers are not exact. Keys of one bid are below 2^99 and
+// units at most 2^24, so products stay far from 2^127.
+template <typename Key>
+bool IsSteeper(const Part<Key>& a, const Part<Key>& b) {
+  return Int128{a.key} * b.units > Int128{b.key} * a.units;
+}
+// The order in which a relaxation takes parts: the steepest first, of equals the first bid's.
+template <typename Key>
+bool IsTakenBefore(const Part<Key>& a, const Part<Key>& b) {
+  if (IsSteeper(a, b)) return true;
+  return !IsSteeper(b, a) && a.bid < b.bid;
+}
+
+// Appends the parts of one bid over the quantities from `low_units`, whose key is `low_key`, to
+// `high_units`: from the steepest down, as they follow each other.
+template <typename Key>
+void AppendParts(std::span<const KeyPiece<Key>> pieces, size_t bid, int64_t low_units, Key low_key,
+                 int64_t high_units, std::vector<Part<Key>>& parts) {
+  const size_t first = parts.size();
+  int64_t units = low_units;
+  Key key = low_key;
+  const auto append_to = [&](int64_t to_units, Key to_key) {
+    // Where fewer units add as much, these are on no rising part.
+    if (to_key <= key) return;
+    Part<Key> part{bid, to_units - units, to_key - key, units, key};
+    units = to_units;
+    key = to_key;
+    while (parts.size() > first && !IsSteeper(parts.back(), part)) {
+      part.units += parts.back().units;
+      part.key += parts.back().key;
+      part.from_units = parts.back().from_units;
+      part.from_key = parts.back().from_key;
+      parts.pop_back();
+    }
+    parts.push_back(part);
+  };
+  for (const KeyPiece<Key>& piece : pieces) {
+    const int64_t from = std::max(piece.min_units, low_units + 1);
+    const int64_t to = std::min(piece.max_units, high_units);
+    if (from > to) continue;
+    append_to(from, piece.KeyAt(from));
+    append_to(to, piece.KeyAt(to));
+  }
+}
+
+// Of all bids, in the order in which they are taken.
+template <typename Key>
+std::vector<Part<Key>> PartsOf(const KeyBids<Key>& bids) {
+  std::vector<Part<Key>> parts;
+  parts.reserve(bids.pieces.size());
+  for (size_t bid = 0; bid < bids.size(); ++bid) {
+    const auto pieces = bids.PiecesOf(bid);
+    if (!pieces.empty()) AppendParts(pieces, bid, 0, Key{0}, pieces.back().max_units, parts);
+  }
+  std::sort(parts.begin(), parts.end(), IsTakenBefore<Key>);
+  return parts;
+}
 
 class Relaxation {
  public:
   // `parts`, steepest first, must outlive this. All keys together, and each slope times the
   // capacity, must be at most kKeySumMax.
-  Relaxation(std::span<const Part> parts, int64_t capacity_units);
+  Relaxation(std::span<const Part<int64_t>> parts, int64_t capacity_units);
 
   // Where L is lowest for so many units; but no more than kKeySumMax / (capacity + 1), so that a
   // price times a quantity stays in 64 bits.
@@ -52,7 +114,7 @@ class Relaxation {
   int64_t PriceOf(size_t part) const;
 
   const int64_t price_max_;
-  const std::span<const Part> parts_;
+  const std::span<const Part<int64_t>> parts_;
   // Of all parts before part i.
   std::vector<int64_t> units_before_;
   std::vector<int64_t> keys_before_;

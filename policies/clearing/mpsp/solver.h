@@ -1,62 +1,53 @@
-// Best allocations and what they would be without each winner, from tables. Inside
-// policies/clearing only; mpsp.h says what it is for.
+// Chooses how an auction in normal form is solved. Inside policies/clearing only; mpsp.h says what
+// it is for.
 //
-// best_k(q), the most that bids k, k+1, ... can add with q units, is made from best_{k+1}; a second
-// sweep from the other side gives what is reached without each winner. Nothing is searched and
-// nothing is rounded. Quantities that provably are in no best allocation are left out first
-// (core.h).
+// Three methods say the same, each where it is quick, and each counts its work:
+//
+//   the core (core_solver.h)       tables over the few bids that a price does not decide.
+//   branch and bound (branch_and_bound.h)
+//                                  few bids over many units: no step depends on the units.
+//   tables over everything (table_solver.h)
+//                                  what is left where hundreds of bids are nearly alike.
+//
+// The core is looked at first, as that costs little. Where its tables would be large, branch and
+// bound may take as much work as they would; only where that is not enough they are made.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_SOLVER_H_
 #define NOM_POLICIES_CLEARING_MPSP_SOLVER_H_
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "policies/clearing/int128.h"
+#include "policies/clearing/mpsp/key_bids.h"
 #include "policies/clearing/mpsp/max_plus.h"
-#include "policies/clearing/mpsp/price_window.h"
+#include "policies/clearing/mpsp/solution.h"
+#include "policies/clearing/work.h"
 
 namespace nom::policies {
 
-struct TableOptions {
+struct SolverOptions {
   int64_t table_bytes_max = int64_t{256} << 20;  // See mpsp.h, like the next two.
   bool always_tables = false;
-  bool with_charges = true;
+  bool always_branches = false;
   Vectors vectors = Vectors::kBest;
 };
 
-// The pieces that bid k counts for in "W without k"; empty for nothing.
-template <typename Key>
-using PiecesWithout = std::function<std::vector<KeyPiece<Key>>(size_t k)>;
-
-template <typename Key>
-struct TableResult {
-  std::vector<int64_t> units;  // By bid: of the best allocations the lexicographically greatest.
-  std::vector<Key> without;  // By bid: the best sum of keys without it. Winners only, with charges.
-  Key best = 0;              // The best sum of keys.
-  Key best_of_one_less = 0;  // With one unit less to sell. 0 if there is none.
-};
-
-// Requires FitsIn64Bits, or steps only with keys of at most kKeySumMax together. `window`, which
-// may be null, is where a solution is looked for first, and is left where this one was found: for
-// the next one, if only bids that were passed to Update have changed.
-TableResult<int64_t> SolveByTables(const KeyBids<int64_t>& bids, int64_t capacity_units,
-                                   const TableOptions& options,
-                                   const PiecesWithout<int64_t>& pieces_without,
-                                   std::optional<PriceWindow>* window = nullptr);
-// The same for keys that do not fit in 64 bits, slower.
-TableResult<Int128> SolveByTables(const KeyBids<Int128>& bids, int64_t capacity_units,
-                                  const TableOptions& options,
-                                  const PiecesWithout<Int128>& pieces_without);
+// Nothing if the work is used up. Requires FitsIn64Bits.
+std::optional<Solution<int64_t>> Solve(const KeyBids<int64_t>& bids, int64_t capacity_units,
+                                       const SolverOptions& options,
+                                       const Absences<int64_t>& absences, Work& work);
+// The same for keys that do not fit in 64 bits. Its tables are some ten times slower.
+std::optional<Solution<Int128>> Solve(const KeyBids<Int128>& bids, int64_t capacity_units,
+                                      const SolverOptions& options,
+                                      const Absences<Int128>& absences, Work& work);
 
 // At least 0.
 Int128 LargestKey(std::span<const KeyPiece<Int128>> pieces);
 // True if no number formed with 64-bit keys can leave 64 bits: all keys together, and every slope
-// and price times a quantity.
-bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units);
+// and price times a quantity. Others than the bids' own slopes are at most `slope_max`.
+bool FitsIn64Bits(const KeyBids<Int128>& bids, int64_t capacity_units, Int128 slope_max);
 KeyBids<int64_t> Narrow(const KeyBids<Int128>& bids);
 
 }  // namespace nom::policies

@@ -15,6 +15,7 @@
 #include "policies/clearing/int128.h"
 #include "policies/clearing/mpsp/core.h"
 #include "policies/clearing/mpsp/max_plus.h"
+#include "policies/clearing/mpsp/solution.h"
 #include "policies/clearing/mpsp/solver.h"
 
 namespace nom::policies {
@@ -155,6 +156,14 @@ class SuffixTables {
   size_t block_ = std::numeric_limits<size_t>::max();
 };
 
+// Steps of work.h that a solver for so many pieces takes, all its answers included: a sweep from
+// either side, parts of the first once more where memory is short, and a split for every bid.
+template <typename Extender>
+int64_t StepsOfTables(size_t pieces, size_t bids, int64_t units) {
+  constexpr int64_t kStepsACell = sizeof(typename Extender::Key) == sizeof(int64_t) ? 1 : 6;
+  return kStepsACell * static_cast<int64_t>(2 * pieces + 2 * bids) * (units + 1);
+}
+
 // Answers to one problem, from its tables.
 template <typename Extender>
 class TableSolver {
@@ -163,7 +172,7 @@ class TableSolver {
   using Cell = typename Extender::Cell;
 
   // Both must outlive this; the problem's capacity is not negative.
-  TableSolver(const TableProblem<Key>& problem, const TableOptions& options)
+  TableSolver(const TableProblem<Key>& problem, const SolverOptions& options)
       : problem_(problem),
         extender_(problem.table_units, options.vectors),
         suffix_(problem.bids, options.table_bytes_max, extender_) {}
@@ -195,8 +204,9 @@ class TableSolver {
   }
 
   // By bid: the best sum of keys without it. Of those with units only.
-  std::vector<Key> Without(const std::vector<int64_t>& units,
-                           const PiecesWithout<Key>& pieces_without) {
+  std::vector<Key> Without(
+      const std::vector<int64_t>& units,
+      const std::function<std::vector<KeyPiece<Key>>(size_t)>& pieces_without) {
     std::vector<Key> without(units.size(), 0);
     // Who has nothing to decide leaves its units to all others.
     std::vector<char> is_decided(units.size(), 1);

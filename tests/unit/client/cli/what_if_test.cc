@@ -62,7 +62,10 @@ TEST(AskTest, TheRulesThatAreAskedFor) {
 TEST(AskTest, AnswersAreTheRulesOwn) {
   const Answers answers = *Ask(Source(), {});
   EXPECT_EQ(answers.answers[0].clearing, *policies::Clear("mpsp/1", Source().auction));
-  EXPECT_EQ(answers.answers[0].work, policies::WorkOf("mpsp/1", Source().auction));
+  int64_t work = 0;
+  ASSERT_TRUE(
+      policies::ClearWithin("mpsp/1", Source().auction, policies::kWorkMaxDefault, &work).ok());
+  EXPECT_EQ(answers.answers[0].work, work);
   EXPECT_FALSE(ReportOf(answers).refused);
   EXPECT_FALSE(ReportOf(answers).unexpected);
 }

@@ -88,11 +88,10 @@ TEST(ClearOrRepeat, FallsBackAndSaysWhy) {
 
 TEST(ClearByRule, KeepsToTheLimitIfThereIsOne) {
   const Auction auction = TwoHolders();
-  const int64_t work = policies::WorkOf("mpsp/1", auction);
   const Clearing exact = *policies::Clear("mpsp/1", auction);
   EXPECT_EQ(*ClearByRule("mpsp/1", auction, 0), exact);
-  EXPECT_EQ(*ClearByRule("mpsp/1", auction, work), exact);
-  EXPECT_NE(ClearByRule("mpsp/1", auction, work - 1)->method, policies::Method::kExact);
+  EXPECT_EQ(*ClearByRule("mpsp/1", auction, policies::kWorkMaxDefault), exact);
+  EXPECT_NE(ClearByRule("mpsp/1", auction, 100)->method, policies::Method::kExact);
   EXPECT_EQ(ClearByRule("mpsp/1", auction, 1)->method, policies::Method::kRepeatLast);
   EXPECT_FALSE(ClearByRule("no/1", auction, 1).ok());
 }

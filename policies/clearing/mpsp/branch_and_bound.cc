@@ -1,0 +1,880 @@
+#include "policies/clearing/mpsp/branch_and_bound.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "policies/clearing/mpsp/relaxation.h"
+
+namespace nom::policies {
+namespace {
+
+// Stands for a set of bids where a bid is asked for.
+constexpr size_t kManyBids = std::numeric_limits<size_t>::max();
+// So many parts behind the one that does not fit are tried for the units that it leaves over.
+constexpr size_t kFilledMax = 8;
+// Deeper, bids are so nearly alike that tables are the better way.
+constexpr size_t kDepthMax = 256;
+
+// Above every sum of keys.
+template <typename Key>
+constexpr Key kKeyMax = (((Key{1} << (8 * sizeof(Key) - 2)) - 1) << 1) + 1;
+
+// Steps of work.h: measured by bench/policies/work_goals.cc.
+constexpr int64_t kWorkARelaxation = 10;
+constexpr int64_t kWorkARestrictedBid = 4;
+constexpr int64_t kWorkARestriction = 20;
+constexpr int64_t kWorkAPieceRestricted = 15;
+constexpr int64_t kWorkASortedPart = 40;
+constexpr int64_t kWorkAScannedBid = 10;
+
+// What a set of bids adds to the sums over the first parts of all: sums over the deltas up to and
+// including this one, for everybody who looks behind `position`.
+template <typename Key>
+struct Delta {
+  size_t position = 0;
+  int64_t units = 0;
+  Key key = 0;
+};
+
+template <typename Key>
+const Delta<Key>* LastBefore(const std::vector<Delta<Key>>& deltas, size_t position) {
+  const auto behind = std::partition_point(
+      deltas.begin(), deltas.end(),
+      [position](const Delta<Key>& delta) { return delta.position < position; });
+  return behind == deltas.begin() ? nullptr : &*std::prev(behind);
+}
+
+// A bid that may have fewer quantities than it accepts, or others; or several bids as one. Its
+// parts among those of all bids do not count: what it can add stands here.
+template <typename Key>
+struct Restriction {
+  size_t bid = kManyBids;
+  std::span<const KeyPiece<Key>> pieces;  // Of one bid: what it accepts, and from where to where.
+  int64_t low_units = 0;
+  int64_t high_units = 0;
+  int64_t base_units = 0;  // What it has at least, and the key of that.
+  Key base_key = 0;
+  std::vector<Part<Key>> parts;      // What it may have beyond, steepest first,
+  std::vector<Delta<Key>> added;     // each with its position among those of all bids.
+  std::vector<Delta<Key>> left_out;  // Its parts among those of all bids.
+};
+
+// A problem of the search, relaxed.
+template <typename Key>
+struct Relaxed {
+  bool is_possible = false;
+  Key bound = 0;      // No allocation of the problem adds up to more.
+  Key whole_key = 0;  // Of all parts that fit whole.
+  // The part that does not fit, its position, and the units that are left for it. `has_part` is
+  // false if all parts fit.
+  bool has_part = false;
+  Part<Key> part;
+  size_t position = 0;
+  int64_t left_units = 0;
+};
+
+// Quantities that a bid accepts, nothing among them.
+template <typename Key>
+int64_t LargestUpTo(std::span<const KeyPiece<Key>> pieces, int64_t units) {
+  int64_t largest = 0;
+  for (const KeyPiece<Key>& piece : pieces) {
+    if (piece.min_units <= units) largest = std::min(piece.max_units, units);
+  }
+  return largest;
+}
+// More than all if there is none.
+template <typename Key>
+int64_t SmallestAbove(std::span<const KeyPiece<Key>> pieces, int64_t units) {
+  for (const KeyPiece<Key>& piece : pieces) {
+    if (piece.max_units > units) return std::max(piece.min_units, units + 1);
+  }
+  return std::numeric_limits<int64_t>::max();
+}
+
+// Quantities, from the first to the last of a run.
+struct Run {
+  int64_t low = 0;
+  int64_t high = 0;
+};
+
+template <typename Key>
+class Search {
+ public:
+  Search(const KeyBids<Key>& bids, int64_t capacity_units, Work& work)
+      : bids_(bids), capacity_units_(capacity_units), work_(work) {
+    const auto pieces = static_cast<int64_t>(bids.pieces.size());
+    if (!work_.Take(kWorkASortedPart * (pieces + static_cast<int64_t>(bids.size())))) return;
+    parts_ = PartsOf(bids);
+    sums_.resize(parts_.size() + 1);
+    first_position_.assign(bids.size() + 1, 0);
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      sums_[i + 1] = {sums_[i].units + parts_[i].units, sums_[i].key + parts_[i].key};
+      ++first_position_[parts_[i].bid + 1];
+    }
+    for (size_t bid = 0; bid < bids.size(); ++bid) first_position_[bid + 1] += first_position_[bid];
+    positions_.resize(parts_.size());
+    std::vector<size_t> next(first_position_.begin(), first_position_.end() - 1);
+    for (size_t i = 0; i < parts_.size(); ++i) positions_[next[parts_[i].bid]++] = i;
+    is_restricted_.assign(bids.size(), 0);
+  }
+
+  // Raises `best`, a sum of keys that some allocation is known to reach, to the best sum within
+  // `capacity_units` and the active restrictions; stops when it has reached `enough`. The
+  // allocation that reaches it is left in `found` if something better than `best` was found and it
+  // is asked for. False if the work is used up, and then nothing is known.
+  struct Found {
+    bool is_better = false;
+    std::vector<int64_t> units;  // By bid. Of bids that are restricted together, 0,
+    int64_t units_of_many = 0;   // and here what the last such restriction has above its base.
+    bool is_wanted = false;
+  };
+  bool Maximise(int64_t capacity_units, Key enough, Key& best, Found* found) {
+    problem_units_ = capacity_units;
+    enough_ = enough;
+    best_ = best;
+    found_ = found;
+    if (found_ != nullptr) found_->is_better = false;
+    const Relaxed<Key> root = Relax();
+    Descend(root, 0);
+    best = best_;
+    return !work_.is_used_up() && !is_too_deep_;
+  }
+
+  int64_t capacity_units() const { return capacity_units_; }
+
+  // What is known of the whole problem.
+  Relaxed<Key> RelaxWhole() {
+    problem_units_ = capacity_units_;
+    return Relax();
+  }
+
+  // Restrictions hold from one to the other. Those of one bid lie on each other: the last one
+  // counts.
+  void Push(const Restriction<Key>& restriction) {
+    active_.push_back(&restriction);
+    if (restriction.bid != kManyBids) ++is_restricted_[restriction.bid];
+  }
+  void Pop() {
+    if (active_.back()->bid != kManyBids) --is_restricted_[active_.back()->bid];
+    active_.pop_back();
+  }
+  // The bids of a restriction of many.
+  void MarkMany(const std::vector<size_t>& bids, int by) {
+    for (size_t bid : bids) is_restricted_[bid] += by;
+  }
+
+  // `pieces` must outlive the restriction.
+  void Restrict(size_t bid, std::span<const KeyPiece<Key>> pieces, int64_t low_units,
+                int64_t high_units, Restriction<Key>& out) const {
+    out.bid = bid;
+    out.pieces = pieces;
+    out.low_units = low_units;
+    out.high_units = high_units;
+    out.base_units = low_units;
+    out.base_key = KeyOf(pieces, low_units);
+    out.parts.clear();
+    AppendParts(pieces, bid, low_units, out.base_key, high_units, out.parts);
+    PlaceParts(out);
+    out.left_out.clear();
+    Delta<Key> sum;
+    for (size_t p = first_position_[bid]; p < first_position_[bid + 1]; ++p) {
+      Append(positions_[p], parts_[positions_[p]], sum, out.left_out);
+    }
+    static_cast<void>(work_.Take(kWorkARestriction +
+                                 kWorkAPieceRestricted * static_cast<int64_t>(pieces.size())));
+  }
+
+  // Several bids that add nothing but `base` and one part.
+  void RestrictMany(const std::vector<size_t>& bids, Restriction<Key>& out) const {
+    std::vector<size_t> positions;
+    for (size_t bid : bids) {
+      positions.insert(positions.end(), positions_.begin() + Offset(first_position_[bid]),
+                       positions_.begin() + Offset(first_position_[bid + 1]));
+    }
+    std::sort(positions.begin(), positions.end());
+    out.bid = kManyBids;
+    out.left_out.clear();
+    Delta<Key> sum;
+    for (size_t position : positions) Append(position, parts_[position], sum, out.left_out);
+    static_cast<void>(work_.Take(kWorkASortedPart * static_cast<int64_t>(positions.size())));
+  }
+
+  void PlaceParts(Restriction<Key>& out) const {
+    out.added.clear();
+    Delta<Key> sum;
+    for (const Part<Key>& part : out.parts) Append(PositionOf(part), part, sum, out.added);
+  }
+
+ private:
+  struct Sum {
+    int64_t units = 0;
+    Key key = 0;
+  };
+
+  static std::ptrdiff_t Offset(size_t i) { return static_cast<std::ptrdiff_t>(i); }
+
+  static void Append(size_t position, const Part<Key>& part, Delta<Key>& sum,
+                     std::vector<Delta<Key>>& deltas) {
+    sum = {position, sum.units + part.units, sum.key + part.key};
+    deltas.push_back(sum);
+  }
+
+  // Of the first part that is taken after this one.
+  size_t PositionOf(const Part<Key>& part) const {
+    return static_cast<size_t>(
+        std::partition_point(parts_.begin(), parts_.end(),
+                             [&](const Part<Key>& other) { return IsTakenBefore(other, part); }) -
+        parts_.begin());
+  }
+
+  // True if a later restriction of the same bid counts instead.
+  bool IsHidden(size_t i) const {
+    const size_t bid = active_[i]->bid;
+    if (bid == kManyBids || is_restricted_[bid] < 2) return false;
+    for (size_t k = i + 1; k < active_.size(); ++k) {
+      if (active_[k]->bid == bid) return true;
+    }
+    return false;
+  }
+
+  // The units of all parts that come before a position.
+  int64_t UnitsBefore(size_t position) const {
+    int64_t units = sums_[position].units;
+    for (const Restriction<Key>* restriction : counted_) {
+      if (const auto* added = LastBefore(restriction->added, position)) units += added->units;
+      if (const auto* gone = LastBefore(restriction->left_out, position)) units -= gone->units;
+    }
+    return units;
+  }
+  Key KeyBefore(size_t position) const {
+    Key key = sums_[position].key;
+    for (const Restriction<Key>* restriction : counted_) {
+      if (const auto* added = LastBefore(restriction->added, position)) key += added->key;
+      if (const auto* gone = LastBefore(restriction->left_out, position)) key -= gone->key;
+    }
+    return key;
+  }
+
+  // Takes parts in their order until one does not fit.
+  Relaxed<Key> Relax() {
+    Relaxed<Key> relaxed;
+    counted_.clear();
+    relaxed.left_units = problem_units_;
+    for (size_t i = 0; i < active_.size(); ++i) {
+      if (IsHidden(i)) continue;
+      counted_.push_back(active_[i]);
+      relaxed.left_units -= active_[i]->base_units;
+      relaxed.whole_key += active_[i]->base_key;
+    }
+    const auto depth = static_cast<int64_t>(std::bit_width(parts_.size()));
+    if (!work_.Take(kWorkARelaxation +
+                    kWorkARestrictedBid * depth * (1 + static_cast<int64_t>(counted_.size())))) {
+      return relaxed;
+    }
+    if (relaxed.left_units < 0) return relaxed;
+    relaxed.is_possible = true;
+    // The last position before which all fits.
+    size_t low = 0;
+    size_t high = parts_.size();
+    while (low < high) {
+      const size_t middle = (low + high + 1) / 2;
+      if (UnitsBefore(middle) <= relaxed.left_units) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    relaxed.position = low;
+    relaxed.left_units -= UnitsBefore(low);
+    relaxed.whole_key += KeyBefore(low);
+    TakePartsAt(low, relaxed);
+    relaxed.bound = relaxed.whole_key;
+    if (relaxed.has_part && relaxed.left_units > 0) {
+      relaxed.bound +=
+          static_cast<Key>(Int128{relaxed.part.key} * relaxed.left_units / relaxed.part.units);
+    }
+    return relaxed;
+  }
+
+  // The parts of restricted bids that come just before a position, then the one that is there.
+  void TakePartsAt(size_t position, Relaxed<Key>& relaxed) {
+    here_.clear();
+    for (const Restriction<Key>* restriction : counted_) {
+      for (size_t p = 0; p < restriction->parts.size(); ++p) {
+        if (restriction->added[p].position == position) here_.push_back(restriction->parts[p]);
+      }
+    }
+    if (here_.size() > 1) std::stable_sort(here_.begin(), here_.end(), IsTakenBefore<Key>);
+    if (position < parts_.size() && is_restricted_[parts_[position].bid] == 0) {
+      here_.push_back(parts_[position]);
+    }
+    for (const Part<Key>& part : here_) {
+      if (part.units > relaxed.left_units) {
+        relaxed.has_part = true;
+        relaxed.part = part;
+        return;
+      }
+      relaxed.left_units -= part.units;
+      relaxed.whole_key += part.key;
+    }
+  }
+
+  const Restriction<Key>* RestrictionOf(size_t bid) const {
+    for (size_t i = active_.size(); i-- > 0;) {
+      if (active_[i]->bid == bid) return active_[i];
+    }
+    return nullptr;
+  }
+
+  // The problem of the active restrictions, and what it is when relaxed.
+  void Descend(const Relaxed<Key>& relaxed, size_t depth) {
+    if (!relaxed.is_possible || relaxed.bound <= best_ || best_ >= enough_) return;
+    if (!relaxed.has_part || relaxed.left_units == 0) {
+      Keep(relaxed, relaxed.whole_key, 0, 0);
+      return;
+    }
+    const Part<Key>& part = relaxed.part;
+    if (part.bid == kManyBids) {  // Many bids as one accept every quantity.
+      Keep(relaxed, relaxed.bound, relaxed.left_units, 0);
+      return;
+    }
+    const Restriction<Key>* restriction = RestrictionOf(part.bid);
+    const auto pieces = restriction == nullptr ? bids_.PiecesOf(part.bid) : restriction->pieces;
+    const int64_t low_units = restriction == nullptr ? 0 : restriction->low_units;
+    const int64_t high_units =
+        restriction == nullptr ? std::numeric_limits<int64_t>::max() : restriction->high_units;
+    const int64_t units = part.from_units + relaxed.left_units;
+    const int64_t below = LargestUpTo(pieces, units);
+    if (below == units && Int128{KeyOf(pieces, units) - part.from_key} * part.units ==
+                              Int128{part.key} * relaxed.left_units) {
+      Keep(relaxed, relaxed.bound, units - part.from_units, 0);
+      return;
+    }
+    KeepWhatFits(relaxed, pieces);
+    if (relaxed.bound <= best_ || best_ >= enough_) return;
+    if (depth == kDepthMax) is_too_deep_ = true;
+    if (is_too_deep_) return;
+
+    while (restrictions_.size() < 2 * depth + 2) {
+      restrictions_.push_back(std::make_unique<Restriction<Key>>());
+    }
+    Restriction<Key>& at_most = *restrictions_[2 * depth];
+    Restriction<Key>& at_least = *restrictions_[2 * depth + 1];
+    Restrict(part.bid, pieces, low_units, below, at_most);
+    const int64_t above = SmallestAbove(pieces, units);
+    Push(at_most);
+    const Relaxed<Key> less = Relax();
+    Pop();
+    Relaxed<Key> more;
+    if (above <= high_units) {
+      Restrict(part.bid, pieces, above, high_units, at_least);
+      Push(at_least);
+      more = Relax();
+      Pop();
+    }
+    // Where more can be reached first: what is found there ends the other one sooner.
+    const bool is_more_first = more.is_possible && more.bound > less.bound;
+    for (bool is_more : {is_more_first, !is_more_first}) {
+      if (is_more && !more.is_possible) continue;
+      if (work_.is_used_up() || is_too_deep_) return;
+      Push(is_more ? at_least : at_most);
+      Descend(is_more ? more : less, depth + 1);
+      Pop();
+    }
+  }
+
+  // The bid whose part does not fit takes the best that it accepts of what is left, and a few parts
+  // behind it fill up.
+  void KeepWhatFits(const Relaxed<Key>& relaxed, std::span<const KeyPiece<Key>> pieces) {
+    const Part<Key>& part = relaxed.part;
+    int64_t taken_units = 0;
+    Key key = 0;
+    const int64_t most = part.from_units + relaxed.left_units;
+    for (const KeyPiece<Key>& piece : pieces) {
+      for (int64_t q : {piece.min_units, std::min(piece.max_units, most)}) {
+        if (q < piece.min_units || q > most || q <= part.from_units) continue;
+        const Key more = piece.KeyAt(q) - part.from_key;
+        if (more > key) {
+          key = more;
+          taken_units = q - part.from_units;
+        }
+      }
+    }
+    filled_.clear();
+    skipped_ = {part.bid};
+    int64_t left_units = relaxed.left_units - taken_units;
+    for (size_t i = relaxed.position;
+         i < parts_.size() && i < relaxed.position + kFilledMax && left_units > 0; ++i) {
+      const Part<Key>& next = parts_[i];
+      if (is_restricted_[next.bid] != 0 ||
+          std::find(skipped_.begin(), skipped_.end(), next.bid) != skipped_.end()) {
+        continue;
+      }
+      if (next.units > left_units) {
+        skipped_.push_back(next.bid);  // Its next parts lie on top of this one.
+        continue;
+      }
+      left_units -= next.units;
+      key += next.key;
+      filled_.push_back(i);
+    }
+    if (relaxed.whole_key + key > best_) {
+      Keep(relaxed, relaxed.whole_key + key, taken_units, filled_.size());
+    }
+  }
+
+  // The parts that fit, some units of the one that does not, and the first so many that fill up.
+  void Keep(const Relaxed<Key>& relaxed, Key key, int64_t taken_units, size_t filled) {
+    if (key <= best_) return;
+    best_ = key;
+    if (found_ == nullptr) return;
+    found_->is_better = true;
+    if (!found_->is_wanted) return;
+    found_->units.assign(bids_.size(), 0);
+    found_->units_of_many = 0;
+    static_cast<void>(work_.Take(static_cast<int64_t>(relaxed.position + bids_.size())));
+    for (size_t i = 0; i < relaxed.position; ++i) {
+      if (is_restricted_[parts_[i].bid] == 0) found_->units[parts_[i].bid] = parts_[i].to_units();
+    }
+    const auto is_taken = [&](const Restriction<Key>& restriction, size_t p) {
+      const size_t position = restriction.added[p].position;
+      if (position != relaxed.position) return position < relaxed.position;
+      return !relaxed.has_part || IsTakenBefore(restriction.parts[p], relaxed.part);
+    };
+    for (size_t i = 0; i < active_.size(); ++i) {
+      if (IsHidden(i)) continue;
+      const Restriction<Key>& restriction = *active_[i];
+      int64_t units = restriction.base_units;
+      for (size_t p = 0; p < restriction.parts.size() && is_taken(restriction, p); ++p) {
+        units += restriction.parts[p].units;
+      }
+      if (restriction.bid == kManyBids) {
+        found_->units_of_many = units - restriction.base_units;
+      } else {
+        found_->units[restriction.bid] = units;
+      }
+    }
+    // All parts at the position fit if none does not, the last of them one of all bids'.
+    if (taken_units > 0) {
+      if (relaxed.part.bid == kManyBids) {
+        found_->units_of_many = taken_units;
+      } else {
+        found_->units[relaxed.part.bid] = relaxed.part.from_units + taken_units;
+      }
+    }
+    for (size_t f = 0; f < filled; ++f) {
+      found_->units[parts_[filled_[f]].bid] = parts_[filled_[f]].to_units();
+    }
+  }
+
+  const KeyBids<Key>& bids_;
+  const int64_t capacity_units_;
+  Work& work_;
+  std::vector<Part<Key>> parts_;  // Of all bids, in the order in which they are taken.
+  std::vector<Sum> sums_;         // Of all parts before one.
+  // By bid, the positions of its parts: positions_ from first_position_[bid] on.
+  std::vector<size_t> first_position_;
+  std::vector<size_t> positions_;
+
+  std::vector<const Restriction<Key>*> active_;
+  std::vector<int> is_restricted_;  // By bid: how often.
+  std::vector<const Restriction<Key>*> counted_;
+  std::vector<Part<Key>> here_;
+  std::vector<size_t> filled_;
+  std::vector<size_t> skipped_;
+  std::vector<std::unique_ptr<Restriction<Key>>> restrictions_;  // Two for each depth.
+
+  int64_t problem_units_ = 0;
+  Key enough_ = 0;
+  Key best_ = 0;
+  Found* found_ = nullptr;
+  bool is_too_deep_ = false;
+};
+
+// Of all allocations that add up to the best sum, the one that gives the first bid the most, then
+// the second, and so on.
+//
+// Most bids have the same quantity in all of them: an allocation with any other loses more at the
+// price where the relaxation ends than the best one loses (core.h). Of the bids that are left, one
+// whose quantities all lie on one straight line with the slope of that price may have any of them
+// as long as the sum of all such bids stays the same. These are the pool: where hundreds of bids
+// are equal at the margin, they are two or three numbers. The others are asked one by one.
+template <typename Key>
+class FirstOfEquals {
+ public:
+  FirstOfEquals(const KeyBids<Key>& bids, Search<Key>& search, Work& work, Key best,
+                std::vector<int64_t>& units)
+      : bids_(bids), search_(search), work_(work), best_(best), units_(units) {}
+
+  // False if the work is used up.
+  bool Find() {
+    FindPrice();
+    for (size_t bid = 0; bid < bids_.size(); ++bid) Classify(bid);
+    if (!work_.Take(kWorkAScannedBid * static_cast<int64_t>(bids_.size() + bids_.pieces.size()))) {
+      return false;
+    }
+    if (pool_.size() + free_.size() == 0) return true;
+    BeginPool();
+    size_t in_pool = 0;
+    size_t run_begin = 0;
+    for (const Free& bid : free_) {
+      // Those of the pool that come first in the order of ties have their turn first.
+      while (in_pool < pool_.size() && pool_[in_pool].bid < bid.bid) ++in_pool;
+      if (!ShareOut(run_begin, in_pool) || !Raise(bid)) return false;
+      run_begin = in_pool;
+    }
+    if (!ShareOut(run_begin, pool_.size())) return false;
+    for (const auto& fixed : fixed_) {
+      static_cast<void>(fixed);
+      search_.Pop();
+    }
+    return true;
+  }
+
+ private:
+  struct Pooled {
+    size_t bid = 0;
+    Run run;
+  };
+  struct Free {
+    size_t bid = 0;
+    std::vector<Run> runs;
+  };
+
+  // The price as a fraction, and what the best allocation loses at it times the denominator.
+  void FindPrice() {
+    const Relaxed<Key> whole = search_.RelaxWhole();
+    if (!whole.has_part) return;  // More than enough: a unit is worth nothing.
+    price_ = whole.part.key;
+    price_units_ = whole.part.units;
+    gap_ = Int128{whole.whole_key - best_} * price_units_ + Int128{price_} * whole.left_units;
+  }
+
+  // What the quantity leaves at the price, times its denominator.
+  Int128 SurplusOf(Key key, int64_t units) const {
+    return Int128{key} * price_units_ - Int128{price_} * units;
+  }
+
+  void Classify(size_t bid) {
+    const auto pieces = bids_.PiecesOf(bid);
+    Int128 surplus = 0;
+    for (const KeyPiece<Key>& piece : pieces) {
+      surplus = std::max({surplus, SurplusOf(piece.key_at_min, piece.min_units),
+                          SurplusOf(piece.KeyAt(piece.max_units), piece.max_units)});
+    }
+    const Int128 least = surplus - gap_;
+    runs_.clear();
+    bool is_straight = true;
+    Key last_key = 0;
+    const auto add = [&](int64_t low, int64_t high, Key low_key, Key high_key) {
+      const bool is_next = !runs_.empty() && runs_.back().high + 1 == low;
+      if (!runs_.empty()) is_straight &= is_next && IsOnPrice(low_key - last_key, 1);
+      is_straight &= IsOnPrice(high_key - low_key, high - low);
+      if (is_next) {
+        runs_.back().high = high;
+      } else {
+        runs_.push_back({low, high});
+      }
+      last_key = high_key;
+    };
+    if (0 >= least) add(0, 0, 0, 0);
+    for (const KeyPiece<Key>& piece : pieces) {
+      const Int128 at_min = SurplusOf(piece.key_at_min, piece.min_units);
+      const Int128 at_max = SurplusOf(piece.KeyAt(piece.max_units), piece.max_units);
+      if (at_min < least && at_max < least) continue;
+      int64_t low = piece.min_units;
+      int64_t high = piece.max_units;
+      if (at_min < least || at_max < least) {
+        const Int128 slope = (at_max - at_min) / (high - low);
+        if (at_min < least) low += static_cast<int64_t>((least - at_min + slope - 1) / slope);
+        if (at_max < least)
+          high = piece.min_units + static_cast<int64_t>((at_min - least) / -slope);
+      }
+      add(low, high, piece.KeyAt(low), piece.KeyAt(high));
+    }
+    if (runs_.size() == 1 && runs_[0].low == runs_[0].high) return;  // It has that in all of them.
+    if (runs_.size() == 1 && is_straight) {
+      pool_.push_back({bid, runs_[0]});
+    } else {
+      free_.push_back({bid, runs_});
+    }
+  }
+
+  bool IsOnPrice(Key key, int64_t units) const { return SurplusOf(key, units) == 0; }
+
+  void BeginPool() {
+    pool_bids_.reserve(pool_.size());
+    for (const Pooled& pooled : pool_) {
+      pool_bids_.push_back(pooled.bid);
+      base_units_ += pooled.run.low;
+      base_key_ += KeyOf(bids_.PiecesOf(pooled.bid), pooled.run.low);
+      later_units_ += pooled.run.high - pooled.run.low;
+      pool_units_ += units_[pooled.bid] - pooled.run.low;
+    }
+    if (!pool_.empty()) search_.RestrictMany(pool_bids_, many_);
+  }
+
+  Key KeyOnPrice(int64_t units) const {
+    return static_cast<Key>(Int128{price_} * units / price_units_);
+  }
+
+  // True if there is an allocation as good that satisfies what is pushed, with `at_least` units of
+  // the pool; it is then the one that is known.
+  bool IsThereAnother(int64_t at_least, bool& is_there) {
+    if (!pool_.empty()) {
+      many_.base_units = base_units_ + at_least;
+      many_.base_key = base_key_ + KeyOnPrice(at_least);
+      many_.parts.clear();
+      const int64_t more = later_units_ - (at_least - given_units_);
+      if (more > 0) {
+        many_.parts.push_back({kManyBids, more, KeyOnPrice(more), 0, 0});
+      }
+      search_.PlaceParts(many_);
+      search_.MarkMany(pool_bids_, 1);
+      search_.Push(many_);
+    }
+    Key best = best_ - 1;
+    typename Search<Key>::Found found;
+    found.is_wanted = true;
+    const bool is_known = search_.Maximise(search_.capacity_units(), best_, best, &found);
+    if (!pool_.empty()) {
+      search_.Pop();
+      search_.MarkMany(pool_bids_, -1);
+    }
+    if (!is_known) return false;
+    is_there = found.is_better;
+    if (is_there) {
+      // What was given stays given.
+      for (const Pooled& pooled : pool_) found.units[pooled.bid] = units_[pooled.bid];
+      units_ = std::move(found.units);
+      pool_units_ = at_least + found.units_of_many;
+    }
+    return true;
+  }
+
+  // The bids [begin, end) of the pool: as much as can be, the first of them first.
+  bool ShareOut(size_t begin, size_t end) {
+    if (begin == end) return true;
+    int64_t width = 0;
+    for (size_t p = begin; p < end; ++p) width += pool_[p].run.high - pool_[p].run.low;
+    int64_t taken = std::min(width, pool_units_ - given_units_);
+    while (taken < width) {
+      bool is_there = false;
+      if (!IsThereAnother(given_units_ + taken + 1, is_there)) return false;
+      if (!is_there) break;
+      taken = std::min(width, pool_units_ - given_units_);
+    }
+    given_units_ += taken;
+    later_units_ -= width;
+    for (size_t p = begin; p < end; ++p) {
+      const Run& run = pool_[p].run;
+      const int64_t units = std::min(taken, run.high - run.low);
+      units_[pool_[p].bid] = run.low + units;
+      taken -= units;
+    }
+    return true;
+  }
+
+  bool Raise(const Free& bid) {
+    const auto pieces = bids_.PiecesOf(bid.bid);
+    auto restriction = std::make_unique<Restriction<Key>>();
+    while (true) {
+      // The next quantity that could be in an allocation as good.
+      int64_t next = -1;
+      for (const Run& run : bid.runs) {
+        if (run.high > units_[bid.bid]) {
+          next = std::max(run.low, units_[bid.bid] + 1);
+          break;
+        }
+      }
+      if (next < 0) break;
+      search_.Restrict(bid.bid, pieces, next, bid.runs.back().high, *restriction);
+      search_.Push(*restriction);
+      bool is_there = false;
+      const bool is_known = IsThereAnother(given_units_, is_there);
+      search_.Pop();
+      if (!is_known) return false;
+      if (!is_there) break;
+    }
+    search_.Restrict(bid.bid, pieces, units_[bid.bid], units_[bid.bid], *restriction);
+    search_.Push(*restriction);
+    fixed_.push_back(std::move(restriction));
+    return true;
+  }
+
+  const KeyBids<Key>& bids_;
+  Search<Key>& search_;
+  Work& work_;
+  const Key best_;
+  std::vector<int64_t>& units_;
+  Key price_ = 0;
+  int64_t price_units_ = 1;
+  Int128 gap_ = 0;
+  std::vector<Run> runs_;
+  std::vector<Free> free_;  // In the order of ties, as is the pool.
+  std::vector<Pooled> pool_;
+  std::vector<size_t> pool_bids_;
+  Restriction<Key> many_;  // The pool.
+  int64_t base_units_ = 0;
+  Key base_key_ = 0;
+  int64_t pool_units_ = 0;   // What it has above that,
+  int64_t given_units_ = 0;  // what of it was shared out,
+  int64_t later_units_ = 0;  // and what those who have not had their turn can take at most.
+  std::vector<std::unique_ptr<Restriction<Key>>> fixed_;
+};
+
+template <typename Key>
+bool FindBest(Search<Key>& search, int64_t capacity_units, Solution<Key>& solution) {
+  typename Search<Key>::Found found;
+  found.is_wanted = true;
+  solution.best = -1;  // Nothing for anybody is better than that.
+  const bool is_known = search.Maximise(capacity_units, kKeyMax<Key>, solution.best, &found);
+  solution.units = std::move(found.units);
+  return is_known;
+}
+
+// Takes out bids for as long as this lives.
+template <typename Key>
+class WithoutBids {
+ public:
+  WithoutBids(Search<Key>& search, const Absences<Key>& absences, std::span<const size_t> bids)
+      : search_(search) {
+    for (size_t bid : bids) {
+      pieces_.push_back(absences.pieces_without(bid));
+      if (pieces_.back().empty()) gone_.push_back(bid);
+    }
+    search_.RestrictMany(gone_, many_);
+    search_.MarkMany(gone_, 1);
+    search_.Push(many_);
+    for (size_t k = 0; k < bids.size(); ++k) {
+      if (pieces_[k].empty()) continue;
+      auto& restriction = still_there_.emplace_back(std::make_unique<Restriction<Key>>());
+      search_.Restrict(bids[k], pieces_[k], 0, pieces_[k].back().max_units, *restriction);
+      search_.Push(*restriction);
+    }
+  }
+  ~WithoutBids() {
+    for (size_t k = 0; k <= still_there_.size(); ++k) search_.Pop();
+    search_.MarkMany(gone_, -1);
+  }
+  WithoutBids(const WithoutBids&) = delete;
+  WithoutBids& operator=(const WithoutBids&) = delete;
+
+  // What the bids still count for with these units.
+  Key KeyOfUnits(size_t k, int64_t units) const { return KeyOf<Key>(pieces_[k], units); }
+
+ private:
+  Search<Key>& search_;
+  std::vector<std::vector<KeyPiece<Key>>> pieces_;
+  std::vector<size_t> gone_;  // Those that count for nothing.
+  Restriction<Key> many_;
+  std::vector<std::unique_ptr<Restriction<Key>>> still_there_;
+};
+
+// The best sum of keys without some bids. What all others have is possible without them, too, and
+// is where the search begins.
+template <typename Key>
+bool FindWithout(const KeyBids<Key>& bids, Search<Key>& search, int64_t capacity_units,
+                 const Absences<Key>& absences, std::span<const size_t> absent,
+                 const std::vector<int64_t>& units, Key best, Key& without) {
+  const WithoutBids<Key> taken_out(search, absences, absent);
+  without = best;
+  for (size_t k = 0; k < absent.size(); ++k) {
+    const int64_t own_units = units[absent[k]];
+    if (own_units == 0) continue;
+    without += taken_out.KeyOfUnits(k, own_units) - KeyOf(bids.PiecesOf(absent[k]), own_units);
+  }
+  return search.Maximise(capacity_units, kKeyMax<Key>, without, nullptr);
+}
+
+}  // namespace
+
+template <typename Key>
+std::optional<Solution<Key>> SolveByBranchAndBound(const KeyBids<Key>& bids, int64_t capacity_units,
+                                                   const Absences<Key>& absences, Work& work) {
+  Search<Key> search(bids, capacity_units, work);
+  Solution<Key> solution;
+  if (work.is_used_up() || !FindBest(search, capacity_units, solution)) return std::nullopt;
+  if (capacity_units > 0) {
+    // As a unit more is worth nothing or more, this is as much at most.
+    solution.best_of_one_less = -1;
+    if (!search.Maximise(capacity_units - 1, solution.best, solution.best_of_one_less, nullptr)) {
+      return std::nullopt;
+    }
+  }
+  if (absences.known_units.empty()) {
+    FirstOfEquals<Key> first(bids, search, work, solution.best, solution.units);
+    if (!first.Find()) return std::nullopt;
+  } else {
+    solution.units = absences.known_units;
+  }
+  if (!absences.are_wanted) return solution;
+  std::vector<char> is_shared(bids.size(), 0);
+  solution.without_shared.assign(absences.shared.size(), 0);
+  for (size_t owner = 0; owner < absences.shared.size(); ++owner) {
+    const std::vector<size_t>& owned = absences.shared[owner];
+    for (size_t bid : owned) is_shared[bid] = 1;
+    if (HasUnits(owned, solution.units) &&
+        !FindWithout<Key>(bids, search, capacity_units, absences, owned, solution.units,
+                          solution.best, solution.without_shared[owner])) {
+      return std::nullopt;
+    }
+  }
+  solution.without.assign(bids.size(), 0);
+  for (size_t bid = 0; bid < bids.size(); ++bid) {
+    if (solution.units[bid] == 0 || is_shared[bid] != 0) continue;
+    if (!FindWithout<Key>(bids, search, capacity_units, absences, {&bid, 1}, solution.units,
+                          solution.best, solution.without[bid])) {
+      return std::nullopt;
+    }
+  }
+  return solution;
+}
+
+template <typename Key>
+std::optional<std::vector<int64_t>> AwardsByBranchAndBound(const KeyBids<Key>& bids,
+                                                           int64_t capacity_units, Work& work) {
+  Search<Key> search(bids, capacity_units, work);
+  Solution<Key> solution;
+  if (work.is_used_up() || !FindBest(search, capacity_units, solution)) return std::nullopt;
+  FirstOfEquals<Key> first(bids, search, work, solution.best, solution.units);
+  if (!first.Find()) return std::nullopt;
+  return std::move(solution.units);
+}
+
+template <typename Key>
+size_t WithoutSharedByBranchAndBound(const KeyBids<Key>& bids, int64_t capacity_units,
+                                     const Absences<Key>& absences, Solution<Key>& solution,
+                                     Work& work) {
+  Search<Key> search(bids, capacity_units, work);
+  if (work.is_used_up()) return 0;
+  for (size_t owner = 0; owner < absences.shared.size(); ++owner) {
+    const std::vector<size_t>& owned = absences.shared[owner];
+    if (!HasUnits(owned, solution.units)) continue;
+    Key without = 0;
+    if (!FindWithout<Key>(bids, search, capacity_units, absences, owned, solution.units,
+                          solution.best, without)) {
+      return owner;
+    }
+    solution.without_shared[owner] = without;
+  }
+  return absences.shared.size();
+}
+
+template std::optional<Solution<int64_t>> SolveByBranchAndBound(const KeyBids<int64_t>&, int64_t,
+                                                                const Absences<int64_t>&, Work&);
+template std::optional<Solution<Int128>> SolveByBranchAndBound(const KeyBids<Int128>&, int64_t,
+                                                               const Absences<Int128>&, Work&);
+template std::optional<std::vector<int64_t>> AwardsByBranchAndBound(const KeyBids<Int128>&, int64_t,
+                                                                    Work&);
+template size_t WithoutSharedByBranchAndBound(const KeyBids<int64_t>&, int64_t,
+                                              const Absences<int64_t>&, Solution<int64_t>&, Work&);
+template size_t WithoutSharedByBranchAndBound(const KeyBids<Int128>&, int64_t,
+                                              const Absences<Int128>&, Solution<Int128>&, Work&);
+
+}  // namespace nom::policies
