@@ -1,18 +1,26 @@
 // Concave bids: all awards and charges, beside a public solver of linear programs (Debian's CLP)
-// and beside a straightforward version that sorts.
+// and beside a straightforward version that sorts; and on inputs that a selection might fall for.
 
 #include <algorithm>
 #include <coin/ClpSimplex.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <iterator>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "bench/policies/auctions.h"
 #include "bench/policies/measure.h"
 #include "policies/clearing/concave/columns.h"
 #include "policies/clearing/concave/concave_bids.h"
+#include "policies/clearing/fallback.h"
+#include "policies/clearing/greedy.h"
 #include "policies/clearing/mpsp.h"
+#include "policies/clearing/uniform_price.h"
+#include "policies/clearing/work.h"
+#include "policies/mix.h"
 
 namespace nom::policies {
 namespace {
@@ -110,30 +118,47 @@ void BesideClp() {
 struct ManyBids {
   std::vector<GuestId> guest_ids;
   std::vector<int64_t> held_units;
-  std::vector<uint32_t> first_run;
+  std::vector<int64_t> keepable_units;
+  std::vector<uint32_t> first_run = {0};
   std::vector<Microcredits> gain;
   std::vector<int32_t> units;
+  std::vector<std::vector<size_t>> owners;
+  int64_t capacity_units = 0;
+  Microcredits penalty = 0;
 
-  ConcaveColumns View(int64_t capacity_units, Microcredits reserve) const {
-    return {capacity_units, reserve, 1, guest_ids, held_units, first_run, gain, units};
+  void AddRun(Microcredits run_gain, int64_t run_units) {
+    gain.push_back(run_gain);
+    units.push_back(static_cast<int32_t>(run_units));
+  }
+
+  void EndBid(int64_t held = 0) {
+    guest_ids.push_back(guest_ids.size() + 1);
+    held_units.push_back(held);
+    if (penalty > 0) keepable_units.push_back(held);
+    first_run.push_back(static_cast<uint32_t>(gain.size()));
+  }
+
+  ConcaveColumns View(Microcredits reserve) const {
+    return {capacity_units, reserve,        1,       guest_ids, held_units, first_run, gain,
+            units,          keepable_units, penalty, owners};
   }
 };
 
-// More bids than a host has, made in parts.
-ManyBids MakeMany(int64_t bids, int pieces) {
+// More bids than a host has, made in parts. Without a reserve every bid has the same number of
+// runs.
+ManyBids MakeMany(int64_t bids, int pieces, bool with_reserve) {
   ManyBids many;
-  many.first_run.push_back(0);
+  many.capacity_units = 16 * bids;
   while (static_cast<int64_t>(many.guest_ids.size()) < bids) {
     const Auction part = ConcaveAuction(1'000, 64'000, pieces, many.guest_ids.size() + 1);
+    const Microcredits reserve = with_reserve ? part.reserve_unit_price_microcredits : 0;
     for (const Bid& bid : part.bids) {
-      many.guest_ids.push_back(many.guest_ids.size() + 1);
-      many.held_units.push_back(0);
+      if (static_cast<int64_t>(many.guest_ids.size()) == bids) break;
       for (const Range& range : bid.ranges) {
-        if (range.unit_price_microcredits < part.reserve_unit_price_microcredits) break;
-        many.gain.push_back(range.unit_price_microcredits - part.reserve_unit_price_microcredits);
-        many.units.push_back(static_cast<int32_t>(range.max_units - range.min_units));
+        if (range.unit_price_microcredits < reserve) break;
+        many.AddRun(range.unit_price_microcredits - reserve, range.max_units - range.min_units);
       }
-      many.first_run.push_back(static_cast<uint32_t>(many.gain.size()));
+      many.EndBid();
     }
   }
   return many;
@@ -186,8 +211,8 @@ class BySorting {
 
 void BesideSorting(int64_t bids, const std::string& count) {
   bench::PrintWork("concave, " + count + " bidders x 4 pieces, all charges");
-  const ManyBids many = MakeMany(bids, 4);
-  const ConcaveColumns columns = many.View(16 * bids, 100'000);
+  const ManyBids many = MakeMany(bids, 4, /*with_reserve=*/true);
+  const ConcaveColumns columns = many.View(100'000);
   std::vector<int64_t> units(many.guest_ids.size());
   std::vector<Microcredits> charges(units.size());
   std::vector<int64_t> sorted_units(units.size());
@@ -210,10 +235,193 @@ void BesideSorting(int64_t bids, const std::string& count) {
   bench::PrintAtMostTimes("reading the input once", ours_ms, reading_ms, 15);
 }
 
+struct Shape {
+  std::string name;
+  std::function<ManyBids(int64_t bids)> make;
+};
+
+// Runs of four a bid, with gains and units as given by the number of the bid and of the run.
+template <typename Gain, typename Units>
+ManyBids MakeRegular(int64_t bids, const Gain& gain, const Units& units) {
+  ManyBids many;
+  many.capacity_units = 16 * bids;
+  for (int64_t bid = 0; bid < bids; ++bid) {
+    for (int64_t run = 0; run < 4; ++run) many.AddRun(gain(bid, run), units(bid, run));
+    many.EndBid();
+  }
+  return many;
+}
+
+Microcredits RandomGain(int64_t bid, int64_t run) {
+  return static_cast<Microcredits>(Mix(static_cast<uint64_t>(bid) + 1) % 500'000) +
+         (3 - run) * 250'000;
+}
+
+// Inputs that a selection by samples, or sums by buckets, might fall for.
+std::vector<Shape> Shapes() {
+  const auto few_units = [](int64_t bid, int64_t) { return 8 + bid % 17; };
+  const auto with_penalty = [](int64_t bids, int64_t held) {
+    ManyBids many = MakeMany(bids, 4, /*with_reserve=*/false);
+    many.penalty = 300'000;
+    many.held_units.assign(many.guest_ids.size(), held);
+    many.keepable_units = many.held_units;
+    return many;
+  };
+  return {
+      {"falling curves, no reserve", [](int64_t bids) { return MakeMany(bids, 4, false); }},
+      {"bids in rising order",
+       [=](int64_t bids) {
+         return MakeRegular(
+             bids, [](int64_t bid, int64_t run) { return bid * 10 + (3 - run) * 250'000; },
+             few_units);
+       }},
+      {"all prices equal",
+       [=](int64_t bids) {
+         return MakeRegular(
+             bids, [](int64_t, int64_t) { return 7; }, few_units);
+       }},
+      {"four prices",
+       [=](int64_t bids) {
+         return MakeRegular(
+             bids, [](int64_t, int64_t run) { return 9 - run; }, few_units);
+       }},
+      {"prices from 1 to 10^15",
+       [=](int64_t bids) {
+         return MakeRegular(
+             bids,
+             [](int64_t bid, int64_t run) {
+               return static_cast<Microcredits>((Mix(static_cast<uint64_t>(bid)) >>
+                                                 (14 + Mix(static_cast<uint64_t>(~bid)) % 50)) /
+                                                static_cast<uint64_t>(1 + run));
+             },
+             few_units);
+       }},
+      {"one bid wins half of all",
+       [=](int64_t bids) {
+         ManyBids many = MakeRegular(bids - 1, RandomGain, few_units);
+         many.AddRun(2'000'000, 8 * bids);
+         many.EndBid();
+         return many;
+       }},
+      {"one bid wants all and wins nothing",
+       [=](int64_t bids) {
+         ManyBids many = MakeRegular(bids - 1, RandomGain, few_units);
+         many.AddRun(0, 16 * bids);
+         many.EndBid();
+         return many;
+       }},
+      {"large winners, and a tail of single units",
+       [](int64_t bids) {
+         ManyBids many = MakeRegular(bids, RandomGain, [](int64_t, int64_t) { return 1; });
+         many.capacity_units = 0;
+         for (int64_t k = 1; k <= 1'000; ++k) {
+           many.AddRun(2'000'000, k * bids / 500);
+           many.capacity_units += k * bids / 500;
+           many.EndBid();
+         }
+         return many;
+       }},
+      {"single units beside one large run in the tail",
+       [](int64_t bids) {
+         ManyBids many = MakeRegular(bids, RandomGain, [](int64_t, int64_t) { return 1; });
+         many.capacity_units = 2 * bids;
+         many.AddRun(0, int64_t{1} << 24);
+         many.EndBid();
+         return many;
+       }},
+      {"a penalty, each bid holds 8 units", [=](int64_t bids) { return with_penalty(bids, 8); }},
+      {"the same, one bid holds half",
+       [=](int64_t bids) {
+         ManyBids many = with_penalty(bids, 0);
+         many.held_units[0] = many.keepable_units[0] = 8 * bids;
+         return many;
+       }},
+      {"owners of 16 bids",
+       [](int64_t bids) {
+         ManyBids many = MakeMany(bids, 4, false);
+         for (size_t bid = 0; bid < many.guest_ids.size(); ++bid) {
+           if (bid % 16 == 0) many.owners.emplace_back();
+           many.owners.back().push_back(bid);
+         }
+         return many;
+       }},
+      {"two owners of all bids",
+       [](int64_t bids) {
+         ManyBids many = MakeMany(bids, 4, false);
+         many.owners.resize(2);
+         for (size_t bid = 0; bid < many.guest_ids.size(); ++bid) {
+           many.owners[bid % 2].push_back(bid);
+         }
+         return many;
+       }},
+  };
+}
+
+// Time must follow the size of the auction, not its numbers. `ns a step` is counted work: work.h
+// promises about 2.
+void WhateverTheBids(int64_t bids, bool all_shapes) {
+  bench::PrintWork("concave, " + std::to_string(bids) + " bidders x 4 pieces, all charges");
+  double first_ms = 0;
+  for (const Shape& shape : Shapes()) {
+    const ManyBids many = shape.make(bids);
+    const ConcaveColumns columns = many.View(0);
+    std::vector<int64_t> units(many.guest_ids.size());
+    std::vector<Microcredits> charges(units.size());
+    const double ms = MedianMs([&] { ClearConcaveColumns(columns, units, charges); }, 0.3);
+    constexpr int64_t kSteps = int64_t{1} << 60;
+    Work work(kSteps);
+    Require(ClearConcaveColumns(columns, units, charges, work).has_value(), "it is cleared");
+    if (first_ms == 0) first_ms = ms;
+    std::printf("  %-50s %10.4g ms, %5.2f times the first, %5.2f ns a step\n", shape.name.c_str(),
+                ms, ms / first_ms, ms * 1e6 / static_cast<double>(kSteps - work.left_steps()));
+    if (!all_shapes) break;
+  }
+}
+
+// Whole rules on an auction of the largest size, and what is done when there is no time for them.
+void TheLastLinks(const std::string& what, const Auction& auction) {
+  bench::PrintWork(what);
+  constexpr int64_t kSteps = int64_t{1} << 60;
+  const auto print = [](const char* name, double ms, int64_t steps) {
+    std::printf("  %-50s %10.4g ms, %5.2f ns a step\n", name, ms,
+                ms * 1e6 / static_cast<double>(steps));
+  };
+  bench::PrintTime("validation",
+                   MedianMs([&] { Require(ValidateAuction(auction).ok(), "valid"); }));
+  bench::PrintTime("mpsp", MedianMs([&] { bench::DoNotOptimize(ClearMpsp(auction)); }));
+  bench::PrintTime("uniform_price",
+                   MedianMs([&] { bench::DoNotOptimize(ClearUniformPrice(auction)); }));
+  bench::PrintTime("repeat_last", MedianMs([&] { bench::DoNotOptimize(RepeatLast(auction)); }));
+  Work concave(kSteps);
+  Require(ClearConcave(auction, true, concave).has_value(), "all bids are concave");
+  print("selection alone", MedianMs([&] { bench::DoNotOptimize(ClearConcave(auction, true)); }),
+        kSteps - concave.left_steps());
+  Work bound(kSteps);
+  Require(WelfareBound(auction, bound).ok(), "the bound fits");
+  print("the bound of W alone", MedianMs([&] { bench::DoNotOptimize(WelfareBound(auction)); }),
+        kSteps - bound.left_steps());
+  Work greedy(kSteps);
+  Require(ClearGreedy(auction, greedy).ok(), "the auction is cleared");
+  print("greedy", MedianMs([&] { bench::DoNotOptimize(ClearGreedy(auction)); }),
+        kSteps - greedy.left_steps());
+}
+
+Auction WithHoldings(Auction auction) {
+  auction.reclaim_penalty_microcredits = auction.reserve_unit_price_microcredits / 2;
+  for (Bid& bid : auction.bids) bid.held_units = auction.capacity_units / std::ssize(auction.bids);
+  return auction;
+}
+
 }  // namespace
 }  // namespace nom::policies
 
 int main() {
   nom::policies::BesideClp();
   nom::policies::BesideSorting(1'000'000, "1,000,000");
+  for (int64_t bids : {65'537, 999'999, 100'000}) nom::policies::WhateverTheBids(bids, false);
+  for (int64_t bids : {1'000, 65'536, 1'000'000}) nom::policies::WhateverTheBids(bids, true);
+  using nom::policies::ConcaveAuction;
+  nom::policies::TheLastLinks("65,536 bidders x 4 pieces", ConcaveAuction(65'536, 1 << 20, 4));
+  nom::policies::TheLastLinks("4,096 bidders x 4 pieces, 65,536 units, a penalty and holdings",
+                              nom::policies::WithHoldings(ConcaveAuction(4'096, 65'536, 4)));
 }

@@ -37,7 +37,10 @@ Clearing MakeClearing(const Auction& auction, const std::vector<int64_t>& units,
 }
 
 absl::StatusOr<Clearing> AtOnePrice(const Auction& auction, const std::vector<int64_t>& units) {
-  Microcredits price = HighestRejectedUnitPrice(auction, units);
+  const absl::StatusOr<Microcredits> welfare = Welfare(auction, units);
+  if (!welfare.ok()) return welfare.status();
+  const Microcredits highest_rejected = HighestRejectedUnitPrice(auction, units);
+  Microcredits price = highest_rejected;
   for (size_t i = 0; i < units.size(); ++i) {
     if (units[i] > 0) price = std::min(price, ValueOf(auction.bids[i], units[i]) / units[i]);
   }
@@ -47,7 +50,7 @@ absl::StatusOr<Clearing> AtOnePrice(const Auction& auction, const std::vector<in
     // At most the bid's value: nothing is sold for less than the reserve.
     if (units[i] > 0) charges[i] = price * units[i];
   }
-  return MakeClearing(auction, units, charges, price);
+  return MakeClearing(auction, units, charges, price, *welfare, highest_rejected);
 }
 
 }  // namespace nom::policies

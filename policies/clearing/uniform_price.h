@@ -1,7 +1,8 @@
 // Everybody pays one price. For bids without gaps whose marginal values never rise.
 //
-// Maximises W exactly (auction.h), by serving marginal units from the dearest down. The price is
-// the highest rejected offer, or the reserve if that is more:
+// Maximises W exactly (auction.h), by serving marginal units from the dearest down
+// (concave/concave_bids.h). The price is the highest rejected offer, or the reserve if that is
+// more:
 //
 //   price = max(reserve, min(highest rejected unit price, min over winners of value_i / a_i))
 //
@@ -19,8 +20,8 @@
 
 namespace nom::policies {
 
-// O(p log p) for p ranges in all. Errors: INVALID_ARGUMENT for an auction that is not valid or a
-// bid that CheckConcave refuses, OUT_OF_RANGE if the welfare does not fit in 64 bits.
+// Expected time linear in the ranges. Errors: INVALID_ARGUMENT for an auction that is not valid or
+// a bid that CheckConcave refuses, OUT_OF_RANGE if the welfare does not fit in 64 bits.
 absl::StatusOr<Clearing> ClearUniformPrice(const Auction& auction);
 
 }  // namespace nom::policies

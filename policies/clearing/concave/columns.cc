@@ -1,348 +1,273 @@
 #include "policies/clearing/concave/columns.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <utility>
 #include <vector>
 
+#include "policies/clearing/concave/ranked_units.h"
+#include "policies/clearing/concave/selection.h"
 #include "policies/clearing/int128.h"
+#include "policies/clearing/owners.h"
 
 namespace nom::policies {
 namespace {
 
 constexpr Microcredits kGainMax = std::numeric_limits<Microcredits>::max();
-// So few are sorted at once.
-constexpr size_t kSortedAtOnceMax = 128;
-constexpr size_t kSampleMin = 64;
-constexpr size_t kSampleMax = 2'048;
-// Runs that are looked at before those to be kept are copied.
-constexpr size_t kBlock = 512;
 
-struct Offer {
-  Microcredits gain;
-  uint32_t run;
-  int32_t units;
-};
+// Steps of counted work (work.h), as measured by bench/policies/concave_goals.cc.
+constexpr int64_t kStepsARun = 1;
+constexpr int64_t kStepsABid = 3;
+constexpr int64_t kStepsAnOffer = 5;  // Of the window: summed up.
+constexpr int64_t kStepsATied = 4;    // Hashed and selected, mostly fewer than the runs.
+constexpr int64_t kStepsAnOwnersBid = 16;
+constexpr int64_t kStepsAnOwnersRun = 4;
 
-bool IsDearer(const Offer& a, const Offer& b) { return a.gain > b.gain; }
-
-// The runs around the margin, dearest first, and the units of all that are dearer.
-struct Window {
-  std::vector<Offer> offers;
-  int64_t units_above = 0;
-};
-
-size_t RootOf(size_t n) { return static_cast<size_t>(std::sqrt(static_cast<double>(n))); }
-
-struct FromColumns {
-  Microcredits GainOf(size_t i) const { return columns.gain[i]; }
-  int64_t UnitsOf(size_t i) const { return columns.units[i]; }
-  Offer At(size_t i) const { return {columns.gain[i], static_cast<uint32_t>(i), columns.units[i]}; }
-  const ConcaveColumns& columns;
-};
-
-struct FromWindow {
-  Microcredits GainOf(size_t i) const { return offers[i].gain; }
-  int64_t UnitsOf(size_t i) const { return offers[i].units; }
-  Offer At(size_t i) const { return offers[i]; }
-  const Offer* offers;
-};
-
-// Finds the window that holds every run that ends behind unit `first_unit` and begins at unit
-// `last_unit` or before, when all are put in order of falling gain.
-class WindowFinder {
- public:
-  WindowFinder(const ConcaveColumns& columns, int64_t first_unit, int64_t last_unit,
-               int64_t all_units)
-      : columns_(columns), first_unit_(first_unit), last_unit_(last_unit), all_units_(all_units) {}
-
-  Window Find() {
-    Window window;
-    Window next;
-    Narrow(FromColumns{columns_}, columns_.gain.size(), 0, all_units_, window);
-    size_t count = columns_.gain.size();
-    while (window.offers.size() > kSortedAtOnceMax && window.offers.size() <= count / 2) {
-      count = window.offers.size();
-      Narrow(FromWindow{window.offers.data()}, count, window.units_above, inside_units_, next);
-      std::swap(window, next);
-    }
-    std::sort(window.offers.begin(), window.offers.end(), IsDearer);
-    return window;
-  }
-
- private:
-  struct Gains {
-    Microcredits low;
-    Microcredits high;
-  };
-
-  // Gains that the wanted units probably lie between.
-  template <typename Source>
-  Gains Guess(const Source& source, size_t count, int64_t units_above, int64_t units) {
-    const size_t size = std::min(count, std::clamp(RootOf(count), kSampleMin, kSampleMax));
-    sample_.clear();
-    Int128 sampled_units = 0;
-    for (size_t i = 0; i < size; ++i) {
-      sample_.push_back(source.At((2 * i + 1) * count / (2 * size)));
-      sampled_units += sample_.back().units;
-    }
-    std::sort(sample_.begin(), sample_.end(), IsDearer);
-    const Int128 first = (first_unit_ - units_above) * sampled_units / units;
-    const Int128 last = (last_unit_ - units_above) * sampled_units / units;
-    // More than two standard deviations of a rank in the sample. Now and then it is too little, and
-    // the runs have to be looked at once more.
-    const size_t slack = 1 + RootOf(size);
-    Gains gains{0, kGainMax};
-    Int128 before = 0;
-    size_t past = 0;
-    for (size_t i = 0; i < size; ++i) {
-      before += sample_[i].units;
-      if (before < first && i + 1 > slack) gains.high = sample_[i + 1 - slack].gain;
-      if (before > last && ++past == slack) {
-        gains.low = sample_[i].gain;
-        break;
-      }
-    }
-    return gains;
-  }
-
-  template <typename Source>
-  void Narrow(const Source& source, size_t count, int64_t units_above, int64_t units,
-              Window& window) {
-    if (count == 0) return;
-    Gains gains = Guess(source, count, units_above, units);
-    while (true) {
-      Collect(source, count, gains, window);
-      window.units_above += units_above;
-      const bool is_too_low = gains.high < kGainMax && window.units_above > first_unit_;
-      const bool is_too_high = gains.low > 0 && window.units_above + inside_units_ < last_unit_;
-      if (!is_too_low && !is_too_high) return;
-      if (is_too_low) gains.high = kGainMax;
-      if (is_too_high) gains.low = 0;
-    }
-  }
-
-  template <typename Source>
-  void Collect(const Source& source, size_t count, Gains gains, Window& window) {
-    window.offers.clear();
-    int64_t above = 0;
-    const auto width = static_cast<uint64_t>(gains.high - gains.low);
-    std::array<uint32_t, kBlock> inside;
-    for (size_t begin = 0; begin < count; begin += kBlock) {
-      const size_t end = std::min(count, begin + kBlock);
-      size_t kept = 0;
-      for (size_t i = begin; i < end; ++i) {
-        // Without branches: they would be taken at random.
-        const Microcredits gain = source.GainOf(i);
-        above += source.UnitsOf(i) & -static_cast<int64_t>(gain > gains.high);
-        inside[kept] = static_cast<uint32_t>(i);
-        kept += static_cast<size_t>(static_cast<uint64_t>(gain - gains.low) <= width);
-      }
-      for (size_t k = 0; k < kept; ++k) window.offers.push_back(source.At(inside[k]));
-    }
-    window.units_above = above;
-    inside_units_ = 0;
-    for (const Offer& offer : window.offers) inside_units_ += offer.units;
-  }
-
-  const ConcaveColumns& columns_;
-  const int64_t first_unit_;
-  const int64_t last_unit_;
-  const int64_t all_units_;
-  std::vector<Offer> sample_;
-  int64_t inside_units_ = 0;
-};
-
-// What the units that were not served would have added, dearest first. Sums may wrap: only
-// differences are used, and those are at most the value of a bid.
-class ExcludedTail {
- public:
-  ExcludedTail() : steps_(1) {}
-
-  void Add(Microcredits gain, int64_t units) {
-    steps_.back() = {gain, end_units_ + units, end_units_, gain_before_};
-    end_units_ += units;
-    gain_before_ += static_cast<uint64_t>(gain) * static_cast<uint64_t>(units);
-    steps_.emplace_back();
-  }
-
-  // Behind the last unit nothing is offered, without end.
-  void Finish() {
-    steps_.back() = {0, std::numeric_limits<int64_t>::max(), end_units_, gain_before_};
-    while ((end_units_ >> shift_) > kBuckets) ++shift_;
-    size_t step = 0;
-    for (int64_t bucket = 0; bucket <= end_units_ >> shift_; ++bucket) {
-      step = StepOf(bucket << shift_, step);
-      step_of_bucket_.push_back(static_cast<uint32_t>(step));
-    }
-  }
-
-  // What the best `units` units add that are not `own`, which are runs of falling gain:
-  // next_own(gain, units) sets the next one and is false if there is none.
-  template <typename NextOwn>
-  uint64_t GainOfOthers(int64_t units, const NextOwn& next_own) const {
-    const auto bucket = static_cast<size_t>(std::min(units, end_units_) >> shift_);
-    size_t step = StepOf(units, step_of_bucket_[bucket]);
-    uint64_t own_gain = 0;
-    Microcredits gain = 0;
-    int64_t own_units = 0;
-    // Own units among the first `units` are passed over. Where gains are equal the order is ours.
-    while (next_own(gain, own_units) && gain >= steps_[step].gain) {
-      units += own_units;
-      own_gain += static_cast<uint64_t>(gain) * static_cast<uint64_t>(own_units);
-      step = StepOf(units, step);
-    }
-    const Step& last = steps_[step];
-    return last.gain_before +
-           static_cast<uint64_t>(units - last.begin_units) * static_cast<uint64_t>(last.gain) -
-           own_gain;
-  }
-
- private:
-  static constexpr int64_t kBuckets = 4'096;
-
-  struct Step {
-    Microcredits gain = 0;
-    int64_t end_units = 0;
-    int64_t begin_units = 0;
-    uint64_t gain_before = 0;
-  };
-
-  // The step in which the first `units` units end, which is not before `step`.
-  size_t StepOf(int64_t units, size_t step) const {
-    while (steps_[step].end_units < units) ++step;
-    return step;
-  }
-
-  std::vector<Step> steps_;
-  int64_t end_units_ = 0;
-  uint64_t gain_before_ = 0;
-  int shift_ = 0;
-  std::vector<uint32_t> step_of_bucket_;
-};
+int64_t Count(size_t n) { return static_cast<int64_t>(n); }
 
 // What a bid offers at the gain of the margin.
 struct AtMargin {
   uint32_t bid;
-  uint64_t tie_order;
+  uint32_t runs;
   int64_t held_units;  // Of `units`, so many are held now.
   int64_t units;
   int64_t awarded_units;
 };
 
+struct Tied {
+  uint64_t tie_order;
+  uint32_t place;  // Among all that are at the margin.
+};
+
 class Clearer {
  public:
-  Clearer(const ConcaveColumns& columns, std::span<int64_t> units, std::span<Microcredits> charges)
-      : columns_(columns), units_(units), charges_(charges) {}
+  Clearer(const ConcaveColumns& columns, std::span<int64_t> units, std::span<Microcredits> charges,
+          Work& work)
+      : columns_(columns),
+        has_charges_(!charges.empty()),
+        has_penalty_(!columns.keepable_units.empty()),
+        units_(units),
+        charges_(charges),
+        work_(work) {}
 
-  Microcredits Clear() {
-    int64_t all_units = 0;
-    int64_t most_units = 0;  // Of one bid.
-    for (size_t bid = 0; bid < units_.size(); ++bid) {
-      int64_t bid_units = 0;
-      for (uint32_t run = columns_.first_run[bid]; run < columns_.first_run[bid + 1]; ++run) {
-        bid_units += columns_.units[run];
-      }
-      all_units += bid_units;
-      most_units = std::max(most_units, bid_units);
+  std::optional<Microcredits> Clear() {
+    if (!work_.Take(kStepsABid * Count(units_.size()) + kStepsARun * Count(columns_.gain.size()))) {
+      return std::nullopt;
     }
-    const bool is_margin = columns_.capacity_units <= all_units && columns_.capacity_units > 0;
+    const Depths depths = FindDepths();
+    served_units_ = std::min(columns_.capacity_units, depths.all_units);
+    const bool is_margin = columns_.capacity_units <= depths.all_units && served_units_ > 0;
     // Everything is served, or nothing.
-    margin_gain_ = columns_.capacity_units > 0 ? -1 : kGainMax;
-    if (is_margin) {
-      const int64_t depth = charges_.empty() ? 0 : most_units;
-      const Window window =
-          WindowFinder(columns_, columns_.capacity_units - 1,
-                       std::min(all_units, columns_.capacity_units + depth), all_units)
-              .Find();
-      FindMargin(window);
+    margin_gain_ = served_units_ > 0 ? -1 : kGainMax;
+    const int64_t above_units = std::min(has_charges_ ? depths.keepable_units : 0, served_units_);
+    if (is_margin || above_units > 0) {
+      const int64_t first_unit = served_units_ - std::max<int64_t>(1, above_units);
+      const int64_t last_unit =
+          std::min(depths.all_units, served_units_ + (has_charges_ ? depths.owner_units : 0));
+      std::optional<Window> window = FindWindow({columns_.gain, columns_.units, columns_.seed},
+                                                first_unit, last_unit, depths.all_units, work_);
+      if (!window.has_value() || !work_.Take(kStepsAnOffer * Count(window->offers.size()))) {
+        return std::nullopt;
+      }
+      if (!SplitAtMargin(*window, is_margin, above_units > 0)) return std::nullopt;
     }
     at_margin_.push_back({std::numeric_limits<uint32_t>::max(), 0, 0, 0, 0});
-    tail_.Finish();
+    rejected_.Finish();
+    displaced_.Finish();
     FillIn();
+    if (has_charges_) {
+      for (const std::vector<size_t>& bids : columns_.shared_owners) {
+        if (!ChargeTogether(bids)) return std::nullopt;
+      }
+    }
     return columns_.reserve_unit_price_microcredits + (is_margin ? margin_gain_ : 0);
   }
 
  private:
-  void FindMargin(const Window& window) {
-    const std::vector<Offer>& offers = window.offers;
-    int64_t left_units = columns_.capacity_units - window.units_above;
-    size_t begin = 0;
-    size_t end = 0;
-    int64_t group_units = 0;
-    while (true) {
-      group_units = 0;
-      for (end = begin; end < offers.size() && offers[end].gain == offers[begin].gain; ++end) {
-        group_units += offers[end].units;
-      }
-      if (group_units >= left_units) break;
-      left_units -= group_units;
-      begin = end;
+  struct Depths {
+    int64_t all_units = 0;
+    int64_t owner_units = 0;     // The most of one owner.
+    int64_t keepable_units = 0;  // The most of one owner.
+  };
+
+  // What an owner has in the row, before and behind the margin.
+  struct Owned {
+    int64_t awarded_units = 0;
+    int64_t kept_units = 0;      // Awarded, of those it holds.
+    int64_t keepable_units = 0;  // Of those it holds, that could be sold to it.
+    int64_t dear_units = 0;      // With a gain above the penalty.
+  };
+
+  // What happens to the others' units if the owner's are worth nothing.
+  struct Shift {
+    Int128 saved = 0;   // Penalties, beside those that are saved now.
+    int64_t units = 0;  // So many more are served. If below 0, so many less.
+  };
+
+  Depths FindDepths() {
+    Depths depths;
+    for (size_t bid = 0; bid < units_.size(); ++bid) {
+      const int64_t bid_units = UnitsOf(bid);
+      depths.all_units += bid_units;
+      depths.owner_units = std::max(depths.owner_units, bid_units);
     }
-    margin_gain_ = offers[begin].gain;
-    Share({offers.data() + begin, end - begin}, left_units);
-    if (charges_.empty()) return;
-    if (group_units > left_units) tail_.Add(margin_gain_, group_units - left_units);
-    for (; end < offers.size(); ++end) tail_.Add(offers[end].gain, offers[end].units);
+    if (has_penalty_) {
+      for (size_t run = 0; run < columns_.gain.size(); ++run) {
+        const bool is_dear = columns_.gain[run] > columns_.penalty_microcredits;
+        dear_units_ += columns_.units[run] & -static_cast<int64_t>(is_dear);
+      }
+      depths.keepable_units =
+          *std::max_element(columns_.keepable_units.begin(), columns_.keepable_units.end());
+    }
+    if (!has_charges_ || columns_.shared_owners.empty()) return depths;
+    is_shared_.resize(units_.size(), false);
+    for (const std::vector<size_t>& bids : columns_.shared_owners) {
+      int64_t owner_units = 0;
+      int64_t keepable_units = 0;
+      for (size_t bid : bids) {
+        is_shared_[bid] = true;
+        owner_units += UnitsOf(bid);
+        keepable_units += has_penalty_ ? columns_.keepable_units[bid] : 0;
+      }
+      depths.owner_units = std::max(depths.owner_units, owner_units);
+      depths.keepable_units = std::max(depths.keepable_units, keepable_units);
+    }
+    return depths;
+  }
+
+  int64_t UnitsOf(size_t bid) const {
+    int64_t units = 0;
+    for (uint32_t run = columns_.first_run[bid]; run < columns_.first_run[bid + 1]; ++run) {
+      units += columns_.units[run];
+    }
+    return units;
+  }
+
+  // Finds the margin, shares what is left there, and sums up what lies on both sides of it.
+  bool SplitAtMargin(Window& window, bool is_margin, bool with_displaced) {
+    const std::span<Offer> offers = window.offers;
+    size_t begin = 0;
+    size_t end = offers.size();
+    int64_t left_units = 0;
+    int64_t group_units = 0;
+    if (is_margin) {
+      left_units = columns_.capacity_units - window.units_above;
+      while (true) {
+        group_units = 0;
+        for (end = begin; end < offers.size() && offers[end].gain == offers[begin].gain; ++end) {
+          group_units += offers[end].units;
+        }
+        if (group_units >= left_units) break;
+        left_units -= group_units;
+        begin = end;
+      }
+      margin_gain_ = offers[begin].gain;
+      if (!Share(offers.subspan(begin, end - begin), left_units)) return false;
+    } else {
+      begin = offers.size();
+    }
+    if (with_displaced) {
+      // The cheapest goes first; what leaves costs its gain.
+      displaced_.Add(-margin_gain_, left_units);
+      for (size_t i = begin; i-- > 0;) displaced_.Add(-offers[i].gain, offers[i].units);
+    }
+    if (!has_charges_) return true;
+    rejected_.Add(margin_gain_, group_units - left_units);
+    for (size_t i = end; i < offers.size(); ++i) rejected_.Add(offers[i].gain, offers[i].units);
+    return true;
   }
 
   // Among offers of one gain: holders first, then in the order of ties.
-  void Share(std::span<const Offer> group, int64_t left_units) {
+  bool Share(std::span<const Offer> group, int64_t left_units) {
+    if (!work_.Take(kStepsATied * Count(group.size()))) return false;
+    // Equals stand in the order of their runs, so of their bids: the next one is searched from the
+    // last one on, or met on the way where most bids are here.
+    const std::span<const uint32_t> first_run = columns_.first_run;
+    const bool are_many = group.size() > units_.size() / 16;
+    size_t bid = 0;
     for (const Offer& offer : group) {
-      const auto bid = static_cast<uint32_t>(
-          std::upper_bound(columns_.first_run.begin(), columns_.first_run.end(), offer.run) -
-          columns_.first_run.begin() - 1);
-      int64_t units_before = 0;
-      for (uint32_t run = columns_.first_run[bid]; run < offer.run; ++run) {
-        units_before += columns_.units[run];
+      if (are_many) {
+        while (first_run[bid + 1] <= offer.run) ++bid;
+      } else {
+        bid = static_cast<size_t>(std::upper_bound(first_run.begin() + static_cast<ptrdiff_t>(bid),
+                                                   first_run.end(), offer.run) -
+                                  first_run.begin() - 1);
       }
-      const int64_t held_units =
-          std::clamp<int64_t>(columns_.held_units[bid] - units_before, 0, offer.units);
-      at_margin_.push_back(
-          {bid, TieOrder(columns_.seed, columns_.guest_ids[bid]), held_units, offer.units, 0});
+      if (at_margin_.empty() || at_margin_.back().bid != bid) {
+        // How many units the bid holds of those at the margin or behind it.
+        int64_t held_units = columns_.held_units[bid];
+        for (uint32_t run = first_run[bid]; run < offer.run; ++run)
+          held_units -= columns_.units[run];
+        at_margin_.push_back(
+            {static_cast<uint32_t>(bid), 0, std::max<int64_t>(0, held_units), 0, 0});
+      }
+      ++at_margin_.back().runs;
+      at_margin_.back().units += offer.units;
     }
-    std::sort(at_margin_.begin(), at_margin_.end(),
-              [](const AtMargin& a, const AtMargin& b) { return a.tie_order < b.tie_order; });
-    for (AtMargin& bid : at_margin_) {
-      bid.awarded_units = std::min(left_units, bid.held_units);
-      left_units -= bid.awarded_units;
+    std::vector<Tied> tied;
+    tied.reserve(at_margin_.size());
+    for (AtMargin& at_margin : at_margin_) {
+      at_margin.held_units = std::min(at_margin.held_units, at_margin.units);
+      tied.push_back({TieOrder(columns_.seed, columns_.guest_ids[at_margin.bid]),
+                      static_cast<uint32_t>(tied.size())});
     }
-    for (AtMargin& bid : at_margin_) {
-      const int64_t more_units = std::min(left_units, bid.units - bid.held_units);
-      bid.awarded_units += more_units;
-      left_units -= more_units;
+    Award(tied, left_units, [](const AtMargin& a) { return a.held_units; });
+    Award(tied, left_units, [](const AtMargin& a) { return a.units - a.held_units; });
+    return true;
+  }
+
+  // Each gets what it wants in the order of ties, as long as there is some left.
+  template <typename Wanted>
+  void Award(std::span<Tied> tied, int64_t& left_units, const Wanted& wanted) {
+    int64_t wanted_units = 0;
+    for (const AtMargin& at_margin : at_margin_) wanted_units += wanted(at_margin);
+    // Where there is enough for all, or nobody asks, no order is needed.
+    size_t wholly = tied.size();
+    if (wanted_units > left_units) {
+      wholly = PartitionAtUnits(
+          tied, left_units, [](const Tied& a, const Tied& b) { return a.tie_order < b.tie_order; },
+          [&](const Tied& t) { return wanted(at_margin_[t.place]); });
+    } else {
+      left_units -= wanted_units;
     }
-    std::sort(at_margin_.begin(), at_margin_.end(),
-              [](const AtMargin& a, const AtMargin& b) { return a.bid < b.bid; });
+    for (size_t i = 0; i < wholly; ++i) {
+      AtMargin& at_margin = at_margin_[tied[i].place];
+      at_margin.awarded_units += wanted(at_margin);
+    }
+    if (wholly < tied.size()) {
+      at_margin_[tied[wholly].place].awarded_units += std::exchange(left_units, 0);
+    }
   }
 
   void FillIn() {
     const AtMargin* margin = at_margin_.data();
     for (size_t bid = 0; bid < units_.size(); ++bid) {
+      const uint32_t begin = columns_.first_run[bid];
       const uint32_t end = columns_.first_run[bid + 1];
-      uint32_t next = columns_.first_run[bid];
+      uint32_t next = begin;
       int64_t units = 0;
-      for (uint32_t run = next; run < end; ++run) {
+      for (uint32_t run = begin; run < end; ++run) {
         const auto is_served = static_cast<uint32_t>(columns_.gain[run] > margin_gain_);
         units += columns_.units[run] & -static_cast<int64_t>(is_served);
         next += is_served;
       }
-      int64_t rest_units = 0;  // At the gain of the margin.
-      for (; margin->bid == bid; ++margin, ++next) {
-        units += margin->awarded_units;
-        rest_units += margin->units - margin->awarded_units;
+      const uint32_t margin_begin = next;
+      int64_t awarded_units = 0;  // At the gain of the margin.
+      int64_t rest_units = 0;
+      if (margin->bid == bid) {
+        awarded_units = margin->awarded_units;
+        rest_units = margin->units - awarded_units;
+        next += margin->runs;
+        ++margin;
       }
+      units += awarded_units;
       units_[bid] = units;
-      if (!charges_.empty()) charges_[bid] = units == 0 ? 0 : Charge(units, rest_units, next, end);
-    }
-  }
-
-  Microcredits Charge(int64_t units, int64_t rest_units, uint32_t next, uint32_t end) const {
-    const uint64_t gain_of_others =
-        tail_.GainOfOthers(units, [&](Microcredits& own_gain, int64_t& own_units) {
+      if (!has_charges_) continue;
+      if (units == 0) {
+        charges_[bid] = 0;
+      } else if (is_shared_.empty() || !is_shared_[bid]) {
+        const auto next_rejected = [&](Microcredits& own_gain, int64_t& own_units) {
           if (rest_units > 0) {
             own_gain = margin_gain_;
             own_units = std::exchange(rest_units, 0);
@@ -352,24 +277,176 @@ class Clearer {
           own_gain = columns_.gain[next];
           own_units = columns_.units[next++];
           return true;
-        });
-    return units * columns_.reserve_unit_price_microcredits +
-           static_cast<Microcredits>(gain_of_others);
+        };
+        uint32_t last = margin_begin;
+        const auto next_displaced = [&](Microcredits& own_gain, int64_t& own_units) {
+          if (awarded_units > 0) {
+            own_gain = -margin_gain_;
+            own_units = std::exchange(awarded_units, 0);
+            return true;
+          }
+          if (last == begin) return false;
+          own_gain = -columns_.gain[--last];
+          own_units = columns_.units[last];
+          return true;
+        };
+        Owned owned;
+        owned.awarded_units = units;
+        if (has_penalty_) AddHeld(bid, units, owned);
+        const Shift shift = ShiftWithout(owned);
+        const Int128 gain_of_others = shift.units >= 0
+                                          ? rejected_.GainOfOthers(shift.units, next_rejected)
+                                          : displaced_.GainOfOthers(-shift.units, next_displaced);
+        charges_[bid] = units * columns_.reserve_unit_price_microcredits +
+                        static_cast<Microcredits>(shift.saved + gain_of_others);
+      }
+    }
+  }
+
+  void AddHeld(size_t bid, int64_t units, Owned& owned) const {
+    owned.kept_units += std::min(units, columns_.held_units[bid]);
+    owned.keepable_units += columns_.keepable_units[bid];
+    for (uint32_t run = columns_.first_run[bid]; run < columns_.first_run[bid + 1]; ++run) {
+      if (columns_.gain[run] <= columns_.penalty_microcredits) break;
+      owned.dear_units += columns_.units[run];
+    }
+  }
+
+  // How the others' units change without the owner's value, as columns.h derives it.
+  Shift ShiftWithout(const Owned& owned) const {
+    if (!has_penalty_) return {0, owned.awarded_units};
+    const int64_t dear_units_of_others = dear_units_ - owned.dear_units;
+    const int64_t kept_units = std::min(
+        owned.keepable_units, std::max<int64_t>(0, columns_.capacity_units - dear_units_of_others));
+    // Where everything is served, `served_units_` may be below the capacity: then the others get
+    // nothing more before what is kept takes the rest of it.
+    return {Int128{kept_units - owned.kept_units} * columns_.penalty_microcredits,
+            (columns_.capacity_units - kept_units) - (served_units_ - owned.awarded_units)};
+  }
+
+  // The bids of one owner: their own units in one row.
+  bool ChargeTogether(std::span<const size_t> bids) {
+    Owned owned;
+    size_t runs = 0;
+    for (size_t bid : bids) {
+      owned.awarded_units += units_[bid];
+      if (has_penalty_) AddHeld(bid, units_[bid], owned);
+      runs += columns_.first_run[bid + 1] - columns_.first_run[bid];
+    }
+    if (owned.awarded_units == 0) return true;
+    if (!work_.Take(kStepsAnOwnersBid * Count(bids.size()) + kStepsAnOwnersRun * Count(runs))) {
+      return false;
+    }
+    const Shift shift = ShiftWithout(owned);
+    if (!CollectOwn(bids, shift.units)) return false;
+    size_t next = 0;
+    const auto next_own = [&](Microcredits& own_gain, int64_t& own_units) {
+      if (next == own_.size()) return false;
+      own_gain = own_[next].gain;
+      own_units = own_[next++].units;
+      return true;
+    };
+    const Int128 gain_of_others = shift.units >= 0
+                                      ? rejected_.GainOfOthers(shift.units, next_own)
+                                      : displaced_.GainOfOthers(-shift.units, next_own);
+    std::vector<Microcredits> surpluses;
+    surpluses.reserve(bids.size());
+    for (size_t bid : bids) surpluses.push_back(SurplusOf(bid));
+    const std::vector<Microcredits> shares = SplitExcess(shift.saved + gain_of_others, surpluses);
+    for (size_t k = 0; k < bids.size(); ++k) {
+      charges_[bids[k]] = units_[bids[k]] * columns_.reserve_unit_price_microcredits + shares[k];
+    }
+    return true;
+  }
+
+  // Puts into own_ the owner's units that a shift might pass over, in the order of that row.
+  bool CollectOwn(std::span<const size_t> bids, int64_t shift_units) {
+    const bool is_down = shift_units >= 0;
+    const RankedUnits& row = is_down ? rejected_ : displaced_;
+    const int64_t units_of_others = is_down ? shift_units : -shift_units;
+    int64_t own_units = 0;
+    VisitOwn(bids, is_down, [&](Microcredits, uint32_t, int32_t units) { own_units += units; });
+    // No further than to here if all own units were passed over; so only those that are dearer can
+    // be, which is less far. Twice brings that close to the end.
+    Microcredits reach = 0;
+    for (int i = 0; i < 2; ++i) {
+      reach = row.GainAt(units_of_others + own_units);
+      own_units = 0;
+      VisitOwn(bids, is_down, [&](Microcredits gain, uint32_t, int32_t units) {
+        own_units += gain >= reach ? units : 0;
+      });
+    }
+    own_.clear();
+    VisitOwn(bids, is_down, [&](Microcredits gain, uint32_t run, int32_t units) {
+      if (gain >= reach) own_.push_back({gain, run, units});
+    });
+    return SortDearestFirst(own_, work_);
+  }
+
+  // Calls visit(gain, run, units) for each run of the owner, or the part of it, that was not
+  // served; or was, and then with minus its gain.
+  template <typename Visit>
+  void VisitOwn(std::span<const size_t> bids, bool is_rejected, const Visit& visit) const {
+    for (size_t bid : bids) {
+      // Runs never rise within a bid, so its award is its first units.
+      int64_t left_units = units_[bid];
+      for (uint32_t run = columns_.first_run[bid]; run < columns_.first_run[bid + 1]; ++run) {
+        const auto served_units =
+            static_cast<int32_t>(std::min<int64_t>(left_units, columns_.units[run]));
+        left_units -= served_units;
+        const int32_t units = is_rejected ? columns_.units[run] - served_units : served_units;
+        const Microcredits gain = columns_.gain[run];
+        if (units > 0) visit(is_rejected ? gain : -gain, run, units);
+      }
+    }
+  }
+
+  // What a bid's award is worth to it above the reserve.
+  Microcredits SurplusOf(size_t bid) const {
+    Int128 surplus = 0;
+    int64_t left_units = units_[bid];
+    for (uint32_t run = columns_.first_run[bid]; left_units > 0; ++run) {
+      const int64_t served_units = std::min<int64_t>(left_units, columns_.units[run]);
+      left_units -= served_units;
+      surplus += Int128{columns_.gain[run]} * served_units;
+    }
+    if (has_penalty_) {
+      surplus -=
+          Int128{columns_.penalty_microcredits} * std::min(units_[bid], columns_.held_units[bid]);
+    }
+    return static_cast<Microcredits>(surplus);
   }
 
   const ConcaveColumns& columns_;
+  const bool has_charges_;
+  const bool has_penalty_;
   const std::span<int64_t> units_;
   const std::span<Microcredits> charges_;
+  Work& work_;
   Microcredits margin_gain_ = 0;     // Dearer runs are served, cheaper ones are not.
+  int64_t served_units_ = 0;         // To all.
+  int64_t dear_units_ = 0;           // Of all, with a gain above the penalty.
   std::vector<AtMargin> at_margin_;  // By rising bid; the last one is nobody's.
-  ExcludedTail tail_;
+  RankedUnits rejected_;             // From the margin down.
+  // From the margin up, each worth minus its gain. Nobody asks for what lies behind its end: with
+  // all own units passed over that is what the owner would keep, which is at most the window's.
+  RankedUnits displaced_;
+  std::vector<Offer> own_;       // Of the owner who is charged.
+  std::vector<bool> is_shared_;  // By bid: its owner has others. Empty if none has.
 };
 
 }  // namespace
 
+std::optional<Microcredits> ClearConcaveColumns(const ConcaveColumns& columns,
+                                                std::span<int64_t> units,
+                                                std::span<Microcredits> charges, Work& work) {
+  return Clearer(columns, units, charges, work).Clear();
+}
+
 Microcredits ClearConcaveColumns(const ConcaveColumns& columns, std::span<int64_t> units,
                                  std::span<Microcredits> charges) {
-  return Clearer(columns, units, charges).Clear();
+  Work work = Work::Unlimited();
+  return *ClearConcaveColumns(columns, units, charges, work);
 }
 
 }  // namespace nom::policies

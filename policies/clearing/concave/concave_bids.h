@@ -1,11 +1,11 @@
-// Concave bids without a penalty to count: awards by selection, and every VCG charge from one look
-// at what was left out. Inside policies/clearing only.
+// Concave bids: awards by selection, and every VCG charge from one look at the offers around the
+// margin. Inside policies/clearing only.
 //
-// Where marginal values never rise, the largest W serves the dearest units first, whoever offers
-// them. Without winner i the a_i units it had go to the best offers of others that were not served,
-// so its charge is the value of those: a sum over the excluded tail, found by prefix sums. That is
-// the same answer as the dynamic program's, to the last bit, in a time that grows with the number
-// of ranges (concave_columns.h).
+// A bid is concave if it refuses no quantity up to its last and no unit is worth more than the one
+// before it. With a reclaim penalty its first units, those the guest holds, are worth the penalty
+// more, which leaves it concave. If all bids are, the largest W serves the dearest units first,
+// whoever offers them; columns.h says what each owner pays. That is the same answer as the dynamic
+// program's, to the last bit, in a time that grows with the number of ranges.
 
 #ifndef NOM_POLICIES_CLEARING_CONCAVE_CONCAVE_BIDS_H_
 #define NOM_POLICIES_CLEARING_CONCAVE_CONCAVE_BIDS_H_
@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "policies/clearing/auction.h"
+#include "policies/clearing/work.h"
 
 namespace nom::policies {
 
-// OK if the bid refuses no quantity from its first unit to its last and no unit is worth more than
-// the one before it. INVALID_ARGUMENT names the range that breaks this. `bid` must be valid.
+// OK if the bid is concave. INVALID_ARGUMENT names the range that breaks this. `bid` must be valid.
 absl::Status CheckConcave(const Bid& bid);
 // The same without a message: fast.
 bool IsConcave(const Bid& bid);
@@ -29,9 +29,11 @@ struct ConcaveAwards {
   Microcredits next_unit_price_microcredits = 0;  // W(capacity) - W(capacity - 1), see mpsp.h.
 };
 
-// Nothing if a bid is not concave, or if there is a reclaim penalty and somebody holds units: then
-// holders' offers are worth more than their values. Both need the general methods. All bids must be
-// valid.
+// Nothing if the work is used up, which is what work.is_used_up() says then; or else if a bid is
+// not concave: that needs the general methods. All bids must be valid.
+std::optional<ConcaveAwards> ClearConcave(const Auction& auction, bool with_charges, Work& work);
+
+// The same where nobody counts: nothing if a bid is not concave.
 std::optional<ConcaveAwards> ClearConcave(const Auction& auction, bool with_charges);
 
 }  // namespace nom::policies
