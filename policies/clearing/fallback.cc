@@ -10,6 +10,7 @@
 #include "policies/clearing/mpsp.h"
 #include "policies/clearing/outcome.h"
 #include "policies/clearing/rules.h"
+#include "policies/clearing/sellable.h"
 #include "policies/clearing/work.h"
 
 namespace nom::policies {
@@ -28,18 +29,11 @@ int64_t StepsOfGreedy(const Auction& auction) {
 // units.
 bool HasLots(const RuleInfo& rule) { return rule.takes_gaps && rule.efficient; }
 
-// The largest quantity of at most `most` that can be sold to the bid, or 0. What a range is worth
-// above the reserve lies on a straight line.
+// The largest quantity of at most `most` that can be sold to the bid, or 0.
 int64_t MostSellable(const Bid& bid, int64_t most, Microcredits reserve) {
   for (auto range = bid.ranges.rbegin(); range != bid.ranges.rend(); ++range) {
-    const int64_t high = std::min(range->max_units, most);
-    if (range->min_units > high) continue;
-    const bool is_step = range->min_units == range->max_units;
-    const Int128 slope = is_step ? Int128{0} : Int128{range->unit_price_microcredits} - reserve;
-    const Int128 at_min =
-        Int128{range->value_at_min_microcredits} - Int128{range->min_units} * reserve;
-    if (at_min + (high - range->min_units) * slope >= 0) return high;
-    if (at_min >= 0) return range->min_units + static_cast<int64_t>(at_min / -slope);
+    const NetRange net = CutToSellable(*range, range->min_units, most, reserve);
+    if (net.min_units <= net.max_units) return net.max_units;
   }
   return 0;
 }
@@ -66,8 +60,13 @@ class Chain {
     if (clearing.ok() && !clearing->has_value() && HasLots(rule_)) clearing = Coarser();
     if (!clearing.ok()) return clearing.status();
     if (clearing->has_value()) return **std::move(clearing);
-    return HasLots(rule_) && StepsOfGreedy(auction_) <= work_max_ - steps_ ? Greedy()
-                                                                           : RepeatLast(auction_);
+    if (HasLots(rule_)) {
+      Work work(std::max<int64_t>(0, work_max_ - steps_));
+      absl::StatusOr<Clearing> greedy = ClearGreedy(auction_, work);
+      steps_ += work.taken_steps();
+      if (!absl::IsResourceExhausted(greedy.status())) return greedy;
+    }
+    return RepeatLast(auction_);
   }
 
   int64_t steps() const { return steps_; }
@@ -100,11 +99,6 @@ class Chain {
     (*clearing)->welfare_bound_microcredits = *bound;
     (*clearing)->method = Method::kCoarser;
     return clearing;
-  }
-
-  absl::StatusOr<Clearing> Greedy() {
-    steps_ += StepsOfGreedy(auction_);
-    return ClearGreedy(auction_);
   }
 
   const RuleInfo& rule_;

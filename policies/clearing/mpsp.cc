@@ -18,16 +18,6 @@
 namespace nom::policies {
 namespace {
 
-KeyBids<Int128> ToKeyBids(const NormalAuction& normal) {
-  KeyBids<Int128> bids;
-  for (size_t place = 0; place < normal.bids.size(); ++place) {
-    const std::vector<Piece>& pieces = normal.bids[place].pieces;
-    bids.pieces.insert(bids.pieces.end(), pieces.begin(), pieces.end());
-    bids.EndBid(normal.bids[place].index);
-  }
-  return bids;
-}
-
 // The bids of each owner that has more than one that can win: places in `bids`, rising.
 std::vector<std::vector<size_t>> SharedPlaces(const Auction& auction, const KeyBids<Int128>& bids) {
   std::vector<std::vector<size_t>> shared = SharedOwners(auction);
@@ -53,10 +43,10 @@ struct Problem {
 };
 
 Problem ProblemOf(const Auction& auction, int64_t lot_units, Ties ties) {
-  const NormalAuction normal = Normalise(auction, ties);
+  NormalAuction normal = Normalise(auction, ties);
   Problem problem;
   problem.key_scale = normal.key_scale;
-  problem.in_units = ToKeyBids(normal);
+  problem.in_units = std::move(normal.bids);
   problem.capacity_lots = normal.capacity_units;
   problem.in_lots = problem.in_units;
   if (lot_units > 1) {
@@ -155,14 +145,14 @@ class MpspClearing {
   std::vector<std::vector<size_t>> shared_;
 };
 
-// Reading, checking and rewriting bids, and what is worked out of the awards.
-constexpr int64_t kWorkABidRead = 60;
-constexpr int64_t kWorkARangeRead = 60;
+// For each bid and range: checking it and saying what came of it; rewriting it.
+constexpr int64_t kStepsChecked = 10;
+constexpr int64_t kStepsRewritten = 40;
 
-int64_t StepsOfReading(const Auction& auction) {
-  int64_t ranges = 0;
-  for (const Bid& bid : auction.bids) ranges += static_cast<int64_t>(bid.ranges.size());
-  return kWorkABidRead * static_cast<int64_t>(auction.bids.size()) + kWorkARangeRead * ranges;
+int64_t BidsAndRanges(const Auction& auction) {
+  auto count = static_cast<int64_t>(auction.bids.size());
+  for (const Bid& bid : auction.bids) count += static_cast<int64_t>(bid.ranges.size());
+  return count;
 }
 
 absl::StatusOr<std::optional<Clearing>> ClearingOf(const Auction& auction,
@@ -189,16 +179,17 @@ absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& op
 absl::StatusOr<std::optional<Clearing>> ClearMpspWithin(const Auction& auction,
                                                         const MpspOptions& options, Work& work) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
+  const int64_t count = BidsAndRanges(auction);
+  if (!work.Take(kStepsChecked * count)) return std::optional<Clearing>();
   std::optional<InMoney> money;
-  if (!options.always_tables && !options.always_branches && SharedOwners(auction).empty()) {
-    if (auto awards = ClearConcave(auction, options.with_charges); awards.has_value()) {
+  if (!options.always_tables && !options.always_branches) {
+    if (auto awards = ClearConcave(auction, options.with_charges, work); awards.has_value()) {
       money = {std::move(awards->units), std::move(awards->charges),
                awards->next_unit_price_microcredits};
       money->charges.resize(auction.bids.size(), 0);
     }
   }
-  if (!money.has_value()) {
-    if (!work.Take(StepsOfReading(auction))) return std::optional<Clearing>();
+  if (!money.has_value() && work.Take(kStepsRewritten * count)) {
     money = MpspClearing(auction, /*lot_units=*/1, options, work).Clear();
   }
   return ClearingOf(auction, money);
@@ -207,8 +198,11 @@ absl::StatusOr<std::optional<Clearing>> ClearMpspWithin(const Auction& auction,
 absl::StatusOr<std::optional<Clearing>> ClearMpspInLots(const Auction& auction, int64_t lot_units,
                                                         Work& work) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
-  if (!work.Take(StepsOfReading(auction))) return std::optional<Clearing>();
-  return ClearingOf(auction, MpspClearing(auction, lot_units, {}, work).Clear());
+  if (!work.Take((kStepsChecked + kStepsRewritten) * BidsAndRanges(auction))) {
+    return std::optional<Clearing>();
+  }
+  const MpspOptions options;
+  return ClearingOf(auction, MpspClearing(auction, lot_units, options, work).Clear());
 }
 
 }  // namespace nom::policies

@@ -30,25 +30,17 @@
 
 namespace nom::policies {
 
-using Piece = KeyPiece<Int128>;
-
 enum class Ties {
   kInKeys,       // The low digits say how many units holders keep.
   kLeftToOrder,  // Keys are gains: among equals only the order of guests counts.
 };
 
-struct NormalBid {
-  size_t index = 0;           // Into auction.bids.
-  std::vector<Piece> pieces;  // Rising and disjoint; only what can be sold, and only to capacity.
-
-  int64_t max_units() const { return pieces.empty() ? 0 : pieces.back().max_units; }
-};
-
 struct NormalAuction {
   int64_t capacity_units = 0;  // At most what all bids together can take.
   Int128 key_scale = 1;
-  Int128 base = 0;
-  std::vector<NormalBid> bids;  // In the order of ties; bids that can win nothing are left out.
+  // Only what can be sold, and only to the capacity. `origin` is the index in auction.bids; bids
+  // that can win nothing are left out.
+  KeyBids<Int128> bids;
 };
 
 // `auction` must be valid.
@@ -66,7 +58,7 @@ std::vector<KeyPiece<Key>> PiecesWithoutValue(const Auction& auction, const Bid&
   const Int128 penalty = key_scale * auction.reclaim_penalty_microcredits;
   without.reserve(pieces.size());
   for (const KeyPiece<Key>& piece : pieces) {
-    // NormalPieces split where the held units end, so a piece lies on one side of that.
+    // Normalise splits where the held units end, so a piece lies on one side of that.
     const bool is_rising = piece.max_units <= bid.held_units && piece.min_units < piece.max_units;
     without.push_back({piece.min_units, piece.max_units,
                        static_cast<Key>(penalty * std::min(bid.held_units, piece.min_units)),
