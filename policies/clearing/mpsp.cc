@@ -190,15 +190,15 @@ absl::StatusOr<std::optional<Clearing>> ClearMpspWithin(const Auction& auction,
                                                         const MpspOptions& options, Work& work) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
   std::optional<InMoney> money;
-  if (!options.always_tables && !options.always_branches && SharedOwners(auction).empty()) {
-    if (auto awards = ClearConcave(auction, options.with_charges); awards.has_value()) {
+  if (!options.always_tables && !options.always_branches) {
+    if (auto awards = ClearConcave(auction, options.with_charges, work); awards.has_value()) {
       money = {std::move(awards->units), std::move(awards->charges),
                awards->next_unit_price_microcredits};
       money->charges.resize(auction.bids.size(), 0);
     }
   }
   if (!money.has_value()) {
-    if (!work.Take(StepsOfReading(auction))) return std::optional<Clearing>();
+    if (work.is_used_up() || !work.Take(StepsOfReading(auction))) return std::optional<Clearing>();
     money = MpspClearing(auction, /*lot_units=*/1, options, work).Clear();
   }
   return ClearingOf(auction, money);

@@ -7,8 +7,8 @@
 //
 // Awards and ties are those of auction.h; charges as defined there. Method: a dynamic program over
 // bids and units (vcg_tables.h), one pass a range with a sliding-window maximum (max_plus.h), over
-// as few bids as are proven to be enough (core_solver.h). Where all bids are concave and no penalty
-// counts, the same answer comes from selection (concave.h), much faster.
+// as few bids as are proven to be enough (core_solver.h). Where all bids are concave, the
+// same answer comes from selection (concave/concave_bids.h), much faster.
 //
 // The clearing price watchers see is W(capacity) - W(capacity - 1): what a newcomer who wants one
 // unit would have had to pay. At least the reserve, and the reserve itself while units are left
@@ -44,9 +44,9 @@ struct MpspOptions {
   bool portable = false;
 };
 
-// O(bids * units * ranges) time at worst; O(p log p) for p ranges in all if the bids are concave.
-// Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare does not
-// fit in 64 bits.
+// O(bids * units * ranges) time at worst; O(p) expected for p ranges in all if the bids are
+// concave. Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare
+// does not fit in 64 bits.
 absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& options = {});
 
 // The same within a budget of work (work.h): nothing if that is used up first.
