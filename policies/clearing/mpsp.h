@@ -2,13 +2,14 @@
 //
 // In the style of Ginseng's MPSP auction (VEE 2014): a bidder names ranges and pays what its
 // presence costs the others (the exclusion payment). Under it a truthful curve is the best bid,
-// whatever the others do, as long as a guest speaks for itself alone; with a reclaim penalty the
-// truth of values still is, given the quantities that the bid accepts.
+// whatever the others do, for an owner and all its guests; with a reclaim penalty the truth of
+// values still is, given the quantities that the bids accept (rules.h).
 //
-// Awards and ties are those of auction.h; charges as defined there. Method: a dynamic program over
-// bids and units (vcg_tables.h), one pass a range with a sliding-window maximum (max_plus.h), over
-// as few bids as are proven to be enough (core_solver.h). Where all bids are concave and no penalty
-// counts, the same answer comes from selection (concave.h), much faster.
+// Awards and ties are those of auction.h; charges as defined there, an owner's guests together.
+// Method: where all bids are concave, the answer comes from selection (concave/concave_bids.h);
+// where not, from the few bids that a price does not decide, by tables over units or by branch and
+// bound, whichever is quicker (mpsp/solver.h). README.md in this folder walks one auction through
+// the files.
 //
 // The clearing price watchers see is W(capacity) - W(capacity - 1): what a newcomer who wants one
 // unit would have had to pay. At least the reserve, and the reserve itself while units are left
@@ -44,9 +45,9 @@ struct MpspOptions {
   bool portable = false;
 };
 
-// O(bids * units * ranges) time at worst; O(p log p) for p ranges in all if the bids are concave.
-// Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare does not
-// fit in 64 bits.
+// O(bids * units * ranges) time at worst; O(p) expected for p ranges in all if the bids are
+// concave. Errors: INVALID_ARGUMENT for an auction that is not valid, OUT_OF_RANGE if the welfare
+// does not fit in 64 bits.
 absl::StatusOr<Clearing> ClearMpsp(const Auction& auction, const MpspOptions& options = {});
 
 // The same within a budget of work (work.h): nothing if that is used up first.

@@ -43,7 +43,9 @@ std::vector<Microcredits> SplitExcess(Int128 excess, std::span<const Microcredit
     left -= shares[k];
     remainders.emplace_back(-(product % sum), k);
   }
-  std::sort(remainders.begin(), remainders.end());
+  // Those who get one more stand in front; in which order does not matter.
+  std::nth_element(remainders.begin(), remainders.begin() + static_cast<std::ptrdiff_t>(left),
+                   remainders.end());
   // All remainders together are `left` times the sum and each is less than the sum, so more than
   // `left` of them are above zero unless it is 0; and whoever has a remainder has surplus left.
   for (size_t k = 0; left > 0; ++k, --left) ++shares[remainders[k].second];
