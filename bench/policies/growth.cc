@@ -87,9 +87,12 @@ int main(int argc, char** argv) {
         {"3 ranges, many winners, 256 bids",
          {1'024, 2'048, 4'096, 8'192, 16'384},
          [](int64_t q) { return MpspMs(SmallRangesAuction(256, q, 3, 15, false)); }},
-        {"the same, nothing left out", {1'024, 2'048, 4'096, 8'192, 16'384}, [](int64_t q) {
-           return MpspMs(SmallRangesAuction(256, q, 3, 15, false), true);
-         }}});
+        {"4 ranges, 32 bids, few large winners",
+         {1'024, 16'384, 262'144, 1'048'576, 16'777'216},
+         [](int64_t q) { return MpspMs(RangesAuction(32, q, 4)); }},
+        {"3 ranges, many winners, 256 bids, nothing left out",
+         {1'024, 2'048, 4'096, 8'192, 16'384},
+         [](int64_t q) { return MpspMs(SmallRangesAuction(256, q, 3, 15, false), true); }}});
   Draw(folder, "growth_pieces.svg", "One clearing, all charges, by pieces of a bid", "pieces",
        {{"concave, 10,000 bids, 65,536 units",
          {1, 2, 4, 8, 15},

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <ctime>
 #include <vector>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr size_t kRunsMin = 3;
 constexpr size_t kRunsMax = 2'001;
+constexpr double kLongMs = 300;
 
 double ThreadMs() {
   timespec now{};
@@ -44,6 +46,31 @@ double MedianMs(const std::function<void()>& work, double seconds) {
   const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
   std::nth_element(times.begin(), middle, times.end());
   return *middle;
+}
+
+Spread SpreadOf(size_t count, const std::function<void(size_t)>& work, double seconds) {
+  std::vector<double> times;
+  const double begin = ThreadMs();
+  while (times.size() < count && (times.empty() || ThreadMs() - begin < seconds * 1e3)) {
+    const auto call = [&] { work(times.size()); };
+    std::array<double, 3> thrice{};
+    thrice.fill(OnceMs(call));
+    if (thrice[0] < kLongMs) {
+      thrice[1] = OnceMs(call);
+      thrice[2] = OnceMs(call);
+      std::sort(thrice.begin(), thrice.end());
+    }
+    times.push_back(thrice[1]);
+  }
+  Spread spread;
+  spread.count = times.size();
+  const auto slowest = std::max_element(times.begin(), times.end());
+  spread.slowest = static_cast<size_t>(slowest - times.begin());
+  spread.slowest_ms = *slowest;
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  spread.median_ms = *middle;
+  return spread;
 }
 
 double OnceMs(const std::function<void()>& work) {
@@ -82,6 +109,19 @@ void PrintWithin(const std::string& what, double ours_ms, double goal_ms) {
 
 void PrintTime(const std::string& what, double ms) {
   std::printf("  %-58s %10.4g ms\n", what.c_str(), ms);
+  std::fflush(stdout);
+}
+
+void PrintSpread(const std::string& what, const Spread& spread, double goal_median_ms,
+                 double goal_slowest_ms) {
+  std::printf("  %-58s %10.4g ms, slowest of %zu: %.4g ms (%zu)", what.c_str(), spread.median_ms,
+              spread.count, spread.slowest_ms, spread.slowest);
+  const auto print_goal = [](const char* which, double ms, double goal_ms) {
+    if (goal_ms > 0) std::printf("; goal %s%.4g ms: %s", which, goal_ms, Verdict(ms <= goal_ms));
+  };
+  print_goal("", spread.median_ms, goal_median_ms);
+  print_goal("for the slowest ", spread.slowest_ms, goal_slowest_ms);
+  std::printf("\n");
   std::fflush(stdout);
 }
 

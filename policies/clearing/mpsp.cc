@@ -51,10 +51,11 @@ Problem ProblemOf(const Auction& auction, int64_t lot_units, Ties ties) {
   problem.in_lots = problem.in_units;
   if (lot_units > 1) {
     problem.in_lots = InLots(problem.in_units, lot_units);
+    // By units: an absent owner may keep more than any lots are worth to it when it bids.
     int64_t wanted_lots = 0;
-    for (size_t place = 0; place < problem.in_lots.size(); ++place) {
-      const auto pieces = problem.in_lots.PiecesOf(place);
-      if (!pieces.empty()) wanted_lots += pieces.back().max_units;
+    for (size_t place = 0; place < problem.in_units.size(); ++place) {
+      const auto pieces = problem.in_units.PiecesOf(place);
+      if (!pieces.empty()) wanted_lots += (pieces.back().max_units + lot_units - 1) / lot_units;
     }
     problem.capacity_lots = std::min(wanted_lots, auction.capacity_units / lot_units);
   }

@@ -17,13 +17,17 @@ namespace {
 
 constexpr RuleInfo kInfos[] = {
     {"uniform_price/1", "everybody pays the highest rejected price; concave bids only",
-     /*takes_gaps=*/false, /*efficient=*/true, /*truthful=*/false},
+     /*takes_gaps=*/false, /*efficient=*/true, /*truthful=*/false,
+     /*truthful_for_owners=*/false},
     {"mpsp/1", "exact for any bid, gaps and steps included; each pays what its presence costs",
-     /*takes_gaps=*/true, /*efficient=*/true, /*truthful=*/true},
+     /*takes_gaps=*/true, /*efficient=*/true, /*truthful=*/true,
+     /*truthful_for_owners=*/true},
     {"proportional_share/1", "shares in proportion to budgets, at one price",
-     /*takes_gaps=*/true, /*efficient=*/false, /*truthful=*/false},
+     /*takes_gaps=*/true, /*efficient=*/false, /*truthful=*/false,
+     /*truthful_for_owners=*/false},
     {"posted_price/1", "the reserve is the price; holders first, then in the order of ties",
-     /*takes_gaps=*/true, /*efficient=*/false, /*truthful=*/true},
+     /*takes_gaps=*/true, /*efficient=*/false, /*truthful=*/true,
+     /*truthful_for_owners=*/false},
 };
 
 using Within = absl::StatusOr<std::optional<Clearing>>;

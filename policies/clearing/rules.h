@@ -21,8 +21,27 @@ struct RuleInfo {
   std::string_view summary;  // One line, for people.
   bool takes_gaps;           // False: only bids whose marginal values never rise.
   bool efficient;            // The awards have the largest W.
-  bool truthful;             // A truthful bid is a best answer to any bids of the others.
+  // No guest does better than with the truth about its own bid, whatever the others bid. With a
+  // reclaim penalty a holder can, by leaving out quantities that it would accept; see below.
+  bool truthful;
+  // The same of an owner with several guests, whatever these bid together.
+  bool truthful_for_owners;
 };
+
+// What a reclaim penalty does to the truth under mpsp. Without its values an owner would still keep
+// some of what it holds, of the quantities that it accepts, as taking them costs more than they are
+// worth to others; its charge is what it displaces beyond that. So which quantities it accepts
+// enters its own charge, and leaving some out can lower it: what that gains is at most
+//
+//   reclaim_penalty * sum over its guests of min(held, the most that its bid accepts within the
+//                                                capacity)
+//
+// and as much can be gained: a charge of all of that can become 0 (tests/referee/truth_test.cc,
+// with the proof). The values of the quantities that are accepted are best told as they are, with a
+// penalty as without. No efficient rule under which losers pay nothing is truthful in quantities,
+// too. In that test's auction it would have to charge nothing for h units to a guest that accepts
+// only h, and nothing for 2 h to one that accepts only 2 h; but where a guest accepts both, the two
+// charges would have to differ by what the other guest loses.
 
 // In the order in which they are shown.
 std::span<const RuleInfo> Rules();

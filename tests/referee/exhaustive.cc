@@ -12,16 +12,32 @@ namespace {
 
 const std::vector<size_t> kNobody;
 
+// All that can be sold to a bid, nothing included, by rising units.
+std::vector<int64_t> SellableUnits(const Bid& bid, const Auction& auction) {
+  std::vector<int64_t> units = {0};
+  for (const Range& range : bid.ranges) {
+    for (int64_t a = range.min_units; a <= std::min(range.max_units, auction.capacity_units); ++a) {
+      // Where ranges touch, the quantity is in both.
+      if (a > units.back() && Sellable(bid, a, auction.reserve_unit_price_microcredits)) {
+        units.push_back(a);
+      }
+    }
+  }
+  return units;
+}
+
 class Search {
  public:
   // `without`: the bids whose quantities are worth exactly the reserve.
-  Search(const Auction& auction, int64_t capacity_units, std::vector<size_t> without)
+  Search(const Auction& auction, int64_t lot, int64_t capacity_units, std::vector<size_t> without)
       : auction_(auction),
+        lot_(lot),
         capacity_units_(capacity_units),
         without_(std::move(without)),
         order_(InTieOrder(auction)),
         units_(auction.bids.size(), 0) {
-    Try(0, capacity_units);
+    for (const Bid& bid : auction.bids) sellable_.push_back(SellableUnits(bid, auction));
+    Try(0, capacity_units / lot);
   }
 
   Int128 best_welfare() const { return best_->welfare; }
@@ -56,7 +72,7 @@ class Search {
     return false;
   }
 
-  void Try(size_t place, int64_t left_units) {
+  void Try(size_t place, int64_t left_lots) {
     if (place == order_.size()) {
       const Score score = ScoreOfUnits();
       const bool better =
@@ -71,20 +87,21 @@ class Search {
       return;
     }
     const size_t index = order_[place];
-    const Bid& bid = auction_.bids[index];
-    const int64_t most = bid.ranges.empty() ? 0 : bid.ranges.back().max_units;
-    for (int64_t a = 0; a <= std::min(most, left_units); ++a) {
-      if (!Sellable(bid, a, auction_.reserve_unit_price_microcredits)) continue;
+    for (int64_t a : sellable_[index]) {
+      const int64_t lots = (a + lot_ - 1) / lot_;
+      if (lots > left_lots) break;
       units_[index] = a;
-      Try(place + 1, left_units - a);
+      Try(place + 1, left_lots - lots);
     }
     units_[index] = 0;
   }
 
   const Auction& auction_;
+  const int64_t lot_;
   const int64_t capacity_units_;
   const std::vector<size_t> without_;
   const std::vector<size_t> order_;
+  std::vector<std::vector<int64_t>> sellable_;  // By bid.
   std::vector<int64_t> units_;
   std::optional<Score> best_;
   std::vector<int64_t> best_units_;
@@ -93,12 +110,16 @@ class Search {
 absl::Status CheckSize(const Auction& auction) {
   int64_t allocations = 1;
   for (const Bid& bid : auction.bids) {
-    const int64_t most = bid.ranges.empty() ? 0 : bid.ranges.back().max_units;
-    if (allocations > kExhaustiveAllocationsMax / (1 + most)) {
+    int64_t quantities = 1;
+    for (const Range& range : bid.ranges) {
+      quantities += std::max<int64_t>(
+          0, std::min(range.max_units, auction.capacity_units) - range.min_units + 1);
+    }
+    if (allocations > kExhaustiveAllocationsMax / quantities) {
       return absl::ResourceExhaustedError(
           absl::StrCat("bids: more than ", kExhaustiveAllocationsMax, " combinations"));
     }
-    allocations *= 1 + most;
+    allocations *= quantities;
   }
   return absl::OkStatus();
 }
@@ -148,11 +169,11 @@ Int128 HighestRejected(const Auction& auction, const std::vector<int64_t>& units
   Int128 best = 0;
   for (size_t i = 0; i < units.size(); ++i) {
     const Bid& bid = auction.bids[i];
-    const int64_t most = bid.ranges.empty() ? 0 : bid.ranges.back().max_units;
-    for (int64_t q = units[i] + 1; q <= most; ++q) {
-      if (!Allowed(bid, q)) continue;
-      const Int128 more = Int128{ValueOf(bid, q)} - ValueOf(bid, units[i]);
-      if (more > 0) best = std::max(best, more / (q - units[i]));
+    for (const Range& range : bid.ranges) {
+      for (int64_t q = std::max(range.min_units, units[i] + 1); q <= range.max_units; ++q) {
+        const Int128 more = Int128{ValueOf(bid, q)} - ValueOf(bid, units[i]);
+        if (more > 0) best = std::max(best, more / (q - units[i]));
+      }
     }
   }
   return best;
@@ -161,16 +182,20 @@ Int128 HighestRejected(const Auction& auction, const std::vector<int64_t>& units
 }  // namespace
 
 absl::StatusOr<Clearing> ClearExhaustive(const Auction& auction) {
+  return ClearExhaustiveInLots(auction, 1);
+}
+
+absl::StatusOr<Clearing> ClearExhaustiveInLots(const Auction& auction, int64_t lot) {
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
   if (auto s = CheckSize(auction); !s.ok()) return s;
-  const Search all(auction, auction.capacity_units, kNobody);
+  const Search all(auction, lot, auction.capacity_units, kNobody);
   const Int128 reserve = auction.reserve_unit_price_microcredits;
   Clearing clearing;
   for (size_t i = 0; i < auction.bids.size(); ++i) {
     const int64_t units = all.best_units()[i];
     if (units == 0) continue;
     const std::vector<size_t> siblings = Siblings(auction, i);
-    const Search without(auction, auction.capacity_units, siblings);
+    const Search without(auction, lot, auction.capacity_units, siblings);
     Int128 excess = without.best_welfare() - all.best_welfare();
     for (size_t k : siblings) {
       excess +=
@@ -183,10 +208,12 @@ absl::StatusOr<Clearing> ClearExhaustive(const Auction& auction) {
             [](const Award& a, const Award& b) { return a.guest_id < b.guest_id; });
   const Int128 rejected = HighestRejected(auction, all.best_units());
   const Int128 price =
-      auction.capacity_units == 0
+      auction.capacity_units < lot
           ? std::max(reserve, rejected)
-          : all.best_welfare() -
-                Search(auction, auction.capacity_units - 1, kNobody).best_welfare();
+          : FloorDivide(
+                all.best_welfare() -
+                    Search(auction, lot, auction.capacity_units - lot, kNobody).best_welfare(),
+                lot);
   clearing.highest_rejected_unit_price_microcredits = static_cast<Microcredits>(rejected);
   clearing.clearing_unit_price_microcredits = static_cast<Microcredits>(price);
   clearing.bound_by = price > reserve ? BoundBy::kBids : BoundBy::kReserve;

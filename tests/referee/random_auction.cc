@@ -126,7 +126,9 @@ std::string Describe(uint64_t seed, const Auction& auction) {
       << " reserve " << auction.reserve_unit_price_microcredits << " penalty "
       << auction.reclaim_penalty_microcredits << " seed " << auction.seed << "\n";
   for (const Bid& bid : auction.bids) {
-    out << "  guest " << bid.guest_id << " holds " << bid.held_units << ":";
+    out << "  guest " << bid.guest_id;
+    if (bid.owner_id != 0) out << " of owner " << bid.owner_id;
+    out << " holds " << bid.held_units << ":";
     for (const Range& r : bid.ranges) {
       out << " [" << r.min_units << ".." << r.max_units << " at " << r.value_at_min_microcredits
           << " + " << r.unit_price_microcredits << "]";

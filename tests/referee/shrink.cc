@@ -119,6 +119,9 @@ Auction Shrink(Auction auction, const std::function<bool(const Auction&)>& fails
       shrinker.RemoveFrom(ranges);
       shrinker.LowerRanges(ranges);
       shrinker.Lower([i](Auction& a) -> int64_t& { return a.bids[i].held_units; });
+      Auction without_owner = shrinker.auction();
+      without_owner.bids[i].owner_id = 0;
+      shrinker.Try(std::move(without_owner));
     }
   }
   return shrinker.auction();
