@@ -16,15 +16,6 @@
 namespace nom::policies {
 namespace {
 
-// Sorting the parts of all bids and reading them a few times.
-constexpr int64_t kWorkARangeInGreedy = 100;
-
-int64_t StepsOfGreedy(const Auction& auction) {
-  int64_t ranges = 0;
-  for (const Bid& bid : auction.bids) ranges += static_cast<int64_t>(bid.ranges.size());
-  return kWorkARangeInGreedy * (ranges + static_cast<int64_t>(auction.bids.size()));
-}
-
 // Lots are for the one rule that takes any bid and is exact: the others' work does not depend on
 // units.
 bool HasLots(const RuleInfo& rule) { return rule.takes_gaps && rule.efficient; }
@@ -61,7 +52,8 @@ class Chain {
     if (!clearing.ok()) return clearing.status();
     if (clearing->has_value()) return **std::move(clearing);
     if (HasLots(rule_)) {
-      Work work(std::max<int64_t>(0, work_max_ - steps_));
+      // Of its own: what went before has mostly used up the budget.
+      Work work(work_max_ / 2);
       absl::StatusOr<Clearing> greedy = ClearGreedy(auction_, work);
       steps_ += work.taken_steps();
       if (!absl::IsResourceExhausted(greedy.status())) return greedy;
@@ -73,24 +65,20 @@ class Chain {
 
  private:
   absl::StatusOr<std::optional<Clearing>> Exact() {
-    Work work(std::max<int64_t>(0, work_max_ - StepsKept()));
+    // Lots have what their tables can take at most.
+    const int64_t kept =
+        HasLots(rule_) && lot_units_ > 0
+            ? StepsInLots(auction_.capacity_units / lot_units_, auction_.bids.size())
+            : 0;
+    Work work(work_max_ - kept);
     auto clearing = ClearByRuleWithin(rule_.name, auction_, work);
     steps_ += work.taken_steps();
     return clearing;
   }
 
-  // What the exact rule leaves to the links behind it.
-  int64_t StepsKept() const {
-    if (!HasLots(rule_)) return 0;
-    const int64_t in_lots =
-        lot_units_ == 0 ? 0
-                        : StepsInLots(auction_.capacity_units / lot_units_, auction_.bids.size());
-    return in_lots + StepsOfGreedy(auction_);
-  }
-
   absl::StatusOr<std::optional<Clearing>> Coarser() {
     if (lot_units_ == 0) return std::optional<Clearing>();
-    Work work(std::max<int64_t>(0, work_max_ - steps_ - StepsOfGreedy(auction_)));
+    Work work(work_max_ - steps_);
     auto clearing = ClearMpspInLots(auction_, lot_units_, work);
     steps_ += work.taken_steps();
     if (!clearing.ok() || !clearing->has_value()) return clearing;

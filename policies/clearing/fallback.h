@@ -11,9 +11,10 @@
 // in the same way on every machine, and a replay agrees. Work is counted while it is done: the next
 // link is taken when its turn's share of the budget is used up, not when it might be, so a bid that
 // decides nothing costs what reading it costs and moves nobody to another link. The exact rule may
-// take what the links behind it are sure not to need: half of the budget or more. The last two
-// links cost about what reading the bids costs, and repeating does whatever the budget is. A result
-// that is not exact carries the bound it can prove (Clearing::welfare_bound_microcredits).
+// take what coarser is sure not to need: half of the budget or more. Greedy costs little more than
+// reading the bids; it may take half of the budget once more, so that all links together take at
+// most one and a half of it, and what repeating takes, which is there whatever the budget is. A
+// result that is not exact carries the bound it can prove (Clearing::welfare_bound_microcredits).
 
 #ifndef NOM_POLICIES_CLEARING_FALLBACK_H_
 #define NOM_POLICIES_CLEARING_FALLBACK_H_

@@ -33,7 +33,7 @@ constexpr RuleInfo kInfos[] = {
 using Within = absl::StatusOr<std::optional<Clearing>>;
 
 // A rule whose work grows with the bids alone, hardly more than reading them takes.
-constexpr int64_t kWorkARange = 100;
+constexpr int64_t kWorkARange = 25;
 
 template <absl::StatusOr<Clearing> (*kClear)(const Auction&)>
 Within ClearCounted(const Auction& auction, Work& work) {

@@ -33,7 +33,6 @@ constexpr int64_t kWorkARelaxation = 10;
 constexpr int64_t kWorkARestrictedBid = 4;
 constexpr int64_t kWorkARestriction = 20;
 constexpr int64_t kWorkAPieceRestricted = 15;
-constexpr int64_t kWorkASortedPart = 40;
 constexpr int64_t kWorkAScannedBid = 10;
 
 // What a set of bids adds to the sums over the first parts of all: sums over the deltas up to and
@@ -171,11 +170,15 @@ void VisitWithin(std::span<const KeyPiece<Key>> pieces, int64_t low_units, int64
 template <typename Key>
 class Search {
  public:
-  Search(const KeyBids<Key>& bids, int64_t capacity_units, Work& work, int reductions = 0)
-      : bids_(bids), capacity_units_(capacity_units), work_(work), reductions_(reductions) {
-    const auto pieces = static_cast<int64_t>(bids.pieces.size());
-    if (!work_.Take(kWorkASortedPart * (pieces + static_cast<int64_t>(bids.size())))) return;
-    parts_ = PartsOf(bids);
+  // `parts` are PartsOf(bids).
+  Search(const KeyBids<Key>& bids, std::vector<Part<Key>> parts, int64_t capacity_units, Work& work,
+         int reductions = 0)
+      : bids_(bids),
+        capacity_units_(capacity_units),
+        work_(work),
+        parts_(std::move(parts)),
+        reductions_(reductions) {
+    if (!work_.Take(kWorkAScannedBid * static_cast<int64_t>(parts_.size() + bids.size()))) return;
     sums_.resize(parts_.size() + 1);
     first_position_.assign(bids.size() + 1, 0);
     for (size_t i = 0; i < parts_.size(); ++i) {
@@ -270,7 +273,7 @@ class Search {
     out.left_out.clear();
     Delta<Key> sum;
     for (size_t position : positions) Append(position, parts_[position], sum, out.left_out);
-    static_cast<void>(work_.Take(kWorkASortedPart * static_cast<int64_t>(positions.size())));
+    static_cast<void>(work_.Take(kStepsASortedPart * static_cast<int64_t>(positions.size())));
   }
 
   void PlaceParts(Restriction<Key>& out) const {
@@ -345,7 +348,7 @@ class Search {
       base_key += own_key;
     }
     if (capacity_units < 0) return true;  // Nothing is better.
-    Search<Key> search(reduced, capacity_units, work_, reductions_ + 1);
+    Search<Key> search(reduced, PartsOf(reduced), capacity_units, work_, reductions_ + 1);
     Found found;
     found.is_wanted = found_ != nullptr && found_->is_wanted;
     Key best = best_ - base_key;
@@ -626,8 +629,8 @@ class Search {
   const KeyBids<Key>& bids_;
   const int64_t capacity_units_;
   Work& work_;
-  std::vector<Part<Key>> parts_;  // Of all bids, in the order in which they are taken.
-  std::vector<Sum> sums_;         // Of all parts before one.
+  const std::vector<Part<Key>> parts_;  // Of all bids, in the order in which they are taken.
+  std::vector<Sum> sums_;               // Of all parts before one.
   // By bid, the positions of its parts: positions_ from first_position_[bid] on.
   std::vector<size_t> first_position_;
   std::vector<size_t> positions_;
@@ -856,66 +859,83 @@ bool FindBest(Search<Key>& search, int64_t capacity_units, Solution<Key>& soluti
   return is_known;
 }
 
-// Takes out bids for as long as this lives.
+// Takes bids out of a search, and puts them back.
 template <typename Key>
-class WithoutBids {
+class Absence {
  public:
-  WithoutBids(Search<Key>& search, const Absences<Key>& absences, std::span<const size_t> bids)
-      : search_(search) {
-    for (size_t bid : bids) {
-      pieces_.push_back(absences.pieces_without(bid));
-      if (pieces_.back().empty()) gone_.push_back(bid);
+  explicit Absence(Search<Key>& search, const Absences<Key>& absences)
+      : search_(search), absences_(absences) {}
+
+  void Begin(std::span<const size_t> bids) {
+    pieces_.resize(std::max(pieces_.size(), bids.size()));
+    gone_.clear();
+    count_ = 0;
+    for (size_t k = 0; k < bids.size(); ++k) {
+      pieces_[k] = absences_.pieces_without(bids[k]);
+      // Who counts for nothing is left out: of many, all at once.
+      if (pieces_[k].empty() && bids.size() > kAloneMax) {
+        gone_.push_back(bids[k]);
+        continue;
+      }
+      if (count_ == restrictions_.size()) {
+        restrictions_.push_back(std::make_unique<Restriction<Key>>());
+      }
+      Restriction<Key>& restriction = *restrictions_[count_++];
+      search_.Restrict(bids[k], pieces_[k], 0, pieces_[k].empty() ? 0 : pieces_[k].back().max_units,
+                       restriction);
+      search_.Push(restriction);
     }
+    if (gone_.empty()) return;
     search_.RestrictMany(gone_, many_);
     search_.MarkMany(gone_, 1);
     search_.Push(many_);
-    for (size_t k = 0; k < bids.size(); ++k) {
-      if (pieces_[k].empty()) continue;
-      auto& restriction = still_there_.emplace_back(std::make_unique<Restriction<Key>>());
-      search_.Restrict(bids[k], pieces_[k], 0, pieces_[k].back().max_units, *restriction);
-      search_.Push(*restriction);
-    }
   }
-  ~WithoutBids() {
-    for (size_t k = 0; k <= still_there_.size(); ++k) search_.Pop();
+  void End() {
+    for (size_t k = 0; k < count_ + (gone_.empty() ? 0 : 1); ++k) search_.Pop();
     search_.MarkMany(gone_, -1);
   }
-  WithoutBids(const WithoutBids&) = delete;
-  WithoutBids& operator=(const WithoutBids&) = delete;
 
-  // What the bids still count for with these units.
+  // What the k-th bid still counts for with these units.
   Key KeyOfUnits(size_t k, int64_t units) const { return KeyOf<Key>(pieces_[k], units); }
 
  private:
+  static constexpr size_t kAloneMax = 4;
+
   Search<Key>& search_;
+  const Absences<Key>& absences_;
   std::vector<std::vector<KeyPiece<Key>>> pieces_;
-  std::vector<size_t> gone_;  // Those that count for nothing.
-  Restriction<Key> many_;
-  std::vector<std::unique_ptr<Restriction<Key>>> still_there_;
+  std::vector<size_t> gone_;
+  Restriction<Key> many_;  // Those.
+  size_t count_ = 0;       // Of the restrictions of one bid that are in use.
+  std::vector<std::unique_ptr<Restriction<Key>>> restrictions_;
 };
 
 // The best sum of keys without some bids. What all others have is possible without them, too, and
 // is where the search begins.
 template <typename Key>
-bool FindWithout(const KeyBids<Key>& bids, Search<Key>& search, int64_t capacity_units,
-                 const Absences<Key>& absences, std::span<const size_t> absent,
-                 const std::vector<int64_t>& units, Key best, Key& without) {
-  const WithoutBids<Key> taken_out(search, absences, absent);
+bool FindWithout(const KeyBids<Key>& bids, Search<Key>& search, Absence<Key>& absence,
+                 std::span<const size_t> absent, const std::vector<int64_t>& units, Key best,
+                 Key& without) {
+  absence.Begin(absent);
   without = best;
   for (size_t k = 0; k < absent.size(); ++k) {
     const int64_t own_units = units[absent[k]];
     if (own_units == 0) continue;
-    without += taken_out.KeyOfUnits(k, own_units) - KeyOf(bids.PiecesOf(absent[k]), own_units);
+    without += absence.KeyOfUnits(k, own_units) - KeyOf(bids.PiecesOf(absent[k]), own_units);
   }
-  return search.Maximise(capacity_units, kKeyMax<Key>, without, nullptr);
+  const bool is_known = search.Maximise(search.capacity_units(), kKeyMax<Key>, without, nullptr);
+  absence.End();
+  return is_known;
 }
 
 }  // namespace
 
 template <typename Key>
-std::optional<Solution<Key>> SolveByBranchAndBound(const KeyBids<Key>& bids, int64_t capacity_units,
+std::optional<Solution<Key>> SolveByBranchAndBound(const KeyBids<Key>& bids,
+                                                   const std::vector<Part<Key>>& parts,
+                                                   int64_t capacity_units,
                                                    const Absences<Key>& absences, Work& work) {
-  Search<Key> search(bids, capacity_units, work);
+  Search<Key> search(bids, parts, capacity_units, work);
   Solution<Key> solution;
   if (work.is_used_up() || !FindBest(search, capacity_units, solution)) return std::nullopt;
   if (capacity_units > 0) {
@@ -932,22 +952,23 @@ std::optional<Solution<Key>> SolveByBranchAndBound(const KeyBids<Key>& bids, int
     solution.units = absences.known_units;
   }
   if (!absences.are_wanted) return solution;
+  Absence<Key> absence(search, absences);
   std::vector<char> is_shared(bids.size(), 0);
   solution.without_shared.assign(absences.shared.size(), 0);
   for (size_t owner = 0; owner < absences.shared.size(); ++owner) {
     const std::vector<size_t>& owned = absences.shared[owner];
     for (size_t bid : owned) is_shared[bid] = 1;
     if (HasUnits(owned, solution.units) &&
-        !FindWithout<Key>(bids, search, capacity_units, absences, owned, solution.units,
-                          solution.best, solution.without_shared[owner])) {
+        !FindWithout<Key>(bids, search, absence, owned, solution.units, solution.best,
+                          solution.without_shared[owner])) {
       return std::nullopt;
     }
   }
   solution.without.assign(bids.size(), 0);
   for (size_t bid = 0; bid < bids.size(); ++bid) {
     if (solution.units[bid] == 0 || is_shared[bid] != 0) continue;
-    if (!FindWithout<Key>(bids, search, capacity_units, absences, {&bid, 1}, solution.units,
-                          solution.best, solution.without[bid])) {
+    if (!FindWithout<Key>(bids, search, absence, {&bid, 1}, solution.units, solution.best,
+                          solution.without[bid])) {
       return std::nullopt;
     }
   }
@@ -957,7 +978,8 @@ std::optional<Solution<Key>> SolveByBranchAndBound(const KeyBids<Key>& bids, int
 template <typename Key>
 std::optional<std::vector<int64_t>> AwardsByBranchAndBound(const KeyBids<Key>& bids,
                                                            int64_t capacity_units, Work& work) {
-  Search<Key> search(bids, capacity_units, work);
+  if (!work.Take(StepsOfParts(bids))) return std::nullopt;
+  Search<Key> search(bids, PartsOf(bids), capacity_units, work);
   Solution<Key> solution;
   if (work.is_used_up() || !FindBest(search, capacity_units, solution)) return std::nullopt;
   FirstOfEquals<Key> first(bids, search, work, solution.best, solution.units);
@@ -969,14 +991,15 @@ template <typename Key>
 size_t WithoutSharedByBranchAndBound(const KeyBids<Key>& bids, int64_t capacity_units,
                                      const Absences<Key>& absences, Solution<Key>& solution,
                                      Work& work) {
-  Search<Key> search(bids, capacity_units, work);
+  if (!work.Take(StepsOfParts(bids))) return 0;
+  Search<Key> search(bids, PartsOf(bids), capacity_units, work);
   if (work.is_used_up()) return 0;
+  Absence<Key> absence(search, absences);
   for (size_t owner = 0; owner < absences.shared.size(); ++owner) {
     const std::vector<size_t>& owned = absences.shared[owner];
     if (!HasUnits(owned, solution.units)) continue;
     Key without = 0;
-    if (!FindWithout<Key>(bids, search, capacity_units, absences, owned, solution.units,
-                          solution.best, without)) {
+    if (!FindWithout<Key>(bids, search, absence, owned, solution.units, solution.best, without)) {
       return owner;
     }
     solution.without_shared[owner] = without;
@@ -984,10 +1007,14 @@ size_t WithoutSharedByBranchAndBound(const KeyBids<Key>& bids, int64_t capacity_
   return absences.shared.size();
 }
 
-template std::optional<Solution<int64_t>> SolveByBranchAndBound(const KeyBids<int64_t>&, int64_t,
-                                                                const Absences<int64_t>&, Work&);
-template std::optional<Solution<Int128>> SolveByBranchAndBound(const KeyBids<Int128>&, int64_t,
-                                                               const Absences<Int128>&, Work&);
+template std::optional<Solution<int64_t>> SolveByBranchAndBound(const KeyBids<int64_t>&,
+                                                                const std::vector<Part<int64_t>>&,
+                                                                int64_t, const Absences<int64_t>&,
+                                                                Work&);
+template std::optional<Solution<Int128>> SolveByBranchAndBound(const KeyBids<Int128>&,
+                                                               const std::vector<Part<Int128>>&,
+                                                               int64_t, const Absences<Int128>&,
+                                                               Work&);
 template std::optional<std::vector<int64_t>> AwardsByBranchAndBound(const KeyBids<Int128>&, int64_t,
                                                                     Work&);
 template size_t WithoutSharedByBranchAndBound(const KeyBids<int64_t>&, int64_t,

@@ -28,16 +28,19 @@
 
 #include "policies/clearing/int128.h"
 #include "policies/clearing/mpsp/key_bids.h"
+#include "policies/clearing/mpsp/relaxation.h"
 #include "policies/clearing/mpsp/solution.h"
 #include "policies/clearing/work.h"
 
 namespace nom::policies {
 
-// The same as the tables would say (solution.h). Nothing if the work was used up first. Keys of
-// all bids together must be below 2^59 in 64 bits and below 2^116 in 128, as must a key of one bid
-// times the capacity in 128.
+// The same as the tables would say (solution.h); `parts` are PartsOf(bids). Nothing if the work was
+// used up first. Keys of all bids together must be below 2^59 in 64 bits and below 2^116 in 128, as
+// must a key of one bid times the capacity in 128.
 template <typename Key>
-std::optional<Solution<Key>> SolveByBranchAndBound(const KeyBids<Key>& bids, int64_t capacity_units,
+std::optional<Solution<Key>> SolveByBranchAndBound(const KeyBids<Key>& bids,
+                                                   const std::vector<Part<Key>>& parts,
+                                                   int64_t capacity_units,
                                                    const Absences<Key>& absences, Work& work);
 
 // Solution::units alone.

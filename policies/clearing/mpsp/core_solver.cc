@@ -25,7 +25,6 @@ constexpr size_t kOpenBids = 48;
 constexpr size_t kPartsAround = 16;
 
 // Steps of work.h: measured by bench/policies/work_goals.cc.
-constexpr int64_t kWorkASortedPiece = 40;
 constexpr int64_t kWorkAPieceLookedAt = 8;
 
 // By so much a window's gap grows at a time.
@@ -340,8 +339,8 @@ class CoreSolver {
 };
 
 // Around the price, down to what it would be without the largest winner.
-PriceWindow FirstWindow(const KeyBids<int64_t>& bids, int64_t capacity_units) {
-  const std::vector<Part<int64_t>> parts = PartsOf(bids);
+PriceWindow FirstWindow(const KeyBids<int64_t>& bids, std::span<const Part<int64_t>> parts,
+                        int64_t capacity_units) {
   const Relaxation relaxation(parts, capacity_units);
   const int64_t price = relaxation.PriceAt(capacity_units);
   int64_t largest_units = 0;
@@ -355,13 +354,12 @@ PriceWindow FirstWindow(const KeyBids<int64_t>& bids, int64_t capacity_units) {
 
 }  // namespace
 
-CoreResult SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units,
-                       const SolverOptions& options, const Absences<int64_t>& absences,
-                       int64_t steps_max, Work& work) {
+CoreResult SolveByCore(const KeyBids<int64_t>& bids, std::span<const Part<int64_t>> parts,
+                       int64_t capacity_units, const SolverOptions& options,
+                       const Absences<int64_t>& absences, int64_t steps_max, Work& work) {
   CoreResult result;
   const auto pieces = static_cast<int64_t>(bids.pieces.size() + bids.size());
-  if (!work.Take(kWorkASortedPiece * pieces)) return result;
-  PriceWindow window = FirstWindow(bids, capacity_units);
+  PriceWindow window = FirstWindow(bids, parts, capacity_units);
   while (work.Take(kWorkAPieceLookedAt * pieces)) {
     CoreSolver solver(bids, window, capacity_units, options, absences, steps_max, work);
     Solution<int64_t> solution;

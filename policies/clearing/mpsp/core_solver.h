@@ -13,8 +13,10 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 
 #include "policies/clearing/mpsp/key_bids.h"
+#include "policies/clearing/mpsp/relaxation.h"
 #include "policies/clearing/mpsp/solution.h"
 #include "policies/clearing/mpsp/solver.h"
 #include "policies/clearing/work.h"
@@ -29,11 +31,11 @@ struct CoreResult {
   int64_t steps_wanted = std::numeric_limits<int64_t>::max();
 };
 
-// As Solve, with one unit to sell at least; absences of shared owners are left out. No table takes
-// more than `steps_max`.
-CoreResult SolveByCore(const KeyBids<int64_t>& bids, int64_t capacity_units,
-                       const SolverOptions& options, const Absences<int64_t>& absences,
-                       int64_t steps_max, Work& work);
+// `parts` are PartsOf(bids). As Solve, with one unit to sell at least; absences of shared owners
+// are left out. No table takes more than `steps_max`.
+CoreResult SolveByCore(const KeyBids<int64_t>& bids, std::span<const Part<int64_t>> parts,
+                       int64_t capacity_units, const SolverOptions& options,
+                       const Absences<int64_t>& absences, int64_t steps_max, Work& work);
 
 }  // namespace nom::policies
 

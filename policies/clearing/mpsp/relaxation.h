@@ -42,8 +42,9 @@ bool IsSteeper(const Part<Key>& a, const Part<Key>& b) {
 // The order in which a relaxation takes parts: the steepest first, of equals the first bid's.
 template <typename Key>
 bool IsTakenBefore(const Part<Key>& a, const Part<Key>& b) {
-  if (IsSteeper(a, b)) return true;
-  return !IsSteeper(b, a) && a.bid < b.bid;
+  const Int128 left = Int128{a.key} * b.units;
+  const Int128 right = Int128{b.key} * a.units;
+  return left != right ? left > right : a.bid < b.bid;
 }
 
 // Appends the parts of one bid over the quantities from `low_units`, whose key is `low_key`, to
@@ -76,6 +77,13 @@ void AppendParts(std::span<const KeyPiece<Key>> pieces, size_t bid, int64_t low_
     append_to(from, piece.KeyAt(from));
     append_to(to, piece.KeyAt(to));
   }
+}
+
+// Steps of work.h that PartsOf takes.
+inline constexpr int64_t kStepsASortedPart = 40;
+template <typename Key>
+int64_t StepsOfParts(const KeyBids<Key>& bids) {
+  return kStepsASortedPart * static_cast<int64_t>(bids.pieces.size() + bids.size());
 }
 
 // Of all bids, in the order in which they are taken.

@@ -61,12 +61,13 @@ std::optional<Solution<Key>> SolveWhole(const KeyBids<Key>& bids, int64_t capaci
 
 // Branch and bound, which gives up when it has taken as much work as its alternative would.
 template <typename Key>
-std::optional<Solution<Key>> TryBranches(const KeyBids<Key>& bids, int64_t capacity_units,
-                                         const Absences<Key>& absences, int64_t steps_max,
-                                         Work& work) {
+std::optional<Solution<Key>> TryBranches(const KeyBids<Key>& bids,
+                                         const std::vector<Part<Key>>& parts,
+                                         int64_t capacity_units, const Absences<Key>& absences,
+                                         int64_t steps_max, Work& work) {
   Work part(std::min(std::max(steps_max, kBranchStepsMin), work.left_steps()));
   std::optional<Solution<Key>> solution =
-      SolveByBranchAndBound(bids, capacity_units, absences, part);
+      SolveByBranchAndBound(bids, parts, capacity_units, absences, part);
   work.TakeWhatWasTakenOf(part);
   return solution;
 }
@@ -77,17 +78,21 @@ std::optional<Solution<int64_t>> SolveAwards(const KeyBids<int64_t>& bids, int64
   int64_t steps = StepsOfWhole(bids, capacity_units);
   const bool has_core =
       bids.pieces.size() >= kPiecesForCoreMin && capacity_units > 0 && !options.always_branches;
-  if (has_core) {
-    CoreResult core = SolveByCore(bids, capacity_units, options, absences, kCheapTableSteps, work);
-    if (core.solution.has_value()) return std::move(core.solution);
-    steps = std::min(steps, core.steps_wanted);
-  } else if (steps <= kCheapTableSteps && !options.always_branches) {
+  if (!has_core && steps <= kCheapTableSteps && !options.always_branches) {
     return SolveWhole(bids, capacity_units, options, absences, work);
   }
-  auto solution = TryBranches(bids, capacity_units, absences, steps, work);
+  if (!work.Take(StepsOfParts(bids))) return std::nullopt;
+  const std::vector<Part<int64_t>> parts = PartsOf(bids);
+  if (has_core) {
+    CoreResult core =
+        SolveByCore(bids, parts, capacity_units, options, absences, kCheapTableSteps, work);
+    if (core.solution.has_value()) return std::move(core.solution);
+    steps = std::min(steps, core.steps_wanted);
+  }
+  auto solution = TryBranches(bids, parts, capacity_units, absences, steps, work);
   if (solution.has_value()) return solution;
   if (has_core) {
-    CoreResult core = SolveByCore(bids, capacity_units, options, absences,
+    CoreResult core = SolveByCore(bids, parts, capacity_units, options, absences,
                                   std::numeric_limits<int64_t>::max(), work);
     if (core.solution.has_value()) return std::move(core.solution);
   }
@@ -97,8 +102,9 @@ std::optional<Solution<int64_t>> SolveAwards(const KeyBids<int64_t>& bids, int64
 std::optional<Solution<Int128>> SolveAwards(const KeyBids<Int128>& bids, int64_t capacity_units,
                                             const SolverOptions& options,
                                             const Absences<Int128>& absences, Work& work) {
-  auto solution =
-      TryBranches(bids, capacity_units, absences, StepsOfWhole(bids, capacity_units), work);
+  if (!work.Take(StepsOfParts(bids))) return std::nullopt;
+  auto solution = TryBranches(bids, PartsOf(bids), capacity_units, absences,
+                              StepsOfWhole(bids, capacity_units), work);
   return solution.has_value() ? solution
                               : SolveWhole(bids, capacity_units, options, absences, work);
 }
