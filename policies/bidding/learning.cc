@@ -257,10 +257,10 @@ bool KnobLearner::KnownAt(int index, int64_t offered_kbps) const {
   return false;
 }
 
-// -1: never.
+// The smallest number: never.
 int64_t KnobLearner::LastRound(int index) const {
   const KnobEstimate& known = room_[index];
-  return known.count == 0 ? -1 : known.samples[known.count - 1].round;
+  return known.count == 0 ? INT64_MIN : known.samples[known.count - 1].round;
 }
 
 int64_t KnobLearner::LastLoadKbps(int index) const {

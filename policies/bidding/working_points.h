@@ -69,8 +69,9 @@ class WorkingPointTable {
   // point using no more of it leaves, above what points that use none of it leave. Rising units and
   // values; quantities that add nothing are left out. A step curve: what lies between two points is
   // worth what the lower one is, so bid with StepRanges. Returns how many points were written to
-  // `out`, which must have room for count(): at most kCurvePointsMax. Of more, an even choice is
-  // kept with the last one among them, which only lowers the curve.
+  // `out`, which must have room for count(): at most kCurvePointsMax. Of more, those are kept, the
+  // last one among them, that lie evenly along the curve: it is only lowered, and what is lost over
+  // all quantities is at most 1 % of the largest one times its value.
   int CurveFor(int resource, const Microcredits* unit_prices_microcredits, CurvePoint* out) const;
 
  private:

@@ -185,6 +185,85 @@ TEST(Curve, RandomCurvesAreBidHonestly) {
   }
 }
 
+// What steps are worth in all, over every quantity up to the last point.
+__int128 AreaOf(const std::vector<CurvePoint>& points, int64_t last_units) {
+  __int128 area = 0;
+  CurvePoint best{};
+  for (const CurvePoint& p : points) {
+    if (p.value_microcredits <= best.value_microcredits) continue;
+    area += static_cast<__int128>(best.value_microcredits) * (p.units - best.units);
+    best = p;
+  }
+  return area + static_cast<__int128>(best.value_microcredits) * (last_units - best.units);
+}
+
+std::vector<CurvePoint> PointsOf(const RangeList& steps) {
+  std::vector<CurvePoint> points;
+  for (int i = 0; i < steps.count; ++i) {
+    points.push_back({steps.ranges[i].min_units, steps.ranges[i].value_at_min_microcredits});
+  }
+  return points;
+}
+
+// The largest area that so many of the points can have, by trying all that could come before each.
+__int128 BestArea(const std::vector<CurvePoint>& points, int steps) {
+  std::vector<CurvePoint> rising = {{0, 0}};
+  for (const CurvePoint& p : points) {
+    if (p.value_microcredits > rising.back().value_microcredits) rising.push_back(p);
+  }
+  std::vector<__int128> best(rising.size(), -1);
+  best[0] = 0;
+  for (int step = 0; step < steps; ++step) {
+    std::vector<__int128> next = best;
+    for (size_t j = 1; j < rising.size(); ++j) {
+      for (size_t i = 0; i < j; ++i) {
+        if (best[i] < 0) continue;
+        next[j] = std::max(next[j], best[i] + static_cast<__int128>(rising[i].value_microcredits) *
+                                                  (rising[j].units - rising[i].units));
+      }
+    }
+    best = next;
+  }
+  const int64_t beyond = (points.empty() ? 0 : points.back().units) - rising.back().units;
+  return best.back() + static_cast<__int128>(rising.back().value_microcredits) * beyond;
+}
+
+TEST(Curve, StepsOnALineAreSpreadOverIt) {
+  std::vector<CurvePoint> line;
+  for (int i = 1; i <= 32; ++i) line.push_back({i, 10 * i});
+  const std::vector<CurvePoint> kept = PointsOf(Make(&StepRanges, line));
+  ASSERT_EQ(kept.size(), 16u);
+  EXPECT_EQ(kept.back().units, 32);
+  for (size_t i = 1; i < kept.size(); ++i) EXPECT_LE(kept[i].units - kept[i - 1].units, 2);
+  EXPECT_LE(kept[0].units, 2) << "so that something is won where little is left";
+}
+
+// No other choice of sixteen loses less value, and the last point stays.
+TEST(Curve, TheStepsKeptLoseLeastValue) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(300); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    const std::vector<CurvePoint> points = RandomCurve(random, random.OneIn(20) ? 512 : 80);
+    const std::vector<CurvePoint> kept = PointsOf(Make(&StepRanges, points));
+    const int64_t last = points.empty() ? 0 : points.back().units;
+    ASSERT_TRUE(AreaOf(kept, last) == BestArea(points, kRangesMax));
+  }
+}
+
+TEST(Curve, TheLargestStepsDoNotOverflow) {
+  std::vector<CurvePoint> points;
+  for (int i = 1; i <= kCurvePointsMax; ++i) {
+    points.push_back(
+        {kUnitsMax / kCurvePointsMax * i, kValueMaxMicrocredits / kCurvePointsMax * i});
+  }
+  const std::vector<CurvePoint> kept = PointsOf(Make(&StepRanges, points));
+  ASSERT_EQ(kept.size(), 16u);
+  for (size_t i = 1; i < kept.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(kept[i].units - kept[i - 1].units), kUnitsMax / 16.5,
+                kUnitsMax / 400.0);
+  }
+}
+
 TEST(Curve, BestUnitsIsThePriceTakersChoice) {
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(3'000); seed < end; ++seed) {
     TestRandom random(seed);
