@@ -11,7 +11,7 @@
 //   BudgetPacer pacer({.period_budget_microcredits = 60'000'000, .period_rounds = 60,
 //                      .bid_lifetime_rounds = 3});
 //   const Microcredits cap = pacer.Cap(round_id);                        // each round
-//   ... bid CapToCeiling(CapToBudget(curve, cap), ceiling) ...
+//   ... bid Cap(curve, {cap, ceiling}) ...
 //   pacer.Placed(round_id, cap);
 //   pacer.Told(round_id, charge);                                        // once decided
 //

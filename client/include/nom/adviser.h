@@ -83,6 +83,7 @@ struct AdviseOptions {
   const PriceHistory* history = nullptr;
   int history_percent = 50;
   ChargeRule charge_rule = ChargeRule::kByHarm;
+  // The ceiling comes first, then the budget.
   std::optional<int64_t> budget_microcredits = std::nullopt;
   std::optional<int64_t> ceiling_unit_price_microcredits = std::nullopt;
 };
@@ -95,6 +96,10 @@ struct Advice {
   int64_t best_units = 0;
   int64_t best_value_microcredits = 0;
   int64_t expected_charge_microcredits = 0;  // For best_units.
+  // The most by which the bid is above the valuation anywhere. Above 0 only for kConcave, where the
+  // valuation is not: who is served all that this bid asks for at a price never pays more than that
+  // is worth, but a share of it, at exactly the price that was bid, can cost so much more.
+  int64_t above_valuation_microcredits = 0;
 };
 
 // `valuation` has points of rising units, read as straight lines between them from (0, 0) on.

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "nom/adviser.h"
 #include "nom/pacing.h"
@@ -254,6 +255,57 @@ TEST(AdviserTest, TheBestQuantityGoesByWhatIsLikelyToBeCharged) {
   advice = Advise(worth, options);
   EXPECT_EQ(advice->best_units, 15);
   EXPECT_EQ(advice->expected_charge_microcredits, 75);
+}
+
+// What `units` are worth by a valuation, times the width of the part that they lie in.
+double WorthOf(const std::vector<ValuePoint>& valuation, int64_t units) {
+  ValuePoint a;
+  for (const ValuePoint& b : valuation) {
+    if (units <= b.units) {
+      const double share =
+          static_cast<double>(units - a.units) / static_cast<double>(b.units - a.units);
+      return static_cast<double>(a.value_microcredits) +
+             share * static_cast<double>(b.value_microcredits - a.value_microcredits);
+    }
+    a = b;
+  }
+  return 0;
+}
+
+TEST(AdviserTest, AdviceNeverLosesAtAPriceThatItMeets) {
+  const std::vector<ValuePoint> late = {{10, 0}, {20, 1'000}};
+  absl::StatusOr<Advice> advice =
+      Advise(late, {.unit_price_microcredits = 40, .budget_microcredits = 500});
+  ASSERT_TRUE(advice.ok()) << advice.status();
+  EXPECT_EQ(advice->best_units, 0) << "ten units for 400 are worth nothing";
+  EXPECT_EQ(advice->above_valuation_microcredits, 330);
+  std::mt19937_64 random(7);
+  const auto between = [&](int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
+  };
+  for (int i = 0; i < 5'000; ++i) {
+    SCOPED_TRACE(i);
+    std::vector<ValuePoint> valuation;
+    int64_t units = 0;
+    for (int64_t left = between(1, 8); left > 0; --left) {
+      valuation.push_back({units += between(1, 9), between(0, 1'000)});
+    }
+    AdviseOptions options{.shape = static_cast<BidShape>(i % 4),
+                          .unit_price_microcredits = between(0, 100)};
+    if (i % 3 != 0) options.budget_microcredits = between(0, 1'000);
+    if (i % 5 != 0) options.ceiling_unit_price_microcredits = between(0, 150);
+    advice = Advise(valuation, options);
+    ASSERT_TRUE(advice.ok()) << advice.status();
+    if (options.shape != BidShape::kConcave) {
+      ASSERT_EQ(advice->above_valuation_microcredits, 0);
+    }
+    if (advice->best_units == 0) continue;
+    const int64_t charge = advice->best_units * options.unit_price_microcredits;
+    ASSERT_GE(WorthOf(valuation, advice->best_units) + 1e-6, static_cast<double>(charge));
+    if (options.budget_microcredits) {
+      ASSERT_LE(charge, *options.budget_microcredits);
+    }
+  }
 }
 
 TEST(PlannerTest, IsMadeOnceAndAskedAgainAndAgain) {
