@@ -39,13 +39,16 @@ class BudgetPacer {
 
   // The most that bids which first take part in this round may be charged in a round. 0 for a round
   // before the latest.
-  int64_t Cap(uint64_t round_id);
+  // They stand for at most `stands_rounds` rounds; 0: for bid_lifetime_rounds. A bid that may stand
+  // for more than two is also paid by the next period: what that leaves over if all demand comes in
+  // a period's last round, policies/bidding/pacing.h says.
+  int64_t Cap(uint64_t round_id, int stands_rounds = 0);
   // From this round on, bids of `cap` in all stand in place of all others; 0: withdrawn.
-  void Placed(uint64_t round_id, int64_t cap_microcredits);
+  void Placed(uint64_t round_id, int64_t cap_microcredits, int stands_rounds = 0);
   // Perhaps: nobody answered. What stood before may still stand.
-  void Unsure(uint64_t round_id, int64_t cap_microcredits);
+  void Unsure(uint64_t round_id, int64_t cap_microcredits, int stands_rounds = 0);
   // What the round cost, for all that the caps are for. Of what is told twice, the first counts;
-  // what is never told counts as charged in full.
+  // what is never told, or more than 240 rounds late, counts as charged in full.
   void Told(uint64_t round_id, int64_t charge_microcredits);
 
   // In the period of the latest round.
