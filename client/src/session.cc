@@ -337,7 +337,7 @@ class Session::Impl {
         }
       }
       if (want_stream_) reader_wake_.notify_all();
-      if (!core_.Due().empty()) keeper_wake_.notify_all();
+      if (core_.AnyDue()) keeper_wake_.notify_all();
       progress_.notify_all();
       if (RunCallbacks(lock, outputs)) continue;
       if (!inbox_ && !stream_end_) clock_.WaitUntil(lock, wake_, core_.next_wake());
@@ -422,29 +422,42 @@ class Session::Impl {
   // The keeper.
   void KeepBids() {
     for (;;) {
+      std::vector<std::pair<uint64_t, Resource>> due;
       {
         std::unique_lock lock(mutex_);
-        keeper_wake_.wait(lock, [this] { return closing_ || !core_.Due().empty(); });
+        keeper_wake_.wait(lock, [this] { return closing_ || core_.AnyDue(); });
         if (closing_) return;
+        due = core_.Due();
       }
-      std::lock_guard calls(calls_mutex_);
-      std::vector<nom::Bid> due = Locked([](const SessionCore& core) { return core.Due(); });
-      if (due.empty()) continue;  // Replaced or withdrawn meanwhile.
-      const market::v1::PlaceBidRequest request = PlaceRequest(due[0]);
-      market::v1::PlaceBidResponse response;
-      const absl::Status status = Attempt(
-          [&](grpc::ClientContext& context) {
-            return stub_->PlaceBid(&context, request, &response);
-          },
-          options_.attempt_timeout);
-      std::lock_guard lock(mutex_);
-      if (status.ok()) {
-        core_.OnPlaced(due[0], response.round_id());
-      } else if (core_.OnRenewalFailed(due[0], status)) {
-        refusals_.emplace_back(due[0], status);
-        wake_.notify_all();
+      for (const auto& [guest_id, resource] : due) {
+        if (!Renew(guest_id, resource)) return;
       }
     }
+  }
+
+  // Unless the bid has been replaced or withdrawn meanwhile. False if the session is being closed.
+  bool Renew(uint64_t guest_id, Resource resource) {
+    std::lock_guard calls(calls_mutex_);
+    std::optional<nom::Bid> bid;
+    {
+      std::lock_guard lock(mutex_);
+      if (closing_) return false;
+      bid = core_.DueBid(guest_id, resource);
+    }
+    if (!bid) return true;
+    const market::v1::PlaceBidRequest request = PlaceRequest(*bid);
+    market::v1::PlaceBidResponse response;
+    const absl::Status status = Attempt(
+        [&](grpc::ClientContext& context) { return stub_->PlaceBid(&context, request, &response); },
+        options_.attempt_timeout);
+    std::lock_guard lock(mutex_);
+    if (status.ok()) {
+      core_.OnPlaced(*bid, response.round_id());
+    } else if (core_.OnRenewalFailed(*bid, status)) {
+      refusals_.emplace_back(*bid, status);
+      wake_.notify_all();
+    }
+    return true;
   }
 
   const SessionOptions options_;
@@ -502,7 +515,9 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Prices Session::prices() const { return impl_->board().Read(); }
-int64_t Session::UnitPrice(Resource resource) const { return impl_->board().UnitPrice(resource); }
+std::optional<int64_t> Session::UnitPrice(Resource resource) const {
+  return impl_->board().UnitPrice(resource);
+}
 bool Session::stale() const { return impl_->board().stale(); }
 
 SessionState Session::state() const {

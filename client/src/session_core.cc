@@ -233,20 +233,31 @@ void SessionCore::ForgetLapsed() {
   }
 }
 
-std::vector<Bid> SessionCore::Due() const {
-  std::vector<Bid> due;
-  if (safe_mode_.on()) return due;
+bool SessionCore::IsDue(const Standing& standing) const {
+  if (safe_mode_.on() || !standing.renew || market_.round_id <= standing.placed_round_id ||
+      market_.round_id <= standing.tried_round_id) {
+    return false;
+  }
+  // Leaves one round in hand, should the first attempt fail.
+  return market_.round_id + 2 >= standing.placed_round_id + limits_.bid_lifetime_rounds;
+}
+
+std::vector<std::pair<uint64_t, Resource>> SessionCore::Due() const {
+  std::vector<Key> due;
   for (const auto& [key, standing] : standing_) {
-    if (!standing.renew || market_.round_id <= standing.placed_round_id ||
-        market_.round_id <= standing.tried_round_id) {
-      continue;
-    }
-    // Leaves one round in hand, should the first attempt fail.
-    if (market_.round_id + 2 >= standing.placed_round_id + limits_.bid_lifetime_rounds) {
-      due.push_back(*standing.bid);
-    }
+    if (IsDue(standing)) due.push_back(key);
   }
   return due;
+}
+
+bool SessionCore::AnyDue() const {
+  return std::any_of(standing_.begin(), standing_.end(),
+                     [&](const auto& entry) { return IsDue(entry.second); });
+}
+
+std::optional<Bid> SessionCore::DueBid(uint64_t guest_id, Resource resource) const {
+  const auto it = standing_.find({guest_id, resource});
+  return it != standing_.end() && IsDue(it->second) ? it->second.bid : std::nullopt;
 }
 
 bool SessionCore::OnRenewalFailed(const Bid& bid, const absl::Status& status) {

@@ -85,8 +85,12 @@ class SessionCore {
   void OnWithdrawing(uint64_t guest_id, Resource resource);  // No more renewals.
   void OnWithdrawn(uint64_t guest_id, Resource resource);    // The market has said so.
 
-  // Bids to place again now lest they lapse. Empty in safe mode.
-  std::vector<Bid> Due() const;
+  // The guests and resources whose bids are to be placed again now lest they lapse. None in safe
+  // mode.
+  std::vector<std::pair<uint64_t, Resource>> Due() const;
+  bool AnyDue() const;
+  // The bid, if it is due still: it may have been replaced or withdrawn since.
+  std::optional<Bid> DueBid(uint64_t guest_id, Resource resource) const;
   // True the first time, and again if the reason changes or a renewal was good in between.
   bool OnRenewalFailed(const Bid& bid, const absl::Status& status);
   std::vector<Bid> standing_bids() const;
@@ -105,6 +109,7 @@ class SessionCore {
   };
 
   static int64_t Reserved(const Standing& standing);
+  bool IsDue(const Standing& standing) const;
   void Tell(policies::SafeMode::Change change, std::string reason, Output& output);
   std::string NoFreshPrices() const;
   void ForgetLapsed();

@@ -33,6 +33,13 @@ bool Fits(const int64_t* units, const int64_t* held_units) {
   return true;
 }
 
+bool CanBeHad(const int64_t* units, const Microcredits* unit_prices) {
+  for (int r = 0; r < kPointResourcesMax; ++r) {
+    if (units[r] > 0 && unit_prices[r] >= kNotOnSale) return false;
+  }
+  return true;
+}
+
 // Of what is more than any value it does not matter how much.
 Microcredits CostOf(const int64_t* units, const Microcredits* unit_prices) {
   Wide cost = 0;
@@ -292,7 +299,8 @@ int KnobLearner::Choose(const Utility& utility, const Microcredits* unit_prices_
   for (int i = 0; i < count_; ++i) {
     KnobEstimate& setting = room_[i];
     const Belief belief = BeliefOf(setting, setting.count, load);
-    setting.fits = Fits(belief.point.units, held_units);
+    setting.fits = Fits(belief.point.units, held_units) &&
+                   CanBeHad(belief.point.units, unit_prices_microcredits);
     if (!setting.fits) continue;
     setting.weight = belief.weight;
     setting.cost = CostOf(belief.point.units, unit_prices_microcredits);

@@ -112,8 +112,9 @@ class KnobLearner {
 
   // The setting to run next: see above. "Best" leaves the most at these prices, as in
   // WorkingPointTable; among equals the first. Settings that need more than `held_units` are left
-  // out; null: none is. -1 if none is left, or if all that is known leaves nothing and it is
-  // nothing's turn to be tried: then it is best to use the seed alone.
+  // out (null: none is), and those that need what is not on sale. -1 if none is left, or if all
+  // that is known leaves nothing and it is nothing's turn to be tried: then it is best to use the
+  // seed alone.
   int Choose(const Utility& utility, const Microcredits* unit_prices_microcredits,
              int64_t offered_kbps, int64_t round_us, const int64_t* held_units);
 

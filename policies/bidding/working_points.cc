@@ -153,6 +153,7 @@ int WorkingPointTable::BestWithin(const int64_t* held_units) const {
 
 int WorkingPointTable::CurveFor(int resource, const Microcredits* unit_prices_microcredits,
                                 CurvePoint* out) const {
+  if (unit_prices_microcredits[resource] >= kNotOnSale) return 0;
   // What is left with none of the resource; only what is above it is worth paying for.
   Microcredits best = 0;
   int count = 0;

@@ -116,10 +116,12 @@ struct WorkingPoint {
 };
 
 struct Plan {
-  // The point that leaves the most at today's prices; nullopt: none does, run on the seed.
+  // The point that leaves the most at today's prices, of those that need nothing that is not on
+  // sale; nullopt: none does, run on the seed.
   std::optional<WorkingPoint> point;
   // What each resource is worth while the others are bought at today's prices: curves for Advise()
-  // with BidShape::kSteps (or kConcave under uniform_price). Only resources that some point uses.
+  // with BidShape::kSteps (or kConcave under uniform_price). Only resources that some point uses
+  // and that are on sale.
   std::map<Resource, std::vector<ValuePoint>> valuations;
 };
 
@@ -135,8 +137,9 @@ class Planner {
   ~Planner();
 
   const std::vector<WorkingPoint>& points() const;
-  // The place in points() of the one that leaves the most at these prices; nullopt: none does, run
-  // on the seed. About a microsecond for a thousand points.
+  // The place in points() of the one that leaves the most at these prices, of those that need
+  // nothing that is not on sale; nullopt: none does, run on the seed. About a microsecond for a
+  // thousand points.
   std::optional<size_t> BestAt(const Prices& prices) const;
   // Of the one worth most that needs no more than `held` (beyond the seed; a resource that is not
   // named: none): how to run on what was won.

@@ -81,7 +81,8 @@ class KnobLearner {
 
   // The setting to run next, by its index in `settings`: most often the one that leaves the most at
   // these prices by what is known. Settings that need more than `held` (beyond the seed; a resource
-  // that is not named: none) are left out; nullopt: none is. No setting: run on the seed.
+  // that is not named: none), or what is not on sale, are left out; nullopt: none is. No setting:
+  // run on the seed.
   absl::StatusOr<std::optional<size_t>> Choose(
       const Utility& utility, const Prices& prices, double offered_mbps, absl::Duration round,
       const std::optional<std::map<Resource, int64_t>>& held = std::nullopt);

@@ -116,8 +116,8 @@ class Session {
 
   // The latest prices. Lock-free and without a system call: some nanoseconds, from any thread.
   Prices prices() const;
-  // The price of one resource; a single load.
-  int64_t UnitPrice(Resource resource) const;
+  // The price of one resource, a single load; nullopt: it is not on sale (Price::offered).
+  std::optional<int64_t> UnitPrice(Resource resource) const;
   // True in safe mode. As cheap as UnitPrice().
   bool stale() const;
 

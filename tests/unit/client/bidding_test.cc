@@ -159,7 +159,7 @@ TEST(KnobLearnerTest, LearnsWhatToRun) {
       {.explore_one_in = 2});
   ASSERT_TRUE(learner.ok()) << learner.status();
   Prices prices;
-  prices.by_resource[0].unit_price_microcredits = 1'000'000;
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 1'000'000};
   const Utility simple;
   const auto choose = [&](std::optional<std::map<Resource, int64_t>> held = std::nullopt) {
     return learner->Choose(simple, prices, 1'000, absl::Seconds(1), held).value();
@@ -192,6 +192,22 @@ TEST(KnobLearnerTest, LearnsWhatToRun) {
               HasSubstr("samples_max"));
   EXPECT_THAT(KnobLearner::Create({{.units = {{Resource::kCpu, -1}}}}).status().message(),
               HasSubstr("settings[0].units"));
+}
+
+TEST(KnobLearnerTest, WhatIsNotOnSaleIsNotTried) {
+  absl::StatusOr<KnobLearner> learner = KnobLearner::Create(
+      {{.knob = 1, .units = {{Resource::kMemory, 2}}}, {.knob = 2, .units = {{Resource::kCpu, 4}}}},
+      {.explore_one_in = 2});
+  ASSERT_TRUE(learner.ok()) << learner.status();
+  Prices prices;
+  const auto choose = [&] { return learner->Choose({}, prices, 1'000, absl::Seconds(1)).value(); };
+  EXPECT_EQ(choose(), std::nullopt) << "nothing is";
+  prices.by_resource[0].offered = true;  // cpu
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(choose(), 1u);
+    ASSERT_EQ(learner->Measured(1, 1'000, {.throughput_mbps = 1}, {{Resource::kCpu, 4}}),
+              absl::OkStatus());
+  }
 }
 
 TEST(BudgetPacerTest, SpreadsABudget) {
@@ -308,6 +324,38 @@ TEST(AdviserTest, AdviceNeverLosesAtAPriceThatItMeets) {
   }
 }
 
+TEST(PlannerTest, WhatIsNotOnSaleIsNotFree) {
+  const absl::StatusOr<Planner> planner =
+      Planner::Create({{.knob = 1, .units = {{Resource::kMemory, 10}}, .value_microcredits = 50},
+                       {.knob = 2, .units = {{Resource::kCpu, 1}}, .value_microcredits = 40},
+                       {.knob = 3,
+                        .units = {{Resource::kMemory, 1}, {Resource::kCpu, 1}},
+                        .value_microcredits = kBidValueMaxMicrocredits}});
+  ASSERT_TRUE(planner.ok()) << planner.status();
+  Prices prices;
+  EXPECT_EQ(planner->BestAt(prices), std::nullopt);
+  EXPECT_THAT(planner->PlanAt(prices).valuations, IsEmpty());
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 10};  // cpu
+  EXPECT_EQ(planner->BestAt(prices), 1u);
+  const Plan plan = planner->PlanAt(prices);
+  EXPECT_EQ(plan.point->knob, 2);
+  ASSERT_THAT(plan.valuations, SizeIs(1));
+  EXPECT_THAT(plan.valuations.at(Resource::kCpu),
+              ElementsAre(Field(&ValuePoint::value_microcredits, 40)));
+}
+
+TEST(PricesTest, WhatIsNotOnSaleHasNoPrice) {
+  Prices prices;
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 7};
+  prices.by_resource[1].unit_price_microcredits = 9;  // Left over from when it was.
+  EXPECT_EQ(prices.UnitPrice(Resource::kCpu), 7);
+  EXPECT_EQ(prices.UnitPrice(Resource::kMemory), std::nullopt);
+  for (int none : {0, 7, 255}) {
+    EXPECT_EQ(prices.UnitPrice(static_cast<Resource>(none)), std::nullopt);
+    EXPECT_FALSE(prices[static_cast<Resource>(none)].offered);
+  }
+}
+
 TEST(PlannerTest, IsMadeOnceAndAskedAgainAndAgain) {
   absl::StatusOr<Planner> planner =
       Planner::Create({{.knob = 7, .units = {{Resource::kMemory, 10}}, .value_microcredits = 50},
@@ -318,13 +366,14 @@ TEST(PlannerTest, IsMadeOnceAndAskedAgainAndAgain) {
   ASSERT_TRUE(planner.ok()) << planner.status();
   const Planner moved = *std::move(planner);
   Prices prices;
-  prices.by_resource[0].unit_price_microcredits = 10;  // cpu
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 10};  // cpu
+  prices.by_resource[1] = {.offered = true};                                 // memory
   EXPECT_EQ(moved.BestAt(prices), 0u);
   prices.by_resource[0].unit_price_microcredits = 5;
   EXPECT_EQ(moved.BestAt(prices), 2u);
   EXPECT_EQ(moved.points()[2].knob, 8);
   EXPECT_EQ(moved.PlanAt(prices).point->knob, 8);
-  prices.by_resource[1].unit_price_microcredits = 6;  // memory
+  prices.by_resource[1].unit_price_microcredits = 6;
   EXPECT_EQ(moved.BestAt(prices), std::nullopt);
   EXPECT_EQ(moved.BestWithin({{Resource::kMemory, 15}}), 0u);
   EXPECT_EQ(moved.BestWithin({{Resource::kMemory, 15}, {Resource::kCpu, 5}}), 2u);

@@ -195,9 +195,14 @@ TEST_F(SessionCoreTest, BidsAreRenewedBeforeTheyLapseAndNotInSafeMode) {
   core.OnResponse(Response(6, absl::Seconds(4)), Now());
   EXPECT_THAT(core.Due(), IsEmpty());
   core.OnResponse(Response(7, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), ElementsAre(MemoryBid(4, 100)));
+  EXPECT_THAT(core.Due(), ElementsAre(std::pair(uint64_t{3}, Resource::kMemory)));
+  EXPECT_TRUE(core.AnyDue());
+  EXPECT_EQ(core.DueBid(3, Resource::kMemory), MemoryBid(4, 100));
+  EXPECT_EQ(core.DueBid(3, Resource::kCpu), std::nullopt);
   EXPECT_TRUE(core.OnRenewalFailed(MemoryBid(4, 100), absl::UnavailableError("gone")));
   EXPECT_THAT(core.Due(), IsEmpty()) << "not again in the same round";
+  EXPECT_FALSE(core.AnyDue());
+  EXPECT_EQ(core.DueBid(3, Resource::kMemory), std::nullopt);
   core.OnResponse(Response(8, absl::Seconds(4)), Now());
   EXPECT_THAT(core.Due(), SizeIs(1));
   EXPECT_FALSE(core.OnRenewalFailed(MemoryBid(4, 100), absl::UnavailableError("gone")))

@@ -116,6 +116,21 @@ TEST(WorkingPoints, TheCurveOfOneResourceCountsWhatTheOthersCost) {
   EXPECT_EQ(curve[0].value_microcredits, 30);
 }
 
+TEST(WorkingPoints, WhatIsNotOnSaleCannotBeHad) {
+  Roomy roomy(8);
+  ASSERT_EQ(roomy.table.Add(Point(1, 1, 0, kValueMaxMicrocredits)), PointError::kOk);
+  ASSERT_EQ(roomy.table.Add(Point(2, 0, 3, 30)), PointError::kOk);
+  ASSERT_EQ(roomy.table.Add(Point(3, 1, 3, kValueMaxMicrocredits)), PointError::kOk);
+  const Microcredits no_cpu[kPointResourcesMax] = {kNotOnSale, 5};
+  EXPECT_EQ(roomy.table.point(roomy.table.BestAt(no_cpu)).knob, 2);
+  CurvePoint curve[8];
+  EXPECT_EQ(roomy.table.CurveFor(0, no_cpu, curve), 0);
+  ASSERT_EQ(roomy.table.CurveFor(1, no_cpu, curve), 1);
+  EXPECT_EQ(curve[0].value_microcredits, 30);
+  const Microcredits nothing[kPointResourcesMax] = {kNotOnSale, kNotOnSale};
+  EXPECT_EQ(roomy.table.BestAt(nothing), -1);
+}
+
 TEST(WorkingPoints, LimitsAreChecked) {
   Roomy roomy(64);
   WorkingPointTable& table = roomy.table;
