@@ -179,6 +179,7 @@ class Session::Impl {
   }
 
   absl::StatusOr<uint64_t> Bid(nom::Bid bid) {
+    if (bid.ranges.empty()) return WithdrawInstead(bid);
     std::lock_guard calls(calls_mutex_);
     {
       std::lock_guard lock(mutex_);
@@ -204,7 +205,21 @@ class Session::Impl {
     return status;
   }
 
+  // A bid that wants nothing.
+  absl::StatusOr<uint64_t> WithdrawInstead(const nom::Bid& bid) {
+    const absl::StatusOr<bool> removed = Withdraw(bid.resource, bid.guest_id);
+    if (!removed.ok()) return removed.status();
+    // The market does not say from when on. The round that is being collected may have closed with
+    // the old bid in it.
+    std::lock_guard lock(mutex_);
+    return core_.market().round_id + 1;
+  }
+
   absl::StatusOr<bool> Withdraw(Resource resource, uint64_t guest_id) {
+    if (!ParseResource(ResourceName(resource))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("resource: ", static_cast<int>(resource), " is none"));
+    }
     std::lock_guard calls(calls_mutex_);
     market::v1::WithdrawBidRequest request;
     {
@@ -281,7 +296,8 @@ class Session::Impl {
   market::v1::PlaceBidRequest PlaceRequest(const nom::Bid& bid) const {
     market::v1::PlaceBidRequest request;
     *request.mutable_bid() = client::ToProto(bid);
-    request.mutable_bid()->set_expires_after_rounds(options_.bid_lifetime_rounds);
+    request.mutable_bid()->set_expires_after_rounds(bid.rounds != 0 ? bid.rounds
+                                                                    : options_.bid_lifetime_rounds);
     request.set_request_id(NewRequestId());
     return request;
   }

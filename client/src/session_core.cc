@@ -140,6 +140,10 @@ int64_t SessionCore::Reserved(const Standing& standing) {
   return reserved;
 }
 
+uint64_t SessionCore::LifetimeOf(const std::optional<Bid>& bid) const {
+  return std::max(limits_.bid_lifetime_rounds, bid ? bid->rounds : 0);
+}
+
 absl::StatusOr<Bid> SessionCore::Prepare(Bid bid) {
   absl::StatusOr<uint64_t> guest_id = ResolveGuest(bid.guest_id);
   if (!guest_id.ok()) return guest_id.status();
@@ -187,7 +191,7 @@ absl::StatusOr<Bid> SessionCore::Prepare(Bid bid) {
 void SessionCore::OnPlaced(const Bid& bid, uint64_t first_round_id) {
   standing_[{bid.guest_id, bid.resource}] =
       Standing{.bid = bid,
-               .renew = true,
+               .renew = bid.rounds == 0,
                // Whatever the market says: a bid that counts from the past would be due at once.
                .placed_round_id = std::max(first_round_id, market_.round_id)};
 }
@@ -202,7 +206,8 @@ void SessionCore::OnRefused(const Bid& bid) {
 void SessionCore::OnUnsure(const Bid& bid) {
   Standing& standing = standing_[{bid.guest_id, bid.resource}];
   standing.unsure_microcredits = Reserved(standing);
-  standing.unsure_until_round_id = market_.round_id + limits_.bid_lifetime_rounds + 1;
+  standing.unsure_until_round_id =
+      market_.round_id + std::max(LifetimeOf(bid), LifetimeOf(standing.bid)) + 1;
   standing.pending_microcredits = 0;
   standing.bid.reset();
   standing.renew = false;
@@ -212,7 +217,7 @@ void SessionCore::OnWithdrawing(uint64_t guest_id, Resource resource) {
   const auto it = standing_.find({guest_id, resource});
   if (it == standing_.end()) return;
   it->second.unsure_microcredits = Reserved(it->second);
-  it->second.unsure_until_round_id = market_.round_id + limits_.bid_lifetime_rounds + 1;
+  it->second.unsure_until_round_id = market_.round_id + LifetimeOf(it->second.bid) + 1;
   it->second.bid.reset();
   it->second.renew = false;
 }
@@ -224,6 +229,10 @@ void SessionCore::OnWithdrawn(uint64_t guest_id, Resource resource) {
 void SessionCore::ForgetLapsed() {
   for (auto it = standing_.begin(); it != standing_.end();) {
     Standing& standing = it->second;
+    if (standing.bid && standing.bid->rounds != 0 &&
+        market_.round_id >= standing.placed_round_id + standing.bid->rounds) {
+      standing.bid.reset();
+    }
     if (standing.unsure_microcredits != 0 && market_.round_id > standing.unsure_until_round_id) {
       standing.unsure_microcredits = 0;
     }

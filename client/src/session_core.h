@@ -74,7 +74,7 @@ class SessionCore {
   // counts against the session's budget from here on, until OnPlaced, OnRefused or OnUnsure.
   // Errors as Session::Bid().
   absl::StatusOr<Bid> Prepare(Bid bid);
-  // The market has taken it; it is renewed from now on.
+  // The market has taken it; it is renewed from now on, unless it stands for its own time only.
   void OnPlaced(const Bid& bid, uint64_t first_round_id);
   // The market has refused it: what stood before still stands.
   void OnRefused(const Bid& bid);
@@ -109,6 +109,8 @@ class SessionCore {
   };
 
   static int64_t Reserved(const Standing& standing);
+  // How long a bid may stand if nothing more is heard of it.
+  uint64_t LifetimeOf(const std::optional<Bid>& bid) const;
   bool IsDue(const Standing& standing) const;
   void Tell(policies::SafeMode::Change change, std::string reason, Output& output);
   std::string NoFreshPrices() const;

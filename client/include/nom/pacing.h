@@ -3,11 +3,21 @@
 //
 //   auto pacer = nom::BudgetPacer::Create({.period_budget_microcredits = 60'000'000,
 //                                          .period_rounds = 60});
-//   const int64_t cap = pacer->Cap(round_id);                  // each round
+//   // Each round:
+//   const uint64_t round_id = session->market().round_id;
+//   const int64_t cap = pacer->Cap(round_id, 1);
 //   auto advice = nom::Advise(curve, {.budget_microcredits = cap});
-//   auto round = session->Bid({..., .ranges = advice->ranges, .budget_microcredits = cap});
-//   if (round.ok()) pacer->Placed(round_id, cap); else pacer->Unsure(round_id, cap);
-//   pacer->Told(round_id, grant.charge_microcredits);           // once decided
+//   auto round = session->Bid({.ranges = advice->ranges, .budget_microcredits = cap, .rounds = 1});
+//   if (!round.ok()) {
+//     pacer->Unsure(round_id, cap);
+//   } else if (!advice->ranges.empty()) {
+//     pacer->Placed(*round, cap, 1);
+//   }
+//   // Once a round is decided:
+//   pacer->Told(round_id, charge);
+//
+// The bids are for one round each: what a program has no more work for lapses by itself. A bid that
+// the session renews stands until it is withdrawn, by a bid without ranges.
 
 #ifndef NOM_PACING_H_
 #define NOM_PACING_H_

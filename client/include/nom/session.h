@@ -143,13 +143,16 @@ class Session {
   // changes or it was good in between.
   void OnBidRefused(std::function<void(const nom::Bid&, const absl::Status&)> callback);
 
-  // Replaces the guest's bid for a resource as a whole. Blocks until the market has made it
+  // Replaces the guest's bid for a resource as a whole; without ranges, withdraws it, also in safe
+  // mode. The session renews it until it is replaced or withdrawn, unless it says itself for how
+  // many rounds it stands (Bid::rounds). Blocks until the market has made it
   // durable, trying again under the same request id where that can help. Returns the first round in
-  // which it takes part. Calls of a session are carried out one at a time. Errors:
+  // which it takes part (of one without ranges: from which on, as far as is known here, none does).
+  // Calls of a session are carried out one at a time. Errors:
   // FAILED_PRECONDITION in safe mode, or as the market says (money); INVALID_ARGUMENT names the
   // field; RESOURCE_EXHAUSTED if the session's budget is spoken for by its other bids; UNAVAILABLE
   // or DEADLINE_EXCEEDED if the market could not be reached, in which case the bid may or may not
-  // stand, for at most bid_lifetime_rounds rounds.
+  // stand, for at most bid_lifetime_rounds rounds, or its own if they are more.
   absl::StatusOr<uint64_t> Bid(nom::Bid bid);
 
   // Removes the bid. True if there was one. Works in safe mode too. Whatever comes of the call, the

@@ -91,9 +91,12 @@ inline constexpr int64_t kBidValueMaxMicrocredits = 1'000'000'000'000'000;
 struct Bid {
   uint64_t guest_id = 0;  // 0: the only guest of the session.
   Resource resource = Resource::kMemory;
-  std::vector<BidRange> ranges = {};  // Rising, at most kBidRangesMax.
+  std::vector<BidRange> ranges = {};  // Rising, at most kBidRangesMax. Empty: wants nothing.
   // The most that it may be charged in a round; unset: the session's budget, if it has one.
   std::optional<int64_t> budget_microcredits = std::nullopt;
+  // In how many rounds it takes part, and then lapses at the market. 0: the session renews it until
+  // it is replaced or withdrawn.
+  uint32_t rounds = 0;
 
   friend bool operator==(const Bid&, const Bid&) = default;
 };

@@ -221,6 +221,39 @@ TEST_F(SessionCoreTest, BidsAreRenewedBeforeTheyLapseAndNotInSafeMode) {
   EXPECT_THAT(core.Due(), IsEmpty());
 }
 
+TEST_F(SessionCoreTest, ABidForSomeRoundsIsNotRenewedAndHoldsItsBudgetUntilItLapses) {
+  SessionCore core = Live({.budget_per_round_microcredits = 100});
+  Bid memory = MemoryBid(4, 100);
+  memory.rounds = 2;
+  const absl::StatusOr<Bid> prepared = core.Prepare(memory);
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  core.OnPlaced(*prepared, 5);  // Takes part in 5 and 6.
+  Bid cpu = MemoryBid(4, 100);
+  cpu.resource = Resource::kCpu;
+  core.OnResponse(Response(6, absl::Seconds(4)), Now());
+  EXPECT_THAT(core.Due(), IsEmpty());
+  EXPECT_EQ(core.Prepare(cpu).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(core.standing_bids(), SizeIs(1));
+  core.OnResponse(Response(7, absl::Seconds(4)), Now());
+  EXPECT_THAT(core.Due(), IsEmpty());
+  EXPECT_THAT(core.standing_bids(), IsEmpty());
+  EXPECT_TRUE(core.Prepare(cpu).ok());
+}
+
+TEST_F(SessionCoreTest, AnUnsureBidForManyRoundsHoldsItsBudgetForAsLong) {
+  SessionCore core = Live({.bid_lifetime_rounds = 3, .budget_per_round_microcredits = 100});
+  Bid memory = MemoryBid(4, 100);
+  memory.rounds = 9;
+  ASSERT_TRUE(core.Prepare(memory).ok());
+  core.OnUnsure(memory);
+  Bid cpu = MemoryBid(4, 100);
+  cpu.resource = Resource::kCpu;
+  core.OnResponse(Response(14, absl::Seconds(4)), Now());
+  EXPECT_EQ(core.Prepare(cpu).status().code(), absl::StatusCode::kResourceExhausted);
+  core.OnResponse(Response(16, absl::Seconds(4)), Now());
+  EXPECT_TRUE(core.Prepare(cpu).ok());
+}
+
 TEST_F(SessionCoreTest, AnAnswerFromThePastDoesNotMakeABidDueForEver) {
   SessionCore core = Live({.bid_lifetime_rounds = 2});
   core.OnPlaced(MemoryBid(4, 100), 0);
