@@ -3,7 +3,7 @@
 #ifndef NOM_POLICIES_MIX_H_
 #define NOM_POLICIES_MIX_H_
 
-#include <cstdint>
+#include <stdint.h>
 
 namespace nom::policies {
 

@@ -234,7 +234,7 @@ class GoingBroke : public ByOne {
     }
     policies::RangeList list;
     for (const policies::Range& range : bid.ranges) list.ranges[list.count++] = range;
-    bid.ranges = ToRanges(CapToBudget(list, balance_));
+    bid.ranges = ToRanges(Cap(list, {.budget_microcredits = balance_}));
   }
   void ChangeDelivery(const Seen& seen, const std::vector<int64_t>& held,
                       Delivery& delivery) override {

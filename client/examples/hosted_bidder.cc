@@ -153,12 +153,13 @@ class Office {
     for (const ResourceState& resource : market.resources) {
       if (resource.resource == Resource::kCpu) supply = resource.supply_units;
     }
+    const std::optional<int64_t> price = session_.UnitPrice(Resource::kCpu);
+    if (!price) return "processor time is not on sale";
     const std::vector<ValuePoint> worth =
         queue_.Valuation(market.round_id, cpu.seed_units, supply, work_per_unit_round_);
-    const absl::StatusOr<Advice> advice =
-        Advise(worth, {.unit_price_microcredits = session_.UnitPrice(Resource::kCpu),
-                       .history = &history_,
-                       .charge_rule = ChargeRule::kOnePrice});
+    const absl::StatusOr<Advice> advice = Advise(worth, {.unit_price_microcredits = *price,
+                                                         .history = &history_,
+                                                         .charge_rule = ChargeRule::kOnePrice});
     if (!advice.ok()) return std::string(advice.status().message());
     if (advice->ranges.empty()) {
       const absl::StatusOr<bool> removed = session_.Withdraw(Resource::kCpu, guest.guest_id);

@@ -28,19 +28,24 @@ policies::SupplyCurve FlatSupply(int64_t unit_price_microcredits) {
 }
 
 policies::CurveError MakeRanges(BidShape shape, const std::vector<policies::CurvePoint>& points,
-                                policies::RangeList& out) {
+                                const policies::BidCaps& caps, policies::RangeList& out) {
   const int count = static_cast<int>(points.size());
+  policies::CurveError error = policies::CurveError::kOk;
   switch (shape) {
     case BidShape::kExact:
-      return policies::ExactRanges(points.data(), count, out);
-    case BidShape::kGaps:
-      return policies::GapRanges(points.data(), count, out);
-    case BidShape::kSteps:
-      return policies::StepRanges(points.data(), count, out);
-    case BidShape::kConcave:
+      error = policies::ExactRanges(points.data(), count, out);
       break;
+    case BidShape::kGaps:
+      error = policies::GapRanges(points.data(), count, out);
+      break;
+    case BidShape::kSteps:
+      error = policies::StepRanges(points.data(), count, out);
+      break;
+    case BidShape::kConcave:
+      return policies::ConcaveRangesWithin(points.data(), count, caps, out);
   }
-  return policies::ConcaveRanges(points.data(), count, out);
+  out = policies::Cap(out, caps);
+  return error;
 }
 
 // Empty if it has seen no round.
@@ -63,7 +68,7 @@ size_t FirstWrong(BidShape shape, const std::vector<policies::CurvePoint>& point
   for (size_t count = 1; count <= points.size(); ++count) {
     const std::vector<policies::CurvePoint> beginning(
         points.begin(), points.begin() + static_cast<std::ptrdiff_t>(count));
-    if (MakeRanges(shape, beginning, ignored) != policies::CurveError::kOk) return count - 1;
+    if (MakeRanges(shape, beginning, {}, ignored) != policies::CurveError::kOk) return count - 1;
   }
   return points.size();
 }
@@ -117,18 +122,18 @@ absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
     points.push_back({point.units, point.value_microcredits});
   }
   policies::RangeList list;
-  const policies::CurveError error = MakeRanges(options.shape, points, list);
+  const policies::BidCaps caps{
+      .budget_microcredits = options.budget_microcredits.value_or(kBidValueMaxMicrocredits),
+      .ceiling_unit_price_microcredits =
+          options.ceiling_unit_price_microcredits.value_or(kBidValueMaxMicrocredits)};
+  const policies::CurveError error = MakeRanges(options.shape, points, caps, list);
   if (error != policies::CurveError::kOk) {
     return absl::InvalidArgumentError(absl::StrCat("valuation[", FirstWrong(options.shape, points),
                                                    "]: ", policies::CurveErrorName(error)));
   }
-  if (options.ceiling_unit_price_microcredits) {
-    list = policies::CapToCeiling(list, *options.ceiling_unit_price_microcredits);
-  }
-  if (options.budget_microcredits) {
-    list = policies::CapToBudget(list, *options.budget_microcredits);
-  }
   Advice advice;
+  advice.above_valuation_microcredits =
+      policies::AboveCurve(list, points.data(), static_cast<int>(points.size()));
   advice.ranges = client::FromRangeList(list);
   policies::SupplyCurve supply = FlatSupply(options.unit_price_microcredits);
   if (options.history != nullptr && !options.history->rounds().empty()) {

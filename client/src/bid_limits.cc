@@ -82,7 +82,8 @@ absl::Status CheckRanges(const std::vector<BidRange>& ranges) {
 
 std::vector<BidRange> CutToUnitPrice(const std::vector<BidRange>& ranges,
                                      int64_t ceiling_microcredits) {
-  return FromRangeList(policies::CapToCeiling(ToRangeList(ranges), ceiling_microcredits));
+  return FromRangeList(policies::Cap(ToRangeList(ranges),
+                                     {.ceiling_unit_price_microcredits = ceiling_microcredits}));
 }
 
 int64_t HighestValue(const std::vector<BidRange>& ranges) {

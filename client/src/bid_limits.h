@@ -15,7 +15,7 @@
 namespace nom::client {
 
 // OK, or INVALID_ARGUMENT that names the first field that is wrong ("ranges[1].min_units: ...").
-// A bid without ranges is refused: withdraw says that better.
+// None are refused: a bid that wants nothing is a withdrawal.
 absl::Status CheckRanges(const std::vector<BidRange>& ranges);
 
 // The curve lowered to at most q * ceiling at each quantity q, so that no rule that charges at most

@@ -30,12 +30,14 @@ BudgetPacer::BudgetPacer(BudgetPacer&&) noexcept = default;
 BudgetPacer& BudgetPacer::operator=(BudgetPacer&&) noexcept = default;
 BudgetPacer::~BudgetPacer() = default;
 
-int64_t BudgetPacer::Cap(uint64_t round_id) { return impl_->pacer.Cap(round_id); }
-void BudgetPacer::Placed(uint64_t round_id, int64_t cap_microcredits) {
-  impl_->pacer.Placed(round_id, cap_microcredits);
+int64_t BudgetPacer::Cap(uint64_t round_id, int stands_rounds) {
+  return impl_->pacer.Cap(round_id, stands_rounds);
 }
-void BudgetPacer::Unsure(uint64_t round_id, int64_t cap_microcredits) {
-  impl_->pacer.Unsure(round_id, cap_microcredits);
+void BudgetPacer::Placed(uint64_t round_id, int64_t cap_microcredits, int stands_rounds) {
+  impl_->pacer.Placed(round_id, cap_microcredits, stands_rounds);
+}
+void BudgetPacer::Unsure(uint64_t round_id, int64_t cap_microcredits, int stands_rounds) {
+  impl_->pacer.Unsure(round_id, cap_microcredits, stands_rounds);
 }
 void BudgetPacer::Told(uint64_t round_id, int64_t charge_microcredits) {
   impl_->pacer.Told(round_id, charge_microcredits);

@@ -13,8 +13,12 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
 #include <type_traits>
 
+#include "absl/time/time.h"
 #include "nom/types.h"
 
 namespace nom::client {
@@ -25,51 +29,98 @@ class PriceBoard {
 
   // From one thread at a time.
   void Write(const Prices& prices) {
-    const auto words = std::bit_cast<Words>(prices);
+    const Words words = ToWords(prices);
     const uint64_t sequence = sequence_.load(std::memory_order_relaxed);
     sequence_.store(sequence + 1, std::memory_order_relaxed);
     for (size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
     sequence_.store(sequence + 2, std::memory_order_release);
+    for (size_t i = 0; i < kResourceCount; ++i) {
+      const Price& price = prices.by_resource[i];
+      asks_[i].store(price.offered ? price.unit_price_microcredits : kNotOnSale,
+                     std::memory_order_release);
+    }
+    stale_.store(prices.stale, std::memory_order_release);
   }
 
   // Waits only while a write is in the middle of its stores.
   Prices Read() const {
-    Words words;
+    // Not a Prices from the start: to fill that in first would take longer than the read.
+    std::array<uint64_t, kPricesWords> words;
+    int64_t valid_until = 0;
     for (;;) {
       const uint64_t before = sequence_.load(std::memory_order_acquire);
-      for (size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
+      for (size_t i = 0; i < kPricesWords; ++i) {
+        words[i] = words_[i].load(std::memory_order_acquire);
+      }
+      valid_until = static_cast<int64_t>(words_[kValidUntil].load(std::memory_order_acquire));
       if ((before & 1) == 0 && sequence_.load(std::memory_order_relaxed) == before) break;
     }
-    return std::bit_cast<Prices>(words);
+    Prices prices = std::bit_cast<Prices>(words);
+    prices.valid_until = ToTime(valid_until);
+    return prices;
   }
 
-  bool stale() const {
-    constexpr size_t kOffset = offsetof(Prices, stale);
-    const auto bytes = std::bit_cast<std::array<uint8_t, sizeof(uint64_t)>>(
-        words_[kOffset / sizeof(uint64_t)].load(std::memory_order_acquire));
-    return bytes[kOffset % sizeof(uint64_t)] != 0;
-  }
+  bool stale() const { return stale_.load(std::memory_order_acquire); }
 
-  int64_t UnitPrice(Resource resource) const {
-    const size_t offset = offsetof(Prices, by_resource) +
-                          (static_cast<size_t>(resource) - 1) * sizeof(Price) +
-                          offsetof(Price, unit_price_microcredits);
-    return static_cast<int64_t>(words_[offset / sizeof(uint64_t)].load(std::memory_order_acquire));
+  // nullopt: not on sale, or no such resource.
+  std::optional<int64_t> UnitPrice(Resource resource) const {
+    const size_t place = static_cast<size_t>(resource) - 1;
+    if (place >= kResourceCount) return std::nullopt;
+    const int64_t ask = asks_[place].load(std::memory_order_acquire);
+    return ask == kNotOnSale ? std::nullopt : std::optional<int64_t>(ask);
   }
 
  private:
-  // A snapshot is copied as the words that it is made of: turning it into anything else would cost
-  // more than the rest of the read.
-  static constexpr size_t kWords = sizeof(Prices) / sizeof(uint64_t);
+  // A snapshot is a Prices byte for byte, so that reading it is copying words. What lies between
+  // its members has no value and must not be read: it is zero here, the members are put in one by
+  // one. Its time is told in a word of its own, as it has such a place inside.
+  static constexpr size_t kPricesWords = sizeof(Prices) / sizeof(uint64_t);
+  static constexpr size_t kValidUntil = kPricesWords;
+  static constexpr size_t kWords = kPricesWords + 1;
   using Words = std::array<uint64_t, kWords>;
-  static_assert(std::is_trivially_copyable_v<Prices> && sizeof(Words) == sizeof(Prices));
-  static_assert(offsetof(Prices, by_resource) % sizeof(uint64_t) == 0 &&
-                sizeof(Price) % sizeof(uint64_t) == 0 &&
-                offsetof(Price, unit_price_microcredits) % sizeof(uint64_t) == 0);
+  using Bytes = std::array<unsigned char, kWords * sizeof(uint64_t)>;
+  static_assert(std::is_trivially_copyable_v<Prices>);
+  static_assert(sizeof(Prices) % sizeof(uint64_t) == 0);
+
+  // No price: prices are never negative.
+  static constexpr int64_t kNotOnSale = std::numeric_limits<int64_t>::min();
+
+  template <typename Member>
+  static void Put(const Member& member, size_t offset, Bytes& bytes) {
+    static_assert(std::has_unique_object_representations_v<Member>);
+    std::memcpy(bytes.data() + offset, &member, sizeof(member));
+  }
+
+  static Words ToWords(const Prices& prices) {
+    Bytes bytes = {};
+    Put(prices.round_id, offsetof(Prices, round_id), bytes);
+    Put(prices.stale, offsetof(Prices, stale), bytes);
+    for (size_t i = 0; i < kResourceCount; ++i) {
+      const Price& price = prices.by_resource[i];
+      const size_t begin = offsetof(Prices, by_resource) + i * sizeof(Price);
+      Put(price.offered, begin + offsetof(Price, offered), bytes);
+      Put(price.bound_by, begin + offsetof(Price, bound_by), bytes);
+      Put(price.unit_price_microcredits, begin + offsetof(Price, unit_price_microcredits), bytes);
+      Put(price.reserve_unit_price_microcredits,
+          begin + offsetof(Price, reserve_unit_price_microcredits), bytes);
+    }
+    // Times without end saturate, and come back as such.
+    Put(absl::ToUnixNanos(prices.valid_until), kValidUntil * sizeof(uint64_t), bytes);
+    return std::bit_cast<Words>(bytes);
+  }
+
+  static absl::Time ToTime(int64_t nanos) {
+    if (nanos == std::numeric_limits<int64_t>::max()) return absl::InfiniteFuture();
+    if (nanos == std::numeric_limits<int64_t>::min()) return absl::InfinitePast();
+    return absl::FromUnixNanos(nanos);
+  }
 
   // A line of its own, so that readers do not pay for their neighbours' writes.
   alignas(64) std::atomic<uint64_t> sequence_{0};
   std::array<std::atomic<uint64_t>, kWords> words_{};
+  // For those who want one thing only.
+  std::array<std::atomic<int64_t>, kResourceCount> asks_{};
+  std::atomic<bool> stale_{true};
 };
 
 }  // namespace nom::client

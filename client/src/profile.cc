@@ -174,12 +174,8 @@ std::string FormatProfile(const std::vector<ProfilePoint>& profile) {
 
 class KnobLearner::Impl {
  public:
-  Impl(size_t settings, const LearningOptions& options)
-      : room(settings),
-        learner(room.data(), static_cast<int>(settings),
-                {.explore_one_in = options.explore_one_in,
-                 .load_moved_percent = options.load_moved_percent,
-                 .samples_max = options.samples_max}) {}
+  Impl(size_t settings, const policies::LearningOptions& options)
+      : room(settings), learner(room.data(), static_cast<int>(settings), options) {}
 
   std::vector<policies::KnobEstimate> room;
   policies::KnobLearner learner;
@@ -193,11 +189,13 @@ absl::StatusOr<KnobLearner> KnobLearner::Create(const std::vector<KnobSetting>& 
   }
   const policies::LearningOptions whole{.explore_one_in = options.explore_one_in,
                                         .load_moved_percent = options.load_moved_percent,
-                                        .samples_max = options.samples_max};
+                                        .samples_max = options.samples_max,
+                                        .half_life_rounds = options.half_life_rounds,
+                                        .noise_percent = options.noise_percent};
   if (const char* field = policies::WrongField(whole); field != nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(field, ": out of range"));
   }
-  auto impl = std::make_unique<Impl>(settings.size(), options);
+  auto impl = std::make_unique<Impl>(settings.size(), whole);
   for (size_t i = 0; i < settings.size(); ++i) {
     const absl::StatusOr<client::ResourceRow> units =
         client::ToRow(settings[i].units, absl::StrCat("settings[", i, "].units"));
@@ -247,7 +245,8 @@ absl::Status KnobLearner::Measured(size_t index, double offered_mbps,
 std::vector<ProfilePoint> KnobLearner::Estimates() const {
   std::vector<ProfilePoint> known;
   for (int i = 0; i < impl_->learner.count(); ++i) {
-    if (impl_->learner.Known(i)) known.push_back(FromWhole(impl_->learner.Estimate(i)));
+    if (!impl_->learner.Known(i)) continue;
+    known.push_back(FromWhole(impl_->learner.Estimate(i, impl_->learner.LastLoadKbps(i))));
   }
   return known;
 }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -51,12 +52,13 @@ inline std::map<Resource, int64_t> FromRow(const int64_t* row) {
   return units;
 }
 
-// What a unit costs, held within what policies/bidding works with.
+// What a unit costs, held within what policies/bidding works with, or that it is not on sale.
 inline ResourceRow PriceRow(const Prices& prices) {
   ResourceRow row = {};
   for (Resource resource : kAllResources) {
+    const std::optional<int64_t> price = prices.UnitPrice(resource);
     row[PlaceOf(resource)] =
-        std::clamp<int64_t>(prices[resource].unit_price_microcredits, 0, kBidValueMaxMicrocredits);
+        price ? std::clamp<int64_t>(*price, 0, kBidValueMaxMicrocredits) : policies::kNotOnSale;
   }
   return row;
 }

@@ -179,6 +179,7 @@ class Session::Impl {
   }
 
   absl::StatusOr<uint64_t> Bid(nom::Bid bid) {
+    if (bid.ranges.empty()) return WithdrawInstead(bid);
     std::lock_guard calls(calls_mutex_);
     {
       std::lock_guard lock(mutex_);
@@ -188,15 +189,16 @@ class Session::Impl {
     }
     const market::v1::PlaceBidRequest request = PlaceRequest(bid);
     market::v1::PlaceBidResponse response;
-    const absl::Status status = Persist([&](grpc::ClientContext& context) {
-      return stub_->PlaceBid(&context, request, &response);
-    });
+    bool unsure = false;
+    const absl::Status status = Persist(
+        [&](grpc::ClientContext& context) { return stub_->PlaceBid(&context, request, &response); },
+        WhenStale::kSendNothing, unsure);
     std::lock_guard lock(mutex_);
     if (status.ok()) {
       core_.OnPlaced(bid, response.round_id());
       return response.round_id();
     }
-    if (Unsure(status)) {
+    if (unsure) {
       core_.OnUnsure(bid);
     } else {
       core_.OnRefused(bid);
@@ -204,7 +206,21 @@ class Session::Impl {
     return status;
   }
 
+  // A bid that wants nothing.
+  absl::StatusOr<uint64_t> WithdrawInstead(const nom::Bid& bid) {
+    const absl::StatusOr<bool> removed = Withdraw(bid.resource, bid.guest_id);
+    if (!removed.ok()) return removed.status();
+    // The market does not say from when on. The round that is being collected may have closed with
+    // the old bid in it.
+    std::lock_guard lock(mutex_);
+    return core_.market().round_id + 1;
+  }
+
   absl::StatusOr<bool> Withdraw(Resource resource, uint64_t guest_id) {
+    if (!ParseResource(ResourceName(resource))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("resource: ", static_cast<int>(resource), " is none"));
+    }
     std::lock_guard calls(calls_mutex_);
     market::v1::WithdrawBidRequest request;
     {
@@ -218,9 +234,12 @@ class Session::Impl {
     request.set_kind(client::ToProto(resource));
     request.set_request_id(NewRequestId());
     market::v1::WithdrawBidResponse response;
-    const absl::Status status = Persist([&](grpc::ClientContext& context) {
-      return stub_->WithdrawBid(&context, request, &response);
-    });
+    bool unsure = false;  // It has been unsure since OnWithdrawing, and is so until it is sure.
+    const absl::Status status = Persist(
+        [&](grpc::ClientContext& context) {
+          return stub_->WithdrawBid(&context, request, &response);
+        },
+        WhenStale::kSend, unsure);
     if (!status.ok()) return status;
     std::lock_guard lock(mutex_);
     core_.OnWithdrawn(guest_id, resource);
@@ -281,7 +300,8 @@ class Session::Impl {
   market::v1::PlaceBidRequest PlaceRequest(const nom::Bid& bid) const {
     market::v1::PlaceBidRequest request;
     *request.mutable_bid() = client::ToProto(bid);
-    request.mutable_bid()->set_expires_after_rounds(options_.bid_lifetime_rounds);
+    request.mutable_bid()->set_expires_after_rounds(bid.rounds != 0 ? bid.rounds
+                                                                    : options_.bid_lifetime_rounds);
     request.set_request_id(NewRequestId());
     return request;
   }
@@ -297,17 +317,36 @@ class Session::Impl {
     return client::ToAbsl(call(cancellable.context));
   }
 
-  // Tries until it is carried out, refused, or out of time. The caller holds calls_mutex_.
+  enum class WhenStale { kSend, kSendNothing };
+
+  // How long an attempt may take: with kSendNothing no longer than prices are believed, so that
+  // nothing arrives that was sent in good faith and is none any more. Zero: it may not be made.
+  absl::Duration TimeForAttempt(absl::Duration left, WhenStale when_stale) const {
+    const absl::Duration time = std::min(left, options_.attempt_timeout);
+    if (when_stale == WhenStale::kSend) return time;
+    std::lock_guard lock(mutex_);
+    return std::min(time, core_.FreshFor(Now()));
+  }
+
+  // Tries until it is carried out, refused, out of time, or may not be sent any more. `unsure`
+  // becomes true if any attempt failed so that the market may have carried it out all the same:
+  // that a later one was refused says nothing of it. The caller holds calls_mutex_.
   template <typename Call>
-  absl::Status Persist(const Call& call) {
+  absl::Status Persist(const Call& call, WhenStale when_stale, bool& unsure) {
     const absl::Duration deadline = clock_.Steady() + options_.call_timeout;
     Backoff backoff(options_.backoff_min, options_.backoff_max, random_);
+    absl::Status status = absl::FailedPreconditionError("safe mode: prices are stale");
     for (;;) {
-      const absl::Duration left = deadline - clock_.Steady();
-      absl::Status status = Attempt(call, std::min(left, options_.attempt_timeout));
+      const absl::Duration time = TimeForAttempt(deadline - clock_.Steady(), when_stale);
+      if (time <= absl::ZeroDuration()) return status;
+      status = Attempt(call, time);
+      unsure = unsure || Unsure(status);
       if (!WorthAnotherTry(status)) return status;
       const absl::Duration again = clock_.Steady() + backoff.Next();
       if (again >= deadline) return status;
+      if (TimeForAttempt(deadline - clock_.Steady(), when_stale) <= absl::ZeroDuration()) {
+        return status;
+      }
       std::unique_lock lock(mutex_);
       while (!closing_ && clock_.Steady() < again) clock_.WaitUntil(lock, call_wake_, again);
       if (closing_) return absl::CancelledError("the session is being closed");
@@ -337,7 +376,7 @@ class Session::Impl {
         }
       }
       if (want_stream_) reader_wake_.notify_all();
-      if (!core_.Due().empty()) keeper_wake_.notify_all();
+      if (core_.AnyDue()) keeper_wake_.notify_all();
       progress_.notify_all();
       if (RunCallbacks(lock, outputs)) continue;
       if (!inbox_ && !stream_end_) clock_.WaitUntil(lock, wake_, core_.next_wake());
@@ -422,29 +461,44 @@ class Session::Impl {
   // The keeper.
   void KeepBids() {
     for (;;) {
+      std::vector<std::pair<uint64_t, Resource>> due;
       {
         std::unique_lock lock(mutex_);
-        keeper_wake_.wait(lock, [this] { return closing_ || !core_.Due().empty(); });
+        keeper_wake_.wait(lock, [this] {
+          return closing_ || (core_.AnyDue() && core_.FreshFor(Now()) > absl::ZeroDuration());
+        });
         if (closing_) return;
+        due = core_.Due();
       }
-      std::lock_guard calls(calls_mutex_);
-      std::vector<nom::Bid> due = Locked([](const SessionCore& core) { return core.Due(); });
-      if (due.empty()) continue;  // Replaced or withdrawn meanwhile.
-      const market::v1::PlaceBidRequest request = PlaceRequest(due[0]);
-      market::v1::PlaceBidResponse response;
-      const absl::Status status = Attempt(
-          [&](grpc::ClientContext& context) {
-            return stub_->PlaceBid(&context, request, &response);
-          },
-          options_.attempt_timeout);
-      std::lock_guard lock(mutex_);
-      if (status.ok()) {
-        core_.OnPlaced(due[0], response.round_id());
-      } else if (core_.OnRenewalFailed(due[0], status)) {
-        refusals_.emplace_back(due[0], status);
-        wake_.notify_all();
+      for (const auto& [guest_id, resource] : due) {
+        if (!Renew(guest_id, resource)) return;
       }
     }
+  }
+
+  // Unless the bid has been replaced or withdrawn meanwhile. False if the session is being closed.
+  bool Renew(uint64_t guest_id, Resource resource) {
+    std::lock_guard calls(calls_mutex_);
+    std::optional<nom::Bid> bid;
+    {
+      std::lock_guard lock(mutex_);
+      if (closing_) return false;
+      if (core_.FreshFor(Now()) > absl::ZeroDuration()) bid = core_.DueBid(guest_id, resource);
+    }
+    if (!bid) return true;
+    const market::v1::PlaceBidRequest request = PlaceRequest(*bid);
+    market::v1::PlaceBidResponse response;
+    const absl::Status status = Attempt(
+        [&](grpc::ClientContext& context) { return stub_->PlaceBid(&context, request, &response); },
+        TimeForAttempt(options_.attempt_timeout, WhenStale::kSendNothing));
+    std::lock_guard lock(mutex_);
+    if (status.ok()) {
+      core_.OnPlaced(*bid, response.round_id());
+    } else if (core_.OnRenewalFailed(*bid, status)) {
+      refusals_.emplace_back(*bid, status);
+      wake_.notify_all();
+    }
+    return true;
   }
 
   const SessionOptions options_;
@@ -502,7 +556,9 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Prices Session::prices() const { return impl_->board().Read(); }
-int64_t Session::UnitPrice(Resource resource) const { return impl_->board().UnitPrice(resource); }
+std::optional<int64_t> Session::UnitPrice(Resource resource) const {
+  return impl_->board().UnitPrice(resource);
+}
 bool Session::stale() const { return impl_->board().stale(); }
 
 SessionState Session::state() const {

@@ -52,8 +52,7 @@ SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& res
       noticed_round_ids_.clear();
       for (auto& [key, standing] : standing_) {
         standing.placed_round_id = standing.tried_round_id = 0;
-        standing.unsure_until_round_id = std::min<uint64_t>(
-            standing.unsure_until_round_id, market.round_id + limits_.bid_lifetime_rounds);
+        standing.unsure_until_round_id = 0;
       }
     }
     const absl::Time valid_until = FromProto(response.state().valid_until());
@@ -140,6 +139,10 @@ int64_t SessionCore::Reserved(const Standing& standing) {
   return reserved;
 }
 
+uint64_t SessionCore::LifetimeOf(const std::optional<Bid>& bid) const {
+  return std::max(limits_.bid_lifetime_rounds, bid ? bid->rounds : 0);
+}
+
 absl::StatusOr<Bid> SessionCore::Prepare(Bid bid) {
   absl::StatusOr<uint64_t> guest_id = ResolveGuest(bid.guest_id);
   if (!guest_id.ok()) return guest_id.status();
@@ -187,7 +190,7 @@ absl::StatusOr<Bid> SessionCore::Prepare(Bid bid) {
 void SessionCore::OnPlaced(const Bid& bid, uint64_t first_round_id) {
   standing_[{bid.guest_id, bid.resource}] =
       Standing{.bid = bid,
-               .renew = true,
+               .renew = bid.rounds == 0,
                // Whatever the market says: a bid that counts from the past would be due at once.
                .placed_round_id = std::max(first_round_id, market_.round_id)};
 }
@@ -199,20 +202,26 @@ void SessionCore::OnRefused(const Bid& bid) {
   if (!it->second.bid && it->second.unsure_microcredits == 0) standing_.erase(it);
 }
 
+void SessionCore::BeUnsure(uint64_t rounds, Standing& standing) {
+  standing.unsure_microcredits = Reserved(standing);
+  standing.unsure_rounds = std::max({standing.unsure_rounds, rounds, LifetimeOf(standing.bid)});
+  standing.unsure_until_round_id = 0;
+}
+
 void SessionCore::OnUnsure(const Bid& bid) {
   Standing& standing = standing_[{bid.guest_id, bid.resource}];
-  standing.unsure_microcredits = Reserved(standing);
-  standing.unsure_until_round_id = market_.round_id + limits_.bid_lifetime_rounds + 1;
+  BeUnsure(LifetimeOf(bid), standing);
   standing.pending_microcredits = 0;
-  standing.bid.reset();
-  standing.renew = false;
+  standing.renew = bid.rounds == 0;
+  standing.bid = standing.renew ? std::optional<Bid>(bid) : std::nullopt;
+  standing.placed_round_id = 0;
+  standing.tried_round_id = market_.round_id;
 }
 
 void SessionCore::OnWithdrawing(uint64_t guest_id, Resource resource) {
   const auto it = standing_.find({guest_id, resource});
   if (it == standing_.end()) return;
-  it->second.unsure_microcredits = Reserved(it->second);
-  it->second.unsure_until_round_id = market_.round_id + limits_.bid_lifetime_rounds + 1;
+  BeUnsure(0, it->second);
   it->second.bid.reset();
   it->second.renew = false;
 }
@@ -224,8 +233,20 @@ void SessionCore::OnWithdrawn(uint64_t guest_id, Resource resource) {
 void SessionCore::ForgetLapsed() {
   for (auto it = standing_.begin(); it != standing_.end();) {
     Standing& standing = it->second;
-    if (standing.unsure_microcredits != 0 && market_.round_id > standing.unsure_until_round_id) {
-      standing.unsure_microcredits = 0;
+    if (standing.bid && standing.bid->rounds != 0 &&
+        market_.round_id >= standing.placed_round_id + standing.bid->rounds) {
+      standing.bid.reset();
+    }
+    if (standing.unsure_rounds != 0) {
+      // It came, if it did, by the round after this one.
+      if (standing.unsure_until_round_id == 0 && !safe_mode_.on()) {
+        standing.unsure_until_round_id = market_.round_id + standing.unsure_rounds + 1;
+      }
+      if (standing.unsure_until_round_id != 0 &&
+          market_.round_id > standing.unsure_until_round_id) {
+        standing.unsure_microcredits = 0;
+        standing.unsure_rounds = 0;
+      }
     }
     const bool empty =
         !standing.bid && standing.unsure_microcredits == 0 && standing.pending_microcredits == 0;
@@ -233,20 +254,36 @@ void SessionCore::ForgetLapsed() {
   }
 }
 
-std::vector<Bid> SessionCore::Due() const {
-  std::vector<Bid> due;
-  if (safe_mode_.on()) return due;
+bool SessionCore::IsDue(const Standing& standing) const {
+  if (safe_mode_.on() || !standing.renew || market_.round_id <= standing.placed_round_id ||
+      market_.round_id <= standing.tried_round_id) {
+    return false;
+  }
+  // Leaves one round in hand, should the first attempt fail.
+  return market_.round_id + 2 >= standing.placed_round_id + limits_.bid_lifetime_rounds;
+}
+
+std::vector<std::pair<uint64_t, Resource>> SessionCore::Due() const {
+  std::vector<Key> due;
   for (const auto& [key, standing] : standing_) {
-    if (!standing.renew || market_.round_id <= standing.placed_round_id ||
-        market_.round_id <= standing.tried_round_id) {
-      continue;
-    }
-    // Leaves one round in hand, should the first attempt fail.
-    if (market_.round_id + 2 >= standing.placed_round_id + limits_.bid_lifetime_rounds) {
-      due.push_back(*standing.bid);
-    }
+    if (IsDue(standing)) due.push_back(key);
   }
   return due;
+}
+
+absl::Duration SessionCore::FreshFor(Instant now) const {
+  if (safe_mode_.on()) return absl::ZeroDuration();
+  return std::max(absl::ZeroDuration(), absl::Nanoseconds(safe_mode_.fresh_until()) - now.steady);
+}
+
+bool SessionCore::AnyDue() const {
+  return std::any_of(standing_.begin(), standing_.end(),
+                     [&](const auto& entry) { return IsDue(entry.second); });
+}
+
+std::optional<Bid> SessionCore::DueBid(uint64_t guest_id, Resource resource) const {
+  const auto it = standing_.find({guest_id, resource});
+  return it != standing_.end() && IsDue(it->second) ? it->second.bid : std::nullopt;
 }
 
 bool SessionCore::OnRenewalFailed(const Bid& bid, const absl::Status& status) {

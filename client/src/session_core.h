@@ -74,19 +74,26 @@ class SessionCore {
   // counts against the session's budget from here on, until OnPlaced, OnRefused or OnUnsure.
   // Errors as Session::Bid().
   absl::StatusOr<Bid> Prepare(Bid bid);
-  // The market has taken it; it is renewed from now on.
+  // The market has taken it; it is renewed from now on, unless it stands for its own time only.
   void OnPlaced(const Bid& bid, uint64_t first_round_id);
   // The market has refused it: what stood before still stands.
   void OnRefused(const Bid& bid);
-  // Nobody knows: neither it nor what stood before is renewed, and either may still be charged
-  // until it has lapsed.
+  // Nobody knows: it and what stood before may both still be charged until they have lapsed. The
+  // wish is the new one all the same: it is tried again, as a renewal is, unless it was for its own
+  // time only.
   void OnUnsure(const Bid& bid);
 
   void OnWithdrawing(uint64_t guest_id, Resource resource);  // No more renewals.
   void OnWithdrawn(uint64_t guest_id, Resource resource);    // The market has said so.
 
-  // Bids to place again now lest they lapse. Empty in safe mode.
-  std::vector<Bid> Due() const;
+  // The guests and resources whose bids are to be placed again now lest they lapse. None in safe
+  // mode.
+  std::vector<std::pair<uint64_t, Resource>> Due() const;
+  bool AnyDue() const;
+  // How long prices are believed from now on; zero in safe mode, which need not have been told yet.
+  absl::Duration FreshFor(Instant now) const;
+  // The bid, if it is due still: it may have been replaced or withdrawn since.
+  std::optional<Bid> DueBid(uint64_t guest_id, Resource resource) const;
   // True the first time, and again if the reason changes or a renewal was good in between.
   bool OnRenewalFailed(const Bid& bid, const absl::Status& status);
   std::vector<Bid> standing_bids() const;
@@ -94,19 +101,26 @@ class SessionCore {
  private:
   using Key = std::pair<uint64_t, Resource>;
   struct Standing {
-    std::optional<Bid> bid;        // What the market holds, as far as known.
+    std::optional<Bid> bid;        // What it is to hold, and does as far as known.
     bool renew = false;            // As long as the session is not in safe mode.
     uint64_t placed_round_id = 0;  // The first round in which it took part.
     uint64_t tried_round_id = 0;   // The last round in which a renewal failed.
     absl::StatusCode failed_code = absl::StatusCode::kOk;
     int64_t pending_microcredits = 0;  // Budget of a bid on its way.
     int64_t unsure_microcredits = 0;   // Budget of what may stand without our knowing.
+    // It has lapsed after this round. 0: that is not known before the market has said which round
+    // it is; many may go by unseen.
     uint64_t unsure_until_round_id = 0;
+    uint64_t unsure_rounds = 0;  // For how many it may stand.
   };
 
   static int64_t Reserved(const Standing& standing);
+  // How long a bid may stand if nothing more is heard of it.
+  uint64_t LifetimeOf(const std::optional<Bid>& bid) const;
+  bool IsDue(const Standing& standing) const;
   void Tell(policies::SafeMode::Change change, std::string reason, Output& output);
   std::string NoFreshPrices() const;
+  void BeUnsure(uint64_t rounds, Standing& standing);
   void ForgetLapsed();
 
   const Limits limits_;

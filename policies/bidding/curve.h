@@ -18,6 +18,9 @@
 // A bid has at most kRangesMax ranges and whole unit prices. Where a curve needs more, points are
 // left out, the ones that change it least first, and quantities at which the bid would then be too
 // high are refused; a price is rounded down. Both make a bid smaller, never larger than described.
+// Of steps those are kept that together lose least value over all quantities up to the last point,
+// what lies between two points being worth what the lower one is: no other choice loses less. Of a
+// straight line of many points that is a sixteenth; of a curve that flattens, less.
 
 #ifndef NOM_POLICIES_BIDDING_CURVE_H_
 #define NOM_POLICIES_BIDDING_CURVE_H_
@@ -70,15 +73,32 @@ bool ValueAt(const RangeList& bid, int64_t units, Microcredits& value_microcredi
 // such q. 0 if nothing is worth its price. Requires 0 <= price <= kValueMaxMicrocredits.
 int64_t BestUnitsAt(const RangeList& bid, Microcredits unit_price_microcredits);
 
-// Never bid more than `budget` in all: the first quantity worth the budget or more is bid at
-// exactly the budget, and what lies above it is left out. As no rule charges more than the value,
-// the charge can't be above the budget. A budget of 0 or less empties the bid.
-RangeList CapToBudget(const RangeList& bid, Microcredits budget_microcredits);
+// The most that a bid may say. What is not set caps nothing; 0 or less empties the bid.
+struct BidCaps {
+  Microcredits budget_microcredits = kValueMaxMicrocredits;              // In all.
+  Microcredits ceiling_unit_price_microcredits = kValueMaxMicrocredits;  // A unit.
+};
 
-// Never bid more than `ceiling` a unit: value(q) becomes min(value(q), ceiling * q). A ceiling
-// below 1 empties the bid. Marginal values that never rise still don't. If more than kRangesMax
-// ranges would be needed, the last are left out.
-RangeList CapToCeiling(const RangeList& bid, Microcredits ceiling_unit_price_microcredits);
+// Never bid more than either: value(q) becomes min(value(q), ceiling * q), then the first quantity
+// worth the budget or more is bid at exactly the budget, and what lies above it is left out. As no
+// rule charges more than the value, no charge is above either. The ceiling comes first, or a large
+// quantity that it makes affordable would be lost to the budget. Marginal values that never rise
+// still don't. Where more than kRangesMax ranges would be needed, two are made one below them.
+//
+// A concave bid that fills in parts of its curve ends within such a part if it is cut there, and
+// wins what is worth less than it pays: cap its curve instead, by ConcaveRangesWithin.
+RangeList Cap(const RangeList& bid, const BidCaps& caps);
+
+// ConcaveRanges of the curve min(value(q), ceiling * q, budget), up to the first quantity that
+// reaches the budget. So wherever the marginal value falls, the bid is worth it: who is served all
+// that its bid asks for at a price (BestUnitsAt) never pays more than that is worth by the curve.
+// Who is served a part of it, at exactly a price that was bid for a part filled in, can: by at most
+// AboveCurve.
+CurveError ConcaveRangesWithin(const CurvePoint* points, int point_count, const BidCaps& caps,
+                               RangeList& out);
+
+// The most by which a bid is above its curve anywhere. 0 for all but concave bids.
+Microcredits AboveCurve(const RangeList& bid, const CurvePoint* points, int point_count);
 
 }  // namespace nom::policies
 

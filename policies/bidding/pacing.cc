@@ -63,7 +63,7 @@ Microcredits BudgetPacer::outstanding_microcredits() const {
 
 // The largest cap at which what one period may come to be charged stays within its budget. What
 // stands now for a round counts there if it is more: it is not sure to be replaced.
-Microcredits BudgetPacer::CapIn(uint64_t period, uint64_t round_id) const {
+Microcredits BudgetPacer::CapIn(uint64_t period, uint64_t round_id, int stands_rounds) const {
   Microcredits left = limits_.period_budget_microcredits - UntoldOf(period, round_id);
   if (period == PeriodOf(round_)) left -= spent_;
   Microcredits standing[kLifetimeRoundsMax];
@@ -72,7 +72,12 @@ Microcredits BudgetPacer::CapIn(uint64_t period, uint64_t round_id) const {
     const uint64_t id = round_id + static_cast<uint64_t>(i);
     if (PeriodOf(id) != period) continue;
     const Round& round = rounds_[id % kUntoldRoundsMax];
-    standing[count++] = round.id == id && !round.told ? round.cap : 0;
+    const Microcredits stands = round.id == id && !round.told ? round.cap : 0;
+    if (i < stands_rounds) {
+      standing[count++] = stands;
+    } else {
+      left -= stands;
+    }
   }
   // Spread evenly over the rounds that stand at less. Leaving one out only lowers what the others
   // get, so that it stays left out.
@@ -92,7 +97,12 @@ Microcredits BudgetPacer::CapIn(uint64_t period, uint64_t round_id) const {
   }
 }
 
-Microcredits BudgetPacer::Cap(uint64_t round_id) {
+int BudgetPacer::RoundsOf(int stands_rounds) const {
+  const bool is_shorter = stands_rounds > 0 && stands_rounds < limits_.bid_lifetime_rounds;
+  return is_shorter ? stands_rounds : limits_.bid_lifetime_rounds;
+}
+
+Microcredits BudgetPacer::Cap(uint64_t round_id, int stands_rounds) {
   if (round_id < round_ || round_id == 0) return 0;
   MoveTo(round_id);
   const auto rounds = static_cast<uint64_t>(limits_.period_rounds);
@@ -102,25 +112,32 @@ Microcredits BudgetPacer::Cap(uint64_t round_id) {
   const Microcredits rest = budget % limits_.period_rounds;  // Both factors below 2^20.
   Microcredits cap = share * shares + rest * shares / limits_.period_rounds - spent_ -
                      UntoldOf(PeriodOf(round_id), round_id);
-  const uint64_t last = round_id + static_cast<uint64_t>(limits_.bid_lifetime_rounds) - 1;
+  const int stands = RoundsOf(stands_rounds);
+  const uint64_t last = round_id + static_cast<uint64_t>(stands) - 1;
   for (uint64_t period = PeriodOf(round_id); period <= PeriodOf(last); ++period) {
-    cap = Min(cap, CapIn(period, round_id));
+    cap = Min(cap, CapIn(period, round_id, stands));
   }
   return Hold(cap);
 }
 
-void BudgetPacer::Stand(uint64_t round_id, Microcredits cap, bool replaces) {
+void BudgetPacer::Stand(uint64_t round_id, Microcredits cap, int stands_rounds, bool replaces) {
   MoveTo(round_id);
+  const int stands = RoundsOf(stands_rounds);
   for (int i = 0; i < limits_.bid_lifetime_rounds; ++i) {
     Round* round = Find(round_id + static_cast<uint64_t>(i));
     if (round == nullptr || round->told) continue;
-    round->cap = replaces ? Hold(cap) : Max(round->cap, Hold(cap));
+    const Microcredits here = i < stands ? Hold(cap) : 0;
+    round->cap = replaces ? here : Max(round->cap, here);
   }
 }
 
-void BudgetPacer::Placed(uint64_t round_id, Microcredits cap) { Stand(round_id, cap, true); }
+void BudgetPacer::Placed(uint64_t round_id, Microcredits cap, int stands_rounds) {
+  Stand(round_id, cap, stands_rounds, true);
+}
 
-void BudgetPacer::Unsure(uint64_t round_id, Microcredits cap) { Stand(round_id, cap, false); }
+void BudgetPacer::Unsure(uint64_t round_id, Microcredits cap, int stands_rounds) {
+  Stand(round_id, cap, stands_rounds, false);
+}
 
 void BudgetPacer::Told(uint64_t round_id, Microcredits charge) {
   MoveTo(round_id);

@@ -25,6 +25,28 @@ Wide Surplus(const WorkingPoint& point, const Microcredits* prices, int without)
   return surplus;
 }
 
+// Keeps the last point of each 512th part of the way along the curve, a way that is as long in
+// units as in value: between two points that are kept the curve then rises by no more than two
+// parts in units and value together, and what lies between them is at most a 65,536th of units
+// times value.
+int Thin(CurvePoint* steps, int count) {
+  constexpr int kWholeBits = 12;  // Values times this fit in 64 bits.
+  constexpr int kPartBits = kWholeBits + 1 - 9;
+  static_assert(kCurvePointsMax == 1 << 9);
+  const CurvePoint last = steps[count - 1];
+  const auto part = [&](const CurvePoint& step) {
+    const int64_t way = (step.units << kWholeBits) / last.units +
+                        (step.value_microcredits << kWholeBits) / last.value_microcredits;
+    return way == 0 ? 0 : (way - 1) >> kPartBits;
+  };
+  int kept = 0;
+  for (int i = 0; i < count; ++i) {
+    if (i + 1 < count && part(steps[i]) == part(steps[i + 1])) continue;
+    steps[kept++] = steps[i];
+  }
+  return kept;
+}
+
 }  // namespace
 
 WorkingPointTable::WorkingPointTable(PointBlock* blocks, int block_count)
@@ -131,6 +153,7 @@ int WorkingPointTable::BestWithin(const int64_t* held_units) const {
 
 int WorkingPointTable::CurveFor(int resource, const Microcredits* unit_prices_microcredits,
                                 CurvePoint* out) const {
+  if (unit_prices_microcredits[resource] >= kNotOnSale) return 0;
   // What is left with none of the resource; only what is above it is worth paying for.
   Microcredits best = 0;
   int count = 0;
@@ -155,9 +178,7 @@ int WorkingPointTable::CurveFor(int resource, const Microcredits* unit_prices_mi
     best = out[i].value_microcredits;
     out[steps++] = {out[i].units, best - with_none};
   }
-  if (steps <= kCurvePointsMax) return steps;
-  for (int i = 0; i < kCurvePointsMax; ++i) out[i] = out[(i + 1) * steps / kCurvePointsMax - 1];
-  return kCurvePointsMax;
+  return steps <= kCurvePointsMax ? steps : Thin(out, steps);
 }
 
 }  // namespace nom::policies

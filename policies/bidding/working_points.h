@@ -24,6 +24,10 @@ namespace nom::policies {
 
 inline constexpr int kWorkingPointsMax = 4096;  // In one table.
 
+// As a unit price: the resource is not on sale, and no point that needs any of it can be had. No
+// value is above the price of one such unit.
+inline constexpr Microcredits kNotOnSale = kValueMaxMicrocredits;
+
 struct WorkingPoint {
   int64_t knob = 0;                        // The program's own name for the setting.
   int64_t units[kPointResourcesMax] = {};  // Extra units of each resource, beyond the seed.
@@ -56,21 +60,23 @@ class WorkingPointTable {
   WorkingPoint point(int i) const;  // 0 <= i < count()
 
   // The point that leaves the most after paying `unit_prices_microcredits` (kPointResourcesMax of
-  // them, each in [0, kValueMaxMicrocredits]); among equals the first added. -1 if none leaves
-  // more than 0: then it is best to use the seed alone.
+  // them, each in [0, kValueMaxMicrocredits] or kNotOnSale); among equals the first added. -1 if
+  // none leaves more than 0: then it is best to use the seed alone.
   int BestAt(const Microcredits* unit_prices_microcredits) const;
 
   // The point worth most among those that need no more than `held_units` (kPointResourcesMax of
   // them) of anything; among equals the first added. -1 if none fits or none is worth more than 0.
   int BestWithin(const int64_t* held_units) const;
 
-  // What each quantity of `resource` is worth if the rest is bought at the prices given (that of
-  // `resource` itself is not looked at): for every quantity that some point uses, the most that a
-  // point using no more of it leaves, above what points that use none of it leave. Rising units and
-  // values; quantities that add nothing are left out. A step curve: what lies between two points is
-  // worth what the lower one is, so bid with StepRanges. Returns how many points were written to
-  // `out`, which must have room for count(): at most kCurvePointsMax. Of more, an even choice is
-  // kept with the last one among them, which only lowers the curve.
+  // What each quantity of `resource` is worth if the rest is bought at the prices given (of that of
+  // `resource` itself only whether it is on sale; no curve if not): for every quantity that some
+  // point uses, the most that a point using no more of it leaves, above what points that use none
+  // of it leave. Rising units and values; quantities that add nothing are left out. A step curve:
+  // what lies between two points is worth what the lower one is, so bid with StepRanges. Returns
+  // how many points were written to `out`, which must have room for count(): at most
+  // kCurvePointsMax. Of more, those are kept, the last one among them, that lie evenly along the
+  // curve: it is only lowered, and what is lost over all quantities is at most 1 % of the largest
+  // one times its value.
   int CurveFor(int resource, const Microcredits* unit_prices_microcredits, CurvePoint* out) const;
 
  private:

@@ -168,30 +168,28 @@ absl::StatusOr<Clearing> ParseClearing(const std::string& text) {
 absl::StatusOr<Case> ParseCase(const std::string& text) { return Parse(text, &ReadCase); }
 
 int LineOf(const std::string& text, const std::string& path) {
+  const absl::StatusOr<YAML::Node> root = LoadOne(text);
+  if (!root.ok()) return 0;
   int line = 0;
-  try {
-    YAML::Node node = YAML::Load(text);
-    for (absl::string_view step : absl::StrSplit(path, absl::ByAnyChar(".["))) {
-      YAML::Node child;
-      int child_line = 0;
-      size_t index = 0;
-      if (node.IsSequence() && absl::ConsumeSuffix(&step, "]") && absl::SimpleAtoi(step, &index) &&
-          index < node.size()) {
-        child = node[index];
-        child_line = child.Mark().line + 1;
-      } else if (node.IsMap()) {
-        for (const auto& entry : node) {
-          if (!entry.first.IsScalar() || entry.first.Scalar() != step) continue;
-          child = entry.second;
-          child_line = entry.first.Mark().line + 1;
-        }
+  YAML::Node node = *root;
+  for (absl::string_view step : absl::StrSplit(path, absl::ByAnyChar(".["))) {
+    YAML::Node child;
+    int child_line = 0;
+    size_t index = 0;
+    if (node.IsSequence() && absl::ConsumeSuffix(&step, "]") && absl::SimpleAtoi(step, &index) &&
+        index < node.size()) {
+      child = node[index];
+      child_line = child.Mark().line + 1;
+    } else if (node.IsMap()) {
+      for (const auto& entry : node) {
+        if (!entry.first.IsScalar() || entry.first.Scalar() != step) continue;
+        child = entry.second;
+        child_line = entry.first.Mark().line + 1;
       }
-      if (child_line == 0) break;
-      line = child_line;
-      node.reset(child);
     }
-  } catch (const YAML::Exception&) {
-    return 0;
+    if (child_line == 0) break;
+    line = child_line;
+    node.reset(child);
   }
   return line;
 }

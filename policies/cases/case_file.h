@@ -20,8 +20,9 @@
 // `welfare_bound_microcredits` is the welfare if left out, and `method:
 // exact|coarser|greedy|repeat_last` is exact).
 //
-// Parsing is strict: an unknown, repeated or missing key and a number that is not a whole decimal
-// one are errors with their line.
+// Parsing is strict: an unknown, repeated or missing key, a number that is not a whole decimal one
+// (in quotes, or 010), a second document, tags, anchors and aliases, and what is not UTF-8 are
+// errors with their line, before anything is made of the text.
 
 #ifndef NOM_POLICIES_CASES_CASE_FILE_H_
 #define NOM_POLICIES_CASES_CASE_FILE_H_

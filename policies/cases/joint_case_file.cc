@@ -111,9 +111,13 @@ absl::Status ReadCase(const YAML::Node& node, const std::string& path, JointCase
         [&](const YAML::Node& n, const std::string& p) { return ReadExpectation(n, p, out); }}});
 }
 
+// So many, or more if there is anything beyond them: then the auction is wrong, and its text says
+// so.
 std::string EntriesText(const std::array<int64_t, kJointResourcesMax>& entries, int count) {
   std::string out = "[";
-  for (int r = 0; r < count; ++r) {
+  int last = kJointResourcesMax;
+  while (last > count && entries[static_cast<size_t>(last - 1)] == 0) --last;
+  for (int r = 0; r < last; ++r) {
     absl::StrAppend(&out, r == 0 ? "" : ", ", entries[static_cast<size_t>(r)]);
   }
   return out + "]";
@@ -122,20 +126,24 @@ std::string EntriesText(const std::array<int64_t, kJointResourcesMax>& entries, 
 void AppendBid(const JointBid& bid, int count, std::string& out) {
   absl::StrAppend(&out, "  - guest_id: ", bid.guest_id,
                   "\n    held_units: ", EntriesText(bid.held_units, count), "\n");
-  if (!bid.curves.has_value()) {
+  // A bid with both is wrong, and is written down all the same.
+  if (!bid.curves.has_value() || !bid.bundles.empty()) {
     out += bid.bundles.empty() ? "    bundles: []\n" : "    bundles:\n";
     for (const Bundle& bundle : bid.bundles) {
       absl::StrAppend(&out, "      - {units: ", EntriesText(bundle.units, count),
                       ", value_microcredits: ", bundle.value_microcredits, "}\n");
     }
-    return;
   }
+  if (!bid.curves.has_value()) return;
   const CurveFamily& family = *bid.curves;
   absl::StrAppend(&out, "    curves:\n      combination: ",
                   kCombinations[static_cast<size_t>(family.combination)],
                   "\n      whole_value_microcredits: ", family.whole_value_microcredits,
-                  "\n      of_resources:\n");
-  for (int r = 0; r < count; ++r) {
+                  "\n      of_resources:");
+  int last = kJointResourcesMax;
+  while (last > count && family.curves[static_cast<size_t>(last - 1)].empty()) --last;
+  out += last == 0 ? " []\n" : "\n";
+  for (int r = 0; r < last; ++r) {
     const std::vector<Range>& ranges = family.curves[static_cast<size_t>(r)];
     out += ranges.empty() ? "        - []\n" : "        -\n";
     for (const Range& range : ranges) absl::StrAppend(&out, "          - ", ToText(range), "\n");
@@ -178,12 +186,8 @@ absl::StatusOr<JointAuction> ParseJointAuction(const std::string& text) {
 absl::StatusOr<JointCase> ParseJointCase(const std::string& text) { return Parse(text, &ReadCase); }
 
 bool IsJointText(const std::string& text) {
-  try {
-    const YAML::Node root = YAML::Load(text);
-    return root.IsMap() && (root["joint_auction"] || root["resource_count"]);
-  } catch (const YAML::Exception&) {
-    return false;
-  }
+  const absl::StatusOr<YAML::Node> root = LoadOne(text);
+  return root.ok() && root->IsMap() && ((*root)["joint_auction"] || (*root)["resource_count"]);
 }
 
 }  // namespace nom::policies

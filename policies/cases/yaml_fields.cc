@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <set>
+#include <sstream>
+
+#include "absl/strings/match.h"
 
 namespace nom::policies {
 namespace {
@@ -10,13 +13,110 @@ std::string Join(absl::string_view path, absl::string_view key) {
   return path.empty() ? std::string(key) : absl::StrCat(path, ".", key);
 }
 
+absl::Status WrongLine(int line, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("line ", std::max(line, 0) + 1, ": ", what));
+}
+
+// How many bytes the character at `at` has; 0: it is not UTF-8 (RFC 3629), or a NUL.
+size_t CharacterBytes(absl::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[at + i]); };
+  if (byte(0) < 0x80) return byte(0) == 0 ? 0 : 1;
+  const size_t bytes = byte(0) < 0xc2 ? 0 : byte(0) < 0xe0 ? 2 : byte(0) < 0xf0 ? 3 : 4;
+  if (bytes == 0 || byte(0) > 0xf4 || at + bytes > text.size()) return 0;
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  const bool is_too_long =
+      (byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90);
+  const bool is_surrogate = byte(0) == 0xed && byte(1) > 0x9f;
+  const bool is_beyond = byte(0) == 0xf4 && byte(1) > 0x8f;
+  return is_too_long || is_surrogate || is_beyond ? 0 : bytes;
+}
+
+absl::Status CheckUtf8(absl::string_view text) {
+  int line = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t bytes = CharacterBytes(text, at);
+    if (bytes == 0) return WrongLine(line, "is not UTF-8 text");
+    line += text[at] == '\n';
+    at += bytes;
+  }
+  return absl::OkStatus();
+}
+
+// Goes through a text without making anything of it, and throws at what is refused.
+class Refuse : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1) throw YAML::ParserException(mark, "a second document is not taken");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Check(mark, "", anchor); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    throw YAML::ParserException(mark, "an alias is not taken: write out what it stands for");
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string&) override {
+    Check(mark, tag, anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    Check(mark, tag, anchor);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    Check(mark, tag, anchor);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  // "?" is what is plain, "!" what is quoted: both are no tags of the text's own.
+  static void Check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    if (anchor != YAML::NullAnchor) throw YAML::ParserException(mark, "an anchor is not taken");
+    if (!tag.empty() && tag != "?" && tag != "!") {
+      throw YAML::ParserException(mark, absl::StrCat("a tag is not taken: ", tag));
+    }
+  }
+
+  int documents_ = 0;
+};
+
+// Whether there is anything in it that Refuse might refuse: most texts are read once only.
+bool MayBeRefused(const std::string& text) {
+  return text.find_first_of("&*!") != std::string::npos || absl::StartsWith(text, "---") ||
+         absl::StartsWith(text, "...") || absl::StrContains(text, "\n---") ||
+         absl::StrContains(text, "\n...") || absl::StrContains(text, "\r");
+}
+
 }  // namespace
+
+absl::StatusOr<YAML::Node> LoadOne(const std::string& text) {
+  if (text.size() > kTextBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a text of ", text.size(), " bytes, more than ", kTextBytesMax));
+  }
+  if (auto s = CheckUtf8(text); !s.ok()) return s;
+  try {
+    if (MayBeRefused(text)) {
+      std::istringstream stream(text);
+      YAML::Parser parser(stream);
+      Refuse refuse;
+      while (parser.HandleNextDocument(refuse)) {
+      }
+    }
+    return YAML::Load(text);
+  } catch (const YAML::DeepRecursion& e) {
+    return WrongLine(e.mark.line, "is nested too deeply");
+  } catch (const YAML::Exception& e) {
+    return WrongLine(e.mark.line, e.msg);
+  }
+}
 
 // yaml-cpp counts lines from 0, and says -1 for a document that is not there.
 absl::Status Wrong(const YAML::Node& node, absl::string_view path, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("line ", std::max(node.Mark().line, 0) + 1, ": ",
-                                                 path.empty() ? "" : absl::StrCat(path, ": "),
-                                                 what));
+  return WrongLine(node.Mark().line,
+                   absl::StrCat(path.empty() ? "" : absl::StrCat(path, ": "), what));
 }
 
 absl::Status ReadString(const YAML::Node& node, const std::string& path, std::string& out) {
@@ -63,6 +163,18 @@ std::string ToText(const Range& range) {
 }
 
 std::string Quoted(const std::string& text) {
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
+  if (std::any_of(text.begin(), text.end(), is_control)) {
+    std::string out = "\"";
+    for (char c : text) {
+      if (is_control(c)) {
+        absl::StrAppend(&out, "\\x", absl::Hex(static_cast<uint8_t>(c), absl::kZeroPad2));
+      } else {
+        absl::StrAppend(&out, c == '"' || c == '\\' ? "\\" : "", std::string(1, c));
+      }
+    }
+    return out + "\"";
+  }
   std::string out = "'";
   for (char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
   return out + "'";

@@ -5,6 +5,8 @@
 #ifndef NOM_POLICIES_CASES_YAML_FIELDS_H_
 #define NOM_POLICIES_CASES_YAML_FIELDS_H_
 
+#include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
@@ -28,20 +30,23 @@ absl::Status ReadString(const YAML::Node& node, const std::string& path, std::st
 absl::Status ReadRange(const YAML::Node& node, const std::string& path, Range& out);
 // On one line, as ReadRange reads it.
 std::string ToText(const Range& range);
-// `text` between quotes.
+// `text` between quotes, on one line.
 std::string Quoted(const std::string& text);
 
-// Whole decimal numbers only: no sign for unsigned ones, no spaces, no other bases.
+// Whole decimal numbers only, as they are usually written: no quotes, no zeros in front (which
+// other readers take for octal), no sign for unsigned ones, no spaces, no other bases.
 template <typename Integer>
 absl::Status ReadInteger(const YAML::Node& node, const std::string& path, Integer& out) {
   if (!node.IsScalar()) return Wrong(node, path, "must be a whole number");
   const std::string& text = node.Scalar();
+  // yaml-cpp's mark of a scalar that is not plain.
+  if (node.Tag() == "!") return Wrong(node, path, "must be a whole number, without quotes");
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, out);
   if (error == std::errc::result_out_of_range) {
     return Wrong(node, path, absl::StrCat(text, " does not fit in 64 bits"));
   }
-  if (error != std::errc() || rest != end) {
+  if (error != std::errc() || rest != end || absl::StrCat(out) != text) {
     return Wrong(node, path, absl::StrCat("'", text, "' is not a whole number"));
   }
   return absl::OkStatus();
@@ -96,18 +101,23 @@ Reader Whole(Integer& out) {
   };
 }
 
-// yaml-cpp throws; this is the only place that knows.
+// Room for an auction of kBidsMax bids with kRangesMax ranges each.
+inline constexpr size_t kTextBytesMax = 192 << 20;
+
+// The one document of a text. Refused before anything is made of it: what is larger than
+// kTextBytesMax or not UTF-8 (yaml-cpp would read UTF-16, too), a second document, tags, and
+// anchors and aliases, with which a short text says something large. yaml-cpp throws; this is the
+// only place that knows. Errors: INVALID_ARGUMENT with the line.
+absl::StatusOr<YAML::Node> LoadOne(const std::string& text);
+
 template <typename T>
 absl::StatusOr<T> Parse(const std::string& text,
                         absl::Status (*read)(const YAML::Node&, const std::string&, T&)) {
-  try {
-    const YAML::Node root = YAML::Load(text);
-    T out;
-    if (auto s = read(root, "", out); !s.ok()) return s;
-    return out;
-  } catch (const YAML::Exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat("line ", e.mark.line + 1, ": ", e.msg));
-  }
+  const absl::StatusOr<YAML::Node> root = LoadOne(text);
+  if (!root.ok()) return root.status();
+  T out;
+  if (auto s = read(*root, "", out); !s.ok()) return s;
+  return out;
 }
 
 }  // namespace nom::policies

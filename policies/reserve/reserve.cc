@@ -69,8 +69,10 @@ absl::Status ValidateReserve(const ReservePolicy& policy) {
   }
   if (policy.kind == ReserveKind::kFixed) return absl::OkStatus();
   const Microcredits ceiling = policy.ceiling_unit_price_microcredits;
-  if (ceiling <= floor || ceiling > kValueMaxMicrocredits) {
-    return OutsideOf("ceiling_unit_price_microcredits", ceiling, floor + 1, kValueMaxMicrocredits);
+  const Microcredits width_min = policy.kind == ReserveKind::kAr1Band ? kAr1BandWidthMin : 1;
+  if (ceiling < floor + width_min || ceiling > kValueMaxMicrocredits) {
+    return OutsideOf("ceiling_unit_price_microcredits", ceiling, floor + width_min,
+                     kValueMaxMicrocredits);
   }
   if (policy.kind == ReserveKind::kUtilisation &&
       (policy.knee_ppm < 0 || policy.knee_ppm >= kMillion)) {

@@ -83,6 +83,7 @@ struct AdviseOptions {
   const PriceHistory* history = nullptr;
   int history_percent = 50;
   ChargeRule charge_rule = ChargeRule::kByHarm;
+  // The ceiling comes first, then the budget.
   std::optional<int64_t> budget_microcredits = std::nullopt;
   std::optional<int64_t> ceiling_unit_price_microcredits = std::nullopt;
 };
@@ -95,6 +96,10 @@ struct Advice {
   int64_t best_units = 0;
   int64_t best_value_microcredits = 0;
   int64_t expected_charge_microcredits = 0;  // For best_units.
+  // The most by which the bid is above the valuation anywhere. Above 0 only for kConcave, where the
+  // valuation is not: who is served all that this bid asks for at a price never pays more than that
+  // is worth, but a share of it, at exactly the price that was bid, can cost so much more.
+  int64_t above_valuation_microcredits = 0;
 };
 
 // `valuation` has points of rising units, read as straight lines between them from (0, 0) on.
@@ -111,10 +116,12 @@ struct WorkingPoint {
 };
 
 struct Plan {
-  // The point that leaves the most at today's prices; nullopt: none does, run on the seed.
+  // The point that leaves the most at today's prices, of those that need nothing that is not on
+  // sale; nullopt: none does, run on the seed.
   std::optional<WorkingPoint> point;
   // What each resource is worth while the others are bought at today's prices: curves for Advise()
-  // with BidShape::kSteps (or kConcave under uniform_price). Only resources that some point uses.
+  // with BidShape::kSteps (or kConcave under uniform_price). Only resources that some point uses
+  // and that are on sale.
   std::map<Resource, std::vector<ValuePoint>> valuations;
 };
 
@@ -130,8 +137,9 @@ class Planner {
   ~Planner();
 
   const std::vector<WorkingPoint>& points() const;
-  // The place in points() of the one that leaves the most at these prices; nullopt: none does, run
-  // on the seed. About a microsecond for a thousand points.
+  // The place in points() of the one that leaves the most at these prices, of those that need
+  // nothing that is not on sale; nullopt: none does, run on the seed. About a microsecond for a
+  // thousand points.
   std::optional<size_t> BestAt(const Prices& prices) const;
   // Of the one worth most that needs no more than `held` (beyond the seed; a resource that is not
   // named: none): how to run on what was won.

@@ -3,11 +3,21 @@
 //
 //   auto pacer = nom::BudgetPacer::Create({.period_budget_microcredits = 60'000'000,
 //                                          .period_rounds = 60});
-//   const int64_t cap = pacer->Cap(round_id);                  // each round
+//   // Each round:
+//   const uint64_t round_id = session->market().round_id;
+//   const int64_t cap = pacer->Cap(round_id, 1);
 //   auto advice = nom::Advise(curve, {.budget_microcredits = cap});
-//   auto round = session->Bid({..., .ranges = advice->ranges, .budget_microcredits = cap});
-//   if (round.ok()) pacer->Placed(round_id, cap); else pacer->Unsure(round_id, cap);
-//   pacer->Told(round_id, grant.charge_microcredits);           // once decided
+//   auto round = session->Bid({.ranges = advice->ranges, .budget_microcredits = cap, .rounds = 1});
+//   if (!round.ok()) {
+//     pacer->Unsure(round_id, cap);
+//   } else if (!advice->ranges.empty()) {
+//     pacer->Placed(*round, cap, 1);
+//   }
+//   // Once a round is decided:
+//   pacer->Told(round_id, charge);
+//
+// The bids are for one round each: what a program has no more work for lapses by itself. A bid that
+// the session renews stands until it is withdrawn, by a bid without ranges.
 
 #ifndef NOM_PACING_H_
 #define NOM_PACING_H_
@@ -39,13 +49,16 @@ class BudgetPacer {
 
   // The most that bids which first take part in this round may be charged in a round. 0 for a round
   // before the latest.
-  int64_t Cap(uint64_t round_id);
+  // They stand for at most `stands_rounds` rounds; 0: for bid_lifetime_rounds. A bid that may stand
+  // for more than two is also paid by the next period: what that leaves over if all demand comes in
+  // a period's last round, policies/bidding/pacing.h says.
+  int64_t Cap(uint64_t round_id, int stands_rounds = 0);
   // From this round on, bids of `cap` in all stand in place of all others; 0: withdrawn.
-  void Placed(uint64_t round_id, int64_t cap_microcredits);
+  void Placed(uint64_t round_id, int64_t cap_microcredits, int stands_rounds = 0);
   // Perhaps: nobody answered. What stood before may still stand.
-  void Unsure(uint64_t round_id, int64_t cap_microcredits);
+  void Unsure(uint64_t round_id, int64_t cap_microcredits, int stands_rounds = 0);
   // What the round cost, for all that the caps are for. Of what is told twice, the first counts;
-  // what is never told counts as charged in full.
+  // what is never told, or more than 240 rounds late, counts as charged in full.
   void Told(uint64_t round_id, int64_t charge_microcredits);
 
   // In the period of the latest round.

@@ -61,12 +61,15 @@ struct KnobSetting {
 
 struct LearningOptions {
   int explore_one_in = 8;       // At most one choice in so many tries something. At least 2.
-  int load_moved_percent = 25;  // By how much the load moves before what is known is out of date.
-  int samples_max = 8;          // Each measurement counts at least one part in so many. At least 1.
+  int load_moved_percent = 25;  // What was measured at a load that is further off does not count.
+  int samples_max = 16;         // The last so many of a setting at one load count. 1 to 16.
+  int half_life_rounds = 0;     // Then a measurement counts half; 0: 32 for each setting.
+  int noise_percent = 10;       // How far apart measurements of one setting lie. 1 to 100.
 };
 
-// Learns while running: see policies/bidding/learning.h for how. Moves, but is not copied. One
-// thread.
+// Learns while running, in a world that changes: nothing is given up for good, and no outlier
+// believed. See policies/bidding/learning.h for how. 2 KB for each setting. Moves, but is not
+// copied. One thread.
 class KnobLearner {
  public:
   // Errors: INVALID_ARGUMENT; at most 4,096 settings.
@@ -78,7 +81,8 @@ class KnobLearner {
 
   // The setting to run next, by its index in `settings`: most often the one that leaves the most at
   // these prices by what is known. Settings that need more than `held` (beyond the seed; a resource
-  // that is not named: none) are left out; nullopt: none is. No setting: run on the seed.
+  // that is not named: none), or what is not on sale, are left out; nullopt: none is. No setting:
+  // run on the seed.
   absl::StatusOr<std::optional<size_t>> Choose(
       const Utility& utility, const Prices& prices, double offered_mbps, absl::Duration round,
       const std::optional<std::map<Resource, int64_t>>& held = std::nullopt);
@@ -87,7 +91,7 @@ class KnobLearner {
   absl::Status Measured(size_t index, double offered_mbps, const Performance& performance,
                         const std::map<Resource, int64_t>& units);
 
-  // What is known of all settings that were ever measured, rounded with care.
+  // What is believed of all settings that were ever measured, each at its last load.
   std::vector<ProfilePoint> Estimates() const;
   // What they are worth for today's load.
   absl::StatusOr<std::vector<WorkingPoint>> WorkingPointsAt(const Utility& utility,

@@ -42,7 +42,9 @@ std::optional<Resource> ParseResource(absl::string_view name);
 enum class BoundBy : uint8_t { kUnknown = 0, kReserve = 1, kBids = 2 };
 
 struct Price {
-  bool offered = false;  // False: this host does not sell it, or no round has priced it yet.
+  // False: not on sale. This host does not sell it, or no round has priced it yet; the prices below
+  // say nothing then, least of all that it is free.
+  bool offered = false;
   BoundBy bound_by = BoundBy::kUnknown;
   int64_t unit_price_microcredits = 0;
   int64_t reserve_unit_price_microcredits = 0;
@@ -57,8 +59,16 @@ struct Prices {
   absl::Time valid_until = absl::UnixEpoch();
   std::array<Price, kResourceCount> by_resource;
 
+  // Of what is no resource: not on sale.
   const Price& operator[](Resource resource) const {
-    return by_resource[static_cast<size_t>(resource) - 1];
+    static constexpr Price kNone;
+    const size_t place = static_cast<size_t>(resource) - 1;
+    return place < kResourceCount ? by_resource[place] : kNone;
+  }
+  // nullopt: not on sale.
+  std::optional<int64_t> UnitPrice(Resource resource) const {
+    const Price& price = (*this)[resource];
+    return price.offered ? std::optional<int64_t>(price.unit_price_microcredits) : std::nullopt;
   }
 };
 
@@ -81,9 +91,12 @@ inline constexpr int64_t kBidValueMaxMicrocredits = 1'000'000'000'000'000;
 struct Bid {
   uint64_t guest_id = 0;  // 0: the only guest of the session.
   Resource resource = Resource::kMemory;
-  std::vector<BidRange> ranges = {};  // Rising, at most kBidRangesMax.
+  std::vector<BidRange> ranges = {};  // Rising, at most kBidRangesMax. Empty: wants nothing.
   // The most that it may be charged in a round; unset: the session's budget, if it has one.
   std::optional<int64_t> budget_microcredits = std::nullopt;
+  // In how many rounds it takes part, and then lapses at the market. 0: the session renews it until
+  // it is replaced or withdrawn.
+  uint32_t rounds = 0;
 
   friend bool operator==(const Bid&, const Bid&) = default;
 };

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "nom/adviser.h"
 #include "nom/pacing.h"
@@ -158,7 +159,7 @@ TEST(KnobLearnerTest, LearnsWhatToRun) {
       {.explore_one_in = 2});
   ASSERT_TRUE(learner.ok()) << learner.status();
   Prices prices;
-  prices.by_resource[0].unit_price_microcredits = 1'000'000;
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 1'000'000};
   const Utility simple;
   const auto choose = [&](std::optional<std::map<Resource, int64_t>> held = std::nullopt) {
     return learner->Choose(simple, prices, 1'000, absl::Seconds(1), held).value();
@@ -191,6 +192,22 @@ TEST(KnobLearnerTest, LearnsWhatToRun) {
               HasSubstr("samples_max"));
   EXPECT_THAT(KnobLearner::Create({{.units = {{Resource::kCpu, -1}}}}).status().message(),
               HasSubstr("settings[0].units"));
+}
+
+TEST(KnobLearnerTest, WhatIsNotOnSaleIsNotTried) {
+  absl::StatusOr<KnobLearner> learner = KnobLearner::Create(
+      {{.knob = 1, .units = {{Resource::kMemory, 2}}}, {.knob = 2, .units = {{Resource::kCpu, 4}}}},
+      {.explore_one_in = 2});
+  ASSERT_TRUE(learner.ok()) << learner.status();
+  Prices prices;
+  const auto choose = [&] { return learner->Choose({}, prices, 1'000, absl::Seconds(1)).value(); };
+  EXPECT_EQ(choose(), std::nullopt) << "nothing is";
+  prices.by_resource[0].offered = true;  // cpu
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(choose(), 1u);
+    ASSERT_EQ(learner->Measured(1, 1'000, {.throughput_mbps = 1}, {{Resource::kCpu, 4}}),
+              absl::OkStatus());
+  }
 }
 
 TEST(BudgetPacerTest, SpreadsABudget) {
@@ -256,6 +273,89 @@ TEST(AdviserTest, TheBestQuantityGoesByWhatIsLikelyToBeCharged) {
   EXPECT_EQ(advice->expected_charge_microcredits, 75);
 }
 
+// What `units` are worth by a valuation, times the width of the part that they lie in.
+double WorthOf(const std::vector<ValuePoint>& valuation, int64_t units) {
+  ValuePoint a;
+  for (const ValuePoint& b : valuation) {
+    if (units <= b.units) {
+      const double share =
+          static_cast<double>(units - a.units) / static_cast<double>(b.units - a.units);
+      return static_cast<double>(a.value_microcredits) +
+             share * static_cast<double>(b.value_microcredits - a.value_microcredits);
+    }
+    a = b;
+  }
+  return 0;
+}
+
+TEST(AdviserTest, AdviceNeverLosesAtAPriceThatItMeets) {
+  const std::vector<ValuePoint> late = {{10, 0}, {20, 1'000}};
+  absl::StatusOr<Advice> advice =
+      Advise(late, {.unit_price_microcredits = 40, .budget_microcredits = 500});
+  ASSERT_TRUE(advice.ok()) << advice.status();
+  EXPECT_EQ(advice->best_units, 0) << "ten units for 400 are worth nothing";
+  EXPECT_EQ(advice->above_valuation_microcredits, 330);
+  std::mt19937_64 random(7);
+  const auto between = [&](int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
+  };
+  for (int i = 0; i < 5'000; ++i) {
+    SCOPED_TRACE(i);
+    std::vector<ValuePoint> valuation;
+    int64_t units = 0;
+    for (int64_t left = between(1, 8); left > 0; --left) {
+      valuation.push_back({units += between(1, 9), between(0, 1'000)});
+    }
+    AdviseOptions options{.shape = static_cast<BidShape>(i % 4),
+                          .unit_price_microcredits = between(0, 100)};
+    if (i % 3 != 0) options.budget_microcredits = between(0, 1'000);
+    if (i % 5 != 0) options.ceiling_unit_price_microcredits = between(0, 150);
+    advice = Advise(valuation, options);
+    ASSERT_TRUE(advice.ok()) << advice.status();
+    if (options.shape != BidShape::kConcave) {
+      ASSERT_EQ(advice->above_valuation_microcredits, 0);
+    }
+    if (advice->best_units == 0) continue;
+    const int64_t charge = advice->best_units * options.unit_price_microcredits;
+    ASSERT_GE(WorthOf(valuation, advice->best_units) + 1e-6, static_cast<double>(charge));
+    if (options.budget_microcredits) {
+      ASSERT_LE(charge, *options.budget_microcredits);
+    }
+  }
+}
+
+TEST(PlannerTest, WhatIsNotOnSaleIsNotFree) {
+  const absl::StatusOr<Planner> planner =
+      Planner::Create({{.knob = 1, .units = {{Resource::kMemory, 10}}, .value_microcredits = 50},
+                       {.knob = 2, .units = {{Resource::kCpu, 1}}, .value_microcredits = 40},
+                       {.knob = 3,
+                        .units = {{Resource::kMemory, 1}, {Resource::kCpu, 1}},
+                        .value_microcredits = kBidValueMaxMicrocredits}});
+  ASSERT_TRUE(planner.ok()) << planner.status();
+  Prices prices;
+  EXPECT_EQ(planner->BestAt(prices), std::nullopt);
+  EXPECT_THAT(planner->PlanAt(prices).valuations, IsEmpty());
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 10};  // cpu
+  EXPECT_EQ(planner->BestAt(prices), 1u);
+  const Plan plan = planner->PlanAt(prices);
+  EXPECT_EQ(plan.point->knob, 2);
+  ASSERT_THAT(plan.valuations, SizeIs(1));
+  EXPECT_THAT(plan.valuations.at(Resource::kCpu),
+              ElementsAre(Field(&ValuePoint::value_microcredits, 40)));
+}
+
+TEST(PricesTest, WhatIsNotOnSaleHasNoPrice) {
+  Prices prices;
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 7};
+  prices.by_resource[1].unit_price_microcredits = 9;  // Left over from when it was.
+  EXPECT_EQ(prices.UnitPrice(Resource::kCpu), 7);
+  EXPECT_EQ(prices.UnitPrice(Resource::kMemory), std::nullopt);
+  for (int none : {0, 7, 255}) {
+    EXPECT_EQ(prices.UnitPrice(static_cast<Resource>(none)), std::nullopt);
+    EXPECT_FALSE(prices[static_cast<Resource>(none)].offered);
+  }
+}
+
 TEST(PlannerTest, IsMadeOnceAndAskedAgainAndAgain) {
   absl::StatusOr<Planner> planner =
       Planner::Create({{.knob = 7, .units = {{Resource::kMemory, 10}}, .value_microcredits = 50},
@@ -266,13 +366,14 @@ TEST(PlannerTest, IsMadeOnceAndAskedAgainAndAgain) {
   ASSERT_TRUE(planner.ok()) << planner.status();
   const Planner moved = *std::move(planner);
   Prices prices;
-  prices.by_resource[0].unit_price_microcredits = 10;  // cpu
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 10};  // cpu
+  prices.by_resource[1] = {.offered = true};                                 // memory
   EXPECT_EQ(moved.BestAt(prices), 0u);
   prices.by_resource[0].unit_price_microcredits = 5;
   EXPECT_EQ(moved.BestAt(prices), 2u);
   EXPECT_EQ(moved.points()[2].knob, 8);
   EXPECT_EQ(moved.PlanAt(prices).point->knob, 8);
-  prices.by_resource[1].unit_price_microcredits = 6;  // memory
+  prices.by_resource[1].unit_price_microcredits = 6;
   EXPECT_EQ(moved.BestAt(prices), std::nullopt);
   EXPECT_EQ(moved.BestWithin({{Resource::kMemory, 15}}), 0u);
   EXPECT_EQ(moved.BestWithin({{Resource::kMemory, 15}, {Resource::kCpu, 5}}), 2u);

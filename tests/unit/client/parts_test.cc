@@ -158,8 +158,32 @@ TEST(PriceBoardTest, GivesBackWhatWasWritten) {
   for (size_t i = 0; i < kResourceCount; ++i) {
     EXPECT_EQ(read.by_resource[i].offered, prices.by_resource[i].offered);
     EXPECT_EQ(read.by_resource[i].bound_by, prices.by_resource[i].bound_by);
-    EXPECT_EQ(board.UnitPrice(kAllResources[i]), static_cast<int64_t>(i) * 11);
+    EXPECT_EQ(read.by_resource[i].bound_by, prices.by_resource[i].bound_by);
+    EXPECT_EQ(read.by_resource[i].unit_price_microcredits, static_cast<int64_t>(i) * 11);
+    EXPECT_EQ(board.UnitPrice(kAllResources[i]),
+              i % 2 == 0 ? std::optional<int64_t>(i * 11) : std::nullopt);
     EXPECT_EQ(read.by_resource[i].reserve_unit_price_microcredits, static_cast<int64_t>(i) - 3);
+  }
+}
+
+TEST(PriceBoardTest, WhatIsNoResourceHasNoPrice) {
+  PriceBoard board;
+  Prices prices;
+  for (Price& price : prices.by_resource) price = {.offered = true, .unit_price_microcredits = 5};
+  board.Write(prices);
+  for (int none : {0, 7, 8, 255}) {
+    EXPECT_EQ(board.UnitPrice(static_cast<Resource>(none)), std::nullopt) << none;
+  }
+}
+
+TEST(PriceBoardTest, TimesWithoutEndComeBackAsSuch) {
+  PriceBoard board;
+  for (absl::Time time : {absl::InfiniteFuture(), absl::InfinitePast(), absl::UnixEpoch(),
+                          absl::FromUnixNanos(1'764'450'000'123'456'789)}) {
+    Prices prices;
+    prices.valid_until = time;
+    board.Write(prices);
+    EXPECT_EQ(board.Read().valid_until, time);
   }
 }
 
@@ -279,8 +303,8 @@ TEST(AdviserTest, NamesTheFirstPointThatIsWrong) {
 
 TEST(AdviserTest, PlansByWorkingPoints) {
   Prices prices;
-  prices.by_resource[0].unit_price_microcredits = 10;  // cpu
-  prices.by_resource[1].unit_price_microcredits = 1;   // memory
+  prices.by_resource[0] = {.offered = true, .unit_price_microcredits = 10};  // cpu
+  prices.by_resource[1] = {.offered = true, .unit_price_microcredits = 1};   // memory
   const std::vector<WorkingPoint> points = {
       {.knob = 1, .units = {{Resource::kMemory, 10}}, .value_microcredits = 50},
       {.knob = 2,

@@ -9,9 +9,12 @@
 #include <atomic>
 #include <condition_variable>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <thread>
 
+#include "nom/adviser.h"
+#include "nom/pacing.h"
 #include "tests/unit/client/fake_market.h"
 #include "tests/unit/client/simulated_clock.h"
 
@@ -103,6 +106,134 @@ class SessionTest : public ::testing::Test {
   SimulatedSessionClock clock_;
   FakeMarket market_;
 };
+
+// What a market may charge at most for a round: the budget of the last bid that takes part in it.
+// Of withdrawals it knows nothing.
+int64_t MostCharge(const std::vector<market::v1::PlaceBidRequest>& bids,
+                   const std::vector<uint64_t>& placed_round_ids, uint64_t round_id) {
+  int64_t most = 0;
+  for (size_t i = 0; i < bids.size(); ++i) {
+    const uint64_t first = placed_round_ids[i];
+    if (first > round_id) break;
+    const bool stands = round_id < first + bids[i].bid().expires_after_rounds();
+    most = stands ? bids[i].bid().budget_microcredits() : 0;
+  }
+  return most;
+}
+
+// The recipe of nom/pacing.h, in a market that always charges all that it may. Work comes in one
+// round of four.
+TEST_F(SessionTest, APacedProgramKeepsItsBudgetAlsoWhenItHasNoWork) {
+  constexpr int64_t kBudget = 60'000;
+  constexpr uint64_t kPeriod = 8;
+  const std::unique_ptr<Session> session = Connect(Options());
+  absl::StatusOr<BudgetPacer> pacer = BudgetPacer::Create(
+      {.period_budget_microcredits = kBudget, .period_rounds = static_cast<int64_t>(kPeriod)});
+  ASSERT_TRUE(pacer.ok()) << pacer.status();
+  Mailbox<Prices> told;
+  session->OnPrices([&](const Prices& prices) { told.Put(prices); });
+  std::vector<uint64_t> placed_round_ids;
+  std::map<uint64_t, int64_t> charged;  // By period.
+  size_t rounds_told = 0;
+  for (uint64_t now = kPeriod; now < 5 * kPeriod; ++now) {
+    Publish(now);
+    (void)told.WaitFor(++rounds_told);
+    const std::vector<ValuePoint> curve =
+        now % 4 == 1 ? std::vector<ValuePoint>{{10, 1'000'000}} : std::vector<ValuePoint>{};
+
+    const uint64_t round_id = session->market().round_id;
+    const int64_t cap = pacer->Cap(round_id, 1);
+    auto advice = Advise(curve, {.budget_microcredits = cap});
+    ASSERT_TRUE(advice.ok()) << advice.status();
+    auto round = session->Bid({.ranges = advice->ranges, .budget_microcredits = cap, .rounds = 1});
+    ASSERT_TRUE(round.ok()) << round.status();
+    if (!advice->ranges.empty()) {
+      pacer->Placed(*round, cap, 1);
+      placed_round_ids.push_back(*round);
+    }
+
+    ASSERT_EQ(round_id, now);
+    const int64_t charge = MostCharge(market_.bids(), placed_round_ids, now);
+    charged[now / kPeriod] += charge;
+    pacer->Told(now, charge);
+  }
+  ASSERT_THAT(charged, SizeIs(4));
+  for (const auto& [period, sum] : charged) {
+    EXPECT_LE(sum, kBudget) << period;
+    EXPECT_GT(sum, kBudget / 2) << "a round of four is enough to spend most of it";
+  }
+  EXPECT_THAT(session->standing_bids(), SizeIs(0));
+}
+
+TEST_F(SessionTest, NothingIsSentWhileStale) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  market_.FailBids(std::vector<grpc::Status>(20, {grpc::StatusCode::UNAVAILABLE, "busy"}));
+  absl::StatusOr<uint64_t> round = 0;
+  std::thread bidding([&] { round = session->Bid(MemoryBid(4)); });
+  market_.WaitForBidCalls(1);
+  clock_.Advance(absl::Seconds(5));  // Prices were good for four.
+  bidding.join();
+  EXPECT_EQ(round.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(market_.bid_calls(), 1);
+  EXPECT_EQ(session->Bid(MemoryBid(4)).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(market_.bid_calls(), 1);
+}
+
+TEST_F(SessionTest, ARefusedRetryDoesNotHideThatTheFirstAttemptWasCarriedOut) {
+  SessionOptions options = Options();
+  options.budget_per_round_microcredits = 1'000;
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  market_.FailBids({{grpc::StatusCode::UNAVAILABLE, "the answer is lost"},
+                    {grpc::StatusCode::PERMISSION_DENIED, "the token has run out"}},
+                   /*after_applying=*/true);
+  Bid memory = MemoryBid(4);
+  memory.budget_microcredits = 1'000;
+  absl::StatusOr<uint64_t> round = 0;
+  std::atomic<bool> done{false};
+  std::thread bidding([&] {
+    round = session->Bid(memory);
+    done = true;
+  });
+  market_.WaitForBidCalls(1);
+  while (!done) {
+    clock_.Advance(absl::Milliseconds(10));  // To the retry.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    Publish(5);  // Fresh by the clock that we move.
+  }
+  bidding.join();
+  EXPECT_EQ(round.status().code(), absl::StatusCode::kPermissionDenied);
+  ASSERT_THAT(market_.bids(), SizeIs(1)) << "the market holds 1,000";
+  Bid cpu = MemoryBid(4);
+  cpu.resource = Resource::kCpu;
+  cpu.budget_microcredits = 800;
+  EXPECT_EQ(session->Bid(cpu).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(SessionTest, ABidThatDidNotComeIsPlacedWhenTheMarketIsBack) {
+  SessionOptions options = Options();
+  options.call_timeout = absl::Milliseconds(1);
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
+  market_.FailBids({{grpc::StatusCode::UNAVAILABLE, "starting"}});
+  EXPECT_EQ(session->Bid(MemoryBid(7)).status().code(), absl::StatusCode::kUnavailable);
+  Publish(6);
+  market_.WaitForBids(2);
+  EXPECT_EQ(market_.bids()[1].bid().ranges(0).max_units(), 7);
+}
+
+TEST_F(SessionTest, ABidWithoutRangesWithdraws) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  EXPECT_EQ(session->Bid(MemoryBid(4)).value(), 5u);
+  EXPECT_THAT(session->standing_bids(), SizeIs(1));
+  const absl::StatusOr<uint64_t> none = session->Bid({.resource = Resource::kMemory});
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(*none, 6u);
+  EXPECT_THAT(session->standing_bids(), IsEmpty());
+  ASSERT_THAT(market_.withdrawals(), SizeIs(1));
+  EXPECT_EQ(market_.withdrawals()[0].guest_id(), 3u);
+  EXPECT_EQ(session->Bid({.resource = static_cast<Resource>(0)}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
 
 TEST_F(SessionTest, ConnectGivesTheFirstSnapshot) {
   const std::unique_ptr<Session> session = Connect(Options());

@@ -119,7 +119,9 @@ void Batch::OnRound() {
   policies::RangeList offer;
   if (settings_.bids != kBidsNone) {
     if (!finished()) offer = Offer();
-    if (settings_.budget > 0) offer = policies::CapToBudget(offer, settings_.budget);
+    if (settings_.budget > 0) {
+      offer = policies::Cap(offer, {.budget_microcredits = settings_.budget});
+    }
     (void)market_.Bid(NOM_RESOURCE_CPU, offer, settings_.budget);  // Safe mode bids nothing.
   }
   market_.Say({.work_done = blocks_done_,

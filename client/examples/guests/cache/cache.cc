@@ -100,7 +100,7 @@ uint64_t Cache::EntriesOfSeed() const {
   return start_.seed_frames - std::min(start_.seed_frames, image + 1);
 }
 
-policies::RangeList Cache::MemoryOffer() const {
+policies::RangeList Cache::MemoryOffer(const policies::BidCaps& caps) const {
   const auto unit_frames = std::max<uint64_t>(
       1, static_cast<uint64_t>(market_.UnitSize(NOM_RESOURCE_MEMORY)) / NOM_FRAME_BYTES);
   const uint64_t window = std::min<uint64_t>(start_.window_frames, Store::kFramesMax);
@@ -117,7 +117,7 @@ policies::RangeList Cache::MemoryOffer() const {
                                  policies::kValueMaxMicrocredits)};
   }
   policies::RangeList ranges;
-  if (policies::ConcaveRanges(points.data(), static_cast<int>(units), ranges) !=
+  if (policies::ConcaveRangesWithin(points.data(), static_cast<int>(units), caps, ranges) !=
       policies::CurveError::kOk) {
     ranges.count = 0;
   }
@@ -153,13 +153,15 @@ void Cache::OnRound() {
     load_.NextPhase();
     arrivals_.SetRate(load_.rate());
   }
-  policies::RangeList memory = MemoryOffer();
-  policies::RangeList cpu = CpuOffer();
+  policies::BidCaps memory_caps;
+  policies::BidCaps cpu_caps;
   if (settings_.budget > 0) {
     // Memory is what the cache is about; processor time gets what a quarter buys.
-    memory = policies::CapToBudget(memory, settings_.budget - settings_.budget / 4);
-    cpu = policies::CapToBudget(cpu, settings_.budget / 4);
+    memory_caps.budget_microcredits = settings_.budget - settings_.budget / 4;
+    cpu_caps.budget_microcredits = settings_.budget / 4;
   }
+  const policies::RangeList memory = MemoryOffer(memory_caps);
+  const policies::RangeList cpu = policies::Cap(CpuOffer(), cpu_caps);
   (void)market_.Bid(NOM_RESOURCE_MEMORY, memory, settings_.budget - settings_.budget / 4);
   (void)market_.Bid(NOM_RESOURCE_CPU, cpu, settings_.budget / 4);
   const uint64_t percent = round_served_ == 0 ? 0 : round_hits_ * 100 / round_served_;

@@ -53,7 +53,7 @@ class Cache {
   int64_t value_microcredits() const;
 
   // What extra memory and extra processor time are worth for a round at the present load.
-  policies::RangeList MemoryOffer() const;
+  policies::RangeList MemoryOffer(const policies::BidCaps& caps = {}) const;
   policies::RangeList CpuOffer() const;
 
  private:

@@ -159,7 +159,7 @@ void Service::Bid(policies::RangeList offer) {
   if (settings_.budget > 0) {
     if (round_id_ > 1) pacer_.Told(round_id_ - 1, charge_microcredits_);
     cap = pacer_.Cap(round_id);
-    offer = policies::CapToBudget(offer, cap);
+    offer = policies::Cap(offer, {.budget_microcredits = cap});
   }
   // Safe mode bids nothing.
   if (market_.Bid(NOM_RESOURCE_CPU, offer, cap)) pacer_.Placed(round_id, cap);

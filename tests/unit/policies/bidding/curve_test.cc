@@ -185,6 +185,85 @@ TEST(Curve, RandomCurvesAreBidHonestly) {
   }
 }
 
+// What steps are worth in all, over every quantity up to the last point.
+__int128 AreaOf(const std::vector<CurvePoint>& points, int64_t last_units) {
+  __int128 area = 0;
+  CurvePoint best{};
+  for (const CurvePoint& p : points) {
+    if (p.value_microcredits <= best.value_microcredits) continue;
+    area += static_cast<__int128>(best.value_microcredits) * (p.units - best.units);
+    best = p;
+  }
+  return area + static_cast<__int128>(best.value_microcredits) * (last_units - best.units);
+}
+
+std::vector<CurvePoint> PointsOf(const RangeList& steps) {
+  std::vector<CurvePoint> points;
+  for (int i = 0; i < steps.count; ++i) {
+    points.push_back({steps.ranges[i].min_units, steps.ranges[i].value_at_min_microcredits});
+  }
+  return points;
+}
+
+// The largest area that so many of the points can have, by trying all that could come before each.
+__int128 BestArea(const std::vector<CurvePoint>& points, int steps) {
+  std::vector<CurvePoint> rising = {{0, 0}};
+  for (const CurvePoint& p : points) {
+    if (p.value_microcredits > rising.back().value_microcredits) rising.push_back(p);
+  }
+  std::vector<__int128> best(rising.size(), -1);
+  best[0] = 0;
+  for (int step = 0; step < steps; ++step) {
+    std::vector<__int128> next = best;
+    for (size_t j = 1; j < rising.size(); ++j) {
+      for (size_t i = 0; i < j; ++i) {
+        if (best[i] < 0) continue;
+        next[j] = std::max(next[j], best[i] + static_cast<__int128>(rising[i].value_microcredits) *
+                                                  (rising[j].units - rising[i].units));
+      }
+    }
+    best = next;
+  }
+  const int64_t beyond = (points.empty() ? 0 : points.back().units) - rising.back().units;
+  return best.back() + static_cast<__int128>(rising.back().value_microcredits) * beyond;
+}
+
+TEST(Curve, StepsOnALineAreSpreadOverIt) {
+  std::vector<CurvePoint> line;
+  for (int i = 1; i <= 32; ++i) line.push_back({i, 10 * i});
+  const std::vector<CurvePoint> kept = PointsOf(Make(&StepRanges, line));
+  ASSERT_EQ(kept.size(), 16u);
+  EXPECT_EQ(kept.back().units, 32);
+  for (size_t i = 1; i < kept.size(); ++i) EXPECT_LE(kept[i].units - kept[i - 1].units, 2);
+  EXPECT_LE(kept[0].units, 2) << "so that something is won where little is left";
+}
+
+// No other choice of sixteen loses less value, and the last point stays.
+TEST(Curve, TheStepsKeptLoseLeastValue) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(300); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    const std::vector<CurvePoint> points = RandomCurve(random, random.OneIn(20) ? 512 : 80);
+    const std::vector<CurvePoint> kept = PointsOf(Make(&StepRanges, points));
+    const int64_t last = points.empty() ? 0 : points.back().units;
+    ASSERT_TRUE(AreaOf(kept, last) == BestArea(points, kRangesMax));
+  }
+}
+
+TEST(Curve, TheLargestStepsDoNotOverflow) {
+  std::vector<CurvePoint> points;
+  for (int i = 1; i <= kCurvePointsMax; ++i) {
+    points.push_back(
+        {kUnitsMax / kCurvePointsMax * i, kValueMaxMicrocredits / kCurvePointsMax * i});
+  }
+  const std::vector<CurvePoint> kept = PointsOf(Make(&StepRanges, points));
+  ASSERT_EQ(kept.size(), 16u);
+  for (size_t i = 1; i < kept.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(kept[i].units - kept[i - 1].units), kUnitsMax / 16.5,
+                kUnitsMax / 400.0);
+  }
+}
+
 TEST(Curve, BestUnitsIsThePriceTakersChoice) {
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(3'000); seed < end; ++seed) {
     TestRandom random(seed);
@@ -225,11 +304,12 @@ TEST(Curve, FlatAndStepOffers) {
 
 TEST(Curve, ABudgetCutsTheBidWhereItIsReached) {
   const RangeList list = Make(&ConcaveRanges, {{10, 1000}, {20, 1500}});
-  EXPECT_EQ(ToVector(CapToBudget(list, 1149)),
+  EXPECT_EQ(ToVector(Cap(list, {.budget_microcredits = 1149})),
             (std::vector<Range>{{0, 10, 0, 100}, {10, 12, 1000, 50}, {13, 13, 1149, 0}}));
-  EXPECT_EQ(ToVector(CapToBudget(list, 5000)), ToVector(list));
-  EXPECT_EQ(CapToBudget(list, 0).count, 0);
-  EXPECT_EQ(ToVector(CapToBudget(StepOffer(8, 900), 300)), (std::vector<Range>{{8, 8, 300, 0}}));
+  EXPECT_EQ(ToVector(Cap(list, {.budget_microcredits = 5000})), ToVector(list));
+  EXPECT_EQ(Cap(list, {.budget_microcredits = 0}).count, 0);
+  EXPECT_EQ(ToVector(Cap(StepOffer(8, 900), {.budget_microcredits = 300})),
+            (std::vector<Range>{{8, 8, 300, 0}}));
 }
 
 TEST(Curve, CapsHoldOnRandomBids) {
@@ -242,8 +322,8 @@ TEST(Curve, CapsHoldOnRandomBids) {
     const int64_t last = points.empty() ? 0 : points.back().units;
     const Microcredits budget = random.Between(1, 30);
     const Microcredits ceiling = random.Between(1, random.OneIn(2) ? 5 : 400'000);
-    const RangeList by_budget = CapToBudget(list, budget);
-    const RangeList by_ceiling = CapToCeiling(list, ceiling);
+    const RangeList by_budget = Cap(list, {.budget_microcredits = budget});
+    const RangeList by_ceiling = Cap(list, {.ceiling_unit_price_microcredits = ceiling});
     ASSERT_EQ(ValidateBid(ToBid(by_budget)), absl::OkStatus());
     ASSERT_EQ(ValidateBid(ToBid(by_ceiling)), absl::OkStatus());
     if (is_concave) {
@@ -275,11 +355,149 @@ TEST(Curve, CapsTakeExtremeBids) {
   list.count = 2;
   for (Microcredits cap : {Microcredits{1}, kValueMaxMicrocredits / kUnitsMax,
                            kValueMaxMicrocredits, std::numeric_limits<int64_t>::max()}) {
-    EXPECT_EQ(ValidateBid(ToBid(CapToCeiling(list, cap))), absl::OkStatus()) << cap;
-    EXPECT_EQ(ValidateBid(ToBid(CapToBudget(list, cap))), absl::OkStatus()) << cap;
+    EXPECT_EQ(ValidateBid(ToBid(Cap(list, {.ceiling_unit_price_microcredits = cap}))),
+              absl::OkStatus())
+        << cap;
+    EXPECT_EQ(ValidateBid(ToBid(Cap(list, {.budget_microcredits = cap}))), absl::OkStatus()) << cap;
   }
-  EXPECT_EQ(CapToCeiling(list, std::numeric_limits<int64_t>::min()).count, 0);
-  EXPECT_EQ(CapToBudget(list, std::numeric_limits<int64_t>::min()).count, 0);
+  EXPECT_EQ(
+      Cap(list, {.ceiling_unit_price_microcredits = std::numeric_limits<int64_t>::min()}).count, 0);
+  EXPECT_EQ(Cap(list, {.budget_microcredits = std::numeric_limits<int64_t>::min()}).count, 0);
+}
+
+TEST(Curve, TheCeilingComesBeforeTheBudget) {
+  // Twenty units for 400 are within both; the budget first would leave ten, for 200.
+  const RangeList list = Make(&ConcaveRanges, {{20, 800}});
+  const RangeList capped =
+      Cap(list, {.budget_microcredits = 400, .ceiling_unit_price_microcredits = 20});
+  Microcredits value = 0;
+  ASSERT_TRUE(ValueAt(capped, 20, value));
+  EXPECT_EQ(value, 400);
+}
+
+// Sixteen ranges, and a cap that would need one more.
+TEST(Curve, CapsOnFullBidsLoseNoneOfTheirSteps) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(2'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    const bool is_concave = random.OneIn(2);
+    RangeList list;
+    Microcredits price = 1'000'000;
+    Range r;
+    while (list.count < kRangesMax) {
+      price = is_concave ? price - random.Between(1, 60'000) : random.Between(-100'000, 1'000'000);
+      const int64_t width = random.Between(1, 9);
+      if (r.value_at_min_microcredits + width * price < 0) continue;
+      r.max_units = r.min_units + width;
+      r.unit_price_microcredits = price;
+      list.ranges[list.count++] = r;
+      r.value_at_min_microcredits += width * price;
+      r.min_units = r.max_units;
+    }
+    ASSERT_EQ(ValidateBid(ToBid(list)), absl::OkStatus());
+    const int64_t last = list.ranges[kRangesMax - 1].max_units;
+    const BidCaps caps{.budget_microcredits = random.Between(1, 40'000'000),
+                       .ceiling_unit_price_microcredits = random.Between(1, 1'100'000)};
+    const RangeList capped = Cap(list, caps);
+    ASSERT_EQ(ValidateBid(ToBid(capped)), absl::OkStatus());
+    if (is_concave) {
+      ASSERT_EQ(CheckConcave(ToBid(capped)), absl::OkStatus());
+    }
+    Microcredits reached = 0;
+    Microcredits reachable = 0;
+    for (int64_t q = 1; q <= last; ++q) {
+      Microcredits value = 0;
+      ASSERT_TRUE(ValueAt(list, q, value));
+      const Microcredits most =
+          std::min({value, caps.budget_microcredits, caps.ceiling_unit_price_microcredits * q});
+      reachable = std::max(reachable, most);
+      if (!ValueAt(capped, q, value)) continue;
+      ASSERT_LE(value, most) << q;
+      reached = std::max(reached, value);
+    }
+    // What is rounded away is less than a micro-credit for each unit.
+    ASSERT_GE(reached, reachable - last);
+  }
+}
+
+// The curve with its caps, by definition, rounded up.
+Microcredits CappedAt(const std::vector<CurvePoint>& points, const BidCaps& caps, int64_t units) {
+  const Fraction curve = CurveAt(points, units);
+  const auto value = static_cast<Microcredits>((curve.top + curve.bottom - 1) / curve.bottom);
+  return std::min({value, caps.budget_microcredits, caps.ceiling_unit_price_microcredits * units});
+}
+
+// What a bid is served all of at a price is never worth less by the curve than it costs.
+TEST(Curve, AConcaveBidNeverLosesAtAPriceThatItMeets) {
+  const CurvePoint late[] = {{10, 0}, {20, 1'000}};
+  RangeList bid;
+  ASSERT_EQ(ConcaveRangesWithin(late, 2, {.budget_microcredits = 500}, bid), CurveError::kOk);
+  EXPECT_EQ(BestUnitsAt(bid, 40), 0) << "ten units for 400 would be worth nothing";
+  EXPECT_EQ(BestUnitsAt(bid, 33), 0);
+  EXPECT_EQ(BestUnitsAt(bid, 32), 15) << "worth 500";
+  EXPECT_EQ(AboveCurve(bid, late, 2), 330);
+  int bought = 0;
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(5'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    const std::vector<CurvePoint> points = RandomCurve(random, random.OneIn(4) ? 60 : 6);
+    const Microcredits value_max = points.empty() ? 1 : points.back().value_microcredits + 1;
+    BidCaps caps;
+    if (random.OneIn(2)) caps.budget_microcredits = random.Between(1, value_max);
+    if (random.OneIn(2)) caps.ceiling_unit_price_microcredits = random.Between(1, value_max);
+    const int count = static_cast<int>(points.size());
+    ASSERT_EQ(ConcaveRangesWithin(points.data(), count, caps, bid), CurveError::kOk);
+    ASSERT_EQ(ValidateBid(ToBid(bid)), absl::OkStatus());
+    ASSERT_EQ(CheckConcave(ToBid(bid)), absl::OkStatus());
+    const int64_t last = points.empty() ? 0 : points.back().units;
+    for (int64_t q = 1; q <= last; ++q) {
+      Microcredits value = 0;
+      if (!ValueAt(bid, q, value)) continue;
+      ASSERT_LE(value, caps.budget_microcredits);
+      ASSERT_LE(value, caps.ceiling_unit_price_microcredits * q);
+      ASSERT_LE(value - CappedAt(points, {}, q), AboveCurve(bid, points.data(), count)) << q;
+    }
+    for (int i = 0; i < 40; ++i) {
+      const Microcredits price = i < 20 ? i : random.Between(0, value_max);
+      const int64_t units = BestUnitsAt(bid, price);
+      if (units == 0) continue;
+      ++bought;
+      ASSERT_GE(CappedAt(points, {}, units), price * units) << units << " at " << price;
+    }
+  }
+  EXPECT_GT(bought, 1'000);
+}
+
+// Where the capped curve is concave itself nothing of it is lost but by rounding.
+TEST(Curve, AConcaveBidWithCapsIsTheCappedCurve) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(2'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
+    std::vector<CurvePoint> points;
+    CurvePoint p{};
+    Microcredits price = random.Between(200'000, 1'000'000);
+    for (int64_t left = random.Between(1, 10); left > 0; --left) {
+      const int64_t width = random.Between(1, 9);
+      p.units += width;
+      p.value_microcredits += width * price;
+      points.push_back(p);
+      price -= random.Between(1, 20'000);
+    }
+    const BidCaps caps{.budget_microcredits = random.Between(1, 2 * p.value_microcredits),
+                       .ceiling_unit_price_microcredits = random.Between(1, 1'000'000)};
+    RangeList bid;
+    ASSERT_EQ(ConcaveRangesWithin(points.data(), static_cast<int>(points.size()), caps, bid),
+              CurveError::kOk);
+    bool done = false;
+    for (int64_t q = 1; q <= p.units && !done; ++q) {
+      Microcredits value = 0;
+      const Microcredits capped = CappedAt(points, caps, q);
+      ASSERT_TRUE(ValueAt(bid, q, value)) << q;
+      ASSERT_LE(value, capped) << q;
+      ASSERT_GE(value, capped - 2 * p.units) << q;
+      done = capped == caps.budget_microcredits;
+    }
+  }
 }
 
 }  // namespace

@@ -70,14 +70,60 @@ TEST(BudgetPacer, WhatIsUnsureCountsUntilItHasLapsed) {
 }
 
 TEST(BudgetPacer, WhatIsNeverToldCountsAsCharged) {
-  BudgetPacer pacer({.period_budget_microcredits = 1'000, .period_rounds = 100});
-  for (uint64_t round = 100; round < 160; ++round) {
+  BudgetPacer pacer({.period_budget_microcredits = 10'000, .period_rounds = 1'000});
+  constexpr uint64_t kLast = 1'000 + kUntoldRoundsMax;
+  for (uint64_t round = 1'000; round <= kLast; ++round) {
     ASSERT_EQ(pacer.Cap(round), 10) << round;
     pacer.Placed(round, 10);
   }
-  pacer.Told(100, 0);  // Too late.
-  EXPECT_EQ(pacer.Cap(160), 10);
-  EXPECT_EQ(pacer.spent_microcredits() + pacer.outstanding_microcredits(), 600);
+  pacer.Told(1'000, 0);  // Too late.
+  EXPECT_EQ(pacer.Cap(kLast + 1), 10);
+  EXPECT_EQ(pacer.spent_microcredits() + pacer.outstanding_microcredits(),
+            10 * (kUntoldRoundsMax + 1));
+}
+
+TEST(BudgetPacer, WhatIsToldLateCountsAsTold) {
+  BudgetPacer pacer({.period_budget_microcredits = 10'000,
+                     .period_rounds = 1'000,
+                     .bid_lifetime_rounds = kLifetimeRoundsMax});
+  for (uint64_t round = 1'000; round < 1'240; ++round) {
+    pacer.Placed(round, 1);
+    if (round >= 1'100) pacer.Told(round - 100, 0);
+  }
+  for (uint64_t round = 1'140; round < 1'240; ++round) pacer.Told(round, 0);
+  EXPECT_EQ(pacer.spent_microcredits(), 0);
+}
+
+// What the header says is left over.
+TEST(BudgetPacer, WhatALateDemandLeavesOver) {
+  const auto left = [](int lifetime_rounds, int stands_rounds) {
+    BudgetPacer pacer({.period_budget_microcredits = 840,
+                       .period_rounds = 20,
+                       .bid_lifetime_rounds = lifetime_rounds});
+    for (uint64_t round = 20; round < 39; ++round) {
+      (void)pacer.Cap(round);
+      pacer.Told(round, 0);
+    }
+    return 840 - pacer.Cap(39, stands_rounds);
+  };
+  EXPECT_EQ(left(1, 0), 0);
+  EXPECT_EQ(left(2, 0), 0);
+  EXPECT_EQ(left(3, 0), 420);
+  EXPECT_EQ(left(8, 0), 720);
+  for (int lifetime_rounds = 1; lifetime_rounds <= kLifetimeRoundsMax; ++lifetime_rounds) {
+    EXPECT_EQ(left(lifetime_rounds, 1), 0) << "a bid that says until when";
+    EXPECT_EQ(left(lifetime_rounds, 2), 0);
+  }
+}
+
+TEST(BudgetPacer, ABidForFewerRoundsThanTheLastStillLeavesWhatMayStand) {
+  BudgetPacer pacer(
+      {.period_budget_microcredits = 100, .period_rounds = 10, .bid_lifetime_rounds = 4});
+  pacer.Placed(10, 10);
+  pacer.Unsure(10, 10, 1);
+  EXPECT_EQ(pacer.outstanding_microcredits(), 40) << "it may not have come";
+  pacer.Placed(10, 10, 1);
+  EXPECT_EQ(pacer.outstanding_microcredits(), 10) << "it has, and nothing else stands";
 }
 
 TEST(BudgetPacer, ABudgetThatDoesNotDivideIsSpentToTheLast) {
@@ -128,14 +174,16 @@ TEST(BudgetPacer, NoPeriodIsOverspentWhateverIsAwarded) {
     const bool greedy = random.OneIn(2);
     for (uint64_t round = 1; round < 150; ++round) {
       if (!random.OneIn(6)) {
-        Microcredits cap = pacer.Cap(round);
+        const auto stands = static_cast<int>(random.Between(0, limits.bid_lifetime_rounds));
+        Microcredits cap = pacer.Cap(round, stands);
         ASSERT_GE(cap, 0);
         if (random.OneIn(4)) cap = random.Between(0, cap);
-        const Bid bid{round + static_cast<uint64_t>(limits.bid_lifetime_rounds) - 1, cap};
+        const int rounds = stands == 0 ? limits.bid_lifetime_rounds : stands;
+        const Bid bid{round + static_cast<uint64_t>(rounds) - 1, cap};
         if (random.OneIn(3)) {
-          pacer.Unsure(round, cap);
+          pacer.Unsure(round, cap, stands);
         } else {
-          pacer.Placed(round, cap);
+          pacer.Placed(round, cap, stands);
           standing.clear();
         }
         standing.push_back(bid);

@@ -135,7 +135,8 @@ TEST(Profile, FromAProfileToABid) {
   ASSERT_TRUE(ValueAt(bid, 38, value));
   EXPECT_EQ(value, 7'692'000);  // .4 Gbit * ($20 - $10 * .077)
   BudgetPacer pacer({.period_budget_microcredits = 60'000'000, .period_rounds = 10});
-  bid = CapToCeiling(CapToBudget(bid, pacer.Cap(10)), 150'000);
+  bid =
+      Cap(bid, {.budget_microcredits = pacer.Cap(10), .ceiling_unit_price_microcredits = 150'000});
   ASSERT_TRUE(ValueAt(bid, 38, value));
   EXPECT_EQ(value, 38 * 150'000);
 }

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
 
 namespace nom::policies {
 namespace {
@@ -150,6 +153,82 @@ TEST(CaseFile, ACaseSaysWhatItShowsAndWhatToExpect) {
               HasSubstr("expect[0].awards: does not go with error"));
   EXPECT_THAT(std::string(ParseClearing("{rule: mpsp/1}").status().message()),
               HasSubstr("rule: no such key"));
+}
+
+std::string Utf16(const std::string& text, bool with_mark) {
+  std::string wide = with_mark ? "\xff\xfe" : "";
+  for (char c : text) wide += std::string{c, '\0'};
+  return wide;
+}
+
+TEST(CaseFile, OnlyOneDocumentOfPlainTextIsTaken) {
+  const std::string good = "capacity_units: 4\nseed: 1\nbids: []\n";
+  auto message = [](const std::string& text) {
+    return std::string(ParseAuction(text).status().message());
+  };
+  EXPECT_THAT(message(good + "---\ncapacity_units: 5\n"),
+              HasSubstr("line 4: a second document is not taken"));
+  EXPECT_THAT(message(good + "...\n" + good), HasSubstr("a second document is not taken"));
+  EXPECT_TRUE(ParseAuction("# The only one.\n---\n" + good + "...\n").ok());
+  EXPECT_TRUE(ParseAuction("{\"capacity_units\": 4, \"seed\": 1, \"bids\": []}").ok()) << "JSON";
+  for (const bool with_mark : {false, true}) {
+    EXPECT_EQ(message(Utf16(good, with_mark)), "line 1: is not UTF-8 text");
+  }
+  for (const char* bad :
+       {"\xff", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    EXPECT_EQ(message(good + "# " + bad + "\n"), "line 4: is not UTF-8 text");
+  }
+  EXPECT_TRUE(ParseAuction(good + "# \u00e9 \u20ac \U0001f600\n").ok());
+}
+
+TEST(CaseFile, NumbersAreWrittenAsUsual) {
+  for (const char* number :
+       {"010", "00", "-0", "-010", "+4", "0x4", "4.0", "4e0", "1_000", "\"4\"", "'4'", "|\n  4"}) {
+    const auto parsed =
+        ParseAuction(absl::StrCat("capacity_units: ", number, "\nseed: 1\nbids: []\n"));
+    ASSERT_FALSE(parsed.ok()) << number;
+    EXPECT_THAT(std::string(parsed.status().message()), HasSubstr("line 1: capacity_units: "))
+        << number;
+  }
+}
+
+// With them a text of 64 KB stood for one of 100 MB.
+TEST(CaseFile, WhatMakesAShortTextLongIsRefusedBeforeAnythingIsMadeOfIt) {
+  std::string text = "capacity_units: 4\nseed: 1\nbids:\n  - &bid {guest_id: 1, ranges: [";
+  for (int i = 0; i < 300; ++i) {
+    text +=
+        "{min_units: 1, max_units: 2, value_at_min_microcredits: 3, unit_price_microcredits: 4},";
+  }
+  text += "]}\n";
+  for (int i = 0; i < 5'000; ++i) text += "  - *bid\n";
+  EXPECT_THAT(std::string(ParseAuction(text).status().message()),
+              HasSubstr("line 4: an anchor is not taken"));
+  EXPECT_THAT(std::string(ParseAuction("capacity_units: *a\n").status().message()),
+              HasSubstr("line 1: "));
+  EXPECT_THAT(std::string(ParseAuction("capacity_units: !!int 4\n").status().message()),
+              HasSubstr("line 1: a tag is not taken"));
+  for (const char* open : {"[", "{", "- ", "? "}) {
+    std::string deep;
+    for (int i = 0; i < 20'000; ++i) deep += open;
+    EXPECT_THAT(std::string(ParseAuction(deep).status().message()),
+                HasSubstr("line 1: is nested too deeply"));
+    EXPECT_EQ(LineOf(deep, "bids"), 0);
+  }
+  EXPECT_TRUE(ParseCase("shows: R&D, 2 * 3 = 6!\nauction: {capacity_units: 0, seed: 0, bids: []}\n"
+                        "expect: []\n")
+                  .ok())
+      << "not where they mean nothing";
+}
+
+TEST(CaseFile, ASentenceWithLinesAndQuotesSurvivesTheRoundTrip) {
+  for (const char* shows : {"two\nlines", "a \"tab\"\t\\ and 'more'", "\x7f\x01", "# no comment"}) {
+    Case c;
+    c.shows = shows;
+    c.auction.seed = 1;
+    const auto parsed = ParseCase(ToText(c));
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    EXPECT_EQ(parsed->shows, shows);
+  }
 }
 
 TEST(LineOf, FindsWhatAnErrorNames) {

@@ -136,6 +136,40 @@ TEST(JointText, SurvivesTheRoundTrip) {
   EXPECT_EQ(*parsed, extreme);
 }
 
+// An auction that the rule must refuse can be written down, too.
+TEST(JointText, WrongAuctionsSurviveTheRoundTrip) {
+  JointAuction both = Sample();
+  both.bids[2].bundles = {{{1, 2}, 3}};
+  JointAuction beyond = Sample();
+  beyond.capacity_units[3] = 7;
+  beyond.bids[0].bundles[0].units[2] = 5;
+  beyond.bids[2].curves->curves[3] = {{1, 2, 3, 4}};
+  JointAuction none = Sample();
+  none.resource_count = -1;
+  JointAuction many = Sample();
+  many.resource_count = 9;
+  JointAuction empty;
+  empty.resource_count = 0;
+  empty.bids = {{1, {}, CurveFamily{}, {}}};
+  for (const JointAuction& auction : {both, beyond, none, many, empty}) {
+    const auto parsed = ParseJointAuction(ToText(auction));
+    ASSERT_TRUE(parsed.ok()) << parsed.status() << ToText(auction);
+    EXPECT_EQ(*parsed, auction) << ToText(auction);
+  }
+}
+
+TEST(JointText, IsAsStrictAsThatOfOneResource) {
+  const std::string good = "resource_count: 1\ncapacity_units: [1]\nseed: 1\nbids: []\n";
+  ASSERT_TRUE(ParseJointAuction(good).ok());
+  for (const std::string& bad :
+       {good + "---\n" + good,
+        std::string("resource_count: '1'\ncapacity_units: [1]\nseed: 1\nbids: []\n"),
+        std::string("resource_count: 01\ncapacity_units: [1]\nseed: 1\nbids: []\n"),
+        std::string("resource_count: 1\ncapacity_units: [&a 1]\nseed: 1\nbids: []\n")}) {
+    EXPECT_FALSE(ParseJointAuction(bad).ok()) << bad;
+  }
+}
+
 TEST(JointText, WhatIsLeftOutIsZero) {
   const auto parsed = ParseJointAuction(
       "resource_count: 2\ncapacity_units: [3, 1]\nseed: 1\nbids: [{guest_id: 2}]\n");

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
 namespace nom::policies {
@@ -123,10 +125,44 @@ TEST(Ar1Band, TheSameSeedGivesTheSameWalkForEver) {
   EXPECT_NE(Walk(policy, 5), walk);
 }
 
-TEST(Ar1Band, ABandTooNarrowToMoveInStillEnds) {
-  // With deviation 0 every draw is in vain.
-  const auto walk = Walk(Policy(ReserveKind::kAr1Band, 10, 11), 3);
-  EXPECT_EQ(walk[2], (ReserveOutput{10, 0}));
+TEST(Ar1Band, ABandTooNarrowToBeOneIsRefused) {
+  for (Microcredits width : {1, 2, 3, 5, 99}) {
+    EXPECT_THAT(
+        std::string(ValidateReserve(Policy(ReserveKind::kAr1Band, 1'000, 1'000 + width)).message()),
+        StartsWith("ceiling_unit_price_microcredits: " + std::to_string(1'000 + width) +
+                   " is outside [1100, "));
+  }
+  EXPECT_TRUE(ValidateReserve(Policy(ReserveKind::kAr1Band, 1'000, 1'100)).ok());
+  EXPECT_FALSE(ValidateReserve(
+                   Policy(ReserveKind::kAr1Band, kValueMaxMicrocredits - 50, kValueMaxMicrocredits))
+                   .ok());
+}
+
+struct WalkShape {
+  double deviation = 0;  // Of changes, as a share of the band.
+  double correlation = 0;
+};
+
+WalkShape ShapeOf(Microcredits width) {
+  double lagged = 0;
+  double square = 0;
+  Microcredits last = 0;
+  const auto walk = Walk(Policy(ReserveKind::kAr1Band, 1'000, 1'000 + width), 200'000);
+  for (const ReserveOutput& step : walk) {
+    lagged += static_cast<double>(step.change_microcredits) * static_cast<double>(last);
+    square += static_cast<double>(step.change_microcredits) *
+              static_cast<double>(step.change_microcredits);
+    last = step.change_microcredits;
+  }
+  return {std::sqrt(square / static_cast<double>(walk.size())) / static_cast<double>(width),
+          lagged / square};
+}
+
+TEST(Ar1Band, TheNarrowestBandWalksLikeAWideOne) {
+  const WalkShape narrow = ShapeOf(kAr1BandWidthMin);
+  const WalkShape wide = ShapeOf(1'000'000);
+  EXPECT_NEAR(narrow.deviation, wide.deviation, 0.01 * wide.deviation);
+  EXPECT_NEAR(narrow.correlation, wide.correlation, 0.01 * -wide.correlation);
 }
 
 TEST(Ar1Band, AMovedBandTakesTheWalkAlong) {
