@@ -59,8 +59,9 @@ class Ledger {
   virtual absl::StatusOr<State> Load() = 0;
 
   // Makes transactions durable in order, each wholly or not at all; on an error a prefix of them
-  // may be. Their ids must go on from the last one committed (FAILED_PRECONDITION): two processes
-  // that write to one ledger find out here.
+  // may be, and the caller can't go on. Their ids must follow the last one committed through this
+  // object (FAILED_PRECONDITION): a gap is a mistake of the caller's. That no other process writes
+  // is seen to when the ledger is opened.
   virtual absl::Status Commit(absl::Span<const Transaction> transactions) = 0;
 
   // A reader of its own. Lives no longer than the ledger.

@@ -123,7 +123,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
     out.Add(Metric::kSold, labels, price.sold_units);
     out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
   }
-  for (const market::RoundReport::Sum& sum : host.sums) {
+  for (const market::HostSum& sum : host.sums) {
     out.Add(Metric::kGranted, {id, KindName(sum.kind)}, sum.granted_units);
     out.Add(Metric::kGrantedMax, {id, KindName(sum.kind)}, sum.granted_max_units);
   }
@@ -141,7 +141,9 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kBids, {id, "page_refused"}, n.bid_pages_refused);
   out.Add(Metric::kHostLosses, {id}, n.losses);
   out.Add(Metric::kAppliesRefused, {id}, n.applies_refused);
-  out.Add(Metric::kReapplies, {id}, n.reapplies);
+  out.Add(Metric::kDifferences, {id}, n.differences);
+  out.Add(Metric::kMetersLost, {id}, n.meters_lost);
+  out.Add(Metric::kForgiven, {id}, Credits(n.forgiven_microcredits));
   out.Add(Metric::kForced, {id}, n.forced_units);
   out.Add(Metric::kGuestsEnded, {id}, n.guests_ended);
   out.Add(Metric::kHostConnected, {id}, host.connected ? 1.0 : 0.0);

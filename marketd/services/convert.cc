@@ -199,6 +199,7 @@ market_pb::Notice ToProto(const market::Notice& notice) {
   out.set_units_next(notice.units_next);
   *out.mutable_effective_time() = ToProto(notice.effective_time);
   out.set_charge_microcredits(notice.charge_microcredits);
+  out.set_withdrawn(notice.withdrawn);
   return out;
 }
 
@@ -261,6 +262,7 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
   *out.mutable_start_time() = ToProto(round.start_time);
   *out.mutable_close_time() = ToProto(round.close_time);
   *out.mutable_effective_time() = ToProto(round.effective_time);
+  out.set_reason(round.reason);
   for (const market::ResourcePrice& price : round.prices) {
     *out.add_prices() = ToProto(price, border);
   }
@@ -277,6 +279,7 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
     to->set_rent_microcredits(outcome.rent_microcredits);
     to->set_delivered_milliunits(outcome.delivered_milliunits);
     to->set_used_milliunits(outcome.used_milliunits);
+    to->set_held_ms(absl::ToInt64Milliseconds(outcome.held));
   }
   return out;
 }
@@ -289,7 +292,7 @@ operators_pb::Host ToProto(const market::HostView& host) {
   out.set_detail(host.detail);
   out.set_period_ms(absl::ToInt64Milliseconds(host.period));
   for (const market::Resource& resource : host.resources) *out.add_resources() = ToProto(resource);
-  for (const market::RoundReport::Sum& sum : host.sums) {
+  for (const market::HostSum& sum : host.sums) {
     operators_pb::HostUse* const use = out.add_uses();
     use->set_kind(ToProto(sum.kind));
     use->set_granted_units(sum.granted_units);

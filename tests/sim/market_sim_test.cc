@@ -27,8 +27,9 @@ constexpr int kTenants = 4;
 class Drill {
  public:
   Drill(uint64_t seed, bool faults)
-      : random_(Mix64(seed ^ 0xd4111)), world_(MakeOptions(seed, faults)) {
+      : random_(Mix64(seed ^ 0xd4111)), faults_(faults), world_(MakeOptions(seed, faults)) {
     world_.on_transaction = [this](const Transaction& t) { CheckTransaction(t); };
+    world_.on_start = [this] { ForgetUnsaid(); };
   }
 
   void Play(int steps) {
@@ -40,7 +41,12 @@ class Drill {
     for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
       for (int64_t n = random_.Uniform(0, 3); n > 0; --n) Act();
       world_.Run(absl::Milliseconds(random_.Uniform(1, 900)));
-      if (random_.OneIn(150)) world_.Jump(absl::Milliseconds(random_.Uniform(-5'000, 20'000)));
+      if (faults_ && random_.OneIn(150)) {
+        world_.Stall(absl::Milliseconds(random_.Uniform(0, 20'000)));
+      }
+      if (faults_ && random_.OneIn(50)) {
+        world_.Tell(random_.OneIn(2) ? "alpha" : "beta", HostLost{"a blip"});
+      }
       if (random_.OneIn(60)) RestartAndCompare();
       Check();
     }
@@ -69,6 +75,7 @@ class Drill {
     const auto audit = Audit(world_.ledger().reader(), 0, ClearByRule);
     ASSERT_TRUE(audit.ok()) << audit.status();
     EXPECT_TRUE(audit->balanced()) << audit->findings[0];
+    CheckStatements();
     RoundId rounds = 0;
     for (const auto& [host_id, book] : world_.state().hosts) rounds += book.last_decided_round_id;
     EXPECT_EQ(audit->rounds_replayed, rounds);
@@ -116,7 +123,9 @@ class Drill {
     }
     if (faults) {
       options.commit_fails = 400;
-      options.answer_late = 30;
+      options.dies_after_command = 400;
+      options.command_late = 30;
+      options.engine_late = 50;
     }
     // Now and then a rule fails: the market repeats the last awards.
     options.clear = [](const std::string& rule, const policies::Auction& auction,
@@ -199,10 +208,20 @@ class Drill {
     last_call_ = call;
   }
 
+  // Those that were not durable when the process died were never said.
+  void ForgetUnsaid() {
+    said_.clear();
+    for (const auto& [key, bid] : world_.state().bids) said_[key] = {.bid = bid};
+  }
+
   void RestartAndCompare() {
     world_.Settle();
     const State before = world_.state();
-    world_.Restart();
+    // The machine's clock is set while marketd is away: only what is shown may notice.
+    if (faults_ && random_.OneIn(4)) {
+      world_.Step(absl::Milliseconds(random_.Uniform(-5'000, 20'000)));
+    }
+    world_.Restart(absl::Milliseconds(random_.Uniform(0, 1'500)));
     // Starting changes nothing that is durable but by transactions of its own.
     if (world_.state().last_transaction_id == before.last_transaction_id) {
       EXPECT_EQ(world_.state(), before) << "the ledger does not say what the engine knew";
@@ -217,6 +236,13 @@ class Drill {
     for (const auto& [tenant_id, sum] : sums) EXPECT_EQ(sum, 0) << transaction.kind;
     for (const Change& change : transaction.changes) {
       if (const auto* put = std::get_if<PutRound>(&change)) CheckRound(*put);
+      if (const auto* put = std::get_if<PutBid>(&change)) {
+        Said& said = said_[{put->bid.guest_id, put->bid.kind}];
+        if (said.bid.ranges != put->bid.ranges) said.time = transaction.time;
+        said.bid = put->bid;
+        said.by_call = transaction.kind == "bid placed";
+      }
+      if (const auto* drop = std::get_if<DropBid>(&change)) said_.erase(drop->key);
     }
   }
 
@@ -239,15 +265,17 @@ class Drill {
         for (const policies::Bid& bid : auction->bids) {
           if (bid.guest_id != outcome.guest_id) continue;
           EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(bid, outcome.award_units));
-          // What was cleared is never worth more than what the guest said.
-          const auto standing = world_.state().bids.find({outcome.guest_id, outcome.kind});
-          if (standing != world_.state().bids.end()) {
-            const policies::Bid said{.guest_id = 1, .ranges = standing->second.ranges};
-            ASSERT_TRUE(policies::Allowed(said, outcome.award_units));
-            EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(said, outcome.award_units));
-            if (standing->second.budget_microcredits) {
-              EXPECT_LE(outcome.charge_microcredits, *standing->second.budget_microcredits);
-            }
+          // What was cleared is what the guest said, before the close, and never worth more to it.
+          const auto standing = said_.find({outcome.guest_id, outcome.kind});
+          ASSERT_NE(standing, said_.end()) << "it said nothing";
+          if (standing->second.by_call) {
+            EXPECT_LT(standing->second.time, put.round.close_time) << "close is close";
+          }
+          const policies::Bid said{.guest_id = 1, .ranges = standing->second.bid.ranges};
+          ASSERT_TRUE(policies::Allowed(said, outcome.award_units));
+          EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(said, outcome.award_units));
+          if (standing->second.bid.budget_microcredits) {
+            EXPECT_LE(outcome.charge_microcredits, *standing->second.bid.budget_microcredits);
           }
         }
       }
@@ -257,11 +285,29 @@ class Drill {
     }
   }
 
+  // What every tenant was charged, by its outcomes and by its account.
+  void CheckStatements() {
+    std::map<TenantId, Microcredits> sums;
+    for (const auto& [host_id, book] : world_.state().hosts) {
+      const auto rounds = world_.ledger().reader().ListRounds(host_id, 0, 1'000'000);
+      ASSERT_TRUE(rounds.ok()) << rounds.status();
+      for (const Round& round : *rounds) {
+        for (const Outcome& outcome : round.outcomes) {
+          sums[outcome.tenant_id] += outcome.settled_microcredits + outcome.rent_microcredits;
+        }
+      }
+    }
+    for (const auto& [tenant_id, tenant] : world_.state().tenants) {
+      EXPECT_EQ(tenant.balances.revenue, sums[tenant_id]) << tenant_id;
+    }
+  }
+
   void Check() {
     EXPECT_EQ(CheckBooks(world_.state()), "");
     EXPECT_TRUE(world_.refusals.empty()) << world_.refusals.front();
     for (const char* host_id : {"alpha", "beta"}) {
       const SimulatedHost& host = world_.host(host_id);
+      EXPECT_EQ(host.unannounced_units(), 0) << host_id << ": taken without a notice";
       for (const ResourceKind kind : {ResourceKind::kCpu, ResourceKind::kMemory}) {
         EXPECT_LE(host.granted_units(kind), host.capacity_units(kind));
       }
@@ -275,8 +321,16 @@ class Drill {
   }
 
   Random random_;
+  const bool faults_;
   World world_;
   int request_ = 0;
+  // Standing bids, as transactions said so.
+  struct Said {
+    StandingBid bid;
+    absl::Time time = absl::InfinitePast();
+    bool by_call = false;
+  };
+  std::map<BidKey, Said> said_;
   Caller last_caller_;
   std::optional<Call> last_call_;
   uint64_t decided_ = 0;

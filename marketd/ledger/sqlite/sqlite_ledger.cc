@@ -77,8 +77,10 @@ absl::StatusOr<FileKind> LookAt(const std::string& path, int64_t* bytes) {
     return wrong(absl::StrCat("has schema version ", word(60), "; this marketd knows up to ",
                               kSchemaVersion));
   }
-  if (word(60) < 1) {
-    return wrong(absl::StrCat("has unknown schema version ", word(60)));
+  if (word(60) < kSchemaVersionMin) {
+    return wrong(absl::StrCat("has schema version ", word(60),
+                              ", of before the first release; this ", "marketd reads none below ",
+                              kSchemaVersionMin, ": keep the file, and begin another ledger"));
   }
   return FileKind::kLedger;
 }
@@ -104,15 +106,9 @@ absl::Status Create(const std::string& path) {
   return absl::OkStatus();
 }
 
-// Brings an older ledger up to this program's version, wholly or not at all.
-absl::Status Migrate(Database& db) {
-  NOM_ASSIGN_OR_RETURN(const int64_t version, db.QueryInt("PRAGMA user_version"));
-  if (version == kSchemaVersion) return absl::OkStatus();
-  NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
-  for (int64_t from = version; from < kSchemaVersion; ++from) {
-    NOM_RETURN_IF_ERROR(db.Execute(kMigrations[from - 1]));
-  }
-  return db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
+// A ledger that can only be read, or a disk that is full, is found out before anybody relies on it.
+absl::Status TryWrite(Database& db) {
+  return db.Execute("BEGIN IMMEDIATE; UPDATE openings SET count = count + 1; COMMIT");
 }
 
 absl::Status CheckPages(const std::string& path) {
@@ -343,7 +339,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   NOM_RETURN_IF_ERROR(
       db->Execute(options.sync_to_disk ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF"));
   NOM_RETURN_IF_ERROR(db->Execute("PRAGMA foreign_keys = ON"));
-  NOM_RETURN_IF_ERROR(Migrate(*db));
+  NOM_RETURN_IF_ERROR(TryWrite(*db));
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader_db,
                        Database::Open(path, Database::Mode::kReadOnly));
   return std::unique_ptr<Ledger>(

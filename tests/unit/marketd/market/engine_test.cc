@@ -58,7 +58,7 @@ TEST_F(EngineTest, ARoundGoesThroughItsLife) {
   EXPECT_EQ(outcome.delivered_milliunits, 56'000);
   EXPECT_TRUE(outcome.settled);
   EXPECT_EQ(outcome.settled_microcredits, 20'000);
-  EXPECT_EQ(outcome.rent_microcredits, 16 * 40);
+  EXPECT_EQ(outcome.rent_microcredits, 2 * 16 * 40) << "before the first round, too";
   const GuestView* view = world_->view().FindGuest(guest);
   ASSERT_NE(view, nullptr);
   EXPECT_EQ(view->last_settled_round_id, 1u);
@@ -280,14 +280,14 @@ TEST_F(EngineTest, MissedTimeIsSkippedNotMadeUpFor) {
   const GuestId guest = Admit("ann", "one");
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilInForce(1));
-  world_->Jump(absl::Hours(5));
+  world_->Stall(absl::Hours(5));
   world_->Run(absl::Milliseconds(10));
   EXPECT_LE(book().last_decided_round_id, 2u);
   EXPECT_GT(host_view().counters.rounds_skipped, 1'000u);
   EXPECT_EQ(Held(guest), 20) << "the last grants stay";
   ASSERT_TRUE(RunUntilInForce(2));
   // And back: rounds go on at once, not in five hours.
-  world_->Jump(-absl::Hours(5));
+  world_->Step(-absl::Hours(5));
   EXPECT_TRUE(RunUntilInForce(4));
 }
 
@@ -296,7 +296,7 @@ TEST_F(EngineTest, ADecisionWhoseTimePassedIsReleased) {
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilDecided(1));
   EXPECT_EQ(balances("ann").escrow, 2'000);
-  world_->Jump(3 * kPeriod);
+  world_->Stall(3 * kPeriod);
   world_->Run(absl::Milliseconds(10));
   EXPECT_EQ(balances("ann").escrow, 0);
   EXPECT_EQ(host_view().counters.rounds_released, 1u);
