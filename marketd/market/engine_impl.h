@@ -20,6 +20,7 @@
 #include "marketd/market/billing.h"
 #include "marketd/market/engine.h"
 #include "marketd/market/holdings.h"
+#include "marketd/market/round_auctions.h"
 #include "marketd/market/schedule.h"
 
 namespace nom::market {
@@ -145,6 +146,9 @@ class Engine::Impl {
   void BeginRounds(HostRun& host);
   void AdvanceRound(HostRun& host);
   void Decide(HostRun& host);
+  std::vector<KindAuction> ClearAuctions(const HostRun& host) const;
+  static void CountClearings(HostRun& host, const std::vector<KindAuction>& auctions);
+  void WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
   // The decided round is in force since `meters` were read: settles the one before.

@@ -178,67 +178,47 @@ void Engine::Impl::AdvanceRound(HostRun& host) {
 
 void Engine::Impl::Decide(HostRun& host) {
   WriteWaitingPages(host, /*all=*/true);
+  const std::vector<KindAuction> auctions = ClearAuctions(host);
+  CountClearings(host, auctions);
+  WriteDecision(host, auctions);
+  ++host.counters.rounds_decided;
+  host.last_decided_time = now_;
+  host.decided = true;
+  host.applying = false;
+  TellNotices(host, *Decided(host));
+  SendPrepare(host);
+  SendBoard(host);
+}
+
+std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const {
   const HostId& host_id = host.config->host_id;
-  const RoundId round_id = host.round_id;
-  const Round* in_force = InForce(host);
   std::map<BidKey, int64_t> held;
-  if (in_force != nullptr) {
+  if (const Round* in_force = InForce(host)) {
     for (const Outcome& outcome : in_force->outcomes) {
       if (!outcome.settled) held[{outcome.guest_id, outcome.kind}] = outcome.award_units;
     }
   }
   const std::map<ResourceKind, int64_t> supply = Supply(host);
+  const Owners owners = OwnersOf(state_, host_id);
   std::map<ResourceKind, std::vector<policies::Bid>> bids =
-      BidsForRound(state_, host_id, round_id, host.resources, supply, held);
-
-  PutRound put;
-  Round& round = put.round;
-  round.host_id = host_id;
-  round.round_id = round_id;
-  round.phase = RoundPhase::kGrace;
-  round.start_time = host.schedule->start();
-  round.close_time = host.schedule->close();
-  round.decided_time = now_;
-  round.effective_time = host.schedule->effective();
-  round.applied_time = absl::UnixEpoch();
-  round.period = host.schedule->period();
-
-  std::map<BidKey, policies::Award> awards;
+      BidsForRound(state_, host_id, host.round_id, host.resources, supply, owners, held);
+  std::vector<KindAuction> auctions;
   for (const Resource& resource : host.resources) {
     policies::Auction auction;
     auction.capacity_units = supply.at(resource.kind);
     auction.reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits;
     auction.reclaim_penalty_microcredits = resource.reclaim_penalty_microcredits;
-    auction.seed = AuctionSeed(config_.seed, host_id, round_id, resource.kind);
+    auction.seed = AuctionSeed(config_.seed, host_id, host.round_id, resource.kind);
     auction.bids = std::move(bids[resource.kind]);
+    auctions.push_back(KindAuction{.resource = &resource, .auction = std::move(auction)});
+  }
+  ClearWithinMeans(auctions, owners.means, ClearingWorkMax(*host.config), clear_);
+  return auctions;
+}
 
-    AuctionRecord record{.host_id = host_id,
-                         .round_id = round_id,
-                         .kind = resource.kind,
-                         .rule = resource.rule,
-                         .auction = policies::ToText(auction),
-                         .work_max = ClearingWorkMax(*host.config)};
-    const policies::Clearing clearing =
-        ClearOrRepeat(clear_, resource.rule, auction, record.work_max, &record.fault);
-    record.method = clearing.method;
-
-    ResourcePrice price{.kind = resource.kind,
-                        .unit_price_microcredits = clearing.clearing_unit_price_microcredits,
-                        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
-                        .supply_units = auction.capacity_units,
-                        .highest_rejected_unit_price_microcredits =
-                            clearing.highest_rejected_unit_price_microcredits,
-                        .bound_by = clearing.bound_by,
-                        .rule = resource.rule,
-                        .method = clearing.method};
-    for (const policies::Bid& bid : auction.bids) price.demand_units += UnitsMax(bid.ranges);
-    for (const policies::Award& award : clearing.awards) {
-      price.sold_units += award.units;
-      awards[{award.guest_id, resource.kind}] = award;
-    }
-    round.prices.push_back(price);
-    put.auctions.push_back(std::move(record));
-    switch (clearing.method) {
+void Engine::Impl::CountClearings(HostRun& host, const std::vector<KindAuction>& auctions) {
+  for (const KindAuction& kind : auctions) {
+    switch (kind.clearing.method) {
       case policies::Method::kExact:
         ++host.counters.clearings_exact;
         break;
@@ -252,6 +232,49 @@ void Engine::Impl::Decide(HostRun& host) {
         ++host.counters.clearings_repeat_last;
         break;
     }
+  }
+}
+
+void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions) {
+  const HostId& host_id = host.config->host_id;
+  PutRound put;
+  Round& round = put.round;
+  round.host_id = host_id;
+  round.round_id = host.round_id;
+  round.phase = RoundPhase::kGrace;
+  round.start_time = host.schedule->start();
+  round.close_time = host.schedule->close();
+  round.decided_time = now_;
+  round.effective_time = host.schedule->effective();
+  round.applied_time = absl::UnixEpoch();
+  round.period = host.schedule->period();
+
+  std::map<BidKey, policies::Award> awards;
+  for (const KindAuction& kind : auctions) {
+    const Resource& resource = *kind.resource;
+    ResourcePrice price{.kind = resource.kind,
+                        .unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits,
+                        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
+                        .supply_units = kind.auction.capacity_units,
+                        .highest_rejected_unit_price_microcredits =
+                            kind.clearing.highest_rejected_unit_price_microcredits,
+                        .bound_by = kind.clearing.bound_by,
+                        .rule = resource.rule,
+                        .method = kind.clearing.method};
+    for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
+    for (const policies::Award& award : kind.clearing.awards) {
+      price.sold_units += award.units;
+      awards[{award.guest_id, resource.kind}] = award;
+    }
+    round.prices.push_back(std::move(price));
+    put.auctions.push_back(AuctionRecord{.host_id = host_id,
+                                         .round_id = host.round_id,
+                                         .kind = resource.kind,
+                                         .rule = resource.rule,
+                                         .method = kind.clearing.method,
+                                         .auction = policies::ToText(kind.auction),
+                                         .fault = kind.fault,
+                                         .work_max = kind.work_max});
   }
 
   Scribe scribe(state_, now_, "round decided");
@@ -274,14 +297,6 @@ void Engine::Impl::Decide(HostRun& host) {
   }
   scribe.Write(std::move(put));
   Commit(std::move(scribe));
-
-  ++host.counters.rounds_decided;
-  host.last_decided_time = now_;
-  host.decided = true;
-  host.applying = false;
-  TellNotices(host, *Decided(host));
-  SendPrepare(host);
-  SendBoard(host);
 }
 
 void Engine::Impl::TellNotices(HostRun& host, const Round& round) {

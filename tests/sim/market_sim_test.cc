@@ -105,7 +105,7 @@ class Drill {
     options.config.hosts = {TestHostConfig("alpha", absl::Seconds(1)),
                             TestHostConfig("beta", absl::Milliseconds(2'500))};
     options.config.hosts[0].guests_max = 8;
-    options.config.hosts[1].clearing_work_max = 3'000;  // Too little for its memory, now and then.
+    options.config.hosts[1].clearing_work_max = 4'000;  // Too little for its memory, now and then.
     for (const char* name : {"alpha", "beta"}) {
       SimulatedHostOptions host = TestHostOptions(seed + Hash64(name));
       if (faults) {

@@ -229,6 +229,20 @@ TEST_F(EngineTest, WinningAlwaysMeansBeingAbleToPay) {
   EXPECT_EQ(Held(poor), 16);
 }
 
+TEST_F(EngineTest, TruthfulSiblingsDoNotStarveEachOther) {
+  const GuestId first = Admit("bob", "first");
+  const GuestId second = Admit("bob", "second");
+  ASSERT_TRUE(world_->AskAsOperator(Deposit{NewId(), "bob", 2'000'000 - balances("bob").available})
+                  .status.ok());
+  // Each is worth all that bob has; together they cost 40,000.
+  for (const GuestId guest : {first, second}) {
+    ASSERT_TRUE(Bid("bob", MemoryBid(guest, 40, 50'000)).status.ok());
+  }
+  ASSERT_TRUE(RunUntilInForce(1));
+  EXPECT_EQ(Held(first), 56);
+  EXPECT_EQ(Held(second), 56);
+}
+
 TEST_F(EngineTest, EvictionReturnsTheSeedAndWhatWasInEscrow) {
   const GuestId guest = Admit("ann", "one");
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 240, 5'000)).status.ok());
@@ -360,7 +374,8 @@ TEST_F(EngineTest, AnAuctionBeyondItsWorkIsClearedByTheNextInTheChain) {
   EXPECT_EQ(book().prices[1].method, policies::Method::kRepeatLast);
   EXPECT_EQ(Held(guest), 20) << "it keeps what it held";
   LedgerReader& reader = world_->ledger().reader();
-  EXPECT_EQ(reader.GetAuction("h", 1, ResourceKind::kMemory)->work_max, enough);
+  EXPECT_EQ(reader.GetAuction("h", 1, ResourceKind::kMemory)->work_max, enough - enough / 2)
+      << "the other half is for clearing again";
   const auto limited = reader.GetAuction("h", 2, ResourceKind::kMemory);
   EXPECT_EQ(limited->work_max, 1);
   EXPECT_EQ(limited->fault, "") << "no rule failed";
