@@ -105,7 +105,8 @@ std::optional<Notice> FromProto(const market::v1::Notice& notice) {
                 .units_now = notice.units_now(),
                 .units_next = notice.units_next(),
                 .effective_time = FromProto(notice.effective_time()),
-                .charge_microcredits = notice.charge_microcredits()};
+                .charge_microcredits = notice.charge_microcredits(),
+                .withdrawn = notice.withdrawn()};
 }
 
 market::v1::Bid ToProto(const Bid& bid) {

@@ -75,9 +75,10 @@ SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& res
   for (const auto& told : response.notices()) {
     const std::optional<Notice> notice = FromProto(told);
     if (!notice) continue;
-    // A reconnect may tell a notice again.
+    // A reconnect may tell a notice again; that it is withdrawn is told after it.
     uint64_t& noticed = noticed_round_ids_[{notice->guest_id, notice->resource}];
-    if (notice->round_id <= noticed) continue;
+    if (notice->round_id < noticed) continue;
+    if (notice->round_id == noticed && !notice->withdrawn) continue;
     noticed = notice->round_id;
     output.notices.push_back(*notice);
   }

@@ -106,38 +106,46 @@ int64_t UnitsMax(const std::vector<Range>& ranges) {
   return ranges.empty() ? 0 : ranges.back().max_units;
 }
 
+Owners OwnersOf(const State& state, const HostId& host_id) {
+  Owners owners;
+  for (const GuestId guest_id : state.GuestsOf(host_id)) {  // By rising id.
+    const TenantId& tenant_id = state.guests.at(guest_id).tenant_id;
+    if (!owners.ids.emplace(tenant_id, guest_id).second) continue;
+    owners.means[guest_id] = state.tenants.at(tenant_id).balances.available;
+  }
+  return owners;
+}
+
 std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
     const State& state, const HostId& host_id, RoundId round_id,
     absl::Span<const Resource> resources, const std::map<ResourceKind, int64_t>& supply,
-    const std::map<BidKey, int64_t>& held) {
+    const Owners& owners, const std::map<BidKey, int64_t>& held) {
   std::map<ResourceKind, std::vector<policies::Bid>> out;
   for (const Resource& resource : resources) out[resource.kind];  // An auction without bids too.
-  std::map<TenantId, Microcredits> left;
-  for (const auto& [key, standing] : state.bids) {  // By rising guest_id, then kind.
-    const auto& [guest_id, kind] = key;
-    const auto guest = state.guests.find(guest_id);
-    if (guest == state.guests.end() || guest->second.host_id != host_id ||
-        guest->second.state != GuestState::kRunning || !out.contains(kind)) {
-      continue;
+  for (const GuestId guest_id : state.GuestsOf(host_id)) {
+    const Guest& guest = state.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning) continue;
+    const policies::OwnerId owner_id = owners.ids.at(guest.tenant_id);
+    const Microcredits available = owners.means.at(owner_id);
+    for (auto it = state.bids.lower_bound({guest_id, ResourceKind{0}});
+         it != state.bids.end() && it->first.first == guest_id; ++it) {
+      const ResourceKind kind = it->first.second;
+      const StandingBid& standing = it->second;
+      if (!out.contains(kind)) continue;
+      if (standing.last_round_id != 0 && standing.last_round_id < round_id) continue;
+      int64_t units_max = supply.at(kind);
+      if (kind == ResourceKind::kMemory && guest.memory_max_units > 0) {
+        units_max = std::min(units_max, guest.memory_max_units - guest.seed_units(kind));
+      }
+      const Microcredits means =
+          std::min(available, standing.budget_microcredits.value_or(available));
+      policies::Bid bid{.guest_id = guest_id,
+                        .ranges = CutToMeans(CutToUnits(standing.ranges, units_max), means),
+                        .owner_id = owner_id};
+      const auto holds = held.find(it->first);
+      if (holds != held.end()) bid.held_units = holds->second;
+      out[kind].push_back(std::move(bid));
     }
-    if (standing.last_round_id != 0 && standing.last_round_id < round_id) continue;
-    const TenantId& tenant_id = guest->second.tenant_id;
-    const Microcredits available = state.tenants.at(tenant_id).balances.available;
-    Microcredits& rest = left.emplace(tenant_id, available).first->second;
-
-    int64_t units_max = supply.at(kind);
-    if (kind == ResourceKind::kMemory && guest->second.memory_max_units > 0) {
-      units_max =
-          std::min(units_max, guest->second.memory_max_units - guest->second.seed_units(kind));
-    }
-    const Microcredits means = std::min(rest, standing.budget_microcredits.value_or(rest));
-    policies::Bid bid{.guest_id = guest_id,
-                      .ranges = CutToMeans(CutToUnits(standing.ranges, units_max), means)};
-    const auto holds = held.find(key);
-    if (holds != held.end()) bid.held_units = holds->second;
-    rest -= ValueMax(bid.ranges);
-    NOM_CHECK(rest >= 0, "a bid was cut to more than there is");
-    out[kind].push_back(std::move(bid));
   }
   return out;
 }

@@ -39,17 +39,23 @@ std::vector<policies::Range> CutToMeans(const std::vector<policies::Range>& rang
 Microcredits ValueMax(const std::vector<policies::Range>& ranges);
 int64_t UnitsMax(const std::vector<policies::Range>& ranges);
 
-// All bids of a host's running guests as they enter the round's auctions, by kind.
-//
-// Winning always means being able to pay: a tenant's bids (all guests, all resources of this host)
-// are taken in rising order of guest_id and then kind; each is cut to its own budget and to what
-// the bids before it leave of the tenant's available money if they were charged all they are worth.
+// The owners of a host's bids: each tenant with a guest there, by a number of its own (the lowest
+// id of its guests), and what it can pay.
+struct Owners {
+  std::map<TenantId, policies::OwnerId> ids;
+  std::map<policies::OwnerId, Microcredits> means;
+};
+Owners OwnersOf(const State& state, const HostId& host_id);
+
+// All bids of a host's running guests as they enter the round's auctions, by kind, each cut to its
+// own budget and to all that its tenant has available; how one tenant's bids together stay within
+// its means is round_auctions.h's.
 //
 // `held` gives the award in force of each bid; `supply` the units auctioned of each kind.
 std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
     const State& state, const HostId& host_id, RoundId round_id,
     absl::Span<const Resource> resources, const std::map<ResourceKind, int64_t>& supply,
-    const std::map<BidKey, int64_t>& held);
+    const Owners& owners, const std::map<BidKey, int64_t>& held);
 
 }  // namespace nom::market
 

@@ -18,8 +18,6 @@ namespace {
 constexpr size_t kTextBytesMax = 128;
 constexpr size_t kGuestNameBytesMax = 31;
 constexpr size_t kArgumentsBytesMax = 255;
-// When there are this many more than kRequestsKept, the oldest go.
-constexpr size_t kRequestsSlack = 1'000;
 
 Reply Refused(absl::Status status) { return Reply{.status = std::move(status)}; }
 
@@ -152,7 +150,12 @@ Reply Engine::Impl::Do(const CallEvent& event, const RequestKey& key, uint64_t f
     }
     return reply;
   }
-  const Request request{.key = key, .fingerprint = fingerprint};
+  Request request{.key = key, .fingerprint = fingerprint};
+  if (const auto* place = std::get_if<PlaceBid>(&event.call))
+    request.bid_guest_id = place->guest_id;
+  if (const auto* withdraw = std::get_if<WithdrawBid>(&event.call)) {
+    request.bid_guest_id = withdraw->guest_id;
+  }
   if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
     return DoCreateTenant(*create, request);
   }
@@ -173,11 +176,6 @@ void Engine::Impl::Remember(Scribe& scribe, Request request, const Reply& reply)
   request.reply = reply;
   request.transaction_id = scribe.transaction_id();
   scribe.Write(PutRequest{std::move(request)});
-  if (state_.requests.size() > kRequestsKept + kRequestsSlack) {
-    auto last = state_.requests_by_transaction.begin();
-    std::advance(last, kRequestsSlack - 1);
-    scribe.Write(DropRequests{last->first});
-  }
 }
 
 Reply Engine::Impl::DoCreateTenant(const CreateTenant& call, const Request& request) {
@@ -238,15 +236,14 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
     return absl::InvalidArgumentError(
         absl::StrCat("arguments: at most ", kArgumentsBytesMax, " bytes, none of them 0"));
   }
-  if (host->link != Link::kRunning && host->link != Link::kReconciling) {
+  if (host->link != Link::kRunning) {
     return absl::UnavailableError(
         absl::StrCat("host ", call.host_id, " is not connected: ", host->detail));
   }
   int guests = 0;
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id != call.host_id) continue;
+  for (const GuestId guest_id : state_.GuestsOf(call.host_id)) {
     ++guests;
-    if (guest.name == call.name) {
+    if (state_.guests.at(guest_id).name == call.name) {
       return absl::AlreadyExistsError(
           absl::StrCat("name: host ", call.host_id, " already has a guest ", call.name));
     }
@@ -296,6 +293,7 @@ Reply Engine::Impl::DoAdmitGuest(const AdmitGuest& call, const Request& request,
   if (absl::Status s = CheckAdmit(call, &guest.seeds); !s.ok()) return Refused(s);
   HostRun& host = *FindHost(call.host_id);
   guest.guest_id = std::max(state_.last_guest_id, guest_id_seen_max_) + 1;
+  guest.metered.guest_id = guest.guest_id;
   guest.host_id = call.host_id;
   guest.tenant_id = call.tenant_id;
   guest.name = call.name;
@@ -319,9 +317,19 @@ Reply Engine::Impl::DoAdmitGuest(const AdmitGuest& call, const Request& request,
 
 Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id,
                                  bool* later) {
-  const Guest* guest = FindGuest(call.guest_id, Caller{.is_operator = true});
-  if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
-  HostRun& host = *FindHost(guest->host_id);
+  const auto found = state_.guests.find(call.guest_id);
+  if (found == state_.guests.end()) return Refused(NoSuchGuest(call.guest_id));
+  const Guest* const guest = &found->second;
+  HostRun* const host = FindHost(guest->host_id);
+  if (host == nullptr) {  // Its money was settled when the host was closed; nothing else is left.
+    const Reply gone{.guest_id = call.guest_id};
+    Scribe scribe(state_, now_, "guest evicted");
+    EndGuest(scribe, call.guest_id, GuestState::kEvicted, "");
+    Remember(scribe, request, gone);
+    Commit(std::move(scribe));
+    guest_runs_.erase(call.guest_id);
+    return gone;
+  }
   const bool evicting = guest->state == GuestState::kEvicting;
   AnswerWaiting(call.guest_id, evicting ? Reply{.guest_id = call.guest_id}
                                         : Refused(absl::AbortedError("the guest was evicted")));
@@ -332,9 +340,7 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
   Commit(std::move(scribe));
   guest_runs_[call.guest_id].waiting.push_back(call_id);
   *later = true;
-  if (!evicting && (host.link == Link::kRunning || host.link == Link::kReconciling)) {
-    SendDestroy(host, call.guest_id);
-  }
+  if (!evicting && host->link == Link::kRunning) SendDestroy(*host, call.guest_id);
   return reply;
 }
 
@@ -376,6 +382,7 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
                                   .kind = call.kind,
                                   .ranges = call.ranges,
                                   .budget_microcredits = call.budget_microcredits,
+                                  .first_round_id = first,
                                   .last_round_id = call.expires_after_rounds == 0
                                                        ? 0
                                                        : first + call.expires_after_rounds - 1}});

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/market/engine_impl.h"
+#include "marketd/market/money.h"
 
 namespace nom::market {
 
@@ -38,11 +39,11 @@ Effects Engine::Impl::Handle(const Event& event, absl::Time now) {
     view_sequence_ = static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(now)));
   }
   effects_ = Effects{};
+  if (!std::exchange(started_, true)) CloseAbsentHosts();
+  // What was due before this event comes before it, however late it was handed in: close is close.
+  Advance();
   std::visit([this](const auto& e) { On(e); }, event);
-  for (auto& [host_id, host] : hosts_) {
-    AdvanceLink(host);
-    AdvanceRound(host);
-  }
+  Advance();
   Flush();
   if (view_dirty_ && !view_waiting_) {
     outbox_.push_back({state_.last_transaction_id, BuildView()});
@@ -52,6 +53,30 @@ Effects Engine::Impl::Handle(const Event& event, absl::Time now) {
   Flush();
   effects_.next_tick = NextTick();
   return std::move(effects_);
+}
+
+void Engine::Impl::Advance() {
+  for (auto& [host_id, host] : hosts_) {
+    AdvanceLink(host);
+    AdvanceRound(host);
+  }
+}
+
+void Engine::Impl::CloseAbsentHosts() {
+  std::vector<Round> open;
+  for (const auto& [host_id, book] : state_.hosts) {
+    if (hosts_.contains(host_id)) continue;
+    for (const auto& [round_id, round] : book.open_rounds) open.push_back(round);
+  }
+  for (Round& round : open) {
+    Scribe scribe(state_, now_, "host closed");
+    for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
+    round.phase = round.phase == RoundPhase::kGrace ? RoundPhase::kReleased : RoundPhase::kSettled;
+    round.reason = "the host is no longer in the config";
+    scribe.Write(UpdateRound{round});
+    scribe.Write(PutHost{round.host_id, state_.hosts.at(round.host_id).boot_id, 0});
+    Commit(std::move(scribe));
+  }
 }
 
 void Engine::Impl::On(const Tick&) {}
@@ -75,7 +100,8 @@ void Engine::Impl::On(const HostNewsEvent& event) {
   } else if (const auto* ended = std::get_if<GuestEnded>(&event.news)) {
     OnGuestEnded(*host, *ended);
   } else if (const auto* lost = std::get_if<HostLost>(&event.news)) {
-    if (host->link != Link::kDetached) Lose(*host, lost->reason);
+    // While Attach is out, this is of the time before: its answer will tell.
+    if (host->link == Link::kRunning) Lose(*host, lost->reason);
   }
 }
 
@@ -99,13 +125,10 @@ void Engine::Impl::On(const HostCommandDone& done) {
       OnCreated(*host, pending.guest_id, done.status);
       break;
     case PendingCommand::Kind::kDestroy:
-      OnDestroyed(*host, pending.guest_id, done.status);
+      OnDestroyed(*host, pending.guest_id, done);
       break;
     case PendingCommand::Kind::kApply:
       OnApplied(*host, done);
-      break;
-    case PendingCommand::Kind::kReapply:
-      OnReapplied(*host, done);
       break;
     case PendingCommand::Kind::kPrepare:
     case PendingCommand::Kind::kPublish:
@@ -127,15 +150,16 @@ absl::Time Engine::Impl::NextTick() const {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [host_id, host] : hosts_) {
     if (host.link == Link::kDetached) next = std::min(next, host.next_attach);
-    if (host.link != Link::kRunning) {
-      if (const Round* decided = Decided(host)) {
-        next = std::min(next, decided->effective_time + decided->period);
-      }
-    } else if (!host.decided) {
+    if (host.link != Link::kRunning) continue;
+    if (!host.decided) {
       next = std::min(next, host.schedule->close());
     } else if (!host.applying) {
       next = std::min(next, host.schedule->effective());
     }
+  }
+  for (const GuestId guest_id : pages_waiting_) {
+    const auto run = guest_runs_.find(guest_id);
+    if (run != guest_runs_.end()) next = std::min(next, run->second.page_next);
   }
   return next;
 }
@@ -143,7 +167,37 @@ absl::Time Engine::Impl::NextTick() const {
 void Engine::Impl::Commit(Scribe&& scribe) {
   if (scribe.empty()) return;
   effects_.transactions.push_back(std::move(scribe).Finish());
+  CheckPromises(effects_.transactions.back());
   view_dirty_ = true;
+}
+
+void Engine::Impl::CheckPromises(const Transaction& transaction) const {
+  const auto broken = [&transaction](const std::string& what) {
+    return absl::StrCat("transaction ", transaction.transaction_id, " (", transaction.kind,
+                        "): ", what);
+  };
+  for (const Entry& entry : transaction.entries) {
+    const Balances& b = state_.tenants.at(entry.tenant_id).balances;
+    const auto open = state_.open_charges.find(entry.tenant_id);
+    const Microcredits charges = open == state_.open_charges.end() ? 0 : open->second;
+    NOM_CHECK(b.escrow == charges,
+              broken(absl::StrCat("tenant ", entry.tenant_id, " has ", b.escrow,
+                                  " in escrow for open charges of ", charges)));
+    NOM_CHECK(b.available + b.escrow + b.arrears + b.revenue + b.deposits == 0,
+              broken(absl::StrCat("the accounts of tenant ", entry.tenant_id, " do not sum to 0")));
+  }
+  for (const Change& change : transaction.changes) {
+    const auto* put = std::get_if<PutRound>(&change);
+    if (put == nullptr) continue;
+    std::map<ResourceKind, int64_t> sold;
+    for (const Outcome& outcome : put->round.outcomes) sold[outcome.kind] += outcome.award_units;
+    for (const ResourcePrice& price : put->round.prices) {
+      NOM_CHECK(sold[price.kind] == price.sold_units && price.sold_units <= price.supply_units,
+                broken(absl::StrCat("resource ", static_cast<int>(price.kind), ": ",
+                                    sold[price.kind], " units awarded, ", price.sold_units,
+                                    " sold of ", price.supply_units)));
+    }
+  }
 }
 
 void Engine::Impl::Answer(CallId call_id, Reply reply) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -16,14 +17,17 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "marketd/market/billing.h"
 #include "marketd/market/engine.h"
+#include "marketd/market/holdings.h"
+#include "marketd/market/round_auctions.h"
 #include "marketd/market/schedule.h"
 
 namespace nom::market {
 
 // What a command that is out was for.
 struct PendingCommand {
-  enum class Kind { kAttach, kCreate, kDestroy, kPrepare, kApply, kReapply, kPublish };
+  enum class Kind { kAttach, kCreate, kDestroy, kPrepare, kApply, kPublish };
   Kind kind = Kind::kPublish;
   GuestId guest_id = 0;
 };
@@ -32,10 +36,9 @@ struct PendingCommand {
 // by attaching.
 struct HostRun {
   enum class Link {
-    kDetached,     // Tries again at next_attach.
-    kAttaching,    // Attach is out.
-    kReconciling,  // Destroys, creations and the grants in force are being put right.
-    kRunning,      // Rounds run.
+    kDetached,   // Tries again at next_attach.
+    kAttaching,  // Attach is out.
+    kRunning,    // Rounds run.
   };
 
   const HostConfig* config = nullptr;
@@ -46,7 +49,8 @@ struct HostRun {
   std::string detail = "not attached yet";
   std::map<uint64_t, PendingCommand> pending;
   std::vector<HostGuest> unmanaged;
-  std::vector<RoundReport::Sum> sums;
+  HostHoldings holdings;  // Of the guests that the ledger knows.
+  std::vector<HostSum> sums;
   HostCounters counters;
   absl::Time last_decided_time = absl::UnixEpoch();
 
@@ -66,7 +70,9 @@ struct GuestRun {
   std::vector<Outcome> last_settled;
   RoundId last_settled_round_id = 0;
   bool create_sent = false;
-  std::vector<CallId> waiting;  // For the guest to run, or to be gone.
+  std::optional<GuestBids> page_waiting;        // Checked, and not yet written.
+  absl::Time page_next = absl::InfinitePast();  // When the next bid page may be written.
+  std::vector<CallId> waiting;                  // For the guest to run, or to be gone.
 };
 
 class Engine::Impl {
@@ -87,7 +93,12 @@ class Engine::Impl {
   void On(const HostCommandDone& done);
   void ClockMoved(absl::Duration by);
   absl::Time NextTick() const;
+  void Advance();
+  // Hosts in the ledger that the config no longer has: nobody can meter or drive them.
+  void CloseAbsentHosts();
   void Commit(Scribe&& scribe);
+  // A promise of ours that does not hold any more aborts: nothing may be told that rests on it.
+  void CheckPromises(const Transaction& transaction) const;
   void Answer(CallId call_id, Reply reply);
   void AnswerWaiting(GuestId guest_id, const Reply& reply);
   void Send(HostRun& host, PendingCommand pending, decltype(HostCommand::command) command);
@@ -108,21 +119,25 @@ class Engine::Impl {
   const Guest* FindGuest(GuestId guest_id, const Caller& caller);
   absl::Status CheckAdmit(const AdmitGuest& call, std::vector<Holding>* seeds);
 
-  // --- host_link.cc: attaching, reconciling, losing; guests coming and going. ---
+  // --- host_link.cc: attaching, finding out what a host holds, losing it; guests coming and going.
   void AdvanceLink(HostRun& host);
   void OnAttached(HostRun& host, const HostCommandDone& done);
   absl::Status UseCapacities(HostRun& host, const HostFacts& facts);
   void Reconcile(HostRun& host, const HostFacts& facts);
-  void OnReapplied(HostRun& host, const HostCommandDone& done);
+  // A guest of the ledger, and what the host has of it (null: nothing).
+  void ReconcileGuest(HostRun& host, const Guest& guest, const HostGuest* has);
   void OnCreated(HostRun& host, GuestId guest_id, const absl::Status& status);
-  void OnDestroyed(HostRun& host, GuestId guest_id, const absl::Status& status);
+  void OnDestroyed(HostRun& host, GuestId guest_id, const HostCommandDone& done);
+  // Bills a guest to its last reading (null: none), and takes it out of the ledger.
+  void Evict(HostRun& host, GuestId guest_id, const GuestMeters* reading);
   void OnGuestBids(HostRun& host, const GuestBids& page);
+  void WritePage(HostRun& host, GuestId guest_id, const GuestBids& page);
+  void WriteWaitingPages(HostRun& host, bool all);
   void OnGuestEnded(HostRun& host, const GuestEnded& ended);
   void Detach(HostRun& host, const std::string& why, absl::Duration retry_after);
   void Lose(HostRun& host, const std::string& why);
   // Ends the bids and changes the state; money is left to the round.
   void EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, const std::string& reason);
-  void FinishEviction(HostRun& host, GuestId guest_id, GuestState state_before);
   void SendDestroy(HostRun& host, GuestId guest_id);
   // Creates the admitted guests whose seeds fit beside all that is, or is about to be, in force.
   void TryCreate(HostRun& host);
@@ -131,12 +146,18 @@ class Engine::Impl {
   void BeginRounds(HostRun& host);
   void AdvanceRound(HostRun& host);
   void Decide(HostRun& host);
+  std::vector<KindAuction> ClearAuctions(const HostRun& host) const;
+  static void CountClearings(HostRun& host, const std::vector<KindAuction>& auctions);
+  void WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
+  // The decided round is in force since `meters` were read: settles the one before.
+  void TakeEffect(HostRun& host, const std::vector<GuestMeters>& meters);
   void ReleaseDecided(HostRun& host, const std::string& why);
-  void ReleaseInForce(HostRun& host, Scribe& scribe, bool still_held);
   void NextRound(HostRun& host);
+  static void Count(HostRun& host, const Billed& billed);
   void TellNotices(HostRun& host, const Round& round);
+  void WithdrawNotices(HostRun& host, const Round& round);
   void SendPrepare(HostRun& host);
   void SendBoard(HostRun& host);
   const Round* InForce(const HostRun& host) const;  // Null: seeds only.
@@ -144,17 +165,23 @@ class Engine::Impl {
   // Of the last round decided; before the first one, the reserves.
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
   std::map<ResourceKind, int64_t> Supply(const HostRun& host) const;
-  // Units held in `round` (null: seeds only), by guests that run or are being created or removed.
+  // Units that are taken while `round` is in force (null: as things are now), by guests that run or
+  // are being created or removed, and by those that the ledger does not know.
   std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;
-  // Seed and award of one guest in `round`, for each resource of the host.
+  // Seed and award of one guest in `round` (null: seed only), for each resource of the host.
   std::vector<Holding> HoldingsIn(const HostRun& host, const Guest& guest,
                                   const Round* round) const;
-  GrantSet Grants(const HostRun& host, const Round* now, const Round* next) const;
+  // As in the round in force, but with the units that the host really holds for it.
+  std::vector<Holding> HoldingsNow(const HostRun& host, const Guest& guest) const;
+  // `next` null: nothing changes.
+  GrantSet Grants(const HostRun& host, const Round* next) const;
+  // What ApplyCommand puts in force.
+  GrantSet GrantsOf(const HostRun& host, const Round& round) const;
 
   // --- view_builder.cc ---
   std::shared_ptr<const View> BuildView();
   std::shared_ptr<const HostView> BuildHostView(const HostRun& host) const;
-  std::shared_ptr<const GuestView> BuildGuestView(const HostRun& host, const Guest& guest) const;
+  std::shared_ptr<const GuestView> BuildGuestView(const HostRun* host, const Guest& guest) const;
 
   const MarketConfig config_;
   const ClearFunction clear_;
@@ -162,6 +189,7 @@ class Engine::Impl {
   std::map<HostId, HostRun> hosts_;
   std::map<GuestId, GuestRun> guest_runs_;
   std::map<std::pair<GuestId, ResourceKind>, Notice> notices_;
+  std::set<GuestId> pages_waiting_;
 
   absl::Time now_ = absl::InfinitePast();
   uint64_t durable_transaction_id_ = 0;
@@ -169,6 +197,7 @@ class Engine::Impl {
   uint64_t view_sequence_ = 0;
   uint64_t notice_sequence_ = 0;
   GuestId guest_id_seen_max_ = 0;  // On any host, known to the ledger or not.
+  bool started_ = false;
   bool view_dirty_ = true;
   bool view_waiting_ = false;  // One is in the outbox; no second is built until it is out.
 

@@ -20,7 +20,9 @@ namespace nom::market {
 // Every call is answered with one Reply, once what it did is durable. The same request_id with the
 // same content again is answered the same and changes nothing; with another content:
 // ALREADY_EXISTS. A request_id has 1 to 64 characters. Refused calls leave no trace and may be
-// tried again under the same id.
+// tried again under the same id. Ids belong to whoever calls (each tenant; all operators together):
+// those of money, tenants and guests are kept for ever, those of bids until the same caller has
+// made kBidRequestsKept newer writes for the same guest.
 
 // Who asks, as the credential said.
 struct Caller {
@@ -60,8 +62,8 @@ struct AdmitGuest {
   int64_t memory_max_units = 0;  // 0: the host's whole capacity.
 };
 
-// Operators only. Answered once the host has scrubbed it. The award of the round in force is not
-// charged. Errors: NOT_FOUND.
+// Operators only. Answered once the host has scrubbed it. What it held until then is paid. A guest
+// whose host is no longer in the config is gone at once. Errors: NOT_FOUND.
 struct EvictGuest {
   std::string request_id;
   GuestId guest_id = 0;
@@ -118,6 +120,7 @@ struct HostCommandDone {
   absl::Status status;
   HostFacts facts;     // Of Attach, if OK.
   RoundReport report;  // Of Apply, if OK.
+  GuestMeters meters;  // Of Destroy, if OK: the guest's last.
 };
 
 using Event = std::variant<Tick, CallEvent, CommitDone, HostNewsEvent, HostCommandDone>;

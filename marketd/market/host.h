@@ -31,12 +31,26 @@ struct HostGuest {
   std::vector<Holding> holdings;  // Seeds and present totals; charges are 0.
 };
 
+// Of one resource: sums over guests in units, now, and the highest ever in force together, as the
+// machine counts.
+struct HostSum {
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t granted_units = 0;
+  int64_t granted_max_units = 0;
+  int64_t capacity_units = 0;
+};
+
 // What a host is, read when attached.
 struct HostFacts {
   std::string detail;    // Version and machine, for people.
   uint64_t boot_id = 0;  // Changes when the machine restarts: then it has forgotten its guests.
   std::vector<std::pair<ResourceKind, int64_t>> capacities;  // In base measure: bytes, millicores.
   std::vector<HostGuest> guests;
+  // The last Apply that the machine carried out since it booted, whether or not anybody heard of
+  // it, and the meters at that instant. 0: none, or one that was told no round.
+  RoundId applied_round_id = 0;
+  std::vector<GuestMeters> applied_meters;
+  std::vector<HostSum> sums;
 };
 
 // What a guest is created from.
@@ -66,28 +80,12 @@ struct GrantSet {
   std::vector<GuestGrant> grants;
 };
 
-// What one guest was offered and used of one resource between two Apply calls: means, in
-// thousandths of a unit. `offered` counts what was the guest's to use, used or not.
-struct Delivered {
-  GuestId guest_id = 0;
-  ResourceKind kind = ResourceKind::kMemory;
-  int64_t offered_milliunits = 0;
-  int64_t used_milliunits = 0;
-  int64_t forced_units = 0;  // Taken by force by the Apply that ended the interval, rounded up.
-};
-
+// What an Apply did.
 struct RoundReport {
-  RoundId round_id = 0;              // Of the Apply that ended the interval.
-  absl::Duration interval;           // By the machine's own clock.
-  std::vector<Delivered> delivered;  // Empty at the first Apply after attaching.
-  // Sums over guests in units: now, and the highest ever in force together, as the machine counts.
-  struct Sum {
-    ResourceKind kind = ResourceKind::kMemory;
-    int64_t granted_units = 0;
-    int64_t granted_max_units = 0;
-    int64_t capacity_units = 0;
-  };
-  std::vector<Sum> sums;
+  RoundId round_id = 0;
+  std::vector<GuestMeters> meters;  // Of every guest, ended ones too, at the instant of the change.
+  int64_t forced_units = 0;         // Taken by force, all resources; each guest's rounded up.
+  std::vector<HostSum> sums;
 };
 
 // What all guests may read: prices and the clock of the round.
@@ -165,8 +163,8 @@ class Host {
   // ALREADY_EXISTS, UNAVAILABLE.
   virtual absl::Status CreateGuest(const GuestSpec& spec) = 0;
 
-  // Scrubs all that the guest held before it returns. NOT_FOUND if there is none.
-  virtual absl::Status DestroyGuest(GuestId guest_id) = 0;
+  // Scrubs all that the guest held before it returns; its last meters. NOT_FOUND if there is none.
+  virtual absl::StatusOr<GuestMeters> DestroyGuest(GuestId guest_id) = 0;
 
   // Tells guests what they will hold and when.
   virtual absl::Status Prepare(const GrantSet& grants, absl::Duration until_effective) = 0;

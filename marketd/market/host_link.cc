@@ -1,8 +1,11 @@
-// The engine's tie to its hosts: attaching, reconciling what they hold with what the ledger says,
-// losing them; guests coming and going.
+// The engine's tie to its hosts: attaching, finding out what they hold, losing them; guests coming
+// and going.
 //
-// After every attach the grants in force are applied anew, whatever the host says it holds: it
-// costs nothing if they are the same, puts right what differs, and sets the meters' starting point.
+// A machine goes on while nobody drives it: its guests keep what they hold, and its meters count.
+// So a lost host changes nothing in the books. When it is attached again it says what it holds and
+// which round it was last made to apply; that is where everything goes on from, and nothing is put
+// in force by attaching. Where it differs from the ledger the next round puts it right, with
+// notices.
 
 #include <algorithm>
 #include <limits>
@@ -20,6 +23,10 @@ namespace {
 
 constexpr absl::Duration kAttachRetryMin = absl::Milliseconds(100);
 constexpr absl::Duration kAttachRetryMax = absl::Seconds(5);
+// Between two bid pages of one guest that are written.
+constexpr absl::Duration kBidPageInterval = absl::Seconds(1);
+// The largest id that is ever given: JSON and doubles carry it exactly.
+constexpr GuestId kGuestIdMax = (GuestId{1} << 53) - 1;
 
 }  // namespace
 
@@ -28,11 +35,6 @@ absl::Duration RetryAfter(int failures) {
 }
 
 void Engine::Impl::AdvanceLink(HostRun& host) {
-  if (host.link == Link::kRunning) return;
-  const Round* decided = Decided(host);
-  if (decided != nullptr && now_ >= decided->effective_time + decided->period) {
-    ReleaseDecided(host, "the host was away past the round's end");
-  }
   if (host.link != Link::kDetached || now_ < host.next_attach) return;
   host.link = Link::kAttaching;
   view_dirty_ = true;
@@ -47,11 +49,9 @@ void Engine::Impl::Detach(HostRun& host, const std::string& why, absl::Duration 
   host.schedule.reset();
   host.decided = false;
   host.applying = false;
-  for (auto& [guest_id, run] : guest_runs_) {
-    const auto guest = state_.guests.find(guest_id);
-    if (guest != state_.guests.end() && guest->second.host_id == host.config->host_id) {
-      run.create_sent = false;
-    }
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const auto run = guest_runs_.find(guest_id);
+    if (run != guest_runs_.end()) run->second.create_sent = false;
   }
   view_dirty_ = true;
 }
@@ -60,10 +60,6 @@ void Engine::Impl::Lose(HostRun& host, const std::string& why) {
   ++host.counters.losses;
   ++host.attach_failures;
   Detach(host, why, RetryAfter(host.attach_failures));
-  // Its meters' starting point is lost with it: nothing of the interval can be charged.
-  Scribe scribe(state_, now_, "host lost");
-  ReleaseInForce(host, scribe, /*still_held=*/true);
-  Commit(std::move(scribe));
 }
 
 void Engine::Impl::OnAttached(HostRun& host, const HostCommandDone& done) {
@@ -77,8 +73,9 @@ void Engine::Impl::OnAttached(HostRun& host, const HostCommandDone& done) {
   host.attach_failures = 0;
   ++host.counters.attaches;
   host.detail = done.facts.detail;
-  host.link = Link::kReconciling;
+  host.link = Link::kRunning;
   Reconcile(host, done.facts);
+  BeginRounds(host);
 }
 
 absl::Status Engine::Impl::UseCapacities(HostRun& host, const HostFacts& facts) {
@@ -104,97 +101,110 @@ void Engine::Impl::Reconcile(HostRun& host, const HostFacts& facts) {
   const HostId& host_id = host.config->host_id;
   std::map<GuestId, const HostGuest*> found;
   host.unmanaged.clear();
+  host.holdings.Clear();
+  host.sums = facts.sums;
   for (const HostGuest& guest : facts.guests) {
-    guest_id_seen_max_ = std::max(guest_id_seen_max_, guest.guest_id);
+    // Ids are counted up from what any host has; one that no marketd would give must not end that.
+    if (guest.guest_id <= kGuestIdMax) {
+      guest_id_seen_max_ = std::max(guest_id_seen_max_, guest.guest_id);
+    }
     const auto known = state_.guests.find(guest.guest_id);
-    if (known != state_.guests.end() && known->second.host_id == host_id) {
-      found[guest.guest_id] = &guest;
-    } else {
+    if (known == state_.guests.end() || known->second.host_id != host_id) {
       host.unmanaged.push_back(guest);
+      continue;
     }
+    found[guest.guest_id] = &guest;
+    if (!guest.ended) host.holdings.Set(guest.guest_id, guest.holdings);
   }
+  const std::set<GuestId> guest_ids = state_.GuestsOf(host_id);  // A copy: the state changes below.
 
-  const bool rebooted = Book(host).boot_id != facts.boot_id;
-  if (rebooted) {
+  if (Book(host).boot_id != facts.boot_id) {
+    // The machine forgot its guests, and its meters with them.
     Scribe scribe(state_, now_, "host booted");
-    ReleaseInForce(host, scribe, /*still_held=*/false);
-    scribe.Write(PutHost{host_id, facts.boot_id, 0});
+    if (const Round* in_force = InForce(host)) {
+      Round round = *in_force;
+      for (const GuestId guest_id : guest_ids) {
+        Count(host, BillGuest(scribe, guest_id, nullptr, host.resources, &round));
+      }
+      for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
+      round.reason = "the machine restarted";
+      scribe.Write(UpdateRound{round});
+    }
+    scribe.Write(PutHost{host_id, facts.boot_id, Book(host).in_force_round_id});
     Commit(std::move(scribe));
+  } else if (Decided(host) != nullptr && facts.applied_round_id == Decided(host)->round_id) {
+    // The host was told, and did it; only its answer, or our note of it, was lost.
+    TakeEffect(host, facts.applied_meters);
+    for (const auto& [guest_id, guest] : found) {
+      if (!guest->ended) host.holdings.Set(guest_id, guest->holdings);
+    }
   }
 
-  bool differs = false;
-  std::vector<Guest> guests;  // A copy: the state changes below.
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id == host_id) guests.push_back(guest);
+  for (const GuestId guest_id : guest_ids) {
+    const auto it = found.find(guest_id);
+    ReconcileGuest(host, Guest(state_.guests.at(guest_id)),
+                   it == found.end() ? nullptr : it->second);
   }
-  for (const Guest& guest : guests) {
-    const auto it = found.find(guest.guest_id);
-    const HostGuest* has = it == found.end() ? nullptr : it->second;
-    switch (guest.state) {
-      case GuestState::kEvicting:
-        SendDestroy(host, guest.guest_id);  // NOT_FOUND is as good.
-        break;
-      case GuestState::kAdmitted:
-        if (has != nullptr) {
-          guest_runs_[guest.guest_id].create_sent = true;
-          OnCreated(host, guest.guest_id, absl::OkStatus());
-          if (has->ended) OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
-        }
-        break;
-      case GuestState::kRunning:
-        if (has == nullptr) {
-          Guest again = guest;
-          again.state = GuestState::kAdmitted;
-          Scribe scribe(state_, now_, "guest to be created anew");
-          scribe.Write(PutGuest{again});
-          Commit(std::move(scribe));
-          guest_runs_[guest.guest_id].create_sent = false;
-        } else if (has->ended) {
-          OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
-        } else {
-          for (const Holding& should : HoldingsIn(host, guest, InForce(host))) {
-            for (const Holding& is : has->holdings) {
-              differs |= is.kind == should.kind && is.units() != should.units();
-            }
-          }
-        }
-        break;
-      case GuestState::kCrashed:
-      case GuestState::kEvicted:
-        break;
-    }
+  const Round* decided = Decided(host);
+  if (decided != nullptr && now_ >= decided->effective_time + decided->period) {
+    ReleaseDecided(host, "the host was away past the round's end");
   }
   TryCreate(host);
-  if (differs) ++host.counters.reapplies;
-  Send(host, {PendingCommand::Kind::kReapply},
-       ApplyCommand{Grants(host, InForce(host), InForce(host))});
 }
 
-void Engine::Impl::OnReapplied(HostRun& host, const HostCommandDone& done) {
-  if (done.status.ok()) {
-    host.sums = done.report.sums;
-    host.link = Link::kRunning;
-    TryCreate(host);
-    BeginRounds(host);
-    return;
+void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostGuest* has) {
+  switch (guest.state) {
+    case GuestState::kEvicting:
+      SendDestroy(host, guest.guest_id);  // NOT_FOUND is as good.
+      return;
+    case GuestState::kAdmitted:
+      if (has == nullptr) return;
+      guest_runs_[guest.guest_id].create_sent = true;
+      OnCreated(host, guest.guest_id, absl::OkStatus());
+      host.holdings.Set(guest.guest_id, has->holdings);
+      if (has->ended) OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
+      return;
+    case GuestState::kRunning:
+      if (has == nullptr) {
+        Guest again = guest;
+        again.state = GuestState::kAdmitted;
+        Scribe scribe(state_, now_, "guest to be created anew");
+        if (const Round* in_force = InForce(host);
+            in_force != nullptr && guest.metered != LostMeters(guest.guest_id)) {
+          // Gone without the machine having restarted: what it held last is not known.
+          Round round = *in_force;
+          Count(host, BillGuest(scribe, guest.guest_id, nullptr, host.resources, &round));
+          again.metered = scribe.state().guests.at(guest.guest_id).metered;
+          scribe.Write(UpdateRound{round});
+        }
+        scribe.Write(PutGuest{again});
+        Commit(std::move(scribe));
+        guest_runs_[guest.guest_id].create_sent = false;
+        return;
+      }
+      if (has->ended) {
+        OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
+        return;
+      }
+      for (const Holding& should : HoldingsIn(host, guest, InForce(host))) {
+        if (host.holdings.Units(guest.guest_id, should.kind) == should.units()) continue;
+        ++host.counters.differences;
+        break;
+      }
+      return;
+    case GuestState::kCrashed:
+    case GuestState::kEvicted:
+      return;
   }
-  ++host.counters.applies_refused;
-  ++host.attach_failures;
-  // What the ledger says can't be had on this machine any more: fall back to seeds, and try again.
-  if (InForce(host) != nullptr) {
-    Scribe scribe(state_, now_, "grants given up");
-    ReleaseInForce(host, scribe, /*still_held=*/false);
-    Commit(std::move(scribe));
-  }
-  Detach(host, std::string(done.status.message()), RetryAfter(host.attach_failures));
 }
 
 void Engine::Impl::TryCreate(HostRun& host) {
-  if (host.link != Link::kRunning && host.link != Link::kReconciling) return;
-  std::vector<const Round*> rounds = {InForce(host)};
+  if (host.link != Link::kRunning) return;
+  std::vector<const Round*> rounds = {nullptr};
   if (const Round* decided = Decided(host)) rounds.push_back(decided);
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id != host.config->host_id || guest.state != GuestState::kAdmitted) continue;
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const Guest& guest = state_.guests.at(guest_id);
+    if (guest.state != GuestState::kAdmitted) continue;
     GuestRun& run = guest_runs_[guest_id];
     if (run.create_sent) continue;
     bool fits = true;
@@ -223,7 +233,9 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
   if (status.ok() || absl::IsAlreadyExists(status)) {
     guest.state = GuestState::kRunning;
     guest.exit_reason.clear();
-    guest.rented_until = now_;
+    guest.has_run = true;
+    guest.metered = GuestMeters{.guest_id = guest_id};
+    host.holdings.Set(guest_id, guest.seeds);
     Scribe scribe(state_, now_, "guest running");
     scribe.Write(PutGuest{guest});
     Commit(std::move(scribe));
@@ -231,7 +243,7 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
     if (host.decided && !host.applying) SendPrepare(host);
     return;
   }
-  if (guest.rented_until != absl::UnixEpoch()) {  // It ran before: an operator must look at it.
+  if (guest.has_run) {  // It ran before: an operator must look at it.
     Scribe scribe(state_, now_, "guest ended");
     EndGuest(scribe, guest_id, GuestState::kCrashed,
              absl::StrCat("could not be created anew: ", status.message()));
@@ -262,35 +274,38 @@ void Engine::Impl::SendDestroy(HostRun& host, GuestId guest_id) {
   Send(host, {PendingCommand::Kind::kDestroy, guest_id}, DestroyCommand{guest_id});
 }
 
-void Engine::Impl::OnDestroyed(HostRun& host, GuestId guest_id, const absl::Status& status) {
+void Engine::Impl::OnDestroyed(HostRun& host, GuestId guest_id, const HostCommandDone& done) {
   const auto it = state_.guests.find(guest_id);
   if (it == state_.guests.end() || it->second.state != GuestState::kEvicting) return;
-  if (!status.ok() && !absl::IsNotFound(status)) {
-    AnswerWaiting(guest_id, Reply{.status = status, .guest_id = guest_id});
+  if (!done.status.ok() && !absl::IsNotFound(done.status)) {
+    AnswerWaiting(guest_id, Reply{.status = done.status, .guest_id = guest_id});
     // It may be there or not; attaching anew finds out and tries again.
-    Lose(host, std::string(status.message()));
+    Lose(host, std::string(done.status.message()));
     return;
   }
+  Evict(host, guest_id, done.status.ok() ? &done.meters : nullptr);
+  AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
+  guest_runs_.erase(guest_id);
+  pages_waiting_.erase(guest_id);
+  TryCreate(host);
+}
+
+void Engine::Impl::Evict(HostRun& host, GuestId guest_id, const GuestMeters* reading) {
+  host.holdings.Remove(guest_id);
   Scribe scribe(state_, now_, "guest evicted");
-  if (it->second.rented_until != absl::UnixEpoch()) {
-    PostRent(scribe, guest_id, host.resources, host.config->period);
+  std::map<RoundId, Round> open = Book(host).open_rounds;
+  if (!open.empty()) {  // The older is the one in force, if there is one.
+    Round& billed = open.begin()->second;
+    Count(host, BillGuest(scribe, guest_id, reading, host.resources, &billed));
   }
-  const HostBook book = Book(host);
-  for (const auto& [round_id, open] : book.open_rounds) {
-    Round round = open;
-    bool changed = false;
+  for (auto& [round_id, round] : open) {
     for (Outcome& outcome : round.outcomes) {
-      if (outcome.guest_id != guest_id || outcome.settled) continue;
-      PostRelease(scribe, outcome);
-      changed = true;
+      if (outcome.guest_id == guest_id) PostRelease(scribe, outcome);
     }
-    if (changed) scribe.Write(UpdateRound{round});
+    scribe.Write(UpdateRound{round});
   }
   EndGuest(scribe, guest_id, GuestState::kEvicted, "");
   Commit(std::move(scribe));
-  AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
-  guest_runs_.erase(guest_id);
-  TryCreate(host);
 }
 
 void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
@@ -323,6 +338,7 @@ void Engine::Impl::OnGuestEnded(HostRun& host, const GuestEnded& ended) {
     return;
   }
   ++host.counters.guests_ended;
+  host.holdings.Remove(ended.guest_id);
   Scribe scribe(state_, now_, "guest ended");
   EndGuest(scribe, ended.guest_id, GuestState::kCrashed, ended.reason);
   Commit(std::move(scribe));
@@ -361,17 +377,48 @@ void Engine::Impl::OnGuestBids(HostRun& host, const GuestBids& page) {
     return;
   }
   run.bid_page_error.clear();
+  // A guest may write its page as often as it likes; what counts is what stands at close. So pages
+  // that follow each other fast are written together.
+  run.page_waiting = page;
+  pages_waiting_.insert(page.guest_id);
+  WriteWaitingPages(host, /*all=*/false);
+}
+
+void Engine::Impl::WriteWaitingPages(HostRun& host, bool all) {
+  const std::set<GuestId> waiting = pages_waiting_;
+  for (const GuestId guest_id : waiting) {
+    GuestRun& run = guest_runs_[guest_id];
+    const auto guest = state_.guests.find(guest_id);
+    if (guest == state_.guests.end() || guest->second.state != GuestState::kRunning) {
+      run.page_waiting.reset();
+      pages_waiting_.erase(guest_id);
+      continue;
+    }
+    if (guest->second.host_id != host.config->host_id || (!all && now_ < run.page_next)) continue;
+    const GuestBids page = *std::exchange(run.page_waiting, std::nullopt);
+    pages_waiting_.erase(guest_id);
+    run.page_next = now_ + kBidPageInterval;
+    WritePage(host, guest_id, page);
+  }
+}
+
+void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& page) {
   Scribe scribe(state_, now_, "bid page");
   for (const GuestBids::Bid& from : page.bids) {
-    const BidKey key{page.guest_id, from.kind};
+    const BidKey key{guest_id, from.kind};
     const auto standing = state_.bids.find(key);
     if (from.ranges.empty()) {
       if (standing != state_.bids.end()) scribe.Write(DropBid{key});
       continue;
     }
-    StandingBid bid{.guest_id = page.guest_id, .kind = from.kind, .ranges = from.ranges};
+    StandingBid bid{.guest_id = guest_id, .kind = from.kind, .ranges = from.ranges};
     if (from.budget_microcredits != 0) bid.budget_microcredits = from.budget_microcredits;
-    if (standing != state_.bids.end() && standing->second == bid) continue;
+    if (standing != state_.bids.end()) {
+      // The same bid again, whoever first made it: nothing to write.
+      bid.first_round_id = standing->second.first_round_id;
+      if (standing->second == bid) continue;
+    }
+    bid.first_round_id = Book(host).last_decided_round_id + 1;
     scribe.Write(PutBid{std::move(bid)});
     ++host.counters.bids_accepted;
   }

@@ -58,59 +58,77 @@ void PostEscrow(Scribe& scribe, const Outcome& outcome) {
               outcome.charge_microcredits);
 }
 
-void PostSettlement(Scribe& scribe, const Delivered* delivered, absl::Duration interval,
-                    absl::Duration period, Outcome& outcome) {
-  if (outcome.settled) return;
-  Microcredits paid = 0;
-  if (delivered != nullptr) {
-    outcome.delivered_milliunits = std::max<int64_t>(0, delivered->offered_milliunits);
-    outcome.used_milliunits = std::max<int64_t>(0, delivered->used_milliunits);
-    if (outcome.award_units > 0) {
-      const int64_t award_milliunits = outcome.award_units * 1000;
-      const int64_t got_milliunits = std::clamp<int64_t>(
-          outcome.delivered_milliunits - outcome.seed_units * 1000, 0, award_milliunits);
-      const int64_t period_us = absl::ToInt64Microseconds(period);
-      const int64_t held_us =
-          std::clamp<int64_t>(absl::ToInt64Microseconds(interval), 0, period_us);
-      paid = ShareRoundedDown(outcome.charge_microcredits, got_milliunits, award_milliunits);
-      paid = ShareRoundedDown(paid, held_us, period_us);
+std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeters& to) {
+  MeteredInterval out{.age_us = to.age_us - from.age_us, .alive_us = to.alive_us - from.alive_us};
+  if (to.age_us < 0 || to.alive_us < 0 || out.age_us < 0 || out.alive_us < 0) return std::nullopt;
+  for (const GuestMeters::Amount& now : to.amounts) {
+    const auto then =
+        std::find_if(from.amounts.begin(), from.amounts.end(),
+                     [&now](const GuestMeters::Amount& a) { return a.kind == now.kind; });
+    const GuestMeters::Amount zero{.kind = now.kind};
+    const GuestMeters::Amount& before = then == from.amounts.end() ? zero : *then;
+    // Modulo 2^64, as the meters count; a fall shows as a negative difference.
+    MeteredInterval::Amount amount{
+        .kind = now.kind,
+        .offered_unit_us = static_cast<int64_t>(now.offered_unit_us - before.offered_unit_us),
+        .used_unit_us = static_cast<int64_t>(now.used_unit_us - before.used_unit_us)};
+    if (amount.offered_unit_us < 0 || amount.used_unit_us < 0) return std::nullopt;
+    out.amounts.push_back(amount);
+  }
+  return out;
+}
+
+Microcredits PostSettlement(Scribe& scribe, const MeteredInterval* interval, absl::Duration period,
+                            Outcome& outcome) {
+  if (outcome.settled) return 0;
+  Microcredits due = 0;
+  if (interval != nullptr) {
+    outcome.held = absl::Microseconds(interval->age_us);
+    for (const MeteredInterval::Amount& amount : interval->amounts) {
+      if (amount.kind != outcome.kind) continue;
+      const int64_t age_us = std::max<int64_t>(1, interval->age_us);
+      outcome.delivered_milliunits = ShareRoundedDown(amount.offered_unit_us, 1000, age_us);
+      outcome.used_milliunits = ShareRoundedDown(amount.used_unit_us, 1000, age_us);
+      const int64_t award_unit_us = SaturatingMultiply(outcome.award_units, interval->alive_us);
+      const int64_t seed_unit_us = SaturatingMultiply(outcome.seed_units, interval->alive_us);
+      const int64_t got_unit_us =
+          std::clamp<int64_t>(amount.offered_unit_us - seed_unit_us, 0, award_unit_us);
+      if (outcome.award_units > 0) {
+        due = ShareRoundedDown(
+            outcome.charge_microcredits, got_unit_us,
+            SaturatingMultiply(outcome.award_units, absl::ToInt64Microseconds(period)));
+      }
     }
   }
-  outcome.settled = true;
-  outcome.settled_microcredits = paid;
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kRevenue, paid);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kAvailable,
-              outcome.charge_microcredits - paid);
+  const Balances& balances = BalancesOf(scribe.state(), outcome.tenant_id);
+  const Microcredits escrow = std::min(due, outcome.charge_microcredits);
+  const Microcredits rest = outcome.charge_microcredits - escrow;
+  const Microcredits beyond = std::min(due - escrow, balances.available);
+  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kRevenue, escrow);
+  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kAvailable, rest);
+  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kRevenue, beyond);
   RepayArrears(scribe, outcome.tenant_id);
+  outcome.settled = true;
+  outcome.settled_microcredits = escrow + beyond;
+  return due - outcome.settled_microcredits;
 }
 
 void PostRelease(Scribe& scribe, Outcome& outcome) {
-  PostSettlement(scribe, nullptr, absl::ZeroDuration(), absl::Seconds(1), outcome);
+  PostSettlement(scribe, nullptr, absl::Seconds(1), outcome);
 }
 
-std::map<ResourceKind, Microcredits> PostRent(Scribe& scribe, GuestId guest_id,
-                                              absl::Span<const Resource> resources,
-                                              absl::Duration period) {
-  std::map<ResourceKind, Microcredits> rents;
-  Guest guest = scribe.state().guests.at(guest_id);
-  const int64_t period_us = absl::ToInt64Microseconds(period);
-  const int64_t held_us = std::clamp<int64_t>(
-      absl::ToInt64Microseconds(scribe.now() - guest.rented_until), 0, period_us);
-  guest.rented_until = scribe.now();
-  scribe.Write(PutGuest{guest});
-  for (const Resource& resource : resources) {
-    const Microcredits rent =
-        ShareRoundedDown(SaturatingMultiply(guest.seed_units(resource.kind),
-                                            resource.seed_rent_unit_price_microcredits),
-                         held_us, period_us);
-    const Balances& balances = BalancesOf(scribe.state(), guest.tenant_id);
-    const Microcredits paid = std::min(rent, balances.available);
-    const Microcredits owed = std::min(rent - paid, kArrearsMaxMicrocredits + balances.arrears);
-    scribe.Move(guest.tenant_id, guest_id, Account::kAvailable, Account::kRevenue, paid);
-    scribe.Move(guest.tenant_id, guest_id, Account::kArrears, Account::kRevenue, owed);
-    rents[resource.kind] = paid + owed;
-  }
-  return rents;
+void PostRent(Scribe& scribe, const MeteredInterval& interval,
+              Microcredits seed_rent_unit_price_microcredits, absl::Duration period,
+              Outcome& outcome) {
+  const Microcredits rent =
+      ShareRoundedDown(SaturatingMultiply(outcome.seed_units, seed_rent_unit_price_microcredits),
+                       interval.age_us, absl::ToInt64Microseconds(period));
+  const Balances& balances = BalancesOf(scribe.state(), outcome.tenant_id);
+  const Microcredits paid = std::min(rent, balances.available);
+  const Microcredits owed = std::min(rent - paid, kArrearsMaxMicrocredits + balances.arrears);
+  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kRevenue, paid);
+  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kArrears, Account::kRevenue, owed);
+  outcome.rent_microcredits += paid + owed;
 }
 
 }  // namespace nom::market

@@ -2,23 +2,32 @@
 //
 //   deposit     deposits -> available; arrears are paid from it at once
 //   decision    available -> escrow, the whole charge of each award
-//   settlement  escrow -> revenue, the delivered share of the charge; the rest -> available
+//   settlement  escrow -> revenue, what was delivered; the rest of the escrow -> available
 //   seed rent   available -> revenue as far as it goes; the rest is owed: arrears -> revenue
 //
-// What a round's award costs: charge * delivered / awarded * min(interval, period) / period,
-// rounded down. `delivered` is what the host's meters say was offered beyond the seed, up to the
-// award, so a machine that falls short gives the seed first and is not paid for the rest. An
-// interval longer than the period costs no more than the charge that was agreed.
+// All is billed for an interval of a guest's own meters (types.h), from the reading that the ledger
+// holds to a newer one. So it matters to nobody's money how often marketd was restarted, stalled
+// or cut off from the host meanwhile: what was held is paid, once.
+//
+// An award costs charge * got / (awarded * period), rounded down, where `got` is what was offered
+// beyond the seed, up to the award for as long as the guest lived: a machine that falls short gives
+// the seed first and is not paid for the rest. If the award was held for longer than its period
+// because the market was away, it costs on at the same rate; what goes beyond the escrow is taken
+// from what is available, and forgiven if that is not enough: nobody falls into debt by our
+// absence. Seed rent costs seed * rent * age / period.
+//
+// Where the meters are lost (the machine restarted, or the guest is gone without a last reading)
+// nothing is charged for the interval since the last reading: the doubt is in the tenant's favour.
 
 #ifndef MARKETD_MARKET_MONEY_H_
 #define MARKETD_MARKET_MONEY_H_
 
-#include <map>
-#include <string>
+#include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "marketd/market/host.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
@@ -38,20 +47,33 @@ void PostDeposit(Scribe& scribe, const TenantId& tenant_id, Microcredits amount)
 // Sets the charge of an award aside. Requires that it is available.
 void PostEscrow(Scribe& scribe, const Outcome& outcome);
 
-// Settles one outcome; `delivered` is null if the host did not meter it: nothing is charged then.
-// Changes `outcome` only in memory: write the round afterwards.
-void PostSettlement(Scribe& scribe, const Delivered* delivered, absl::Duration interval,
-                    absl::Duration period, Outcome& outcome);
+// What a guest's meters counted between two readings.
+struct MeteredInterval {
+  int64_t age_us = 0;
+  int64_t alive_us = 0;
+  struct Amount {
+    ResourceKind kind = ResourceKind::kMemory;
+    int64_t offered_unit_us = 0;
+    int64_t used_unit_us = 0;
+  };
+  std::vector<Amount> amounts;
+};
+
+// Nothing if a meter fell, which no honest machine's does: then they were not the same meters.
+std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeters& to);
+
+// Settles one outcome; `interval` is null if its meters are lost. Changes `outcome` only in memory:
+// write the round afterwards. Returns what was forgiven.
+Microcredits PostSettlement(Scribe& scribe, const MeteredInterval* interval, absl::Duration period,
+                            Outcome& outcome);
 
 // Gives an outcome's escrow back, charging nothing.
 void PostRelease(Scribe& scribe, Outcome& outcome);
 
-// Charges the rent of a guest's seed from rented_until to now, but for one period at the most: when
-// the market was away it bills nobody for its absence. Writes the guest. Returns what was charged
-// for each kind.
-std::map<ResourceKind, Microcredits> PostRent(Scribe& scribe, GuestId guest_id,
-                                              absl::Span<const Resource> resources,
-                                              absl::Duration period);
+// Charges the rent of the seed in `outcome` and adds it there; as PostSettlement.
+void PostRent(Scribe& scribe, const MeteredInterval& interval,
+              Microcredits seed_rent_unit_price_microcredits, absl::Duration period,
+              Outcome& outcome);
 
 }  // namespace nom::market
 

@@ -13,19 +13,6 @@
 #include "policies/cases/case_file.h"
 
 namespace nom::market {
-namespace {
-
-// Outcomes are sorted by guest_id and kind.
-const Outcome* FindOutcome(const Round& round, GuestId guest_id, ResourceKind kind) {
-  const auto it = std::lower_bound(
-      round.outcomes.begin(), round.outcomes.end(), std::pair(guest_id, kind),
-      [](const Outcome& o, const auto& k) { return std::pair(o.guest_id, o.kind) < k; });
-  if (it == round.outcomes.end() || it->guest_id != guest_id || it->kind != kind) return nullptr;
-  return &*it;
-}
-
-}  // namespace
-
 const Round* Engine::Impl::InForce(const HostRun& host) const {
   const HostBook& book = Book(host);
   const auto it = book.open_rounds.find(book.in_force_round_id);
@@ -42,9 +29,8 @@ const Round* Engine::Impl::Decided(const HostRun& host) const {
 std::map<ResourceKind, int64_t> Engine::Impl::Supply(const HostRun& host) const {
   std::map<ResourceKind, int64_t> supply;
   for (const Resource& resource : host.resources) supply[resource.kind] = resource.capacity_units;
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id != host.config->host_id) continue;
-    for (const Holding& seed : guest.seeds) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Holding& seed : state_.guests.at(guest_id).seeds) {
       if (supply.contains(seed.kind)) supply[seed.kind] -= seed.seed_units;
     }
   }
@@ -65,7 +51,7 @@ std::vector<Holding> Engine::Impl::HoldingsIn(const HostRun& host, const Guest& 
     const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
     const Outcome* outcome =
         round == nullptr || !holds ? nullptr : FindOutcome(*round, guest.guest_id, resource.kind);
-    if (outcome != nullptr) {
+    if (outcome != nullptr && !outcome->settled) {
       holding.award_units = outcome->award_units;
       holding.charge_microcredits = outcome->charge_microcredits;
     }
@@ -74,16 +60,26 @@ std::vector<Holding> Engine::Impl::HoldingsIn(const HostRun& host, const Guest& 
   return out;
 }
 
+std::vector<Holding> Engine::Impl::HoldingsNow(const HostRun& host, const Guest& guest) const {
+  std::vector<Holding> out = HoldingsIn(host, guest, InForce(host));
+  if (!host.holdings.Has(guest.guest_id)) return out;
+  for (Holding& holding : out) {
+    holding.award_units = host.holdings.Units(guest.guest_id, holding.kind) - holding.seed_units;
+  }
+  return out;
+}
+
 std::map<ResourceKind, int64_t> Engine::Impl::Used(const HostRun& host, const Round* round) const {
   std::map<ResourceKind, int64_t> used;
   for (const Resource& resource : host.resources) used[resource.kind] = 0;
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id != host.config->host_id) continue;
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const Guest& guest = state_.guests.at(guest_id);
     if (guest.state == GuestState::kAdmitted) {
       const auto run = guest_runs_.find(guest_id);
       if (run == guest_runs_.end() || !run->second.create_sent) continue;
     }
-    for (const Holding& holding : HoldingsIn(host, guest, round)) {
+    for (const Holding& holding :
+         round == nullptr ? HoldingsNow(host, guest) : HoldingsIn(host, guest, round)) {
       used[holding.kind] += holding.units();
     }
   }
@@ -95,18 +91,26 @@ std::map<ResourceKind, int64_t> Engine::Impl::Used(const HostRun& host, const Ro
   return used;
 }
 
-GrantSet Engine::Impl::Grants(const HostRun& host, const Round* now, const Round* next) const {
+GrantSet Engine::Impl::Grants(const HostRun& host, const Round* next) const {
   GrantSet set;
-  if (next != nullptr) set.round_id = next->round_id;
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id != host.config->host_id || guest.state != GuestState::kRunning) continue;
+  set.round_id = next == nullptr ? Book(host).in_force_round_id : next->round_id;
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const Guest& guest = state_.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning) continue;
+    const std::vector<Holding> now = HoldingsNow(host, guest);
     set.grants.push_back(
         GuestGrant{.guest_id = guest_id,
-                   .now = HoldingsIn(host, guest, now),
-                   .next = HoldingsIn(host, guest, next),
+                   .now = now,
+                   .next = next == nullptr ? now : HoldingsIn(host, guest, next),
                    .balance_microcredits = state_.tenants.at(guest.tenant_id).balances.available,
                    .spent_microcredits = guest.spent_microcredits});
   }
+  return set;
+}
+
+GrantSet Engine::Impl::GrantsOf(const HostRun& host, const Round& round) const {
+  GrantSet set = Grants(host, &round);
+  for (GuestGrant& grant : set.grants) grant.now = grant.next;
   return set;
 }
 
@@ -129,16 +133,20 @@ void Engine::Impl::BeginRounds(HostRun& host) {
   const Round* decided = Decided(host);
   if (decided != nullptr) {
     // Decided before the host, or this process, was lost. Its time may have been told by another
-    // clock: it is never more than a period away.
-    const absl::Time start = decided->effective_time - host.config->period;
-    host.schedule.emplace(*host.config, std::min(start, now_));
+    // clock: it is never more than a period away. And nobody knows whether the guests were told:
+    // the whole grace is theirs from now on.
+    absl::Time effective = std::min(decided->effective_time, now_ + host.config->period);
+    effective = std::max(effective, now_ + host.config->grace);
+    host.schedule.emplace(*host.config, effective - host.config->period);
     host.round_id = decided->round_id;
     host.decided = true;
+    TellNotices(host, *decided);
     SendPrepare(host);
   } else {
     host.schedule.emplace(*host.config, now_);
     host.round_id = Book(host).last_decided_round_id + 1;
     host.decided = false;
+    SendPrepare(host);  // Boards may tell of a round that has since been released.
   }
   host.applying = false;
   SendBoard(host);
@@ -146,6 +154,7 @@ void Engine::Impl::BeginRounds(HostRun& host) {
 }
 
 void Engine::Impl::AdvanceRound(HostRun& host) {
+  WriteWaitingPages(host, /*all=*/false);
   if (host.link != Link::kRunning) return;
   if (!host.decided) {
     if (now_ < host.schedule->close()) return;
@@ -168,67 +177,48 @@ void Engine::Impl::AdvanceRound(HostRun& host) {
 }
 
 void Engine::Impl::Decide(HostRun& host) {
+  WriteWaitingPages(host, /*all=*/true);
+  const std::vector<KindAuction> auctions = ClearAuctions(host);
+  CountClearings(host, auctions);
+  WriteDecision(host, auctions);
+  ++host.counters.rounds_decided;
+  host.last_decided_time = now_;
+  host.decided = true;
+  host.applying = false;
+  TellNotices(host, *Decided(host));
+  SendPrepare(host);
+  SendBoard(host);
+}
+
+std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const {
   const HostId& host_id = host.config->host_id;
-  const RoundId round_id = host.round_id;
-  const Round* in_force = InForce(host);
   std::map<BidKey, int64_t> held;
-  if (in_force != nullptr) {
+  if (const Round* in_force = InForce(host)) {
     for (const Outcome& outcome : in_force->outcomes) {
-      held[{outcome.guest_id, outcome.kind}] = outcome.award_units;
+      if (!outcome.settled) held[{outcome.guest_id, outcome.kind}] = outcome.award_units;
     }
   }
   const std::map<ResourceKind, int64_t> supply = Supply(host);
+  const Owners owners = OwnersOf(state_, host_id);
   std::map<ResourceKind, std::vector<policies::Bid>> bids =
-      BidsForRound(state_, host_id, round_id, host.resources, supply, held);
-
-  PutRound put;
-  Round& round = put.round;
-  round.host_id = host_id;
-  round.round_id = round_id;
-  round.phase = RoundPhase::kGrace;
-  round.start_time = host.schedule->start();
-  round.close_time = host.schedule->close();
-  round.decided_time = now_;
-  round.effective_time = host.schedule->effective();
-  round.applied_time = absl::UnixEpoch();
-  round.period = host.schedule->period();
-
-  std::map<BidKey, policies::Award> awards;
+      BidsForRound(state_, host_id, host.round_id, host.resources, supply, owners, held);
+  std::vector<KindAuction> auctions;
   for (const Resource& resource : host.resources) {
     policies::Auction auction;
     auction.capacity_units = supply.at(resource.kind);
     auction.reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits;
     auction.reclaim_penalty_microcredits = resource.reclaim_penalty_microcredits;
-    auction.seed = AuctionSeed(config_.seed, host_id, round_id, resource.kind);
+    auction.seed = AuctionSeed(config_.seed, host_id, host.round_id, resource.kind);
     auction.bids = std::move(bids[resource.kind]);
+    auctions.push_back(KindAuction{.resource = &resource, .auction = std::move(auction)});
+  }
+  ClearWithinMeans(auctions, owners.means, ClearingWorkMax(*host.config, hosts_.size()), clear_);
+  return auctions;
+}
 
-    AuctionRecord record{.host_id = host_id,
-                         .round_id = round_id,
-                         .kind = resource.kind,
-                         .rule = resource.rule,
-                         .auction = policies::ToText(auction),
-                         .work_max = ClearingWorkMax(*host.config)};
-    const policies::Clearing clearing =
-        ClearOrRepeat(clear_, resource.rule, auction, record.work_max, &record.fault);
-    record.method = clearing.method;
-
-    ResourcePrice price{.kind = resource.kind,
-                        .unit_price_microcredits = clearing.clearing_unit_price_microcredits,
-                        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
-                        .supply_units = auction.capacity_units,
-                        .highest_rejected_unit_price_microcredits =
-                            clearing.highest_rejected_unit_price_microcredits,
-                        .bound_by = clearing.bound_by,
-                        .rule = resource.rule,
-                        .method = clearing.method};
-    for (const policies::Bid& bid : auction.bids) price.demand_units += UnitsMax(bid.ranges);
-    for (const policies::Award& award : clearing.awards) {
-      price.sold_units += award.units;
-      awards[{award.guest_id, resource.kind}] = award;
-    }
-    round.prices.push_back(price);
-    put.auctions.push_back(std::move(record));
-    switch (clearing.method) {
+void Engine::Impl::CountClearings(HostRun& host, const std::vector<KindAuction>& auctions) {
+  for (const KindAuction& kind : auctions) {
+    switch (kind.clearing.method) {
       case policies::Method::kExact:
         ++host.counters.clearings_exact;
         break;
@@ -243,10 +233,54 @@ void Engine::Impl::Decide(HostRun& host) {
         break;
     }
   }
+}
+
+void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions) {
+  const HostId& host_id = host.config->host_id;
+  PutRound put;
+  Round& round = put.round;
+  round.host_id = host_id;
+  round.round_id = host.round_id;
+  round.phase = RoundPhase::kGrace;
+  round.start_time = host.schedule->start();
+  round.close_time = host.schedule->close();
+  round.decided_time = now_;
+  round.effective_time = host.schedule->effective();
+  round.applied_time = absl::UnixEpoch();
+  round.period = host.schedule->period();
+
+  std::map<BidKey, policies::Award> awards;
+  for (const KindAuction& kind : auctions) {
+    const Resource& resource = *kind.resource;
+    ResourcePrice price{.kind = resource.kind,
+                        .unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits,
+                        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
+                        .supply_units = kind.auction.capacity_units,
+                        .highest_rejected_unit_price_microcredits =
+                            kind.clearing.highest_rejected_unit_price_microcredits,
+                        .bound_by = kind.clearing.bound_by,
+                        .rule = resource.rule,
+                        .method = kind.clearing.method};
+    for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
+    for (const policies::Award& award : kind.clearing.awards) {
+      price.sold_units += award.units;
+      awards[{award.guest_id, resource.kind}] = award;
+    }
+    round.prices.push_back(std::move(price));
+    put.auctions.push_back(AuctionRecord{.host_id = host_id,
+                                         .round_id = host.round_id,
+                                         .kind = resource.kind,
+                                         .rule = resource.rule,
+                                         .method = kind.clearing.method,
+                                         .auction = policies::ToText(kind.auction),
+                                         .fault = kind.fault,
+                                         .work_max = kind.work_max});
+  }
 
   Scribe scribe(state_, now_, "round decided");
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id != host_id || guest.state == GuestState::kEvicting) continue;
+  for (const GuestId guest_id : state_.GuestsOf(host_id)) {
+    const Guest& guest = state_.guests.at(guest_id);
+    if (guest.state == GuestState::kEvicting) continue;
     for (const Resource& resource : host.resources) {
       Outcome outcome{.guest_id = guest_id,
                       .kind = resource.kind,
@@ -261,30 +295,15 @@ void Engine::Impl::Decide(HostRun& host) {
       round.outcomes.push_back(std::move(outcome));
     }
   }
-  std::vector<BidKey> lapsed;
-  for (const auto& [key, bid] : state_.bids) {
-    if (bid.last_round_id != 0 && bid.last_round_id <= round_id &&
-        state_.guests.at(key.first).host_id == host_id) {
-      lapsed.push_back(key);
-    }
-  }
-  for (const BidKey& key : lapsed) scribe.Write(DropBid{key});
   scribe.Write(std::move(put));
   Commit(std::move(scribe));
-
-  ++host.counters.rounds_decided;
-  host.last_decided_time = now_;
-  host.decided = true;
-  host.applying = false;
-  TellNotices(host, *Decided(host));
-  SendPrepare(host);
-  SendBoard(host);
 }
 
 void Engine::Impl::TellNotices(HostRun& host, const Round& round) {
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id != host.config->host_id || guest.state != GuestState::kRunning) continue;
-    const std::vector<Holding> now = HoldingsIn(host, guest, InForce(host));
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const Guest& guest = state_.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning) continue;
+    const std::vector<Holding> now = HoldingsNow(host, guest);
     const std::vector<Holding> next = HoldingsIn(host, guest, &round);
     for (size_t i = 0; i < now.size(); ++i) {
       if (now[i] == next[i]) continue;
@@ -296,21 +315,38 @@ void Engine::Impl::TellNotices(HostRun& host, const Round& round) {
                  .kind = now[i].kind,
                  .units_now = now[i].units(),
                  .units_next = next[i].units(),
-                 .effective_time = round.effective_time,
+                 .effective_time = host.schedule->effective(),
                  .charge_microcredits = next[i].charge_microcredits};
     }
   }
 }
 
+void Engine::Impl::WithdrawNotices(HostRun& host, const Round& round) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const Guest& guest = state_.guests.at(guest_id);
+    for (const Holding& now : HoldingsNow(host, guest)) {
+      const auto it = notices_.find({guest_id, now.kind});
+      if (it == notices_.end() || it->second.round_id != round.round_id) continue;
+      Notice& notice = it->second;
+      notice.sequence = ++notice_sequence_;
+      notice.units_now = now.units();
+      notice.units_next = now.units();
+      notice.charge_microcredits = now.charge_microcredits;
+      notice.withdrawn = true;
+    }
+  }
+  if (host.link == Link::kRunning) SendPrepare(host);
+}
+
 void Engine::Impl::SendPrepare(HostRun& host) {
+  const absl::Time effective = host.schedule ? host.schedule->effective() : now_;
   Send(host, {PendingCommand::Kind::kPrepare},
-       PrepareCommand{Grants(host, InForce(host), Decided(host)), host.schedule->effective()});
+       PrepareCommand{Grants(host, Decided(host)), effective});
 }
 
 void Engine::Impl::SendApply(HostRun& host) {
   host.applying = true;
-  Send(host, {PendingCommand::Kind::kApply},
-       ApplyCommand{Grants(host, Decided(host), Decided(host))});
+  Send(host, {PendingCommand::Kind::kApply}, ApplyCommand{GrantsOf(host, *Decided(host))});
 }
 
 void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
@@ -321,41 +357,44 @@ void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
     Detach(host, std::string(done.status.message()), RetryAfter(host.attach_failures));
     return;
   }
-  const RoundReport& report = done.report;
-  std::map<BidKey, const Delivered*> delivered;
-  for (const Delivered& d : report.delivered) {
-    delivered[{d.guest_id, d.kind}] = &d;
-    host.counters.forced_units += static_cast<uint64_t>(std::max<int64_t>(0, d.forced_units));
-  }
+  host.counters.forced_units +=
+      static_cast<uint64_t>(std::max<int64_t>(0, done.report.forced_units));
+  TakeEffect(host, done.report.meters);
+  host.sums = done.report.sums;
+  host.attach_failures = 0;
+  NextRound(host);
+}
 
-  Scribe scribe(state_, now_, "round settled");
+void Engine::Impl::Count(HostRun& host, const Billed& billed) {
+  if (billed.meters_lost) ++host.counters.meters_lost;
+  host.counters.forgiven_microcredits =
+      SaturatingAdd(host.counters.forgiven_microcredits, billed.forgiven);
+}
+
+void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& meters) {
+  NOM_CHECK(Decided(host) != nullptr, "a round took effect that nobody decided");
+  const HostId& host_id = host.config->host_id;
+  std::map<GuestId, const GuestMeters*> readings;
+  for (const GuestMeters& reading : meters) readings[reading.guest_id] = &reading;
+  Round next = *Decided(host);
   std::optional<Round> past;
   if (const Round* in_force = InForce(host)) past = *in_force;
-  if (past) {
-    for (Outcome& outcome : past->outcomes) {
-      const auto d = delivered.find({outcome.guest_id, outcome.kind});
-      PostSettlement(scribe, d == delivered.end() ? nullptr : d->second, report.interval,
-                     past->period, outcome);
-    }
-  }
-  std::map<BidKey, Microcredits> rents;
-  std::vector<GuestId> renters;
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id == host.config->host_id &&
-        (guest.state == GuestState::kRunning || guest.state == GuestState::kCrashed)) {
-      renters.push_back(guest_id);
-    }
-  }
-  for (const GuestId guest_id : renters) {
-    for (const auto& [kind, rent] :
-         PostRent(scribe, guest_id, host.resources, host.config->period)) {
-      rents[{guest_id, kind}] = rent;
+
+  Scribe scribe(state_, now_, "round settled");
+  const std::set<GuestId> guest_ids = state_.GuestsOf(host_id);
+  for (const GuestId guest_id : guest_ids) {
+    const Guest& guest = state_.guests.at(guest_id);
+    if (guest.state == GuestState::kAdmitted) continue;
+    const auto reading = readings.find(guest_id);
+    Count(host, BillGuest(scribe, guest_id, reading == readings.end() ? nullptr : reading->second,
+                          host.resources, past ? &*past : &next));
+    if (guest.state == GuestState::kRunning) {
+      host.holdings.Set(guest_id, HoldingsIn(host, guest, &next));
     }
   }
   if (past) {
     for (Outcome& outcome : past->outcomes) {
-      const auto rent = rents.find({outcome.guest_id, outcome.kind});
-      if (rent != rents.end()) outcome.rent_microcredits = rent->second;
+      PostRelease(scribe, outcome);  // Of guests that are no more, should there be any.
       const auto run = guest_runs_.find(outcome.guest_id);
       if (run == guest_runs_.end()) continue;
       if (run->second.last_settled_round_id != past->round_id) run->second.last_settled.clear();
@@ -366,9 +405,6 @@ void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
     scribe.Write(UpdateRound{*past});
     ++host.counters.rounds_settled;
   }
-  const Round* decided = Decided(host);
-  NOM_CHECK(decided != nullptr, "a round was applied that nobody decided");
-  Round next = *decided;
   next.phase = RoundPhase::kEffective;
   next.applied_time = now_;
   for (Outcome& outcome : next.outcomes) {
@@ -378,11 +414,16 @@ void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
     }
   }
   scribe.Write(UpdateRound{next});
-  scribe.Write(PutHost{host.config->host_id, Book(host).boot_id, next.round_id});
+  scribe.Write(PutHost{host_id, Book(host).boot_id, next.round_id});
+  // A bid for a number of rounds has used up this one only now.
+  for (const GuestId guest_id : guest_ids) {
+    for (const Resource& resource : host.resources) {
+      const auto bid = state_.bids.find({guest_id, resource.kind});
+      if (bid == state_.bids.end() || bid->second.last_round_id == 0) continue;
+      if (bid->second.last_round_id <= next.round_id) scribe.Write(DropBid{BidKey(bid->first)});
+    }
+  }
   Commit(std::move(scribe));
-  host.sums = report.sums;
-  host.attach_failures = 0;
-  NextRound(host);
 }
 
 void Engine::Impl::NextRound(HostRun& host) {
@@ -403,24 +444,23 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
   Scribe scribe(state_, now_, "round released");
   for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
   round.phase = RoundPhase::kReleased;
+  round.reason = why;
   scribe.Write(UpdateRound{round});
+  // It counts for nobody: bids for a number of rounds that took part in it get another one.
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Resource& resource : host.resources) {
+      const auto it = state_.bids.find({guest_id, resource.kind});
+      if (it == state_.bids.end()) continue;
+      StandingBid bid = it->second;
+      if (bid.last_round_id == 0 || bid.first_round_id > round.round_id) continue;
+      ++bid.last_round_id;
+      scribe.Write(PutBid{std::move(bid)});
+    }
+  }
   Commit(std::move(scribe));
   ++host.counters.rounds_released;
   host.detail = absl::StrCat("round ", round.round_id, " was released: ", why);
-}
-
-void Engine::Impl::ReleaseInForce(HostRun& host, Scribe& scribe, bool still_held) {
-  const Round* in_force = InForce(host);
-  if (in_force == nullptr) return;
-  Round round = *in_force;
-  bool changed = !still_held;
-  for (Outcome& outcome : round.outcomes) {
-    changed |= !outcome.settled;
-    PostRelease(scribe, outcome);
-  }
-  if (!still_held) round.phase = RoundPhase::kSettled;
-  if (changed) scribe.Write(UpdateRound{round});
-  if (!still_held) scribe.Write(PutHost{host.config->host_id, Book(host).boot_id, 0});
+  WithdrawNotices(host, round);
 }
 
 void Engine::Impl::SendBoard(HostRun& host) {

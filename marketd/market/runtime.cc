@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/market/bounded_queue.h"
+#include "marketd/market/carry_out.h"
 #include "marketd/market/engine.h"
 
 namespace nom::market {
@@ -79,6 +80,7 @@ class RuntimeImpl final : public Runtime {
     }
     out.events_refused = events_refused_;
     out.events_queued = events_.size();
+    out.committing = committing_;
     return out;
   }
 
@@ -202,7 +204,9 @@ class RuntimeImpl final : public Runtime {
           queued.pop_front();
         }
         const auto begin = Stopwatch::now();
+        committing_ = true;
         const absl::Status status = ledger_.Commit(group);
+        committing_ = false;
         if (!status.ok()) {
           transactions_.Close();
           Fatal(status);
@@ -239,10 +243,8 @@ class RuntimeImpl final : public Runtime {
       std::deque<HostCommand> commands = host.commands.PopAll(ToChrono(options_.poll_interval));
       for (const HostCommand& command : commands) {
         if (host.commands.closed()) return;
-        HostCommandDone done = Execute(host.host, command);
+        HostCommandDone done = CarryOut(host.host, command, clock_.Now());
         if (std::holds_alternative<AttachCommand>(command.command)) attached = done.status.ok();
-        done.host_id = host.host_id;
-        done.command_id = command.command_id;
         if (!events_.Push(Item{std::move(done), nullptr})) return;
       }
       if (!attached) continue;
@@ -251,35 +253,6 @@ class RuntimeImpl final : public Runtime {
         if (!events_.Push(Item{HostNewsEvent{host.host_id, std::move(news)}, nullptr})) return;
       }
     }
-  }
-
-  HostCommandDone Execute(Host& host, const HostCommand& command) const {
-    HostCommandDone done;
-    const absl::Time now = clock_.Now();
-    const auto from_now = [now](absl::Time t) { return std::max(t - now, absl::ZeroDuration()); };
-    if (const auto* attach = std::get_if<AttachCommand>(&command.command)) {
-      host.SetResources(attach->resources);
-      absl::StatusOr<HostFacts> facts = host.Attach();
-      done.status = facts.status();
-      if (facts.ok()) done.facts = *std::move(facts);
-    } else if (const auto* create = std::get_if<CreateCommand>(&command.command)) {
-      done.status = host.CreateGuest(create->spec);
-    } else if (const auto* destroy = std::get_if<DestroyCommand>(&command.command)) {
-      done.status = host.DestroyGuest(destroy->guest_id);
-    } else if (const auto* prepare = std::get_if<PrepareCommand>(&command.command)) {
-      done.status = host.Prepare(prepare->grants, from_now(prepare->effective_time));
-    } else if (const auto* apply = std::get_if<ApplyCommand>(&command.command)) {
-      absl::StatusOr<RoundReport> report = host.Apply(apply->grants);
-      done.status = report.status();
-      if (report.ok()) done.report = *std::move(report);
-    } else if (const auto* publish = std::get_if<PublishCommand>(&command.command)) {
-      BoardContents board = publish->board;
-      board.valid_for = from_now(publish->valid_until);
-      board.close_in = from_now(publish->close_time);
-      board.effective_in = from_now(publish->effective_time);
-      done.status = host.Publish(board);
-    }
-    return done;
   }
 
   const Options options_;
@@ -291,6 +264,7 @@ class RuntimeImpl final : public Runtime {
   std::atomic<uint64_t> committed_;
   std::atomic<uint64_t> next_call_id_{1};
   std::atomic<uint64_t> events_refused_{0};
+  std::atomic<bool> committing_{false};
 
   mutable std::mutex view_mutex_;
   std::shared_ptr<const View> view_;  // Guarded by view_mutex_.
@@ -311,6 +285,13 @@ class RuntimeImpl final : public Runtime {
 };
 
 }  // namespace
+
+bool LivenessCheck::Alive(const RuntimeCounters& now) {
+  const bool handles = now.events_queued == 0 || now.events != before_.events;
+  const bool commits = !now.committing || !before_.committing || now.commits != before_.commits;
+  before_ = now;
+  return handles && commits;
+}
 
 absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start(Options options, const Clock& clock,
                                                         Ledger& ledger,

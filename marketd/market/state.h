@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,7 +50,7 @@ struct Tenant {
   friend bool operator==(const Tenant&, const Tenant&) = default;
 };
 
-// Numbers equal nom.market.v1.GuestState, but for kEvicting.
+// Numbers equal nom.market.v1.GuestState.
 enum class GuestState : uint8_t {
   kAdmitted = 1,  // Has its seed; being created on its host.
   kRunning = 2,
@@ -68,9 +69,10 @@ struct Guest {
   std::vector<Holding> seeds;  // By rising kind; award_units and charges are 0.
   int64_t memory_max_units = 0;
   GuestState state = GuestState::kAdmitted;
-  std::string exit_reason;                      // If kCrashed.
-  Microcredits spent_microcredits = 0;          // Settled since admission, rent included.
-  absl::Time rented_until = absl::UnixEpoch();  // Seed rent is paid up to here.
+  std::string exit_reason;              // If kCrashed.
+  Microcredits spent_microcredits = 0;  // Settled since admission, rent included.
+  bool has_run = false;                 // Some machine has created it.
+  GuestMeters metered;  // All up to this reading is billed; zeros from its creation.
 
   int64_t seed_units(ResourceKind kind) const;
   friend bool operator==(const Guest&, const Guest&) = default;
@@ -82,7 +84,8 @@ struct StandingBid {
   ResourceKind kind = ResourceKind::kMemory;
   std::vector<policies::Range> ranges;              // Not empty.
   std::optional<Microcredits> budget_microcredits;  // The most it may be charged in a round.
-  RoundId last_round_id = 0;  // Takes part up to this round; 0: until replaced.
+  RoundId first_round_id = 0;  // Takes part from this round on; 0: from the next.
+  RoundId last_round_id = 0;   // Takes part up to this round; 0: until replaced.
   friend bool operator==(const StandingBid&, const StandingBid&) = default;
 };
 using BidKey = std::pair<GuestId, ResourceKind>;
@@ -109,13 +112,15 @@ struct Outcome {
   TenantId tenant_id;  // Who was charged.
   int64_t seed_units = 0;
   int64_t award_units = 0;
-  Microcredits charge_microcredits = 0;  // Escrowed at the decision.
-  bool settled = false;
-  Microcredits settled_microcredits = 0;  // Charged for what was delivered; the rest was released.
-  Microcredits rent_microcredits =
-      0;                             // For the seed, for the interval that the round was in force.
-  int64_t delivered_milliunits = 0;  // Mean over the interval, by the host's meters.
+  Microcredits charge_microcredits = 0;  // For one period of it; escrowed at the decision.
+  bool settled = false;                  // It holds no more, and no escrow is left.
+  // Charged for what was delivered: above the charge if it was held for longer than the period.
+  Microcredits settled_microcredits = 0;
+  // For the seed, while the round was the one in force; in a host's first round, also before it.
+  Microcredits rent_microcredits = 0;
+  int64_t delivered_milliunits = 0;  // Mean over `held`, by the host's meters.
   int64_t used_milliunits = 0;
+  absl::Duration held;  // From taking effect to settling, by the host's own clock.
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
@@ -138,17 +143,24 @@ struct Round {
   absl::Time effective_time;  // Planned.
   absl::Time applied_time;    // When the host had put it in force; epoch before that.
   absl::Duration period;
+  std::string reason;                 // Why it was released, or ended before its time.
   std::vector<ResourcePrice> prices;  // By rising kind.
-  std::vector<Outcome> outcomes;      // By rising guest_id, then kind; all guests that held a seed.
+  // By rising guest_id, then kind: all guests with a seed when it was decided, and those that came
+  // later and paid rent while it was in force.
+  std::vector<Outcome> outcomes;
   friend bool operator==(const Round&, const Round&) = default;
 };
+
+// Adds (sign 1) or takes off (-1) what is not settled of a round, by tenant. No zeros are kept.
+void AddOpenCharges(const Round& round, int sign, std::map<TenantId, Microcredits>& charges);
 
 // What a host's market must remember.
 struct HostBook {
   HostId host_id;
   uint64_t boot_id = 0;  // Of the machine that holds the guests; 0: never attached.
   RoundId last_decided_round_id = 0;
-  RoundId in_force_round_id = 0;      // Whose awards the host holds; 0: none, seeds only.
+  // The last that took effect; 0: none yet. What is not settled of it is what the host holds.
+  RoundId in_force_round_id = 0;
   std::vector<ResourcePrice> prices;  // Of the last round decided.
   // In force, or decided and waiting for its time; at most two.
   std::map<RoundId, Round> open_rounds;
@@ -165,8 +177,8 @@ struct Reply {
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
-// A write that was done. Ids belong to whoever chose them: a tenant can neither use up nor probe
-// another's. They are forgotten after kRequestsKept newer ones.
+// A write that was done. Ids belong to whoever chose them: nobody can use up, probe or push out
+// another's.
 struct RequestKey {
   std::string owner;       // "tenant/ID" or "operator".
   std::string request_id;  // 1 to 64 characters.
@@ -177,15 +189,22 @@ struct RequestKey {
 };
 struct Request {
   RequestKey key;
+  // Of a bid: whose it is. The owner's last kBidRequestsKept for each guest are kept until the
+  // guest is evicted. 0: of money, tenants and guests; kept for ever.
+  GuestId bid_guest_id = 0;
   uint64_t fingerprint = 0;  // Of the content; the same id with another content is refused.
   Reply reply;
   uint64_t transaction_id = 0;
   friend bool operator==(const Request&, const Request&) = default;
 };
 inline constexpr size_t kRequestIdBytesMax = 64;
-inline constexpr size_t kRequestsKept = 100'000;
+inline constexpr size_t kBidRequestsKept = 64;
 
 struct State {
+  // Keep the indexes: call after `guests` or `hosts` was filled by hand.
+  void RebuildIndexes();
+  const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
+
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;
   std::map<TenantId, Tenant> tenants;
@@ -193,9 +212,17 @@ struct State {
   std::map<BidKey, StandingBid> bids;
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;
-  std::map<uint64_t, RequestKey> requests_by_transaction;  // An index of `requests`.
+  // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.
+  std::map<std::pair<GuestId, std::string>, std::vector<std::string>> bid_requests;
+  // Indexes of the above, kept by whoever changes it (ApplyChange, a ledger's Load).
+  std::map<HostId, std::set<GuestId>> host_guests;  // Of `guests`.
+  std::map<TenantId, Microcredits> open_charges;    // Not settled in open rounds: its escrow.
   friend bool operator==(const State&, const State&) = default;
 };
+
+// What does not add up in the books, or "": accounts that do not sum to zero or are on the wrong
+// side of it, escrow that is not that of the open charges.
+std::string FirstBrokenPromise(const State& state);
 
 }  // namespace nom::market
 

@@ -26,8 +26,13 @@ struct Applier {
     state.last_guest_id = std::max(state.last_guest_id, id);
     if (put.guest.state == GuestState::kEvicted) {
       state.guests.erase(id);
+      std::set<GuestId>& others = state.host_guests[put.guest.host_id];
+      others.erase(id);
+      if (others.empty()) state.host_guests.erase(put.guest.host_id);
+      ForgetBidRequests(id);
       return;
     }
+    state.host_guests[put.guest.host_id].insert(id);
     Guest& guest = state.guests[id];
     const Microcredits spent = guest.spent_microcredits;
     guest = put.guest;
@@ -45,10 +50,14 @@ struct Applier {
     book.last_decided_round_id = put.round.round_id;
     book.prices = put.round.prices;
     book.open_rounds[put.round.round_id] = put.round;
+    AddOpenCharges(put.round, 1, state.open_charges);
   }
 
   void operator()(const UpdateRound& update) const {
     HostBook& book = Book(update.round.host_id);
+    const auto before = book.open_rounds.find(update.round.round_id);
+    if (before != book.open_rounds.end()) AddOpenCharges(before->second, -1, state.open_charges);
+    AddOpenCharges(update.round, 1, state.open_charges);
     if (update.round.phase == RoundPhase::kSettled || update.round.phase == RoundPhase::kReleased) {
       book.open_rounds.erase(update.round.round_id);
     } else {
@@ -63,21 +72,23 @@ struct Applier {
   }
 
   void operator()(const PutRequest& put) const {
-    const auto old = state.requests.find(put.request.key);
-    if (old != state.requests.end()) {
-      state.requests_by_transaction.erase(old->second.transaction_id);
-    }
-    state.requests[put.request.key] = put.request;
-    const bool fresh =
-        state.requests_by_transaction.emplace(put.request.transaction_id, put.request.key).second;
-    NOM_CHECK(fresh, "a transaction answers one request");
+    const Request& request = put.request;
+    const bool fresh = state.requests.insert_or_assign(request.key, request).second;
+    if (!fresh || request.bid_guest_id == 0) return;
+    auto& ids = state.bid_requests[{request.bid_guest_id, request.key.owner}];
+    ids.push_back(request.key.request_id);
+    if (ids.size() <= kBidRequestsKept) return;
+    state.requests.erase({request.key.owner, ids.front()});
+    ids.erase(ids.begin());
   }
 
-  void operator()(const DropRequests& drop) const {
-    auto& index = state.requests_by_transaction;
-    const auto end = index.upper_bound(drop.through_transaction_id);
-    for (auto it = index.begin(); it != end; ++it) state.requests.erase(it->second);
-    index.erase(index.begin(), end);
+  void ForgetBidRequests(GuestId guest_id) const {
+    auto& index = state.bid_requests;
+    for (auto it = index.lower_bound({guest_id, ""}); it != index.end();) {
+      if (it->first.first != guest_id) break;
+      for (const std::string& id : it->second) state.requests.erase({it->first.second, id});
+      it = index.erase(it);
+    }
   }
 
   HostBook& Book(const HostId& host_id) const {

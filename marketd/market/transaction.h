@@ -31,7 +31,8 @@ struct Entry {
 struct PutTenant {
   Tenant tenant;
 };
-// The whole guest; kEvicted takes it out of the state. spent_microcredits is moved by entries only.
+// The whole guest; kEvicted takes it out of the state, with the ids of its bids. spent_microcredits
+// is moved by entries only.
 struct PutGuest {
   Guest guest;
 };
@@ -58,7 +59,8 @@ struct PutRound {
   Round round;
   std::vector<AuctionRecord> auctions;
 };
-// The round's phase, applied time, and every outcome anew. kSettled and kReleased close it.
+// The round's phase, applied time, reason, and every outcome anew; outcomes of guests that came
+// after the decision may be added. kSettled and kReleased close it.
 struct UpdateRound {
   Round round;
 };
@@ -68,16 +70,13 @@ struct PutHost {
   uint64_t boot_id = 0;
   RoundId in_force_round_id = 0;
 };
+// For ever, or as one of a guest's bids: see Request.
 struct PutRequest {
   Request request;
 };
-// Forgets the requests of transactions up to this one.
-struct DropRequests {
-  uint64_t through_transaction_id = 0;
-};
 
-using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, PutHost,
-                            PutRequest, DropRequests>;
+using Change =
+    std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, PutHost, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.

@@ -51,6 +51,27 @@ struct Holding {
   friend bool operator==(const Holding&, const Holding&) = default;
 };
 
+// What a machine's meters say of one guest: counted up since the guest was created, by the
+// machine's own clock, which nobody sets. They never fall while the machine is not restarted, and
+// are apart from whoever reads them: what was held is known whatever became of marketd meanwhile.
+struct GuestMeters {
+  struct Amount {
+    ResourceKind kind = ResourceKind::kMemory;
+    // Unit-microseconds, modulo 2^64: a difference of less than 2^63 (six days of the most units
+    // that there can be) is exact. `offered` counts what was the guest's to use, used or not.
+    uint64_t offered_unit_us = 0;
+    uint64_t used_unit_us = 0;
+    friend bool operator==(const Amount&, const Amount&) = default;
+  };
+
+  GuestId guest_id = 0;
+  int64_t age_us = 0;           // Since it was created, whether or not it has ended meanwhile.
+  int64_t alive_us = 0;         // Since it was created until it ended.
+  std::vector<Amount> amounts;  // By rising kind.
+
+  friend bool operator==(const GuestMeters&, const GuestMeters&) = default;
+};
+
 }  // namespace nom::market
 
 #endif  // MARKETD_MARKET_TYPES_H_

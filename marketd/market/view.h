@@ -29,6 +29,8 @@ struct Notice {
   int64_t units_next = 0;  // From effective_time on.
   absl::Time effective_time;
   Microcredits charge_microcredits = 0;
+  // The change that was told does not come: its round was released. units_next is units_now.
+  bool withdrawn = false;
 };
 
 struct GuestView {
@@ -55,12 +57,14 @@ struct HostCounters {
   uint64_t attaches = 0;
   uint64_t losses = 0;  // Host lost or command unanswered.
   uint64_t applies_refused = 0;
-  uint64_t reapplies = 0;  // The host did not hold what the ledger says; put right.
+  uint64_t differences = 0;  // Found holding other than the ledger says; its next round mends it.
   uint64_t guests_ended = 0;
   uint64_t bids_accepted = 0;
   uint64_t bids_refused = 0;
   uint64_t bid_pages_refused = 0;
   uint64_t forced_units = 0;  // Taken by force, all resources.
+  uint64_t meters_lost = 0;   // Intervals of guests for which nothing could be charged.
+  Microcredits forgiven_microcredits = 0;  // Held beyond a round's period and beyond all means.
 };
 
 struct HostView {
@@ -80,7 +84,7 @@ struct HostView {
   RoundId priced_round_id = 0;
   absl::Time last_decided_time;
   RoundId in_force_round_id = 0;
-  std::vector<RoundReport::Sum> sums;       // As the host last said.
+  std::vector<HostSum> sums;                // As the host last said.
   std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
   std::vector<GuestId> guest_ids;
   bool publish_border_prices = false;

@@ -35,8 +35,7 @@ std::shared_ptr<const View> Engine::Impl::BuildView() {
   for (const auto& [host_id, host] : hosts_) view->hosts.push_back(BuildHostView(host));
   view->guests.reserve(state_.guests.size());
   for (const auto& [guest_id, guest] : state_.guests) {
-    const HostRun* host = FindHost(guest.host_id);
-    if (host != nullptr) view->guests.push_back(BuildGuestView(*host, guest));
+    view->guests.push_back(BuildGuestView(FindHost(guest.host_id), guest));
   }
   view->tenants.reserve(state_.tenants.size());
   for (const auto& [tenant_id, tenant] : state_.tenants) view->tenants.push_back(tenant);
@@ -69,22 +68,22 @@ std::shared_ptr<const HostView> Engine::Impl::BuildHostView(const HostRun& host)
   view->in_force_round_id = book.in_force_round_id;
   view->sums = host.sums;
   view->unmanaged_guests = host.unmanaged;
-  for (const auto& [guest_id, guest] : state_.guests) {
-    if (guest.host_id == view->host_id) view->guest_ids.push_back(guest_id);
-  }
+  const std::set<GuestId>& guests = state_.GuestsOf(view->host_id);
+  view->guest_ids.assign(guests.begin(), guests.end());
   view->publish_border_prices = host.config->publish_border_prices;
   view->counters = host.counters;
   return view;
 }
 
-std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun& host,
+std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun* host,
                                                               const Guest& guest) const {
   auto view = std::make_shared<GuestView>();
   view->guest = guest;
-  const Round* in_force = InForce(host);
-  const Round* decided = Decided(host);
-  view->now = HoldingsIn(host, guest, in_force);
-  view->next = HoldingsIn(host, guest, decided != nullptr ? decided : in_force);
+  if (host != nullptr) {
+    const Round* decided = Decided(*host);
+    view->now = HoldingsNow(*host, guest);
+    view->next = decided != nullptr ? HoldingsIn(*host, guest, decided) : view->now;
+  }
   for (auto bid = state_.bids.lower_bound({guest.guest_id, ResourceKind{0}});
        bid != state_.bids.end() && bid->first.first == guest.guest_id; ++bid) {
     view->bids.push_back(bid->second);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "marketd/base/status.h"
@@ -123,7 +124,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
     out.Add(Metric::kSold, labels, price.sold_units);
     out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
   }
-  for (const market::RoundReport::Sum& sum : host.sums) {
+  for (const market::HostSum& sum : host.sums) {
     out.Add(Metric::kGranted, {id, KindName(sum.kind)}, sum.granted_units);
     out.Add(Metric::kGrantedMax, {id, KindName(sum.kind)}, sum.granted_max_units);
   }
@@ -141,7 +142,9 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kBids, {id, "page_refused"}, n.bid_pages_refused);
   out.Add(Metric::kHostLosses, {id}, n.losses);
   out.Add(Metric::kAppliesRefused, {id}, n.applies_refused);
-  out.Add(Metric::kReapplies, {id}, n.reapplies);
+  out.Add(Metric::kDifferences, {id}, n.differences);
+  out.Add(Metric::kMetersLost, {id}, n.meters_lost);
+  out.Add(Metric::kForgiven, {id}, Credits(n.forgiven_microcredits));
   out.Add(Metric::kForced, {id}, n.forced_units);
   out.Add(Metric::kGuestsEnded, {id}, n.guests_ended);
   out.Add(Metric::kHostConnected, {id}, host.connected ? 1.0 : 0.0);
@@ -189,6 +192,15 @@ void AddCounters(const market::RuntimeCounters& counters, Scrape& out) {
   out.Add(Metric::kTransactions, {}, counters.transactions);
 }
 
+// The digest as a number that a sample holds exactly: its first 13 hexadecimal digits, 52 bits.
+void AddHead(const absl::StatusOr<market::ChainHead>& head, Scrape& out) {
+  if (!head.ok()) return;
+  uint64_t digest = 0;
+  if (!absl::SimpleHexAtoi(absl::string_view(head->digest).substr(0, 13), &digest)) return;
+  out.Add(Metric::kLedgerTransaction, {}, head->transaction_id);
+  out.Add(Metric::kLedgerDigest, {}, static_cast<double>(digest));
+}
+
 // Reads the sources at each scrape.
 class Collector final : public prometheus::Collectable {
  public:
@@ -206,6 +218,7 @@ class Collector final : public prometheus::Collectable {
     std::lock_guard lock(mutex_);
     if (sources_.view) AddView(*sources_.view(), out);
     if (sources_.counters) AddCounters(sources_.counters(), out);
+    if (sources_.head) AddHead(sources_.head(), out);
     if (sources_.watches) {
       const WatchFigures watches = sources_.watches();
       out.Add(Metric::kWatchers, {}, watches.watchers);

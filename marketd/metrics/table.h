@@ -59,8 +59,12 @@ struct MetricRow {
     "Times that a host went away or left a command unanswered.")                                \
   X(kAppliesRefused, "nom_market_host_applies_refused_total", kCounter, "host",                 \
     "Times that a host refused to put grants in force.")                                        \
-  X(kReapplies, "nom_market_host_reapplies_total", kCounter, "host",                            \
-    "Times that a host held other grants than the ledger says, and was put right.")             \
+  X(kDifferences, "nom_market_host_differences_total", kCounter, "host",                        \
+    "Guests found holding other than the ledger says when their host was attached.")            \
+  X(kMetersLost, "nom_market_host_meters_lost_total", kCounter, "host",                         \
+    "Intervals of guests that could not be charged, as their meters were lost.")                \
+  X(kForgiven, "nom_market_forgiven_credits_total", kCounter, "host",                           \
+    "Held beyond a round's period, as the market was away, and beyond all means to pay.")       \
   X(kForced, "nom_market_host_forced_units_total", kCounter, "host",                            \
     "Units that guests did not give back in time and that were taken by force.")                \
   X(kGuests, "nom_market_guests", kGauge, "host state", "Guests, by state.")                    \
@@ -68,6 +72,10 @@ struct MetricRow {
     "Guests that crashed or ended by themselves.")                                              \
   X(kBids, "nom_market_bids_total", kCounter, "host outcome",                                   \
     "Bids accepted and refused, and bid pages that could not be read.")                         \
+  X(kLedgerTransaction, "nom_market_ledger_transaction", kGauge, "",                            \
+    "The last transaction of the ledger.")                                                      \
+  X(kLedgerDigest, "nom_market_ledger_digest", kGauge, "",                                      \
+    "Of that transaction: the first 52 bits of its digest, to prove a later file by.")          \
   X(kTenants, "nom_market_tenants", kGauge, "", "Tenants in the ledger.")                       \
   X(kRevenue, "nom_market_revenue_credits", kGauge, "",                                         \
     "What the operator has earned, all time, by the ledger.")                                   \

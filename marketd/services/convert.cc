@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/clock.h"
 #include "marketd/base/status.h"
 
 namespace nom::marketd {
@@ -190,6 +191,15 @@ market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border
   return out;
 }
 
+namespace {
+
+// Of what is still to come: by the wall clock as it is now.
+google::protobuf::Timestamp ToShown(absl::Time time) {
+  return ToProto(time + WallOffset(Clock::Real()));
+}
+
+}  // namespace
+
 market_pb::Notice ToProto(const market::Notice& notice) {
   market_pb::Notice out;
   out.set_guest_id(notice.guest_id);
@@ -197,8 +207,9 @@ market_pb::Notice ToProto(const market::Notice& notice) {
   out.set_kind(ToProto(notice.kind));
   out.set_units_now(notice.units_now);
   out.set_units_next(notice.units_next);
-  *out.mutable_effective_time() = ToProto(notice.effective_time);
+  *out.mutable_effective_time() = ToShown(notice.effective_time);
   out.set_charge_microcredits(notice.charge_microcredits);
+  out.set_withdrawn(notice.withdrawn);
   return out;
 }
 
@@ -207,10 +218,10 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
   out.set_host_id(host.host_id);
   out.set_round_id(host.round_id);
   out.set_phase(ToProto(host.phase));
-  *out.mutable_close_time() = ToProto(host.close_time);
-  *out.mutable_effective_time() = ToProto(host.effective_time);
+  *out.mutable_close_time() = ToShown(host.close_time);
+  *out.mutable_effective_time() = ToShown(host.effective_time);
   out.set_period_ms(absl::ToInt64Milliseconds(host.period));
-  *out.mutable_valid_until() = ToProto(host.valid_until);
+  *out.mutable_valid_until() = ToShown(host.valid_until);
   for (const market::Resource& resource : host.resources) *out.add_resources() = ToProto(resource);
   for (const market::ResourcePrice& price : host.prices) {
     *out.add_prices() = ToProto(price, host.publish_border_prices);
@@ -261,6 +272,7 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
   *out.mutable_start_time() = ToProto(round.start_time);
   *out.mutable_close_time() = ToProto(round.close_time);
   *out.mutable_effective_time() = ToProto(round.effective_time);
+  out.set_reason(round.reason);
   for (const market::ResourcePrice& price : round.prices) {
     *out.add_prices() = ToProto(price, border);
   }
@@ -277,6 +289,7 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
     to->set_rent_microcredits(outcome.rent_microcredits);
     to->set_delivered_milliunits(outcome.delivered_milliunits);
     to->set_used_milliunits(outcome.used_milliunits);
+    to->set_held_ms(absl::ToInt64Milliseconds(outcome.held));
   }
   return out;
 }
@@ -289,7 +302,7 @@ operators_pb::Host ToProto(const market::HostView& host) {
   out.set_detail(host.detail);
   out.set_period_ms(absl::ToInt64Milliseconds(host.period));
   for (const market::Resource& resource : host.resources) *out.add_resources() = ToProto(resource);
-  for (const market::RoundReport::Sum& sum : host.sums) {
+  for (const market::HostSum& sum : host.sums) {
     operators_pb::HostUse* const use = out.add_uses();
     use->set_kind(ToProto(sum.kind));
     use->set_granted_units(sum.granted_units);
@@ -311,6 +324,8 @@ operators_pb::AuditResponse ToProto(const market::AuditResult& audit) {
   out.set_operator_revenue_microcredits(audit.revenue_microcredits);
   out.set_deposits_microcredits(audit.deposits_microcredits);
   out.set_rounds_replayed(audit.rounds_replayed);
+  out.set_head_transaction_id(audit.head.transaction_id);
+  out.set_head_digest(audit.head.digest);
   return out;
 }
 

@@ -27,8 +27,9 @@ constexpr int kTenants = 4;
 class Drill {
  public:
   Drill(uint64_t seed, bool faults)
-      : random_(Mix64(seed ^ 0xd4111)), world_(MakeOptions(seed, faults)) {
+      : random_(Mix64(seed ^ 0xd4111)), faults_(faults), world_(MakeOptions(seed, faults)) {
     world_.on_transaction = [this](const Transaction& t) { CheckTransaction(t); };
+    world_.on_start = [this] { ForgetUnsaid(); };
   }
 
   void Play(int steps) {
@@ -40,7 +41,12 @@ class Drill {
     for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
       for (int64_t n = random_.Uniform(0, 3); n > 0; --n) Act();
       world_.Run(absl::Milliseconds(random_.Uniform(1, 900)));
-      if (random_.OneIn(150)) world_.Jump(absl::Milliseconds(random_.Uniform(-5'000, 20'000)));
+      if (random_.OneIn(150)) {
+        world_.Stall(absl::Milliseconds(random_.Uniform(0, 20'000)));
+      }
+      if (random_.OneIn(50)) {
+        world_.Tell(random_.OneIn(2) ? "alpha" : "beta", HostLost{"a blip"});
+      }
       if (random_.OneIn(60)) RestartAndCompare();
       Check();
     }
@@ -49,6 +55,7 @@ class Drill {
   // All guests leave; then nothing may be left in escrow and the audit must find nothing.
   void End() {
     SCOPED_TRACE("at the end");
+    if (!faults_) CheckWhatWasHeldIsPaid();
     for (const char* host_id : {"alpha", "beta"}) world_.host(host_id).faults() = {};
     std::vector<GuestId> guests;
     for (const auto& [guest_id, guest] : world_.state().guests) guests.push_back(guest_id);
@@ -66,24 +73,29 @@ class Drill {
     for (const auto& [tenant_id, tenant] : world_.state().tenants) {
       EXPECT_EQ(tenant.balances.escrow, 0) << tenant_id;
     }
-    const auto audit = Audit(world_.ledger().reader(), 0, ClearByRule);
+    const auto audit = Audit(world_.ledger().reader(), ClearByRule);
     ASSERT_TRUE(audit.ok()) << audit.status();
     EXPECT_TRUE(audit->balanced()) << audit->findings[0];
+    CheckStatements();
     RoundId rounds = 0;
     for (const auto& [host_id, book] : world_.state().hosts) rounds += book.last_decided_round_id;
     EXPECT_EQ(audit->rounds_replayed, rounds);
     // Not only of what the rules themselves cleared.
     std::map<policies::Method, int> methods;
-    const absl::Status read = world_.ledger().reader().ReadAuctions(
-        0, [&methods](const AuctionRecord& record, const Round&) {
-          if (record.fault.empty()) ++methods[record.method];
+    const auto look = world_.ledger().reader().Look();
+    ASSERT_TRUE(look.ok()) << look.status();
+    const absl::Status read =
+        (*look)->ReadTransactions(0, UINT64_MAX, [&methods](const ChainedTransaction& t) {
+          for (const PutRound& put : t.decided) {
+            for (const AuctionRecord& record : put.auctions) {
+              if (record.fault.empty()) ++methods[record.method];
+            }
+          }
           return absl::OkStatus();
         });
     ASSERT_TRUE(read.ok()) << read;
-    for (const auto method :
-         {policies::Method::kExact, policies::Method::kCoarser, policies::Method::kGreedy}) {
-      EXPECT_GT(methods[method], 0) << static_cast<int>(method);
-    }
+    EXPECT_GT(methods[policies::Method::kExact], 0);
+    EXPECT_GT(methods[policies::Method::kCoarser] + methods[policies::Method::kGreedy], 0);
   }
 
   World& world() { return world_; }
@@ -98,7 +110,7 @@ class Drill {
     options.config.hosts = {TestHostConfig("alpha", absl::Seconds(1)),
                             TestHostConfig("beta", absl::Milliseconds(2'500))};
     options.config.hosts[0].guests_max = 8;
-    options.config.hosts[1].clearing_work_max = 3'000;  // Too little for its memory, now and then.
+    options.config.hosts[1].clearing_work_max = 2'400;  // Too little for its memory, now and then.
     for (const char* name : {"alpha", "beta"}) {
       SimulatedHostOptions host = TestHostOptions(seed + Hash64(name));
       if (faults) {
@@ -116,7 +128,9 @@ class Drill {
     }
     if (faults) {
       options.commit_fails = 400;
-      options.answer_late = 30;
+      options.dies_after_command = 400;
+      options.command_late = 30;
+      options.engine_late = 50;
     }
     // Now and then a rule fails: the market repeats the last awards.
     options.clear = [](const std::string& rule, const policies::Auction& auction,
@@ -199,10 +213,20 @@ class Drill {
     last_call_ = call;
   }
 
+  // Those that were not durable when the process died were never said.
+  void ForgetUnsaid() {
+    said_.clear();
+    for (const auto& [key, bid] : world_.state().bids) said_[key] = {.bid = bid};
+  }
+
   void RestartAndCompare() {
     world_.Settle();
     const State before = world_.state();
-    world_.Restart();
+    // The machine's clock is set while marketd is away: only what is shown may notice.
+    if (faults_ && random_.OneIn(4)) {
+      world_.Step(absl::Milliseconds(random_.Uniform(-5'000, 20'000)));
+    }
+    world_.Restart(absl::Milliseconds(random_.Uniform(0, 1'500)));
     // Starting changes nothing that is durable but by transactions of its own.
     if (world_.state().last_transaction_id == before.last_transaction_id) {
       EXPECT_EQ(world_.state(), before) << "the ledger does not say what the engine knew";
@@ -217,6 +241,13 @@ class Drill {
     for (const auto& [tenant_id, sum] : sums) EXPECT_EQ(sum, 0) << transaction.kind;
     for (const Change& change : transaction.changes) {
       if (const auto* put = std::get_if<PutRound>(&change)) CheckRound(*put);
+      if (const auto* put = std::get_if<PutBid>(&change)) {
+        Said& said = said_[{put->bid.guest_id, put->bid.kind}];
+        if (said.bid.ranges != put->bid.ranges) said.time = transaction.time;
+        said.bid = put->bid;
+        said.by_call = transaction.kind == "bid placed";
+      }
+      if (const auto* drop = std::get_if<DropBid>(&change)) said_.erase(drop->key);
     }
   }
 
@@ -239,15 +270,17 @@ class Drill {
         for (const policies::Bid& bid : auction->bids) {
           if (bid.guest_id != outcome.guest_id) continue;
           EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(bid, outcome.award_units));
-          // What was cleared is never worth more than what the guest said.
-          const auto standing = world_.state().bids.find({outcome.guest_id, outcome.kind});
-          if (standing != world_.state().bids.end()) {
-            const policies::Bid said{.guest_id = 1, .ranges = standing->second.ranges};
-            ASSERT_TRUE(policies::Allowed(said, outcome.award_units));
-            EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(said, outcome.award_units));
-            if (standing->second.budget_microcredits) {
-              EXPECT_LE(outcome.charge_microcredits, *standing->second.budget_microcredits);
-            }
+          // What was cleared is what the guest said, before the close, and never worth more to it.
+          const auto standing = said_.find({outcome.guest_id, outcome.kind});
+          ASSERT_NE(standing, said_.end()) << "it said nothing";
+          if (standing->second.by_call) {
+            EXPECT_LT(standing->second.time, put.round.close_time) << "close is close";
+          }
+          const policies::Bid said{.guest_id = 1, .ranges = standing->second.bid.ranges};
+          ASSERT_TRUE(policies::Allowed(said, outcome.award_units));
+          EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(said, outcome.award_units));
+          if (standing->second.bid.budget_microcredits) {
+            EXPECT_LE(outcome.charge_microcredits, *standing->second.bid.budget_microcredits);
           }
         }
       }
@@ -257,11 +290,74 @@ class Drill {
     }
   }
 
+  // What every tenant was charged, by its outcomes and by its account.
+  void CheckStatements() {
+    std::map<TenantId, Microcredits> sums;
+    for (const auto& [host_id, book] : world_.state().hosts) {
+      const auto rounds = world_.ledger().reader().ListRounds(host_id, 0, 1'000'000);
+      ASSERT_TRUE(rounds.ok()) << rounds.status();
+      for (const Round& round : *rounds) {
+        for (const Outcome& outcome : round.outcomes) {
+          sums[outcome.tenant_id] += outcome.settled_microcredits + outcome.rent_microcredits;
+        }
+      }
+    }
+    for (const auto& [tenant_id, tenant] : world_.state().tenants) {
+      EXPECT_EQ(tenant.balances.revenue, sums[tenant_id]) << tenant_id;
+    }
+  }
+
+  // Where no meter was ever lost and no machine fell short: rent for all of each guest's life up to
+  // the last reading, and for each award its charge for as long as it was held, over restarts and
+  // all. Each bill may have been rounded down.
+  void CheckWhatWasHeldIsPaid() {
+    std::map<BidKey, std::pair<Microcredits, int64_t>> rents;  // And the bills.
+    int awards = 0;
+    for (const HostConfig& host : world_.config().hosts) {
+      const auto rounds = world_.ledger().reader().ListRounds(host.host_id, 0, 1'000'000);
+      ASSERT_TRUE(rounds.ok()) << rounds.status();
+      EXPECT_EQ(world_.view().FindHost(host.host_id)->counters.meters_lost, 0u);
+      for (const Round& round : *rounds) {
+        for (const Outcome& outcome : round.outcomes) {
+          auto& [rent, bills] = rents[{outcome.guest_id, outcome.kind}];
+          rent += outcome.rent_microcredits;
+          bills += 2;  // The first round has also the time before it.
+          if (round.phase != RoundPhase::kSettled || outcome.award_units == 0) continue;
+          ++awards;
+          const double due = static_cast<double>(outcome.charge_microcredits) *
+                             absl::FDivDuration(outcome.held, round.period);
+          // Beyond its period an award costs on only as far as the money goes.
+          const double least = outcome.held <= round.period ? due : 0;
+          EXPECT_LE(static_cast<double>(outcome.settled_microcredits), due + 2 + due / 1e6);
+          EXPECT_GE(static_cast<double>(outcome.settled_microcredits), least - 2 - due / 1e6)
+              << "guest " << outcome.guest_id << ", round " << round.round_id << " of "
+              << host.host_id << ", held for " << outcome.held;
+        }
+      }
+    }
+    EXPECT_GT(awards, 100);
+    for (const auto& [guest_id, guest] : world_.state().guests) {
+      for (const HostConfig& host : world_.config().hosts) {
+        if (host.host_id != guest.host_id) continue;
+        for (const Resource& resource : host.resources) {
+          const auto& [rent, bills] = rents[{guest_id, resource.kind}];
+          const double due =
+              static_cast<double>(guest.seed_units(resource.kind) *
+                                  resource.seed_rent_unit_price_microcredits) *
+              absl::FDivDuration(absl::Microseconds(guest.metered.age_us), host.period);
+          EXPECT_NEAR(static_cast<double>(rent), due, static_cast<double>(bills) + 1)
+              << "guest " << guest_id;
+        }
+      }
+    }
+  }
+
   void Check() {
     EXPECT_EQ(CheckBooks(world_.state()), "");
     EXPECT_TRUE(world_.refusals.empty()) << world_.refusals.front();
     for (const char* host_id : {"alpha", "beta"}) {
       const SimulatedHost& host = world_.host(host_id);
+      EXPECT_EQ(host.unannounced_units(), 0) << host_id << ": taken without a notice";
       for (const ResourceKind kind : {ResourceKind::kCpu, ResourceKind::kMemory}) {
         EXPECT_LE(host.granted_units(kind), host.capacity_units(kind));
       }
@@ -275,8 +371,16 @@ class Drill {
   }
 
   Random random_;
+  const bool faults_;
   World world_;
   int request_ = 0;
+  // Standing bids, as transactions said so.
+  struct Said {
+    StandingBid bid;
+    absl::Time time = absl::InfinitePast();
+    bool by_call = false;
+  };
+  std::map<BidKey, Said> said_;
   Caller last_caller_;
   std::optional<Call> last_call_;
   uint64_t decided_ = 0;

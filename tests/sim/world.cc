@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/market/carry_out.h"
 
 namespace nom::market {
 namespace {
@@ -31,25 +32,31 @@ TempDirectory::~TempDirectory() {
 }
 
 World::World(Options options) : options_(std::move(options)), random_(Mix64(options_.seed)) {
-  for (auto& [host_id, host] : options_.hosts) {
-    host.clock = &clock;
-    hosts_[host_id] = std::make_unique<SimulatedHost>(host);
-  }
+  for (const auto& [host_id, host] : options_.hosts) AddHost(host_id, host);
   Open();
 }
 
+void World::AddHost(const HostId& host_id, SimulatedHostOptions options) {
+  options.clock = &machine_clock_;
+  hosts_[host_id] = std::make_unique<SimulatedHost>(std::move(options));
+}
+
 void World::Open() {
-  auto ledger = OpenSqliteLedger({.path = ledger_path(), .sync_to_disk = false});
+  auto ledger = OpenSqliteLedger(
+      {.path = ledger_path(), .sync_to_disk = false, .check_bytes_max = int64_t{1} << 20});
   NOM_CHECK(ledger.ok(), ledger.status().ToString());
   ledger_ = *std::move(ledger);
   absl::StatusOr<State> state = ledger_->Load();
   NOM_CHECK(state.ok(), state.status().ToString());
   engine_ = std::make_unique<Engine>(options_.config, *std::move(state), options_.clear);
+  if (on_start) on_start();
   Handle(Tick{});
 }
 
-void World::Restart() {
+void World::Restart(absl::Duration down) {
   ++restarts;
+  Stall(down);
+  die_before_.clear();
   died_ = false;
   pending_.clear();
   commands_.clear();
@@ -81,7 +88,7 @@ void World::Handle(const Event& event) {
   for (HostCommand& command : effects.commands) {
     trace = Fold(trace, absl::StrCat(command.command_id, command.command.index()));
     Command late{std::move(command), clock.Now()};
-    if (random_.OneIn(options_.answer_late)) {
+    if (random_.OneIn(options_.command_late)) {
       const HostId& host_id = late.command.host_id;
       for (const HostConfig& host : options_.config.hosts) {
         if (host.host_id == host_id) {
@@ -97,6 +104,10 @@ void World::Handle(const Event& event) {
 
 bool World::CommitPending() {
   if (pending_.empty()) return false;
+  if (DiesNow()) {
+    died_ = true;
+    return false;
+  }
   if (random_.OneIn(options_.commit_fails)) {
     died_ = true;
     // Half of the failures come after the ledger has taken a part of it, or all.
@@ -115,40 +126,31 @@ bool World::CommitPending() {
   return true;
 }
 
+bool World::DiesNow() {
+  return !die_before_.empty() &&
+         std::any_of(pending_.begin(), pending_.end(),
+                     [this](const Transaction& t) { return t.kind == die_before_; });
+}
+
 bool World::RunCommands() {
   bool any = false;
   for (auto& [host_id, queue] : commands_) {
     while (!queue.empty() && queue.front().not_before <= clock.Now()) {
       const HostCommand command = std::move(queue.front().command);
       queue.pop_front();
-      SimulatedHost& host = *hosts_.at(host_id);
-      HostCommandDone done{.host_id = host_id, .command_id = command.command_id};
-      if (const auto* attach = std::get_if<AttachCommand>(&command.command)) {
-        host.SetResources(attach->resources);
-        absl::StatusOr<HostFacts> facts = host.Attach();
-        done.status = facts.status();
-        if (facts.ok()) done.facts = *std::move(facts);
-      } else if (const auto* create = std::get_if<CreateCommand>(&command.command)) {
-        done.status = host.CreateGuest(create->spec);
-      } else if (const auto* destroy = std::get_if<DestroyCommand>(&command.command)) {
-        done.status = host.DestroyGuest(destroy->guest_id);
-      } else if (const auto* prepare = std::get_if<PrepareCommand>(&command.command)) {
-        done.status = host.Prepare(prepare->grants, prepare->effective_time - clock.Now());
-      } else if (const auto* apply = std::get_if<ApplyCommand>(&command.command)) {
-        absl::StatusOr<RoundReport> report = host.Apply(apply->grants);
-        done.status = report.status();
-        if (report.ok()) done.report = *std::move(report);
-      } else {
-        done.status = host.Publish(std::get<PublishCommand>(command.command).board);
-      }
+      HostCommandDone done = CarryOut(*hosts_.at(host_id), command, clock.Now());
       const std::string said = done.status.ToString();
       if (!done.status.ok() && !absl::IsUnavailable(done.status) &&
           !absl::StrContains(said, "is not one") && !absl::StrContains(said, "apply refused") &&
           !absl::StrContains(said, "no guest")) {
         refusals.push_back(said);
       }
-      Handle(std::move(done));
       any = true;
+      if (random_.OneIn(options_.dies_after_command)) {
+        died_ = true;
+        return true;
+      }
+      Handle(std::move(done));
       break;  // A commit may come between any two.
     }
   }
@@ -170,6 +172,10 @@ void World::Settle() {
       return;
     }
     const bool ran = RunCommands();
+    if (died_) {
+      Restart();
+      return;
+    }
     if (!committed && !ran && pending_.empty()) return;
   }
 }
@@ -181,7 +187,11 @@ void World::Run(absl::Duration by, absl::Duration step) {
   while (clock.Now() < end) {
     absl::Time next = std::min(end, clock.Now() + step);
     if (next_tick_ > clock.Now()) next = std::min(next, next_tick_);
-    clock.Set(next);
+    absl::Duration late;
+    if (random_.OneIn(options_.engine_late)) {
+      late = absl::Milliseconds(random_.Uniform(0, 2'000));
+    }
+    Stall(next + late - clock.Now());
     PollHosts();
     if (clock.Now() >= next_tick_ || clock.Now() < handled_at_) Handle(Tick{});
     Settle();
@@ -232,9 +242,6 @@ std::string CheckBooks(const State& state) {
     if (book.open_rounds.size() > 2) return absl::StrCat(host_id, ": more than two open rounds");
     for (const auto& [round_id, round] : book.open_rounds) {
       for (const Outcome& outcome : round.outcomes) {
-        if (outcome.settled_microcredits > outcome.charge_microcredits) {
-          return absl::StrCat("guest ", outcome.guest_id, " paid more than its charge");
-        }
         if (!outcome.settled) escrow[outcome.tenant_id] += outcome.charge_microcredits;
       }
     }

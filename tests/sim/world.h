@@ -37,21 +37,29 @@ class World {
     MarketConfig config;
     std::map<HostId, SimulatedHostOptions> hosts;  // Their clock is set to the world's.
     ClearFunction clear;
-    // Once in so many: a commit fails, and the process with it; a host's answer is late by up to a
-    // period.
+    // Once in so many: a commit fails, and the process with it; the process dies when a host has
+    // done what it was told, before anybody heard of it; a command is late by up to a period; the
+    // engine is late by up to two seconds.
     uint64_t commit_fails = 0;
-    uint64_t answer_late = 0;
+    uint64_t dies_after_command = 0;
+    uint64_t command_late = 0;
+    uint64_t engine_late = 0;
     uint64_t seed = 1;
   };
 
   explicit World(Options options);
 
-  // Moves the clock, ticking and polling as the runtime would, in steps of at most `step`.
+  // Moves the clocks, ticking and polling as the runtime would, in steps of at most `step`.
   void Run(absl::Duration by, absl::Duration step = absl::Milliseconds(500));
   // Runs until the host has decided, or settled, this many more rounds; false after `patience`.
   bool RunUntil(const std::function<bool()>& done, absl::Duration patience);
-  // The clock jumps, either way, and nothing happens meanwhile.
-  void Jump(absl::Duration by) { clock.Advance(by); }
+  // Time passes, and the process does nothing meanwhile: it was stopped, or the engine is late.
+  void Stall(absl::Duration by) {
+    clock.Advance(by);
+    machine_clock_.Advance(by);
+  }
+  // The engine's clock is set, either way; the machines' own clocks go on as ever.
+  void Step(absl::Duration by) { clock.Advance(by); }
   // Lets everything happen that can happen without time passing.
   void Settle();
 
@@ -64,10 +72,15 @@ class World {
   // Hands an event to the engine as a host would.
   void Tell(const HostId& host_id, HostNews news);
 
-  // The process dies (answers not yet given are lost) and starts again from the ledger.
-  void Restart();
+  // The process dies (answers not yet given are lost) and starts again from the ledger, after
+  // `down`.
+  void Restart(absl::Duration down = absl::ZeroDuration());
+  // The process dies at the next transaction of this kind, before it is committed.
+  void DieBefore(const std::string& transaction_kind) { die_before_ = transaction_kind; }
 
   SimulatedHost& host(const HostId& host_id) { return *hosts_.at(host_id); }
+  // Another machine; the config has to name it, too.
+  void AddHost(const HostId& host_id, SimulatedHostOptions options);
   MarketConfig& config() { return options_.config; }  // A change is seen after Restart().
   const State& state() const { return engine_->state(); }
   const View& view() const { return *view_; }
@@ -77,6 +90,8 @@ class World {
   SimulatedClock clock;
   // Called with each transaction as the engine makes it, before it is committed.
   std::function<void(const Transaction&)> on_transaction;
+  // Called when a process has begun anew, with the state that it found.
+  std::function<void()> on_start;
   // Refusals by hosts of what the engine commanded, but for injected ones.
   std::vector<std::string> refusals;
   int restarts = 0;
@@ -93,8 +108,11 @@ class World {
   bool RunCommands();
   void PollHosts();
   void Open();
+  bool DiesNow();
 
   Options options_;
+  SimulatedClock machine_clock_;  // Of all machines: nobody sets it.
+  std::string die_before_;
   Random random_;
   TempDirectory directory_;
   std::unique_ptr<Ledger> ledger_;

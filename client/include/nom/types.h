@@ -121,6 +121,8 @@ struct Notice {
   int64_t units_next = 0;     // From effective_time on.
   absl::Time effective_time;  // The deadline: what has not been given back then is taken.
   int64_t charge_microcredits = 0;
+  // The change that was told before does not come: its round was released. units_next is units_now.
+  bool withdrawn = false;
 
   friend bool operator==(const Notice&, const Notice&) = default;
 };

@@ -1,7 +1,13 @@
 #include "marketd/host/nomhv/nomhv_host.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -45,6 +51,29 @@ int64_t MulDiv(uint64_t a, uint64_t b, uint64_t c) {
   return static_cast<int64_t>(wide > kMax ? kMax : absl::Uint128Low64(wide));
 }
 
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+  bool SameFileAs(const FileDescriptor& other) const {
+    struct stat mine {};
+    struct stat its {};
+    return fd_ >= 0 && fstat(fd_, &mine) == 0 && fstat(other.fd_, &its) == 0 &&
+           mine.st_dev == its.st_dev && mine.st_ino == its.st_ino;
+  }
+
+ private:
+  int fd_;
+};
+
 class NomhvHost final : public Host {
  public:
   explicit NomhvHost(NomhvHostOptions options) : options_(std::move(options)) {
@@ -54,19 +83,16 @@ class NomhvHost final : public Host {
   absl::StatusOr<HostFacts> Attach() override;
   void SetResources(absl::Span<const Resource> resources) override;
   absl::Status CreateGuest(const GuestSpec& spec) override;
-  absl::Status DestroyGuest(GuestId guest_id) override;
+  absl::StatusOr<GuestMeters> DestroyGuest(GuestId guest_id) override;
   absl::Status Prepare(const GrantSet& grants, absl::Duration until_effective) override;
   absl::StatusOr<RoundReport> Apply(const GrantSet& grants) override;
   absl::Status Publish(const BoardContents& board) override;
   std::vector<HostNews> Poll() override;
 
  private:
-  struct Sample {
-    uint64_t tsc = 0;
-    std::map<GuestId, NomRoundMeter> guests;
-  };
-
   absl::Status ListenForDoorbell();
+  // One marketd at a time drives a machine. The lock is on the file itself, under whatever name.
+  absl::Status LockMailbox();
   // The guests, by slot, as nomhv's meters say. UNAVAILABLE if one cannot be read: a guest must not
   // be taken for gone because its meter is being written.
   absl::StatusOr<std::vector<std::pair<uint32_t, NomMeter>>> Meters() const;
@@ -75,7 +101,14 @@ class NomhvHost final : public Host {
   // nomhv wants the whole set: guests that the market does not know keep what they hold.
   absl::StatusOr<NomGrants> ToNomGrants(const GrantSet& set, bool next) const;
   int64_t frames_per_unit() const { return memory_unit_bytes_ / NOM_FRAME_BYTES; }
-  RoundReport Report(const NomRoundMeters& meters) const;
+  // In units and microseconds. The counts of one guest, read at `tsc`.
+  GuestMeters ToGuestMeters(const NomMeter& guest, uint64_t tsc, uint64_t cycles_offered,
+                            uint64_t cycles_used, uint64_t offered_frame_us,
+                            uint64_t held_frame_us) const;
+  GuestMeters ToGuestMeters(const NomMeter& guest) const;
+  // All guests at the instant of the last APPLY; those that had ended as they ended.
+  absl::StatusOr<std::vector<GuestMeters>> MetersAt(const NomRoundMeters& round) const;
+  std::vector<HostSum> Sums() const;
   void PollBidPages(std::vector<HostNews>& news);
 
   const NomhvHostOptions options_;
@@ -84,7 +117,7 @@ class NomhvHost final : public Host {
   std::unique_ptr<Doorbell> doorbell_;  // Outlives mailbox_, which uses it.
   absl::Status listening_;
   std::unique_ptr<Mailbox> mailbox_;
-  Sample last_;
+  FileDescriptor mailbox_lock_;
   std::array<uint32_t, NOM_GUESTS_MAX> bid_sequences_{};
   std::map<GuestId, GuestReport> reports_;
   std::set<GuestId> ended_told_;
@@ -120,15 +153,31 @@ absl::Status NomhvHost::ListenForDoorbell() {
   return absl::OkStatus();
 }
 
+absl::Status NomhvHost::LockMailbox() {
+  // Anew each time: whoever runs the machine may have made another file of that name.
+  FileDescriptor file(open(options_.mailbox_path.c_str(), O_RDWR | O_CLOEXEC));
+  if (file.get() < 0) {
+    return absl::UnavailableError(
+        absl::StrCat("mailbox ", options_.mailbox_path, ": ", std::strerror(errno)));
+  }
+  if (mailbox_lock_.SameFileAs(file)) return absl::OkStatus();
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("mailbox ", options_.mailbox_path, ": another marketd drives this machine"));
+  }
+  mailbox_lock_ = std::move(file);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<HostFacts> NomhvHost::Attach() {
   mailbox_ = nullptr;
+  if (absl::Status locked = LockMailbox(); !locked.ok()) return locked;
   if (!listening_.ok()) listening_ = ListenForDoorbell();
   if (!listening_.ok()) return listening_;
   absl::StatusOr<std::unique_ptr<Mailbox>> opened =
       Mailbox::Open(options_.mailbox_path, options_.command_timeout, doorbell_.get());
   if (!opened.ok()) return opened.status();
   mailbox_ = *std::move(opened);
-  last_ = Sample{};
   bid_sequences_.fill(0);
   reports_.clear();
   ended_told_.clear();
@@ -174,6 +223,17 @@ absl::StatusOr<HostFacts> NomhvHost::Attach() {
         holding(ResourceKind::kMemory, meter.seed_frames, meter.frames_granted, frames_per_unit())};
     facts.guests.push_back(std::move(guest));
   }
+  // The mailbox keeps the meters of the last APPLY, whoever sent it and whether or not it was
+  // heard.
+  const std::optional<NomRoundMeters> applied = mailbox_->RoundMeters();
+  if (!applied || applied->guest_count > NOM_GUESTS_MAX) {
+    return absl::UnavailableError("nomhv: the round's meters cannot be read");
+  }
+  facts.applied_round_id = applied->round_id;
+  absl::StatusOr<std::vector<GuestMeters>> applied_meters = MetersAt(*applied);
+  if (!applied_meters.ok()) return applied_meters.status();
+  facts.applied_meters = *std::move(applied_meters);
+  facts.sums = Sums();
   return facts;
 }
 
@@ -230,13 +290,20 @@ absl::Status NomhvHost::CreateGuest(const GuestSpec& spec) {
   }
 }
 
-absl::Status NomhvHost::DestroyGuest(GuestId guest_id) {
+absl::StatusOr<GuestMeters> NomhvHost::DestroyGuest(GuestId guest_id) {
+  if (mailbox_ == nullptr) return absl::UnavailableError("nomhv: not attached");
+  // Before it is gone: nomhv's answer does not carry them.
+  GuestMeters last{.guest_id = guest_id};
+  const auto meters = Meters();
+  if (!meters.ok()) return meters.status();
+  for (const auto& [slot, meter] : *meters) {
+    if (meter.guest_id == guest_id) last = ToGuestMeters(meter);
+  }
   const absl::StatusOr<NomEvent> answer = Call(NOM_COMMAND_DESTROY, guest_id, {});
   if (!answer.ok()) return answer.status();
   ended_told_.insert(guest_id);  // Its end is no news to the market.
   reports_.erase(guest_id);
-  last_.guests.erase(guest_id);
-  if (answer->status == NOM_STATUS_OK) return absl::OkStatus();
+  if (answer->status == NOM_STATUS_OK) return last;
   const std::string text = absl::StrCat("guest ", guest_id, ": ", StatusText(answer->status));
   return answer->status == NOM_STATUS_NO_SUCH_GUEST ? absl::NotFoundError(text)
                                                     : absl::FailedPreconditionError(text);
@@ -316,11 +383,14 @@ absl::StatusOr<RoundReport> NomhvHost::Apply(const GrantSet& grants) {
       if (!meters || meters->guest_count > NOM_GUESTS_MAX || meters->round_id != grants.round_id) {
         return absl::UnavailableError("nomhv: the round's meters cannot be read");
       }
-      RoundReport report = Report(*meters);
-      last_.tsc = meters->tsc;
-      last_.guests.clear();
+      absl::StatusOr<std::vector<GuestMeters>> guests = MetersAt(*meters);
+      if (!guests.ok()) return guests.status();
+      RoundReport report{
+          .round_id = meters->round_id, .meters = *std::move(guests), .sums = Sums()};
+      const auto frames_per = static_cast<uint64_t>(frames_per_unit());
       for (uint32_t g = 0; g < meters->guest_count; ++g) {
-        last_.guests[meters->guests[g].guest_id] = meters->guests[g];
+        report.forced_units +=
+            static_cast<int64_t>((meters->guests[g].frames_forced + frames_per - 1) / frames_per);
       }
       return report;
     }
@@ -331,57 +401,74 @@ absl::StatusOr<RoundReport> NomhvHost::Apply(const GrantSet& grants) {
   return absl::FailedPreconditionError(refusal);
 }
 
-RoundReport NomhvHost::Report(const NomRoundMeters& meters) const {
-  RoundReport report;
-  report.round_id = meters.round_id;
-  const auto frames_per = static_cast<uint64_t>(frames_per_unit());
-  const auto cpu_unit = static_cast<uint64_t>(cpu_unit_millicores_);
-  if (last_.tsc != 0 && meters.tsc > last_.tsc) {
-    const uint64_t cycles = meters.tsc - last_.tsc;
-    const auto interval_us = static_cast<uint64_t>(MulDiv(cycles, 1'000'000, mailbox_->tsc_hz()));
-    report.interval = absl::Microseconds(static_cast<int64_t>(interval_us));
-    for (uint32_t g = 0; g < meters.guest_count && interval_us > 0; ++g) {
-      const NomRoundMeter& now = meters.guests[g];
-      const auto before = last_.guests.find(now.guest_id);
-      if (before == last_.guests.end()) continue;  // Came in mid-round: no whole interval yet.
-      const NomRoundMeter& then = before->second;
-      const auto delta = [](uint64_t a, uint64_t b) { return a > b ? a - b : 0; };
-      Delivered cpu;
-      cpu.guest_id = now.guest_id;
-      cpu.kind = ResourceKind::kCpu;
-      // cycles / interval is processors; x 1000 millicores, x 1000 thousandths, / unit size.
-      cpu.offered_milliunits =
-          MulDiv(delta(now.cycles_offered, then.cycles_offered), 1'000'000, cycles * cpu_unit);
-      cpu.used_milliunits =
-          MulDiv(delta(now.cycles_used, then.cycles_used), 1'000'000, cycles * cpu_unit);
-      report.delivered.push_back(cpu);
-      Delivered memory;
-      memory.guest_id = now.guest_id;
-      memory.kind = ResourceKind::kMemory;
-      memory.offered_milliunits = MulDiv(delta(now.offered_frame_us, then.offered_frame_us), 1000,
-                                         interval_us * frames_per);
-      memory.used_milliunits =
-          MulDiv(delta(now.held_frame_us, then.held_frame_us), 1000, interval_us * frames_per);
-      memory.forced_units = static_cast<int64_t>((now.frames_forced + frames_per - 1) / frames_per);
-      report.delivered.push_back(memory);
+GuestMeters NomhvHost::ToGuestMeters(const NomMeter& guest, uint64_t tsc, uint64_t cycles_offered,
+                                     uint64_t cycles_used, uint64_t offered_frame_us,
+                                     uint64_t held_frame_us) const {
+  const auto us_between = [this](uint64_t from, uint64_t to) {
+    return to <= from ? int64_t{0} : MulDiv(to - from, 1'000'000, mailbox_->tsc_hz());
+  };
+  // Cycles to processor-microseconds to unit-microseconds: 1000 millicores a processor. In 128
+  // bits, kept modulo 2^64.
+  const auto cpu = [this](uint64_t cycles) {
+    return absl::Uint128Low64(absl::uint128(cycles) * 1'000'000'000 / mailbox_->tsc_hz() /
+                              static_cast<uint64_t>(cpu_unit_millicores_));
+  };
+  const auto frames = [this](uint64_t frame_us) {
+    return frame_us / static_cast<uint64_t>(frames_per_unit());
+  };
+  GuestMeters out{.guest_id = guest.guest_id, .age_us = us_between(guest.created_tsc, tsc)};
+  // nomhv reads the meters of a guest for the last time when it ends.
+  out.alive_us = guest.state == NOM_GUEST_ENDED
+                     ? std::min(out.age_us, us_between(guest.created_tsc, guest.tsc))
+                     : out.age_us;
+  out.amounts = {{ResourceKind::kCpu, cpu(cycles_offered), cpu(cycles_used)},
+                 {ResourceKind::kMemory, frames(offered_frame_us), frames(held_frame_us)}};
+  return out;
+}
+
+GuestMeters NomhvHost::ToGuestMeters(const NomMeter& guest) const {
+  return ToGuestMeters(guest, guest.tsc, guest.cycles_offered, guest.cycles_used,
+                       guest.offered_frame_us, guest.held_frame_us);
+}
+
+absl::StatusOr<std::vector<GuestMeters>> NomhvHost::MetersAt(const NomRoundMeters& round) const {
+  std::map<GuestId, const NomRoundMeter*> counts;
+  for (uint32_t g = 0; g < round.guest_count; ++g) {
+    counts[round.guests[g].guest_id] = &round.guests[g];
+  }
+  const auto meters = Meters();
+  if (!meters.ok()) return meters.status();
+  std::vector<GuestMeters> out;
+  for (const auto& [slot, meter] : *meters) {
+    const auto at = counts.find(meter.guest_id);
+    if (at != counts.end()) {
+      out.push_back(ToGuestMeters(meter, round.tsc, at->second->cycles_offered,
+                                  at->second->cycles_used, at->second->offered_frame_us,
+                                  at->second->held_frame_us));
+    } else if (meter.state == NOM_GUEST_ENDED && meter.tsc <= round.tsc) {
+      out.push_back(ToGuestMeters(meter, round.tsc, meter.cycles_offered, meter.cycles_used,
+                                  meter.offered_frame_us, meter.held_frame_us));
     }
   }
+  return out;
+}
+
+std::vector<HostSum> NomhvHost::Sums() const {
   const NomMailboxHeader header = mailbox_->Header();
   const auto sum = [](ResourceKind kind, uint64_t granted, uint64_t most, uint64_t capacity,
                       uint64_t unit) {
     // A sum is rounded up and the capacity down: no rounding may hide an excess.
-    RoundReport::Sum s;
+    HostSum s;
     s.kind = kind;
     s.granted_units = static_cast<int64_t>((granted + unit - 1) / unit);
     s.granted_max_units = static_cast<int64_t>((most + unit - 1) / unit);
     s.capacity_units = static_cast<int64_t>(capacity / unit);
     return s;
   };
-  report.sums = {sum(ResourceKind::kCpu, header.millicores_granted, header.millicores_granted_max,
-                     header.capacity_millicores, cpu_unit),
-                 sum(ResourceKind::kMemory, header.frames_granted, header.frames_granted_max,
-                     header.capacity_frames, frames_per)};
-  return report;
+  return {sum(ResourceKind::kCpu, header.millicores_granted, header.millicores_granted_max,
+              header.capacity_millicores, static_cast<uint64_t>(cpu_unit_millicores_)),
+          sum(ResourceKind::kMemory, header.frames_granted, header.frames_granted_max,
+              header.capacity_frames, static_cast<uint64_t>(frames_per_unit()))};
 }
 
 absl::Status NomhvHost::Publish(const BoardContents& board) {

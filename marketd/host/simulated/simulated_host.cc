@@ -36,15 +36,16 @@ absl::StatusOr<HostFacts> SimulatedHost::Attach() {
     return absl::UnavailableError("simulated: not there yet");
   }
   attached_ = true;
-  applied_ = false;
   published_ = false;
   news_.clear();
   HostFacts facts;
   facts.detail = "simulated";
   facts.boot_id = boot_id_;
   facts.capacities = options_.capacities;
+  facts.applied_round_id = applied_round_id_;
+  facts.applied_meters = applied_meters_;
+  facts.sums = Sums();
   for (auto& [guest_id, guest] : guests_) {
-    guest.metered_from_apply = false;
     HostGuest& out = facts.guests.emplace_back();
     out.guest_id = guest_id;
     out.name = guest.spec.name;
@@ -85,9 +86,11 @@ absl::Status SimulatedHost::CreateGuest(const GuestSpec& spec) {
   }
   SimGuest& guest = guests_[spec.guest_id];
   guest.spec = spec;
+  guest.meters.guest_id = spec.guest_id;
   guest.metered_at = options_.clock->Now();
   for (const Resource& resource : resources_) {
     guest.units[resource.kind] = UnitsOf(spec.seeds, resource.kind);
+    guest.meters.amounts.push_back({.kind = resource.kind});
     granted_max_units_[resource.kind] =
         std::max(granted_max_units_[resource.kind], granted_units(resource.kind));
   }
@@ -100,15 +103,28 @@ absl::Status SimulatedHost::CreateGuest(const GuestSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::Status SimulatedHost::DestroyGuest(GuestId guest_id) {
+absl::StatusOr<GuestMeters> SimulatedHost::DestroyGuest(GuestId guest_id) {
   if (absl::Status s = MayFail(); !s.ok()) return s;
-  if (guests_.erase(guest_id) == 0) {
+  const auto it = guests_.find(guest_id);
+  if (it == guests_.end()) {
     return absl::NotFoundError(absl::StrCat("simulated: no guest ", guest_id));
+  }
+  Meter(it->second);
+  GuestMeters last = it->second.meters;
+  guests_.erase(it);
+  return last;
+}
+
+absl::Status SimulatedHost::Prepare(const GrantSet& grants, absl::Duration until_effective) {
+  if (absl::Status s = MayFail(); !s.ok()) return s;
+  for (const GuestGrant& grant : grants.grants) {
+    const auto it = guests_.find(grant.guest_id);
+    if (it == guests_.end()) continue;
+    it->second.told_from = options_.clock->Now() + until_effective;
+    for (const Holding& next : grant.next) it->second.told_units[next.kind] = next.units();
   }
   return absl::OkStatus();
 }
-
-absl::Status SimulatedHost::Prepare(const GrantSet&, absl::Duration) { return MayFail(); }
 
 absl::StatusOr<RoundReport> SimulatedHost::Apply(const GrantSet& grants) {
   if (absl::Status s = MayFail(); !s.ok()) return s;
@@ -147,43 +163,33 @@ absl::StatusOr<RoundReport> SimulatedHost::Apply(const GrantSet& grants) {
   RoundReport report;
   report.round_id = grants.round_id;
   const absl::Time now = options_.clock->Now();
-  if (applied_ && now > applied_at_) report.interval = now - applied_at_;
-  const int64_t interval_us = absl::ToInt64Microseconds(report.interval);
   for (auto& [guest_id, guest] : guests_) {
     Meter(guest);
+    report.meters.push_back(guest.meters);
     const auto grant = wanted.find(guest_id);
     for (const Resource& resource : resources_) {
       const ResourceKind kind = resource.kind;
       const int64_t before = guest.units[kind];
       const int64_t after =
           grant == wanted.end() || guest.ended ? before : UnitsOf(grant->second->now, kind);
-      if (interval_us > 0 && guest.metered_from_apply) {
-        Delivered& d = report.delivered.emplace_back();
-        d.guest_id = guest_id;
-        d.kind = kind;
-        d.offered_milliunits = ShareRoundedDown(1000, guest.unit_us[kind], interval_us);
-        if (random_.OneIn(options_.faults.short_delivery)) {
-          d.offered_milliunits = random_.Uniform(0, d.offered_milliunits);
-        }
-        d.used_milliunits = random_.Uniform(0, d.offered_milliunits);
-        d.forced_units = std::max<int64_t>(0, before - after);
-        guest.work_done += static_cast<uint64_t>(d.used_milliunits / 1000);
+      if (after < before) {
+        report.forced_units += before - after;
+        const auto told = guest.told_units.find(kind);
+        const int64_t announced = told == guest.told_units.end() || now < guest.told_from
+                                      ? before
+                                      : std::min(before, told->second);
+        unannounced_units_ += std::max<int64_t>(0, announced - after);
       }
-      guest.unit_us[kind] = 0;
       guest.units[kind] = after;
     }
-    guest.metered_from_apply = !guest.ended;
   }
-  applied_ = true;
-  applied_at_ = now;
+  applied_round_id_ = grants.round_id;
+  applied_meters_ = report.meters;
   for (const Resource& resource : resources_) {
     const ResourceKind kind = resource.kind;
     granted_max_units_[kind] = std::max(granted_max_units_[kind], granted_units(kind));
-    report.sums.push_back({.kind = kind,
-                           .granted_units = granted_units(kind),
-                           .granted_max_units = granted_max_units_[kind],
-                           .capacity_units = capacity_units(kind)});
   }
+  report.sums = Sums();
   if (random_.OneIn(options_.faults.answer_lost)) {
     attached_ = false;
     return absl::UnavailableError("simulated: the answer was lost");
@@ -241,9 +247,11 @@ void SimulatedHost::AddUnmanagedGuest(GuestId guest_id, const std::vector<Holdin
   guest.spec.guest_id = guest_id;
   guest.spec.name = "unmanaged";
   guest.spec.seeds = seeds;
+  guest.meters.guest_id = guest_id;
   guest.metered_at = options_.clock->Now();
   for (const Resource& resource : resources_) {
     guest.units[resource.kind] = UnitsOf(seeds, resource.kind);
+    guest.meters.amounts.push_back({.kind = resource.kind});
   }
 }
 
@@ -251,6 +259,8 @@ void SimulatedHost::Reboot() {
   boot_id_ = random_.Next() | 1;
   guests_.clear();
   granted_max_units_.clear();
+  applied_round_id_ = 0;
+  applied_meters_.clear();
   attached_ = false;
 }
 
@@ -268,9 +278,29 @@ void SimulatedHost::Meter(SimGuest& guest) {
   const absl::Time now = options_.clock->Now();
   const int64_t us = std::max<int64_t>(0, absl::ToInt64Microseconds(now - guest.metered_at));
   guest.metered_at = now;
-  for (const auto& [kind, units] : guest.units) {
-    guest.unit_us[kind] = SaturatingAdd(guest.unit_us[kind], SaturatingMultiply(units, us));
+  guest.meters.age_us += us;
+  if (guest.ended) return;
+  guest.meters.alive_us += us;
+  for (GuestMeters::Amount& amount : guest.meters.amounts) {
+    int64_t offered = SaturatingMultiply(guest.units[amount.kind], us);
+    if (random_.OneIn(options_.faults.short_delivery)) offered = random_.Uniform(0, offered);
+    const int64_t used = random_.Uniform(0, offered);
+    amount.offered_unit_us += static_cast<uint64_t>(offered);
+    amount.used_unit_us += static_cast<uint64_t>(used);
+    guest.work_done += static_cast<uint64_t>(used / 1'000'000);
   }
+}
+
+std::vector<HostSum> SimulatedHost::Sums() const {
+  std::vector<HostSum> sums;
+  for (const Resource& resource : resources_) {
+    const auto most = granted_max_units_.find(resource.kind);
+    sums.push_back({.kind = resource.kind,
+                    .granted_units = granted_units(resource.kind),
+                    .granted_max_units = most == granted_max_units_.end() ? 0 : most->second,
+                    .capacity_units = capacity_units(resource.kind)});
+  }
+  return sums;
 }
 
 GuestBids SimulatedHost::MakeBids(SimGuest& guest) {

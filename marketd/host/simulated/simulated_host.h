@@ -29,8 +29,9 @@ struct SimulatedFaults {
   uint64_t answer_lost = 0;     // A call is carried out, but its answer is UNAVAILABLE.
   uint64_t reboots = 0;         // Poll: the machine restarts and forgets its guests.
   uint64_t crashes = 0;         // Poll: one guest ends.
-  uint64_t short_delivery = 0;  // Apply: a guest was offered less than its grant.
-  uint64_t garbage_bids = 0;    // A guest's page is nonsense.
+  uint64_t short_delivery =
+      0;                      // A reading: a guest was offered less than its grant since the last.
+  uint64_t garbage_bids = 0;  // A guest's page is nonsense.
 };
 
 struct SimulatedHostOptions {
@@ -50,7 +51,7 @@ class SimulatedHost final : public Host {
   absl::StatusOr<HostFacts> Attach() override;
   void SetResources(absl::Span<const Resource> resources) override;
   absl::Status CreateGuest(const GuestSpec& spec) override;
-  absl::Status DestroyGuest(GuestId guest_id) override;
+  absl::StatusOr<GuestMeters> DestroyGuest(GuestId guest_id) override;
   absl::Status Prepare(const GrantSet& grants, absl::Duration until_effective) override;
   absl::StatusOr<RoundReport> Apply(const GrantSet& grants) override;
   absl::Status Publish(const BoardContents& board) override;
@@ -62,10 +63,11 @@ class SimulatedHost final : public Host {
     std::map<ResourceKind, int64_t> units;  // Held now: seed plus award.
     bool ended = false;
     std::string exit_reason;
-    // Meters since the last Apply.
-    std::map<ResourceKind, int64_t> unit_us;
+    GuestMeters meters;
     absl::Time metered_at;
-    bool metered_from_apply = false;  // There at the last Apply.
+    // What Prepare last said that it will hold, and from when on.
+    std::map<ResourceKind, int64_t> told_units;
+    absl::Time told_from;
     // What it makes of its units.
     Microcredits worth_permille = 1000;  // Of the reserve, for its first unit.
     uint64_t work_done = 0;
@@ -76,6 +78,9 @@ class SimulatedHost final : public Host {
   int64_t granted_units(ResourceKind kind) const;
   int64_t capacity_units(ResourceKind kind) const;
   SimulatedFaults& faults() { return options_.faults; }
+  // Units that an Apply ever took from a guest without Prepare having said so, or before the time
+  // that it said.
+  int64_t unannounced_units() const { return unannounced_units_; }
   // As if someone else had made a guest, or the machine had restarted.
   void AddUnmanagedGuest(GuestId guest_id, const std::vector<Holding>& seeds);
   void Reboot();
@@ -84,6 +89,7 @@ class SimulatedHost final : public Host {
  private:
   absl::Status MayFail();
   void Meter(SimGuest& guest);
+  std::vector<HostSum> Sums() const;
   GuestBids MakeBids(SimGuest& guest);
   std::vector<policies::Range> MakeRanges(const SimGuest& guest, const Resource& resource);
 
@@ -96,8 +102,9 @@ class SimulatedHost final : public Host {
   std::vector<HostNews> news_;
   uint64_t boot_id_ = 0;
   bool attached_ = false;
-  bool applied_ = false;  // Since it was attached.
-  absl::Time applied_at_;
+  RoundId applied_round_id_ = 0;
+  std::vector<GuestMeters> applied_meters_;
+  int64_t unannounced_units_ = 0;
   bool published_ = false;  // Since guests last bid.
 };
 

@@ -37,37 +37,36 @@ absl::Status ReadTenants(Database& db, State& state) {
             Tenant{.tenant_id = id, .display_name = row.Text(1), .token_hash = row.Text(2)};
         return absl::OkStatus();
       }));
-  return ForEachRow(
-      db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
-      [&](Statement& row) {
-        Account account = Account::kAvailable;
-        NOM_RETURN_IF_ERROR(ToEnum(db, "account", row.Int(1), 1, kAccountsCount, account));
-        const auto tenant = state.tenants.find(row.Text(0));
-        if (tenant == state.tenants.end()) {
-          return absl::DataLossError(
-              absl::StrCat("ledger ", db.path(), ": a balance of no tenant: ", row.Text(0)));
-        }
-        tenant->second.balances[account] = row.Int(2);
-        return absl::OkStatus();
-      });
+  NOM_ASSIGN_OR_RETURN(const auto balances, ReadBalances(db));
+  for (const auto& [tenant_id, of_tenant] : balances) {
+    const auto tenant = state.tenants.find(tenant_id);
+    if (tenant == state.tenants.end()) {
+      return absl::DataLossError(
+          absl::StrCat("ledger ", db.path(), ": a balance of no tenant: ", tenant_id));
+    }
+    tenant->second.balances = of_tenant;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadGuests(Database& db, State& state) {
   NOM_RETURN_IF_ERROR(ForEachRow(
       db.Prepare("SELECT guest_id, host_id, tenant_id, name, image, arguments, memory_max_units,"
-                 " state, exit_reason, spent_microcredits, rented_until_us FROM guests"
+                 " state, exit_reason, spent_microcredits, has_run, age_us, alive_us FROM guests"
                  " WHERE state <> 4"),
       [&](Statement& row) {
-        Guest guest{.guest_id = Id(row, 0),
-                    .host_id = row.Text(1),
-                    .tenant_id = row.Text(2),
-                    .name = row.Text(3),
-                    .image = row.Text(4),
-                    .arguments = row.Text(5),
-                    .memory_max_units = row.Int(6),
-                    .exit_reason = row.Text(8),
-                    .spent_microcredits = row.Int(9),
-                    .rented_until = FromMicros(row.Int(10))};
+        Guest guest{
+            .guest_id = Id(row, 0),
+            .host_id = row.Text(1),
+            .tenant_id = row.Text(2),
+            .name = row.Text(3),
+            .image = row.Text(4),
+            .arguments = row.Text(5),
+            .memory_max_units = row.Int(6),
+            .exit_reason = row.Text(8),
+            .spent_microcredits = row.Int(9),
+            .has_run = row.Int(10) != 0,
+            .metered = {.guest_id = Id(row, 0), .age_us = row.Int(11), .alive_us = row.Int(12)}};
         NOM_RETURN_IF_ERROR(ToEnum(db, "guest state", row.Int(7), 1, 5, guest.state));
         state.guests[guest.guest_id] = std::move(guest);
         return absl::OkStatus();
@@ -82,15 +81,27 @@ absl::Status ReadGuests(Database& db, State& state) {
                    state.guests[Id(row, 0)].seeds.push_back(seed);
                    return absl::OkStatus();
                  }));
-  NOM_RETURN_IF_ERROR(
-      ForEachRow(db.Prepare("SELECT guest_id, kind, budget_microcredits, last_round_id FROM bids"),
-                 [&](Statement& row) {
-                   StandingBid bid{.guest_id = Id(row, 0), .last_round_id = Id(row, 3)};
-                   NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
-                   if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
-                   state.bids[{bid.guest_id, bid.kind}] = bid;
-                   return absl::OkStatus();
-                 }));
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT guest_id, kind, offered_unit_us, used_unit_us FROM meters"
+                 " WHERE guest_id IN (SELECT guest_id FROM guests WHERE state <> 4)"
+                 " ORDER BY guest_id, kind"),
+      [&](Statement& row) {
+        GuestMeters::Amount amount{.offered_unit_us = row.Bits(2), .used_unit_us = row.Bits(3)};
+        NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), amount.kind));
+        state.guests[Id(row, 0)].metered.amounts.push_back(amount);
+        return absl::OkStatus();
+      }));
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
+                 " last_round_id FROM bids"),
+      [&](Statement& row) {
+        StandingBid bid{
+            .guest_id = Id(row, 0), .first_round_id = Id(row, 3), .last_round_id = Id(row, 4)};
+        NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
+        if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
+        state.bids[{bid.guest_id, bid.kind}] = bid;
+        return absl::OkStatus();
+      }));
   return ForEachRow(
       db.Prepare("SELECT guest_id, kind, min_units, max_units, value_at_min_microcredits,"
                  " unit_price_microcredits FROM bid_ranges ORDER BY guest_id, kind, position"),
@@ -159,9 +170,11 @@ absl::Status ReadHosts(Database& db, State& state) {
 absl::Status ReadRequests(Database& db, State& state) {
   return ForEachRow(
       db.Prepare("SELECT owner, request_id, transaction_id, fingerprint, status, message, guest_id,"
-                 " round_id, removed, available, escrow, arrears, revenue, deposits FROM requests"),
+                 " round_id, removed, available, escrow, arrears, revenue, deposits, bid_guest_id"
+                 " FROM requests ORDER BY transaction_id"),
       [&](Statement& row) {
         Request request{.key = {row.Text(0), row.Text(1)},
+                        .bid_guest_id = Id(row, 14),
                         .fingerprint = row.Bits(3),
                         .transaction_id = Id(row, 2)};
         absl::StatusCode code = absl::StatusCode::kOk;
@@ -175,10 +188,32 @@ absl::Status ReadRequests(Database& db, State& state) {
                                            .arrears = row.Int(11),
                                            .revenue = row.Int(12),
                                            .deposits = row.Int(13)}};
-        state.requests_by_transaction[request.transaction_id] = request.key;
+        if (request.bid_guest_id != 0) {
+          state.bid_requests[{request.bid_guest_id, request.key.owner}].push_back(
+              request.key.request_id);
+        }
         state.requests[request.key] = std::move(request);
         return absl::OkStatus();
       });
+}
+
+absl::Status ReadAuctions(Database& db, PutRound& put) {
+  Statement select = db.Prepare(
+      "SELECT kind, rule, method, auction, fault, work_max FROM auctions"
+      " WHERE host_id = ? AND round_id = ? ORDER BY kind");
+  select.Bind(put.round.host_id).Bind(static_cast<int64_t>(put.round.round_id));
+  return ForEachRow(std::move(select), [&](Statement& row) {
+    AuctionRecord record{.host_id = put.round.host_id,
+                         .round_id = put.round.round_id,
+                         .rule = row.Text(1),
+                         .auction = row.Text(3),
+                         .fault = row.Text(4),
+                         .work_max = row.Int(5)};
+    NOM_RETURN_IF_ERROR(ToKind(db, row.Int(0), record.kind));
+    NOM_RETURN_IF_ERROR(ToEnum(db, "method", row.Int(2) - 1, 0, 3, record.method));
+    put.auctions.push_back(std::move(record));
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace
@@ -195,7 +230,7 @@ absl::Status ForEachRow(Statement statement, const std::function<absl::Status(St
 absl::Status ReadRound(Database& db, Round& round) {
   {
     Statement select = db.Prepare(
-        "SELECT phase, start_us, close_us, decided_us, effective_us, applied_us, period_us"
+        "SELECT phase, start_us, close_us, decided_us, effective_us, applied_us, period_us, reason"
         " FROM rounds WHERE host_id = ? AND round_id = ?");
     const absl::StatusOr<bool> row =
         select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id)).Step();
@@ -211,11 +246,13 @@ absl::Status ReadRound(Database& db, Round& round) {
     round.effective_time = FromMicros(select.Int(4));
     round.applied_time = FromMicros(select.Int(5));
     round.period = absl::Microseconds(select.Int(6));
+    round.reason = select.Text(7);
   }
   NOM_RETURN_IF_ERROR(ReadPrices(db, round.host_id, round.round_id, round.prices));
   Statement select = db.Prepare(
       "SELECT guest_id, kind, tenant_id, seed_units, award_units, charge_microcredits, settled,"
-      " settled_microcredits, rent_microcredits, delivered_milliunits, used_milliunits"
+      " settled_microcredits, rent_microcredits, delivered_milliunits, used_milliunits,"
+      " held_us"
       " FROM outcomes WHERE host_id = ? AND round_id = ? ORDER BY guest_id, kind");
   select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
   return ForEachRow(std::move(select), [&](Statement& row) {
@@ -228,10 +265,70 @@ absl::Status ReadRound(Database& db, Round& round) {
                     .settled_microcredits = row.Int(7),
                     .rent_microcredits = row.Int(8),
                     .delivered_milliunits = row.Int(9),
-                    .used_milliunits = row.Int(10)};
+                    .used_milliunits = row.Int(10),
+                    .held = absl::Microseconds(row.Int(11))};
     NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), outcome.kind));
     round.outcomes.push_back(std::move(outcome));
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<ChainHead> ReadHead(Database& db) {
+  ChainHead head;
+  NOM_RETURN_IF_ERROR(ForEachRow(db.Prepare("SELECT transaction_id, digest FROM transactions"
+                                            " ORDER BY transaction_id DESC LIMIT 1"),
+                                 [&head](Statement& row) {
+                                   head = {Id(row, 0), row.Text(1)};
+                                   return absl::OkStatus();
+                                 }));
+  return head;
+}
+
+absl::StatusOr<std::map<TenantId, Balances>> ReadBalances(Database& db) {
+  std::map<TenantId, Balances> out;
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
+      [&](Statement& row) {
+        Account account = Account::kAvailable;
+        NOM_RETURN_IF_ERROR(ToEnum(db, "account", row.Int(1), 1, kAccountsCount, account));
+        out[row.Text(0)][account] = row.Int(2);
+        return absl::OkStatus();
+      }));
+  return out;
+}
+
+absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
+                       const std::function<absl::Status(const ChainedTransaction&)>& visit) {
+  Statement select = db.Prepare(
+      "SELECT transaction_id, time_us, kind, digest FROM transactions WHERE transaction_id > ?"
+      " ORDER BY transaction_id LIMIT ?");
+  select.Bind(static_cast<int64_t>(after)).Bind(static_cast<int64_t>(limit));
+  return ForEachRow(std::move(select), [&](Statement& row) {
+    ChainedTransaction out{.transaction_id = Id(row, 0),
+                           .time = FromMicros(row.Int(1)),
+                           .kind = row.Text(2),
+                           .digest = row.Text(3)};
+    Statement entries = db.Prepare(
+        "SELECT tenant_id, account, guest_id, amount_microcredits FROM entries"
+        " WHERE transaction_id = ? ORDER BY position");
+    entries.Bind(row.Int(0));
+    NOM_RETURN_IF_ERROR(ForEachRow(std::move(entries), [&](Statement& e) {
+      Entry entry{.tenant_id = e.Text(0), .guest_id = Id(e, 2), .amount_microcredits = e.Int(3)};
+      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(1), 1, kAccountsCount, entry.account));
+      out.entries.push_back(std::move(entry));
+      return absl::OkStatus();
+    }));
+    Statement rounds = db.Prepare(
+        "SELECT host_id, round_id FROM rounds WHERE transaction_id = ? ORDER BY host_id");
+    rounds.Bind(row.Int(0));
+    NOM_RETURN_IF_ERROR(ForEachRow(std::move(rounds), [&](Statement& r) {
+      PutRound put{.round = {.host_id = r.Text(0), .round_id = Id(r, 1)}};
+      NOM_RETURN_IF_ERROR(ReadRound(db, put.round));
+      NOM_RETURN_IF_ERROR(ReadAuctions(db, put));
+      out.decided.push_back(std::move(put));
+      return absl::OkStatus();
+    }));
+    return visit(out);
   });
 }
 
@@ -247,6 +344,7 @@ absl::StatusOr<State> ReadState(Database& db) {
   NOM_RETURN_IF_ERROR(ReadGuests(db, state));
   NOM_RETURN_IF_ERROR(ReadHosts(db, state));
   NOM_RETURN_IF_ERROR(ReadRequests(db, state));
+  state.RebuildIndexes();
   return state;
 }
 

@@ -8,18 +8,27 @@
 #define MARKETD_LEDGER_SQLITE_SCHEMA_H_
 
 #include <cstdint>
-#include <iterator>
 
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 2;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 3;           // PRAGMA user_version.
+// Files below this were written before the first release, and are not read.
+inline constexpr int32_t kSchemaVersionMin = 3;
 
 inline constexpr char kSchemaSql[] = R"sql(
+-- One row: written each time that the ledger is opened, before anybody is told that it is there.
+CREATE TABLE openings (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  count INTEGER NOT NULL
+) STRICT;
+INSERT INTO openings VALUES (1, 0);
+
 CREATE TABLE transactions (
   transaction_id INTEGER PRIMARY KEY,
   time_us INTEGER NOT NULL,
-  kind TEXT NOT NULL
+  kind TEXT NOT NULL,
+  digest TEXT NOT NULL  -- marketd/market/chain.h
 ) STRICT;
 
 CREATE TABLE tenants (
@@ -60,9 +69,20 @@ CREATE TABLE guests (
   state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 5),
   exit_reason TEXT NOT NULL,
   spent_microcredits INTEGER NOT NULL,
-  rented_until_us INTEGER NOT NULL
+  has_run INTEGER NOT NULL CHECK (has_run IN (0, 1)),
+  age_us INTEGER NOT NULL,    -- All up to this reading of the host's meters is billed; -1: lost.
+  alive_us INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX guests_live ON guests (guest_id) WHERE state <> 4;
+
+-- The counts of that reading: 64-bit patterns, stored as signed.
+CREATE TABLE meters (
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  kind INTEGER NOT NULL,
+  offered_unit_us INTEGER NOT NULL,
+  used_unit_us INTEGER NOT NULL,
+  PRIMARY KEY (guest_id, kind)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE seeds (
   guest_id INTEGER NOT NULL REFERENCES guests,
@@ -75,6 +95,7 @@ CREATE TABLE bids (
   guest_id INTEGER NOT NULL REFERENCES guests,
   kind INTEGER NOT NULL,
   budget_microcredits INTEGER,
+  first_round_id INTEGER NOT NULL,
   last_round_id INTEGER NOT NULL,
   PRIMARY KEY (guest_id, kind)
 ) STRICT, WITHOUT ROWID;
@@ -109,6 +130,7 @@ CREATE TABLE rounds (
   effective_us INTEGER NOT NULL,
   applied_us INTEGER NOT NULL,
   period_us INTEGER NOT NULL,
+  reason TEXT NOT NULL,
   transaction_id INTEGER NOT NULL REFERENCES transactions,
   PRIMARY KEY (host_id, round_id)
 ) STRICT, WITHOUT ROWID;
@@ -131,7 +153,7 @@ CREATE TABLE auctions (
   highest_rejected_unit_price_microcredits INTEGER NOT NULL,
   bound_by INTEGER NOT NULL,
   auction TEXT NOT NULL,
-  work_max INTEGER NOT NULL DEFAULT 0 CHECK (work_max >= 0),
+  work_max INTEGER NOT NULL CHECK (work_max >= 0),
   PRIMARY KEY (host_id, round_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
@@ -146,19 +168,21 @@ CREATE TABLE outcomes (
   award_units INTEGER NOT NULL,
   charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
   settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
-  settled_microcredits INTEGER NOT NULL
-    CHECK (settled_microcredits BETWEEN 0 AND charge_microcredits),
+  settled_microcredits INTEGER NOT NULL CHECK (settled_microcredits >= 0),
   rent_microcredits INTEGER NOT NULL CHECK (rent_microcredits >= 0),
   delivered_milliunits INTEGER NOT NULL,
   used_milliunits INTEGER NOT NULL,
+  held_us INTEGER NOT NULL,
   PRIMARY KEY (host_id, round_id, guest_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
 
 -- The answers to writes, so that a retry gets the same one. status is an absl::StatusCode.
+-- bid_guest_id: of a bid, forgotten after so many newer ones; 0: never forgotten.
 CREATE TABLE requests (
   owner TEXT NOT NULL,
   request_id TEXT NOT NULL,
+  bid_guest_id INTEGER NOT NULL,
   transaction_id INTEGER NOT NULL REFERENCES transactions,
   fingerprint INTEGER NOT NULL,
   status INTEGER NOT NULL,
@@ -173,7 +197,8 @@ CREATE TABLE requests (
   deposits INTEGER NOT NULL,
   PRIMARY KEY (owner, request_id)
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX requests_by_transaction ON requests (transaction_id);
+CREATE INDEX requests_of_bids ON requests (bid_guest_id, owner, transaction_id)
+  WHERE bid_guest_id <> 0;
 
 CREATE TRIGGER transactions_kept_u BEFORE UPDATE ON transactions
   BEGIN SELECT RAISE(ABORT, 'transactions are never changed'); END;
@@ -205,18 +230,16 @@ CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
     OR NEW.effective_us <> OLD.effective_us OR NEW.period_us <> OLD.period_us
     OR NEW.transaction_id <> OLD.transaction_id
   BEGIN SELECT RAISE(ABORT, 'a round only goes on to its next phase'); END;
+CREATE TRIGGER requests_kept_d BEFORE DELETE ON requests WHEN OLD.bid_guest_id = 0
+  BEGIN SELECT RAISE(ABORT, 'requests of money and guests are never deleted'); END;
 CREATE TRIGGER guests_kept_d BEFORE DELETE ON guests
   BEGIN SELECT RAISE(ABORT, 'guests are never deleted, only evicted'); END;
 CREATE TRIGGER tenants_kept_d BEFORE DELETE ON tenants
   BEGIN SELECT RAISE(ABORT, 'tenants are never deleted'); END;
 )sql";
 
-// kMigrations[v - 1] makes version v + 1 of version v. What older marketds wrote stays as it was.
-inline constexpr const char* kMigrations[] = {
-    // 2: the limit within which an auction was cleared. There was none before.
-    "ALTER TABLE auctions ADD COLUMN work_max INTEGER NOT NULL DEFAULT 0 CHECK (work_max >= 0)",
-};
-static_assert(std::size(kMigrations) == kSchemaVersion - 1);
+// A version above kSchemaVersionMin comes with a way up to it from the one before
+// (sqlite_ledger.cc).
 
 }  // namespace nom::market
 

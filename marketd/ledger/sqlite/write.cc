@@ -56,21 +56,40 @@ struct ChangeWriter {
 
   absl::Status operator()(const PutGuest& put) const {
     const Guest& guest = put.guest;
-    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
-                                   " ON CONFLICT (guest_id) DO UPDATE SET state = excluded.state,"
-                                   " exit_reason = excluded.exit_reason,"
-                                   " rented_until_us = excluded.rented_until_us")
-                            .Bind(Number(guest.guest_id))
-                            .Bind(guest.host_id)
-                            .Bind(guest.tenant_id)
-                            .Bind(guest.name)
-                            .Bind(guest.image)
-                            .Bind(guest.arguments)
-                            .Bind(guest.memory_max_units)
-                            .Bind(static_cast<int64_t>(guest.state))
-                            .Bind(guest.exit_reason)
-                            .Bind(ToMicros(guest.rented_until))
-                            .Run());
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
+                   " ON CONFLICT (guest_id) DO UPDATE SET state = excluded.state,"
+                   " exit_reason = excluded.exit_reason,"
+                   " has_run = excluded.has_run, age_us = excluded.age_us,"
+                   " alive_us = excluded.alive_us")
+            .Bind(Number(guest.guest_id))
+            .Bind(guest.host_id)
+            .Bind(guest.tenant_id)
+            .Bind(guest.name)
+            .Bind(guest.image)
+            .Bind(guest.arguments)
+            .Bind(guest.memory_max_units)
+            .Bind(static_cast<int64_t>(guest.state))
+            .Bind(guest.exit_reason)
+            .Bind(guest.has_run ? 1 : 0)
+            .Bind(guest.metered.age_us)
+            .Bind(guest.metered.alive_us)
+            .Run());
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("DELETE FROM meters WHERE guest_id = ?").Bind(Number(guest.guest_id)).Run());
+    for (const GuestMeters::Amount& amount : guest.metered.amounts) {
+      NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO meters VALUES (?, ?, ?, ?)")
+                              .Bind(Number(guest.guest_id))
+                              .Bind(Number(amount.kind))
+                              .BindBits(amount.offered_unit_us)
+                              .BindBits(amount.used_unit_us)
+                              .Run());
+    }
+    if (guest.state == GuestState::kEvicted) {
+      NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM requests WHERE bid_guest_id = ?")
+                              .Bind(Number(guest.guest_id))
+                              .Run());
+    }
     for (const Holding& seed : guest.seeds) {
       NOM_RETURN_IF_ERROR(db.Prepare("INSERT OR IGNORE INTO seeds VALUES (?, ?, ?)")
                               .Bind(Number(guest.guest_id))
@@ -84,14 +103,15 @@ struct ChangeWriter {
   absl::Status operator()(const PutBid& put) const {
     const StandingBid& bid = put.bid;
     NOM_RETURN_IF_ERROR((*this)(DropBid{{bid.guest_id, bid.kind}}));
-    Statement insert = db.Prepare("INSERT INTO bids VALUES (?, ?, ?, ?)");
+    Statement insert = db.Prepare("INSERT INTO bids VALUES (?, ?, ?, ?, ?)");
     insert.Bind(Number(bid.guest_id)).Bind(Number(bid.kind));
     if (bid.budget_microcredits) {
       insert.Bind(*bid.budget_microcredits);
     } else {
       insert.BindNull();
     }
-    NOM_RETURN_IF_ERROR(insert.Bind(Number(bid.last_round_id)).Run());
+    NOM_RETURN_IF_ERROR(
+        insert.Bind(Number(bid.first_round_id)).Bind(Number(bid.last_round_id)).Run());
     int64_t position = 0;
     for (const policies::Range& range : bid.ranges) {
       NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO bid_ranges VALUES (?, ?, ?, ?, ?, ?, ?)")
@@ -118,7 +138,7 @@ struct ChangeWriter {
     const Round& round = put.round;
     NOM_RETURN_IF_ERROR(
         db.Prepare("INSERT OR IGNORE INTO hosts VALUES (?, 0, 0)").Bind(round.host_id).Run());
-    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                             .Bind(round.host_id)
                             .Bind(Number(round.round_id))
                             .Bind(static_cast<int64_t>(round.phase))
@@ -128,6 +148,7 @@ struct ChangeWriter {
                             .Bind(ToMicros(round.effective_time))
                             .Bind(ToMicros(round.applied_time))
                             .Bind(absl::ToInt64Microseconds(round.period))
+                            .Bind(round.reason)
                             .Bind(Number(transaction_id))
                             .Run());
     if (put.auctions.size() != round.prices.size()) {
@@ -155,9 +176,34 @@ struct ChangeWriter {
               .Bind(record.work_max)
               .Run());
     }
+    return WriteOutcomes(round);
+  }
+
+  absl::Status operator()(const UpdateRound& update) const {
+    const Round& round = update.round;
+    // The outcomes first: those of a closed round can't be changed.
+    NOM_RETURN_IF_ERROR(WriteOutcomes(round));
+    return db
+        .Prepare(
+            "UPDATE rounds SET phase = ?, applied_us = ?, reason = ?"
+            " WHERE host_id = ? AND round_id = ?")
+        .Bind(static_cast<int64_t>(round.phase))
+        .Bind(ToMicros(round.applied_time))
+        .Bind(round.reason)
+        .Bind(round.host_id)
+        .Bind(Number(round.round_id))
+        .Run();
+  }
+
+  absl::Status WriteOutcomes(const Round& round) const {
     for (const Outcome& outcome : round.outcomes) {
       NOM_RETURN_IF_ERROR(
-          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                     " ON CONFLICT DO UPDATE SET settled = excluded.settled,"
+                     " settled_microcredits = excluded.settled_microcredits,"
+                     " rent_microcredits = excluded.rent_microcredits,"
+                     " delivered_milliunits = excluded.delivered_milliunits,"
+                     " used_milliunits = excluded.used_milliunits, held_us = excluded.held_us")
               .Bind(round.host_id)
               .Bind(Number(round.round_id))
               .Bind(Number(outcome.guest_id))
@@ -171,34 +217,7 @@ struct ChangeWriter {
               .Bind(outcome.rent_microcredits)
               .Bind(outcome.delivered_milliunits)
               .Bind(outcome.used_milliunits)
-              .Run());
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status operator()(const UpdateRound& update) const {
-    const Round& round = update.round;
-    NOM_RETURN_IF_ERROR(db.Prepare("UPDATE rounds SET phase = ?, applied_us = ?"
-                                   " WHERE host_id = ? AND round_id = ?")
-                            .Bind(static_cast<int64_t>(round.phase))
-                            .Bind(ToMicros(round.applied_time))
-                            .Bind(round.host_id)
-                            .Bind(Number(round.round_id))
-                            .Run());
-    for (const Outcome& outcome : round.outcomes) {
-      NOM_RETURN_IF_ERROR(
-          db.Prepare("UPDATE outcomes SET settled = ?, settled_microcredits = ?,"
-                     " rent_microcredits = ?, delivered_milliunits = ?, used_milliunits = ?"
-                     " WHERE host_id = ? AND round_id = ? AND guest_id = ? AND kind = ?")
-              .Bind(outcome.settled ? 1 : 0)
-              .Bind(outcome.settled_microcredits)
-              .Bind(outcome.rent_microcredits)
-              .Bind(outcome.delivered_milliunits)
-              .Bind(outcome.used_milliunits)
-              .Bind(round.host_id)
-              .Bind(Number(round.round_id))
-              .Bind(Number(outcome.guest_id))
-              .Bind(Number(outcome.kind))
+              .Bind(absl::ToInt64Microseconds(outcome.held))
               .Run());
     }
     return absl::OkStatus();
@@ -218,41 +237,50 @@ struct ChangeWriter {
   absl::Status operator()(const PutRequest& put) const {
     const Request& request = put.request;
     const Reply& reply = request.reply;
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                   " ON CONFLICT DO UPDATE SET transaction_id = excluded.transaction_id,"
+                   " fingerprint = excluded.fingerprint, status = excluded.status,"
+                   " message = excluded.message, guest_id = excluded.guest_id")
+            .Bind(request.key.owner)
+            .Bind(request.key.request_id)
+            .Bind(Number(request.bid_guest_id))
+            .Bind(Number(request.transaction_id))
+            .BindBits(request.fingerprint)
+            .Bind(static_cast<int64_t>(reply.status.code()))
+            .Bind(reply.status.message())
+            .Bind(Number(reply.guest_id))
+            .Bind(Number(reply.round_id))
+            .Bind(reply.removed ? 1 : 0)
+            .Bind(reply.balances.available)
+            .Bind(reply.balances.escrow)
+            .Bind(reply.balances.arrears)
+            .Bind(reply.balances.revenue)
+            .Bind(reply.balances.deposits)
+            .Run());
+    if (request.bid_guest_id == 0) return absl::OkStatus();
     return db
         .Prepare(
-            "INSERT OR REPLACE INTO requests"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            "DELETE FROM requests WHERE bid_guest_id = ?1 AND bid_guest_id <> 0 AND owner = ?2"
+            " AND transaction_id <= (SELECT transaction_id FROM requests"
+            "  WHERE bid_guest_id = ?1 AND bid_guest_id <> 0 AND owner = ?2"
+            "  ORDER BY transaction_id DESC LIMIT 1 OFFSET ?3)")
+        .Bind(Number(request.bid_guest_id))
         .Bind(request.key.owner)
-        .Bind(request.key.request_id)
-        .Bind(Number(request.transaction_id))
-        .BindBits(request.fingerprint)
-        .Bind(static_cast<int64_t>(reply.status.code()))
-        .Bind(reply.status.message())
-        .Bind(Number(reply.guest_id))
-        .Bind(Number(reply.round_id))
-        .Bind(reply.removed ? 1 : 0)
-        .Bind(reply.balances.available)
-        .Bind(reply.balances.escrow)
-        .Bind(reply.balances.arrears)
-        .Bind(reply.balances.revenue)
-        .Bind(reply.balances.deposits)
-        .Run();
-  }
-
-  absl::Status operator()(const DropRequests& drop) const {
-    return db.Prepare("DELETE FROM requests WHERE transaction_id <= ?")
-        .Bind(Number(drop.through_transaction_id))
+        .Bind(int64_t{kBidRequestsKept})
         .Run();
   }
 };
 
 }  // namespace
 
-absl::Status WriteTransaction(Database& db, const Transaction& transaction) {
-  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO transactions VALUES (?, ?, ?)")
+absl::Status WriteTransaction(Database& db, const Transaction& transaction,
+                              const std::string& digest) {
+  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO transactions VALUES (?, ?, ?, ?)")
                           .Bind(Number(transaction.transaction_id))
                           .Bind(ToMicros(transaction.time))
                           .Bind(transaction.kind)
+                          .Bind(digest)
                           .Run());
   int64_t position = 0;
   for (const Entry& entry : transaction.entries) {

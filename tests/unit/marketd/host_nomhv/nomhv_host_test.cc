@@ -231,47 +231,91 @@ TEST_F(NomhvHostTest, ApplyNamesEveryRunningGuestAndLeavesStrangersAlone) {
   EXPECT_EQ(seen.grants[1].millicores, 250u);
 }
 
-TEST_F(NomhvHostTest, ReportIsTheDifferenceOfTwoReadings) {
-  fake_->SetMeter(0, RunningMeter(kGuest, 512, 1280));
+TEST_F(NomhvHostTest, OneMarketdDrivesAMachine) {
   AttachOrDie();
+  const std::string other = (directory_ / "other name").string();
+  std::filesystem::create_hard_link(mailbox_path(), other);
+  auto second = NewNomhvHost({.mailbox_path = other, .command_timeout = absl::Seconds(20)});
+  const absl::Status status = second->Attach().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(status.message(), HasSubstr("another marketd drives this machine"));
+  EXPECT_TRUE(host_->Attach().ok()) << "the first may attach again";
+  host_ = nullptr;
+  EXPECT_TRUE(second->Attach().ok()) << "and let go";
+}
+
+TEST_F(NomhvHostTest, MetersAreInUnitsSinceTheGuestsCreation) {
+  NomMeter cache = RunningMeter(kGuest, 512, 1280);
+  cache.created_tsc = 5 * FakeNomhv::kTscHz;
+  fake_->SetMeter(0, cache);
+  NomMeter ended = RunningMeter(9, 512, 0);
+  ended.state = NOM_GUEST_ENDED;
+  ended.created_tsc = 1 * FakeNomhv::kTscHz;
+  ended.tsc = 4 * FakeNomhv::kTscHz;
+  ended.offered_frame_us = uint64_t{256} * 3'000'000;
+  fake_->SetMeter(1, ended);
+  AttachOrDie();
+  // Two seconds of a quarter of a processor and of 1280 frames, half of it used.
   NomRoundMeters meters{};
   meters.round_id = 3;
   meters.guest_count = 1;
+  meters.tsc = 7 * FakeNomhv::kTscHz;
   meters.guests[0].guest_id = kGuest;
-  meters.tsc = 5 * FakeNomhv::kTscHz;
-  meters.guests[0].cycles_offered = 100;
-  meters.guests[0].offered_frame_us = 1'000'000;
+  meters.guests[0].cycles_offered = FakeNomhv::kTscHz / 2;
+  meters.guests[0].cycles_used = FakeNomhv::kTscHz / 4;
+  meters.guests[0].offered_frame_us = uint64_t{1280} * 2'000'000;
+  meters.guests[0].held_frame_us = uint64_t{640} * 2'000'000;
+  meters.guests[0].frames_forced = 257;
+  fake_->header()->frames_granted = 1281;
+  fake_->header()->frames_granted_max = 1281;
   fake_->Handle([&](const NomCommand&, const auto&) {
     fake_->SetRoundMeters(meters);
     return Answer(NOM_STATUS_OK);
   });
-  absl::StatusOr<RoundReport> first = host_->Apply(Grants(2, 3));
-  ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_TRUE(first->delivered.empty()) << "there is no interval before the first reading";
+  const absl::StatusOr<RoundReport> report = host_->Apply(Grants(2, 3));
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->meters.size(), 2u);
+  const GuestMeters& running = report->meters[0];
+  EXPECT_EQ(running.guest_id, kGuest);
+  EXPECT_EQ(running.age_us, 2'000'000);
+  EXPECT_EQ(running.alive_us, 2'000'000);
+  ASSERT_EQ(running.amounts.size(), 2u);
+  EXPECT_EQ(running.amounts[0].kind, ResourceKind::kCpu);
+  EXPECT_EQ(running.amounts[0].offered_unit_us, 25u * 2'000'000);  // 250 millicores in tens.
+  EXPECT_EQ(running.amounts[0].used_unit_us, 25u * 1'000'000);
+  EXPECT_EQ(running.amounts[1].kind, ResourceKind::kMemory);
+  EXPECT_EQ(running.amounts[1].offered_unit_us, 5u * 2'000'000);
+  EXPECT_EQ(running.amounts[1].used_unit_us, 5u * 1'000'000);
+  const GuestMeters& gone = report->meters[1];
+  EXPECT_EQ(gone.guest_id, 9u);
+  EXPECT_EQ(gone.age_us, 6'000'000);
+  EXPECT_EQ(gone.alive_us, 3'000'000) << "it was last metered when it ended";
+  EXPECT_EQ(gone.amounts[1].offered_unit_us, 3'000'000u);
+  EXPECT_EQ(report->forced_units, 2);
+  ASSERT_EQ(report->sums.size(), 2u);
+  EXPECT_EQ(report->sums[1].granted_units, 6) << "a sum is rounded up: no excess hides";
+  EXPECT_EQ(report->sums[1].capacity_units, 256);
 
-  // Two seconds later: a quarter of a processor, 1280 frames the whole time, half of it used.
-  meters.tsc += 2 * FakeNomhv::kTscHz;
-  meters.guests[0].cycles_offered += FakeNomhv::kTscHz / 2;
-  meters.guests[0].cycles_used += FakeNomhv::kTscHz / 4;
-  meters.guests[0].offered_frame_us += uint64_t{1280} * 2'000'000;
-  meters.guests[0].held_frame_us += uint64_t{640} * 2'000'000;
-  meters.guests[0].frames_forced = 257;
-  fake_->header()->frames_granted = 1281;
-  fake_->header()->frames_granted_max = 1281;
-  absl::StatusOr<RoundReport> second = host_->Apply(Grants(2, 3));
-  ASSERT_TRUE(second.ok()) << second.status();
-  EXPECT_EQ(second->interval, absl::Seconds(2));
-  ASSERT_EQ(second->delivered.size(), 2u);
-  EXPECT_EQ(second->delivered[0].kind, ResourceKind::kCpu);
-  EXPECT_EQ(second->delivered[0].offered_milliunits, 25'000);  // 250 millicores in tens.
-  EXPECT_EQ(second->delivered[0].used_milliunits, 12'500);
-  EXPECT_EQ(second->delivered[1].kind, ResourceKind::kMemory);
-  EXPECT_EQ(second->delivered[1].offered_milliunits, 5'000);
-  EXPECT_EQ(second->delivered[1].used_milliunits, 2'500);
-  EXPECT_EQ(second->delivered[1].forced_units, 2);
-  ASSERT_EQ(second->sums.size(), 2u);
-  EXPECT_EQ(second->sums[1].granted_units, 6) << "a sum is rounded up: no excess hides";
-  EXPECT_EQ(second->sums[1].capacity_units, 256);
+  // Whoever attaches next is told of it, though that APPLY was not its own.
+  const absl::StatusOr<HostFacts> facts = host_->Attach();
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->applied_round_id, 3u);
+  EXPECT_EQ(facts->applied_meters, report->meters);
+  EXPECT_EQ(facts->sums.size(), 2u);
+}
+
+TEST_F(NomhvHostTest, ADestroyedGuestsLastMetersAreKept) {
+  NomMeter cache = RunningMeter(kGuest, 512, 1280);
+  cache.created_tsc = 5 * FakeNomhv::kTscHz;
+  cache.tsc = 6 * FakeNomhv::kTscHz;
+  cache.offered_frame_us = uint64_t{1280} * 1'000'000;
+  fake_->SetMeter(0, cache);
+  AttachOrDie();
+  fake_->Handle([](const NomCommand&, const auto&) { return Answer(NOM_STATUS_OK); });
+  const absl::StatusOr<GuestMeters> last = host_->DestroyGuest(kGuest);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->age_us, 1'000'000);
+  EXPECT_EQ(last->amounts[1].offered_unit_us, 5'000'000u);
 }
 
 TEST_F(NomhvHostTest, AGuestThatDiesDuringApplyIsLeftOutAndApplyGoesOn) {

@@ -141,28 +141,31 @@ State TwoGuestsOneTenant(Microcredits available) {
       state.bids[{id, kind}] = {.guest_id = id, .kind = kind, .ranges = {{0, 10, 0, 10}}};
     }
   }
+  state.RebuildIndexes();
   return state;
 }
 
-TEST(BidsForRound, TenantsNeverRiskMoreThanTheyHave) {
+TEST(BidsForRound, EachIsCutToItsOwnMeansAndNamesItsOwner) {
   Resource memory = Cpu();
   memory.kind = ResourceKind::kMemory;
   memory.rule = "mpsp/1";
   const std::vector<Resource> resources = {Cpu(), memory};
-  State state = TwoGuestsOneTenant(250);
+  State state = TwoGuestsOneTenant(70);
+  state.bids[{2, ResourceKind::kMemory}].budget_microcredits = 30;
+  const Owners owners = OwnersOf(state, "h");
+  EXPECT_EQ(owners.means, (std::map<policies::OwnerId, Microcredits>{{1, 70}}));
   const auto bids = BidsForRound(state, "h", 1, resources,
-                                 {{ResourceKind::kCpu, 50}, {ResourceKind::kMemory, 50}},
+                                 {{ResourceKind::kCpu, 50}, {ResourceKind::kMemory, 50}}, owners,
                                  {{{2, ResourceKind::kCpu}, 3}});
   const auto& cpu = bids.at(ResourceKind::kCpu);
   const auto& mem = bids.at(ResourceKind::kMemory);
   ASSERT_EQ(cpu.size(), 2u);
   ASSERT_EQ(mem.size(), 2u);
-  // Guest 1 cpu, guest 1 memory, guest 2 cpu, guest 2 memory: 100, 100, 50, nothing.
-  EXPECT_EQ(ValueMax(cpu[0].ranges), 100);
-  EXPECT_EQ(ValueMax(mem[0].ranges), 100);
-  EXPECT_EQ(ValueMax(cpu[1].ranges), 50);
-  EXPECT_THAT(mem[1].ranges, IsEmpty());
+  EXPECT_EQ(ValueMax(cpu[0].ranges), 70);
+  EXPECT_EQ(ValueMax(cpu[1].ranges), 70);
+  EXPECT_EQ(ValueMax(mem[1].ranges), 30);
   EXPECT_EQ(cpu[1].held_units, 3);
+  EXPECT_EQ(cpu[1].owner_id, 1u);
 }
 
 TEST(BidsForRound, LeavesOutWhoDoesNotRunAndWhatHasLapsed) {
@@ -171,9 +174,12 @@ TEST(BidsForRound, LeavesOutWhoDoesNotRunAndWhatHasLapsed) {
   state.guests[1].state = GuestState::kAdmitted;
   state.bids[{2, ResourceKind::kCpu}].last_round_id = 4;
   const std::map<ResourceKind, int64_t> supply = {{ResourceKind::kCpu, 50}};
-  EXPECT_EQ(BidsForRound(state, "h", 4, resources, supply, {}).at(ResourceKind::kCpu).size(), 1u);
-  EXPECT_THAT(BidsForRound(state, "h", 5, resources, supply, {}).at(ResourceKind::kCpu), IsEmpty());
-  EXPECT_THAT(BidsForRound(state, "other", 4, resources, supply, {}).at(ResourceKind::kCpu),
+  const Owners owners = OwnersOf(state, "h");
+  EXPECT_EQ(
+      BidsForRound(state, "h", 4, resources, supply, owners, {}).at(ResourceKind::kCpu).size(), 1u);
+  EXPECT_THAT(BidsForRound(state, "h", 5, resources, supply, owners, {}).at(ResourceKind::kCpu),
+              IsEmpty());
+  EXPECT_THAT(BidsForRound(state, "other", 4, resources, supply, owners, {}).at(ResourceKind::kCpu),
               IsEmpty());
 }
 

@@ -58,7 +58,7 @@ TEST_F(EngineTest, ARoundGoesThroughItsLife) {
   EXPECT_EQ(outcome.delivered_milliunits, 56'000);
   EXPECT_TRUE(outcome.settled);
   EXPECT_EQ(outcome.settled_microcredits, 20'000);
-  EXPECT_EQ(outcome.rent_microcredits, 16 * 40);
+  EXPECT_EQ(outcome.rent_microcredits, 2 * 16 * 40) << "before the first round, too";
   const GuestView* view = world_->view().FindGuest(guest);
   ASSERT_NE(view, nullptr);
   EXPECT_EQ(view->last_settled_round_id, 1u);
@@ -229,6 +229,20 @@ TEST_F(EngineTest, WinningAlwaysMeansBeingAbleToPay) {
   EXPECT_EQ(Held(poor), 16);
 }
 
+TEST_F(EngineTest, TruthfulSiblingsDoNotStarveEachOther) {
+  const GuestId first = Admit("bob", "first");
+  const GuestId second = Admit("bob", "second");
+  ASSERT_TRUE(world_->AskAsOperator(Deposit{NewId(), "bob", 2'000'000 - balances("bob").available})
+                  .status.ok());
+  // Each is worth all that bob has; together they cost 40,000.
+  for (const GuestId guest : {first, second}) {
+    ASSERT_TRUE(Bid("bob", MemoryBid(guest, 40, 50'000)).status.ok());
+  }
+  ASSERT_TRUE(RunUntilInForce(1));
+  EXPECT_EQ(Held(first), 56);
+  EXPECT_EQ(Held(second), 56);
+}
+
 TEST_F(EngineTest, EvictionReturnsTheSeedAndWhatWasInEscrow) {
   const GuestId guest = Admit("ann", "one");
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 240, 5'000)).status.ok());
@@ -280,14 +294,14 @@ TEST_F(EngineTest, MissedTimeIsSkippedNotMadeUpFor) {
   const GuestId guest = Admit("ann", "one");
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilInForce(1));
-  world_->Jump(absl::Hours(5));
+  world_->Stall(absl::Hours(5));
   world_->Run(absl::Milliseconds(10));
   EXPECT_LE(book().last_decided_round_id, 2u);
   EXPECT_GT(host_view().counters.rounds_skipped, 1'000u);
   EXPECT_EQ(Held(guest), 20) << "the last grants stay";
   ASSERT_TRUE(RunUntilInForce(2));
   // And back: rounds go on at once, not in five hours.
-  world_->Jump(-absl::Hours(5));
+  world_->Step(-absl::Hours(5));
   EXPECT_TRUE(RunUntilInForce(4));
 }
 
@@ -296,7 +310,7 @@ TEST_F(EngineTest, ADecisionWhoseTimePassedIsReleased) {
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilDecided(1));
   EXPECT_EQ(balances("ann").escrow, 2'000);
-  world_->Jump(3 * kPeriod);
+  world_->Stall(3 * kPeriod);
   world_->Run(absl::Milliseconds(10));
   EXPECT_EQ(balances("ann").escrow, 0);
   EXPECT_EQ(host_view().counters.rounds_released, 1u);
@@ -348,7 +362,7 @@ TEST_F(EngineTest, NonsenseFromOutsideIsPassedOver) {
 
 TEST_F(EngineTest, AnAuctionBeyondItsWorkIsClearedByTheNextInTheChain) {
   const GuestId guest = Admit("ann", "one");
-  const int64_t enough = ClearingWorkMax(world_->config().hosts[0]);
+  const int64_t enough = ClearingWorkMax(world_->config().hosts[0], 1);
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilInForce(1));
   EXPECT_EQ(book().prices[1].method, policies::Method::kExact);
@@ -360,12 +374,13 @@ TEST_F(EngineTest, AnAuctionBeyondItsWorkIsClearedByTheNextInTheChain) {
   EXPECT_EQ(book().prices[1].method, policies::Method::kRepeatLast);
   EXPECT_EQ(Held(guest), 20) << "it keeps what it held";
   LedgerReader& reader = world_->ledger().reader();
-  EXPECT_EQ(reader.GetAuction("h", 1, ResourceKind::kMemory)->work_max, enough);
+  EXPECT_EQ(reader.GetAuction("h", 1, ResourceKind::kMemory)->work_max, enough - enough / 2)
+      << "the other half is for clearing again";
   const auto limited = reader.GetAuction("h", 2, ResourceKind::kMemory);
   EXPECT_EQ(limited->work_max, 1);
   EXPECT_EQ(limited->fault, "") << "no rule failed";
   // Each is cleared again within its own limit.
-  const auto audit = Audit(reader, 0, ClearByRule);
+  const auto audit = Audit(reader, ClearByRule);
   EXPECT_THAT(audit->findings, IsEmpty());
   EXPECT_EQ(audit->auctions_repeated, 0u);
 }

@@ -17,8 +17,7 @@ class MoneyTest : public testing::Test {
                 .host_id = "h",
                 .tenant_id = "t",
                 .seeds = {{.kind = ResourceKind::kMemory, .seed_units = 4}},
-                .state = GuestState::kRunning,
-                .rented_until = kNow - absl::Seconds(30)};
+                .state = GuestState::kRunning};
     state_.guests[1] = guest;
   }
   Balances& balances() { return state_.tenants["t"].balances; }
@@ -27,16 +26,28 @@ class MoneyTest : public testing::Test {
     PostDeposit(scribe, "t", amount);
     (void)std::move(scribe).Finish();
   }
-  Outcome Settle(Outcome outcome, const Delivered* delivered, absl::Duration interval) {
+  Outcome Settle(Outcome outcome, const MeteredInterval* interval) {
     Scribe scribe(state_, kNow, "x");
     PostEscrow(scribe, outcome);
     EXPECT_EQ(balances().escrow, outcome.charge_microcredits);
-    PostSettlement(scribe, delivered, interval, absl::Seconds(60), outcome);
+    forgiven_ = PostSettlement(scribe, interval, absl::Seconds(60), outcome);
     EXPECT_EQ(balances().escrow, 0);
     (void)std::move(scribe).Finish();
     return outcome;
   }
+  Microcredits SettledFor(const Outcome& outcome, const MeteredInterval& interval) {
+    return Settle(outcome, &interval).settled_microcredits;
+  }
+  // So many units of memory were offered for so long; alive all the time.
+  static MeteredInterval Offered(int64_t milliunits, int64_t seconds) {
+    return {.age_us = seconds * 1'000'000,
+            .alive_us = seconds * 1'000'000,
+            .amounts = {{.kind = ResourceKind::kMemory,
+                         .offered_unit_us = milliunits * 1'000 * seconds,
+                         .used_unit_us = milliunits * 500 * seconds}}};
+  }
 
+  Microcredits forgiven_ = 0;
   State state_;
 };
 
@@ -59,39 +70,53 @@ TEST_F(MoneyTest, DepositsAreCheckedAndPayArrearsFirst) {
 }
 
 TEST_F(MoneyTest, WhatWasDeliveredIsCharged) {
-  Deposit(1'000);
+  Deposit(10'000);
   const Outcome won{.guest_id = 1,
                     .tenant_id = "t",
                     .seed_units = 4,
                     .award_units = 6,
                     .charge_microcredits = 100};
-  Delivered all{.offered_milliunits = 10'000, .used_milliunits = 2'000};
-  EXPECT_EQ(Settle(won, &all, absl::Seconds(60)).settled_microcredits, 100);
-  EXPECT_EQ(balances(), (Balances{.available = 900, .revenue = 100, .deposits = -1'000}));
+  const MeteredInterval all = Offered(10'000, 60);
+  const Outcome settled = Settle(won, &all);
+  EXPECT_EQ(settled.settled_microcredits, 100);
+  EXPECT_EQ(settled.delivered_milliunits, 10'000);
+  EXPECT_EQ(settled.used_milliunits, 5'000);
+  EXPECT_EQ(settled.held, absl::Seconds(60));
+  EXPECT_EQ(balances(), (Balances{.available = 9'900, .revenue = 100, .deposits = -10'000}));
   EXPECT_EQ(state_.guests[1].spent_microcredits, 100);
   // The machine gave 9 of 10: the seed first, so 5 of the 6 that were bought.
-  Delivered less{.offered_milliunits = 9'000};
-  EXPECT_EQ(Settle(won, &less, absl::Seconds(60)).settled_microcredits, 83);
+  EXPECT_EQ(SettledFor(won, Offered(9'000, 60)), 83);
   // Less than the seed: nothing of the award came.
-  Delivered little{.offered_milliunits = 3'999};
-  EXPECT_EQ(Settle(won, &little, absl::Seconds(60)).settled_microcredits, 0);
+  EXPECT_EQ(SettledFor(won, Offered(3'999, 60)), 0);
   // A meter that says more than was sold earns no more.
-  Delivered more{.offered_milliunits = 99'000};
-  EXPECT_EQ(Settle(won, &more, absl::Seconds(60)).settled_microcredits, 100);
-  // Half a period costs half; a longer one no more than was agreed.
-  EXPECT_EQ(Settle(won, &all, absl::Seconds(30)).settled_microcredits, 50);
-  EXPECT_EQ(Settle(won, &all, absl::Seconds(600)).settled_microcredits, 100);
-  EXPECT_EQ(Settle(won, &all, -absl::Seconds(1)).settled_microcredits, 0);
-  // Nobody metered it.
-  const Outcome unmetered = Settle(won, nullptr, absl::Seconds(60));
+  EXPECT_EQ(SettledFor(won, Offered(99'000, 60)), 100);
+  // Half a period costs half, and ten periods ten times as much.
+  EXPECT_EQ(SettledFor(won, Offered(10'000, 30)), 50);
+  EXPECT_EQ(SettledFor(won, Offered(10'000, 600)), 1'000);
+  EXPECT_EQ(forgiven_, 0);
+  EXPECT_EQ(SettledFor(won, MeteredInterval{}), 0);
+  // It ended after a quarter of the minute: seed and award for that quarter.
+  MeteredInterval quarter = Offered(10'000, 15);
+  quarter.age_us = 60'000'000;
+  EXPECT_EQ(SettledFor(won, quarter), 25);
+  // Nobody knows.
+  const Outcome unmetered = Settle(won, nullptr);
   EXPECT_TRUE(unmetered.settled);
   EXPECT_EQ(unmetered.settled_microcredits, 0);
+}
+
+TEST_F(MoneyTest, WhatIsHeldBeyondThePeriodAndCannotBePaidIsForgiven) {
+  Deposit(150);
+  const Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 6, .charge_microcredits = 100};
+  EXPECT_EQ(SettledFor(won, Offered(6'000, 120)), 150);
+  EXPECT_EQ(forgiven_, 50);
+  EXPECT_EQ(balances(), (Balances{.revenue = 150, .deposits = -150}));
 }
 
 TEST_F(MoneyTest, AnOutcomeIsSettledOnce) {
   Deposit(1'000);
   Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 1, .charge_microcredits = 100};
-  won = Settle(won, nullptr, absl::ZeroDuration());
+  won = Settle(won, nullptr);
   const Balances before = balances();
   Scribe scribe(state_, kNow, "x");
   PostRelease(scribe, won);
@@ -99,42 +124,54 @@ TEST_F(MoneyTest, AnOutcomeIsSettledOnce) {
   EXPECT_TRUE(scribe.empty());
 }
 
-TEST_F(MoneyTest, RentIsForTimeHeldAndGoesToArrears) {
-  const std::vector<Resource> resources = {
-      {.kind = ResourceKind::kMemory, .seed_rent_unit_price_microcredits = 25}};
+TEST_F(MoneyTest, RentIsForTheTimeHeldAndGoesToArrears) {
   Deposit(70);
+  Outcome outcome{.guest_id = 1, .tenant_id = "t", .seed_units = 4};
   {
     Scribe scribe(state_, kNow, "rent");  // Half a minute of 4 units.
-    EXPECT_EQ(PostRent(scribe, 1, resources, absl::Seconds(60)).at(ResourceKind::kMemory), 50);
+    PostRent(scribe, Offered(4'000, 30), 25, absl::Seconds(60), outcome);
+    EXPECT_EQ(outcome.rent_microcredits, 50);
     (void)std::move(scribe).Finish();
   }
   EXPECT_EQ(balances(), (Balances{.available = 20, .revenue = 50, .deposits = -70}));
   {
-    // Away for an hour: one period, no more. 20 can be paid, 80 are owed; the seed stays.
-    Scribe scribe(state_, kNow + absl::Hours(1), "rent");
-    EXPECT_EQ(PostRent(scribe, 1, resources, absl::Seconds(60)).at(ResourceKind::kMemory), 100);
+    // An hour: 20 can be paid, the rest is owed; the seed stays.
+    Scribe scribe(state_, kNow, "rent");
+    PostRent(scribe, Offered(4'000, 3'600), 25, absl::Seconds(60), outcome);
+    EXPECT_EQ(outcome.rent_microcredits, 6'050);
     (void)std::move(scribe).Finish();
   }
   EXPECT_EQ(balances(),
-            (Balances{.available = 0, .arrears = -80, .revenue = 150, .deposits = -70}));
-  EXPECT_EQ(state_.guests[1].spent_microcredits, 150);
-  {
-    // The clock was set back: no rent, and counting goes on from here.
-    Scribe scribe(state_, kNow, "rent");
-    EXPECT_EQ(PostRent(scribe, 1, resources, absl::Seconds(60)).at(ResourceKind::kMemory), 0);
-    (void)std::move(scribe).Finish();
-  }
-  EXPECT_EQ(state_.guests[1].rented_until, kNow);
+            (Balances{.available = 0, .arrears = -5'980, .revenue = 6'050, .deposits = -70}));
+  EXPECT_EQ(state_.guests[1].spent_microcredits, 6'050);
 }
 
 TEST_F(MoneyTest, ArrearsStopBeforeTheyOverflow) {
-  const std::vector<Resource> resources = {
-      {.kind = ResourceKind::kMemory,
-       .seed_rent_unit_price_microcredits = policies::kValueMaxMicrocredits}};
   balances() = {.arrears = -kArrearsMaxMicrocredits + 5, .revenue = kArrearsMaxMicrocredits - 5};
   Scribe scribe(state_, kNow, "rent");
-  EXPECT_EQ(PostRent(scribe, 1, resources, absl::Seconds(60)).at(ResourceKind::kMemory), 5);
+  Outcome outcome{.guest_id = 1, .tenant_id = "t", .seed_units = 4};
+  PostRent(scribe, Offered(4'000, 60), policies::kValueMaxMicrocredits, absl::Seconds(60), outcome);
+  EXPECT_EQ(outcome.rent_microcredits, 5);
   EXPECT_EQ(balances().arrears, -kArrearsMaxMicrocredits);
+}
+
+TEST(MeteredIntervalTest, IsTheDifferenceOfTwoReadings) {
+  GuestMeters from{.guest_id = 1, .age_us = 10, .alive_us = 10};
+  from.amounts = {{ResourceKind::kMemory, ~uint64_t{0} - 4, 7}};
+  GuestMeters to{.guest_id = 1, .age_us = 25, .alive_us = 20};
+  to.amounts = {{ResourceKind::kCpu, 3, 2}, {ResourceKind::kMemory, 15, 9}};
+  const auto interval = Between(from, to);
+  ASSERT_TRUE(interval.has_value());
+  EXPECT_EQ(interval->age_us, 15);
+  EXPECT_EQ(interval->alive_us, 10);
+  EXPECT_EQ(interval->amounts[0].offered_unit_us, 3) << "a kind that was not there before";
+  EXPECT_EQ(interval->amounts[1].offered_unit_us, 20) << "counted modulo 2^64";
+  EXPECT_EQ(interval->amounts[1].used_unit_us, 2);
+  EXPECT_FALSE(Between(to, from).has_value());
+  GuestMeters fell = to;
+  fell.age_us = 30;
+  fell.amounts[1].used_unit_us = 6;
+  EXPECT_FALSE(Between(to, fell).has_value()) << "no honest meter falls";
 }
 
 TEST_F(MoneyTest, EntriesNeverPutABalanceOnTheWrongSide) {

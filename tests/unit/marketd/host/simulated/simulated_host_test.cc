@@ -37,7 +37,7 @@ TEST_F(SimulatedHostTest, RefusesWhatBreaksItsInvariants) {
   ASSERT_TRUE(Create(1, 100).ok());
   ASSERT_TRUE(Create(2, 100).ok());
   EXPECT_TRUE(absl::IsAlreadyExists(Create(2, 1)));
-  EXPECT_TRUE(absl::IsNotFound(host_->DestroyGuest(3)));
+  EXPECT_TRUE(absl::IsNotFound(host_->DestroyGuest(3).status()));
   // Above the capacity of 256, and below a seed: nothing changes.
   EXPECT_TRUE(absl::IsFailedPrecondition(
       host_->Apply({1, {Grant(1, 100, 57), Grant(2, 100, 0)}}).status()));
@@ -51,24 +51,42 @@ TEST_F(SimulatedHostTest, RefusesWhatBreaksItsInvariants) {
   EXPECT_EQ(host_->granted_units(ResourceKind::kMemory), 256);
 }
 
-TEST_F(SimulatedHostTest, MetersTheTimeBetweenApplies) {
+TEST_F(SimulatedHostTest, MetersCountFromTheGuestsCreation) {
   ASSERT_TRUE(Create(1, 10).ok());
-  const auto first = host_->Apply({1, {Grant(1, 10, 20)}});
-  ASSERT_TRUE(first.ok());
-  EXPECT_TRUE(first->delivered.empty());
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(host_->Apply({1, {Grant(1, 10, 20)}}).ok());
   clock_.Advance(absl::Seconds(2));
   const auto second = host_->Apply({2, {Grant(1, 10, 5)}});
   ASSERT_TRUE(second.ok());
-  EXPECT_EQ(second->interval, absl::Seconds(2));
-  ASSERT_EQ(second->delivered.size(), 2u);
-  EXPECT_EQ(second->delivered[1].kind, ResourceKind::kMemory);
-  EXPECT_EQ(second->delivered[1].offered_milliunits, 30'000);
-  EXPECT_EQ(second->delivered[1].forced_units, 15);
+  ASSERT_EQ(second->meters.size(), 1u);
+  EXPECT_EQ(second->meters[0].age_us, 3'000'000);
+  ASSERT_EQ(second->meters[0].amounts.size(), 2u);
+  EXPECT_EQ(second->meters[0].amounts[1].kind, ResourceKind::kMemory);
+  EXPECT_EQ(second->meters[0].amounts[1].offered_unit_us, 10'000'000u + 60'000'000u);
+  EXPECT_EQ(second->forced_units, 15);
+  EXPECT_EQ(host_->unannounced_units(), 15) << "nobody told it";
+  // Who attaches anew is told which round the machine applied last, and of the meters then.
   clock_.Advance(absl::Seconds(1));
+  const auto facts = host_->Attach();
+  ASSERT_TRUE(facts.ok());
+  EXPECT_EQ(facts->applied_round_id, 2u);
+  EXPECT_EQ(facts->applied_meters, second->meters);
   host_->EndGuest(1, "gone");
   clock_.Advance(absl::Seconds(3));
-  const auto third = host_->Apply({3, {}});
-  EXPECT_EQ(third->delivered[1].offered_milliunits, 15'000 / 4) << "it ran a quarter of the time";
+  const auto last = host_->DestroyGuest(1);
+  ASSERT_TRUE(last.ok());
+  EXPECT_EQ(last->age_us, 7'000'000);
+  EXPECT_EQ(last->alive_us, 4'000'000);
+  EXPECT_EQ(last->amounts[1].offered_unit_us, 85'000'000u);
+}
+
+TEST_F(SimulatedHostTest, WhatIsToldInTimeIsNoSurprise) {
+  ASSERT_TRUE(Create(1, 10).ok());
+  ASSERT_TRUE(host_->Apply({1, {Grant(1, 10, 20)}}).ok());
+  ASSERT_TRUE(host_->Prepare({2, {Grant(1, 10, 5)}}, absl::Seconds(2)).ok());
+  clock_.Advance(absl::Seconds(2));
+  ASSERT_TRUE(host_->Apply({2, {Grant(1, 10, 5)}}).ok());
+  EXPECT_EQ(host_->unannounced_units(), 0);
 }
 
 TEST_F(SimulatedHostTest, GuestsBidWhatTheRulesTake) {

@@ -1,0 +1,49 @@
+// The auctions of one round: all kinds of a host, cleared so that whoever wins can pay.
+//
+// Every bid goes into its auction with its whole curve, up to its own budget and its owner's means.
+// What an owner is charged is mostly far below what its bids are worth, so its guests and kinds do
+// not stand in each other's way. Only if an owner's charges, added up, exceed its means are its
+// bids (all of them, by one factor) made worth less, and the auctions that they are in cleared
+// again, at most kMeansTries times. If that is still not enough, every owner's bids are cut, in
+// rising order of guest and then kind, to what the ones before leave: no rule charges more than a
+// bid is worth.
+
+#ifndef MARKETD_MARKET_ROUND_AUCTIONS_H_
+#define MARKETD_MARKET_ROUND_AUCTIONS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "marketd/market/clearing.h"
+#include "marketd/market/types.h"
+#include "policies/clearing/auction.h"
+
+namespace nom::market {
+
+inline constexpr int kMeansTries = 3;
+
+// One kind's auction and how it was cleared.
+struct KindAuction {
+  const Resource* resource = nullptr;
+  policies::Auction auction;  // As cleared: the bids may be worth less than they came in with.
+  int64_t work_max = 0;       // Of the last clearing.
+  policies::Clearing clearing;
+  std::string fault;  // See ClearOrRepeat.
+};
+
+// Fills in the clearings, within `work_max` steps for each auction, the repetitions included.
+// `means` is what each owner of a bid can pay; every bid has an owner, and is in its auction once.
+void ClearWithinMeans(std::vector<KindAuction>& auctions,
+                      const std::map<policies::OwnerId, Microcredits>& means, int64_t work_max,
+                      const ClearFunction& clear);
+
+// The curve with every value times numerator / denominator (at most 1), rounded down; it stays
+// valid, and concave if it was.
+std::vector<policies::Range> ScaleValues(const std::vector<policies::Range>& ranges,
+                                         int64_t numerator, int64_t denominator);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_ROUND_AUCTIONS_H_
