@@ -42,14 +42,14 @@ std::vector<Range> ReadCurve(Reader& reader, bool is_product) {
   int64_t at_units = 0;
   for (int i = reader.Byte() % 4; i > 0; --i) {
     Range range;
-    range.min_units = at_units + reader.Units();
-    // Only where nothing can overflow: validation has to see the rest as it is.
+    range.min_units = AddClamped(at_units, reader.Units());
+    // Ranges are made to touch only within the limits: validation has to see the rest as it is.
     const bool is_small = range.min_units >= 0 && range.min_units <= kUnitsMax;
     range.max_units = is_small ? range.min_units + reader.Byte() % 3 : reader.Units();
     range.value_at_min_microcredits =
         is_product ? kLevelOne / 16 * (reader.Byte() % 18) : reader.Money();
-    range.unit_price_microcredits =
-        is_product ? kLevelOne / 32 * (reader.Byte() % 5) : reader.Money() - reader.Byte() % 8;
+    range.unit_price_microcredits = is_product ? kLevelOne / 32 * (reader.Byte() % 5)
+                                               : AddClamped(reader.Money(), -(reader.Byte() % 8));
     ranges.push_back(range);
     at_units = is_small ? range.max_units + reader.Byte() % 2 : 0;
   }
