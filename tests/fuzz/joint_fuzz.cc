@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "policies/cases/joint_case_file.h"
-#include "policies/clearing/joint/joint_exhaustive.h"
 #include "policies/clearing/joint/joint_vcg.h"
 #include "tests/fuzz/byte_reader.h"
+#include "tests/referee/joint_exhaustive.h"
 #include "tests/referee/joint_promises.h"
 
 namespace nom::policies {

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "policies/cases/joint_case_file.h"
-#include "policies/clearing/joint/joint_exhaustive.h"
+#include "tests/referee/joint_exhaustive.h"
 
 namespace nom::policies {
 

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "policies/clearing/joint/joint_exhaustive.h"
 #include "policies/clearing/joint/joint_vcg.h"
+#include "tests/referee/joint_exhaustive.h"
 #include "tests/referee/joint_promises.h"
 #include "tests/referee/random_joint_auction.h"
 

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "policies/clearing/joint/joint_exhaustive.h"
+#include "tests/referee/joint_exhaustive.h"
 #include "tests/referee/joint_promises.h"
 #include "tests/referee/random_joint_auction.h"
 

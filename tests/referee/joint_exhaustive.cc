@@ -1,4 +1,4 @@
-#include "policies/clearing/joint/joint_exhaustive.h"
+#include "tests/referee/joint_exhaustive.h"
 
 #include <algorithm>
 #include <optional>

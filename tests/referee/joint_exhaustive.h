@@ -1,8 +1,8 @@
 // The tests' referee of the joint rule: every allocation is looked at. Shares no code with it but
 // the types and ValueOf.
 
-#ifndef NOM_POLICIES_CLEARING_JOINT_JOINT_EXHAUSTIVE_H_
-#define NOM_POLICIES_CLEARING_JOINT_JOINT_EXHAUSTIVE_H_
+#ifndef NOM_TESTS_REFEREE_JOINT_EXHAUSTIVE_H_
+#define NOM_TESTS_REFEREE_JOINT_EXHAUSTIVE_H_
 
 #include <cstdint>
 
@@ -18,4 +18,4 @@ absl::StatusOr<Microcredits> LargestJointWelfare(const JointAuction& auction, in
 
 }  // namespace nom::policies
 
-#endif  // NOM_POLICIES_CLEARING_JOINT_JOINT_EXHAUSTIVE_H_
+#endif  // NOM_TESTS_REFEREE_JOINT_EXHAUSTIVE_H_
