@@ -126,7 +126,7 @@ bool FuzzJointAuction(const uint8_t* data, size_t size) {
   }
   JointVcgOptions options;
   options.work_max = int64_t{1} << reader.Byte() % 21;  // So a fuzzer is quick too.
-  options.core_cells = reader.Byte() % 20;
+  options.shortlist_cells = reader.Byte() % 20;
   options.box_work = reader.Byte() * 8;
   const auto hasty = ClearJointVcg(auction, options);
   if (!ValidateJointAuction(auction).ok()) {

@@ -22,7 +22,7 @@ constexpr uint64_t kAuctions = kIsSanitized ? 2'000 : 16'000;
 // Both ways of dividing are for problems far larger than these, unless they are forced.
 JointVcgOptions OptionsFor(uint64_t seed) {
   JointVcgOptions options;
-  if (seed % 4 == 1) options.core_cells = 8;
+  if (seed % 4 == 1) options.shortlist_cells = 8;
   if (seed % 4 == 3) options.box_work = 50;
   return options;
 }

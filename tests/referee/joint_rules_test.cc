@@ -18,8 +18,8 @@ constexpr uint64_t kAuctions = 20'000;
 // Both ways of dividing are for problems far too large for this referee, unless they are forced.
 JointVcgOptions OptionsFor(uint64_t seed) {
   JointVcgOptions options;
-  if (seed % 3 == 1) options.core_cells = 3;
-  if (seed % 3 == 2) options.core_cells = 12;
+  if (seed % 3 == 1) options.shortlist_cells = 3;
+  if (seed % 3 == 2) options.shortlist_cells = 12;
   if (seed % 2 == 1) options.box_work = 1;
   return options;
 }

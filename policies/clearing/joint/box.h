@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "policies/clearing/joint/core.h"
+#include "policies/clearing/joint/shortlist.h"
 
 namespace nom::policies::joint {
 
@@ -15,7 +15,7 @@ namespace nom::policies::joint {
 // take no more than the most.
 class Box {
  public:
-  explicit Box(const Core& core);
+  explicit Box(const Shortlist& shortlist);
 
   // False: not even the least of every bidder fits.
   bool is_feasible() const { return is_feasible_; }
@@ -40,7 +40,7 @@ class Box {
   void Extend(const Table& in, size_t bidder, Table& out) const;
   Units Shifted(size_t bidder, uint32_t option) const;
 
-  const Core& core_;
+  const Shortlist& shortlist_;
   bool is_feasible_ = true;
   std::vector<Units> least_;  // By bidder.
   Units size_ = {};           // Units open, by resource: table entries but one.

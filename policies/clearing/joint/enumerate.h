@@ -1,4 +1,4 @@
-// Small cores, by trying what can be tried. Inside policies/clearing/joint only.
+// Small shortlists, by trying what can be tried. Inside policies/clearing/joint only.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_ENUMERATE_H_
 #define NOM_POLICIES_CLEARING_JOINT_ENUMERATE_H_
@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "policies/clearing/joint/core.h"
+#include "policies/clearing/joint/shortlist_prices.h"
 
 namespace nom::policies::joint {
 
@@ -15,8 +15,9 @@ namespace nom::policies::joint {
 // units is, which is when the dynamic program is no help.
 class Enumeration {
  public:
-  // `pricing` is of `core`; both must outlive this. `target`: what must be gained, at least.
-  Enumeration(const Context& context, const Core& core, const Pricing& pricing, int64_t target);
+  // `pricing` is of `shortlist`; both must outlive this. `target`: what must be gained, at least.
+  Enumeration(const Context& context, const Shortlist& shortlist, const Pricing& pricing,
+              int64_t target);
 
   // Tries at most `steps_max` options; false if that was not enough, and what was found then is
   // only the best so far. Steps taken are in steps().
@@ -36,7 +37,7 @@ class Enumeration {
 
   void Try(size_t place);
 
-  const Core& core_;
+  const Shortlist& shortlist_;
   const Int128 step_;  // Of a micro-credit, in steps.
   Int128 spare_steps_;
   std::vector<std::vector<Option>>

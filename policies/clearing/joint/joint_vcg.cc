@@ -74,7 +74,7 @@ class Rule {
     }
     joint::KeepHighestPerBundle(auction_, lists);
     Context context = Context::Make(auction_, gain_sum, options_.work_max);
-    context.core_cells = options_.core_cells;
+    context.shortlist_cells = options_.shortlist_cells;
     context.box_work = options_.box_work;
     Problem problem;
     problem.capacity_units = auction_.capacity_units;
@@ -143,7 +143,7 @@ class Rule {
     // The awards stay possible; less value can't raise what is best.
     const auto net_value = static_cast<int64_t>(*ValueOf(bid, units) - at_reserve);
     const int64_t known = best.gain - net_value;
-    const ProblemPrices prices_without(context, without, problem, prices, bidder, known);
+    const ProblemPrices prices_without(context, without, problem, prices, {bidder}, known);
     const Maximum most =
         joint::Maximise(context, without, prices_without, known, /*with_choices=*/false);
     JointAward award;

@@ -24,7 +24,7 @@
 
 namespace nom::policies {
 
-// About what one core of 2.6 GHz does in 20 seconds.
+// About what one processor of 2.6 GHz does in 20 seconds.
 inline constexpr int64_t kJointWorkMaxDefault = int64_t{20} * 1'000'000'000;
 
 struct JointVcgOptions {
@@ -34,7 +34,7 @@ struct JointVcgOptions {
   // When to divide a problem and when to solve it: cells that are searched at once, and steps of a
   // dynamic program, both before what searching has cost is added. W and the charges do not depend
   // on them: they are there to show that.
-  int64_t core_cells = 60'000;
+  int64_t shortlist_cells = 60'000;
   int64_t box_work = 1'000'000;
 };
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "policies/clearing/joint/core.h"
+#include "policies/clearing/joint/shortlist_prices.h"
 
 namespace nom::policies::joint {
 
@@ -18,14 +18,14 @@ struct Found {
   std::vector<std::pair<uint32_t, uint32_t>> choices;
 };
 
-// The best allocation of the core, if it gains `target` or more; the search looks no further than
-// that needs. Depth first: bound by prices, drop options that lose too much, and where what is left
-// can be tried, or the box of open units is small enough to solve, do so, else branch. Check
+// The best allocation of the shortlist, if it gains `target` or more; the search looks no further
+// than that needs. Depth first: bound by prices, drop options that lose too much, and where what is
+// left can be tried, or the box of open units is small enough to solve, do so, else branch. Check
 // context.is_out_of_work() afterwards: if so, nothing found means nothing.
-std::optional<Found> SearchCore(Context& context, Core core, const Prices& start, int64_t target,
-                                bool with_choices);
+std::optional<Found> SearchShortlist(Context& context, Shortlist shortlist, const Prices& start,
+                                     int64_t target, bool with_choices);
 
-// The option that divides a core best: the bidder and resource whose options the mixture of
+// The option that divides a shortlist best: the bidder and resource whose options the mixture of
 // `columns` divides most, by worth. Children take at most `most` units, or more.
 struct Branch {
   size_t bidder = 0;
@@ -35,7 +35,8 @@ struct Branch {
 };
 
 // Nothing if no bidder has two options that differ in units.
-std::optional<Branch> ChooseBranch(const Core& core, const Prices& prices, const Columns& columns);
+std::optional<Branch> ChooseBranch(const Shortlist& shortlist, const Prices& prices,
+                                   const Columns& columns);
 
 }  // namespace nom::policies::joint
 

@@ -29,7 +29,7 @@ TEST(JointVcg, AnyBudgetOfWorkGivesAClearingThatKeepsItsPromises) {
     for (int64_t work_max = 0; work_max < exact.work * 2; work_max += 1 + work_max / 3) {
       JointVcgOptions options;
       options.work_max = work_max;
-      if (seed % 2 == 1) options.core_cells = 4;
+      if (seed % 2 == 1) options.shortlist_cells = 4;
       const auto clearing = ClearJointVcg(auction, options);
       ASSERT_TRUE(clearing.ok()) << clearing.status() << Replay(seed, auction);
       ASSERT_EQ(BrokenPromise(auction, *clearing), "") << work_max << Replay(seed, auction);
@@ -93,7 +93,7 @@ TEST(JointVcg, LargeMoneyIsExactToo) {
       auction.bids.push_back(bid);
     }
     JointVcgOptions options;
-    if (seed % 3 == 1) options.core_cells = 5;
+    if (seed % 3 == 1) options.shortlist_cells = 5;
     const auto clearing = ClearJointVcg(auction, options);
     ASSERT_TRUE(clearing.ok()) << clearing.status() << Replay(seed, auction);
     ASSERT_EQ(BrokenPromise(auction, *clearing), "") << Replay(seed, auction);
