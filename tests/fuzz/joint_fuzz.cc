@@ -59,6 +59,11 @@ std::vector<Range> ReadCurve(Reader& reader, bool is_product) {
 JointBid ReadBid(Reader& reader, int resource_count) {
   JointBid bid;
   bid.guest_id = reader.Byte();
+  // Half of them have no owner, the others mostly one of two.
+  const uint8_t owner = reader.Byte();
+  bid.owner_id = owner < 128   ? 0
+                 : owner < 250 ? 1 + owner % 2
+                               : static_cast<uint64_t>(reader.Word());
   const auto resources = static_cast<size_t>(std::clamp(resource_count, 1, kJointResourcesMax));
   for (size_t r = 0; r < resources; ++r) bid.held_units[r] = reader.Units();
   const uint8_t form = reader.Byte();
@@ -140,7 +145,7 @@ bool FuzzJointAuction(const uint8_t* data, size_t size) {
   const std::string broken = BrokenPromise(auction, *hasty);
   Require(broken.empty(), broken, auction);
   if (!IsSmall(auction)) return false;
-  const auto largest = LargestJointWelfare(auction, -1);
+  const auto largest = LargestJointWelfare(auction);
   if (!largest.ok()) return false;
   Require(hasty->welfare_bound_microcredits >= *largest, "the bound is one", auction);
   options.work_max = kJointWorkMaxDefault;

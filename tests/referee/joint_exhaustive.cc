@@ -66,12 +66,14 @@ class Search {
 
 }  // namespace
 
-absl::StatusOr<Microcredits> LargestJointWelfare(const JointAuction& auction, int without) {
+absl::StatusOr<Microcredits> LargestJointWelfare(const JointAuction& auction,
+                                                 const std::vector<size_t>& without) {
   if (auto s = ValidateJointAuction(auction); !s.ok()) return s;
   std::vector<std::vector<Option>> options;
   int64_t allocations = 1;
   for (size_t i = 0; i < auction.bids.size(); ++i) {
-    options.push_back(OptionsOf(auction, auction.bids[i], static_cast<int>(i) == without));
+    const bool is_without = std::find(without.begin(), without.end(), i) != without.end();
+    options.push_back(OptionsOf(auction, auction.bids[i], is_without));
     const auto count = static_cast<int64_t>(options.back().size());
     if (allocations > kJointExhaustiveMax / count) {
       return absl::ResourceExhaustedError(

@@ -5,6 +5,7 @@
 #define NOM_TESTS_REFEREE_JOINT_EXHAUSTIVE_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "policies/clearing/joint/joint_auction.h"
 
@@ -12,9 +13,10 @@ namespace nom::policies {
 
 inline constexpr int64_t kJointExhaustiveMax = int64_t{1} << 22;  // Allocations.
 
-// The largest W. `without`: the index of a bid whose bundles are each worth exactly the reserves,
-// or -1. Errors: those of ValidateJointAuction; RESOURCE_EXHAUSTED above kJointExhaustiveMax.
-absl::StatusOr<Microcredits> LargestJointWelfare(const JointAuction& auction, int without);
+// The largest W. The bundles of the bids at the indices `without` are each worth exactly the
+// reserves. Errors: those of ValidateJointAuction; RESOURCE_EXHAUSTED above kJointExhaustiveMax.
+absl::StatusOr<Microcredits> LargestJointWelfare(const JointAuction& auction,
+                                                 const std::vector<size_t>& without = {});
 
 }  // namespace nom::policies
 

@@ -29,7 +29,7 @@ TEST(JointRules, EqualTheExhaustiveReferee) {
   int64_t skipped = 0;
   for (uint64_t seed = FirstSeed(); seed < FirstSeed() + CountOr(kAuctions); ++seed) {
     const JointAuction auction = RandomJointAuction({}, seed);
-    if (!LargestJointWelfare(auction, -1).ok()) {
+    if (!LargestJointWelfare(auction).ok()) {
       ++skipped;
       continue;
     }

@@ -317,7 +317,8 @@ absl::StatusOr<CellList> MakeCells(const JointAuction& auction, const JointBid& 
                                                       : FromLargest(auction, bid, values);
 }
 
-void KeepHighestPerBundle(const JointAuction& auction, std::vector<CellList>& lists) {
+void KeepHighestPerBundle(const JointAuction& auction, int64_t changed_max,
+                          std::vector<CellList>& lists) {
   int64_t winners_max = 0;
   int64_t grid = 1;
   for (const int64_t capacity : auction.capacity_units) {
@@ -325,8 +326,8 @@ void KeepHighestPerBundle(const JointAuction& auction, std::vector<CellList>& li
     if (capacity + 1 > kGridMax / grid) return;
     grid *= capacity + 1;
   }
-  if (winners_max + 2 >= static_cast<int64_t>(lists.size())) return;
-  const auto limit = static_cast<size_t>(winners_max) + 1;
+  if (winners_max + changed_max + 1 >= static_cast<int64_t>(lists.size())) return;
+  const auto limit = static_cast<size_t>(winners_max + changed_max);
   auto index_of = [&](const CellList& list, size_t cell) {
     int64_t index = 0;
     for (size_t r = 0; r < list.units.size(); ++r) {

@@ -12,8 +12,13 @@
 // is the best there is. A charge is the same search without its winner, begun from the same prices.
 // Prices are found in floating point and only proposed; every bound is formed from whole numbers.
 //
-// If the work budget runs out: the best allocation found, its proven bound, and charges between
-// the reserve and the value (JointAward).
+// If the work budget runs out, what is returned is the best allocation found and its proven bound.
+// At least a fourth of the budget is for the charges: each payer has an equal share of what is left
+// when its turn comes, so no single one can use it up. Of every charge an interval is proven, at
+// the least the one that the prices of the whole auction prove without a search; within it the
+// charge is what those prices say (JointAward). So an auction that is too hard to prove, such as
+// one of many bids nearly alike, is still paid for at about its prices; what is lost is the proof,
+// and with it that the truth is the best bid.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_JOINT_VCG_H_
 #define NOM_POLICIES_CLEARING_JOINT_JOINT_VCG_H_

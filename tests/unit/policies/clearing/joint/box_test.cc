@@ -28,7 +28,7 @@ Shortlist RandomShortlist(TestRandom& random) {
         units[r] = random.OneIn(3) ? 0 : static_cast<int32_t>(random.Between(0, most));
       }
       shortlist.AddOption(static_cast<double>(random.Between(0, money)), units,
-                     static_cast<uint32_t>(i));
+                          static_cast<uint32_t>(i));
     }
     shortlist.CloseBidder(static_cast<uint32_t>(bidder));
   }

@@ -45,11 +45,11 @@ TEST(JointVcg, AnyBudgetOfWorkGivesAClearingThatKeepsItsPromises) {
       for (const JointAward& award : clearing->awards) {
         const JointAward vcg = AwardOf(exact, award.guest_id);
         if (vcg.units != award.units) continue;
-        ASSERT_LE(award.charge_microcredits, vcg.charge_microcredits)
+        ASSERT_LE(award.charge_least_microcredits, vcg.charge_microcredits)
             << work_max << Replay(seed, auction);
         ASSERT_GE(award.charge_bound_microcredits, vcg.charge_microcredits)
             << work_max << Replay(seed, auction);
-        ranges += award.charge_microcredits < award.charge_bound_microcredits;
+        ranges += award.charge_least_microcredits < award.charge_bound_microcredits;
       }
     }
   }
@@ -138,7 +138,7 @@ TEST(JointVcg, OneBidderPaysTheReserve) {
   auction.bids = {{9, {{{2, 4}, 100}, {{1, 1}, 50}}, {}, {}}};
   const JointClearing clearing = ClearJointVcg(auction).value();
   // 100 - 18 = 82 is more than 50 - 8 = 42.
-  EXPECT_EQ(clearing.awards, (std::vector<JointAward>{{9, {2, 4}, 18, 18}}));
+  EXPECT_EQ(clearing.awards, (std::vector<JointAward>{{9, {2, 4}, 18, 18, 18}}));
   EXPECT_EQ(clearing.welfare_microcredits, 100 + 7 + 1);
 }
 
