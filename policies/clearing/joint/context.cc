@@ -19,7 +19,8 @@ Context Context::Make(const JointAuction& auction, Int128 gain_sum, int64_t work
   // the gains a resource (prices_max), there are at most four resources, and the sum of a bid's
   // gain and costs must still be below 2^52 steps.
   int log2 = 0;
-  while (log2 < kStepsLog2Max && ((gain_sum + 1) << (log2 + 4)) <= Int128{1} << 52) ++log2;
+  const auto fits = [&](int shift) { return ((gain_sum + 1) << (shift + 4)) <= Int128{1} << 52; };
+  while (log2 < kStepsLog2Max && fits(log2 + 1)) ++log2;
   context.steps_a_unit = std::ldexp(1, log2);
   context.step = std::ldexp(1, -log2);
   const auto most = static_cast<double>(gain_sum + 1);
@@ -28,7 +29,7 @@ Context Context::Make(const JointAuction& auction, Int128 gain_sum, int64_t work
     context.prices_max[r] =
         std::max(context.step, std::floor(2 * most / capacity / context.step) * context.step);
   }
-  if ((gain_sum + 1) << (log2 + 4) > Int128{1} << 52) {
+  if (!fits(log2)) {
     // Too large even for whole micro-credits. Each of the few operations on a bid's sum is off by
     // at most half a unit in the last place of a number below 16 gain sums: 2^-46 of one is ample.
     context.rounding = std::ceil(most * std::ldexp(1, -46)) + 1;

@@ -91,8 +91,11 @@ Pricing MinimiseSmall(Context& context, const Shortlist& shortlist, const Prices
     columns.master.Solve();
     context.work_left -= static_cast<int64_t>(columns.master.column_count());
     const double bound = static_cast<double>(best.bound_steps) * context.step;
-    const double tolerance =
-        std::max({0.25, std::fabs(bound) * kTolerance, (bound - goal.target) * goal.tolerance});
+    // The bound has been raised for every bidder by what rounding can have taken: so much remains
+    // between it and the mixture, however good the prices are.
+    const double rounded = 2 * context.rounding * static_cast<double>(shortlist.bidder_count());
+    const double tolerance = rounded + std::max({0.25, std::fabs(bound) * kTolerance,
+                                                 (bound - goal.target) * goal.tolerance});
     if (bound - columns.master.gain() <= tolerance || bound < goal.target) break;
     const Prices proposed = columns.master.prices();
     Prices mixed = {};
