@@ -21,8 +21,12 @@ class Box {
   bool is_feasible() const { return is_feasible_; }
   // Tables entries; kStatesMax + 1 if there are more than kStatesMax.
   int64_t states() const { return states_; }
-  // What Solve counts as work: entries times options.
+  // Entries times options: what Solve looks at.
   int64_t work() const { return work_; }
+  // Counted work of one Solve: four entries at once, and every table is filled first.
+  int64_t steps() const {
+    return work_ / 4 + states_ * static_cast<int64_t>(shortlist_.bidder_count()) / 2;
+  }
 
   static constexpr int64_t kStatesMax = int64_t{1} << 24;
   static constexpr int64_t kTableBytesMax = int64_t{256} << 20;

@@ -7,6 +7,11 @@
 namespace nom::policies::joint {
 namespace {
 
+// Counted work.
+constexpr int64_t kStepsATile = 3;
+constexpr int64_t kStepsACell = 2;
+constexpr int64_t kStepsAlone = 8;  // A cell that is looked at alone.
+
 UnitColumns ColumnsAt(const CellList& list, size_t begin) {
   return {list.units[0].data() + begin, list.units[1].data() + begin, list.units[2].data() + begin,
           list.units[3].data() + begin};
@@ -25,6 +30,7 @@ double TileBound(const Tile& tile, const Prices& prices, int resource_count) {
 }  // namespace
 
 double CellScan::Left(const CellList& list, uint32_t cell) const {
+  context_.Spend(1, kStepsAlone);
   double left = 0;
   ReducedGains(list.gain.data() + cell, ColumnsAt(list, cell), prices_.data(),
                context_.resource_count, 1, &left);
@@ -33,7 +39,7 @@ double CellScan::Left(const CellList& list, uint32_t cell) const {
 
 uint32_t CellScan::Best(const CellList& list, double& best) {
   uint32_t cell = kLost;
-  context_.work_left -= static_cast<int64_t>(list.tiles.size()) / 4 + 1;
+  context_.Spend(list.tiles.size(), kStepsATile);
   for (const Tile& tile : list.tiles) {
     if (TileBound(tile, prices_, context_.resource_count) <= best) continue;
     const size_t count = FillLeft(list, tile);
@@ -48,7 +54,9 @@ uint32_t CellScan::Best(const CellList& list, double& best) {
 
 bool CellScan::AddAtLeast(const CellList& list, double least, uint32_t bidder, size_t options_max,
                           Shortlist& shortlist) {
+  const size_t before = shortlist.option_count();
   if (list.may_lose && least <= 0) shortlist.AddOption(0, {}, kLost);
+  context_.Spend(list.tiles.size(), kStepsATile);
   for (const Tile& tile : list.tiles) {
     if (TileBound(tile, prices_, context_.resource_count) < least) continue;
     const size_t count = FillLeft(list, tile);
@@ -59,6 +67,7 @@ bool CellScan::AddAtLeast(const CellList& list, double least, uint32_t bidder, s
     }
     if (shortlist.option_count() > options_max) return false;
   }
+  context_.Spend(shortlist.option_count() - before, Shortlist::kStepsToAdd);
   shortlist.CloseBidder(bidder);
   return true;
 }
@@ -66,7 +75,7 @@ bool CellScan::AddAtLeast(const CellList& list, double least, uint32_t bidder, s
 size_t CellScan::FillLeft(const CellList& list, const Tile& tile) {
   const size_t count = tile.end - tile.begin;
   left_.resize(count);
-  context_.work_left -= static_cast<int64_t>(count);
+  context_.Spend(count, kStepsACell);
   ReducedGains(list.gain.data() + tile.begin, ColumnsAt(list, tile.begin), prices_.data(),
                context_.resource_count, count, left_.data());
   return count;

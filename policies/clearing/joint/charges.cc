@@ -9,9 +9,12 @@
 
 #include "policies/clearing/joint/axis.h"
 #include "policies/clearing/joint/cell_scan.h"
+#include "policies/mix.h"
 
 namespace nom::policies::joint {
 namespace {
+
+constexpr int64_t kStepsAList = 3;  // Counted work: a list of a problem that is copied.
 
 // One who pays: an owner with all of its guests, or a guest that is its own.
 struct Payer {
@@ -23,6 +26,7 @@ struct Payer {
   // What it pays above the reserves is between these. VCG's, where they are the same.
   int64_t least = 0;
   int64_t most = 0;
+  size_t like = 0;  // Without this payer, or without that one, the same is left: see FindAlike.
   int64_t at_prices = 0;  // What the prices say that it is; not proven.
 
   bool is_proven() const { return least == most; }
@@ -34,6 +38,7 @@ class Charger {
 
   std::vector<JointAward> Run() {
     FindPayers();
+    FindAlike();
     for (Payer& payer : payers_) BoundByPrices(payer);
     SpendWork();
     std::vector<JointAward> awards;
@@ -82,6 +87,34 @@ class Charger {
     return units;
   }
 
+  // Where many bid the same, the same search would be made for each of them: what all others gain
+  // without i depends on i's list of cells alone. (With a penalty also on what it holds, and with
+  // several guests on all of theirs: those are left as they are.) `like` becomes the first payer
+  // with the same list, mostly the payer itself.
+  void FindAlike() {
+    std::map<uint64_t, std::vector<size_t>> by_hash;
+    for (size_t at = 0; at < payers_.size(); ++at) {
+      Payer& payer = payers_[at];
+      payer.like = at;
+      if (payer.bidders.size() > 1 || HasPenalty(cleared_.auction, BidOf(payer.bidders[0])))
+        continue;
+      const CellList& list = *cleared_.problem.lists[payer.bidders[0]];
+      context_.Spend(list.size(), 1);
+      uint64_t hash = list.size();
+      for (const double gain : list.gain) hash = Mix(hash ^ static_cast<uint64_t>(gain));
+      std::vector<size_t>& candidates = by_hash[hash];
+      const auto same = std::find_if(candidates.begin(), candidates.end(), [&](size_t other) {
+        const CellList& others = *cleared_.problem.lists[payers_[other].bidders[0]];
+        return others.gain == list.gain && others.units == list.units;
+      });
+      if (same != candidates.end()) {
+        payer.like = *same;
+      } else {
+        candidates.push_back(at);
+      }
+    }
+  }
+
   // What the bidder's bundles gain "without its owner": only the penalties that they save.
   CellList WithoutValues(size_t bidder) const {
     const JointBid& bid = BidOf(bidder);
@@ -104,6 +137,7 @@ class Charger {
     double at_prices = 0;
     for (const size_t i : payer.bidders) {
       const CellList without = WithoutValues(i);
+      context_.Spend(1, without.steps);
       double left = 0;  // Not winning.
       scan.Best(without, left);
       bound_steps -= context_.ToSteps(cleared_.prices.best()[i] + context_.rounding);
@@ -133,6 +167,10 @@ class Charger {
       share_before = context_.work_left / open;
       for (Payer& payer : payers_) {
         if (payer.is_proven()) continue;
+        if (TakeFromAlike(payer)) {
+          --open;
+          continue;
+        }
         // The search sees its share alone; what it leaves goes to those that come after it.
         const int64_t share = std::max<int64_t>(1, context_.work_left / open--);
         const int64_t kept = std::exchange(context_.work_left, share) - share;
@@ -142,9 +180,21 @@ class Charger {
     }
   }
 
+  // True if the charge follows from that of a payer with the same cells.
+  bool TakeFromAlike(Payer& payer) const {
+    const Payer& other = payers_[payer.like];
+    if (&other == &payer || !other.is_proven()) return false;
+    const int64_t gain = KnownGain(other) + other.least;
+    // Outside of its own interval only where the awards are not the best ones.
+    payer.least = std::clamp(gain - KnownGain(payer), payer.least, payer.most);
+    payer.most = payer.least;
+    return true;
+  }
+
   // W without the payer, from the prices and allocations of the whole auction.
   void Search(Payer& payer) {
     Problem without = cleared_.problem;
+    context_.Spend(without.lists.size(), kStepsAList);
     for (const size_t i : payer.bidders) {
       without.lists[i] = std::make_shared<const CellList>(WithoutValues(i));
     }

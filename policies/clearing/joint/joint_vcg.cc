@@ -16,6 +16,7 @@ namespace {
 
 // Of the work: 1 / this.
 constexpr int64_t kChargesPart = 4;
+constexpr int64_t kStepsABid = 150;  // Counted work, however little it says.
 
 using joint::CellList;
 using joint::Context;
@@ -66,19 +67,22 @@ class Rule {
   absl::StatusOr<JointClearing> Clear() {
     std::vector<CellList> lists;
     Int128 gain_sum = 0;
+    int64_t steps = 0;
     for (const size_t index : InTieOrder(auction_)) {
       absl::StatusOr<CellList> list =
           joint::MakeCells(auction_, auction_.bids[index], joint::Values::kAsBid);
       if (!list.ok()) return list.status();
+      steps += list->steps + kStepsABid;
       if (list->size() == 0) continue;
       gain_sum += static_cast<Int128>(MostGain(*list));
       order_.push_back(index);
       lists.push_back(*std::move(list));
     }
-    joint::KeepHighestPerBundle(auction_, MostOfOneOwner(), lists);
+    steps += joint::KeepHighestPerBundle(auction_, MostOfOneOwner(), lists);
     // What is kept is for the charges, however hard the awards are to prove.
     const int64_t kept = std::max<int64_t>(0, options_.work_max / kChargesPart);
     Context context = Context::Make(auction_, gain_sum, options_.work_max - kept);
+    context.work_left -= steps;
     context.shortlist_cells = options_.shortlist_cells;
     context.box_work = options_.box_work;
     Problem problem;

@@ -22,6 +22,9 @@ constexpr double kBudgetOfGap = 0.03;
 constexpr double kBudgetOfBound = 1e-7;
 constexpr size_t kFewOptions = 2'000;
 constexpr size_t kSomeOptions = 20'000;
+// Counted work: a list of a problem that is copied, a cell of one that is restricted.
+constexpr int64_t kStepsAList = 3;
+constexpr int64_t kStepsToRestrict = 8;
 
 // A problem in the queue: its bound, its prices once they are known, and how far it was searched.
 struct Node {
@@ -163,10 +166,12 @@ class Maximiser {
     if (!branch.has_value()) branch = DivideLongest(node.problem);
     for (const bool is_above : {false, true}) {
       Problem child = node.problem;
+      context_.Spend(child.lists.size(), kStepsAList);
       const CellList& whole = *child.lists[branch->bidder];
       auto list = std::make_shared<CellList>(
           is_above ? Restrict(whole, branch->r, branch->most + 1, INT32_MAX)
                    : Restrict(whole, branch->r, 0, branch->most));
+      context_.Spend(whole.size(), kStepsToRestrict);
       if (list->size() == 0 && !list->may_lose) continue;
       child.lists[branch->bidder] = std::move(list);
       auto prices =

@@ -12,6 +12,8 @@ namespace {
 constexpr int kRoundsMax = 60;
 // Prices of a problem that is another's with few lists changed.
 constexpr double kTolerance = 1e-4;
+// Counted work: of what is kept of every list, when it is copied.
+constexpr int64_t kStepsAList = 40;
 
 }  // namespace
 
@@ -49,6 +51,9 @@ ProblemPrices::ProblemPrices(Context& context, const Problem& problem, const Pro
     }
     columns_.Add(gain, units, std::move(cells));
   }
+  context.Spend(inherited, Columns::kStepsToAdd);
+  context.Spend(inherited * problem.lists.size(), 1);
+  context.Spend(problem.lists.size(), kStepsAList);
   Minimise(context, problem, {static_cast<double>(known_gain), kTolerance});
 }
 
@@ -101,6 +106,7 @@ void ProblemPrices::Minimise(Context& context, const Problem& problem, const Goa
     // Nothing new at these prices: they are right for all cells as they are for the few.
     if ((!is_new && round > 0) || context.is_out_of_work()) return;
     const Shortlist shortlist = EverBest(problem);
+    context.Spend(shortlist.option_count(), Shortlist::kStepsToAdd);
     at = MinimiseSmall(context, shortlist, prices_, goal, columns_).prices;
     if (at == prices_ && round > 0 && !is_new) return;
   }

@@ -6,6 +6,8 @@
 namespace nom::policies::joint {
 namespace {
 
+constexpr int64_t kStepsAnOption = 8;  // Counted work.
+
 // An option of every bidder of a shortlist, and the units that they leave open: below 0 where a
 // resource is over-full.
 class Draft {
@@ -103,13 +105,15 @@ class Draft {
 
 }  // namespace
 
-int64_t Repair(Context& /*context*/, const Problem& problem, const ProblemPrices& prices,
+int64_t Repair(Context& context, const Problem& problem, const ProblemPrices& prices,
                std::vector<std::pair<uint32_t, uint32_t>>& choices) {
   const Shortlist shortlist = prices.EverBest(problem);
   const size_t bidders = shortlist.bidder_count();
   // At the prices everybody takes what is best for it: nearly balanced, but seldom feasible.
   Draft draft(shortlist, prices.prices());
+  context.Spend(shortlist.option_count(), Shortlist::kStepsToAdd + 2 * kStepsAnOption);
   for (size_t step = 0; step < 4 * bidders && !draft.fits(); ++step) {
+    context.Spend(shortlist.option_count(), kStepsAnOption);
     if (!draft.Relieve()) return -1;
   }
   draft.Fill();

@@ -18,7 +18,11 @@ constexpr double kTolerance = 0.02;
 constexpr size_t kEnumeratedOptionsMax = 2'000;
 constexpr int64_t kEnumerationStepsFirst = 5'000;
 constexpr int64_t kEnumerationStepsAnOption = 50;
-constexpr int64_t kWorkAStep = 4;
+// Counted work, an option; and one that is tried.
+constexpr int64_t kStepsToReduce = 6;
+constexpr int64_t kStepsToEnumerate = 60;
+constexpr int64_t kStepsToBranch = 10;
+constexpr int64_t kStepsATry = 5;
 // A box vector has four lanes.
 constexpr int64_t kLanes = 4;
 
@@ -57,9 +61,9 @@ class Search {
       Columns columns(
           Master(context_.resource_count, shortlist.capacity_units, MostGain(shortlist)));
       if (last.has_value()) {
-        columns.Inherit(shortlist, pricing.choices, *last, last_bidders);
+        columns.Inherit(context_, shortlist, pricing.choices, *last, last_bidders);
       } else if (columns_above != nullptr) {
-        columns.Inherit(shortlist, pricing.choices, *columns_above, above);
+        columns.Inherit(context_, shortlist, pricing.choices, *columns_above, above);
       }
       pricing = Minimise(context_, shortlist, std::move(pricing),
                          {static_cast<double>(target_ - gain), kTolerance}, columns);
@@ -69,6 +73,7 @@ class Search {
       if (spare < 0) return;
       const size_t options_before = shortlist.option_count();
       DropLosing(shortlist, pricing, context_.LossWithin(spare));
+      context_.Spend(options_before, Shortlist::kStepsToFilter);
       const size_t options = shortlist.option_count();
       if (options == shortlist.bidder_count() || options * 10 < options_before * 9) {
         last = std::move(columns);
@@ -87,6 +92,7 @@ class Search {
         SolveBox(shortlist, box, gain);
         return;
       }
+      context_.Spend(options, kStepsToBranch);
       const std::optional<Branch> branch = ChooseBranch(shortlist, prices, columns);
       if (!branch.has_value()) {
         // Options of one bidder all need the same: only the dearest counts.
@@ -125,7 +131,7 @@ class Search {
       for (const int64_t units : open) {
         if (units < 0) return false;
       }
-      context_.work_left -= static_cast<int64_t>(shortlist.option_count());
+      context_.Spend(shortlist.option_count(), kStepsToReduce);
       const size_t bidders = shortlist.bidder_count();
       const size_t options = shortlist.option_count();
       size_t with_some = 0;
@@ -174,12 +180,12 @@ class Search {
   static bool KeepBidder(size_t /*bidder*/, uint32_t /*first*/, size_t /*count*/) { return true; }
 
   void SolveBox(const Shortlist& shortlist, const Box& box, int64_t gain) {
-    context_.work_left -= box.work() / kLanes;
+    context_.work_left -= box.steps();
     const double best = box.Solve(nullptr);
     if (best < 0 || gain + static_cast<int64_t>(best) < target_) return;
     std::vector<uint32_t> choices;
     if (with_choices_) {
-      context_.work_left -= box.work() / kLanes;
+      context_.work_left -= box.steps();
       box.Solve(&choices);
     }
     Record(gain + static_cast<int64_t>(best), &shortlist, choices);
@@ -191,7 +197,8 @@ class Search {
     const bool is_done =
         enumeration.Run(kEnumerationStepsFirst +
                         kEnumerationStepsAnOption * static_cast<int64_t>(shortlist.option_count()));
-    context_.work_left -= kWorkAStep * enumeration.steps();
+    context_.Spend(shortlist.option_count(), kStepsToEnumerate);
+    context_.work_left -= kStepsATry * enumeration.steps();
     if (!enumeration.choices().empty()) {
       Record(gain + enumeration.best(), &shortlist, enumeration.choices());
     }
@@ -216,6 +223,7 @@ class Search {
     // First where most of the mixture lies: what is found there cuts the other short.
     for (const bool is_above : {branch.is_above_first, !branch.is_above_first}) {
       Shortlist child = shortlist;
+      context_.Spend(shortlist.option_count(), Shortlist::kStepsToCopy + Shortlist::kStepsToFilter);
       child.Filter(
           [&](size_t i, uint32_t option) {
             return i != branch.bidder || (units[option] > branch.most) == is_above;

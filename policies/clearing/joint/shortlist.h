@@ -24,6 +24,11 @@ struct Shortlist {
   std::array<std::vector<int32_t>, kJointResourcesMax> units;
   std::vector<uint32_t> cells;  // Names of options, for the outside.
 
+  // Counted work, an option.
+  static constexpr int64_t kStepsToAdd = 12;
+  static constexpr int64_t kStepsToFilter = 4;
+  static constexpr int64_t kStepsToCopy = 3;
+
   size_t bidder_count() const { return bidders.size(); }
   size_t option_count() const { return gain.size(); }
   void AddOption(double option_gain, const Units& option_units, uint32_t cell);

@@ -14,12 +14,18 @@ constexpr double kTowardsMaster = 0.6;
 constexpr double kTolerance = 1e-10;  // Of the bound.
 constexpr int kRoundsMax = 40;
 constexpr size_t kInheritedLast = 8;
+// Counted work.
+constexpr int64_t kStepsAnOption = 2;
+constexpr int64_t kStepsABidder = 5;
+constexpr int64_t kStepsAPivot = 200;
+constexpr int64_t kStepsAPivotsColumn = 4;
 
 }  // namespace
 
 void PriceAt(Context& context, const Shortlist& shortlist, const Prices& prices, Pricing& out) {
   const size_t options = shortlist.option_count();
-  context.work_left -= static_cast<int64_t>(options) + 1;
+  context.Spend(options, kStepsAnOption);
+  context.Spend(shortlist.bidder_count(), kStepsABidder);
   out.prices = prices;
   out.reduced.resize(options);
   out.best.resize(shortlist.bidder_count());
@@ -60,8 +66,9 @@ void Columns::Add(double gain, const UnitVector& units, std::vector<uint32_t> ce
   choices.push_back(std::move(cells));
 }
 
-void Columns::Inherit(const Shortlist& shortlist, const std::vector<uint32_t>& otherwise,
-                      const Columns& other, const std::vector<uint32_t>& other_bidders) {
+void Columns::Inherit(Context& context, const Shortlist& shortlist,
+                      const std::vector<uint32_t>& otherwise, const Columns& other,
+                      const std::vector<uint32_t>& other_bidders) {
   const std::vector<double> parts = other.master.Parts();
   std::vector<size_t> positions(shortlist.bidder_count());
   for (size_t i = 0, at = 0; i < positions.size(); ++i) {
@@ -71,6 +78,8 @@ void Columns::Inherit(const Shortlist& shortlist, const std::vector<uint32_t>& o
   std::vector<uint32_t> chosen(shortlist.bidder_count());
   for (size_t k = 1; k < other.choices.size(); ++k) {
     if (parts[k] <= 0 && k + kInheritedLast < other.choices.size()) continue;
+    context.Spend(1, kStepsToAdd);
+    context.Spend(shortlist.bidder_count(), 4 * kStepsABidder);
     for (size_t i = 0; i < chosen.size(); ++i) {
       const auto begin = shortlist.cells.begin() + shortlist.first[i];
       const auto end = shortlist.cells.begin() + shortlist.first[i + 1];
@@ -88,8 +97,12 @@ Pricing MinimiseSmall(Context& context, const Shortlist& shortlist, const Prices
   columns.Add(shortlist, best.choices);
   Pricing tried;
   for (int i = 0; i < kProposalsMax && !context.is_out_of_work(); ++i) {
-    columns.master.Solve();
-    context.work_left -= static_cast<int64_t>(columns.master.column_count());
+    const int pivots = columns.master.Solve();
+    context.Spend(
+        static_cast<size_t>(pivots) + 1,
+        kStepsAPivot + kStepsAPivotsColumn * static_cast<int64_t>(columns.master.column_count()));
+    context.Spend(1, Columns::kStepsToAdd);
+    context.Spend(shortlist.bidder_count(), Columns::kStepsABidder);
     const double bound = static_cast<double>(best.bound_steps) * context.step;
     // The bound has been raised for every bidder by what rounding can have taken: so much remains
     // between it and the mixture, however good the prices are.
@@ -153,6 +166,7 @@ Pricing Minimise(Context& context, const Shortlist& shortlist, Pricing start, co
       }
     }
   }
+  context.Spend(shortlist.option_count() * columns.choices.size(), 1);
   Pricing tried;
   for (int round = 0; round < kRoundsMax && !context.is_out_of_work(); ++round) {
     Shortlist few;
@@ -163,6 +177,7 @@ Pricing Minimise(Context& context, const Shortlist& shortlist, Pricing start, co
       }
       few.CloseBidder(shortlist.bidders[i]);
     }
+    context.Spend(few.option_count(), Shortlist::kStepsToAdd);
     const Prices prices = MinimiseSmall(context, few, best.prices, goal, columns).prices;
     if (prices == best.prices) break;
     PriceAt(context, shortlist, prices, tried);

@@ -27,6 +27,10 @@ void PriceAt(Context& context, const Shortlist& shortlist, const Prices& prices,
 
 // The allocations that a Master has seen.
 struct Columns {
+  // Counted work.
+  static constexpr int64_t kStepsToAdd = 100;  // A column.
+  static constexpr int64_t kStepsABidder = 3;  // A bidder of a column.
+
   explicit Columns(Master m) : master(std::move(m)) { choices.emplace_back(); }
 
   void Add(const Shortlist& shortlist, const std::vector<uint32_t>& chosen);
@@ -34,7 +38,7 @@ struct Columns {
   // Adds those of `other`, a problem of which `shortlist` is a part, that its prices rest on or
   // that came last: each bidder's cell where the shortlist still has it, else `otherwise`. Any
   // choice of options is an allocation.
-  void Inherit(const Shortlist& shortlist, const std::vector<uint32_t>& otherwise,
+  void Inherit(Context& context, const Shortlist& shortlist, const std::vector<uint32_t>& otherwise,
                const Columns& other, const std::vector<uint32_t>& other_bidders);
 
   Master master;

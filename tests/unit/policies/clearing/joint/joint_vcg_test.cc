@@ -101,6 +101,45 @@ TEST(JointVcg, LargeMoneyIsExactToo) {
   }
 }
 
+// The budget is of all work: also of looking through bids that can't win anything.
+TEST(JointVcg, WhatIsLookedAtIsCounted) {
+  JointAuction auction;
+  auction.resource_count = 2;
+  auction.capacity_units = {100, 100};
+  auction.reserve_unit_prices_microcredits = {1'000, 1'000};
+  for (GuestId guest = 1; guest <= 20; ++guest) {
+    JointBid bid{guest, {}, CurveFamily{}, {}, 0};
+    bid.curves->curves[0] = {{1, 100, 1, 1}};
+    bid.curves->curves[1] = {{1, 100, 1, 1}};
+    auction.bids.push_back(bid);
+  }
+  const JointClearing clearing = ClearJointVcg(auction).value();
+  EXPECT_TRUE(clearing.awards.empty());
+  EXPECT_GE(clearing.work, 20 * 101 * 101);
+}
+
+// 64 bids that are one and the same, half of which win: one search is enough for all charges.
+TEST(JointVcg, BidsThatAreAllAlikeAreChargedTogether) {
+  JointAuction auction;
+  auction.resource_count = 2;
+  auction.capacity_units = {64, 64};
+  for (GuestId guest = 1; guest <= 64; ++guest) {
+    auction.bids.push_back({guest, {{{2, 2}, 10}}, {}, {}, 0});
+  }
+  const JointClearing clearing = ClearJointVcg(auction).value();
+  ASSERT_EQ(BrokenPromise(auction, clearing), "");
+  ASSERT_TRUE(clearing.charges_are_exact);
+  ASSERT_EQ(clearing.awards.size(), 32U);
+  for (const JointAward& award : clearing.awards) EXPECT_EQ(award.charge_microcredits, 10);
+  // The same auction but for a bundle of each that never wins, and makes all lists different.
+  for (JointBid& bid : auction.bids) {
+    bid.bundles.push_back({{64, 64}, 10 + static_cast<Microcredits>(bid.guest_id)});
+  }
+  const JointClearing unlike = ClearJointVcg(auction).value();
+  EXPECT_EQ(unlike.welfare_microcredits, clearing.welfare_microcredits);
+  EXPECT_GT(unlike.work, 4 * clearing.work);
+}
+
 TEST(JointVcg, NobodyBidsOrNothingIsForSale) {
   JointAuction auction;
   auction.resource_count = 2;
