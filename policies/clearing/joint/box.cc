@@ -82,7 +82,7 @@ void Box::Extend(const Table& in, size_t bidder, Table& out) const {
 double Box::Solve(std::vector<uint32_t>* choices) const {
   const auto states = static_cast<size_t>(states_);
   const size_t bidders = shortlist_.bidder_count();
-  if (choices == nullptr) {
+  if (choices == nullptr) {  // Two tables are enough.
     Table now(states, 0);
     Table next(states);
     for (size_t i = 0; i < bidders; ++i) {
@@ -96,6 +96,8 @@ double Box::Solve(std::vector<uint32_t>* choices) const {
   const double best = tables[bidders].back();
   choices->assign(bidders, 0);
   if (best == kImpossible) return best;
+  // Backwards from the entry with all open units: an option that explains an entry is one that was
+  // taken. Sums are exact, so equality finds it.
   size_t entry = states - 1;
   Units left = size_;
   for (size_t i = bidders; i-- > 0;) {

@@ -57,13 +57,16 @@ bool Enumeration::Run(int64_t steps_max) {
 void Enumeration::Try(size_t place) {
   if (place == bidders_.size()) {
     if (gain_ <= best_) return;
+    // From here on only what gains more: so much less may be lost.
     spare_steps_ -= (gain_ - best_) * step_;
     best_ = gain_;
     best_choices_ = choices_;
     return;
   }
   for (const Option& choice : options_[place]) {
+    // Those after it lose no less.
     if (lost_ + choice.loss_steps > spare_steps_ || --steps_left_ <= 0) return;
+    // It must leave what the bidders that come later need at least.
     bool fits = true;
     for (size_t r = 0; r < open_.size(); ++r) {
       fits = fits && open_[r] - shortlist_.units[r][choice.option] >= least_after_[place + 1][r];

@@ -97,8 +97,11 @@ class Maximiser {
     }
   }
 
-  // Searches the node for what is within a larger budget of its bound, or divides it. Afterwards
-  // its bound is lower; 0 or less if nothing is left to do.
+  // Asks the node for an allocation within a *budget* of its bound: one that gains at least bound
+  // less budget, all of whose cells then lose no more than that. With a small budget few cells are
+  // left to search, and where the bound is nearly reached that finds the best at once. If nothing
+  // is found the bound is lower by the budget, and the next one is larger. If too many cells are
+  // left the node is divided instead. Afterwards its bound is lower; 0 if nothing is left to do.
   void Narrow(Node& node) {
     const Int128 bound_steps = node.prices->bound_steps();
     const auto one = static_cast<double>(static_cast<Int128>(context_.steps_a_unit));
@@ -109,9 +112,10 @@ class Maximiser {
           one, std::min(kBudgetOfGap * gap_steps,
                         kBudgetOfBound * static_cast<double>(std::max<Int128>(0, bound_steps))));
     }
+    // Beyond the gap is what is known already.
     const auto budget = static_cast<Int128>(std::min(node.budget_steps, gap_steps));
     const int64_t target = std::max(result_.gain + 1, context_.FromSteps(bound_steps - budget));
-    if (target > node.bound) {
+    if (target > node.bound) {  // Whole gains are further apart than that.
       node.budget_steps *= 4;
       return;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "policies/clearing/joint/box.h"
 #include "policies/clearing/joint/enumerate.h"
@@ -32,78 +33,96 @@ class Search {
       : context_(context), target_(target), with_choices_(with_choices) {}
 
   std::optional<Found> Run(Shortlist shortlist, const Prices& start) {
-    Visit(std::move(shortlist), start, 0, nullptr, {});
+    Visit({std::move(shortlist), start, 0, nullptr, {}});
     return std::move(found_);
   }
 
  private:
-  // `columns` are those of the node above, whose bidders were `above`.
-  void Visit(Shortlist shortlist, const Prices& prices, int64_t gain, const Columns* columns,
-             const std::vector<uint32_t>& above) {
+  // What is left to decide below one branching.
+  struct Part {
+    Shortlist shortlist;
+    Prices prices = {};  // Where its own begin.
+    int64_t gain = 0;    // Of the bidders that are decided, and not in the shortlist any more.
+    // Where its columns come from: the part above, or this one before it became smaller.
+    std::shared_ptr<const Columns> columns;
+    std::vector<uint32_t> columns_bidders;
+  };
+
+  void Visit(Part part) {
     const size_t chosen_before = chosen_.size();
-    VisitReduced(std::move(shortlist), prices, gain, columns, above);
+    Decide(std::move(part));
     chosen_.resize(chosen_before);
   }
 
-  void VisitReduced(Shortlist shortlist, Prices prices, int64_t gain, const Columns* columns_above,
-                    const std::vector<uint32_t>& above) {
-    std::optional<Columns> last;
-    std::vector<uint32_t> last_bidders;
+  // Makes the part smaller for as long as that goes, by what can't fit and by what loses too much
+  // at its own prices; then solves it, or divides it in two.
+  void Decide(Part part) {
+    Shortlist& shortlist = part.shortlist;
     for (;;) {
       if (context_.is_out_of_work()) return;
-      if (!Reduce(shortlist, gain)) return;
+      if (!Reduce(shortlist, part.gain)) return;
       if (shortlist.bidder_count() == 0) {
-        Record(gain, nullptr, {});
+        Record(part.gain, nullptr, {});
         return;
       }
-      Pricing pricing;
-      PriceAt(context_, shortlist, prices, pricing);
-      Columns columns(
+      auto columns = std::make_shared<Columns>(
           Master(context_.resource_count, shortlist.capacity_units, MostGain(shortlist)));
-      if (last.has_value()) {
-        columns.Inherit(context_, shortlist, pricing.choices, *last, last_bidders);
-      } else if (columns_above != nullptr) {
-        columns.Inherit(context_, shortlist, pricing.choices, *columns_above, above);
-      }
-      pricing = Minimise(context_, shortlist, std::move(pricing),
-                         {static_cast<double>(target_ - gain), kTolerance}, columns);
-      prices = pricing.prices;
-      const Int128 spare = pricing.bound_steps -
-                           (Int128{target_} - gain) * static_cast<Int128>(context_.steps_a_unit);
-      if (spare < 0) return;
+      Pricing pricing = Price(part, *columns);
+      part.prices = pricing.prices;
+      const Int128 spare = pricing.bound_steps - (Int128{target_} - part.gain) *
+                                                     static_cast<Int128>(context_.steps_a_unit);
+      if (spare < 0) return;  // Nothing in it gains the target.
       const size_t options_before = shortlist.option_count();
       DropLosing(shortlist, pricing, context_.LossWithin(spare));
       context_.Spend(options_before, Shortlist::kStepsToFilter);
       const size_t options = shortlist.option_count();
-      if (options == shortlist.bidder_count() || options * 10 < options_before * 9) {
-        last = std::move(columns);
-        last_bidders = shortlist.bidders;
-        continue;
-      }
-      if (options <= kEnumeratedOptionsMax) {
-        PriceAt(context_, shortlist, prices, pricing);  // Dropping moved the options.
-        if (Enumerate(shortlist, pricing, gain)) return;
-      }
-      const Box box(shortlist);
-      const int64_t threshold = context_.box_work + kBoxWorkAnOption * options_seen_;
-      options_seen_ += static_cast<int64_t>(options);
-      if (context_.is_exact_sum && box.is_feasible() && box.states() <= Box::kStatesMax &&
-          box.work() / kLanes <= threshold && (!with_choices_ || box.can_choose())) {
-        SolveBox(shortlist, box, gain);
-        return;
-      }
-      context_.Spend(options, kStepsToBranch);
-      const std::optional<Branch> branch = ChooseBranch(shortlist, prices, columns);
-      if (!branch.has_value()) {
+      // A tenth less: better prices for what is left will drop more. (Or all is decided.)
+      const bool is_smaller =
+          options == shortlist.bidder_count() || options * 10 < options_before * 9;
+      if (!is_smaller) {
+        if (Solve(part, pricing)) return;
+        context_.Spend(options, kStepsToBranch);
+        if (const auto branch = ChooseBranch(shortlist, part.prices, *columns)) {
+          Divide(part, std::move(columns), *branch);
+          return;
+        }
         // Options of one bidder all need the same: only the dearest counts.
         KeepDearest(shortlist);
-        last = std::move(columns);
-        last_bidders = shortlist.bidders;
-        continue;
       }
-      DivideAt(shortlist, prices, gain, columns, *branch);
-      return;
+      part.columns = std::move(columns);
+      part.columns_bidders = shortlist.bidders;
     }
+  }
+
+  Pricing Price(const Part& part, Columns& columns) {
+    Pricing pricing;
+    PriceAt(context_, part.shortlist, part.prices, pricing);
+    if (part.columns != nullptr) {
+      columns.Inherit(context_, part.shortlist, pricing.choices, *part.columns,
+                      part.columns_bidders);
+    }
+    const Goal goal{static_cast<double>(target_ - part.gain), kTolerance};
+    return Minimise(context_, part.shortlist, std::move(pricing), goal, columns);
+  }
+
+  // False if the part is too large to be tried out and to be solved by a table of its open units.
+  // How large is too large grows with what has been seen: so no search goes on dividing for ever
+  // where a table would have been an end.
+  bool Solve(const Part& part, Pricing& pricing) {
+    const Shortlist& shortlist = part.shortlist;
+    if (shortlist.option_count() <= kEnumeratedOptionsMax) {
+      PriceAt(context_, shortlist, part.prices, pricing);  // Dropping moved the options.
+      if (Enumerate(shortlist, pricing, part.gain)) return true;
+    }
+    const int64_t threshold = context_.box_work + kBoxWorkAnOption * options_seen_;
+    options_seen_ += static_cast<int64_t>(shortlist.option_count());
+    const Box box(shortlist);
+    if (!context_.is_exact_sum || !box.is_feasible() || box.states() > Box::kStatesMax ||
+        box.work() / kLanes > threshold || (with_choices_ && !box.can_choose())) {
+      return false;
+    }
+    SolveBox(shortlist, box, part.gain);
+    return true;
   }
 
   static double MostGain(const Shortlist& shortlist) {
@@ -115,8 +134,9 @@ class Search {
     return sum;
   }
 
-  // Drops what can't fit and moves bidders with one option left out of the shortlist. False if
-  // nothing fits.
+  // Drops options that need more than is left when all others take their fewest units, and decides
+  // bidders that have one option left, whose units and gain are given out then. That can leave less
+  // for the others, so it goes on until nothing changes. False if nothing fits.
   bool Reduce(Shortlist& shortlist, int64_t& gain) {
     for (bool is_changed = true; is_changed;) {
       UnitVector open = shortlist.capacity_units;
@@ -209,7 +229,7 @@ class Search {
     if (gain < target_) return;
     found_.emplace();
     found_->gain = gain;
-    target_ = gain + 1;
+    target_ = gain + 1;  // From here on only what is better.
     if (!with_choices_) return;
     found_->choices = chosen_;
     for (size_t i = 0; i < options.size(); ++i) {
@@ -217,19 +237,18 @@ class Search {
     }
   }
 
-  void DivideAt(const Shortlist& shortlist, const Prices& prices, int64_t gain,
-                const Columns& columns, const Branch& branch) {
-    const std::vector<int32_t>& units = shortlist.units[static_cast<size_t>(branch.r)];
+  void Divide(const Part& part, std::shared_ptr<const Columns> columns, const Branch& branch) {
+    const std::vector<int32_t>& units = part.shortlist.units[static_cast<size_t>(branch.r)];
     // First where most of the mixture lies: what is found there cuts the other short.
     for (const bool is_above : {branch.is_above_first, !branch.is_above_first}) {
-      Shortlist child = shortlist;
-      context_.Spend(shortlist.option_count(), Shortlist::kStepsToCopy + Shortlist::kStepsToFilter);
+      Shortlist child = part.shortlist;
+      context_.Spend(child.option_count(), Shortlist::kStepsToCopy + Shortlist::kStepsToFilter);
       child.Filter(
           [&](size_t i, uint32_t option) {
             return i != branch.bidder || (units[option] > branch.most) == is_above;
           },
           KeepBidder);
-      Visit(std::move(child), prices, gain, &columns, shortlist.bidders);
+      Visit({std::move(child), part.prices, part.gain, columns, part.shortlist.bidders});
     }
   }
 
@@ -250,6 +269,9 @@ std::optional<Found> SearchShortlist(Context& context, Shortlist shortlist, cons
 
 std::optional<Branch> ChooseBranch(const Shortlist& shortlist, const Prices& prices,
                                    const Columns& columns) {
+  // The best mixture of allocations is what the relaxed problem would do. Where it gives a bidder
+  // part of one option and part of another, that is what keeps it from being an answer; the bidder
+  // and resource where that is worth most are divided between the two.
   const std::vector<double> all_parts = columns.master.Parts();
   std::vector<std::pair<size_t, double>> parts;
   for (size_t k = 1; k < all_parts.size(); ++k) {

@@ -1,4 +1,4 @@
-// The exact search of what elimination left. Inside policies/clearing/joint only.
+// The exact search of a shortlist: branch and bound. Inside policies/clearing/joint only.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_SEARCH_H_
 #define NOM_POLICIES_CLEARING_JOINT_SEARCH_H_
@@ -14,7 +14,7 @@ namespace nom::policies::joint {
 
 struct Found {
   int64_t gain = 0;
-  // (bidder, cell) by name, kLost among the cells; empty if not asked for.
+  // (bidder, cell), by their numbers in the problem, kLost among the cells; empty if not asked for.
   std::vector<std::pair<uint32_t, uint32_t>> choices;
 };
 
@@ -25,16 +25,17 @@ struct Found {
 std::optional<Found> SearchShortlist(Context& context, Shortlist shortlist, const Prices& start,
                                      int64_t target, bool with_choices);
 
-// The option that divides a shortlist best: the bidder and resource whose options the mixture of
-// `columns` divides most, by worth. Children take at most `most` units, or more.
+// A way to divide a shortlist in two: `bidder` takes at most `most` units of resource `r` in one
+// part, more in the other.
 struct Branch {
   size_t bidder = 0;
   int r = 0;
   int32_t most = 0;
-  bool is_above_first = false;  // Most of the mixture takes more.
+  bool is_above_first = false;  // Search the second part first.
 };
 
-// Nothing if no bidder has two options that differ in units.
+// Where the mixture of `columns` is furthest from taking one option of every bidder, by what the
+// units are worth at the prices. Nothing if no bidder has two options that differ in units.
 std::optional<Branch> ChooseBranch(const Shortlist& shortlist, const Prices& prices,
                                    const Columns& columns);
 

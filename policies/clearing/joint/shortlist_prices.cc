@@ -90,6 +90,25 @@ void Columns::Inherit(Context& context, const Shortlist& shortlist,
   }
 }
 
+namespace {
+
+// What the options leave at any prices, plus the price of the capacity: in doubles, to compare with
+// what the master says.
+double LeftAt(const Shortlist& shortlist, const std::vector<uint32_t>& options,
+              const Prices& prices) {
+  double left = 0;
+  for (const uint32_t option : options) {
+    left += shortlist.gain[option];
+    for (size_t r = 0; r < prices.size(); ++r) left -= prices[r] * shortlist.units[r][option];
+  }
+  for (size_t r = 0; r < prices.size(); ++r) {
+    left += prices[r] * static_cast<double>(shortlist.capacity_units[r]);
+  }
+  return left;
+}
+
+}  // namespace
+
 Pricing MinimiseSmall(Context& context, const Shortlist& shortlist, const Prices& start,
                       const Goal& goal, Columns& columns) {
   Pricing best;
@@ -109,6 +128,7 @@ Pricing MinimiseSmall(Context& context, const Shortlist& shortlist, const Prices
     const double rounded = 2 * context.rounding * static_cast<double>(shortlist.bidder_count());
     const double tolerance = rounded + std::max({0.25, std::fabs(bound) * kTolerance,
                                                  (bound - goal.target) * goal.tolerance});
+    // No prices bound lower than what the master's mixture of allocations gains.
     if (bound - columns.master.gain() <= tolerance || bound < goal.target) break;
     const Prices proposed = columns.master.prices();
     Prices mixed = {};
@@ -117,33 +137,20 @@ Pricing MinimiseSmall(Context& context, const Shortlist& shortlist, const Prices
     }
     PriceAt(context, shortlist, context.Round(mixed), tried);
     columns.Add(shortlist, tried.choices);
-    const bool is_better = tried.bound_steps < best.bound_steps;
-    if (is_better) {
+    if (tried.bound_steps < best.bound_steps) {
       std::swap(best, tried);
-    } else {
-      // A column that the master would not take moves nothing: ask at the master's own prices.
-      const double at_proposed = [&] {
-        double reduced = 0;
-        for (const uint32_t option : tried.choices) {
-          reduced += shortlist.gain[option];
-          for (size_t r = 0; r < proposed.size(); ++r) {
-            reduced -= proposed[r] * shortlist.units[r][option];
-          }
-        }
-        for (size_t r = 0; r < proposed.size(); ++r) {
-          reduced += proposed[r] * static_cast<double>(shortlist.capacity_units[r]);
-        }
-        return reduced;
-      }();
-      if (at_proposed <= columns.master.gain() + tolerance) {
-        PriceAt(context, shortlist, context.Round(proposed), tried);
-        columns.Add(shortlist, tried.choices);
-        if (tried.bound_steps < best.bound_steps)
-          std::swap(best, tried);
-        else if (static_cast<double>(tried.bound_steps) * context.step - columns.master.gain() <=
-                 tolerance)
-          break;
-      }
+      continue;
+    }
+    // Neither a lower bound nor, if the master would not take the new column, other proposals: ask
+    // at its own prices, where a column is either new to it or proves that it is done.
+    if (LeftAt(shortlist, tried.choices, proposed) > columns.master.gain() + tolerance) continue;
+    PriceAt(context, shortlist, context.Round(proposed), tried);
+    columns.Add(shortlist, tried.choices);
+    if (tried.bound_steps < best.bound_steps) {
+      std::swap(best, tried);
+    } else if (static_cast<double>(tried.bound_steps) * context.step - columns.master.gain() <=
+               tolerance) {
+      break;
     }
   }
   return best;

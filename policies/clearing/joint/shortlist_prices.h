@@ -13,19 +13,21 @@
 
 namespace nom::policies::joint {
 
-// Prices, and what follows from them.
+// Prices of the resources, and the bound that follows from them: what the best option of every
+// bidder leaves after paying, summed, plus the price of the whole capacity.
 struct Pricing {
   Prices prices = {};
-  Int128 bound_steps = 0;         // Proven: no allocation gains more.
-  std::vector<double> best;       // By bidder: the most that an option leaves after paying.
-  std::vector<uint32_t> choices;  // By bidder: such an option, the first.
-  std::vector<double> reduced;    // By option: what it leaves.
+  Int128 bound_steps = 0;         // Proven: no allocation gains more. In Context's steps.
+  std::vector<double> best;       // By bidder: the most that one of its options leaves.
+  std::vector<uint32_t> choices;  // By bidder: the first option that leaves as much.
+  std::vector<double> reduced;    // By option: what it leaves, gain - prices * units.
 };
 
 // Prices and bound at `prices`, which must be rounded.
 void PriceAt(Context& context, const Shortlist& shortlist, const Prices& prices, Pricing& out);
 
-// The allocations that a Master has seen.
+// The allocations that prices were made from: the columns of the linear program (Master), and what
+// every bidder takes in each. They may need more than the capacity; the program mixes them.
 struct Columns {
   // Counted work.
   static constexpr int64_t kStepsToAdd = 100;  // A column.
@@ -35,9 +37,10 @@ struct Columns {
 
   void Add(const Shortlist& shortlist, const std::vector<uint32_t>& chosen);
   void Add(double gain, const UnitVector& units, std::vector<uint32_t> cells);
-  // Adds those of `other`, a problem of which `shortlist` is a part, that its prices rest on or
-  // that came last: each bidder's cell where the shortlist still has it, else `otherwise`. Any
-  // choice of options is an allocation.
+  // Prices of a part begin from those of the whole. Adds those columns of `other` that matter, on
+  // which its prices rest or that came last, as columns of `shortlist`, which has a part of its
+  // bidders (`other_bidders`, in the same order) and options: each bidder takes the same cell, or
+  // where that was dropped the option `otherwise`. Any choice of options is a column.
   void Inherit(Context& context, const Shortlist& shortlist, const std::vector<uint32_t>& otherwise,
                const Columns& other, const std::vector<uint32_t>& other_bidders);
 
@@ -49,19 +52,21 @@ struct Columns {
   std::vector<UnitVector> used = {{}};
 };
 
-// What prices are for: to show that nothing gains `target` or more. They need not be better than
-// `tolerance` of what the bound is above that.
+// When prices are good enough: as soon as their bound is below `target`, which is what an
+// allocation must gain to be of interest; or when better prices could only lower the bound by
+// `tolerance` (a part of 1) of its distance from the target, or less. Zeros ask for the best prices
+// there are.
 struct Goal {
   double target = 0;  // Micro-credits.
   double tolerance = 0;
 };
 
-// The prices that bound the shortlist best, nearly: from `start` on, adding to `columns`. Ends
-// early when the bound is below the target.
+// Prices with nearly the lowest bound, from `start` on. Prices the whole shortlist each time: for
+// shortlists of few options. The allocations seen are added to `columns`.
 Pricing MinimiseSmall(Context& context, const Shortlist& shortlist, const Prices& start,
                       const Goal& goal, Columns& columns);
-// The same for a shortlist with many options a bidder: most of the way over those that are ever
-// best. `start` is where the shortlist was priced already.
+// The same where there are many options a bidder: most of the way over those alone that were ever a
+// bidder's best, now and then over all. `start` is what PriceAt said of `shortlist`.
 Pricing Minimise(Context& context, const Shortlist& shortlist, Pricing start, const Goal& goal,
                  Columns& columns);
 
