@@ -179,4 +179,27 @@ JointAuction BundleAuction(int64_t bids, int64_t bundles, int resources, int64_t
   return auction;
 }
 
+JointAuction AlikeAuction(int64_t bids, int resources, int64_t capacity, Combination combination,
+                          uint64_t seed) {
+  BenchRandom random(seed);
+  JointAuction auction;
+  auction.resource_count = resources;
+  auction.seed = seed;
+  for (size_t r = 0; r < static_cast<size_t>(resources); ++r) auction.capacity_units[r] = capacity;
+  for (int64_t i = 0; i < bids; ++i) {
+    JointBid& bid = auction.bids.emplace_back();
+    bid.guest_id = static_cast<GuestId>(i) + 1;
+    CurveFamily& family = bid.curves.emplace();
+    family.combination = combination;
+    for (size_t r = 0; r < static_cast<size_t>(resources); ++r) {
+      const int64_t units = random.Between(3, 9);
+      for (const int64_t times : {1, 2}) {
+        const int64_t value = times * units * 1'000'000 + random.Between(-20'000, 20'000);
+        family.curves[r].push_back({times * units, times * units, value, 0});
+      }
+    }
+  }
+  return auction;
+}
+
 }  // namespace nom::policies

@@ -38,6 +38,11 @@ JointAuction CurveAuction(const JointWorkload& workload);
 JointAuction BundleAuction(int64_t bids, int64_t bundles, int resources, int64_t capacity,
                            uint64_t seed);
 
+// Bids for 3 to 9 units of every resource or twice as many, combined, all at a credit a unit but
+// for a fiftieth: what is hardest to prove.
+JointAuction AlikeAuction(int64_t bids, int resources, int64_t capacity, Combination combination,
+                          uint64_t seed);
+
 }  // namespace nom::policies
 
 #endif  // NOM_BENCH_POLICIES_JOINT_AUCTIONS_H_

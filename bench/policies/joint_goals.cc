@@ -1,6 +1,7 @@
 // Several resources at once: all awards and charges with their proof, beside plain dynamic
-// programming over the whole grid and beside a public solver (Debian's CBC). Then how the time
-// grows, with plots. usage: policies_joint_goals [FOLDER], where the SVG files go.
+// programming over the whole grid and beside a public solver (Debian's CBC); what odd inputs cost.
+// Then how the time grows, with plots. usage: policies_joint_goals [FOLDER], where the SVG files
+// go.
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "bench/plot/svg_plot.h"
 #include "bench/policies/joint_auctions.h"
+#include "bench/policies/joint_cliffs.h"
 #include "bench/policies/joint_joins.h"
 #include "bench/policies/measure.h"
 #include "policies/clearing/joint/cells.h"
@@ -167,7 +169,7 @@ void Bundles() {
   Require(clearing.ok(), "the auction is cleared");
   int64_t exact = 0;
   for (const JointAward& award : clearing->awards) {
-    exact += award.charge_microcredits == award.charge_bound_microcredits;
+    exact += award.charge_least_microcredits == award.charge_bound_microcredits;
   }
   bench::PrintTime("4,096 units of each, 0.5 G of work: W within " +
                        std::to_string(1e9 *
@@ -250,6 +252,9 @@ int main(int argc, char** argv) {
   using namespace nom::policies;  // NOLINT(google-build-using-namespace)
   for (int resources = 1; resources <= 4; ++resources) AllFamilies(resources);
   Bundles();
+  SlowestOfAHundred();
+  Cliffs();
+  StepsByRoute();
   nom::bench::PrintWork("joint, beside joins over the whole grid: 256 bidders, knots, product");
   for (int resources = 1; resources <= 4; ++resources) BesideJoins(resources, 4'096);
   for (int resources = 2; resources <= 4; ++resources) BesideJoins(resources, 16'384);

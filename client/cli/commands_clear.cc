@@ -41,7 +41,7 @@ Examples:
 constexpr char kFooter[] = R"(
 The file is an auction or a case, of one resource or a joint one, in the format of policies/cases;
 --json uses its names. Joint auctions are cleared by joint_vcg/1; where --work-max ends it early,
-the charges are told as the interval in which they lie.
+each charge is told with the interval in which VCG's lies.
 A round is cleared by the rule and within the work that the ledger has for it.
 Ends with 1 if a rule refuses the auction, 2 if the file is none, 3 if an answer is not what the
 file expects. With --capacity, --reserve or --work-max nothing is expected.)";

@@ -86,21 +86,29 @@ Microcredits Charges(const JointClearing& clearing) {
 }
 
 std::string ChargeText(const JointAward& award) {
-  if (award.charge_bound_microcredits == award.charge_microcredits) {
+  if (award.charge_bound_microcredits == award.charge_least_microcredits) {
     return absl::StrCat(award.charge_microcredits);
   }
-  return absl::StrCat(award.charge_microcredits, " to ", award.charge_bound_microcredits);
+  return absl::StrCat(award.charge_microcredits, " (", award.charge_least_microcredits, " to ",
+                      award.charge_bound_microcredits, ")");
 }
 
 std::string AwardsText(const JointAuction& auction, const JointClearing& clearing) {
-  Table table({">guest", ">held", ">units", ">value", ">charge"});
+  // Owners only where there are any: their guests are charged together.
+  const bool has_owners = std::any_of(auction.bids.begin(), auction.bids.end(),
+                                      [](const JointBid& bid) { return bid.owner_id != 0; });
+  std::vector<std::string> head = {">guest", ">held", ">units", ">value", ">charge"};
+  if (has_owners) head.insert(head.begin() + 1, ">owner");
+  Table table(head);
   std::vector<const JointBid*> bids;
   for (const JointBid& bid : auction.bids) bids.push_back(&bid);
   std::sort(bids.begin(), bids.end(),
             [](const JointBid* a, const JointBid* b) { return a->guest_id < b->guest_id; });
   auto award = clearing.awards.begin();
   for (const JointBid* bid : bids) {
-    std::vector<std::string> row = {absl::StrCat(bid->guest_id), List(auction, bid->held_units)};
+    std::vector<std::string> row = {absl::StrCat(bid->guest_id)};
+    if (has_owners) row.push_back(bid->owner_id == 0 ? "-" : absl::StrCat(bid->owner_id));
+    row.push_back(List(auction, bid->held_units));
     if (award != clearing.awards.end() && award->guest_id == bid->guest_id) {
       row.insert(row.end(), {List(auction, award->units),
                              absl::StrCat(policies::ValueOf(*bid, award->units).value_or(0)),
@@ -127,7 +135,7 @@ std::string AnswerText(const JointAnswer& answer) {
                                     absl::ToDoubleMilliseconds(answer.took), clearing.work);
   absl::StrAppend(&out, AwardsText(auction, clearing), "  sold ", List(auction, Sold(clearing)),
                   " of ", List(auction, auction.capacity_units), ", charges ", Charges(clearing),
-                  clearing.charges_are_exact ? "" : " at least", "\n  prices");
+                  clearing.charges_are_exact ? "" : " (not all exact)", "\n  prices");
   for (size_t r = 0; r < Entries(auction, clearing.bound_by).size(); ++r) {
     absl::StrAppend(&out, " ", clearing.clearing_unit_prices_microcredits[r], " (",
                     BoundByWord(clearing.bound_by[r]), ")");
@@ -158,6 +166,7 @@ std::string AnswerJson(const JointAnswer& answer) {
   const auto award = [&auction](std::string* to, const JointAward& a) {
     absl::StrAppend(to, "{\"guest_id\": ", a.guest_id, ", \"units\": ", JsonList(auction, a.units),
                     ", \"charge_microcredits\": ", a.charge_microcredits,
+                    ", \"charge_least_microcredits\": ", a.charge_least_microcredits,
                     ", \"charge_bound_microcredits\": ", a.charge_bound_microcredits);
     *to += '}';
   };

@@ -59,6 +59,7 @@ absl::Status ReadCurves(const YAML::Node& node, const std::string& path, CurveFa
 absl::Status ReadBid(const YAML::Node& node, const std::string& path, JointBid& out) {
   return ReadMap(node, path,
                  {{"guest_id", true, Whole(out.guest_id)},
+                  {"owner_id", false, Whole(out.owner_id)},
                   {"held_units", false, EntriesOf(out.held_units)},
                   {"bundles", false, ListOf(&ReadBundle, out.bundles)},
                   {"curves", false, [&](const YAML::Node& n, const std::string& p) {
@@ -83,6 +84,7 @@ absl::Status ReadAward(const YAML::Node& node, const std::string& path, JointAwa
                     {"units", true, EntriesOf(out.units)},
                     {"charge_microcredits", true, Whole(out.charge_microcredits)}});
   out.charge_bound_microcredits = out.charge_microcredits;
+  out.charge_least_microcredits = out.charge_microcredits;
   return s;
 }
 
@@ -124,7 +126,7 @@ std::string EntriesText(const std::array<int64_t, kJointResourcesMax>& entries, 
 }
 
 void AppendBid(const JointBid& bid, int count, std::string& out) {
-  absl::StrAppend(&out, "  - guest_id: ", bid.guest_id,
+  absl::StrAppend(&out, "  - guest_id: ", bid.guest_id, "\n    owner_id: ", bid.owner_id,
                   "\n    held_units: ", EntriesText(bid.held_units, count), "\n");
   // A bid with both is wrong, and is written down all the same.
   if (!bid.curves.has_value() || !bid.bundles.empty()) {

@@ -7,6 +7,7 @@
 //   seed: 1
 //   bids:
 //     - guest_id: 7
+//       owner_id: 3                                # 0, or left out: it is its own owner
 //       held_units: [0, 0]                         # zeros if left out
 //       bundles:                                   # either bundles or curves
 //         - {units: [4, 1], value_microcredits: 90}

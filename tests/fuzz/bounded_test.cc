@@ -10,6 +10,7 @@
 
 #include "policies/cases/case_file.h"
 #include "policies/clearing/auction.h"
+#include "tests/fuzz/corpus.h"
 #include "tests/fuzz/policies_fuzz.h"
 #include "tests/referee/random_auction.h"
 
@@ -27,6 +28,14 @@ void OnRandomBytes(void (*target)(const uint8_t*, size_t), uint64_t count) {
     target(bytes.data(), bytes.size());
   }
 }
+
+TEST(Fuzz, KeptInputsBreakNothing) {
+  EXPECT_GT(ReplayCorpus("fuzz_auction", FuzzAuction), 20U);
+  EXPECT_GT(ReplayCorpus("fuzz_bid", FuzzBid), 10U);
+  EXPECT_GT(ReplayCorpus("fuzz_text", FuzzText), 20U);
+}
+
+TEST(Fuzz, KeptInputsAreFew) { EXPECT_LE(CorpusBytes(), kCorpusBytesMax); }
 
 TEST(Fuzz, AuctionsFromRandomBytes) { OnRandomBytes(FuzzAuction, 20'000); }
 

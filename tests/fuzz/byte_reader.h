@@ -1,12 +1,21 @@
-// What a fuzzer's bytes are read with.
+// What a fuzzer's bytes are read with. Nothing here overflows, whatever the bytes: an input has to
+// reach the code under test.
 
 #ifndef NOM_TESTS_FUZZ_BYTE_READER_H_
 #define NOM_TESTS_FUZZ_BYTE_READER_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace nom::policies {
+
+// a + b, or the limit of 64 bits on that side.
+constexpr int64_t AddClamped(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  return b < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+}
 
 class ByteReader {
  public:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "policies/cases/joint_case_file.h"
+#include "tests/fuzz/corpus.h"
 #include "tests/fuzz/joint_fuzz.h"
 #include "tests/referee/random_joint_auction.h"
 
@@ -14,6 +15,13 @@ namespace nom::policies {
 namespace {
 
 constexpr uint64_t kAuctions = 12'000;
+
+TEST(JointFuzz, KeptInputsBreakNothing) {
+  EXPECT_GT(ReplayCorpus("fuzz_joint_auction",
+                         [](const uint8_t* data, size_t size) { FuzzJointAuction(data, size); }),
+            20U);
+  EXPECT_GT(ReplayCorpus("fuzz_joint_text", FuzzJointText), 20U);
+}
 
 TEST(JointFuzz, AuctionsFromRandomBytes) {
   int64_t compared = 0;

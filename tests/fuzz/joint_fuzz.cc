@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "policies/cases/joint_case_file.h"
-#include "policies/clearing/joint/joint_exhaustive.h"
 #include "policies/clearing/joint/joint_vcg.h"
 #include "tests/fuzz/byte_reader.h"
+#include "tests/referee/joint_exhaustive.h"
 #include "tests/referee/joint_promises.h"
 
 namespace nom::policies {
@@ -42,14 +42,14 @@ std::vector<Range> ReadCurve(Reader& reader, bool is_product) {
   int64_t at_units = 0;
   for (int i = reader.Byte() % 4; i > 0; --i) {
     Range range;
-    range.min_units = at_units + reader.Units();
-    // Only where nothing can overflow: validation has to see the rest as it is.
+    range.min_units = AddClamped(at_units, reader.Units());
+    // Ranges are made to touch only within the limits: validation has to see the rest as it is.
     const bool is_small = range.min_units >= 0 && range.min_units <= kUnitsMax;
     range.max_units = is_small ? range.min_units + reader.Byte() % 3 : reader.Units();
     range.value_at_min_microcredits =
         is_product ? kLevelOne / 16 * (reader.Byte() % 18) : reader.Money();
-    range.unit_price_microcredits =
-        is_product ? kLevelOne / 32 * (reader.Byte() % 5) : reader.Money() - reader.Byte() % 8;
+    range.unit_price_microcredits = is_product ? kLevelOne / 32 * (reader.Byte() % 5)
+                                               : AddClamped(reader.Money(), -(reader.Byte() % 8));
     ranges.push_back(range);
     at_units = is_small ? range.max_units + reader.Byte() % 2 : 0;
   }
@@ -59,6 +59,11 @@ std::vector<Range> ReadCurve(Reader& reader, bool is_product) {
 JointBid ReadBid(Reader& reader, int resource_count) {
   JointBid bid;
   bid.guest_id = reader.Byte();
+  // Half of them have no owner, the others mostly one of two.
+  const uint8_t owner = reader.Byte();
+  bid.owner_id = owner < 128   ? 0
+                 : owner < 250 ? 1 + owner % 2
+                               : static_cast<uint64_t>(reader.Word());
   const auto resources = static_cast<size_t>(std::clamp(resource_count, 1, kJointResourcesMax));
   for (size_t r = 0; r < resources; ++r) bid.held_units[r] = reader.Units();
   const uint8_t form = reader.Byte();
@@ -126,7 +131,7 @@ bool FuzzJointAuction(const uint8_t* data, size_t size) {
   }
   JointVcgOptions options;
   options.work_max = int64_t{1} << reader.Byte() % 21;  // So a fuzzer is quick too.
-  options.core_cells = reader.Byte() % 20;
+  options.shortlist_cells = reader.Byte() % 20;
   options.box_work = reader.Byte() * 8;
   const auto hasty = ClearJointVcg(auction, options);
   if (!ValidateJointAuction(auction).ok()) {
@@ -140,7 +145,7 @@ bool FuzzJointAuction(const uint8_t* data, size_t size) {
   const std::string broken = BrokenPromise(auction, *hasty);
   Require(broken.empty(), broken, auction);
   if (!IsSmall(auction)) return false;
-  const auto largest = LargestJointWelfare(auction, -1);
+  const auto largest = LargestJointWelfare(auction);
   if (!largest.ok()) return false;
   Require(hasty->welfare_bound_microcredits >= *largest, "the bound is one", auction);
   options.work_max = kJointWorkMaxDefault;

@@ -35,15 +35,17 @@ int64_t GridOf(const JointAuction& auction) {
 
 class JointMipProgram {
  public:
-  // Adds W of the auction to what is maximised. `without`: the bid whose bundles are worth exactly
-  // the reserves, or 0 for nobody.
-  void Add(const JointAuction& auction, GuestId without) {
+  // Adds W of the auction to what is maximised. `without`: the indices of the bids whose bundles
+  // are worth exactly the reserves.
+  void Add(const JointAuction& auction, const std::vector<size_t>& without) {
     const std::string block = "b" + std::to_string(blocks_++) + "_";
     std::array<std::ostringstream, kJointResourcesMax> sold;
     for (size_t r = 0; r < sold.size(); ++r) {
       constant_ += auction.reserve_unit_prices_microcredits[r] * auction.capacity_units[r];
     }
-    for (const JointBid& bid : auction.bids) {
+    for (size_t i = 0; i < auction.bids.size(); ++i) {
+      const JointBid& bid = auction.bids[i];
+      const bool is_without = std::find(without.begin(), without.end(), i) != without.end();
       constant_ -= PenaltyOf(auction, bid, {});
       std::ostringstream one;
       int64_t bundles = 0;
@@ -62,7 +64,7 @@ class JointMipProgram {
         const Microcredits at_reserve = AtReserve(auction, units);
         Microcredits adds = 0;
         if (value.has_value() && *value >= at_reserve) {
-          adds = (bid.guest_id == without ? 0 : *value - at_reserve) + PenaltyOf(auction, bid, {}) -
+          adds = (is_without ? 0 : *value - at_reserve) + PenaltyOf(auction, bid, {}) -
                  PenaltyOf(auction, bid, units);
         }
         highest.push_back(std::max(high, adds));
@@ -173,14 +175,18 @@ TEST(JointMip, TheJointRuleFindsWhatCbcFinds) {
       ASSERT_TRUE(clearing.ok()) << clearing.status() << Replay(seed, auction);
       ASSERT_EQ(BrokenPromise(auction, *clearing), "") << Replay(seed, auction);
       ASSERT_TRUE(clearing->charges_are_exact) << Replay(seed, auction);
-      program.Add(auction, 0);
+      program.Add(auction, {});
       expected += clearing->welfare_microcredits;
       if (clearing->awards.empty()) continue;
-      // charge = reserve * a + W(without) - (W - (value - reserve * a)), so:
+      // charges of an owner = reserve * a + W(without) - (W - (value - reserve * a)), so:
       const JointAward& award = clearing->awards[seed % clearing->awards.size()];
-      program.Add(auction, award.guest_id);
-      expected += award.charge_microcredits + clearing->welfare_microcredits -
-                  *ValueOf(auction.bids[BidOf(auction, award.guest_id)], award.units);
+      const std::vector<size_t> bids = BidsOfOwner(auction, BidOf(auction, award.guest_id));
+      program.Add(auction, bids);
+      expected += clearing->welfare_microcredits;
+      for (const size_t bid : bids) {
+        const JointAward one = AwardOf(*clearing, auction.bids[bid].guest_id);
+        expected += one.charge_microcredits - *ValueOf(auction.bids[bid], one.units);
+      }
       winners += static_cast<int64_t>(clearing->awards.size());
     }
     ASSERT_EQ(program.Solve(), expected)

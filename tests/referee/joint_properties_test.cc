@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
 #include "policies/clearing/joint/joint_vcg.h"
 #include "policies/clearing/mpsp.h"
+#include "tests/referee/joint_exhaustive.h"
 #include "tests/referee/joint_promises.h"
 #include "tests/referee/random_joint_auction.h"
 #include "tests/referee/shrink.h"
@@ -22,7 +24,7 @@ constexpr uint64_t kAuctions = kIsSanitized ? 2'000 : 16'000;
 // Both ways of dividing are for problems far larger than these, unless they are forced.
 JointVcgOptions OptionsFor(uint64_t seed) {
   JointVcgOptions options;
-  if (seed % 4 == 1) options.core_cells = 8;
+  if (seed % 4 == 1) options.shortlist_cells = 8;
   if (seed % 4 == 3) options.box_work = 50;
   return options;
 }
@@ -48,23 +50,35 @@ void ScaleMoney(JointAuction& auction, Microcredits factor) {
   }
 }
 
-// Charges depend on what a winner gets and on nothing else of the allocation, so where ties are
-// broken otherwise the winners of the same bundle are left to compare.
+// What an owner is charged for all of its guests depends on what they get and on nothing else of
+// the allocation, so where ties are broken otherwise the owners whose guests get the same are left
+// to compare. (How it is divided among them depends on rounding, too.)
 struct Compared {
   int64_t winners = 0;
   int64_t charges = 0;
 
-  // Empty if all that can be compared agrees.
-  std::string Add(const JointClearing& expected, const JointClearing& actual, Microcredits factor) {
-    winners += static_cast<int64_t>(expected.awards.size());
+  // Empty if all that can be compared agrees. Both are of `auction`, `actual` perhaps with other
+  // money.
+  std::string Add(const JointAuction& auction, const JointClearing& expected,
+                  const JointClearing& actual, Microcredits factor) {
     for (const JointAward& award : expected.awards) {
-      const JointAward other = AwardOf(actual, award.guest_id);
-      if (other.units != award.units) continue;
+      ++winners;
+      bool is_same = true;
+      Microcredits expected_sum = 0;
+      Microcredits actual_sum = 0;
+      for (const size_t bid : BidsOfOwner(auction, BidOf(auction, award.guest_id))) {
+        const JointAward one = AwardOf(expected, auction.bids[bid].guest_id);
+        const JointAward other = AwardOf(actual, auction.bids[bid].guest_id);
+        is_same = is_same && one.units == other.units;
+        expected_sum += one.charge_microcredits;
+        actual_sum += other.charge_microcredits;
+      }
+      if (!is_same) continue;
       ++charges;
-      if (other.charge_microcredits != award.charge_microcredits * factor) {
-        return "guest " + std::to_string(award.guest_id) + " is charged " +
-               std::to_string(other.charge_microcredits) + " instead of " + std::to_string(factor) +
-               " times " + std::to_string(award.charge_microcredits);
+      if (actual_sum != expected_sum * factor) {
+        return "the owner of guest " + std::to_string(award.guest_id) + " is charged " +
+               std::to_string(actual_sum) + " instead of " + std::to_string(factor) + " times " +
+               std::to_string(expected_sum);
       }
     }
     return "";
@@ -116,15 +130,39 @@ Broken WhereMoneyDoesNotScale(JointAuction auction, JointClearing clearing, uint
     if (cleared->welfare_microcredits != clearing.welfare_microcredits * factor) {
       return "welfare does not scale with money";
     }
-    return compared.Add(clearing, *cleared, factor);
+    return compared.Add(auction, clearing, *cleared, factor);
   }
   return "";
 }
 
-// Prints what fails, and the smallest auction found for which it still does.
+// What must hold of every auction, and in turn one of the things that must not change it.
+Broken WhatIsBroken(const JointAuction& auction, uint64_t seed, Compared& compared) {
+  const auto clearing = ClearJointVcg(auction, OptionsFor(seed));
+  if (!clearing.ok()) return "the rule clears it: " + clearing.status().ToString();
+  const Broken what = BrokenPromise(auction, *clearing);
+  if (!what.empty()) return what;
+  if (!clearing->charges_are_exact) return "not all charges are exact";
+  switch (seed / 4 % 3) {  // Options go by fours.
+    case 0:
+      return WhereOrderMatters(auction, *clearing, seed);
+    case 1:
+      return WhereCapacityHurts(auction, *clearing, seed);
+    default:
+      return WhereMoneyDoesNotScale(auction, *clearing, seed, compared);
+  }
+}
+
+// For failure messages: the auction, and the smallest one found for which it still fails.
+std::string ReplayAndShrink(const JointAuction& auction, uint64_t seed) {
+  return Replay(seed, auction) + DescribeShrunk(auction, [seed](const JointAuction& smaller) {
+           Compared ignored;
+           return !WhatIsBroken(smaller, seed, ignored).empty();
+         });
+}
+
 TEST(JointProperties, HoldOnEveryAuction) {
   // Many small ones, and some in between for which bounds and branching matter more: each fifth, so
-  // that they meet all options, which go by fours.
+  // that they meet all options and properties, which go by twelves.
   JointShape small;
   small.bids_max = 5;
   small.grid_max = 18;
@@ -134,31 +172,53 @@ TEST(JointProperties, HoldOnEveryAuction) {
   Compared compared;
   const uint64_t end = FirstSeed() + CountOr(kAuctionsOfTheRule);
   for (uint64_t seed = FirstSeed(); seed < end; ++seed) {
-    const auto broken = [&](const JointAuction& auction) -> Broken {
-      const auto clearing = ClearJointVcg(auction, OptionsFor(seed));
-      if (!clearing.ok()) return "the rule clears it: " + clearing.status().ToString();
-      Broken what = BrokenPromise(auction, *clearing);
-      if (what.empty() && !clearing->charges_are_exact) what = "not all charges are exact";
-      if (what.empty()) what = WhereOrderMatters(auction, *clearing, seed);
-      if (what.empty()) what = WhereCapacityHurts(auction, *clearing, seed);
-      if (what.empty()) what = WhereMoneyDoesNotScale(auction, *clearing, seed, compared);
-      return what;
-    };
     const JointAuction auction = RandomJointAuction(seed % 5 == 0 ? middle : small, seed);
-    const Broken what = broken(auction);
-    ASSERT_TRUE(what.empty()) << what << Replay(seed, auction)
-                              << DescribeShrunk(auction, [&](const JointAuction& smaller) {
-                                   return !broken(smaller).empty();
-                                 });
+    const Broken what = WhatIsBroken(auction, seed, compared);
+    ASSERT_TRUE(what.empty()) << what << ReplayAndShrink(auction, seed);
   }
-  EXPECT_GT(compared.winners, static_cast<int64_t>(CountOr(kAuctionsOfTheRule)));
+  EXPECT_GT(compared.winners, static_cast<int64_t>(CountOr(kAuctionsOfTheRule) / 3));
   EXPECT_GE(compared.charges * 10, compared.winners * 9);
 }
 
-// What a guest gains with its bid, by what bundles are truly worth to it.
-Microcredits Surplus(const JointAuction& auction, const JointBid& truth, uint64_t seed) {
-  const JointAward award = AwardOf(MustClear(auction, seed), truth.guest_id);
-  return ValueOf(truth, award.units).value_or(0) - award.charge_microcredits;
+// Shapes that RandomJointAuction never makes, each against exhaustive search, too.
+TEST(JointProperties, HoldOnOddAuctions) {
+  Compared compared;
+  std::array<int64_t, kOddJointShapes> winners = {};
+  int64_t skipped = 0;
+  const uint64_t end = FirstSeed() + CountOr(kAuctionsOfTheRule);
+  for (uint64_t seed = FirstSeed(); seed < end; ++seed) {
+    const uint64_t shape = seed % kOddJointShapes;
+    const JointAuction auction = OddJointAuction(static_cast<OddJointShape>(shape), seed);
+    ASSERT_TRUE(ValidateJointAuction(auction).ok()) << Replay(seed, auction);
+    // The properties in turn for each shape.
+    const uint64_t turn = seed / kOddJointShapes;
+    const Broken what = WhatIsBroken(auction, turn, compared);
+    ASSERT_TRUE(what.empty()) << what << ReplayAndShrink(auction, turn);
+    if (!LargestJointWelfare(auction).ok()) {
+      ++skipped;
+      continue;
+    }
+    const JointClearing clearing = MustClear(auction, turn);
+    ASSERT_EQ(DifferenceFromExhaustive(auction, clearing), "") << Replay(seed, auction);
+    winners[shape] += static_cast<int64_t>(clearing.awards.size());
+  }
+  if (CountOr(kAuctionsOfTheRule) < kAuctionsOfTheRule) return;
+  EXPECT_LT(skipped * 50, static_cast<int64_t>(kAuctionsOfTheRule));
+  for (const int64_t count : winners)
+    EXPECT_GT(count * 50, static_cast<int64_t>(kAuctionsOfTheRule) / kOddJointShapes);
+  EXPECT_GE(compared.charges * 10, compared.winners * 8);
+}
+
+// What an owner gains with the bids of its guests, by what bundles are truly worth to them.
+Microcredits Surplus(const JointAuction& auction, const std::vector<JointBid>& truth,
+                     uint64_t seed) {
+  const JointClearing clearing = MustClear(auction, seed);
+  Microcredits surplus = 0;
+  for (const JointBid& bid : truth) {
+    const JointAward award = AwardOf(clearing, bid.guest_id);
+    surplus += ValueOf(bid, award.units).value_or(0) - award.charge_microcredits;
+  }
+  return surplus;
 }
 
 // Everything worth so many quarters of the truth.
@@ -204,39 +264,140 @@ void AddFalseBundle(const JointAuction& auction, JointBid& bid, TestRandom& rand
   if (bundle.units != UnitVector{}) bid.bundles.push_back(bundle);
 }
 
-TEST(JointProperties, NoMisreportPays) {
+// One of the ways to say something else than the truth.
+void Lie(const JointAuction& auction, int64_t lie, JointBid& bid, TestRandom& random) {
+  if (lie < 9) {
+    ScaleValues(bid, lie);
+  } else if (lie < 12) {
+    DropOne(bid, random);
+  } else {
+    AddFalseBundle(auction, bid, random);
+  }
+}
+
+// The penalties on all that the owner's guests hold: the most that leaving bundles out can gain.
+Microcredits PenaltiesOf(const JointAuction& auction, const std::vector<JointBid>& bids) {
+  Microcredits sum = 0;
+  for (const JointBid& bid : bids) {
+    for (size_t r = 0; r < bid.held_units.size(); ++r) {
+      sum += bid.held_units[r] * auction.reclaim_penalties_microcredits[r];
+    }
+  }
+  return sum;
+}
+
+// For a guest alone and for an owner of several, who says something else than the truth for one of
+// its guests or for all: no gain without a penalty on what they hold, and none above it with.
+TEST(JointProperties, NoMisreportPaysMoreThanThePenalties) {
   JointShape shape;
   shape.bids_max = 6;
   shape.grid_max = 24;
   int64_t lies = 0;
   int64_t refused = 0;
+  int64_t gains = 0;         // Where there are penalties.
+  int64_t gains_of_all = 0;  // All of the penalties.
+  int64_t of_owners = 0;
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions / 8); seed < end; ++seed) {
-    JointAuction auction = RandomJointAuction(shape, seed);
-    if (auction.bids.empty()) continue;
-    JointBid& bid = auction.bids[0];
-    bid.held_units = {};
-    const JointBid truth = bid;
-    const Microcredits honest = Surplus(auction, truth, seed);
+    const JointAuction honest =
+        seed % 2 == 0
+            ? RandomJointAuction(shape, seed)
+            : OddJointAuction(static_cast<OddJointShape>(seed / 2 % kOddJointShapes), seed);
+    if (honest.bids.empty()) continue;
+    const std::vector<size_t> bids = BidsOfOwner(honest, 0);
+    std::vector<JointBid> truth;
+    for (const size_t i : bids) truth.push_back(honest.bids[i]);
+    of_owners += bids.size() > 1;
+    const Microcredits penalties = PenaltiesOf(honest, truth);
+    const Microcredits surplus = Surplus(honest, truth, seed);
     TestRandom random(seed);
     for (int64_t lie = 0; lie < 14; ++lie) {
-      bid = truth;
-      if (lie < 9) {
-        ScaleValues(bid, lie);
-      } else if (lie < 12) {
-        DropOne(bid, random);
-      } else {
-        AddFalseBundle(auction, bid, random);
+      JointAuction auction = honest;
+      const size_t only =
+          bids[static_cast<size_t>(random.Between(0, static_cast<int64_t>(bids.size()) - 1))];
+      const bool is_for_all = random.OneIn(2);
+      for (const size_t i : bids) {
+        if (is_for_all || i == only) Lie(honest, lie, auction.bids[i], random);
       }
       ++lies;
       if (!ValidateJointAuction(auction).ok()) {  // Rounding can part ranges that touched.
         ++refused;
         continue;
       }
-      ASSERT_LE(Surplus(auction, truth, seed), honest)
-          << "lie " << lie << " of guest " << truth.guest_id << Replay(seed, auction);
+      const Microcredits gain = Surplus(auction, truth, seed) - surplus;
+      ASSERT_LE(gain, penalties) << "lie " << lie << " of guest " << truth[0].guest_id
+                                 << Replay(seed, honest) << "the lie:\n"
+                                 << Replay(seed, auction);
+      gains += gain > 0;
+      gains_of_all += gain > 0 && gain == penalties;
     }
   }
   EXPECT_LT(refused * 10, lies);
+  if (CountOr(kAuctions / 8) < kAuctions / 8) return;
+  EXPECT_GT(of_owners, static_cast<int64_t>(kAuctions / 100));
+  // With penalties leaving bundles out does pay, now and then all there is to gain.
+  EXPECT_GT(gains, 0);
+  EXPECT_GT(gains_of_all, 0);
+  EXPECT_LT(gains * 100, lies);
+  RecordProperty("lies", static_cast<int>(lies));
+  RecordProperty("gains", static_cast<int>(gains));
+  RecordProperty("gains_of_all_penalties", static_cast<int>(gains_of_all));
+}
+
+// Who wins a bundle with one bid does not pay less for the same units as several guests of its own,
+// whatever these bid: not by a micro-credit, and as strangers they often would.
+TEST(JointProperties, SplittingABidOverOwnGuestsSavesNothing) {
+  JointShape shape;
+  shape.bids_max = 6;
+  shape.grid_max = 24;
+  shape.with_penalty = false;
+  shape.with_owners = false;
+  int64_t compared = 0;
+  int64_t cheaper_as_strangers = 0;
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(kAuctions / 2); seed < end; ++seed) {
+    JointAuction auction = RandomJointAuction(shape, seed);
+    const JointClearing clearing = MustClear(auction, seed);
+    if (clearing.awards.empty()) continue;
+    TestRandom random(seed);
+    const JointAward won = clearing.awards[seed % clearing.awards.size()];
+    const size_t bid = BidOf(auction, won.guest_id);
+    const Microcredits value = *ValueOf(auction.bids[bid], won.units);
+    JointBid first{100'001, {}, {}, {}, 5};
+    JointBid second{100'002, {}, {}, {}, 5};
+    Bundle part;
+    Bundle rest;
+    for (size_t r = 0; r < won.units.size(); ++r) {
+      part.units[r] = random.Between(0, won.units[r]);
+      rest.units[r] = won.units[r] - part.units[r];
+    }
+    if (part.units == UnitVector{} || rest.units == UnitVector{}) continue;
+    // From about what they are worth up to far above.
+    part.value_microcredits =
+        std::max(AtReserve(auction, part.units), random.Between(0, 2 * value));
+    rest.value_microcredits =
+        std::max(AtReserve(auction, rest.units), random.Between(0, 2 * value));
+    first.bundles = {part};
+    second.bundles = {rest};
+    auction.bids[bid] = first;
+    auction.bids.push_back(second);
+    if (!ValidateJointAuction(auction).ok()) continue;
+    const auto charge_of_both = [&] {
+      const JointClearing split = MustClear(auction, seed);
+      const JointAward a = AwardOf(split, first.guest_id);
+      const JointAward b = AwardOf(split, second.guest_id);
+      const bool are_won = a.units == part.units && b.units == rest.units;
+      return are_won ? a.charge_microcredits + b.charge_microcredits : Microcredits{-1};
+    };
+    const Microcredits charge = charge_of_both();
+    if (charge < 0) continue;
+    ++compared;
+    ASSERT_EQ(charge, won.charge_microcredits) << Replay(seed, auction);
+    auction.bids[bid].owner_id = 0;
+    auction.bids.back().owner_id = 0;
+    cheaper_as_strangers += charge_of_both() < charge;
+  }
+  if (CountOr(kAuctions / 2) < kAuctions / 2) return;
+  EXPECT_GT(compared, static_cast<int64_t>(kAuctions / 40));
+  EXPECT_GT(cheaper_as_strangers, static_cast<int64_t>(kAuctions / 400));
 }
 
 JointBid OneResource(const Bid& bid, uint64_t form) {
@@ -305,7 +466,7 @@ TEST(JointProperties, SumsAreAsManyAuctions) {
       for (size_t i = 0; i < parts[r].bids.size(); ++i) {
         parts[r].bids[i].guest_id = i + 1;
         if (i == auction.bids.size()) {
-          auction.bids.push_back({i + 1, {}, CurveFamily{}, {}});
+          auction.bids.push_back({i + 1, {}, CurveFamily{}, {}, 0});
         }
         auction.bids[i].curves->curves[r] = parts[r].bids[i].ranges;
       }
@@ -313,7 +474,7 @@ TEST(JointProperties, SumsAreAsManyAuctions) {
     const JointClearing joint = MustClear(auction, seed);
     ASSERT_EQ(BrokenPromise(auction, joint), "") << Replay(seed, auction);
     JointClearing sum;
-    for (size_t i = 0; i < auction.bids.size(); ++i) sum.awards.push_back({i + 1, {}, 0, 0});
+    for (size_t i = 0; i < auction.bids.size(); ++i) sum.awards.push_back({i + 1, {}, 0, 0, 0});
     for (size_t r = 0; r < parts.size(); ++r) {
       const auto part = ClearMpsp(parts[r]);
       ASSERT_TRUE(part.ok()) << part.status() << Replay(seed, auction);
@@ -326,7 +487,7 @@ TEST(JointProperties, SumsAreAsManyAuctions) {
     }
     std::erase_if(sum.awards, [](const JointAward& a) { return a.units == UnitVector{}; });
     ASSERT_EQ(joint.welfare_microcredits, sum.welfare_microcredits) << Replay(seed, auction);
-    ASSERT_EQ(compared.Add(sum, joint, 1), "") << Replay(seed, auction);
+    ASSERT_EQ(compared.Add(auction, sum, joint, 1), "") << Replay(seed, auction);
   }
   EXPECT_GE(compared.charges * 10, compared.winners * 7);
 }

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "policies/clearing/joint/joint_exhaustive.h"
 #include "policies/clearing/joint/joint_vcg.h"
+#include "tests/referee/joint_exhaustive.h"
 #include "tests/referee/joint_promises.h"
 #include "tests/referee/random_joint_auction.h"
 
@@ -18,8 +18,8 @@ constexpr uint64_t kAuctions = 20'000;
 // Both ways of dividing are for problems far too large for this referee, unless they are forced.
 JointVcgOptions OptionsFor(uint64_t seed) {
   JointVcgOptions options;
-  if (seed % 3 == 1) options.core_cells = 3;
-  if (seed % 3 == 2) options.core_cells = 12;
+  if (seed % 3 == 1) options.shortlist_cells = 3;
+  if (seed % 3 == 2) options.shortlist_cells = 12;
   if (seed % 2 == 1) options.box_work = 1;
   return options;
 }
@@ -29,7 +29,7 @@ TEST(JointRules, EqualTheExhaustiveReferee) {
   int64_t skipped = 0;
   for (uint64_t seed = FirstSeed(); seed < FirstSeed() + CountOr(kAuctions); ++seed) {
     const JointAuction auction = RandomJointAuction({}, seed);
-    if (!LargestJointWelfare(auction, -1).ok()) {
+    if (!LargestJointWelfare(auction).ok()) {
       ++skipped;
       continue;
     }

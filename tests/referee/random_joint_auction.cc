@@ -94,7 +94,111 @@ JointAuction RandomJointAuction(const JointShape& shape, uint64_t seed) {
     std::swap(auction.bids[i - 1],
               auction.bids[static_cast<size_t>(random.Between(0, static_cast<int64_t>(i) - 1))]);
   }
+  if (shape.with_owners && random.OneIn(3)) {
+    for (JointBid& bid : auction.bids) bid.owner_id = static_cast<uint64_t>(random.Between(0, 2));
+  }
   return auction;
+}
+
+namespace {
+
+// Draws the parts of an odd auction.
+class OddMaker {
+ public:
+  OddMaker(OddJointShape shape, uint64_t seed)
+      : shape_(shape), random_(seed * kOddJointShapes + static_cast<uint64_t>(shape) + 1) {}
+
+  JointAuction Make() {
+    JointAuction auction;
+    auction.seed = random_.Next();
+    auction.resource_count = static_cast<int>(random_.Between(1, Is(OddJointShape::kTiny) ? 4 : 3));
+    const auto resources = static_cast<size_t>(auction.resource_count);
+    const bool has_penalty = Is(OddJointShape::kHoldings) || random_.OneIn(4);
+    for (size_t r = 0; r < resources; ++r) {
+      auction.capacity_units[r] = Is(OddJointShape::kTiny) ? random_.Between(0, 1)
+                                  : resources == 1         ? random_.Between(1, 7)
+                                                           : random_.Between(1, 3);
+      auction.reserve_unit_prices_microcredits[r] = Reserve();
+      if (has_penalty) auction.reclaim_penalties_microcredits[r] = Penalty();
+    }
+    const int64_t bids = random_.Between(2, Is(OddJointShape::kTiny) ? 6 : 5);
+    for (int64_t i = 0; i < bids; ++i) auction.bids.push_back(MakeBid(auction, i));
+    return auction;
+  }
+
+ private:
+  bool Is(OddJointShape shape) const { return shape_ == shape; }
+
+  Microcredits Reserve() {
+    switch (shape_) {
+      case OddJointShape::kReserves:
+        return random_.Between(15, 40);
+      case OddJointShape::kLimits:
+        return random_.OneIn(2) ? kValueMaxMicrocredits / random_.Between(1, 9) : 0;
+      default:
+        return random_.OneIn(2) ? 0 : random_.Between(0, 3);
+    }
+  }
+
+  Microcredits Penalty() {
+    if (!Is(OddJointShape::kLimits)) return random_.Between(0, 6);
+    // All that one bid can gain is limited as well.
+    return (kJointGainMax - kValueMaxMicrocredits) / random_.Between(20, 30);
+  }
+
+  Microcredits Value(int64_t bid, int64_t units) {
+    switch (shape_) {
+      case OddJointShape::kTies:
+        return random_.OneIn(3) ? 10 : 5 * units;
+      case OddJointShape::kLimits:
+        return kValueMaxMicrocredits - (random_.OneIn(2) ? random_.Between(0, 3) : 0);
+      case OddJointShape::kDominated:
+        return bid == 0 ? 1'000'000'000 + random_.Between(0, 5) : random_.Between(0, 12);
+      case OddJointShape::kReserves:
+        return random_.Between(0, 25) * std::max<int64_t>(1, units - 1);
+      default:
+        return random_.Between(0, 12) * units;
+    }
+  }
+
+  JointBid MakeBid(const JointAuction& auction, int64_t i) {
+    const auto resources = static_cast<size_t>(auction.resource_count);
+    JointBid bid;
+    bid.guest_id = static_cast<GuestId>(i * 3 + random_.Between(1, 3));
+    const bool is_owned = Is(OddJointShape::kFewOwners) ? !random_.OneIn(4) : random_.OneIn(5);
+    if (is_owned) bid.owner_id = static_cast<uint64_t>(random_.Between(1, 2));
+    for (size_t r = 0; r < resources; ++r) {
+      const bool holds = Is(OddJointShape::kHoldings) || random_.OneIn(3);
+      if (holds) bid.held_units[r] = random_.Between(0, auction.capacity_units[r] + 1);
+    }
+    std::set<UnitVector> seen;
+    for (int64_t b = random_.Between(1, 4); b > 0; --b) {
+      Bundle bundle;
+      int64_t sum = 0;
+      for (size_t r = 0; r < resources; ++r) {
+        const int64_t high = auction.capacity_units[r];
+        // Some more than there is, and by far.
+        const bool is_too_much = Is(OddJointShape::kInfeasible) && random_.OneIn(2);
+        bundle.units[r] = is_too_much ? high + random_.Between(1, kUnitsMax - high)
+                          : Is(OddJointShape::kTies)
+                              ? std::min<int64_t>(high, random_.Between(0, 1))
+                              : random_.Between(0, high);
+        sum += bundle.units[r];
+      }
+      bundle.value_microcredits = std::min(kValueMaxMicrocredits, Value(i, sum));
+      if (sum > 0 && seen.insert(bundle.units).second) bid.bundles.push_back(bundle);
+    }
+    return bid;
+  }
+
+  const OddJointShape shape_;
+  TestRandom random_;
+};
+
+}  // namespace
+
+JointAuction OddJointAuction(OddJointShape shape, uint64_t seed) {
+  return OddMaker(shape, seed).Make();
 }
 
 }  // namespace nom::policies

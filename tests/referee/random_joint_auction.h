@@ -17,10 +17,26 @@ struct JointShape {
   int64_t grid_max = 16;     // Capacities so that this many bundles fit the machine, about.
   bool with_penalty = true;  // Now and then.
   bool with_bundles = true;  // Lists of bundles beside curves.
+  bool with_owners = true;   // Now and then, of several guests.
 };
 
 // Money is drawn from few values, so that ties are common, or now and then from large ones.
 JointAuction RandomJointAuction(const JointShape& shape, uint64_t seed);
+
+// What RandomJointAuction never makes. Small enough for the exhaustive referee.
+enum class OddJointShape {
+  kTies,        // All money is one of two amounts, all bundles of few kinds.
+  kLimits,      // Values, reserves and penalties next to their limits, units too.
+  kDominated,   // One bid is worth far more than all others together.
+  kTiny,        // Capacities of 0 and 1.
+  kReserves,    // Reserves above nearly all bids.
+  kHoldings,    // Everybody holds something, all resources have penalties.
+  kInfeasible,  // Most bids want more than there is.
+  kFewOwners,   // Up to five guests, most of them of two owners.
+};
+inline constexpr int kOddJointShapes = 8;
+
+JointAuction OddJointAuction(OddJointShape shape, uint64_t seed);
 
 }  // namespace nom::policies
 

@@ -148,6 +148,8 @@ JointAuction Shrink(JointAuction auction, const std::function<bool(const JointAu
         shrinker.Lower(
             [=](JointAuction& a) -> int64_t& { return a.bids[i].bundles[b].value_microcredits; });
       }
+      JointAuction alone = shrinker.auction();
+      if (std::exchange(alone.bids[i].owner_id, 0) != 0) shrinker.Try(std::move(alone));
       if (shrinker.auction().bids[i].curves.has_value()) {
         shrinker.Lower([i](JointAuction& a) -> int64_t& {
           return a.bids[i].curves->whole_value_microcredits;

@@ -12,13 +12,13 @@ constexpr double kImpossible = -std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-Box::Box(const Core& core) : core_(core), least_(core.bidder_count()) {
-  UnitVector open = core.capacity_units;
+Box::Box(const Shortlist& shortlist) : shortlist_(shortlist), least_(shortlist.bidder_count()) {
+  UnitVector open = shortlist.capacity_units;
   UnitVector wanted = {};
-  for (size_t i = 0; i < core.bidder_count(); ++i) {
+  for (size_t i = 0; i < shortlist.bidder_count(); ++i) {
     for (size_t r = 0; r < open.size(); ++r) {
-      const auto begin = core.units[r].begin() + core.first[i];
-      const auto end = core.units[r].begin() + core.first[i + 1];
+      const auto begin = shortlist.units[r].begin() + shortlist.first[i];
+      const auto end = shortlist.units[r].begin() + shortlist.first[i + 1];
       const auto [least, most] = std::minmax_element(begin, end);
       least_[i][r] = *least;
       open[r] -= *least;
@@ -32,16 +32,16 @@ Box::Box(const Core& core) : core_(core), least_(core.bidder_count()) {
     strides_[r] = static_cast<size_t>(states_);
     states_ = states_ > kStatesMax / (size_[r] + 1) ? kStatesMax + 1 : states_ * (size_[r] + 1);
   }
-  work_ = states_ * static_cast<int64_t>(core.option_count());
+  work_ = states_ * static_cast<int64_t>(shortlist.option_count());
 }
 
 bool Box::can_choose() const {
-  return states_ * static_cast<int64_t>((core_.bidder_count() + 1) * sizeof(double)) <=
+  return states_ * static_cast<int64_t>((shortlist_.bidder_count() + 1) * sizeof(double)) <=
          kTableBytesMax;
 }
 
 Units Box::Shifted(size_t bidder, uint32_t option) const {
-  Units units = core_.UnitsOf(option);
+  Units units = shortlist_.UnitsOf(option);
   for (size_t r = 0; r < units.size(); ++r) units[r] -= least_[bidder][r];
   return units;
 }
@@ -51,7 +51,8 @@ void Box::Extend(const Table& in, size_t bidder, Table& out) const {
   std::fill(out.begin(), out.end(), kImpossible);
   size_t inner = size_.size() - 1;
   while (inner > 0 && size_[inner] == 0) --inner;
-  for (uint32_t option = core_.first[bidder]; option < core_.first[bidder + 1]; ++option) {
+  for (uint32_t option = shortlist_.first[bidder]; option < shortlist_.first[bidder + 1];
+       ++option) {
     const Units a = Shifted(bidder, option);
     bool fits = true;
     for (size_t r = 0; r < a.size(); ++r) fits = fits && a[r] <= size_[r];
@@ -66,8 +67,8 @@ void Box::Extend(const Table& in, size_t bidder, Table& out) const {
         to += static_cast<size_t>(at[r]) * strides_[r];
         from += static_cast<size_t>(at[r] - a[r]) * strides_[r];
       }
-      MaxPlus(out.data() + to + static_cast<size_t>(a[inner]), in.data() + from, core_.gain[option],
-              count);
+      MaxPlus(out.data() + to + static_cast<size_t>(a[inner]), in.data() + from,
+              shortlist_.gain[option], count);
       bool is_done = true;
       for (size_t r = inner; r-- > 0 && is_done;) {
         is_done = ++at[r] > size_[r];
@@ -80,8 +81,8 @@ void Box::Extend(const Table& in, size_t bidder, Table& out) const {
 
 double Box::Solve(std::vector<uint32_t>* choices) const {
   const auto states = static_cast<size_t>(states_);
-  const size_t bidders = core_.bidder_count();
-  if (choices == nullptr) {
+  const size_t bidders = shortlist_.bidder_count();
+  if (choices == nullptr) {  // Two tables are enough.
     Table now(states, 0);
     Table next(states);
     for (size_t i = 0; i < bidders; ++i) {
@@ -95,10 +96,12 @@ double Box::Solve(std::vector<uint32_t>* choices) const {
   const double best = tables[bidders].back();
   choices->assign(bidders, 0);
   if (best == kImpossible) return best;
+  // Backwards from the entry with all open units: an option that explains an entry is one that was
+  // taken. Sums are exact, so equality finds it.
   size_t entry = states - 1;
   Units left = size_;
   for (size_t i = bidders; i-- > 0;) {
-    for (uint32_t option = core_.first[i]; option < core_.first[i + 1]; ++option) {
+    for (uint32_t option = shortlist_.first[i]; option < shortlist_.first[i + 1]; ++option) {
       const Units a = Shifted(i, option);
       size_t before = entry;
       bool fits = true;
@@ -106,7 +109,7 @@ double Box::Solve(std::vector<uint32_t>* choices) const {
         fits = fits && a[r] <= left[r];
         before -= static_cast<size_t>(a[r]) * strides_[r];
       }
-      if (!fits || tables[i][before] + core_.gain[option] != tables[i + 1][entry]) continue;
+      if (!fits || tables[i][before] + shortlist_.gain[option] != tables[i + 1][entry]) continue;
       (*choices)[i] = option;
       entry = before;
       for (size_t r = 0; r < a.size(); ++r) left[r] -= a[r];

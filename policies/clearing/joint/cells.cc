@@ -13,6 +13,13 @@ namespace {
 constexpr size_t kTileCells = 64;
 constexpr size_t kTileCellsLeast = 32;  // A smaller one goes on in the next block of the grid.
 constexpr int64_t kGridMax = int64_t{1} << 22;
+// Counted work, what validation looks at included.
+constexpr int64_t kStepsABundle = 220;
+constexpr int64_t kStepsAHeight = 90;
+constexpr int64_t kStepsAPoint = 20;
+constexpr int64_t kStepsAnAxis = 200;
+constexpr int64_t kStepsToKeep = 25;  // A cell, in KeepHighestPerBundle.
+constexpr int64_t kStepsAGridCell = 5;
 
 // Costs no bid can pay need no exact number.
 constexpr Microcredits kTooMuch = kValueMaxMicrocredits + 1;
@@ -60,12 +67,14 @@ CellList Undominated(std::vector<Candidate> candidates) {
     return a.gain != b.gain ? a.gain > b.gain : a.units < b.units;
   });
   std::vector<Candidate> kept;
+  int64_t compared = 0;
   for (const Candidate& candidate : candidates) {
     const auto end = kept.begin() + static_cast<std::ptrdiff_t>(std::min(kept.size(), kCompared));
-    const bool is_dominated = std::any_of(kept.begin(), end, [&](const Candidate& other) {
+    const auto dominating = std::find_if(kept.begin(), end, [&](const Candidate& other) {
       return IsWithin(other.units, candidate.units);
     });
-    if (!is_dominated) kept.push_back(candidate);
+    compared += dominating - kept.begin();
+    if (dominating == end) kept.push_back(candidate);
   }
   std::sort(kept.begin(), kept.end(),
             [](const Candidate& a, const Candidate& b) { return a.units < b.units; });
@@ -75,6 +84,7 @@ CellList Undominated(std::vector<Candidate> candidates) {
     if (list.size() % kTileCells == 0) list.CloseTile();
   }
   list.CloseTile();
+  list.steps = compared;
   return list;
 }
 
@@ -96,7 +106,9 @@ CellList FromBundles(const JointAuction& auction, const JointBid& bid, Values va
     candidate.gain = GainOf(bundle.value_microcredits, cost, saved, values);
     if (fits && candidate.gain > 0) candidates.push_back(candidate);
   }
-  return Undominated(std::move(candidates));
+  CellList list = Undominated(std::move(candidates));
+  list.steps += static_cast<int64_t>(bid.bundles.size()) * kStepsABundle;
+  return list;
 }
 
 // Bundles along the frontier of kMin: for every height that some curve reaches, the fewest units of
@@ -144,6 +156,7 @@ CellList FromLeast(const JointAuction& auction, const JointBid& bid, Values valu
     if (list.size() % kTileCells == 0) list.CloseTile();
   }
   list.CloseTile();
+  list.steps = static_cast<int64_t>(heights.size()) * kStepsAHeight;
   return list;
 }
 
@@ -155,6 +168,7 @@ CellList FromLargest(const JointAuction& auction, const JointBid& bid, Values va
     Microcredits high = 0;
     size_t in_tile = 0;
     for (const AxisPoint& point : AxisPoints(auction, bid, static_cast<int>(r))) {
+      list.steps += kStepsAPoint;
       const Microcredits gain =
           GainOf(point.value_microcredits, terms_of(r, point.units).cost, 0, values);
       if (gain <= high) continue;
@@ -199,6 +213,10 @@ class Grid {
       VisitBlock(block);
     } while (NextBlock(block));
     list_.CloseTile();
+    list_.steps = static_cast<int64_t>(highest_.size()) * kStepsAGridCell;
+    for (const std::vector<AxisPoint>& axis : axes_) {
+      list_.steps += kStepsAnAxis + static_cast<int64_t>(axis.size()) * kStepsAPoint;
+    }
     return std::move(list_);
   }
 
@@ -317,16 +335,17 @@ absl::StatusOr<CellList> MakeCells(const JointAuction& auction, const JointBid& 
                                                       : FromLargest(auction, bid, values);
 }
 
-void KeepHighestPerBundle(const JointAuction& auction, std::vector<CellList>& lists) {
+int64_t KeepHighestPerBundle(const JointAuction& auction, int64_t changed_max,
+                             std::vector<CellList>& lists) {
   int64_t winners_max = 0;
   int64_t grid = 1;
   for (const int64_t capacity : auction.capacity_units) {
     winners_max += capacity;
-    if (capacity + 1 > kGridMax / grid) return;
+    if (capacity + 1 > kGridMax / grid) return 0;
     grid *= capacity + 1;
   }
-  if (winners_max + 2 >= static_cast<int64_t>(lists.size())) return;
-  const auto limit = static_cast<size_t>(winners_max) + 1;
+  if (winners_max + changed_max + 1 >= static_cast<int64_t>(lists.size())) return 0;
+  const auto limit = static_cast<size_t>(winners_max + changed_max);
   auto index_of = [&](const CellList& list, size_t cell) {
     int64_t index = 0;
     for (size_t r = 0; r < list.units.size(); ++r) {
@@ -339,7 +358,7 @@ void KeepHighestPerBundle(const JointAuction& auction, std::vector<CellList>& li
   for (const CellList& list : lists) {
     for (size_t cell = 0; cell < list.size(); ++cell) ++first[index_of(list, cell) + 1];
   }
-  if (*std::max_element(first.begin(), first.end()) <= limit) return;
+  if (*std::max_element(first.begin(), first.end()) <= limit) return grid;
   std::partial_sum(first.begin(), first.end(), first.begin());
   std::vector<double> gains(first.back());
   std::vector<uint32_t> next(first.begin(), first.end() - 1);
@@ -372,6 +391,7 @@ void KeepHighestPerBundle(const JointAuction& auction, std::vector<CellList>& li
     kept.CloseTile();
     list = std::move(kept);
   }
+  return grid + static_cast<int64_t>(gains.size()) * kStepsToKeep;
 }
 
 CellList Restrict(const CellList& list, int r, int32_t low, int32_t high) {

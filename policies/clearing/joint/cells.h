@@ -36,6 +36,7 @@ struct CellList {
   std::vector<double> gain;
   std::array<std::vector<int32_t>, kJointResourcesMax> units;
   std::vector<Tile> tiles;
+  int64_t steps = 0;     // Counted work that making it took.
   bool may_lose = true;  // Not winning is allowed too: true but for nodes of a search.
 
   size_t size() const { return gain.size(); }
@@ -56,10 +57,14 @@ enum class Values {
 // OUT_OF_RANGE if the bid can gain more than kJointGainMax.
 absl::StatusOr<CellList> MakeCells(const JointAuction& auction, const JointBid& bid, Values values);
 
-// Leaves out what no best allocation needs, with everybody or with one bid's list changed: at most
-// M = sum of capacities bids can win, so of the bids that offer for the same bundle only the M + 1
-// highest count (equal ones stay). Does nothing where that can't help or the grid is large.
-void KeepHighestPerBundle(const JointAuction& auction, std::vector<CellList>& lists);
+// Leaves out what no best allocation needs, with everybody or with at most `changed_max` lists
+// changed for others. At most M = sum of capacities bids can win. So if more than M + changed_max
+// bids offer for one and the same bundle, those beyond the M + changed_max highest never win it: of
+// the higher ones that were not changed at least M are left, and at most M - 1 of them win
+// anything, so some loser could have it for no less. (Equal ones stay.) Does nothing where that
+// can't help or the grid is large. Returns the counted work that it took.
+int64_t KeepHighestPerBundle(const JointAuction& auction, int64_t changed_max,
+                             std::vector<CellList>& lists);
 
 // The part of `list` whose units of resource `r` are in [low, high]; may_lose only if low is 0.
 CellList Restrict(const CellList& list, int r, int32_t low, int32_t high);

@@ -5,18 +5,18 @@
 
 namespace nom::policies::joint {
 
-Enumeration::Enumeration(const Context& context, const Core& core, const Pricing& pricing,
+Enumeration::Enumeration(const Context& context, const Shortlist& shortlist, const Pricing& pricing,
                          int64_t target)
-    : core_(core),
+    : shortlist_(shortlist),
       step_(static_cast<Int128>(context.steps_a_unit)),
       spare_steps_(pricing.bound_steps - target * step_),
-      open_(core.capacity_units),
-      choices_(core.bidder_count()),
+      open_(shortlist.capacity_units),
+      choices_(shortlist.bidder_count()),
       best_(target - 1) {
-  const size_t bidders = core.bidder_count();
+  const size_t bidders = shortlist.bidder_count();
   std::vector<std::vector<Option>> by_bidder(bidders);
   for (size_t i = 0; i < bidders; ++i) {
-    for (uint32_t option = core.first[i]; option < core.first[i + 1]; ++option) {
+    for (uint32_t option = shortlist.first[i]; option < shortlist.first[i + 1]; ++option) {
       // What rounding can have added is not held against it.
       const double loss = pricing.best[i] - pricing.reduced[option] - context.rounding;
       by_bidder[i].push_back({context.ToSteps(std::max(0.0, loss)), option});
@@ -39,8 +39,9 @@ Enumeration::Enumeration(const Context& context, const Core& core, const Pricing
     const size_t i = bidders_[place];
     for (size_t r = 0; r < open_.size(); ++r) {
       least_after_[place][r] =
-          least_after_[place + 1][r] + *std::min_element(core.units[r].begin() + core.first[i],
-                                                         core.units[r].begin() + core.first[i + 1]);
+          least_after_[place + 1][r] +
+          *std::min_element(shortlist.units[r].begin() + shortlist.first[i],
+                            shortlist.units[r].begin() + shortlist.first[i + 1]);
     }
     options_[place] = std::move(by_bidder[i]);
   }
@@ -56,27 +57,30 @@ bool Enumeration::Run(int64_t steps_max) {
 void Enumeration::Try(size_t place) {
   if (place == bidders_.size()) {
     if (gain_ <= best_) return;
+    // From here on only what gains more: so much less may be lost.
     spare_steps_ -= (gain_ - best_) * step_;
     best_ = gain_;
     best_choices_ = choices_;
     return;
   }
   for (const Option& choice : options_[place]) {
+    // Those after it lose no less.
     if (lost_ + choice.loss_steps > spare_steps_ || --steps_left_ <= 0) return;
+    // It must leave what the bidders that come later need at least.
     bool fits = true;
     for (size_t r = 0; r < open_.size(); ++r) {
-      fits = fits && open_[r] - core_.units[r][choice.option] >= least_after_[place + 1][r];
+      fits = fits && open_[r] - shortlist_.units[r][choice.option] >= least_after_[place + 1][r];
     }
     if (!fits) continue;
-    const auto gain = static_cast<int64_t>(core_.gain[choice.option]);
-    for (size_t r = 0; r < open_.size(); ++r) open_[r] -= core_.units[r][choice.option];
+    const auto gain = static_cast<int64_t>(shortlist_.gain[choice.option]);
+    for (size_t r = 0; r < open_.size(); ++r) open_[r] -= shortlist_.units[r][choice.option];
     lost_ += choice.loss_steps;
     gain_ += gain;
     choices_[bidders_[place]] = choice.option;
     Try(place + 1);
     gain_ -= gain;
     lost_ -= choice.loss_steps;
-    for (size_t r = 0; r < open_.size(); ++r) open_[r] += core_.units[r][choice.option];
+    for (size_t r = 0; r < open_.size(); ++r) open_[r] += shortlist_.units[r][choice.option];
   }
 }
 

@@ -1,4 +1,5 @@
-// Small cores, by trying what can be tried. Inside policies/clearing/joint only.
+// A shortlist solved by trying all allocations that are good enough. Inside policies/clearing/joint
+// only.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_ENUMERATE_H_
 #define NOM_POLICIES_CLEARING_JOINT_ENUMERATE_H_
@@ -6,17 +7,21 @@
 #include <cstdint>
 #include <vector>
 
-#include "policies/clearing/joint/core.h"
+#include "policies/clearing/joint/shortlist_prices.h"
 
 namespace nom::policies::joint {
 
-// All ways to take an option of every bidder that together lose at most what the bound is above
-// the target: every other way gains less. Few where little may be lost, however large the box of
-// units is, which is when the dynamic program is no help.
+// At given prices an option's *loss* is what it leaves less than its bidder's best. An allocation
+// gains the bound less the losses of its options (and less the price of unused units): to gain the
+// target its losses together must stay below the distance from bound to target. So options are
+// tried bidder by bidder, those that lose least first, and a branch ends when the losses are used
+// up. That is quick where little may be lost, however large the box of open units is, which is
+// where the dynamic program (Box) is no help.
 class Enumeration {
  public:
-  // `pricing` is of `core`; both must outlive this. `target`: what must be gained, at least.
-  Enumeration(const Context& context, const Core& core, const Pricing& pricing, int64_t target);
+  // `pricing` is of `shortlist`; both must outlive this. `target`: what must be gained, at least.
+  Enumeration(const Context& context, const Shortlist& shortlist, const Pricing& pricing,
+              int64_t target);
 
   // Tries at most `steps_max` options; false if that was not enough, and what was found then is
   // only the best so far. Steps taken are in steps().
@@ -30,13 +35,13 @@ class Enumeration {
 
  private:
   struct Option {
-    Int128 loss_steps = 0;
-    uint32_t option = 0;
+    Int128 loss_steps = 0;  // In Context's steps.
+    uint32_t option = 0;    // Its position in the shortlist.
   };
 
   void Try(size_t place);
 
-  const Core& core_;
+  const Shortlist& shortlist_;
   const Int128 step_;  // Of a micro-credit, in steps.
   Int128 spare_steps_;
   std::vector<std::vector<Option>>

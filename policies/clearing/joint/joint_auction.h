@@ -14,12 +14,31 @@
 // A bundle can be sold to a bid if the bid allows it and values it at the reserves or more. The
 // empty bundle always can.
 //
-// Charges are VCG's as in auction.h. "Without i" keeps i in the auction, with the bundles that
-// could be sold to it, each worth exactly the reserves, and its reclaim penalty still counted:
+// Charges are VCG's as in auction.h, owner by owner: who bids for several guests is charged for
+// all of them together, or each could be charged as if the others of its own were rivals, and
+// bidding high for all of them would win them for nothing. "Without o" keeps the bids of o's guests
+// in the auction, with the bundles that could be sold to them, each worth exactly the reserves, and
+// their reclaim penalties still counted:
 //
-//   charge_i = reserve * a_i + W(without i) - (W(a) - (value_i(a_i) - reserve * a_i))
+//   charge_o = sum reserve * a_i + W(without o) - (W(a) - sum (value_i(a_i) - reserve * a_i))
 //
-// so reserve * a_i <= charge_i <= value_i(a_i), and losers pay 0.
+// where the sums go over o's guests i. Each of them that wins pays reserve * a_i; what charge_o is
+// above that is divided among them in proportion to value_i(a_i) - reserve * a_i, by largest
+// remainder in whole micro-credits, in the order of TieOrder among equals. So
+// reserve * a_i <= charge_i <= value_i(a_i), and losers pay 0.
+//
+// What is the best bid? Without reclaim penalties, the truth, for a whole owner and whatever the
+// others bid: charge_o depends on what o's guests win and on nothing else that o says. With
+// penalties it depends on one thing more, which bundles could be sold to o: with fewer of them,
+// "without o" keeps fewer of o's holdings. Leaving bundles out can then gain up to
+//
+//   sum over o's guests of sum_r reclaim_penalty_r * held_r
+//
+// and no bid gains more (policies/cases/joint/leaving_bundles_out_pays.yaml gains just that). No
+// rule could do better and keep the rest: the largest W and the truth as the best bid leave only
+// charge_o = h(the others' bids) - (what the others and the penalties add to W), losers that pay
+// nothing make h the largest W in which o has lost everything, and then a holder without rivals
+// would pay the penalties that it saves less than the reserve (Green and Laffont 1977).
 //
 // Ties. W and its bound are unique; among allocations of equal W the rule takes one that depends
 // on the auction and its seed alone (bids are first put in the order of TieOrder, so no name wins
@@ -93,6 +112,8 @@ struct JointBid {
   std::vector<Bundle> bundles;  // At most kBundlesMax, units rising from no one; no two alike.
   std::optional<CurveFamily> curves;  // Not together with bundles.
   UnitVector held_units = {};         // Held now beyond the seed.
+  // Whose guest it is; 0: its own. Owners have names of their own: owner 7 is not guest 7.
+  uint64_t owner_id = 0;
 
   friend bool operator==(const JointBid&, const JointBid&) = default;
 };
@@ -111,10 +132,14 @@ struct JointAuction {
 struct JointAward {
   GuestId guest_id = 0;
   UnitVector units = {};
-  // For the whole round. Where JointClearing::charges_are_exact: VCG's charge, and the same as
-  // charge_bound. Else the lowest that VCG's charge can be, and the highest.
+  // For the whole round. Where JointClearing::charges_are_exact, all three are VCG's charge. Else
+  // reserve * units <= least <= charge <= bound <= value, where `least` and `bound` are proven to
+  // contain VCG's charge if the awards are the best ones, and the charge is what the prices at
+  // which the relaxed auction balances say that the bundle costs, or the nearest of the interval's
+  // ends.
   Microcredits charge_microcredits = 0;
   Microcredits charge_bound_microcredits = 0;
+  Microcredits charge_least_microcredits = 0;
 
   friend bool operator==(const JointAward&, const JointAward&) = default;
 };

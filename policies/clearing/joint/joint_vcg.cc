@@ -3,16 +3,20 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "policies/clearing/int128.h"
-#include "policies/clearing/joint/axis.h"
-#include "policies/clearing/joint/maximise.h"
+#include "policies/clearing/joint/charges.h"
 
 namespace nom::policies {
 namespace {
+
+// Of the work: 1 / this.
+constexpr int64_t kChargesPart = 4;
+constexpr int64_t kStepsABid = 150;  // Counted work, however little it says.
 
 using joint::CellList;
 using joint::Context;
@@ -63,18 +67,23 @@ class Rule {
   absl::StatusOr<JointClearing> Clear() {
     std::vector<CellList> lists;
     Int128 gain_sum = 0;
+    int64_t steps = 0;
     for (const size_t index : InTieOrder(auction_)) {
       absl::StatusOr<CellList> list =
           joint::MakeCells(auction_, auction_.bids[index], joint::Values::kAsBid);
       if (!list.ok()) return list.status();
+      steps += list->steps + kStepsABid;
       if (list->size() == 0) continue;
       gain_sum += static_cast<Int128>(MostGain(*list));
       order_.push_back(index);
       lists.push_back(*std::move(list));
     }
-    joint::KeepHighestPerBundle(auction_, lists);
-    Context context = Context::Make(auction_, gain_sum, options_.work_max);
-    context.core_cells = options_.core_cells;
+    steps += joint::KeepHighestPerBundle(auction_, MostOfOneOwner(), lists);
+    // What is kept is for the charges, however hard the awards are to prove.
+    const int64_t kept = std::max<int64_t>(0, options_.work_max / kChargesPart);
+    Context context = Context::Make(auction_, gain_sum, options_.work_max - kept);
+    context.work_left -= steps;
+    context.shortlist_cells = options_.shortlist_cells;
     context.box_work = options_.box_work;
     Problem problem;
     problem.capacity_units = auction_.capacity_units;
@@ -83,10 +92,22 @@ class Rule {
     }
     const ProblemPrices prices(context, problem, static_cast<double>(gain_sum + 1));
     const Maximum best = joint::Maximise(context, problem, prices, 0, /*with_choices=*/true);
+    context.work_left += kept;
     return Assemble(context, problem, prices, best);
   }
 
  private:
+  // The most bidders that are taken out together to find what they pay.
+  int64_t MostOfOneOwner() const {
+    int64_t most = 1;
+    std::map<uint64_t, int64_t> bidders;
+    for (const size_t index : order_) {
+      const uint64_t owner = auction_.bids[index].owner_id;
+      if (owner != 0) most = std::max(most, ++bidders[owner]);
+    }
+    return most;
+  }
+
   absl::StatusOr<JointClearing> Assemble(Context& context, const Problem& problem,
                                          const ProblemPrices& prices, const Maximum& best) {
     std::vector<UnitVector> units(auction_.bids.size());
@@ -114,46 +135,14 @@ class Rule {
           auction_.reserve_unit_prices_microcredits[r] + above_reserve;
       clearing.bound_by[r] = above_reserve > 0 ? BoundBy::kBids : BoundBy::kReserve;
     }
-    for (size_t i = 0; i < best.awards.size(); ++i) {
-      if (units[order_[i]] == UnitVector{}) continue;
-      clearing.awards.push_back(Charge(context, problem, prices, best, i, units[order_[i]]));
-      const JointAward& award = clearing.awards.back();
-      clearing.charges_are_exact = clearing.charges_are_exact &&
-                                   award.charge_microcredits == award.charge_bound_microcredits;
+    clearing.awards = joint::ChargeWinners(context, {auction_, order_, problem, prices, best});
+    for (const JointAward& award : clearing.awards) {
+      clearing.charges_are_exact =
+          clearing.charges_are_exact &&
+          award.charge_least_microcredits == award.charge_bound_microcredits;
     }
-    std::sort(clearing.awards.begin(), clearing.awards.end(),
-              [](const JointAward& a, const JointAward& b) { return a.guest_id < b.guest_id; });
     clearing.work = options_.work_max - context.work_left;
     return clearing;
-  }
-
-  JointAward Charge(Context& context, const Problem& problem, const ProblemPrices& prices,
-                    const Maximum& best, size_t bidder, const UnitVector& units) {
-    const JointBid& bid = auction_.bids[order_[bidder]];
-    Int128 at_reserve = 0;
-    for (size_t r = 0; r < units.size(); ++r) {
-      at_reserve += Int128{units[r]} * auction_.reserve_unit_prices_microcredits[r];
-    }
-    Problem without = problem;
-    auto list = std::make_shared<CellList>();
-    if (HasPenalty(auction_, bid)) {
-      *list = joint::MakeCells(auction_, bid, joint::Values::kAtReserve).value();
-    }
-    without.lists[bidder] = std::move(list);
-    // The awards stay possible; less value can't raise what is best.
-    const auto net_value = static_cast<int64_t>(*ValueOf(bid, units) - at_reserve);
-    const int64_t known = best.gain - net_value;
-    const ProblemPrices prices_without(context, without, problem, prices, bidder, known);
-    const Maximum most =
-        joint::Maximise(context, without, prices_without, known, /*with_choices=*/false);
-    JointAward award;
-    award.guest_id = bid.guest_id;
-    award.units = units;
-    award.charge_microcredits =
-        static_cast<Microcredits>(at_reserve + std::min(most.gain, best.gain) - known);
-    award.charge_bound_microcredits =
-        static_cast<Microcredits>(at_reserve + std::min(most.gain_bound, best.gain) - known);
-    return award;
   }
 
   const JointAuction& auction_;

@@ -12,8 +12,13 @@
 // is the best there is. A charge is the same search without its winner, begun from the same prices.
 // Prices are found in floating point and only proposed; every bound is formed from whole numbers.
 //
-// If the work budget runs out: the best allocation found, its proven bound, and charges between
-// the reserve and the value (JointAward).
+// If the work budget runs out, what is returned is the best allocation found and its proven bound.
+// At least a fourth of the budget is for the charges: each payer has an equal share of what is left
+// when its turn comes, so no single one can use it up. Of every charge an interval is proven, at
+// the least the one that the prices of the whole auction prove without a search; within it the
+// charge is what those prices say (JointAward). So an auction that is too hard to prove, such as
+// one of many bids nearly alike, is still paid for at about its prices; what is lost is the proof,
+// and with it that the truth is the best bid.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_JOINT_VCG_H_
 #define NOM_POLICIES_CLEARING_JOINT_JOINT_VCG_H_
@@ -24,7 +29,7 @@
 
 namespace nom::policies {
 
-// About what one core of 2.6 GHz does in 20 seconds.
+// About what one processor of 2.6 GHz does in 20 seconds.
 inline constexpr int64_t kJointWorkMaxDefault = int64_t{20} * 1'000'000'000;
 
 struct JointVcgOptions {
@@ -34,7 +39,7 @@ struct JointVcgOptions {
   // When to divide a problem and when to solve it: cells that are searched at once, and steps of a
   // dynamic program, both before what searching has cost is added. W and the charges do not depend
   // on them: they are there to show that.
-  int64_t core_cells = 60'000;
+  int64_t shortlist_cells = 60'000;
   int64_t box_work = 1'000'000;
 };
 

@@ -90,8 +90,9 @@ bool Master::Invert() {
   return true;
 }
 
-void Master::Solve() {
-  for (int pivots = 0; pivots < kPivotsMax; ++pivots) {
+int Master::Solve() {
+  int pivots = 0;
+  for (; pivots < kPivotsMax; ++pivots) {
     size_t entering = 0;
     double best = kTolerance;
     for (size_t k = 0; k < columns_.size(); ++k) {
@@ -108,7 +109,7 @@ void Master::Solve() {
         entering = ~(row - 1);
       }
     }
-    if (best <= kTolerance) return;
+    if (best <= kTolerance) return pivots;
     const Row column = ColumnOf(entering);
     size_t leaving = rows_;
     double least = 0;
@@ -122,13 +123,14 @@ void Master::Solve() {
         leaving = i;
       }
     }
-    if (leaving == rows_) return;
+    if (leaving == rows_) return pivots;
     const size_t before = std::exchange(basis_[leaving], entering);
     if (!Invert()) {
       basis_[leaving] = before;
-      return;
+      return pivots;
     }
   }
+  return pivots;
 }
 
 double Master::gain() const {

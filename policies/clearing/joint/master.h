@@ -32,8 +32,8 @@ class Master {
   void Add(double gain, const UnitVector& units);
   size_t column_count() const { return columns_.size(); }
 
-  // Finds the best mixture, from the last one on.
-  void Solve();
+  // Finds the best mixture, from the last one on. How many changes of the basis that took.
+  int Solve();
 
   // Of the last Solve(): the mixture's gain, the prices, and each column's part (most are 0).
   double gain() const;

@@ -187,7 +187,56 @@ TEST(AskJointTest, WithoutWorkItTellsWhereTheTruthLies) {
   EXPECT_GE(answer->clearing.welfare_bound_microcredits, 60);
   ASSERT_FALSE(answer->clearing.charges_are_exact);
   EXPECT_THAT(ReportOf(*answer).text, HasSubstr("out of work"));
+  EXPECT_THAT(ReportOf(*answer).text, HasSubstr(" (not all exact)"));
   EXPECT_THAT(ReportOf(*answer).json, HasSubstr("\"charges_are_exact\": false"));
+}
+
+TEST(AskJointTest, AChargeThatIsNotProvenComesWithItsInterval) {
+  // Prices are 5.45 each, so no winner's charge is known without a search, and there is no work.
+  constexpr char kGap[] = R"(
+resource_count: 1
+capacity_units: [5]
+seed: 1
+bids:
+  - {guest_id: 1, bundles: [{units: [3], value_microcredits: 20}]}
+  - {guest_id: 2, bundles: [{units: [3], value_microcredits: 19}]}
+  - {guest_id: 3, bundles: [{units: [2], value_microcredits: 12}]}
+)";
+  int told = 0;
+  for (int64_t work_max = 0; work_max < 20'000; work_max += 200) {
+    const absl::StatusOr<JointAnswer> answer = AskJoint("j.yaml", kGap, {.work_max = work_max});
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    ASSERT_TRUE(answer->status.ok()) << answer->status;
+    for (const policies::JointAward& award : answer->clearing.awards) {
+      if (award.charge_least_microcredits == award.charge_bound_microcredits) continue;
+      ++told;
+      EXPECT_THAT(
+          ReportOf(*answer).text,
+          HasSubstr(absl::StrCat(award.charge_microcredits, " (", award.charge_least_microcredits,
+                                 " to ", award.charge_bound_microcredits, ")")));
+      EXPECT_THAT(ReportOf(*answer).json, HasSubstr(absl::StrCat("\"charge_least_microcredits\": ",
+                                                                 award.charge_least_microcredits)));
+    }
+  }
+  EXPECT_GT(told, 0);
+}
+
+TEST(AskJointTest, OwnersAreShownWhereThereAreAny) {
+  constexpr char kOwners[] = R"(
+resource_count: 1
+capacity_units: [2]
+seed: 1
+bids:
+  - {guest_id: 1, bundles: [{units: [2], value_microcredits: 10}]}
+  - {guest_id: 2, owner_id: 7, bundles: [{units: [1], value_microcredits: 10}]}
+  - {guest_id: 3, owner_id: 7, bundles: [{units: [1], value_microcredits: 10}]}
+)";
+  const absl::StatusOr<JointAnswer> answer = AskJoint("j.yaml", kOwners, {});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(ReportOf(*answer).text, HasSubstr("  guest  owner  held  units  value  charge\n"
+                                                "      1      -     0      -\n"
+                                                "      2      7     0      1     10       5\n"
+                                                "      3      7     0      1     10       5\n"));
 }
 
 TEST(AskJointTest, ACaseIsHeldAgainstWhatItExpects) {

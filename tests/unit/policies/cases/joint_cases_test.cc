@@ -75,13 +75,16 @@ constexpr char kSampleText[] =
     "seed: 18446744073709551615\n"
     "bids:\n"
     "  - guest_id: 7\n"
+    "    owner_id: 0\n"
     "    held_units: [1, 0]\n"
     "    bundles:\n"
     "      - {units: [4, 1], value_microcredits: 90}\n"
     "  - guest_id: 9\n"
+    "    owner_id: 3\n"
     "    held_units: [0, 0]\n"
     "    bundles: []\n"
     "  - guest_id: 8\n"
+    "    owner_id: 0\n"
     "    held_units: [0, 0]\n"
     "    curves:\n"
     "      combination: product\n"
@@ -103,7 +106,7 @@ JointAuction Sample() {
   family.combination = Combination::kProduct;
   family.whole_value_microcredits = 500;
   family.curves[0] = {{1, 8, 131072, 131072}};
-  auction.bids = {{7, {{{4, 1}, 90}}, {}, {1, 0}}, {9, {}, {}, {}}, {8, {}, family, {}}};
+  auction.bids = {{7, {{{4, 1}, 90}}, {}, {1, 0}}, {9, {}, {}, {}, 3}, {8, {}, family, {}}};
   return auction;
 }
 

@@ -138,8 +138,8 @@ TEST(Cells, RestrictKeepsWhatLiesBetween) {
   }
 }
 
-// Many bids for few units: far more than can win, so most are left out. Their charges are what it
-// takes to keep one bid more than can win.
+// Many bids for few units: far more than can win, so most are left out. For the charges it takes as
+// many bids more than can win as one owner has.
 TEST(Cells, KeepHighestPerBundleChangesNoChargeAndNoWelfare) {
   int64_t left_out = 0;
   for (uint64_t seed = FirstSeed(), end = seed + CountOr(1'500); seed < end; ++seed) {
@@ -168,6 +168,7 @@ TEST(Cells, KeepHighestPerBundleChangesNoChargeAndNoWelfare) {
         if (is_new) bid.bundles.push_back(bundle);
       }
       if (random.OneIn(6)) bid.held_units[0] = 1;
+      if (seed % 2 == 0) bid.owner_id = static_cast<uint64_t>(random.Between(0, 2));
       auction.bids.push_back(bid);
     }
     std::vector<CellList> lists;
@@ -176,7 +177,7 @@ TEST(Cells, KeepHighestPerBundleChangesNoChargeAndNoWelfare) {
       lists.push_back(MakeCells(auction, bid, Values::kAsBid).value());
       before += lists.back().size();
     }
-    KeepHighestPerBundle(auction, lists);
+    KeepHighestPerBundle(auction, 1, lists);
     size_t after = 0;
     for (const CellList& list : lists) {
       CheckTiles(list);

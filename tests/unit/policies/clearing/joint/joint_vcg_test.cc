@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "policies/clearing/joint/joint_exhaustive.h"
+#include "tests/referee/joint_exhaustive.h"
 #include "tests/referee/joint_promises.h"
 #include "tests/referee/random_joint_auction.h"
 
@@ -29,7 +29,7 @@ TEST(JointVcg, AnyBudgetOfWorkGivesAClearingThatKeepsItsPromises) {
     for (int64_t work_max = 0; work_max < exact.work * 2; work_max += 1 + work_max / 3) {
       JointVcgOptions options;
       options.work_max = work_max;
-      if (seed % 2 == 1) options.core_cells = 4;
+      if (seed % 2 == 1) options.shortlist_cells = 4;
       const auto clearing = ClearJointVcg(auction, options);
       ASSERT_TRUE(clearing.ok()) << clearing.status() << Replay(seed, auction);
       ASSERT_EQ(BrokenPromise(auction, *clearing), "") << work_max << Replay(seed, auction);
@@ -45,11 +45,11 @@ TEST(JointVcg, AnyBudgetOfWorkGivesAClearingThatKeepsItsPromises) {
       for (const JointAward& award : clearing->awards) {
         const JointAward vcg = AwardOf(exact, award.guest_id);
         if (vcg.units != award.units) continue;
-        ASSERT_LE(award.charge_microcredits, vcg.charge_microcredits)
+        ASSERT_LE(award.charge_least_microcredits, vcg.charge_microcredits)
             << work_max << Replay(seed, auction);
         ASSERT_GE(award.charge_bound_microcredits, vcg.charge_microcredits)
             << work_max << Replay(seed, auction);
-        ranges += award.charge_microcredits < award.charge_bound_microcredits;
+        ranges += award.charge_least_microcredits < award.charge_bound_microcredits;
       }
     }
   }
@@ -93,12 +93,51 @@ TEST(JointVcg, LargeMoneyIsExactToo) {
       auction.bids.push_back(bid);
     }
     JointVcgOptions options;
-    if (seed % 3 == 1) options.core_cells = 5;
+    if (seed % 3 == 1) options.shortlist_cells = 5;
     const auto clearing = ClearJointVcg(auction, options);
     ASSERT_TRUE(clearing.ok()) << clearing.status() << Replay(seed, auction);
     ASSERT_EQ(BrokenPromise(auction, *clearing), "") << Replay(seed, auction);
     ASSERT_EQ(DifferenceFromExhaustive(auction, *clearing), "") << Replay(seed, auction);
   }
+}
+
+// The budget is of all work: also of looking through bids that can't win anything.
+TEST(JointVcg, WhatIsLookedAtIsCounted) {
+  JointAuction auction;
+  auction.resource_count = 2;
+  auction.capacity_units = {100, 100};
+  auction.reserve_unit_prices_microcredits = {1'000, 1'000};
+  for (GuestId guest = 1; guest <= 20; ++guest) {
+    JointBid bid{guest, {}, CurveFamily{}, {}, 0};
+    bid.curves->curves[0] = {{1, 100, 1, 1}};
+    bid.curves->curves[1] = {{1, 100, 1, 1}};
+    auction.bids.push_back(bid);
+  }
+  const JointClearing clearing = ClearJointVcg(auction).value();
+  EXPECT_TRUE(clearing.awards.empty());
+  EXPECT_GE(clearing.work, 20 * 101 * 101);
+}
+
+// 64 bids that are one and the same, half of which win: one search is enough for all charges.
+TEST(JointVcg, BidsThatAreAllAlikeAreChargedTogether) {
+  JointAuction auction;
+  auction.resource_count = 2;
+  auction.capacity_units = {64, 64};
+  for (GuestId guest = 1; guest <= 64; ++guest) {
+    auction.bids.push_back({guest, {{{2, 2}, 10}}, {}, {}, 0});
+  }
+  const JointClearing clearing = ClearJointVcg(auction).value();
+  ASSERT_EQ(BrokenPromise(auction, clearing), "");
+  ASSERT_TRUE(clearing.charges_are_exact);
+  ASSERT_EQ(clearing.awards.size(), 32U);
+  for (const JointAward& award : clearing.awards) EXPECT_EQ(award.charge_microcredits, 10);
+  // The same auction but for a bundle of each that never wins, and makes all lists different.
+  for (JointBid& bid : auction.bids) {
+    bid.bundles.push_back({{64, 64}, 10 + static_cast<Microcredits>(bid.guest_id)});
+  }
+  const JointClearing unlike = ClearJointVcg(auction).value();
+  EXPECT_EQ(unlike.welfare_microcredits, clearing.welfare_microcredits);
+  EXPECT_GT(unlike.work, 4 * clearing.work);
 }
 
 TEST(JointVcg, NobodyBidsOrNothingIsForSale) {
@@ -138,7 +177,7 @@ TEST(JointVcg, OneBidderPaysTheReserve) {
   auction.bids = {{9, {{{2, 4}, 100}, {{1, 1}, 50}}, {}, {}}};
   const JointClearing clearing = ClearJointVcg(auction).value();
   // 100 - 18 = 82 is more than 50 - 8 = 42.
-  EXPECT_EQ(clearing.awards, (std::vector<JointAward>{{9, {2, 4}, 18, 18}}));
+  EXPECT_EQ(clearing.awards, (std::vector<JointAward>{{9, {2, 4}, 18, 18, 18}}));
   EXPECT_EQ(clearing.welfare_microcredits, 100 + 7 + 1);
 }
 

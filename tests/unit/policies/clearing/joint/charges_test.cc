@@ -1,0 +1,150 @@
+// What winners pay: owners, the division of what an owner pays, and what is paid without a proof.
+
+#include "policies/clearing/joint/charges.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "policies/clearing/joint/joint_vcg.h"
+#include "tests/referee/joint_promises.h"
+#include "tests/referee/random_joint_auction.h"
+
+namespace nom::policies {
+namespace {
+
+using joint::DivideByLargestRemainder;
+using Shares = std::vector<int64_t>;
+
+TEST(DivideByLargestRemainder, RoundsDownAndGivesTheRestWhereMostWasCutOff) {
+  EXPECT_EQ(DivideByLargestRemainder(0, {}), (Shares{}));
+  EXPECT_EQ(DivideByLargestRemainder(0, {0, 0}), (Shares{0, 0}));
+  EXPECT_EQ(DivideByLargestRemainder(0, {4, 5}), (Shares{0, 0}));
+  EXPECT_EQ(DivideByLargestRemainder(9, {4, 5}), (Shares{4, 5}));
+  // 2.9 and 5.1.
+  EXPECT_EQ(DivideByLargestRemainder(8, {7, 12}), (Shares{3, 5}));
+  // 1.67 each: the first two among equals.
+  EXPECT_EQ(DivideByLargestRemainder(5, {3, 3, 3}), (Shares{2, 2, 1}));
+  // Nothing for nothing.
+  EXPECT_EQ(DivideByLargestRemainder(1, {0, 1, 1}), (Shares{0, 1, 0}));
+}
+
+TEST(DivideByLargestRemainder, IsExactWhateverTheAmounts) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(20'000); seed < end; ++seed) {
+    TestRandom random(seed);
+    const int64_t most = random.OneIn(2) ? 9 : kValueMaxMicrocredits;
+    Shares parts(static_cast<size_t>(random.Between(1, 7)));
+    for (int64_t& part : parts) part = random.OneIn(4) ? 0 : random.Between(0, most);
+    const int64_t whole = std::accumulate(parts.begin(), parts.end(), int64_t{0});
+    const int64_t amount = random.OneIn(5) ? whole : random.Between(0, whole);
+    const Shares shares = DivideByLargestRemainder(amount, parts);
+    ASSERT_EQ(std::accumulate(shares.begin(), shares.end(), int64_t{0}), amount) << seed;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      ASSERT_GE(shares[i], 0) << seed;
+      ASSERT_LE(shares[i], parts[i]) << seed;
+      // Less than one away from the exact share.
+      const __int128 off = static_cast<__int128>(shares[i]) * std::max<int64_t>(1, whole) -
+                           static_cast<__int128>(amount) * parts[i];
+      ASSERT_TRUE(-std::max<int64_t>(1, whole) < off && off < std::max<int64_t>(1, whole)) << seed;
+    }
+  }
+}
+
+// Guests of one owner against a rival for all that they want: what they bid above their worth must
+// not win it for nothing. Each guest charged by itself, both would pay 0.
+TEST(Owners, GuestsOfOneAreNotEachOthersRivals) {
+  JointAuction auction;
+  auction.capacity_units[0] = 2;
+  auction.bids = {
+      {1, {{{2}, 10}}, {}, {}, 0}, {2, {{{1}, 10}}, {}, {}, 7}, {3, {{{1}, 10}}, {}, {}, 7}};
+  const JointClearing together = ClearJointVcg(auction).value();
+  EXPECT_EQ(together.awards, (std::vector<JointAward>{{2, {1}, 5, 5, 5}, {3, {1}, 5, 5, 5}}));
+  // As strangers.
+  auction.bids[1].owner_id = 0;
+  auction.bids[2].owner_id = 0;
+  const JointClearing strangers = ClearJointVcg(auction).value();
+  EXPECT_EQ(strangers.awards, (std::vector<JointAward>{{2, {1}, 0, 0, 0}, {3, {1}, 0, 0, 0}}));
+  // Owner 2 of guest 3 is another than guest 2, who is its own.
+  auction.bids[2].owner_id = 2;
+  EXPECT_EQ(ClearJointVcg(auction).value().awards, strangers.awards);
+}
+
+TEST(Owners, OneGuestOfAnOwnerIsChargedAsAStranger) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(500); seed < end; ++seed) {
+    JointShape shape;
+    shape.with_owners = false;
+    JointAuction auction = RandomJointAuction(shape, seed);
+    const JointClearing strangers = ClearJointVcg(auction).value();
+    for (JointBid& bid : auction.bids) bid.owner_id = bid.guest_id + 100;
+    ASSERT_EQ(ClearJointVcg(auction).value(), strangers) << Replay(seed, auction);
+  }
+}
+
+// 128 bids for any one of four resources, nearly alike at the margin: what is best can't be proven
+// with little work. What winners pay must not fall with that.
+TEST(Charges, OfAnAuctionThatIsTooHardToProveAreAboutItsPrices) {
+  TestRandom random(1);
+  JointAuction auction;
+  auction.resource_count = 4;
+  auction.capacity_units.fill(100);
+  for (GuestId guest = 1; guest <= 128; ++guest) {
+    JointBid& bid = auction.bids.emplace_back();
+    bid.guest_id = guest;
+    CurveFamily& family = bid.curves.emplace();
+    family.combination = Combination::kMax;
+    for (std::vector<Range>& ranges : family.curves) {
+      const int64_t units = random.Between(3, 9);
+      for (const int64_t times : {1, 2}) {
+        ranges.push_back({times * units, times * units,
+                          times * units * 1'000'000 + random.Between(-20'000, 20'000), 0});
+      }
+    }
+  }
+  for (const int64_t work_max : {0, 10'000'000}) {
+    JointVcgOptions options;
+    options.work_max = work_max;
+    const JointClearing clearing = ClearJointVcg(auction, options).value();
+    ASSERT_EQ(BrokenPromise(auction, clearing), "");
+    ASSERT_FALSE(clearing.charges_are_exact);
+    if (work_max == 0) continue;  // No prices yet.
+    Microcredits charges = 0;
+    double at_prices = 0;
+    for (const JointAward& award : clearing.awards) {
+      charges += award.charge_microcredits;
+      for (size_t r = 0; r < award.units.size(); ++r) {
+        at_prices += static_cast<double>(award.units[r]) *
+                     static_cast<double>(clearing.clearing_unit_prices_microcredits[r]);
+      }
+    }
+    EXPECT_GT(at_prices, 350e6);
+    EXPECT_GE(static_cast<double>(charges), 0.99 * at_prices) << work_max;
+    EXPECT_LE(static_cast<double>(charges), 1.01 * at_prices) << work_max;
+  }
+}
+
+// One charge that takes all the work there is must not leave the others without any: twice the work
+// that all charges need is enough for nearly all of them, in whatever shares it is given.
+TEST(Charges, ShareTheWorkThatIsLeft) {
+  int64_t charges = 0;
+  int64_t open = 0;
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(200); seed < end; ++seed) {
+    JointShape shape;
+    shape.bids_max = 12;
+    shape.grid_max = 60;
+    const JointAuction auction = RandomJointAuction(shape, seed);
+    JointVcgOptions options;
+    options.work_max = 2 * ClearJointVcg(auction).value().work;
+    const JointClearing clearing = ClearJointVcg(auction, options).value();
+    ASSERT_EQ(BrokenPromise(auction, clearing), "") << Replay(seed, auction);
+    ASSERT_LE(clearing.work, options.work_max + options.work_max / 8) << Replay(seed, auction);
+    for (const JointAward& award : clearing.awards) {
+      ++charges;
+      open += award.charge_least_microcredits < award.charge_bound_microcredits;
+    }
+  }
+  EXPECT_LE(open * 20, charges) << open << " of " << charges;
+}
+
+}  // namespace
+}  // namespace nom::policies
