@@ -1,9 +1,14 @@
 // Which bids are decided at all prices in a range. Inside policies/clearing only.
 //
-// If one quantity is best for a bid at the lowest price of the range and at the highest, then at
-// all between, and what another quantity loses against it is a straight line over prices. Where it
-// loses more than a gap at both ends, no limit (core.h) within the window keeps anything else: the
-// bid is decided. The others are open, a few dozen of a thousand.
+// At a price of a unit each bid has a best quantity, and every other one leaves it with less: that
+// is the other one's loss. As the price moves, a loss changes along a straight line. So if the same
+// quantity is best at the lowest price of a range and at the highest, it is best at all between, and
+// if another one loses more than some gap at both ends, it does at all between.
+//
+// A window is a range of prices with a gap. A bid of which one quantity is best throughout, and all
+// others lose more than the gap, is decided: whatever price in the range the auction ends at, and
+// as long as the best allocation loses no more than the gap there, the bid has that quantity. Of a
+// thousand bids a few dozen are left open.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_PRICE_WINDOW_H_
 #define NOM_POLICIES_CLEARING_MPSP_PRICE_WINDOW_H_
@@ -25,8 +30,8 @@ class PriceWindow {
     int64_t key = 0;
   };
 
-  // `bids` must outlive this. Opens about `open_max` bids, and those that are not decided at any
-  // gap; the gap is what this comes to.
+  // `bids` must outlive this. The gap is made as large as it can be with about `open_max` bids open,
+  // besides those whose best quantity changes within the range, which are open at any gap.
   PriceWindow(const KeyBids<int64_t>& bids, int64_t low_price, int64_t high_price, size_t open_max);
 
   bool Covers(const Core::Limit& limit) const {

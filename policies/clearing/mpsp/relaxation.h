@@ -1,12 +1,15 @@
 // The concave relaxation of an auction: what could be reached if every bid took any quantity below
 // its smallest concave curve. Inside policies/clearing only.
 //
-// For any price u >= 0 of a unit of key, no allocation's keys add up to more than
+// Suppose every unit had a price u >= 0, and every bid took what leaves it the most, its surplus
+// s_i(u) = max(0, max over a of key_i(a) - u * a). Nobody can do better at that price, so no
+// allocation's keys add up to more than what all bids have left and what all units cost:
 //
-//   L(u) = u * capacity + sum_i s_i(u),   s_i(u) = max(0, max over a of key_i(a) - u * a)
+//   L(u) = u * capacity + sum_i s_i(u)
 //
-// and L is lowest at the slope at which the capacity ends when the curves' parts are filled in from
-// the steepest down.
+// That holds for any price; the best bound is at the price where demand just meets the capacity.
+// It is found without searching: cut each concave curve into its straight parts, fill in the
+// steepest parts first, and take the slope of the part in which the capacity ends.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_RELAXATION_H_
 #define NOM_POLICIES_CLEARING_MPSP_RELAXATION_H_
@@ -105,16 +108,19 @@ class Relaxation {
   // capacity, must be at most kKeySumMax.
   Relaxation(std::span<const Part<int64_t>> parts, int64_t capacity_units);
 
-  // Where L is lowest for so many units; but no more than kKeySumMax / (capacity + 1), so that a
-  // price times a quantity stays in 64 bits.
+  // The price at which L is lowest for so many units; but no more than kKeySumMax / (capacity + 1),
+  // so that a price times a quantity stays in 64 bits. Any price gives a bound, so that cap costs
+  // sharpness only.
   int64_t PriceAt(int64_t capacity_units) const;
-  // The same so many parts before the capacity is full, where it is higher, or after.
+  // The slope of the part that comes so many parts before the one in which the capacity ends, which
+  // is steeper, or after it.
   int64_t PriceBefore(int64_t capacity_units, size_t parts) const;
   int64_t PriceAfter(int64_t capacity_units, size_t parts) const;
   // L for so many units.
   int64_t BoundAt(int64_t price, int64_t capacity_units) const;
-  // The keys of the parts that fit whole, from the steepest down: an allocation, so at most what
-  // can be reached, and less than L at PriceAt by one part at most.
+  // The keys of the parts that fit whole, from the steepest down. Corners of the curves are
+  // quantities that the bids accept, so this is what an allocation reaches. L at PriceAt is more by
+  // less than the key of the part that does not fit.
   int64_t WholeParts(int64_t capacity_units) const;
 
  private:
