@@ -195,7 +195,7 @@ namespace {
 
 // Of what is still to come: by the wall clock as it is now.
 google::protobuf::Timestamp ToShown(absl::Time time) {
-  return ToProto(time + WallOffset(Clock::Real()));
+  return marketd::ToProto(time + WallOffset(Clock::Real()));
 }
 
 }  // namespace
