@@ -86,8 +86,7 @@ CallAnswer Yield(GuestMachine& guest, uint64_t deadline) {
     return Value(NOM_WAKE_NOTICE);
   }
   if (deadline != 0 && deadline <= ReadTsc()) return Value(NOM_WAKE_DEADLINE);
-  guest.sleep.kind = SleepState::kYielded;
-  guest.wake_tsc.store(deadline, std::memory_order_release);
+  guest.sleep = {SleepState::kYielded, deadline};
   return {AfterCall::kSleep, NOM_STATUS_OK, 0};
 }
 

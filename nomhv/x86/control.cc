@@ -435,6 +435,7 @@ void Control::ServePrepare(const NomCommand& command) {
     // Only now: who is woken must find the notice on its board.
     Hold(slot);
     guest.notice_unseen = true;
+    guest.notice_tsc = ReadTsc();
     guest.interrupt_due = guest.notice_vector != 0;
     Release(slot);
   }

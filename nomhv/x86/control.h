@@ -17,7 +17,7 @@
 namespace nomhv {
 
 // What a machine can really deliver of each guest processor, in millicores; the rest is nomhv's:
-// picking, switching, its interrupts. INSIDE.md says how it was measured.
+// control's turns and interrupts, and the reserve that makes good what timers are late.
 inline constexpr uint64_t kDeliveredMillicores = 970;
 
 struct BootGuests {

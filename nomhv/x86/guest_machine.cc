@@ -107,7 +107,7 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.notice_vector = 0;
   guest.notice_unseen = false;
   guest.interrupt_due = false;
-  guest.wake_tsc = 0;
+  guest.notice_tsc = 0;
   guest.hold = false;
   guest.ended = false;
   guest.exit_reason = NOM_EXIT_REASON_NONE;

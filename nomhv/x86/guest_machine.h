@@ -2,7 +2,7 @@
 //
 // Whoever holds the claim of the slot's ProcessorAccount owns all of a GuestMachine but its
 // atomics: a guest processor while it runs the guest, the control processor while it changes it
-// (hold.h).
+// (Control::Hold).
 
 #ifndef NOMHV_X86_GUEST_MACHINE_H_
 #define NOMHV_X86_GUEST_MACHINE_H_
@@ -59,6 +59,7 @@ struct FrameWork {
 struct SleepState {
   enum Kind : uint32_t { kAwake, kHalted, kYielded };
   Kind kind = kAwake;
+  uint64_t wake_tsc = 0;  // When it asked to be woken; 0: at no time.
 };
 
 struct GuestMachine {
@@ -96,9 +97,9 @@ struct GuestMachine {
   // Sleep and notices.
   SleepState sleep;
   uint8_t notice_vector = 0;
-  bool notice_unseen = false;         // For YIELD.
-  bool interrupt_due = false;         // The notice's interrupt is not delivered yet.
-  std::atomic<uint64_t> wake_tsc{0};  // While asleep: when to wake; 0: no time.
+  bool notice_unseen = false;  // For YIELD.
+  bool interrupt_due = false;  // The notice's interrupt is not delivered yet.
+  uint64_t notice_tsc = 0;     // When the last notice came.
 
   // Read by anybody.
   std::atomic<bool> alive{false};  // Exists and may run.

@@ -86,21 +86,37 @@ void StartProcessors(const ProcessorList& list) {
   }
 }
 
-[[noreturn]] void RunControl(bool exit_when_idle) {
+void TurnControl(bool exit_when_idle) {
+  g_control->Turn();
+  const BootGuests& boot = g_control->boot_guests();
+  if (!exit_when_idle || boot.ended != boot.started) return;
+  Log(LogLevel::kInfo, boot.started, " guests ended, ", boot.failed, " failures");
+  LeaveMachine(boot.failed == 0 && boot.started > 0 ? kExitPass : kExitFail);
+}
+
+uint64_t NextTick() { return ReadTsc() + g_machine.clocks.tsc_hz / 1000 * kTickMs; }
+
+[[noreturn]] void RunControlAlone(bool exit_when_idle) {
   for (;;) {
-    g_control->Turn();
-    const BootGuests& boot = g_control->boot_guests();
-    if (exit_when_idle && boot.ended == boot.started) {
-      Log(LogLevel::kInfo, boot.started, " guests ended, ", boot.failed, " failures");
-      LeaveMachine(boot.failed == 0 && boot.started > 0 ? kExitPass : kExitFail);
-    }
-    const uint64_t next_tsc = ReadTsc() + g_machine.clocks.tsc_hz / 1000 * kTickMs;
-    if (g_machine.first_guest_processor == 0) {
-      TakeTurn(g_machine.processors[0], next_tsc);
-    } else {
-      // Interrupts have been off since before the turn: a ring after it looked wakes us at once.
-      ArmTimer(next_tsc, g_machine.clocks);
-      EnableInterruptsAndHalt();
+    TurnControl(exit_when_idle);
+    // Interrupts have been off since before the turn: a ring after it looked wakes us at once.
+    ArmTimer(NextTick(), g_machine.clocks);
+    EnableInterruptsAndHalt();
+  }
+}
+
+// Control looks when its tick has come, marketd has rung or a guest has ended, and not whenever a
+// guest gives the processor away: how often it works is no guest's choice.
+[[noreturn]] void RunControlBesideGuests(bool exit_when_idle) {
+  Processor& self = g_machine.processors[0];
+  for (;;) {
+    ControlBegins(self);
+    const uint64_t doorbells = DoorbellInterrupts();
+    TurnControl(exit_when_idle);
+    const uint64_t next_tsc = NextTick();
+    bool look = false;
+    while (!look && ReadTsc() < next_tsc && DoorbellInterrupts() == doorbells) {
+      look = TakeTurn(self, next_tsc);
     }
   }
 }
@@ -172,7 +188,8 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
       mailbox == nullptr ? ", no mailbox" : "");
   g_control.emplace(capacity, mailbox, doorbell, Physical<NomMachineBoard>(board.value()));
   StartBootGuests(g_boot_info, *g_control);
-  RunControl(exit_when_idle);
+  if (g_machine.first_guest_processor == 0) RunControlBesideGuests(exit_when_idle);
+  RunControlAlone(exit_when_idle);
 }
 
 void NomhvApMain() {

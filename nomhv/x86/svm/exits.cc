@@ -169,8 +169,7 @@ AfterExit Halt(GuestMachine& guest) {
   AdvanceRip(guest, 1);
   if ((guest.vmcb->rflags & kFlagsInterrupt) == 0) return End(guest, NOM_EXIT_REASON_DONE, 0);
   if (guest.interrupt_due) return AfterExit::kResume;
-  guest.sleep.kind = SleepState::kHalted;
-  guest.wake_tsc.store(0, std::memory_order_release);
+  guest.sleep = {SleepState::kHalted, 0};
   return AfterExit::kSleep;
 }
 
