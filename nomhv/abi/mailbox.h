@@ -209,7 +209,8 @@ struct NomMeter {
   uint64_t created_tsc;
   char name[NOM_NAME_BYTES];
   uint64_t exits[NOM_EXITS_COUNT];
-  uint64_t reserved[8];
+  uint64_t lines_lost;  // Of its log: over its budget of lines. Since 1.1.
+  uint64_t reserved[7];
 };
 
 // All meters read at the one instant at which a round's grants took effect.

@@ -102,16 +102,15 @@ CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
     CopyOnce(text + done, Physical<char>(mapping->physical + at % kFrame), part);
     done += part;
   }
-  std::string_view rest(text, bytes);
-  while (!rest.empty()) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    Line<kWriteBytesMax + 4> line;
-    line.Add(Quoted{rest.substr(0, end)});
-    Line<NOM_NAME_BYTES> tag;
-    tag.Add(Quoted{guest.name_view()});
-    WriteLog(tag.text(), line.text());
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  if (!guest.lines.Take(TscToUs(ReadTsc()))) {
+    guest.lines_lost.fetch_add(1, std::memory_order_relaxed);
+    return Failed(NOM_STATUS_OVER_BUDGET);
   }
+  std::string_view said(text, bytes);
+  if (said.ends_with('\n')) said.remove_suffix(1);
+  Line<kWriteBytesMax + 4> line;
+  line.Add(Quoted{said});
+  WriteGuestLog(guest.id, guest.name_view(), line.text());
   return {};
 }
 

@@ -14,6 +14,10 @@ namespace {
 
 constexpr uint64_t kMetersMs = 50;
 constexpr uint64_t kBidsMs = 5;
+constexpr uint64_t kLostLinesMs = 1000;
+// What one turn writes of the log at most; less where guests wait for the processor.
+constexpr uint32_t kLogBytes = 4096;
+constexpr uint32_t kLogBytesBesideGuests = 256;
 constexpr uint64_t kPatienceSeconds = 20;  // With another processor; an emulator may be slow.
 
 uint64_t MsToCycles(uint64_t ms) { return g_machine.clocks.tsc_hz / 1000 * ms; }
@@ -140,6 +144,7 @@ Result<uint32_t> Control::CreateGuest(const NomCreate& create, std::span<const s
   GuestMachine& guest = g_machine.guests[slot.value()];
   g_machine.accounts[slot.value()].Reset();
   last_meters_[slot.value()] = {};
+  lost_told_[slot.value()] = 0;
   const Status status =
       BuildGuest(guest, slot.value(), create, image, reinterpret_cast<uint64_t>(machine_board_),
                  g_machine.clocks.tsc_hz, fault);
@@ -150,7 +155,7 @@ Result<uint32_t> Control::CreateGuest(const NomCreate& create, std::span<const s
   if (mailbox_.has_value()) mailbox_->ClearBids(slot.value());
   WriteBoard(slot.value(), nullptr);
   Replan();
-  Log(LogLevel::kInfo, "guest ", create.guest_id, " ", Quoted{guest.name_view()},
+  Log(LogLevel::kInfo, "guest ", create.guest_id, " ", QuotedName{guest.name_view()},
       " started: ", create.seed_frames, " of ", create.window_frames, " frames, ",
       create.seed_millicores, " millicores");
   WriteSums();
@@ -162,7 +167,7 @@ Status Control::CreateBootGuest(const NomCreate& create, std::span<const std::by
   NomImageFault fault = NOM_IMAGE_FAULT_NONE;
   const Result<uint32_t> created = CreateGuest(create, image, fault);
   if (!created.ok()) {
-    Log(LogLevel::kError, "guest ", Quoted{create.name}, " refused: status ",
+    Log(LogLevel::kError, "guest ", QuotedName{create.name}, " refused: status ",
         static_cast<uint32_t>(created.code()), " fault ", static_cast<uint32_t>(fault));
     ++boot_.failed;
     return created.code();
@@ -182,8 +187,8 @@ Status Control::CreateBootGuest(const NomCreate& create, std::span<const std::by
   }
   const GrantVerdict verdict = PlanGrants(table_, grants_, grant_plan_);
   if (verdict.status != NOM_STATUS_OK) {
-    Log(LogLevel::kError, "guest ", Quoted{create.name}, " keeps its seed: its grant has status ",
-        static_cast<uint32_t>(verdict.status));
+    Log(LogLevel::kError, "guest ", QuotedName{create.name},
+        " keeps its seed: its grant has status ", static_cast<uint32_t>(verdict.status));
     ++boot_.failed;
     return verdict.status;
   }
@@ -204,7 +209,7 @@ void Control::BuryEnded() {
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
     GuestMachine& guest = g_machine.guests[slot];
     if (!table_.at(slot).running() || !guest.ended.load(std::memory_order_acquire)) continue;
-    Log(LogLevel::kInfo, "guest ", guest.id, " ", Quoted{guest.name_view()},
+    Log(LogLevel::kInfo, "guest ", guest.id, " ", QuotedName{guest.name_view()},
         " ended: ", ReasonText(guest.exit_reason), " detail ", Hex{guest.exit_detail}, " rip ",
         Hex{guest.exit_rip});
     Bury(slot);
@@ -322,6 +327,7 @@ void Control::FillMeter(uint32_t slot, NomMeter& meter) {
   meter.processor = guest.last_processor;
   meter.created_tsc = guest.created_tsc;
   std::memcpy(meter.name, guest.name, sizeof(meter.name));
+  meter.lines_lost = guest.lines_lost.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < NOM_EXITS_COUNT; ++i) {
     meter.exits[i] = guest.exits[i].load(std::memory_order_relaxed);
   }
@@ -332,6 +338,18 @@ void Control::WriteMeters() {
     if (!table_.at(slot).running()) continue;
     FillMeter(slot, last_meters_[slot]);
     mailbox_->WriteMeter(slot, last_meters_[slot]);
+  }
+}
+
+void Control::TellLostLines() {
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    if (!table_.at(slot).exists) continue;
+    const GuestMachine& guest = g_machine.guests[slot];
+    const uint64_t lost = guest.lines_lost.load(std::memory_order_relaxed);
+    if (lost == lost_told_[slot]) continue;
+    Log(LogLevel::kInfo, "guest ", guest.id, " ", QuotedName{guest.name_view()}, ": ",
+        lost - lost_told_[slot], " lines were lost, it writes too many");
+    lost_told_[slot] = lost;
   }
 }
 
@@ -505,6 +523,11 @@ void Control::Serve(const NomCommand& command) {
 
 void Control::Turn() {
   BuryEnded();
+  DrainLog(g_machine.first_guest_processor == 0 ? kLogBytesBesideGuests : kLogBytes);
+  if (ReadTsc() >= next_lost_tsc_) {
+    next_lost_tsc_ = ReadTsc() + MsToCycles(kLostLinesMs);
+    TellLostLines();
+  }
   if (!mailbox_.has_value()) return;
   mailbox_->WriteHeartbeat(ReadTsc());
   mailbox_->WriteDoorbells(DoorbellInterrupts());

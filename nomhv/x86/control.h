@@ -71,6 +71,8 @@ class Control {
   void ApplyPlan(const GrantPlan& plan, const NomGrants* grants, uint64_t (&forced)[32]);
   void FillMeter(uint32_t slot, NomMeter& meter);
   void WriteMeters();
+  // Says once a second which guests lost lines of the log.
+  void TellLostLines();
   void WriteRound(uint64_t round_id, const uint64_t (&forced)[32]);
   void WriteSums();
 
@@ -80,6 +82,8 @@ class Control {
   NomMachineBoard* machine_board_;
   uint64_t next_meters_tsc_ = 0;
   uint64_t next_bids_tsc_ = 0;
+  uint64_t next_lost_tsc_ = 0;
+  uint64_t lost_told_[GuestTable::kSlots] = {};
   BootGuests boot_;
   ProcessorPieces plan_[kProcessorsMax];
   NomMeter last_meters_[GuestTable::kSlots] = {};  // So that no counter goes back.

@@ -115,6 +115,8 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.exit_rip = 0;
   for (std::atomic<uint64_t>& count : guest.exits) count = 0;
   guest.interrupts = 0;
+  guest.lines = LineBudget(TscToUs(guest.created_tsc));
+  guest.lines_lost = 0;
   guest.forced_frames = 0;
 }
 

@@ -17,6 +17,7 @@
 #include "nomhv/abi/mailbox.h"
 #include "nomhv/core/budget.h"
 #include "nomhv/core/guests.h"
+#include "nomhv/core/log_ring.h"
 #include "nomhv/core/nested_paging.h"
 #include "nomhv/core/result.h"
 #include "nomhv/x86/memory.h"
@@ -101,6 +102,8 @@ struct GuestMachine {
   bool interrupt_due = false;  // The notice's interrupt is not delivered yet.
   uint64_t notice_tsc = 0;     // When the last notice came.
 
+  LineBudget lines;  // Of the log.
+
   // Read by anybody.
   std::atomic<bool> alive{false};  // Exists and may run.
   std::atomic<bool> hold{false};   // The control processor wants the claim.
@@ -110,6 +113,7 @@ struct GuestMachine {
   uint64_t exit_rip = 0;
   std::atomic<uint64_t> exits[NOM_EXITS_COUNT] = {};
   std::atomic<uint64_t> interrupts{0};
+  std::atomic<uint64_t> lines_lost{0};  // Of its log, over its budget.
   uint64_t forced_frames = 0;
 
   [[nodiscard]] std::string_view name_view() const { return name; }

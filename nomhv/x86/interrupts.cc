@@ -44,7 +44,7 @@ std::atomic<uint64_t> g_doorbell_interrupts{0};
            Hex{ReadCr2()}, " rsp ", Hex{f.rsp}, " rflags ", Hex{f.rflags}, " rax ", Hex{f.rax},
            " rbx ", Hex{f.rbx}, " rcx ", Hex{f.rcx}, " rdx ", Hex{f.rdx}, " rsi ", Hex{f.rsi},
            " rdi ", Hex{f.rdi}, " rbp ", Hex{f.rbp}, " apic ", uint32_t{LocalApicId()});
-  WriteLogWithoutLock("PANIC", line.text());
+  FlushLog(line.text());
   StopMachine();
 }
 
@@ -76,6 +76,7 @@ void LoadInterruptTable() {
 uint64_t DoorbellInterrupts() { return g_doorbell_interrupts.load(std::memory_order_relaxed); }
 
 void LeaveMachine(uint32_t code) {
+  FlushLog();
   Out32(kDebugExitPort, code);
   HaltForever();  // On a machine without the port.
 }
@@ -85,7 +86,7 @@ void Panic(const char* message, const char* file, int line) {
   if (g_stopping.exchange(true)) HaltForever();
   Line<512> text;
   text.Add(message, " (", file, ":", line, ") apic ", uint32_t{LocalApicId()});
-  WriteLogWithoutLock("PANIC", text.text());
+  FlushLog(text.text());
   StopMachine();
 }
 

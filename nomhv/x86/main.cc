@@ -188,6 +188,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
       mailbox == nullptr ? ", no mailbox" : "");
   g_control.emplace(capacity, mailbox, doorbell, Physical<NomMachineBoard>(board.value()));
   StartBootGuests(g_boot_info, *g_control);
+  LogIsDrainedByControl();
   if (g_machine.first_guest_processor == 0) RunControlBesideGuests(exit_when_idle);
   RunControlAlone(exit_when_idle);
 }
