@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint64_t kFrame = NOM_FRAME_BYTES;
 constexpr uint64_t kWriteBytesMax = 256;
-constexpr uint64_t kFramesPerStep = 64;
+// A frame that is scrubbed takes over 500 instructions; a slice can end between two steps.
+constexpr uint64_t kFramesPerStep = 16;
 
 CallAnswer Failed(NomStatus status) { return {AfterCall::kResume, status, 0}; }
 CallAnswer Value(uint64_t value) { return {AfterCall::kResume, NOM_STATUS_OK, value}; }

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "nomhv/abi/guest.h"
 #include "tests/guests/driver/scenario.h"
 
 namespace nom::tests {
@@ -11,6 +12,16 @@ using Memory = Scenario;
 
 TEST_F(Memory, CallsAnswerAsTheTablesSay) {
   ExpectEnd(Create({.program = "calls"}), NOM_EXIT_REASON_DONE, 0);
+}
+
+class Calls : public Scenario {};
+
+TEST_F(Calls, NoneTakesLongInALargeWindow) {
+  ExpectEnd(Create({.program = "call_cost",
+                    .frames = 2000,
+                    .window_frames = NOM_WINDOW_FRAMES_MAX,
+                    .millicores = 900}),
+            NOM_EXIT_REASON_DONE, 0);
 }
 
 TEST_F(Memory, AGuestGrowsWithItsGrantAndSeesZeroes) {
