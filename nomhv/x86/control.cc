@@ -5,6 +5,7 @@
 
 #include "nomhv/core/assert.h"
 #include "nomhv/core/seqlock.h"
+#include "nomhv/core/status_text.h"
 #include "nomhv/x86/cpu.h"
 #include "nomhv/x86/interrupts.h"
 #include "nomhv/x86/log.h"
@@ -28,17 +29,6 @@ uint64_t UsToCycles(uint64_t us) {
   const uint64_t bounded = std::min(us, kDayUs);
   const uint64_t hz = g_machine.clocks.tsc_hz;
   return bounded / 1000000 * hz + bounded % 1000000 * (hz / 1000) / 1000;
-}
-
-std::string_view ReasonText(NomExitReason reason) {
-  switch (reason) {
-#define NOM_X(name, number, meaning) \
-  case NOM_EXIT_REASON_##name:       \
-    return #name;
-    NOM_EXIT_REASON_LIST(NOM_X)
-#undef NOM_X
-  }
-  return "?";
 }
 
 void CountUp(uint64_t& value, uint64_t last) { value = std::max(value, last); }
@@ -167,8 +157,8 @@ Status Control::CreateBootGuest(const NomCreate& create, std::span<const std::by
   NomImageFault fault = NOM_IMAGE_FAULT_NONE;
   const Result<uint32_t> created = CreateGuest(create, image, fault);
   if (!created.ok()) {
-    Log(LogLevel::kError, "guest ", QuotedName{create.name}, " refused: status ",
-        static_cast<uint32_t>(created.code()), " fault ", static_cast<uint32_t>(fault));
+    Log(LogLevel::kError, "guest ", QuotedName{create.name}, " refused: ",
+        fault == NOM_IMAGE_FAULT_NONE ? StatusText(created.code()) : ImageFaultText(fault));
     ++boot_.failed;
     return created.code();
   }
@@ -210,7 +200,7 @@ void Control::BuryEnded() {
     GuestMachine& guest = g_machine.guests[slot];
     if (!table_.at(slot).running() || !guest.ended.load(std::memory_order_acquire)) continue;
     Log(LogLevel::kInfo, "guest ", guest.id, " ", QuotedName{guest.name_view()},
-        " ended: ", ReasonText(guest.exit_reason), " detail ", Hex{guest.exit_detail}, " rip ",
+        " ended: ", ExitReasonName(guest.exit_reason), " detail ", Hex{guest.exit_detail}, " rip ",
         Hex{guest.exit_rip});
     Bury(slot);
     table_.End(slot);
@@ -499,6 +489,9 @@ void Control::ServePublish(const NomCommand& command) {
 }
 
 void Control::Serve(const NomCommand& command) {
+  if (!mailbox_->AdmitEpoch(command.epoch)) {
+    return Answer(command, NOM_STATUS_PAST_EPOCH, mailbox_->epoch(), 0);
+  }
   switch (command.kind) {
     case NOM_COMMAND_ATTACH: {
       const bool same = command.argument[0] >> 16 == NOM_ABI_MAJOR;

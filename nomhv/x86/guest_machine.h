@@ -16,6 +16,7 @@
 #include "nomhv/abi/guest.h"
 #include "nomhv/abi/mailbox.h"
 #include "nomhv/core/budget.h"
+#include "nomhv/core/frame_work.h"
 #include "nomhv/core/guests.h"
 #include "nomhv/core/log_ring.h"
 #include "nomhv/core/nested_paging.h"
@@ -47,14 +48,6 @@ class FrameMeter {
   uint64_t last_us_ = 0;
   uint64_t held_ = 0;
   uint64_t offered_ = 0;
-};
-
-// A call that takes long is done a few frames at a time, so that slots end when they should.
-struct FrameWork {
-  enum Kind : uint32_t { kNone, kAcquire, kRelease };
-  Kind kind = kNone;
-  uint64_t next_frame = 0;
-  uint64_t end_frame = 0;
 };
 
 struct SleepState {

@@ -76,7 +76,7 @@ SliceEnd RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& a
     if (now_tsc >= deadline_tsc) {
       return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
     }
-    if (guest.work.kind != FrameWork::kNone) {
+    if (guest.work.busy()) {
       CallAnswer answer;
       if (ContinueWork(guest, answer)) Answer(guest, answer.status, answer.value);
       continue;

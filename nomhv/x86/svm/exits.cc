@@ -53,8 +53,10 @@ AfterExit InvalidOpcode(GuestMachine& guest) {
 void EmulateCpuid(GuestMachine& guest) {
   Vmcb& v = *guest.vmcb;
   const auto leaf = static_cast<uint32_t>(v.rax);
-  CpuidResult r = Cpuid(leaf, static_cast<uint32_t>(guest.registers.rcx));
+  const auto subleaf = static_cast<uint32_t>(guest.registers.rcx);
+  CpuidResult r = Cpuid(leaf, subleaf);
   constexpr uint32_t kCr4Osxsave = 1u << 18;
+  constexpr uint32_t kCr4ProtectionKeys = 1u << 22;
   switch (leaf) {
     case 1:
       // Not theirs: MONITOR, DTES64, x2APIC, TSC deadline; APIC, MCE, MTRR, MCA, ACPI, DS, HTT.
@@ -74,7 +76,10 @@ void EmulateCpuid(GuestMachine& guest) {
       r = {};
       break;
     case 7:
-      r.ecx &= ~(1u << 22);  // RDPID
+      if (subleaf != 0) break;
+      // Not theirs: RDPID. Their own: whether they turned protection keys on.
+      r.ecx &= ~((1u << 22) | (1u << 4));
+      if ((v.cr4 & kCr4ProtectionKeys) != 0) r.ecx |= 1u << 4;
       break;
     case 0x40000000:
       r = {0x40000000, 0x76686d6e, 0x76686d6e, 0x76686d6e};  // "nmhv" three times.
@@ -182,7 +187,7 @@ AfterExit Call(GuestMachine& guest) {
   AdvanceRip(guest, 3);
   const CallAnswer answer =
       DoCall(guest, v.rax & mask, guest.registers.rdi & mask, guest.registers.rsi & mask);
-  if (guest.work.kind != FrameWork::kNone) return AfterExit::kResume;  // Its answer comes later.
+  if (guest.work.busy()) return AfterExit::kResume;  // Its answer comes later.
   v.rax = answer.status;
   guest.registers.rdx = answer.value;
   switch (answer.then) {

@@ -73,6 +73,8 @@ TEST_F(Memory, WhoObeysChoosesWhatToGive) {
 
 TEST_F(Memory, ANoticeIsAnInterrupt) {
   const uint64_t id = Create({.program = "notice", .arguments = "frames=600"});
+  machine.PassUs(100'000);
+  ASSERT_EQ(machine.Prepare({{id, 900, 100}}, 1000).status, NOM_STATUS_OK);
   ASSERT_EQ(machine.Apply({{id, 900, 100}}).status, NOM_STATUS_OK);
   machine.PassUs(200'000);
   EXPECT_FALSE(machine.End(id).has_value());
