@@ -95,7 +95,8 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.boot_guest = false;
   guest.registers = {};
   guest.xcr0 = 1;
-  for (uint64_t& value : guest.debug_registers) value = 0;
+  guest.debug_registers = {};
+  guest.code_page = {};
   guest.pending_event = 0;
   guest.tlb_generation++;
   guest.board_value = {};

@@ -16,6 +16,7 @@
 #include "nomhv/abi/guest.h"
 #include "nomhv/abi/mailbox.h"
 #include "nomhv/core/budget.h"
+#include "nomhv/core/debug_registers.h"
 #include "nomhv/core/frame_work.h"
 #include "nomhv/core/guests.h"
 #include "nomhv/core/log_ring.h"
@@ -56,6 +57,14 @@ struct SleepState {
   uint64_t wake_tsc = 0;  // When it asked to be woken; 0: at no time.
 };
 
+// Where code that a guest executed last lies in the machine's memory (svm/instruction.cc).
+struct CodePageCache {
+  uint64_t linear = 0;
+  uint64_t cr3 = 0;
+  uint64_t tlb_generation = 0;
+  const uint8_t* host = nullptr;
+};
+
 struct GuestMachine {
   uint32_t slot = 0;
   uint64_t id = 0;
@@ -70,7 +79,8 @@ struct GuestMachine {
   GuestRegisters registers{};
   void* fpu = nullptr;  // An XSAVE area.
   uint64_t xcr0 = 1;
-  uint64_t debug_registers[4] = {};
+  DebugRegisters debug_registers;
+  CodePageCache code_page;
   uint64_t pending_event = 0;  // For EVENTINJ at the next entry.
   uint32_t last_processor = 0;
 

@@ -81,6 +81,10 @@ bool EnableSvm(SvmProcessor& processor) {
 
 void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
   Vmcb& v = *guest.vmcb;
+  // Breakpoints are never armed (core/debug_registers.h); under QEMU 7.2 a write to DR7 by a guest
+  // corrupts the emulator.
+  v.dr_read_intercepts = 0xffff;
+  v.dr_write_intercepts = 0xffff;
   // #DB and #AC can be made to follow each other without end inside one instruction; only an
   // intercept breaks that (AMD's answer to CVE-2015-8104 and CVE-2015-5307).
   v.exception_intercepts = (1u << 1) | (1u << 17) | (1u << 18);
@@ -103,8 +107,8 @@ void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
   v.ldtr = {0, 0x82, 0, 0};
   v.efer = kEferSvme;  // VMRUN refuses a guest without; RDMSR hides it.
   v.cr0 = 0x11;        // PE, ET
-  v.dr6 = 0xffff0ff0;
-  v.dr7 = 0x400;
+  v.dr6 = DebugRegisters::kDr6Reset;
+  v.dr7 = DebugRegisters::kDr7Reset;
   v.rflags = 2;
   v.rip = entry;
   v.pat = 0x0007040600070406;
@@ -126,18 +130,12 @@ void LoadGuestState(GuestMachine& guest) {
   WriteXcr0(g_xcr0_all);
   asm volatile("xrstor64 (%0)" ::"r"(guest.fpu), "a"(~0u), "d"(~0u) : "memory");
   WriteXcr0(guest.xcr0);
-  const uint64_t* dr = guest.debug_registers;
-  asm volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %3, %%dr3" ::"r"(dr[0]),
-               "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
 }
 
 void SaveGuestState(GuestMachine& guest) {
   guest.xcr0 = ReadXcr0();
   WriteXcr0(g_xcr0_all);
   asm volatile("xsave64 (%0)" ::"r"(guest.fpu), "a"(~0u), "d"(~0u) : "memory");
-  uint64_t* dr = guest.debug_registers;
-  asm volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
-               : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
 }
 
 void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
@@ -176,12 +174,6 @@ void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
 void InjectException(GuestMachine& guest, uint8_t vector, bool has_error, uint32_t error) {
   guest.pending_event = kEventValid | kEventException | vector |
                         (has_error ? kEventErrorCode | uint64_t{error} << 32 : 0);
-}
-
-void AdvanceRip(GuestMachine& guest, uint64_t bytes) {
-  Vmcb& v = *guest.vmcb;
-  v.rip += bytes;
-  v.interrupt_shadow &= ~uint64_t{1};
 }
 
 }  // namespace nomhv

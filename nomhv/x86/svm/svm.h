@@ -27,7 +27,7 @@ void InitSvm();
 // The control block and registers of a guest about to start at `entry`, as guest.h says.
 void SvmInitGuest(GuestMachine& guest, uint32_t entry);
 
-// Between these the guest's FPU and debug registers are in the processor. nomhv uses neither.
+// Between these the guest's FPU registers are in the processor. nomhv uses none of them.
 void LoadGuestState(GuestMachine& guest);
 void SaveGuestState(GuestMachine& guest);
 
@@ -41,9 +41,6 @@ AfterExit HandleExit(GuestMachine& guest);
 
 // Injects an exception at the next entry.
 void InjectException(GuestMachine& guest, uint8_t vector, bool has_error, uint32_t error);
-
-// Moves past the instruction that exited; `bytes` is its length without prefixes.
-void AdvanceRip(GuestMachine& guest, uint64_t bytes);
 
 }  // namespace nomhv
 
