@@ -5,9 +5,9 @@
 
 #include "nomhv/core/assert.h"
 #include "nomhv/core/copy_once.h"
-#include "nomhv/core/image.h"
 #include "nomhv/core/seqlock.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/machine.h"
 #include "nomhv/x86/svm/svm.h"
 
 namespace nomhv {
@@ -111,6 +111,7 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.notice_tsc = 0;
   guest.hold = false;
   guest.ended = false;
+  guest.condemned = false;
   guest.exit_reason = NOM_EXIT_REASON_NONE;
   guest.exit_detail = 0;
   guest.exit_rip = 0;
@@ -123,41 +124,49 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
 
 }  // namespace
 
+uint64_t TscToUs(uint64_t tsc) {
+  const uint64_t hz = g_machine.clocks.tsc_hz;
+  return tsc / hz * 1000000 + tsc % hz * 1000 / (hz / 1000);
+}
+
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
-                  std::span<const std::byte> image, uint64_t machine_board_physical,
-                  uint64_t tsc_hz, NomImageFault& fault) {
-  LoadPlan plan;
+                  std::span<const std::byte> image, uint64_t machine_board_physical, LoadPlan& plan,
+                  NomImageFault& fault) {
   fault = PlanImage(image, create.seed_frames, plan);
   if (fault != NOM_IMAGE_FAULT_NONE) return NOM_STATUS_BAD_IMAGE;
   Reset(guest, slot, create);
   const Status status = BuildPages(guest, machine_board_physical);
-  if (!status.ok()) {
-    UnbuildGuest(guest);
-    return status;
-  }
-  GrowGuest(guest, create.seed_frames);
-  for (uint32_t i = 0; i < plan.segment_count; ++i) {
-    const ImageSegment& segment = plan.segments[i];
-    CopyIn(guest, segment.gpa, image.data() + segment.file_offset, segment.file_bytes);
-  }
+  if (!status.ok()) UnbuildGuest(guest);
+  return status;
+}
+
+void LoadSegment(GuestMachine& guest, std::span<const std::byte> image,
+                 const ImageSegment& segment) {
+  CopyIn(guest, segment.gpa, image.data() + segment.file_offset, segment.file_bytes);
+}
+
+void StartGuest(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz,
+                const LoadPlan& plan) {
   FillStartPage(guest, create, tsc_hz);
   guest.board_value.guest_id = guest.id;
   WriteGuestBoard(guest);
   SvmInitGuest(guest, plan.entry_gpa);
   guest.alive.store(true, std::memory_order_release);
-  return {};
+}
+
+bool StripGuest(GuestMachine& guest, uint64_t most) {
+  uint64_t end = guest.window_frames * kFrame;
+  for (uint64_t i = 0; i < most && guest.held_frames > 0; ++i) {
+    const std::optional<uint64_t> last = guest.tables.LastMapped(0, end);
+    NOMHV_CHECK(last.has_value(), "guest: fewer frames mapped than held");
+    TakeFrame(guest, *last / kFrame);
+    end = *last;
+  }
+  return guest.held_frames == 0;
 }
 
 void UnbuildGuest(GuestMachine& guest) {
-  guest.alive.store(false, std::memory_order_release);
-  uint64_t gpa = 0;
-  const uint64_t end = guest.window_frames * kFrame;
-  while (guest.held_frames > 0) {
-    const std::optional<uint64_t> held = guest.tables.NextMapped(gpa, end);
-    NOMHV_CHECK(held.has_value(), "guest: fewer frames mapped than held");
-    TakeFrame(guest, *held / kFrame);
-    gpa = *held + kFrame;
-  }
+  NOMHV_CHECK(guest.held_frames == 0, "guest: taken apart with its memory");
   guest.tables.Destroy();
   FreeOwn(guest.vmcb);
   FreeOwn(guest.fpu);

@@ -19,6 +19,7 @@
 #include "nomhv/core/debug_registers.h"
 #include "nomhv/core/frame_work.h"
 #include "nomhv/core/guests.h"
+#include "nomhv/core/image.h"
 #include "nomhv/core/log_ring.h"
 #include "nomhv/core/nested_paging.h"
 #include "nomhv/core/result.h"
@@ -108,9 +109,10 @@ struct GuestMachine {
   LineBudget lines;  // Of the log.
 
   // Read by anybody.
-  std::atomic<bool> alive{false};  // Exists and may run.
-  std::atomic<bool> hold{false};   // The control processor wants the claim.
-  std::atomic<bool> ended{false};  // Set once, with the three below.
+  std::atomic<bool> alive{false};      // Exists and may run.
+  std::atomic<bool> hold{false};       // The control processor wants the claim.
+  std::atomic<bool> ended{false};      // Set once, with the three below.
+  std::atomic<bool> condemned{false};  // Did not leave its processor in time: to be ended there.
   NomExitReason exit_reason = NOM_EXIT_REASON_NONE;
   uint64_t exit_detail = 0;
   uint64_t exit_rip = 0;
@@ -132,14 +134,24 @@ struct GuestMachine {
 // Microseconds of the machine, from any TSC reading.
 [[nodiscard]] uint64_t TscToUs(uint64_t tsc);
 
-// Builds the guest of `slot` from `create` and the image: memory, tables, boards, control block.
-// BAD_IMAGE with `fault`, or TABLE_FULL when nomhv's own memory is used up; then nothing is left
-// behind. `machine_board` is the page that all guests share.
+// The first step of a guest's life: its tables, boards and control block, with no memory yet.
+// BAD_IMAGE with `fault` if `image` cannot be loaded, else `plan` says how; or TABLE_FULL when
+// nomhv's own memory is used up. Then nothing is left behind. `machine_board` is the page that all
+// guests share.
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
-                  std::span<const std::byte> image, uint64_t machine_board_physical,
-                  uint64_t tsc_hz, NomImageFault& fault);
+                  std::span<const std::byte> image, uint64_t machine_board_physical, LoadPlan& plan,
+                  NomImageFault& fault);
+// The last step, once it holds its seed: copies a segment of the image in.
+void LoadSegment(GuestMachine& guest, std::span<const std::byte> image,
+                 const ImageSegment& segment);
+// Fills in the start page and sets the processor to `plan`'s entry; it may run from here on.
+void StartGuest(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz,
+                const LoadPlan& plan);
 
-// Takes everything from it and scrubs it. Under the claim, and no processor will run it again.
+// The guest runs nowhere and never will: takes up to `most` frames from it and scrubs them. True
+// when it holds none any more.
+[[nodiscard]] bool StripGuest(GuestMachine& guest, uint64_t most);
+// Then: takes its tables, boards and control block.
 void UnbuildGuest(GuestMachine& guest);
 
 // Under the claim: maps `count` zeroed frames at the lowest holes.

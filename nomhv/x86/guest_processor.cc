@@ -68,6 +68,10 @@ SliceEnd RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& a
   const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
   ArmTimer(deadline_tsc, g_machine.clocks);
   for (;;) {
+    if (guest.condemned.load(std::memory_order_acquire)) {
+      guest.End(NOM_EXIT_REASON_BAD_STATE, 0);
+      return {StopCause::kItself, /*guest_ended=*/true};
+    }
     if (processor.replan.load(std::memory_order_acquire) ||
         guest.hold.load(std::memory_order_acquire)) {
       return {StopCause::kControl};

@@ -43,6 +43,11 @@ struct Machine {
 };
 extern Machine g_machine;
 
+// Machine time in TSC cycles.
+[[nodiscard]] inline uint64_t MsToCycles(uint64_t ms) {
+  return g_machine.clocks.tsc_hz / 1000 * ms;
+}
+
 // Shares are given, and debts repaid, this often. Long against a switch, short against a second.
 inline constexpr uint64_t kSchedulePeriodMs = 10;
 [[nodiscard]] uint64_t SchedulePeriodCycles();

@@ -10,7 +10,7 @@
 #include "nomhv/x86/apic.h"
 #include "nomhv/x86/boot_guests.h"
 #include "nomhv/x86/boot_info.h"
-#include "nomhv/x86/control.h"
+#include "nomhv/x86/control/control.h"
 #include "nomhv/x86/cpu.h"
 #include "nomhv/x86/doorbell.h"
 #include "nomhv/x86/interrupts.h"
