@@ -84,6 +84,14 @@ def qemu_command(test, options, directory, boot):
                "-smp", test["cpus"], "-display", "none", "-no-reboot", "-nodefaults",
                "-serial", "file:" + str(directory / SERIAL[test["serial"]]),
                "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    if test["ram"] == "pattern":
+        # A machine starts with whatever was in its memory; QEMU's own would be zero.
+        with open(directory / "ram", "wb") as file:
+            for _ in range(test.getint("memory_mib")):
+                file.write(b"\xa5" * (1 << 20))
+        command += ["-machine", "memory-backend=ram",
+                    "-object", f"memory-backend-file,id=ram,size={test['memory_mib']}M,"
+                    f"mem-path={directory / 'ram'},share=off"]
     if test["mailbox"] == "doorbell":
         command += ["-chardev", f"socket,path={directory / 'doorbell'},id=doorbell",
                     "-device", "ivshmem-doorbell,vectors=1,chardev=doorbell"]
