@@ -52,23 +52,34 @@ uint64_t EndOfMemory(const BootInfo& info) {
   return end;
 }
 
+// Nothing beyond `end` is used.
+void CutMemory(BootInfo& info, uint64_t end) {
+  for (uint32_t i = 0; i < info.range_count; ++i) {
+    PhysicalRange& range = info.usable[i];
+    if (range.first >= end) range.bytes = 0;
+    if (range.bytes > end - range.first && range.first < end) range.bytes = end - range.first;
+  }
+}
+
 [[noreturn]] void Refuse(const char* why) {
   Log(LogLevel::kError, why);
   LeaveMachine(kExitFail);
 }
 
 void StartProcessors(const ProcessorList& list) {
-  const uint8_t own_id = LocalApicId();
-  g_machine.processors[0].apic_id = own_id;
+  g_machine.processors[0].apic_id = static_cast<uint8_t>(list.apic_ids[0]);
   g_machine.processors[0].up = true;
   g_machine.processor_count = 1;
   ApPageTables = page_table_root();
-  for (uint32_t i = 0; i < list.count; ++i) {
-    if (list.apic_ids[i] == own_id) continue;
+  if (list.left_out > 0 || list.too_high > 0) {
+    Log(LogLevel::kError, list.left_out, " processors are more than nomhv uses, and ",
+        list.too_high, " have APIC ids above 254: they stay off");
+  }
+  for (uint32_t i = 1; i < list.count; ++i) {
     const uint32_t index = g_machine.processor_count;
     Processor& processor = g_machine.processors[index];
     processor.index = index;
-    processor.apic_id = list.apic_ids[i];
+    processor.apic_id = static_cast<uint8_t>(list.apic_ids[i]);
     ApStack = reinterpret_cast<uint64_t>(g_stacks[index]) + kStackBytes;
     SendInit(processor.apic_id);
     SpinFor(1000, g_machine.clocks.tsc_hz);
@@ -152,18 +163,31 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   ReadCommandLine(g_boot_info.command_line, exit_when_idle);
   // While the loader's tables still let us write there.
   std::memcpy(Physical<void>(kApStartPage), ApStart, static_cast<size_t>(ApStartEnd - ApStart));
-  BuildPageTables(EndOfMemory(g_boot_info));
+  const uint64_t mapped = BuildPageTables(EndOfMemory(g_boot_info));
   const uint64_t pages = CheckPageTables();
 
   DisablePic();
   InitApic();
-  g_machine.clocks = MeasureClocks();
+  AcpiFacts acpi;
+  ReadAcpi(g_boot_info, LocalApicId(), acpi);
+  if (!acpi.found) Refuse("the firmware names no processors: there is no MADT");
+  if (!MeasureClocks(acpi.pm_timer, acpi.hpet_address,
+                     FindValue(g_boot_info.command_line, "clock").value_or(""), g_machine.clocks)) {
+    Refuse("no clock: neither CPUID, an ACPI timer, an HPET nor a PIT tells how fast the TSC is");
+  }
   SetLogClock(g_machine.clocks.tsc_hz);
   Log(LogLevel::kInfo, "ABI ", NOM_ABI_MAJOR, ".", NOM_ABI_MINOR, ", TSC ",
-      g_machine.clocks.tsc_hz / 1000, " kHz, APIC timer ", g_machine.clocks.timer_hz / 1000,
-      " kHz, ", pages, " pages, none writable and executable");
-  ProcessorList list;
-  ReadProcessors(g_boot_info, list);
+      g_machine.clocks.tsc_hz / 1000, " kHz by ", g_machine.clocks.measured_by, ", APIC timer ",
+      g_machine.clocks.timer_hz / 1000, " kHz, ", pages, " pages, none writable and executable");
+  if (g_boot_info.left_out_modules > 0 || g_boot_info.left_out_ranges > 0) {
+    Log(LogLevel::kError, g_boot_info.left_out_modules, " boot modules and ",
+        g_boot_info.left_out_ranges, " ranges of memory are more than nomhv takes: not used");
+  }
+  if (EndOfMemory(g_boot_info) > mapped) {
+    Log(LogLevel::kError, "memory from ", mapped >> 30,
+        " GiB on is not used: this processor's page tables do not reach it");
+    CutMemory(g_boot_info, mapped);
+  }
   InitMemory(g_boot_info);
   InitSvm();
   if (!EnableSvm(g_machine.processors[0].svm)) {
@@ -173,7 +197,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   // not survive if another processor uses its APIC at that moment.
   Doorbell doorbell;
   std::byte* mailbox = FindMailbox(doorbell);
-  StartProcessors(list);
+  StartProcessors(acpi.processors);
   if (g_machine.processor_count == 1) {
     Log(LogLevel::kInfo, "only one processor: guests share it with control");
     g_machine.first_guest_processor = 0;

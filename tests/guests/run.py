@@ -80,7 +80,8 @@ def iso(directory, nomhv, archive, append):
 
 def qemu_command(test, options, directory, boot):
     append = ("exit=when-idle " if boot is not None else "") + test["append"]
-    command = [QEMU, "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", test["memory_mib"],
+    command = [QEMU, "-machine", test["machine"], "-accel", "tcg", "-cpu", test["cpu"],
+               "-m", test["memory_mib"] + "M",
                "-smp", test["cpus"], "-display", "none", "-no-reboot", "-nodefaults",
                "-serial", "file:" + str(directory / SERIAL[test["serial"]]),
                "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
@@ -92,6 +93,13 @@ def qemu_command(test, options, directory, boot):
         command += ["-machine", "memory-backend=ram",
                     "-object", f"memory-backend-file,id=ram,size={test['memory_mib']}M,"
                     f"mem-path={directory / 'ram'},share=off"]
+    if test["ram"] == "sparse":
+        # More than this computer has: only what is touched is ever there.
+        with open(directory / "ram", "wb") as file:
+            file.truncate(test.getint("memory_mib") << 20)
+        command += ["-machine", "memory-backend=ram",
+                    "-object", f"memory-backend-file,id=ram,size={test['memory_mib']}M,"
+                    f"mem-path={directory / 'ram'},share=on"]
     if test["mailbox"] == "doorbell":
         command += ["-chardev", f"socket,path={directory / 'doorbell'},id=doorbell",
                     "-device", "ivshmem-doorbell,vectors=1,chardev=doorbell"]
