@@ -98,7 +98,7 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.debug_registers = {};
   guest.code_page = {};
   guest.pending_event = 0;
-  guest.tlb_generation++;
+  guest.translations.Invalidate();
   guest.board_value = {};
   guest.held_frames = 0;
   guest.granted_frames = create.seed_frames;
@@ -189,7 +189,7 @@ void TakeFrame(GuestMachine& guest, uint64_t frame) {
   const Result<NestedMapping> old = guest.tables.Unmap(frame * kFrame);
   // The claim is ours, so the guest runs nowhere; the next entry flushes before it can use what a
   // processor may remember.
-  ++guest.tlb_generation;
+  guest.translations.Invalidate();
   SetFrames(guest, guest.held_frames - 1, guest.granted_frames);
   FreeGuestFrame(old.value().physical);
 }

@@ -23,6 +23,7 @@
 #include "nomhv/core/log_ring.h"
 #include "nomhv/core/nested_paging.h"
 #include "nomhv/core/result.h"
+#include "nomhv/core/translations.h"
 #include "nomhv/x86/memory.h"
 #include "nomhv/x86/spinlock.h"
 #include "nomhv/x86/svm/vmcb.h"
@@ -62,7 +63,7 @@ struct SleepState {
 struct CodePageCache {
   uint64_t linear = 0;
   uint64_t cr3 = 0;
-  uint64_t tlb_generation = 0;
+  uint64_t generation = 0;  // Of its translations.
   const uint8_t* host = nullptr;
 };
 
@@ -88,7 +89,7 @@ struct GuestMachine {
   // Memory.
   MachineTables table_memory;
   NestedTables<MachineTables> tables;
-  uint64_t tlb_generation = 0;  // Rises when a mapping is taken away or narrowed.
+  GuestTranslations translations;
   NomGuestBoard* board = nullptr;
   NomBidPage* bids = nullptr;
   NomStart* start = nullptr;

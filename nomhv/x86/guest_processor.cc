@@ -146,6 +146,7 @@ bool TakeTurn(Processor& processor, uint64_t latest_tsc) {
   }
   GuestMachine& guest = g_machine.guests[choice.slot];
   guest.last_processor = processor.index;
+  guest.translations.RunsOn(processor.index);
   LoadGuestState(guest);
   ChangePayer(processor, [&](ProcessorSchedule& schedule) { schedule.Run(choice, ReadTsc()); });
   const SliceEnd end =

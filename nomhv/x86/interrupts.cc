@@ -6,6 +6,7 @@
 #include "nomhv/x86/apic.h"
 #include "nomhv/x86/cpu.h"
 #include "nomhv/x86/log.h"
+#include "nomhv/x86/stacks.h"
 
 extern "C" {
 extern const char InterruptStubs[];
@@ -17,6 +18,8 @@ namespace {
 
 constexpr uint32_t kStubBytes = 16;
 constexpr uint8_t kVectorNmi = 2;
+constexpr uint8_t kVectorDoubleFault = 8;
+constexpr uint8_t kVectorMachineCheck = 18;
 constexpr uint16_t kDebugExitPort = 0xf4;
 
 // A 64-bit gate (APM 2, 4.8.4).
@@ -55,9 +58,12 @@ void BuildInterruptTable() {
   for (uint32_t vector = 0; vector < 256; ++vector) {
     // Each stub is shorter than its alignment; the 256 of them are a table.
     const auto stub = reinterpret_cast<uint64_t>(InterruptStubs) + uint64_t{vector} * kStubBytes;
+    const uint8_t stack = vector == kVectorDoubleFault ? kStackDoubleFault
+                          : vector == kVectorNmi || vector == kVectorMachineCheck ? kStackNmi
+                                                                                  : uint8_t{0};
     g_gates[vector] = {static_cast<uint16_t>(stub),
                        8,
-                       0,
+                       stack,
                        kPresentInterruptGate,
                        static_cast<uint16_t>(stub >> 16),
                        static_cast<uint32_t>(stub >> 32),

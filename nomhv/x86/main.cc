@@ -19,6 +19,7 @@
 #include "nomhv/x86/memory.h"
 #include "nomhv/x86/paging.h"
 #include "nomhv/x86/pci.h"
+#include "nomhv/x86/stacks.h"
 #include "nomhv/x86/svm/svm.h"
 
 extern "C" {
@@ -37,11 +38,9 @@ Machine g_machine;
 namespace {
 
 constexpr uint64_t kTickMs = 1;
-constexpr uint64_t kStackBytes = 0x8000;
 
 BootInfo g_boot_info;
 std::optional<Control> g_control;
-alignas(4096) char g_stacks[kProcessorsMax][kStackBytes];
 
 uint64_t EndOfMemory(const BootInfo& info) {
   uint64_t end = 0;
@@ -80,7 +79,7 @@ void StartProcessors(const ProcessorList& list) {
     Processor& processor = g_machine.processors[index];
     processor.index = index;
     processor.apic_id = static_cast<uint8_t>(list.apic_ids[i]);
-    ApStack = reinterpret_cast<uint64_t>(g_stacks[index]) + kStackBytes;
+    ApStack = StackEnd(index);
     SendInit(processor.apic_id);
     SpinFor(1000, g_machine.clocks.tsc_hz);
     // A second start-up interrupt only if the first was lost (Intel SDM 3A, 9.4.4.1).
@@ -156,6 +155,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   using namespace nomhv;  // NOLINT(google-build-using-namespace): C linkage puts us outside.
   InitSerial();
   for (const InitFunction* f = InitArrayStart; f != InitArrayEnd; ++f) (*f)();
+  LoadDescriptors(0);
   BuildInterruptTable();
   LoadInterruptTable();
   ReadBootInfo(static_cast<BootProtocol>(protocol), information, g_boot_info);
@@ -195,6 +195,10 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   }
   // Before there are other processors: this changes the machine's memory map, which QEMU 7.2 does
   // not survive if another processor uses its APIC at that moment.
+  if (const uint32_t stopped = StopBusMasters(); stopped > 0) {
+    Log(LogLevel::kInfo, "bus mastering turned off at ", stopped,
+        " devices that the firmware had left it on at");
+  }
   Doorbell doorbell;
   std::byte* mailbox = FindMailbox(doorbell);
   StartProcessors(acpi.processors);
@@ -219,6 +223,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
 
 void NomhvApMain() {
   using namespace nomhv;  // NOLINT(google-build-using-namespace): C linkage puts us outside.
+  LoadDescriptors(g_machine.processor_count);
   LoadInterruptTable();
   InitApic();
   Processor& self = g_machine.processors[g_machine.processor_count];

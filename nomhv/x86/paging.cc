@@ -4,6 +4,7 @@
 
 #include "nomhv/core/assert.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/stacks.h"
 
 extern "C" {
 extern char ImageStart[], TextEnd[], RodataEnd[], ImageEnd[];
@@ -57,6 +58,7 @@ uint64_t SmallPageRights(uint64_t address) {
       address < reinterpret_cast<uint64_t>(ImageEnd)) {
     if (address < reinterpret_cast<uint64_t>(TextEnd)) return kPresent;
     if (address < reinterpret_cast<uint64_t>(RodataEnd)) return kPresent | kNoExecute;
+    if (IsStackGuard(address)) return 0;
   }
   return kPresent | kWritable | kNoExecute;
 }

@@ -35,7 +35,7 @@ const uint8_t* CodePage(GuestMachine& guest, uint64_t linear) {
   CodePageCache& cache = guest.code_page;
   const uint64_t page = linear & ~kPageMask;
   if (cache.host != nullptr && cache.linear == page && cache.cr3 == v.cr3 &&
-      cache.tlb_generation == guest.tlb_generation) {
+      cache.generation == guest.translations.generation()) {
     return cache.host;
   }
   cache.host = nullptr;
@@ -44,7 +44,7 @@ const uint8_t* CodePage(GuestMachine& guest, uint64_t linear) {
   if (!gpa.has_value()) return nullptr;
   const std::optional<NestedMapping> mapping = guest.tables.Find(*gpa & ~kPageMask);
   if (!mapping.has_value()) return nullptr;
-  cache = {page, v.cr3, guest.tlb_generation, Physical<uint8_t>(mapping->physical)};
+  cache = {page, v.cr3, guest.translations.generation(), Physical<uint8_t>(mapping->physical)};
   return cache.host;
 }
 

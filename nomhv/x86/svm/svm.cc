@@ -22,6 +22,10 @@ struct alignas(4096) MsrPermissions {
 IoPermissions g_io_permissions;
 MsrPermissions g_msr_permissions;
 uint64_t g_xcr0_all = 0;
+// Whether there is an indirect branch prediction barrier (volume 2, 3.2.9).
+bool g_branch_barrier = false;
+constexpr uint32_t kMsrPredictionCommand = 0x49;
+constexpr uint64_t kBranchBarrier = 1;
 
 void PassMsr(uint32_t msr, bool write) {
   uint32_t base = 0;
@@ -47,6 +51,8 @@ void InitSvm() {
     PassMsr(msr, /*write=*/true);
   }
   PassMsr(0x10, /*write=*/false);
+  constexpr uint32_t kIbpb = 1u << 12;  // Fn8000_0008 EBX
+  g_branch_barrier = Cpuid(0x80000000).eax >= 0x80000008 && (Cpuid(0x80000008).ebx & kIbpb) != 0;
 }
 
 bool EnableSvm(SvmProcessor& processor) {
@@ -128,6 +134,10 @@ void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
 
 void LoadGuestState(GuestMachine& guest) {
   WriteXcr0(g_xcr0_all);
+  // AMD's XRSTOR leaves the last x87 instruction's addresses of whoever ran before, unless an
+  // exception is pending (volume 2, 11.4.4.3): loading a constant puts ours there.
+  static const int32_t kZero = 0;
+  asm volatile("fnclex; emms; fildl %0" ::"m"(kZero));
   asm volatile("xrstor64 (%0)" ::"r"(guest.fpu), "a"(~0u), "d"(~0u) : "memory");
   WriteXcr0(guest.xcr0);
 }
@@ -141,13 +151,11 @@ void SaveGuestState(GuestMachine& guest) {
 void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
   constexpr uint32_t kFlushAll = 1;
   Vmcb& v = *guest.vmcb;
-  // One address-space number for all (there may be only a handful): what a processor remembers of
-  // another guest, or of mappings since taken away, is flushed before it can be used (15.16.1).
-  const bool same =
-      processor.last_slot == guest.slot && processor.last_generation == guest.tlb_generation;
-  v.tlb_control = same ? 0 : kFlushAll;
-  processor.last_slot = guest.slot;
-  processor.last_generation = guest.tlb_generation;
+  // Branches that another guest has trained are forgotten with its translations.
+  if (g_branch_barrier && processor.translations.slot() != guest.slot) {
+    WriteMsr(kMsrPredictionCommand, kBranchBarrier);
+  }
+  v.tlb_control = processor.translations.MustFlush(guest.slot, guest.translations) ? kFlushAll : 0;
   v.clean_bits = 0;
 
   // What an exit interrupted the delivery of is delivered again (15.7.2), unless the exit was

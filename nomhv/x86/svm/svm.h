@@ -12,10 +12,9 @@ namespace nomhv {
 
 // What one processor needs to run guests.
 struct SvmProcessor {
-  uint64_t host_save_area = 0;   // The processor's own (VM_HSAVE_PA).
-  uint64_t host_state = 0;       // A VMCB for VMSAVE and VMLOAD of ours.
-  uint32_t last_slot = ~0u;      // Whose translations may be remembered here,
-  uint64_t last_generation = 0;  // and from when.
+  uint64_t host_save_area = 0;  // The processor's own (VM_HSAVE_PA).
+  uint64_t host_state = 0;      // A VMCB for VMSAVE and VMLOAD of ours.
+  ProcessorTranslations translations;
 };
 
 // Once, on the first processor, after InitMemory: the permission maps, the size of FPU states.
