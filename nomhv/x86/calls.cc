@@ -161,6 +161,7 @@ bool ContinueWork(GuestMachine& guest, CallAnswer& answer) {
     void Take(uint64_t frame) const { TakeFrame(guest, frame); }
   };
   answer = {};
+  CountFrames(guest);
   if (!guest.work.Step(Frames{guest}, kFramesPerStep, answer.status)) return false;
   answer.value = guest.held_frames;
   WriteGuestBoard(guest);

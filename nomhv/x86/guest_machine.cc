@@ -17,14 +17,6 @@ constexpr uint64_t kFrame = NOM_FRAME_BYTES;
 constexpr NestedFlags kReadOnly = {/*writable=*/false, /*executable=*/false};
 constexpr NestedFlags kReadWrite = {/*writable=*/true, /*executable=*/false};
 
-// Changes what the meter counts, and counts what was until now.
-void SetFrames(GuestMachine& guest, uint64_t held, uint64_t granted) {
-  const SpinLockGuard guard(guest.meter_lock);
-  guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
-  guest.held_frames = held;
-  guest.granted_frames = granted;
-}
-
 template <typename T>
 Status AllocateOwn(T*& to) {
   const Result<uint64_t> frame = AllocateOwnFrame();
@@ -155,6 +147,7 @@ void StartGuest(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz,
 }
 
 bool StripGuest(GuestMachine& guest, uint64_t most) {
+  CountFrames(guest);
   uint64_t end = guest.window_frames * kFrame;
   for (uint64_t i = 0; i < most && guest.held_frames > 0; ++i) {
     const std::optional<uint64_t> last = guest.tables.LastMapped(0, end);
@@ -175,26 +168,40 @@ void UnbuildGuest(GuestMachine& guest) {
   FreeOwn(guest.start);
 }
 
+void CountFrames(GuestMachine& guest) {
+  const SpinLockGuard guard(guest.meter_lock);
+  guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
+}
+
 void SetGrantedFrames(GuestMachine& guest, uint64_t frames) {
-  SetFrames(guest, guest.held_frames, frames);
+  CountFrames(guest);
+  const SpinLockGuard guard(guest.meter_lock);
+  guest.granted_frames = frames;
 }
 
 void GiveFrame(GuestMachine& guest, uint64_t frame) {
   const Status status = guest.tables.Map(frame * kFrame, AllocateGuestFrame(), NestedFlags{});
   NOMHV_CHECK(status.ok(), "guest: a frame cannot be mapped where its table is reserved");
-  SetFrames(guest, guest.held_frames + 1, guest.granted_frames);
+  const SpinLockGuard guard(guest.meter_lock);
+  ++guest.held_frames;
 }
 
 void TakeFrame(GuestMachine& guest, uint64_t frame) {
   const Result<NestedMapping> old = guest.tables.Unmap(frame * kFrame);
+  const uint64_t physical = old.value().physical;
   // The claim is ours, so the guest runs nowhere; the next entry flushes before it can use what a
   // processor may remember.
   guest.translations.Invalidate();
-  SetFrames(guest, guest.held_frames - 1, guest.granted_frames);
-  FreeGuestFrame(old.value().physical);
+  if (reinterpret_cast<uint64_t>(guest.code_page.host) == physical) guest.code_page = {};
+  {
+    const SpinLockGuard guard(guest.meter_lock);
+    --guest.held_frames;
+  }
+  FreeGuestFrame(physical);
 }
 
 void GrowGuest(GuestMachine& guest, uint64_t count) {
+  CountFrames(guest);
   uint64_t gpa = 0;
   for (uint64_t i = 0; i < count; ++i) {
     const std::optional<uint64_t> hole = guest.tables.NextHole(gpa, guest.window_frames * kFrame);
@@ -205,6 +212,7 @@ void GrowGuest(GuestMachine& guest, uint64_t count) {
 }
 
 uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames) {
+  CountFrames(guest);
   uint64_t taken = 0;
   uint64_t end = guest.window_frames * kFrame;
   while (guest.held_frames > frames) {

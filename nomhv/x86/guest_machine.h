@@ -61,9 +61,8 @@ struct SleepState {
 
 // Where code that a guest executed last lies in the machine's memory (svm/instruction.cc).
 struct CodePageCache {
-  uint64_t linear = 0;
+  uint64_t linear = ~uint64_t{0};  // No page's address: nothing is kept.
   uint64_t cr3 = 0;
-  uint64_t generation = 0;  // Of its translations.
   const uint8_t* host = nullptr;
 };
 
@@ -160,6 +159,9 @@ void GrowGuest(GuestMachine& guest, uint64_t count);
 // Under the claim: takes frames until at most `frames` are held, highest outside the seed first;
 // how many were taken. They are scrubbed and free.
 uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames);
+// Counts in the meter what the guest has held until now. Before frames are given or taken: a step
+// of them takes microseconds.
+void CountFrames(GuestMachine& guest);
 // Maps or unmaps one frame and keeps the books; the guest's choice or ours.
 void GiveFrame(GuestMachine& guest, uint64_t frame);
 void TakeFrame(GuestMachine& guest, uint64_t frame);

@@ -67,6 +67,9 @@ SliceEnd RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& a
                   uint64_t slice_end_tsc, uint64_t latest_tsc) {
   const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
   ArmTimer(deadline_tsc, g_machine.clocks);
+  // The timer tells that time is up; what nomhv does for the guest meanwhile is short, and a timer
+  // that fires in it ends the next run at once. Only work in steps has to look for itself.
+  bool look_at_clock = true;
   for (;;) {
     if (guest.condemned.load(std::memory_order_acquire)) {
       guest.End(NOM_EXIT_REASON_BAD_STATE, 0);
@@ -76,11 +79,15 @@ SliceEnd RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& a
         guest.hold.load(std::memory_order_acquire)) {
       return {StopCause::kControl};
     }
-    const uint64_t now_tsc = ReadTsc();
-    if (now_tsc >= deadline_tsc) {
-      return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
+    if (look_at_clock) {
+      const uint64_t now_tsc = ReadTsc();
+      if (now_tsc >= deadline_tsc) {
+        return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
+      }
+      look_at_clock = false;
     }
     if (guest.work.busy()) {
+      look_at_clock = true;
       CallAnswer answer;
       if (ContinueWork(guest, answer)) Answer(guest, answer.status, answer.value);
       continue;
@@ -90,6 +97,7 @@ SliceEnd RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& a
       case AfterExit::kResume:
         break;
       case AfterExit::kInterrupt: {
+        look_at_clock = true;
         const uint64_t doorbells = DoorbellInterrupts();
         TakeInterrupts();
         guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);

@@ -97,7 +97,7 @@ void EmulateCpuid(GuestMachine& guest) {
   guest.registers.rbx = r.ebx;
   guest.registers.rcx = r.ecx;
   guest.registers.rdx = r.edx;
-  AdvancePast(guest, kOpcodeCpuid);
+  AdvancePast(guest, kOpcodeCpuid, InCode64(v));
 }
 
 constexpr uint64_t kCr0Protection = 1u << 0;
@@ -150,7 +150,7 @@ AfterExit EmulateMsr(GuestMachine& guest) {
     v.rax = value & 0xffffffff;
     guest.registers.rdx = value >> 32;
   }
-  AdvancePast(guest, write ? kOpcodeWrmsr : kOpcodeRdmsr);
+  AdvancePast(guest, write ? kOpcodeWrmsr : kOpcodeRdmsr, InCode64(v));
   return AfterExit::kResume;
 }
 
@@ -172,7 +172,7 @@ AfterExit NestedPageFault(GuestMachine& guest) {
 }
 
 AfterExit Halt(GuestMachine& guest) {
-  AdvancePast(guest, kOpcodeHlt);
+  AdvancePast(guest, kOpcodeHlt, InCode64(*guest.vmcb));
   if ((guest.vmcb->rflags & kFlagsInterrupt) == 0) return End(guest, NOM_EXIT_REASON_DONE, 0);
   if (guest.interrupt_due) return AfterExit::kResume;
   guest.sleep = {SleepState::kHalted, 0};
@@ -182,8 +182,9 @@ AfterExit Halt(GuestMachine& guest) {
 AfterExit Call(GuestMachine& guest) {
   Vmcb& v = *guest.vmcb;
   if (v.cpl != 0) return InvalidOpcode(guest);
-  const uint64_t mask = InCode64(v) ? ~uint64_t{0} : 0xffffffff;
-  AdvancePast(guest, kOpcodeVmmcall);
+  const bool code64 = InCode64(v);
+  const uint64_t mask = code64 ? ~uint64_t{0} : 0xffffffff;
+  AdvancePast(guest, kOpcodeVmmcall, code64);
   const CallAnswer answer =
       DoCall(guest, v.rax & mask, guest.registers.rdi & mask, guest.registers.rsi & mask);
   if (guest.work.busy()) return AfterExit::kResume;  // Its answer comes later.
@@ -251,7 +252,7 @@ AfterExit DebugRegister(GuestMachine& guest, bool write) {
       break;
   }
   if (!write) general = code64 ? value : value & 0xffffffff;
-  AdvanceRip(guest, move->length);
+  AdvanceRip(v, move->length, code64);
   return AfterExit::kResume;
 }
 
@@ -318,7 +319,7 @@ AfterExit HandleExit(GuestMachine& guest) {
     case kSvmExitInvd:
     case kSvmExitWbinvd:
       // Caches are coherent and not theirs to empty.
-      AdvancePast(guest, kOpcodeInvalidate);
+      AdvancePast(guest, kOpcodeInvalidate, InCode64(v));
       return AfterExit::kResume;
     case kSvmExitRdpmc:
     case kSvmExitTaskSwitch:

@@ -27,33 +27,24 @@ uint64_t LinearRip(const Vmcb& v) {
 }
 
 // Where the page of the guest-linear address lies in the machine's memory, or null. The last answer
-// is kept: guests call from the same place over and over. It is of no use once the guest has other
-// tables or has lost a frame; if the guest has changed an entry since, the bytes are those of a
-// page that is the guest's all the same, and whoever reads them checks that they are what exited.
+// is kept until the guest has other tables or has lost the frame (TakeFrame): guests call from the
+// same place over and over. If the guest has changed an entry since, the bytes are those of a page
+// that is the guest's all the same, and whoever reads them checks that they are what exited.
 const uint8_t* CodePage(GuestMachine& guest, uint64_t linear) {
   const Vmcb& v = *guest.vmcb;
   CodePageCache& cache = guest.code_page;
   const uint64_t page = linear & ~kPageMask;
-  if (cache.host != nullptr && cache.linear == page && cache.cr3 == v.cr3 &&
-      cache.generation == guest.translations.generation()) {
-    return cache.host;
-  }
-  cache.host = nullptr;
+  if (cache.linear == page && cache.cr3 == v.cr3) return cache.host;
   const std::optional<uint64_t> gpa =
       GuestPhysical(Memory{guest}, {v.cr0, v.cr3, v.cr4, v.efer}, page);
   if (!gpa.has_value()) return nullptr;
   const std::optional<NestedMapping> mapping = guest.tables.Find(*gpa & ~kPageMask);
   if (!mapping.has_value()) return nullptr;
-  cache = {page, v.cr3, guest.translations.generation(), Physical<uint8_t>(mapping->physical)};
+  cache = {page, v.cr3, Physical<uint8_t>(mapping->physical)};
   return cache.host;
 }
 
 }  // namespace
-
-bool InCode64(const Vmcb& v) {
-  constexpr uint16_t kLong = 1u << 9;  // CS.L
-  return (v.efer & kEferLma) != 0 && (v.cs.attributes & kLong) != 0;
-}
 
 std::span<const uint8_t> FetchInstruction(GuestMachine& guest,
                                           uint8_t (&buffer)[kInstructionBytesMax]) {
@@ -70,32 +61,17 @@ std::span<const uint8_t> FetchInstruction(GuestMachine& guest,
   return {buffer, count};
 }
 
-void AdvancePast(GuestMachine& guest, const Opcode& opcode) {
+void AdvancePastSlowly(GuestMachine& guest, const Opcode& opcode, bool code64) {
   Vmcb& v = *guest.vmcb;
   if (v.next_rip != 0) {
-    AdvanceRip(guest, v.next_rip - v.rip);
-    return;
-  }
-  // Nearly always there is no prefix, and the page is the last one.
-  const uint64_t linear = LinearRip(v);
-  const uint8_t* const page = CodePage(guest, linear);
-  const uint64_t offset = linear & kPageMask;
-  if (page != nullptr && page[offset] == opcode.bytes[0]) {
-    AdvanceRip(guest, opcode.count);
+    AdvanceRip(v, v.next_rip - v.rip, code64);
     return;
   }
   uint8_t buffer[kInstructionBytesMax];
   const std::optional<Prefixes> prefixes =
-      FindOpcode(FetchInstruction(guest, buffer), opcode, InCode64(v));
+      FindOpcode(FetchInstruction(guest, buffer), opcode, code64);
   // Bytes that are not what exited were changed by the guest itself: it goes on where it says.
-  AdvanceRip(guest, opcode.count + (prefixes.has_value() ? prefixes->count : 0));
-}
-
-void AdvanceRip(GuestMachine& guest, uint64_t bytes) {
-  Vmcb& v = *guest.vmcb;
-  v.rip += bytes;
-  if (!InCode64(v)) v.rip &= 0xffffffff;
-  v.interrupt_shadow &= ~uint64_t{1};
+  AdvanceRip(v, opcode.count + (prefixes.has_value() ? prefixes->count : 0), code64);
 }
 
 }  // namespace nomhv
