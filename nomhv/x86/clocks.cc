@@ -21,6 +21,7 @@ constexpr uint32_t kReadsWithoutChange = 200'000;
 
 bool MeasureOnce(const Reference& reference, Clocks& clocks) {
   const uint64_t wanted = reference.hz / 50;  // 20 ms
+  if (wanted == 0) return false;              // CPUID may say anything.
   StartCountingTimer();
   const uint64_t start_tsc = ReadTsc();
   const uint64_t start = reference.read();
