@@ -53,7 +53,7 @@ struct NomStart {
   X(YIELD, 5, "TSC deadline, or 0 for none", "NomWake",                                         \
     "gives the processor away until the deadline, a notice or an interrupt")                    \
   X(WRITE, 6, "guest-physical address, bytes up to 256", "",                                    \
-    "writes to the machine's log, tagged with the guest's name")                                \
+    "writes one line to the machine's log, under the guest's id and name")                      \
   X(EXIT, 7, "code", "does not return", "ends the guest")
 
 enum NomCall {

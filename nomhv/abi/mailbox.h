@@ -21,6 +21,10 @@
 // with one event NOM_EVENT_DONE and takes no command while the event ring has no room for its
 // answer. Guest states are also in the meters, so an event ring that marketd lets run full loses
 // nothing but promptness.
+//
+// Who leads: a marketd that attaches takes an epoch above the header's, and sends it with each
+// command. nomhv refuses every command of a lower one with NOM_STATUS_PAST_EPOCH, so that a past
+// leader that has not noticed yet changes nothing.
 
 #ifndef NOMHV_ABI_MAILBOX_H_
 #define NOMHV_ABI_MAILBOX_H_
@@ -58,7 +62,7 @@ struct NomMailboxHeader {
   uint64_t millicores_granted_max;
   uint64_t frames_free;
   uint64_t doorbells;  // Interrupts taken from marketd's rings since boot; close rings are one.
-  uint64_t reserved0;
+  uint64_t epoch;      // The highest that a command has carried since boot. Since 1.1.
   // Written by nomhv:
   uint32_t command_tail __attribute__((aligned(64)));
   uint32_t event_head;
@@ -94,7 +98,8 @@ struct NomCommand {
   uint64_t argument[2];
   uint32_t payload_offset;  // From NOM_MAILBOX_PAYLOAD_AT; must not change until the answer.
   uint32_t payload_bytes;
-  uint64_t reserved1[2];
+  uint64_t epoch;  // The sender's; below the highest ever seen it is refused. Since 1.1.
+  uint64_t reserved1;
 };
 
 struct NomCreate {
@@ -209,7 +214,8 @@ struct NomMeter {
   uint64_t created_tsc;
   char name[NOM_NAME_BYTES];
   uint64_t exits[NOM_EXITS_COUNT];
-  uint64_t reserved[8];
+  uint64_t lines_lost;  // Of its log: over its budget of lines. Since 1.1.
+  uint64_t reserved[7];
 };
 
 // All meters read at the one instant at which a round's grants took effect.

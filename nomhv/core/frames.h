@@ -21,7 +21,7 @@ struct FrameRange {
 class FrameAllocator {
  public:
   // Ranges beyond this many are not used.
-  static constexpr uint32_t kRangesMax = 32;
+  static constexpr uint32_t kRangesMax = 192;
 
   // How many 64-bit words of storage Init needs for `ranges`.
   static uint64_t WordsNeeded(std::span<const FrameRange> ranges);

@@ -25,6 +25,11 @@ struct Quoted {
   std::string_view text;
 };
 
+// The same for a name that stands in quotation marks: it cannot end them.
+struct QuotedName {
+  std::string_view text;
+};
+
 // What does not fit in N bytes is cut, and the line ends in "...".
 template <size_t N = 256>
 class Line {
@@ -59,6 +64,11 @@ class Line {
   void AddPart(bool value) { AddPart(std::string_view(value ? "true" : "false")); }
   void AddPart(Quoted quoted) {
     for (const char c : quoted.text) AddPart(c >= ' ' && c <= '~' ? c : '?');
+  }
+  void AddPart(QuotedName name) {
+    AddPart('"');
+    for (const char c : name.text) AddPart(c >= ' ' && c <= '~' && c != '"' ? c : '?');
+    AddPart('"');
   }
   void AddPart(Hex hex) {
     AddPart(std::string_view("0x"));

@@ -25,6 +25,7 @@ void Mailbox::Open(uint64_t boot_id, uint64_t tsc_hz, const Amounts& capacity,
   std::memset(memory_ + sizeof(h.magic), 0, NOM_MAILBOX_PAYLOAD_AT - sizeof(h.magic));
   command_tail_ = 0;
   event_head_ = 0;
+  epoch_ = 0;
   granted_max_ = {};
   for (uint32_t& sequence : bid_sequence_) sequence = 0;
   h.abi_version = NOM_ABI_VERSION;
@@ -44,6 +45,13 @@ bool Mailbox::TakeCommand(NomCommand& command) {
   command = CopyOnce<NomCommand>(
       At<NomCommand>(NOM_MAILBOX_COMMANDS_AT, command_tail_ % NOM_COMMAND_SLOTS));
   Store(header()->command_tail, ++command_tail_, std::memory_order_release);
+  return true;
+}
+
+bool Mailbox::AdmitEpoch(uint64_t epoch) {
+  if (epoch < epoch_) return false;
+  epoch_ = epoch;
+  Store(header()->epoch, epoch_);
   return true;
 }
 

@@ -31,6 +31,10 @@ class Mailbox {
   // its answer, or when marketd's index is nonsense (more commands than the ring holds).
   [[nodiscard]] bool TakeCommand(NomCommand& command);
 
+  // Whether a command of this epoch is obeyed: one below the highest ever seen is a past leader's.
+  [[nodiscard]] bool AdmitEpoch(uint64_t epoch);
+  [[nodiscard]] uint64_t epoch() const { return epoch_; }
+
   // Whether Post would succeed, keeping `spare` slots for others.
   [[nodiscard]] bool HasRoom(uint32_t spare = 0) const;
   // False, and nothing is written, when the ring is full or marketd's index is nonsense.
@@ -81,6 +85,7 @@ class Mailbox {
   // Ours; what the header shows of them is for marketd and is never read back.
   uint32_t command_tail_ = 0;
   uint32_t event_head_ = 0;
+  uint64_t epoch_ = 0;
   Amounts granted_max_;
   uint32_t bid_sequence_[NOM_GUESTS_MAX] = {};  // Of the last copy taken.
 };

@@ -36,7 +36,9 @@ struct NestedMapping {
 };
 
 // Not thread-safe for writers: the guest's lock. The processor walks the tables at any time, so
-// entries are written whole. Whoever unmaps or narrows flushes every processor that may run the
+// entries are written whole. Each directory entry counts what its table maps, in bits that the
+// processor leaves to software (5.4.1), so that no search looks at more than one entry for each
+// table and the entries of two. Whoever unmaps or narrows flushes every processor that may run the
 // guest before the frame is used again. Tables, once built, stay until Destroy.
 template <TableMemory M>
 class NestedTables {
@@ -57,11 +59,10 @@ class NestedTables {
   // Builds every table for guest-physical [first, first + bytes), so that Map there cannot fail. On
   // failure what was built stays and is freed by Destroy.
   Status Reserve(uint64_t first, uint64_t bytes) {
-    constexpr uint64_t kTableSpan = uint64_t{NOM_FRAME_BYTES} * kEntries;
     const uint64_t end = first + bytes;
     for (uint64_t gpa = first & ~(kTableSpan - 1); gpa < end; gpa += kTableSpan) {
-      const Result<std::atomic<uint64_t>*> entry = Entry(gpa, /*build=*/true);
-      if (!entry.ok()) return entry.code();
+      const Result<std::atomic<uint64_t>*> directory = Directory(gpa, /*build=*/true);
+      if (!directory.ok()) return directory.code();
     }
     return {};
   }
@@ -72,28 +73,30 @@ class NestedTables {
     NOMHV_CHECK(
         (gpa | physical) % NOM_FRAME_BYTES == 0 && gpa < kLimit && (physical & ~kAddressMask) == 0,
         "nested tables: bad address to map");
-    const Result<std::atomic<uint64_t>*> entry = Entry(gpa, /*build=*/true);
-    if (!entry.ok()) return entry.code();
-    if ((entry.value()->load(std::memory_order_relaxed) & kPresent) != 0) {
-      return NOM_STATUS_ALREADY_HELD;
-    }
-    entry.value()->store(physical | Bits(flags), std::memory_order_release);
+    const Result<std::atomic<uint64_t>*> directory = Directory(gpa, /*build=*/true);
+    if (!directory.ok()) return directory.code();
+    std::atomic<uint64_t>* const entry = EntryBelow(directory.value(), gpa);
+    if ((entry->load(std::memory_order_relaxed) & kPresent) != 0) return NOM_STATUS_ALREADY_HELD;
+    entry->store(physical | Bits(flags), std::memory_order_release);
+    // The processor may set its own bits there meanwhile.
+    directory.value()->fetch_add(kOneMapped, std::memory_order_relaxed);
     return {};
   }
 
   // Takes the mapping away and says what it was; NOT_HELD if there was none.
   Result<NestedMapping> Unmap(uint64_t gpa) {
-    const Result<std::atomic<uint64_t>*> entry = Entry(gpa, /*build=*/false);
-    if (!entry.ok()) return entry.code();
-    const uint64_t old = entry.value()->exchange(0, std::memory_order_acq_rel);
+    const Result<std::atomic<uint64_t>*> directory = Directory(gpa);
+    if (!directory.ok()) return directory.code();
+    const uint64_t old = EntryBelow(directory.value(), gpa)->exchange(0, std::memory_order_acq_rel);
     if ((old & kPresent) == 0) return NOM_STATUS_NOT_HELD;
+    directory.value()->fetch_sub(kOneMapped, std::memory_order_relaxed);
     return Decode(old);
   }
 
   [[nodiscard]] std::optional<NestedMapping> Find(uint64_t gpa) const {
-    const Result<std::atomic<uint64_t>*> entry = Entry(gpa);
-    if (!entry.ok()) return std::nullopt;
-    const uint64_t bits = entry.value()->load(std::memory_order_acquire);
+    const Result<std::atomic<uint64_t>*> directory = Directory(gpa);
+    if (!directory.ok()) return std::nullopt;
+    const uint64_t bits = EntryBelow(directory.value(), gpa)->load(std::memory_order_acquire);
     if ((bits & kPresent) == 0) return std::nullopt;
     return Decode(bits);
   }
@@ -109,8 +112,15 @@ class NestedTables {
   // The last mapped page in [begin, end).
   [[nodiscard]] std::optional<uint64_t> LastMapped(uint64_t begin, uint64_t end) const {
     while (end > begin) {
-      end -= NOM_FRAME_BYTES;
-      if (Find(end).has_value()) return end;
+      const uint64_t span = (end - NOM_FRAME_BYTES) & ~(kTableSpan - 1);
+      const uint64_t from = span > begin ? span : begin;
+      const Result<std::atomic<uint64_t>*> directory = Directory(span);
+      if (directory.ok() && Mapped(directory.value()) > 0) {
+        for (uint64_t gpa = end; gpa > from; gpa -= NOM_FRAME_BYTES) {
+          if (IsMapped(directory.value(), gpa - NOM_FRAME_BYTES)) return gpa - NOM_FRAME_BYTES;
+        }
+      }
+      end = from;
     }
     return std::nullopt;
   }
@@ -126,12 +136,18 @@ class NestedTables {
  private:
   static constexpr int kLevels = 4;
   static constexpr uint64_t kEntries = 512;
+  static constexpr uint64_t kTableSpan = uint64_t{NOM_FRAME_BYTES} * kEntries;
+  static constexpr uint64_t kDirectorySpan = kTableSpan * kEntries;
   static constexpr uint64_t kLimit = uint64_t{1} << 48;
   static constexpr uint64_t kPresent = 1;
   static constexpr uint64_t kWritable = 2;
   static constexpr uint64_t kUser = 4;
   static constexpr uint64_t kNoExecute = uint64_t{1} << 63;
   static constexpr uint64_t kAddressMask = 0x000ffffffffff000;
+  // In a directory entry: how many entries of its table are present.
+  static constexpr int kMappedShift = 52;
+  static constexpr uint64_t kOneMapped = uint64_t{1} << kMappedShift;
+  static constexpr uint64_t kMappedMask = uint64_t{0x3ff} << kMappedShift;
 
   static uint64_t Bits(NestedFlags flags) {
     return kPresent | kUser | (flags.writable ? kWritable : 0) |
@@ -147,23 +163,25 @@ class NestedTables {
     return reinterpret_cast<std::atomic<uint64_t>*>(memory_->Table(table) + index);
   }
 
-  // The last-level entry for `gpa`; NOT_HELD if its table is missing.
-  Result<std::atomic<uint64_t>*> Entry(uint64_t gpa) const {
+  // The entry that names the last-level table for `gpa`; NOT_HELD if there is no such table.
+  Result<std::atomic<uint64_t>*> Directory(uint64_t gpa) const {
     if (memory_ == nullptr || gpa >= kLimit) return NOM_STATUS_NOT_HELD;
     uint64_t table = root_;
-    for (int level = kLevels; level > 1; --level) {
+    for (int level = kLevels; level > 2; --level) {
       const uint64_t bits = Slot(table, gpa, level)->load(std::memory_order_acquire);
       if ((bits & kPresent) == 0) return NOM_STATUS_NOT_HELD;
       table = bits & kAddressMask;
     }
-    return Slot(table, gpa, 1);
+    std::atomic<uint64_t>* const slot = Slot(table, gpa, 2);
+    if ((slot->load(std::memory_order_acquire) & kPresent) == 0) return NOM_STATUS_NOT_HELD;
+    return slot;
   }
 
-  Result<std::atomic<uint64_t>*> Entry(uint64_t gpa, bool build) {
-    if (!build) return std::as_const(*this).Entry(gpa);
+  Result<std::atomic<uint64_t>*> Directory(uint64_t gpa, bool build) {
+    if (!build) return std::as_const(*this).Directory(gpa);
     NOMHV_CHECK(memory_ != nullptr && gpa < kLimit, "nested tables: not initialised");
     uint64_t table = root_;
-    for (int level = kLevels; level > 1; --level) {
+    for (int level = kLevels;; --level) {
       std::atomic<uint64_t>* slot = Slot(table, gpa, level);
       uint64_t bits = slot->load(std::memory_order_relaxed);
       if ((bits & kPresent) == 0) {
@@ -172,14 +190,56 @@ class NestedTables {
         bits = fresh.value() | kPresent | kWritable | kUser;
         slot->store(bits, std::memory_order_release);
       }
+      if (level == 2) return slot;
       table = bits & kAddressMask;
     }
-    return Slot(table, gpa, 1);
+  }
+
+  std::atomic<uint64_t>* EntryBelow(const std::atomic<uint64_t>* directory, uint64_t gpa) const {
+    return Slot(directory->load(std::memory_order_relaxed) & kAddressMask, gpa, 1);
+  }
+  bool IsMapped(const std::atomic<uint64_t>* directory, uint64_t gpa) const {
+    return (EntryBelow(directory, gpa)->load(std::memory_order_acquire) & kPresent) != 0;
+  }
+  static uint64_t Mapped(const std::atomic<uint64_t>* directory) {
+    return (directory->load(std::memory_order_relaxed) & kMappedMask) >> kMappedShift;
   }
 
   std::optional<uint64_t> Next(uint64_t gpa, uint64_t end, bool mapped) const {
-    for (; gpa < end; gpa += NOM_FRAME_BYTES) {
-      if (Find(gpa).has_value() == mapped) return gpa;
+    while (gpa < end) {
+      const uint64_t span_end = gpa / kDirectorySpan * kDirectorySpan + kDirectorySpan;
+      // Entries of one directory lie side by side.
+      const Result<std::atomic<uint64_t>*> first = Directory(gpa);
+      if (!first.ok()) {
+        if (!mapped) return gpa;
+        gpa = gpa / kTableSpan * kTableSpan + kTableSpan;
+        continue;
+      }
+      const uint64_t stop = span_end < end ? span_end : end;
+      // A table of a directory that has nothing to find, as a whole.
+      constexpr uint64_t kLooked = kMappedMask | kPresent;
+      const uint64_t nothing = (mapped ? 0 : kEntries) << kMappedShift | kPresent;
+      const std::atomic<uint64_t>* directory = first.value();
+      const std::atomic<uint64_t>* const directory_end =
+          directory + ((stop - 1) / kTableSpan - gpa / kTableSpan) + 1;
+      while (gpa < stop) {
+        const std::atomic<uint64_t>* const begin = directory;
+        uint64_t bits = 0;
+        for (; directory != directory_end; ++directory) {
+          bits = directory->load(std::memory_order_acquire);
+          if ((bits & kLooked) != nothing) break;
+        }
+        if (directory != begin) {
+          gpa = (gpa & ~(kTableSpan - 1)) + static_cast<uint64_t>(directory - begin) * kTableSpan;
+        }
+        if (directory == directory_end || (bits & kPresent) == 0) break;
+        const uint64_t table_end = (gpa | (kTableSpan - 1)) + 1;
+        const std::atomic<uint64_t>* entry = Slot(bits & kAddressMask, gpa, 1);
+        for (; gpa < table_end && gpa < stop; gpa += NOM_FRAME_BYTES, ++entry) {
+          if (((entry->load(std::memory_order_acquire) & kPresent) != 0) == mapped) return gpa;
+        }
+        ++directory;
+      }
     }
     return std::nullopt;
   }

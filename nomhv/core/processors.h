@@ -10,11 +10,10 @@
 #include <cstdint>
 #include <span>
 
+#include "nomhv/core/acpi_tables.h"
 #include "nomhv/core/guests.h"
 
 namespace nomhv {
-
-inline constexpr uint32_t kProcessorsMax = 16;
 
 // A guest's part of one processor's period.
 struct Piece {

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 namespace nomhv {
@@ -17,6 +16,10 @@ namespace nomhv {
 namespace seqlock_internal {
 
 static_assert(sizeof(std::atomic<uint64_t>) == 8 && std::atomic<uint64_t>::is_always_lock_free);
+
+// Moves one word. Freestanding code has no memcpy but the one that is called, and a call for each
+// word would be most of what a seqlock costs.
+inline void CopyWord(void* to, const void* from) { __builtin_memcpy(to, from, 8); }
 
 inline std::atomic<uint64_t>* Words(void* shared) {
   return static_cast<std::atomic<uint64_t>*>(shared);
@@ -42,7 +45,7 @@ void SeqlockWrite(T* shared, const T& value) {
   auto* words = seqlock_internal::Words(shared);
   const auto word_of = [&](size_t i) {
     uint64_t word = 0;
-    std::memcpy(&word, reinterpret_cast<const char*>(&value) + i * 8, 8);
+    seqlock_internal::CopyWord(&word, reinterpret_cast<const char*>(&value) + i * 8);
     return word;
   };
   // The sequence shares its word with a neighbour, which is written together with the last of it.
@@ -72,13 +75,13 @@ template <Seqlocked T>
     if ((before >> kSequenceShift & 1) != 0) continue;
     for (size_t w = 0; w < sizeof(T) / 8; ++w) {
       const uint64_t word = words[w].load(std::memory_order_relaxed);
-      std::memcpy(reinterpret_cast<char*>(&value) + w * 8, &word, 8);
+      seqlock_internal::CopyWord(reinterpret_cast<char*>(&value) + w * 8, &word);
     }
     std::atomic_thread_fence(std::memory_order_acquire);
     // The whole word: the sequence's neighbour is part of the structure.
     const uint64_t after = words[kSequenceWord].load(std::memory_order_relaxed);
     if (before != after) continue;
-    std::memcpy(reinterpret_cast<char*>(&value) + kSequenceWord * 8, &before, 8);
+    seqlock_internal::CopyWord(reinterpret_cast<char*>(&value) + kSequenceWord * 8, &before);
     return true;
   }
   return false;

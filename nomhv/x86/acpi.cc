@@ -1,8 +1,7 @@
 #include "nomhv/x86/acpi.h"
 
 #include <cstring>
-
-#include "nomhv/core/assert.h"
+#include <span>
 
 namespace nomhv {
 namespace {
@@ -49,7 +48,7 @@ const TableHeader* FindTable(const Rsdp* rsdp, const char* signature) {
   const bool wide = rsdp->revision >= 2 && rsdp->xsdt != 0;
   const uint64_t root_at = wide ? rsdp->xsdt : rsdp->rsdt;
   const auto* root = reinterpret_cast<const TableHeader*>(root_at);
-  NOMHV_CHECK(SumIsZero(root, root->length), "acpi: the root table is damaged");
+  if (!SumIsZero(root, root->length)) return nullptr;
   const uint64_t entry_bytes = wide ? 8 : 4;
   for (uint64_t at = root_at + sizeof(TableHeader); at + entry_bytes <= root_at + root->length;
        at += entry_bytes) {
@@ -65,21 +64,21 @@ const TableHeader* FindTable(const Rsdp* rsdp, const char* signature) {
 
 }  // namespace
 
-void ReadProcessors(const BootInfo& info, ProcessorList& list) {
+void ReadAcpi(const BootInfo& info, uint32_t own_id, AcpiFacts& facts) {
   const Rsdp* rsdp = FindRsdp(info);
-  NOMHV_CHECK(rsdp != nullptr && std::memcmp(rsdp->signature, "RSD PTR ", 8) == 0,
-              "acpi: no root pointer");
-  const TableHeader* madt = FindTable(rsdp, "APIC");
-  NOMHV_CHECK(madt != nullptr, "acpi: no MADT");
-  const auto base = reinterpret_cast<uint64_t>(madt);
-  for (uint64_t at = base + sizeof(TableHeader) + 8; at + 2 <= base + madt->length;) {
-    const auto* entry = reinterpret_cast<const uint8_t*>(at);
-    NOMHV_CHECK(entry[1] >= 2, "acpi: bad MADT entry");
-    // Type 0, processor local APIC: 3 = APIC id, 4 = flags, of which bit 0 is "enabled".
-    if (entry[0] == 0 && (entry[4] & 1) != 0 && list.count < kProcessorsMax) {
-      list.apic_ids[list.count++] = entry[3];
-    }
-    at += entry[1];
+  if (rsdp == nullptr || std::memcmp(rsdp->signature, "RSD PTR ", 8) != 0) return;
+  const auto bytes = [](const TableHeader* table) {
+    return std::span<const std::byte>(reinterpret_cast<const std::byte*>(table), table->length);
+  };
+  if (const TableHeader* madt = FindTable(rsdp, "APIC"); madt != nullptr) {
+    facts.found = true;
+    ReadMadt(bytes(madt), own_id, facts.processors);
+  }
+  if (const TableHeader* fadt = FindTable(rsdp, "FACP"); fadt != nullptr) {
+    facts.pm_timer = ReadFadtTimer(bytes(fadt));
+  }
+  if (const TableHeader* hpet = FindTable(rsdp, "HPET"); hpet != nullptr) {
+    facts.hpet_address = ReadHpetAddress(bytes(hpet));
   }
 }
 

@@ -1,22 +1,25 @@
-// The tables of ACPI that nomhv needs: which processors there are (ACPI 6.4, 5.2.5 and 5.2.12).
+// Finds the tables of ACPI that nomhv needs (ACPI 6.4, 5.2.5); core/acpi_tables.h reads them.
 
 #ifndef NOMHV_X86_ACPI_H_
 #define NOMHV_X86_ACPI_H_
 
 #include <cstdint>
 
-#include "nomhv/core/processors.h"
+#include "nomhv/core/acpi_tables.h"
 #include "nomhv/x86/boot_info.h"
 
 namespace nomhv {
 
-struct ProcessorList {
-  uint32_t count = 0;
-  uint8_t apic_ids[kProcessorsMax] = {};
+// What the machine has, as its firmware's tables say.
+struct AcpiFacts {
+  bool found = false;  // Else there was no root pointer or no MADT.
+  ProcessorList processors;
+  PmTimer pm_timer;
+  uint64_t hpet_address = 0;  // 0: none.
 };
 
-// The enabled processors of the MADT, at most kProcessorsMax. Panics if there is no MADT.
-void ReadProcessors(const BootInfo& info, ProcessorList& list);
+// `own_id` is this processor's APIC id.
+void ReadAcpi(const BootInfo& info, uint32_t own_id, AcpiFacts& facts);
 
 }  // namespace nomhv
 

@@ -51,7 +51,12 @@ void DisablePic() {
 
 void InitApic() {
   constexpr uint64_t kGlobalEnable = 1u << 11;
-  WriteMsr(kMsrApicBase, (ReadMsr(kMsrApicBase) & 0xfff) | kBase | kGlobalEnable);
+  constexpr uint64_t kX2ApicMode = 1u << 10;
+  // From x2APIC mode the way back leads through "disabled" (16.9).
+  if (const uint64_t base = ReadMsr(kMsrApicBase); (base & kX2ApicMode) != 0) {
+    WriteMsr(kMsrApicBase, base & ~(kGlobalEnable | kX2ApicMode));
+  }
+  WriteMsr(kMsrApicBase, (ReadMsr(kMsrApicBase) & 0x3ff) | kBase | kGlobalEnable);
   Write(kTaskPriority, 0);
   Write(kLint0, kMasked);
   Write(kLint1, kMasked);
@@ -65,30 +70,12 @@ uint8_t LocalApicId() { return static_cast<uint8_t>(Read(kId) >> 24); }
 
 void EndOfInterrupt() { Write(kEndOfInterrupt, 0); }
 
-Clocks MeasureClocks() {
-  // Channel 2 counts down once at 1193182 Hz; port 0x61 bit 5 shows when it is through (Intel
-  // 8254, mode 0). Whoever delays us makes a measurement long, never short: the shortest counts.
-  constexpr uint64_t kPitHz = 1193182;
-  constexpr uint32_t kCount = 23864;  // 20 ms
-  uint64_t best_tsc = ~uint64_t{0};
-  uint64_t best_timer = 0;
-  for (int i = 0; i < 3; ++i) {
-    Out8(0x61, static_cast<uint8_t>((In8(0x61) & ~0x02) | 0x01));
-    Out8(0x43, 0xb0);
-    Out8(0x42, kCount & 0xff);
-    Write(kInitialCount, ~uint32_t{0});
-    const uint64_t start = ReadTsc();
-    Out8(0x42, kCount >> 8);
-    while ((In8(0x61) & 0x20) == 0) Pause();
-    const uint64_t tsc = ReadTsc() - start;
-    const uint64_t timer = ~uint32_t{0} - Read(kCurrentCount);
-    if (tsc < best_tsc) {
-      best_tsc = tsc;
-      best_timer = timer;
-    }
-  }
+void StartCountingTimer() { Write(kInitialCount, ~uint32_t{0}); }
+
+uint64_t CountedByTimer() {
+  const uint64_t counted = ~uint32_t{0} - Read(kCurrentCount);
   Write(kInitialCount, 0);
-  return {best_tsc * kPitHz / kCount, best_timer * kPitHz / kCount};
+  return counted;
 }
 
 void ArmTimer(uint64_t deadline_tsc, const Clocks& clocks) {

@@ -1,10 +1,11 @@
-// The local APIC in its memory-mapped form, its one-shot timer, and the clocks measured against the
-// PIT (AMD64 APM volume 2, chapter 16).
+// The local APIC in its memory-mapped form and its one-shot timer (AMD64 APM volume 2, chapter 16).
 
 #ifndef NOMHV_X86_APIC_H_
 #define NOMHV_X86_APIC_H_
 
 #include <cstdint>
+
+#include "nomhv/x86/clocks.h"
 
 namespace nomhv {
 
@@ -15,17 +16,14 @@ inline constexpr uint8_t kVectorSpurious = 0xff;
 
 // Masks the old interrupt controllers. Once, on the first processor.
 void DisablePic();
-// Enables this processor's APIC.
+// Enables this processor's APIC, in its memory-mapped form also where firmware left it an x2APIC.
 void InitApic();
 [[nodiscard]] uint8_t LocalApicId();
 void EndOfInterrupt();
 
-struct Clocks {
-  uint64_t tsc_hz = 0;
-  uint64_t timer_hz = 0;  // Of the APIC timer, divided by 1.
-};
-// Measures both against channel 2 of the PIT; once, on the first processor.
-Clocks MeasureClocks();
+// For measuring: lets the timer count down from its highest, and says how far it came.
+void StartCountingTimer();
+[[nodiscard]] uint64_t CountedByTimer();
 
 // Arms the one-shot timer for the TSC `deadline` (kNoDeadline: disarms). The timer counts 32 bits;
 // a deadline beyond that fires early, and whoever asked looks at the clock and arms again.

@@ -4,7 +4,7 @@
 #define NOMHV_X86_BOOT_GUESTS_H_
 
 #include "nomhv/x86/boot_info.h"
-#include "nomhv/x86/control.h"
+#include "nomhv/x86/control/control.h"
 
 namespace nomhv {
 

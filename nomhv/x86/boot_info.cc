@@ -41,11 +41,19 @@ const T* At(uint64_t physical) {
 }
 
 void AddUsable(BootInfo& info, uint64_t address, uint64_t bytes) {
-  if (info.range_count < BootInfo::kRangesMax) info.usable[info.range_count++] = {address, bytes};
+  if (info.range_count == BootInfo::kRangesMax) {
+    ++info.left_out_ranges;
+    return;
+  }
+  info.usable[info.range_count++] = {address, bytes};
 }
 
+// Null when there is no room for another.
 BootModule* AddModule(BootInfo& info, uint64_t address, uint64_t bytes) {
-  NOMHV_CHECK(info.module_count < BootInfo::kModulesMax, "boot: too many modules");
+  if (info.module_count == BootInfo::kModulesMax) {
+    ++info.left_out_modules;
+    return nullptr;
+  }
   BootModule* module = &info.modules[info.module_count++];
   module->range = {address, bytes};
   return module;
@@ -65,7 +73,7 @@ void ReadPvh(uint64_t physical, BootInfo& info) {
   const auto* modules = At<PvhModule>(start->modules);
   for (uint32_t i = 0; i < start->module_count; ++i) {
     BootModule* module = AddModule(info, modules[i].address, modules[i].bytes);
-    if (modules[i].command_line != 0) {
+    if (module != nullptr && modules[i].command_line != 0) {
       CopyText(module->command_line, At<char>(modules[i].command_line),
                sizeof(module->command_line));
     }
@@ -109,7 +117,7 @@ void ReadMultiboot2(uint64_t physical, BootInfo& info) {
         const uint32_t first = *At<uint32_t>(body);
         const uint32_t end = *At<uint32_t>(body + 4);
         BootModule* module = AddModule(info, first, end - first);
-        CopyText(module->command_line, At<char>(body + 8), body_bytes - 8);
+        if (module != nullptr) CopyText(module->command_line, At<char>(body + 8), body_bytes - 8);
         break;
       }
       case kMb2MemoryMap:

@@ -21,8 +21,8 @@ struct BootModule {
 };
 
 struct BootInfo {
-  static constexpr uint32_t kRangesMax = 64;
-  static constexpr uint32_t kModulesMax = 16;
+  static constexpr uint32_t kRangesMax = 128;
+  static constexpr uint32_t kModulesMax = 32;
 
   char command_line[1024] = {};
   uint64_t rsdp = 0;  // 0: the loader named none.
@@ -33,6 +33,10 @@ struct BootInfo {
   PhysicalRange usable[kRangesMax];
   uint32_t module_count = 0;
   BootModule modules[kModulesMax];
+  // More than there was room for. A module that is left out is no memory either: the loader's map
+  // may call it usable, and nobody wants it.
+  uint32_t left_out_ranges = 0;
+  uint32_t left_out_modules = 0;
 };
 
 enum class BootProtocol : uint32_t { kPvh = 0, kMultiboot2 = 1 };

@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint64_t kFrame = NOM_FRAME_BYTES;
 constexpr uint64_t kWriteBytesMax = 256;
-constexpr uint64_t kFramesPerStep = 64;
+// A frame that is scrubbed takes over 500 instructions; a slice can end between two steps.
+constexpr uint64_t kFramesPerStep = 16;
 
 CallAnswer Failed(NomStatus status) { return {AfterCall::kResume, status, 0}; }
 CallAnswer Value(uint64_t value) { return {AfterCall::kResume, NOM_STATUS_OK, value}; }
@@ -58,18 +59,24 @@ CallAnswer Query(const GuestMachine& guest, uint64_t what, uint64_t index) {
   }
 }
 
-CallAnswer BeginFrames(GuestMachine& guest, FrameWork::Kind kind, uint64_t first, uint64_t count) {
+CallAnswer BeginAcquire(GuestMachine& guest, uint64_t first, uint64_t count) {
   if (count == 0) return Failed(NOM_STATUS_BAD_PARAMETER);
   if (!InBounds(first, count, guest.window_frames)) return Failed(NOM_STATUS_BAD_ADDRESS);
-  const uint64_t begin = first * kFrame;
-  const uint64_t end = (first + count) * kFrame;
-  if (kind == FrameWork::kAcquire) {
-    if (guest.tables.NextMapped(begin, end).has_value()) return Failed(NOM_STATUS_ALREADY_HELD);
-    if (guest.held_frames + count > guest.granted_frames) return Failed(NOM_STATUS_OVER_GRANT);
-  } else if (guest.tables.NextHole(begin, end).has_value()) {
+  if (guest.tables.NextMapped(first * kFrame, (first + count) * kFrame).has_value()) {
+    return Failed(NOM_STATUS_ALREADY_HELD);
+  }
+  if (guest.held_frames + count > guest.granted_frames) return Failed(NOM_STATUS_OVER_GRANT);
+  guest.work.BeginAcquire(first, count);
+  return {};
+}
+
+CallAnswer BeginRelease(GuestMachine& guest, uint64_t first, uint64_t count) {
+  if (count == 0) return Failed(NOM_STATUS_BAD_PARAMETER);
+  if (!InBounds(first, count, guest.window_frames)) return Failed(NOM_STATUS_BAD_ADDRESS);
+  if (guest.tables.NextHole(first * kFrame, (first + count) * kFrame).has_value()) {
     return Failed(NOM_STATUS_NOT_HELD);
   }
-  guest.work = {kind, first, first + count};
+  guest.work.BeginRelease(first, count);
   return {};
 }
 
@@ -85,9 +92,13 @@ CallAnswer Yield(GuestMachine& guest, uint64_t deadline) {
     guest.notice_unseen = false;
     return Value(NOM_WAKE_NOTICE);
   }
+  // An interrupt that only waits for this instruction to end (STI before it) would be slept
+  // through.
+  if (guest.interrupt_due && (guest.vmcb->rflags & kFlagsInterrupt) != 0) {
+    return Value(NOM_WAKE_INTERRUPT);
+  }
   if (deadline != 0 && deadline <= ReadTsc()) return Value(NOM_WAKE_DEADLINE);
-  guest.sleep.kind = SleepState::kYielded;
-  guest.wake_tsc.store(deadline, std::memory_order_release);
+  guest.sleep = {SleepState::kYielded, deadline};
   return {AfterCall::kSleep, NOM_STATUS_OK, 0};
 }
 
@@ -103,16 +114,15 @@ CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
     CopyOnce(text + done, Physical<char>(mapping->physical + at % kFrame), part);
     done += part;
   }
-  std::string_view rest(text, bytes);
-  while (!rest.empty()) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    Line<kWriteBytesMax + 4> line;
-    line.Add(Quoted{rest.substr(0, end)});
-    Line<NOM_NAME_BYTES> tag;
-    tag.Add(Quoted{guest.name_view()});
-    WriteLog(tag.text(), line.text());
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  if (!guest.lines.Take(TscToUs(ReadTsc()))) {
+    guest.lines_lost.fetch_add(1, std::memory_order_relaxed);
+    return Failed(NOM_STATUS_OVER_BUDGET);
   }
+  std::string_view said(text, bytes);
+  if (said.ends_with('\n')) said.remove_suffix(1);
+  Line<kWriteBytesMax + 4> line;
+  line.Add(Quoted{said});
+  WriteGuestLog(guest.id, guest.name_view(), line.text());
   return {};
 }
 
@@ -123,9 +133,9 @@ CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b) 
     case NOM_CALL_QUERY:
       return Query(guest, a, b);
     case NOM_CALL_ACQUIRE:
-      return BeginFrames(guest, FrameWork::kAcquire, a, b);
+      return BeginAcquire(guest, a, b);
     case NOM_CALL_RELEASE:
-      return BeginFrames(guest, FrameWork::kRelease, a, b);
+      return BeginRelease(guest, a, b);
     case NOM_CALL_NOTIFY:
       return Notify(guest, a);
     case NOM_CALL_YIELD:
@@ -141,26 +151,18 @@ CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b) 
 }
 
 bool ContinueWork(GuestMachine& guest, CallAnswer& answer) {
-  FrameWork& work = guest.work;
+  struct Frames {
+    GuestMachine& guest;
+    [[nodiscard]] bool Holds(uint64_t frame) const {
+      return guest.tables.Find(frame * kFrame).has_value();
+    }
+    [[nodiscard]] bool MayHoldMore() const { return guest.held_frames < guest.granted_frames; }
+    void Give(uint64_t frame) const { GiveFrame(guest, frame); }
+    void Take(uint64_t frame) const { TakeFrame(guest, frame); }
+  };
   answer = {};
-  const uint64_t stop = std::min(work.end_frame, work.next_frame + kFramesPerStep);
-  for (; work.next_frame < stop; ++work.next_frame) {
-    const bool mapped = guest.tables.Find(work.next_frame * kFrame).has_value();
-    if (work.kind == FrameWork::kRelease) {
-      // Between two steps it may have been taken by force.
-      if (mapped) TakeFrame(guest, work.next_frame);
-      continue;
-    }
-    if (guest.held_frames >= guest.granted_frames) {
-      // Between two steps the grant shrank.
-      answer.status = NOM_STATUS_OVER_GRANT;
-      work.next_frame = work.end_frame;
-      break;
-    }
-    if (!mapped) GiveFrame(guest, work.next_frame);
-  }
-  if (work.next_frame < work.end_frame) return false;
-  work = {};
+  CountFrames(guest);
+  if (!guest.work.Step(Frames{guest}, kFramesPerStep, answer.status)) return false;
   answer.value = guest.held_frames;
   WriteGuestBoard(guest);
   return true;

@@ -5,9 +5,9 @@
 
 #include "nomhv/core/assert.h"
 #include "nomhv/core/copy_once.h"
-#include "nomhv/core/image.h"
 #include "nomhv/core/seqlock.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/machine.h"
 #include "nomhv/x86/svm/svm.h"
 
 namespace nomhv {
@@ -16,14 +16,6 @@ namespace {
 constexpr uint64_t kFrame = NOM_FRAME_BYTES;
 constexpr NestedFlags kReadOnly = {/*writable=*/false, /*executable=*/false};
 constexpr NestedFlags kReadWrite = {/*writable=*/true, /*executable=*/false};
-
-// Changes what the meter counts, and counts what was until now.
-void SetFrames(GuestMachine& guest, uint64_t held, uint64_t granted) {
-  const SpinLockGuard guard(guest.meter_lock);
-  guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
-  guest.held_frames = held;
-  guest.granted_frames = granted;
-}
 
 template <typename T>
 Status AllocateOwn(T*& to) {
@@ -95,9 +87,10 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.boot_guest = false;
   guest.registers = {};
   guest.xcr0 = 1;
-  for (uint64_t& value : guest.debug_registers) value = 0;
+  guest.debug_registers = {};
+  guest.code_page = {};
   guest.pending_event = 0;
-  guest.tlb_generation++;
+  guest.translations.Invalidate();
   guest.board_value = {};
   guest.held_frames = 0;
   guest.granted_frames = create.seed_frames;
@@ -107,54 +100,66 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.notice_vector = 0;
   guest.notice_unseen = false;
   guest.interrupt_due = false;
-  guest.wake_tsc = 0;
+  guest.notice_tsc = 0;
   guest.hold = false;
   guest.ended = false;
+  guest.condemned = false;
   guest.exit_reason = NOM_EXIT_REASON_NONE;
   guest.exit_detail = 0;
   guest.exit_rip = 0;
   for (std::atomic<uint64_t>& count : guest.exits) count = 0;
   guest.interrupts = 0;
+  guest.lines = LineBudget(TscToUs(guest.created_tsc));
+  guest.lines_lost = 0;
   guest.forced_frames = 0;
 }
 
 }  // namespace
 
+uint64_t TscToUs(uint64_t tsc) {
+  const uint64_t hz = g_machine.clocks.tsc_hz;
+  return tsc / hz * 1000000 + tsc % hz * 1000 / (hz / 1000);
+}
+
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
-                  std::span<const std::byte> image, uint64_t machine_board_physical,
-                  uint64_t tsc_hz, NomImageFault& fault) {
-  LoadPlan plan;
+                  std::span<const std::byte> image, uint64_t machine_board_physical, LoadPlan& plan,
+                  NomImageFault& fault) {
   fault = PlanImage(image, create.seed_frames, plan);
   if (fault != NOM_IMAGE_FAULT_NONE) return NOM_STATUS_BAD_IMAGE;
   Reset(guest, slot, create);
   const Status status = BuildPages(guest, machine_board_physical);
-  if (!status.ok()) {
-    UnbuildGuest(guest);
-    return status;
-  }
-  GrowGuest(guest, create.seed_frames);
-  for (uint32_t i = 0; i < plan.segment_count; ++i) {
-    const ImageSegment& segment = plan.segments[i];
-    CopyIn(guest, segment.gpa, image.data() + segment.file_offset, segment.file_bytes);
-  }
+  if (!status.ok()) UnbuildGuest(guest);
+  return status;
+}
+
+void LoadSegment(GuestMachine& guest, std::span<const std::byte> image,
+                 const ImageSegment& segment) {
+  CopyIn(guest, segment.gpa, image.data() + segment.file_offset, segment.file_bytes);
+}
+
+void StartGuest(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz,
+                const LoadPlan& plan) {
   FillStartPage(guest, create, tsc_hz);
   guest.board_value.guest_id = guest.id;
   WriteGuestBoard(guest);
   SvmInitGuest(guest, plan.entry_gpa);
   guest.alive.store(true, std::memory_order_release);
-  return {};
+}
+
+bool StripGuest(GuestMachine& guest, uint64_t most) {
+  CountFrames(guest);
+  uint64_t end = guest.window_frames * kFrame;
+  for (uint64_t i = 0; i < most && guest.held_frames > 0; ++i) {
+    const std::optional<uint64_t> last = guest.tables.LastMapped(0, end);
+    NOMHV_CHECK(last.has_value(), "guest: fewer frames mapped than held");
+    TakeFrame(guest, *last / kFrame);
+    end = *last;
+  }
+  return guest.held_frames == 0;
 }
 
 void UnbuildGuest(GuestMachine& guest) {
-  guest.alive.store(false, std::memory_order_release);
-  uint64_t gpa = 0;
-  const uint64_t end = guest.window_frames * kFrame;
-  while (guest.held_frames > 0) {
-    const std::optional<uint64_t> held = guest.tables.NextMapped(gpa, end);
-    NOMHV_CHECK(held.has_value(), "guest: fewer frames mapped than held");
-    TakeFrame(guest, *held / kFrame);
-    gpa = *held + kFrame;
-  }
+  NOMHV_CHECK(guest.held_frames == 0, "guest: taken apart with its memory");
   guest.tables.Destroy();
   FreeOwn(guest.vmcb);
   FreeOwn(guest.fpu);
@@ -163,26 +168,40 @@ void UnbuildGuest(GuestMachine& guest) {
   FreeOwn(guest.start);
 }
 
+void CountFrames(GuestMachine& guest) {
+  const SpinLockGuard guard(guest.meter_lock);
+  guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
+}
+
 void SetGrantedFrames(GuestMachine& guest, uint64_t frames) {
-  SetFrames(guest, guest.held_frames, frames);
+  CountFrames(guest);
+  const SpinLockGuard guard(guest.meter_lock);
+  guest.granted_frames = frames;
 }
 
 void GiveFrame(GuestMachine& guest, uint64_t frame) {
   const Status status = guest.tables.Map(frame * kFrame, AllocateGuestFrame(), NestedFlags{});
   NOMHV_CHECK(status.ok(), "guest: a frame cannot be mapped where its table is reserved");
-  SetFrames(guest, guest.held_frames + 1, guest.granted_frames);
+  const SpinLockGuard guard(guest.meter_lock);
+  ++guest.held_frames;
 }
 
 void TakeFrame(GuestMachine& guest, uint64_t frame) {
   const Result<NestedMapping> old = guest.tables.Unmap(frame * kFrame);
+  const uint64_t physical = old.value().physical;
   // The claim is ours, so the guest runs nowhere; the next entry flushes before it can use what a
   // processor may remember.
-  ++guest.tlb_generation;
-  SetFrames(guest, guest.held_frames - 1, guest.granted_frames);
-  FreeGuestFrame(old.value().physical);
+  guest.translations.Invalidate();
+  if (reinterpret_cast<uint64_t>(guest.code_page.host) == physical) guest.code_page = {};
+  {
+    const SpinLockGuard guard(guest.meter_lock);
+    --guest.held_frames;
+  }
+  FreeGuestFrame(physical);
 }
 
 void GrowGuest(GuestMachine& guest, uint64_t count) {
+  CountFrames(guest);
   uint64_t gpa = 0;
   for (uint64_t i = 0; i < count; ++i) {
     const std::optional<uint64_t> hole = guest.tables.NextHole(gpa, guest.window_frames * kFrame);
@@ -193,6 +212,7 @@ void GrowGuest(GuestMachine& guest, uint64_t count) {
 }
 
 uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames) {
+  CountFrames(guest);
   uint64_t taken = 0;
   uint64_t end = guest.window_frames * kFrame;
   while (guest.held_frames > frames) {

@@ -2,7 +2,7 @@
 //
 // Whoever holds the claim of the slot's ProcessorAccount owns all of a GuestMachine but its
 // atomics: a guest processor while it runs the guest, the control processor while it changes it
-// (hold.h).
+// (Control::Hold).
 
 #ifndef NOMHV_X86_GUEST_MACHINE_H_
 #define NOMHV_X86_GUEST_MACHINE_H_
@@ -16,9 +16,14 @@
 #include "nomhv/abi/guest.h"
 #include "nomhv/abi/mailbox.h"
 #include "nomhv/core/budget.h"
+#include "nomhv/core/debug_registers.h"
+#include "nomhv/core/frame_work.h"
 #include "nomhv/core/guests.h"
+#include "nomhv/core/image.h"
+#include "nomhv/core/log_ring.h"
 #include "nomhv/core/nested_paging.h"
 #include "nomhv/core/result.h"
+#include "nomhv/core/translations.h"
 #include "nomhv/x86/memory.h"
 #include "nomhv/x86/spinlock.h"
 #include "nomhv/x86/svm/vmcb.h"
@@ -48,17 +53,17 @@ class FrameMeter {
   uint64_t offered_ = 0;
 };
 
-// A call that takes long is done a few frames at a time, so that slots end when they should.
-struct FrameWork {
-  enum Kind : uint32_t { kNone, kAcquire, kRelease };
-  Kind kind = kNone;
-  uint64_t next_frame = 0;
-  uint64_t end_frame = 0;
-};
-
 struct SleepState {
   enum Kind : uint32_t { kAwake, kHalted, kYielded };
   Kind kind = kAwake;
+  uint64_t wake_tsc = 0;  // When it asked to be woken; 0: at no time.
+};
+
+// Where code that a guest executed last lies in the machine's memory (svm/instruction.cc).
+struct CodePageCache {
+  uint64_t linear = ~uint64_t{0};  // No page's address: nothing is kept.
+  uint64_t cr3 = 0;
+  const uint8_t* host = nullptr;
 };
 
 struct GuestMachine {
@@ -75,14 +80,15 @@ struct GuestMachine {
   GuestRegisters registers{};
   void* fpu = nullptr;  // An XSAVE area.
   uint64_t xcr0 = 1;
-  uint64_t debug_registers[4] = {};
+  DebugRegisters debug_registers;
+  CodePageCache code_page;
   uint64_t pending_event = 0;  // For EVENTINJ at the next entry.
   uint32_t last_processor = 0;
 
   // Memory.
   MachineTables table_memory;
   NestedTables<MachineTables> tables;
-  uint64_t tlb_generation = 0;  // Rises when a mapping is taken away or narrowed.
+  GuestTranslations translations;
   NomGuestBoard* board = nullptr;
   NomBidPage* bids = nullptr;
   NomStart* start = nullptr;
@@ -96,19 +102,23 @@ struct GuestMachine {
   // Sleep and notices.
   SleepState sleep;
   uint8_t notice_vector = 0;
-  bool notice_unseen = false;         // For YIELD.
-  bool interrupt_due = false;         // The notice's interrupt is not delivered yet.
-  std::atomic<uint64_t> wake_tsc{0};  // While asleep: when to wake; 0: no time.
+  bool notice_unseen = false;  // For YIELD.
+  bool interrupt_due = false;  // The notice's interrupt is not delivered yet.
+  uint64_t notice_tsc = 0;     // When the last notice came.
+
+  LineBudget lines;  // Of the log.
 
   // Read by anybody.
-  std::atomic<bool> alive{false};  // Exists and may run.
-  std::atomic<bool> hold{false};   // The control processor wants the claim.
-  std::atomic<bool> ended{false};  // Set once, with the three below.
+  std::atomic<bool> alive{false};      // Exists and may run.
+  std::atomic<bool> hold{false};       // The control processor wants the claim.
+  std::atomic<bool> ended{false};      // Set once, with the three below.
+  std::atomic<bool> condemned{false};  // Did not leave its processor in time: to be ended there.
   NomExitReason exit_reason = NOM_EXIT_REASON_NONE;
   uint64_t exit_detail = 0;
   uint64_t exit_rip = 0;
   std::atomic<uint64_t> exits[NOM_EXITS_COUNT] = {};
   std::atomic<uint64_t> interrupts{0};
+  std::atomic<uint64_t> lines_lost{0};  // Of its log, over its budget.
   uint64_t forced_frames = 0;
 
   [[nodiscard]] std::string_view name_view() const { return name; }
@@ -124,14 +134,24 @@ struct GuestMachine {
 // Microseconds of the machine, from any TSC reading.
 [[nodiscard]] uint64_t TscToUs(uint64_t tsc);
 
-// Builds the guest of `slot` from `create` and the image: memory, tables, boards, control block.
-// BAD_IMAGE with `fault`, or TABLE_FULL when nomhv's own memory is used up; then nothing is left
-// behind. `machine_board` is the page that all guests share.
+// The first step of a guest's life: its tables, boards and control block, with no memory yet.
+// BAD_IMAGE with `fault` if `image` cannot be loaded, else `plan` says how; or TABLE_FULL when
+// nomhv's own memory is used up. Then nothing is left behind. `machine_board` is the page that all
+// guests share.
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
-                  std::span<const std::byte> image, uint64_t machine_board_physical,
-                  uint64_t tsc_hz, NomImageFault& fault);
+                  std::span<const std::byte> image, uint64_t machine_board_physical, LoadPlan& plan,
+                  NomImageFault& fault);
+// The last step, once it holds its seed: copies a segment of the image in.
+void LoadSegment(GuestMachine& guest, std::span<const std::byte> image,
+                 const ImageSegment& segment);
+// Fills in the start page and sets the processor to `plan`'s entry; it may run from here on.
+void StartGuest(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz,
+                const LoadPlan& plan);
 
-// Takes everything from it and scrubs it. Under the claim, and no processor will run it again.
+// The guest runs nowhere and never will: takes up to `most` frames from it and scrubs them. True
+// when it holds none any more.
+[[nodiscard]] bool StripGuest(GuestMachine& guest, uint64_t most);
+// Then: takes its tables, boards and control block.
 void UnbuildGuest(GuestMachine& guest);
 
 // Under the claim: maps `count` zeroed frames at the lowest holes.
@@ -139,6 +159,9 @@ void GrowGuest(GuestMachine& guest, uint64_t count);
 // Under the claim: takes frames until at most `frames` are held, highest outside the seed first;
 // how many were taken. They are scrubbed and free.
 uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames);
+// Counts in the meter what the guest has held until now. Before frames are given or taken: a step
+// of them takes microseconds.
+void CountFrames(GuestMachine& guest);
 // Maps or unmaps one frame and keeps the books; the guest's choice or ours.
 void GiveFrame(GuestMachine& guest, uint64_t frame);
 void TakeFrame(GuestMachine& guest, uint64_t frame);

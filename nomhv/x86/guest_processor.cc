@@ -5,6 +5,7 @@
 
 #include "nomhv/x86/calls.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/interrupts.h"
 #include "nomhv/x86/machine.h"
 
 namespace nomhv {
@@ -17,20 +18,21 @@ void Answer(GuestMachine& guest, NomStatus status, uint64_t value) {
 
 // Whether a sleeper has something to do; then it is awake. Under the claim.
 bool TryWake(GuestMachine& guest, ProcessorAccount& account, uint64_t now_tsc) {
-  const uint64_t wake_tsc = guest.wake_tsc.load(std::memory_order_relaxed);
+  const uint64_t wake_tsc = account.wake_tsc();
+  uint64_t since_tsc = guest.notice_tsc;
   if (guest.sleep.kind == SleepState::kHalted) {
     if (!guest.interrupt_due || guest.notice_vector == 0) return false;
   } else if (guest.notice_unseen) {
     guest.notice_unseen = false;
     Answer(guest, NOM_STATUS_OK, NOM_WAKE_NOTICE);
   } else if (wake_tsc != 0 && now_tsc >= wake_tsc) {
+    since_tsc = wake_tsc;
     Answer(guest, NOM_STATUS_OK, NOM_WAKE_DEADLINE);
   } else {
     return false;
   }
   guest.sleep.kind = SleepState::kAwake;
-  guest.wake_tsc.store(0, std::memory_order_release);
-  account.Wake(now_tsc);
+  account.Wake(since_tsc);
   return true;
 }
 
@@ -44,38 +46,48 @@ bool Runnable(uint32_t slot, uint64_t now_tsc) {
   return TryWake(guest, g_machine.accounts[slot], now_tsc);
 }
 
-void Publish(Processor& processor, uint32_t slot, uint64_t since_tsc) {
-  processor.running_slot.store(slot, std::memory_order_relaxed);
-  processor.running_since.store(since_tsc, std::memory_order_relaxed);
-}
-
-void SeqlockStep(Processor& processor) {
+// Changes who pays for the processor's time, and tells the meters.
+template <typename Change>
+void ChangePayer(Processor& processor, Change&& change) {
+  processor.running_sequence.fetch_add(1, std::memory_order_acq_rel);
+  change(processor.schedule);
+  processor.running_slot.store(processor.schedule.payer(), std::memory_order_relaxed);
+  processor.running_since.store(processor.schedule.payer_since_tsc(), std::memory_order_relaxed);
   processor.running_sequence.fetch_add(1, std::memory_order_acq_rel);
 }
 
-// Sleeps until `deadline`, the time that one of ours asked for, or an interrupt.
-void Idle(Processor& processor, uint64_t deadline_tsc) {
-  for (uint32_t i = 0; i < processor.pieces.count; ++i) {
-    const uint32_t slot = processor.pieces.pieces[i].slot;
-    // Without credit it could not run if it woke: it waits for the period's end.
-    if (processor.schedule.balance_cycles(slot) <= 0) continue;
-    const uint64_t wake = g_machine.guests[slot].wake_tsc.load(std::memory_order_acquire);
-    if (wake != 0) deadline_tsc = std::min(deadline_tsc, wake);
-  }
-  ArmTimer(deadline_tsc, g_machine.clocks);
-  EnableInterruptsAndHalt();
-}
+struct SliceEnd {
+  StopCause cause = StopCause::kTime;
+  bool guest_ended = false;
+};
 
-// Until the slice ends, the guest sleeps or ends, or the control processor wants something.
-void RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& account,
-              uint64_t deadline_tsc) {
+// Until the slice ends, the guest sleeps or ends, or the control processor wants something: that
+// is, from `latest_tsc` on, too.
+SliceEnd RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& account,
+                  uint64_t slice_end_tsc, uint64_t latest_tsc) {
+  const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
   ArmTimer(deadline_tsc, g_machine.clocks);
+  // The timer tells that time is up; what nomhv does for the guest meanwhile is short, and a timer
+  // that fires in it ends the next run at once. Only work in steps has to look for itself.
+  bool look_at_clock = true;
   for (;;) {
-    if (processor.replan.load(std::memory_order_acquire) ||
-        guest.hold.load(std::memory_order_acquire) || ReadTsc() >= deadline_tsc) {
-      return;
+    if (guest.condemned.load(std::memory_order_acquire)) {
+      guest.End(NOM_EXIT_REASON_BAD_STATE, 0);
+      return {StopCause::kItself, /*guest_ended=*/true};
     }
-    if (guest.work.kind != FrameWork::kNone) {
+    if (processor.replan.load(std::memory_order_acquire) ||
+        guest.hold.load(std::memory_order_acquire)) {
+      return {StopCause::kControl};
+    }
+    if (look_at_clock) {
+      const uint64_t now_tsc = ReadTsc();
+      if (now_tsc >= deadline_tsc) {
+        return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
+      }
+      look_at_clock = false;
+    }
+    if (guest.work.busy()) {
+      look_at_clock = true;
       CallAnswer answer;
       if (ContinueWork(guest, answer)) Answer(guest, answer.status, answer.value);
       continue;
@@ -84,20 +96,25 @@ void RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& accou
     switch (HandleExit(guest)) {
       case AfterExit::kResume:
         break;
-      case AfterExit::kInterrupt:
+      case AfterExit::kInterrupt: {
+        look_at_clock = true;
+        const uint64_t doorbells = DoorbellInterrupts();
         TakeInterrupts();
         guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);
-        // Where control runs here, too, this may have been the doorbell.
-        if (processor.index == 0) return;
+        // Where control runs here, too, it looks at once when marketd rings.
+        if (processor.index == 0 && DoorbellInterrupts() != doorbells) {
+          return {StopCause::kControl};
+        }
         // The timer may have been the one that fired, ahead of a far deadline.
         ArmTimer(deadline_tsc, g_machine.clocks);
         break;
+      }
       case AfterExit::kSleep:
-        account.Sleep(ReadTsc());
-        return;
+        account.Sleep(ReadTsc(), guest.sleep.wake_tsc);
+        return {StopCause::kItself};
       case AfterExit::kEnded:
         if (processor.index != 0) Poke(g_machine.processors[0]);
-        return;
+        return {StopCause::kItself, /*guest_ended=*/true};
     }
   }
 }
@@ -111,37 +128,52 @@ uint64_t SchedulePeriodCycles() {
 void TakePlan(Processor& processor) {
   if (!processor.replan.load(std::memory_order_acquire)) return;
   processor.pieces = processor.next_pieces;
-  processor.schedule.SetPieces(processor.pieces, ReadTsc());
+  ChangePayer(processor, [&](ProcessorSchedule& schedule) {
+    schedule.SetPieces(processor.pieces, ReadTsc());
+  });
   processor.replan.store(false, std::memory_order_release);
 }
 
-void TakeTurn(Processor& processor, uint64_t latest_tsc) {
+bool TakeTurn(Processor& processor, uint64_t latest_tsc) {
   TakePlan(processor);
   const uint64_t now_tsc = ReadTsc();
+  ChangePayer(processor, [&](ProcessorSchedule& schedule) { schedule.Settle(now_tsc); });
   const ProcessorSchedule::Choice choice =
       processor.schedule.Pick(now_tsc, [&](uint32_t slot) { return Runnable(slot, now_tsc); });
-  const uint64_t deadline_tsc = std::min(choice.deadline_tsc, latest_tsc);
   if (!choice.run) {
-    Idle(processor, deadline_tsc);
-    return;
+    ChangePayer(processor, [&](ProcessorSchedule& schedule) {
+      schedule.Pay(ProcessorSchedule::kNomhv, now_tsc);
+    });
+    ArmTimer(std::min(choice.deadline_tsc, latest_tsc), g_machine.clocks);
+    EnableInterruptsAndHalt();
+    // If it was a sleeper's wake-up that ended the idling, the sleeper pays from here.
+    ChangePayer(processor, [&](ProcessorSchedule& schedule) {
+      schedule.Pay(ProcessorSchedule::kWhoRunsNext, ReadTsc());
+    });
+    return false;
   }
   GuestMachine& guest = g_machine.guests[choice.slot];
-  ProcessorAccount& account = g_machine.accounts[choice.slot];
-  SeqlockStep(processor);
-  Publish(processor, choice.slot, choice.began_tsc);
-  SeqlockStep(processor);
   guest.last_processor = processor.index;
+  guest.translations.RunsOn(processor.index);
   LoadGuestState(guest);
-  RunSlice(processor, guest, account, deadline_tsc);
+  ChangePayer(processor, [&](ProcessorSchedule& schedule) { schedule.Run(choice, ReadTsc()); });
+  const SliceEnd end =
+      RunSlice(processor, guest, g_machine.accounts[choice.slot], choice.deadline_tsc, latest_tsc);
+  const uint64_t stop_tsc = ReadTsc();
   SaveGuestState(guest);
-  SeqlockStep(processor);
-  processor.schedule.Stop(choice, ReadTsc());
-  Publish(processor, kNoSlot, 0);
-  SeqlockStep(processor);
+  ChangePayer(processor,
+              [&](ProcessorSchedule& schedule) { schedule.Stop(choice, stop_tsc, end.cause); });
+  return end.guest_ended;
 }
 
 void GuestProcessorMain(Processor& processor) {
-  for (;;) TakeTurn(processor, kNoDeadline);
+  for (;;) static_cast<void>(TakeTurn(processor, kNoDeadline));
+}
+
+void ControlBegins(Processor& processor) {
+  ChangePayer(processor, [](ProcessorSchedule& schedule) {
+    schedule.Pay(ProcessorSchedule::kNomhv, ReadTsc());
+  });
 }
 
 uint64_t UsedCyclesNow(uint32_t slot) {

@@ -6,6 +6,7 @@
 #include "nomhv/x86/apic.h"
 #include "nomhv/x86/cpu.h"
 #include "nomhv/x86/log.h"
+#include "nomhv/x86/stacks.h"
 
 extern "C" {
 extern const char InterruptStubs[];
@@ -17,6 +18,8 @@ namespace {
 
 constexpr uint32_t kStubBytes = 16;
 constexpr uint8_t kVectorNmi = 2;
+constexpr uint8_t kVectorDoubleFault = 8;
+constexpr uint8_t kVectorMachineCheck = 18;
 constexpr uint16_t kDebugExitPort = 0xf4;
 
 // A 64-bit gate (APM 2, 4.8.4).
@@ -44,7 +47,7 @@ std::atomic<uint64_t> g_doorbell_interrupts{0};
            Hex{ReadCr2()}, " rsp ", Hex{f.rsp}, " rflags ", Hex{f.rflags}, " rax ", Hex{f.rax},
            " rbx ", Hex{f.rbx}, " rcx ", Hex{f.rcx}, " rdx ", Hex{f.rdx}, " rsi ", Hex{f.rsi},
            " rdi ", Hex{f.rdi}, " rbp ", Hex{f.rbp}, " apic ", uint32_t{LocalApicId()});
-  WriteLogWithoutLock("PANIC", line.text());
+  FlushLog(line.text());
   StopMachine();
 }
 
@@ -55,9 +58,12 @@ void BuildInterruptTable() {
   for (uint32_t vector = 0; vector < 256; ++vector) {
     // Each stub is shorter than its alignment; the 256 of them are a table.
     const auto stub = reinterpret_cast<uint64_t>(InterruptStubs) + uint64_t{vector} * kStubBytes;
+    const uint8_t stack = vector == kVectorDoubleFault ? kStackDoubleFault
+                          : vector == kVectorNmi || vector == kVectorMachineCheck ? kStackNmi
+                                                                                  : uint8_t{0};
     g_gates[vector] = {static_cast<uint16_t>(stub),
                        8,
-                       0,
+                       stack,
                        kPresentInterruptGate,
                        static_cast<uint16_t>(stub >> 16),
                        static_cast<uint32_t>(stub >> 32),
@@ -76,6 +82,7 @@ void LoadInterruptTable() {
 uint64_t DoorbellInterrupts() { return g_doorbell_interrupts.load(std::memory_order_relaxed); }
 
 void LeaveMachine(uint32_t code) {
+  FlushLog();
   Out32(kDebugExitPort, code);
   HaltForever();  // On a machine without the port.
 }
@@ -85,7 +92,7 @@ void Panic(const char* message, const char* file, int line) {
   if (g_stopping.exchange(true)) HaltForever();
   Line<512> text;
   text.Add(message, " (", file, ":", line, ") apic ", uint32_t{LocalApicId()});
-  WriteLogWithoutLock("PANIC", text.text());
+  FlushLog(text.text());
   StopMachine();
 }
 

@@ -14,8 +14,6 @@
 
 namespace nomhv {
 
-inline constexpr uint32_t kNoSlot = ~uint32_t{0};
-
 struct alignas(64) Processor {
   uint32_t index = 0;  // 0 is the control processor.
   uint8_t apic_id = 0;
@@ -28,9 +26,10 @@ struct alignas(64) Processor {
   ProcessorPieces next_pieces;
   std::atomic<bool> replan{false};
 
-  // What runs here since when, for the meters; a seqlock of three words.
+  // Who pays for the time here since when (ProcessorSchedule::payer), for the meters; a seqlock of
+  // three words.
   std::atomic<uint32_t> running_sequence{0};
-  std::atomic<uint32_t> running_slot{kNoSlot};
+  std::atomic<uint32_t> running_slot{ProcessorSchedule::kNomhv};
   std::atomic<uint64_t> running_since{0};
 };
 
@@ -44,6 +43,11 @@ struct Machine {
 };
 extern Machine g_machine;
 
+// Machine time in TSC cycles.
+[[nodiscard]] inline uint64_t MsToCycles(uint64_t ms) {
+  return g_machine.clocks.tsc_hz / 1000 * ms;
+}
+
 // Shares are given, and debts repaid, this often. Long against a switch, short against a second.
 inline constexpr uint64_t kSchedulePeriodMs = 10;
 [[nodiscard]] uint64_t SchedulePeriodCycles();
@@ -52,8 +56,12 @@ inline constexpr uint64_t kSchedulePeriodMs = 10;
 void TakePlan(Processor& processor);
 
 // Takes the new plan, if there is one; runs what runs next, until its slice ends or `latest_tsc`;
-// or sleeps until then, or an interrupt. Interrupts are off before and after.
-void TakeTurn(Processor& processor, uint64_t latest_tsc);
+// or sleeps until then, or an interrupt. Interrupts are off before and after. True if the guest
+// that ran has ended.
+[[nodiscard]] bool TakeTurn(Processor& processor, uint64_t latest_tsc);
+
+// Where control and guests share a processor: from now on it works for control, and no guest pays.
+void ControlBegins(Processor& processor);
 
 // The life of a guest processor: turns without end.
 [[noreturn]] void GuestProcessorMain(Processor& processor);

@@ -10,7 +10,7 @@
 #include "nomhv/x86/apic.h"
 #include "nomhv/x86/boot_guests.h"
 #include "nomhv/x86/boot_info.h"
-#include "nomhv/x86/control.h"
+#include "nomhv/x86/control/control.h"
 #include "nomhv/x86/cpu.h"
 #include "nomhv/x86/doorbell.h"
 #include "nomhv/x86/interrupts.h"
@@ -19,6 +19,7 @@
 #include "nomhv/x86/memory.h"
 #include "nomhv/x86/paging.h"
 #include "nomhv/x86/pci.h"
+#include "nomhv/x86/stacks.h"
 #include "nomhv/x86/svm/svm.h"
 
 extern "C" {
@@ -37,11 +38,9 @@ Machine g_machine;
 namespace {
 
 constexpr uint64_t kTickMs = 1;
-constexpr uint64_t kStackBytes = 0x8000;
 
 BootInfo g_boot_info;
 std::optional<Control> g_control;
-alignas(4096) char g_stacks[kProcessorsMax][kStackBytes];
 
 uint64_t EndOfMemory(const BootInfo& info) {
   uint64_t end = 0;
@@ -52,24 +51,35 @@ uint64_t EndOfMemory(const BootInfo& info) {
   return end;
 }
 
+// Nothing beyond `end` is used.
+void CutMemory(BootInfo& info, uint64_t end) {
+  for (uint32_t i = 0; i < info.range_count; ++i) {
+    PhysicalRange& range = info.usable[i];
+    if (range.first >= end) range.bytes = 0;
+    if (range.bytes > end - range.first && range.first < end) range.bytes = end - range.first;
+  }
+}
+
 [[noreturn]] void Refuse(const char* why) {
   Log(LogLevel::kError, why);
   LeaveMachine(kExitFail);
 }
 
 void StartProcessors(const ProcessorList& list) {
-  const uint8_t own_id = LocalApicId();
-  g_machine.processors[0].apic_id = own_id;
+  g_machine.processors[0].apic_id = static_cast<uint8_t>(list.apic_ids[0]);
   g_machine.processors[0].up = true;
   g_machine.processor_count = 1;
   ApPageTables = page_table_root();
-  for (uint32_t i = 0; i < list.count; ++i) {
-    if (list.apic_ids[i] == own_id) continue;
+  if (list.left_out > 0 || list.too_high > 0) {
+    Log(LogLevel::kError, list.left_out, " processors are more than nomhv uses, and ",
+        list.too_high, " have APIC ids above 254: they stay off");
+  }
+  for (uint32_t i = 1; i < list.count; ++i) {
     const uint32_t index = g_machine.processor_count;
     Processor& processor = g_machine.processors[index];
     processor.index = index;
-    processor.apic_id = list.apic_ids[i];
-    ApStack = reinterpret_cast<uint64_t>(g_stacks[index]) + kStackBytes;
+    processor.apic_id = static_cast<uint8_t>(list.apic_ids[i]);
+    ApStack = StackEnd(index);
     SendInit(processor.apic_id);
     SpinFor(1000, g_machine.clocks.tsc_hz);
     // A second start-up interrupt only if the first was lost (Intel SDM 3A, 9.4.4.1).
@@ -86,21 +96,37 @@ void StartProcessors(const ProcessorList& list) {
   }
 }
 
-[[noreturn]] void RunControl(bool exit_when_idle) {
+void TurnControl(bool exit_when_idle) {
+  g_control->Turn();
+  const BootGuests& boot = g_control->boot_guests();
+  if (!exit_when_idle || boot.ended != boot.started) return;
+  Log(LogLevel::kInfo, boot.started, " guests ended, ", boot.failed, " failures");
+  LeaveMachine(boot.failed == 0 && boot.started > 0 ? kExitPass : kExitFail);
+}
+
+uint64_t NextTick() { return ReadTsc() + g_machine.clocks.tsc_hz / 1000 * kTickMs; }
+
+[[noreturn]] void RunControlAlone(bool exit_when_idle) {
   for (;;) {
-    g_control->Turn();
-    const BootGuests& boot = g_control->boot_guests();
-    if (exit_when_idle && boot.ended == boot.started) {
-      Log(LogLevel::kInfo, boot.started, " guests ended, ", boot.failed, " failures");
-      LeaveMachine(boot.failed == 0 && boot.started > 0 ? kExitPass : kExitFail);
-    }
-    const uint64_t next_tsc = ReadTsc() + g_machine.clocks.tsc_hz / 1000 * kTickMs;
-    if (g_machine.first_guest_processor == 0) {
-      TakeTurn(g_machine.processors[0], next_tsc);
-    } else {
-      // Interrupts have been off since before the turn: a ring after it looked wakes us at once.
-      ArmTimer(next_tsc, g_machine.clocks);
-      EnableInterruptsAndHalt();
+    TurnControl(exit_when_idle);
+    // Interrupts have been off since before the turn: a ring after it looked wakes us at once.
+    ArmTimer(NextTick(), g_machine.clocks);
+    EnableInterruptsAndHalt();
+  }
+}
+
+// Control looks when its tick has come, marketd has rung or a guest has ended, and not whenever a
+// guest gives the processor away: how often it works is no guest's choice.
+[[noreturn]] void RunControlBesideGuests(bool exit_when_idle) {
+  Processor& self = g_machine.processors[0];
+  for (;;) {
+    ControlBegins(self);
+    const uint64_t doorbells = DoorbellInterrupts();
+    TurnControl(exit_when_idle);
+    const uint64_t next_tsc = NextTick();
+    bool look = false;
+    while (!look && ReadTsc() < next_tsc && DoorbellInterrupts() == doorbells) {
+      look = TakeTurn(self, next_tsc);
     }
   }
 }
@@ -129,6 +155,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   using namespace nomhv;  // NOLINT(google-build-using-namespace): C linkage puts us outside.
   InitSerial();
   for (const InitFunction* f = InitArrayStart; f != InitArrayEnd; ++f) (*f)();
+  LoadDescriptors(0);
   BuildInterruptTable();
   LoadInterruptTable();
   ReadBootInfo(static_cast<BootProtocol>(protocol), information, g_boot_info);
@@ -136,18 +163,31 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   ReadCommandLine(g_boot_info.command_line, exit_when_idle);
   // While the loader's tables still let us write there.
   std::memcpy(Physical<void>(kApStartPage), ApStart, static_cast<size_t>(ApStartEnd - ApStart));
-  BuildPageTables(EndOfMemory(g_boot_info));
+  const uint64_t mapped = BuildPageTables(EndOfMemory(g_boot_info));
   const uint64_t pages = CheckPageTables();
 
   DisablePic();
   InitApic();
-  g_machine.clocks = MeasureClocks();
+  AcpiFacts acpi;
+  ReadAcpi(g_boot_info, LocalApicId(), acpi);
+  if (!acpi.found) Refuse("the firmware names no processors: there is no MADT");
+  if (!MeasureClocks(acpi.pm_timer, acpi.hpet_address,
+                     FindValue(g_boot_info.command_line, "clock").value_or(""), g_machine.clocks)) {
+    Refuse("no clock: neither CPUID, an ACPI timer, an HPET nor a PIT tells how fast the TSC is");
+  }
   SetLogClock(g_machine.clocks.tsc_hz);
   Log(LogLevel::kInfo, "ABI ", NOM_ABI_MAJOR, ".", NOM_ABI_MINOR, ", TSC ",
-      g_machine.clocks.tsc_hz / 1000, " kHz, APIC timer ", g_machine.clocks.timer_hz / 1000,
-      " kHz, ", pages, " pages, none writable and executable");
-  ProcessorList list;
-  ReadProcessors(g_boot_info, list);
+      g_machine.clocks.tsc_hz / 1000, " kHz by ", g_machine.clocks.measured_by, ", APIC timer ",
+      g_machine.clocks.timer_hz / 1000, " kHz, ", pages, " pages, none writable and executable");
+  if (g_boot_info.left_out_modules > 0 || g_boot_info.left_out_ranges > 0) {
+    Log(LogLevel::kError, g_boot_info.left_out_modules, " boot modules and ",
+        g_boot_info.left_out_ranges, " ranges of memory are more than nomhv takes: not used");
+  }
+  if (EndOfMemory(g_boot_info) > mapped) {
+    Log(LogLevel::kError, "memory from ", mapped >> 30,
+        " GiB on is not used: this processor's page tables do not reach it");
+    CutMemory(g_boot_info, mapped);
+  }
   InitMemory(g_boot_info);
   InitSvm();
   if (!EnableSvm(g_machine.processors[0].svm)) {
@@ -155,9 +195,13 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   }
   // Before there are other processors: this changes the machine's memory map, which QEMU 7.2 does
   // not survive if another processor uses its APIC at that moment.
+  if (const uint32_t stopped = StopBusMasters(); stopped > 0) {
+    Log(LogLevel::kInfo, "bus mastering turned off at ", stopped,
+        " devices that the firmware had left it on at");
+  }
   Doorbell doorbell;
   std::byte* mailbox = FindMailbox(doorbell);
-  StartProcessors(list);
+  StartProcessors(acpi.processors);
   if (g_machine.processor_count == 1) {
     Log(LogLevel::kInfo, "only one processor: guests share it with control");
     g_machine.first_guest_processor = 0;
@@ -172,11 +216,14 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
       mailbox == nullptr ? ", no mailbox" : "");
   g_control.emplace(capacity, mailbox, doorbell, Physical<NomMachineBoard>(board.value()));
   StartBootGuests(g_boot_info, *g_control);
-  RunControl(exit_when_idle);
+  LogIsDrainedByControl();
+  if (g_machine.first_guest_processor == 0) RunControlBesideGuests(exit_when_idle);
+  RunControlAlone(exit_when_idle);
 }
 
 void NomhvApMain() {
   using namespace nomhv;  // NOLINT(google-build-using-namespace): C linkage puts us outside.
+  LoadDescriptors(g_machine.processor_count);
   LoadInterruptTable();
   InitApic();
   Processor& self = g_machine.processors[g_machine.processor_count];

@@ -4,6 +4,7 @@
 
 #include "nomhv/core/assert.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/stacks.h"
 
 extern "C" {
 extern char ImageStart[], TextEnd[], RodataEnd[], ImageEnd[];
@@ -20,12 +21,15 @@ constexpr uint64_t kNoExecute = uint64_t{1} << 63;
 constexpr uint64_t kAddressMask = 0x000ffffffffff000;
 constexpr uint64_t kSmallPage = 0x1000;
 constexpr uint64_t kLargePage = 0x200000;
+constexpr uint64_t kHugePage = uint64_t{1} << 30;
 constexpr uint64_t kFourGib = uint64_t{4} << 30;
 constexpr uint64_t kLocalApicPage = 0xfee00000;
 constexpr uint64_t kIoApicPage = 0xfec00000;
 
-// Enough for 64 GiB in large pages, the image, and some devices beyond.
+// Enough for the image, some devices, and 1 TiB in huge pages, or 64 GiB in large ones.
 constexpr uint32_t kTablesMax = 128;
+constexpr uint64_t kMostHuge = uint64_t{1} << 40;
+constexpr uint64_t kMostLarge = uint64_t{64} << 30;
 struct alignas(4096) Table {
   uint64_t entries[512];
 };
@@ -54,12 +58,16 @@ uint64_t SmallPageRights(uint64_t address) {
       address < reinterpret_cast<uint64_t>(ImageEnd)) {
     if (address < reinterpret_cast<uint64_t>(TextEnd)) return kPresent;
     if (address < reinterpret_cast<uint64_t>(RodataEnd)) return kPresent | kNoExecute;
+    if (IsStackGuard(address)) return 0;
   }
   return kPresent | kWritable | kNoExecute;
 }
 
 void MapLargePage(uint64_t address) {
-  Table* directory = Below(Below(g_root, address >> 39 & 511), address >> 30 & 511);
+  Table* const pointers = Below(g_root, address >> 39 & 511);
+  const uint64_t pointer = pointers->entries[address >> 30 & 511];
+  if ((pointer & kPresent) != 0 && (pointer & kLarge) != 0) return;
+  Table* const directory = Below(pointers, address >> 30 & 511);
   uint64_t& entry = directory->entries[address >> 21 & 511];
   if ((entry & kPresent) != 0) return;
   const auto image_start = reinterpret_cast<uint64_t>(ImageStart);
@@ -94,12 +102,25 @@ uint64_t CheckTable(const Table* table, int level) {
 
 }  // namespace
 
-void BuildPageTables(uint64_t end) {
+uint64_t BuildPageTables(uint64_t end) {
+  constexpr uint32_t kHugePages = 1u << 26;  // Fn8000_0001 EDX
+  const bool huge = (Cpuid(0x80000001).edx & kHugePages) != 0;
+  const uint64_t mapped = std::min(std::max(end, kFourGib), huge ? kMostHuge : kMostLarge);
   g_root = NewTable();
-  for (uint64_t address = 0; address < std::max(end, kFourGib); address += kLargePage) {
-    MapLargePage(address);
+  for (uint64_t address = 0; address < kFourGib; address += kLargePage) MapLargePage(address);
+  // Above, there is nothing but memory. Where it ends the page may go on: nobody uses the rest.
+  for (uint64_t address = kFourGib; address < mapped;) {
+    if (huge) {
+      Below(g_root, address >> 39 & 511)->entries[address >> 30 & 511] =
+          address | kPresent | kWritable | kLarge | kNoExecute;
+      address += kHugePage;
+    } else {
+      MapLargePage(address);
+      address += kLargePage;
+    }
   }
   WriteCr3(page_table_root());
+  return mapped;
 }
 
 void MapAlso(uint64_t first, uint64_t bytes) {

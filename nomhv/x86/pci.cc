@@ -72,23 +72,52 @@ std::optional<uint8_t> FindCapability(PciFunction f, uint8_t id) {
   return std::nullopt;
 }
 
-std::optional<SharedMemory> FindSharedMemory(uint64_t bytes) {
-  constexpr uint8_t kMemoryBar = 2;
+namespace {
+
+// Calls `visit(function, id)` for each function that there is, until it answers true.
+template <typename Visit>
+void ForEachFunction(Visit&& visit) {
   for (uint32_t bus = 0; bus < 256; ++bus) {
     for (uint32_t device = 0; device < 32; ++device) {
       for (uint32_t function = 0; function < 8; ++function) {
         const PciFunction f = {bus, device, function};
         const uint32_t id = ReadConfig(f, 0);
-        if (id == kIvshmem) {
-          const std::optional<PhysicalRange> range = ReadMemoryBar(f, kMemoryBar);
-          if (range.has_value() && range->bytes >= bytes) return SharedMemory{f, *range};
-        }
+        if (id != ~0u && visit(f, id)) return;
         const bool many = (ReadConfig(f, kHeaderType) >> 16 & 0x80) != 0;
         if (function == 0 && (id == ~0u || !many)) break;
       }
     }
   }
-  return std::nullopt;
+}
+
+}  // namespace
+
+uint32_t StopBusMasters() {
+  uint32_t stopped = 0;
+  ForEachFunction([&](PciFunction f, uint32_t) {
+    constexpr uint32_t kMaster = 1u << 2;
+    const bool plain = (ReadConfig(f, kHeaderType) >> 16 & 0x7f) == 0;
+    // The upper half is the status register, whose ones clear it when written.
+    const uint32_t command = ReadConfig(f, kCommand) & 0xffff;
+    if (plain && (command & kMaster) != 0) {
+      WriteConfig(f, kCommand, command & ~kMaster);
+      ++stopped;
+    }
+    return false;
+  });
+  return stopped;
+}
+
+std::optional<SharedMemory> FindSharedMemory(uint64_t bytes) {
+  constexpr uint8_t kMemoryBar = 2;
+  std::optional<SharedMemory> found;
+  ForEachFunction([&](PciFunction f, uint32_t id) {
+    if (id != kIvshmem) return false;
+    const std::optional<PhysicalRange> range = ReadMemoryBar(f, kMemoryBar);
+    if (range.has_value() && range->bytes >= bytes) found = SharedMemory{f, *range};
+    return found.has_value();
+  });
+  return found;
 }
 
 }  // namespace nomhv

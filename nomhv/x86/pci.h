@@ -26,6 +26,10 @@ std::optional<PhysicalRange> ReadMemoryBar(PciFunction f, uint8_t index);
 // Where in configuration space the capability `id` lies, if the function has it.
 std::optional<uint8_t> FindCapability(PciFunction f, uint8_t id);
 
+// Turns bus mastering off at every device that the firmware left it on at: it could write into what
+// becomes a guest's memory. Bridges keep it. How many there were.
+uint32_t StopBusMasters();
+
 struct SharedMemory {
   PciFunction function;
   PhysicalRange memory;

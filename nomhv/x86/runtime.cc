@@ -9,13 +9,20 @@ extern "C" {
 
 void* memcpy(void* to, const void* from, size_t bytes) {
   void* const result = to;
+  size_t words = bytes / 8;
+  bytes %= 8;
+  asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words)::"memory");
   asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
   return result;
 }
 
 void* memset(void* to, int value, size_t bytes) {
   void* const result = to;
-  asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+  const uint64_t pattern = uint64_t{0x0101010101010101} * static_cast<unsigned char>(value);
+  size_t words = bytes / 8;
+  bytes %= 8;
+  asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
+  asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(pattern) : "memory");
   return result;
 }
 

@@ -5,22 +5,35 @@
 #define NOMHV_X86_SPINLOCK_H_
 
 #include <atomic>
+#include <cstdint>
 
 #include "nomhv/x86/cpu.h"
 
 namespace nomhv {
 
+// Whoever comes first is served first, so nobody waits for more than one turn of each other.
 class SpinLock {
  public:
   void Lock() {
-    while (locked_.exchange(true, std::memory_order_acquire)) {
-      while (locked_.load(std::memory_order_relaxed)) Pause();
-    }
+    const uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
+    while (serving_.load(std::memory_order_acquire) != ticket) Pause();
   }
-  void Unlock() { locked_.store(false, std::memory_order_release); }
+  // Gives up after `tries` looks.
+  [[nodiscard]] bool TryLock(int tries) {
+    for (; tries > 0; --tries) {
+      uint32_t free = serving_.load(std::memory_order_relaxed);
+      if (next_.compare_exchange_strong(free, free + 1, std::memory_order_acquire)) return true;
+      Pause();
+    }
+    return false;
+  }
+  void Unlock() {
+    serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
 
  private:
-  std::atomic<bool> locked_{false};
+  std::atomic<uint32_t> next_{0};
+  std::atomic<uint32_t> serving_{0};
 };
 
 class SpinLockGuard {

@@ -7,6 +7,7 @@ is printed when a test fails.
 
 import argparse
 import configparser
+import fcntl
 import os
 import pathlib
 import re
@@ -20,6 +21,10 @@ import time
 MAILBOX_BYTES = 16 << 20
 QEMU = "qemu-system-x86_64"
 SKIP = 77
+# Where the machine's serial port leads: to a file, or into a pipe that nobody empties.
+SERIAL = {"read": "serial.log", "unread": "serial.pipe"}
+# Every line of the log is nomhv's own, its last words, or a guest's under its id and quoted name.
+LOG_LINE = re.compile(r'\[\d+\.\d{3}\] (nomhv|PANIC|guest \d+ "[^"]*"): ')
 GRUB_CFG = """set timeout=0
 menuentry nomhv {{
   multiboot2 /boot/nomhv.elf {append}
@@ -75,10 +80,26 @@ def iso(directory, nomhv, archive, append):
 
 def qemu_command(test, options, directory, boot):
     append = ("exit=when-idle " if boot is not None else "") + test["append"]
-    command = [QEMU, "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", test["memory_mib"],
+    command = [QEMU, "-machine", test["machine"], "-accel", "tcg", "-cpu", test["cpu"],
+               "-m", test["memory_mib"] + "M",
                "-smp", test["cpus"], "-display", "none", "-no-reboot", "-nodefaults",
-               "-serial", "file:" + str(directory / "serial.log"),
+               "-serial", "file:" + str(directory / SERIAL[test["serial"]]),
                "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    if test["ram"] == "pattern":
+        # A machine starts with whatever was in its memory; QEMU's own would be zero.
+        with open(directory / "ram", "wb") as file:
+            for _ in range(test.getint("memory_mib")):
+                file.write(b"\xa5" * (1 << 20))
+        command += ["-machine", "memory-backend=ram",
+                    "-object", f"memory-backend-file,id=ram,size={test['memory_mib']}M,"
+                    f"mem-path={directory / 'ram'},share=off"]
+    if test["ram"] == "sparse":
+        # More than this computer has: only what is touched is ever there.
+        with open(directory / "ram", "wb") as file:
+            file.truncate(test.getint("memory_mib") << 20)
+        command += ["-machine", "memory-backend=ram",
+                    "-object", f"memory-backend-file,id=ram,size={test['memory_mib']}M,"
+                    f"mem-path={directory / 'ram'},share=on"]
     if test["mailbox"] == "doorbell":
         command += ["-chardev", f"socket,path={directory / 'doorbell'},id=doorbell",
                     "-device", "ivshmem-doorbell,vectors=1,chardev=doorbell"]
@@ -101,8 +122,11 @@ def qemu_command(test, options, directory, boot):
 
 def check_log(log, expect):
     """`expect` is a list of regular expressions; guests run side by side, so in any order."""
-    if "panic" in log.lower():
+    if re.search(r"^\[\d+\.\d+\] PANIC: ", log, re.M):
         raise Failure("nomhv panicked")
+    for line in log.splitlines():
+        if re.match(r"\[\d", line) and LOG_LINE.match(line) is None:
+            raise Failure(f"a line of the log is nobody's: {line}")
     for pattern in expect:
         if re.search(pattern, log) is None:
             raise Failure(f"the log has no line like: {pattern}")
@@ -167,6 +191,12 @@ def run(test, options, directory):
     (directory / "mailbox").write_bytes(b"")
     os.truncate(directory / "mailbox", MAILBOX_BYTES)
     (directory / "serial.log").touch()
+    pipe = None
+    if test["serial"] == "unread":
+        # QEMU opens it for writing only when somebody could read.
+        os.mkfifo(directory / "serial.pipe")
+        pipe = os.open(directory / "serial.pipe", os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
     deadline = time.monotonic() + test.getint("timeout_s")
     driver = start_driver(test, options, directory, deadline) if boot is None else None
     try:
@@ -187,6 +217,8 @@ def run(test, options, directory):
                 raise Failure(f"the machine ended with {qemu.returncode}, not {test['exit_code']}")
     finally:
         end(qemu)
+        if pipe is not None:
+            os.close(pipe)
     log = (directory / "serial.log").read_text(errors="replace")
     check_log(log, [line.strip() for line in test["expect"].splitlines() if line.strip()])
 

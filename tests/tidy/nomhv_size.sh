@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# nomhv stays small enough to be read: fewer than 8000 lines of C++ and 500 of assembly.
+# nomhv stays small enough to be read: fewer than 9000 lines of C++ and 600 of assembly.
 set -euo pipefail
 cd "$1/nomhv"
 lines() { find . -type f "$@" -print0 | xargs -0 -r cat | wc -l; }
 cxx=$(lines \( -name '*.cc' -o -name '*.h' \))
 assembly=$(lines -name '*.S')
-echo "nomhv: $cxx lines of C++ (below 8000), $assembly of assembly (below 500)"
+echo "nomhv: $cxx lines of C++ (below 9000), $assembly of assembly (below 600)"
 ((cxx > 0 && assembly > 0)) || { echo "nothing found below $PWD"; exit 1; }
-((cxx < 8000 && assembly < 500))
+((cxx < 9000 && assembly < 600))

@@ -218,6 +218,7 @@ absl::StatusOr<NomEvent> Mailbox::Call(NomCommand command, absl::Span<const std:
   answers_.clear();
 
   command.id = next_id_++;
+  command.epoch = epoch_;
   command.payload_offset = 0;
   command.payload_bytes = static_cast<uint32_t>(payload.size());
   if (!payload.empty()) {

@@ -39,7 +39,7 @@ class Mailbox {
   Mailbox& operator=(const Mailbox&) = delete;
   ~Mailbox();
 
-  // Sends `command` with `payload` and waits for its answer. `id`, `payload_offset` and
+  // Sends `command` with `payload` and waits for its answer. `id`, `epoch`, `payload_offset` and
   // `payload_bytes` are filled in here. The answer's `status` is nomhv's and may be a refusal.
   // Errors: UNAVAILABLE when nomhv does not answer in time or has rebooted.
   absl::StatusOr<NomEvent> Call(NomCommand command, absl::Span<const std::byte> payload);
@@ -59,6 +59,9 @@ class Mailbox {
   // The bid page's sequence alone: whether there is something new.
   uint32_t BidPageSequence(uint32_t slot) const;
 
+  // Sent with each command from now on.
+  void set_epoch(uint64_t epoch) { epoch_ = epoch; }
+
   uint64_t boot_id() const { return boot_id_; }
   uint64_t tsc_hz() const { return tsc_hz_; }
 
@@ -75,6 +78,7 @@ class Mailbox {
   uint64_t boot_id_ = 0;
   uint64_t tsc_hz_ = 0;
   uint64_t next_id_ = 0;
+  uint64_t epoch_ = 0;
   uint64_t last_heartbeat_tsc_ = 0;
   absl::Time last_beat_seen_;
   std::deque<NomEvent> events_;  // Not answers; at most kEventsHeld, the oldest go first.

@@ -118,6 +118,11 @@ class NomhvHost final : public Host {
   absl::Status listening_;
   std::unique_ptr<Mailbox> mailbox_;
   FileDescriptor mailbox_lock_;
+  // One above what the machine had seen when this host was first attached; 0 before that. A host
+  // that was overtaken keeps it: taking a higher one would overtake the present leader in turn.
+  uint64_t epoch_ = 0;
+  std::string overtaken_;  // By whom; empty: not.
+  bool overtaken_told_ = false;
   std::array<uint32_t, NOM_GUESTS_MAX> bid_sequences_{};
   std::map<GuestId, GuestReport> reports_;
   std::set<GuestId> ended_told_;
@@ -141,7 +146,14 @@ absl::StatusOr<NomEvent> NomhvHost::Call(NomCommandKind kind, GuestId guest_id,
   command.kind = kind;
   command.guest_id = guest_id;
   if (kind == NOM_COMMAND_ATTACH) command.argument[0] = NOM_ABI_VERSION;
-  return mailbox_->Call(command, payload);
+  absl::StatusOr<NomEvent> answer = mailbox_->Call(command, payload);
+  if (answer.ok() && answer->status == NOM_STATUS_PAST_EPOCH) {
+    mailbox_ = nullptr;
+    overtaken_ = absl::StrCat("nomhv: a marketd of epoch ", answer->value,
+                              " commands this machine; ours is ", epoch_);
+    return absl::FailedPreconditionError(overtaken_);
+  }
+  return answer;
 }
 
 absl::Status NomhvHost::ListenForDoorbell() {
@@ -172,12 +184,15 @@ absl::Status NomhvHost::LockMailbox() {
 absl::StatusOr<HostFacts> NomhvHost::Attach() {
   mailbox_ = nullptr;
   if (absl::Status locked = LockMailbox(); !locked.ok()) return locked;
+  if (!overtaken_.empty()) return absl::FailedPreconditionError(overtaken_);
   if (!listening_.ok()) listening_ = ListenForDoorbell();
   if (!listening_.ok()) return listening_;
   absl::StatusOr<std::unique_ptr<Mailbox>> opened =
       Mailbox::Open(options_.mailbox_path, options_.command_timeout, doorbell_.get());
   if (!opened.ok()) return opened.status();
   mailbox_ = *std::move(opened);
+  if (epoch_ == 0) epoch_ = mailbox_->Header().epoch + 1;
+  mailbox_->set_epoch(epoch_);
   bid_sequences_.fill(0);
   reports_.clear();
   ended_told_.clear();
@@ -504,6 +519,10 @@ absl::Status NomhvHost::Publish(const BoardContents& board) {
 
 std::vector<HostNews> NomhvHost::Poll() {
   std::vector<HostNews> news;
+  if (!overtaken_.empty() && !overtaken_told_) {
+    overtaken_told_ = true;
+    news.push_back(HostLost{overtaken_});
+  }
   if (mailbox_ == nullptr) return news;
   if (absl::Status alive = mailbox_->Alive(); !alive.ok()) {
     mailbox_ = nullptr;

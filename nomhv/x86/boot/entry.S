@@ -38,6 +38,19 @@ Enter:
         cld
         mov %ebx, %esi                  // Second argument: the loader's information.
         mov $(BootStackEnd), %esp
+        // Without long mode or no-execute pages the switch would end in a silent reset.
+        mov $0x80000000, %eax
+        cpuid
+        cmp $0x80000001, %eax
+        mov $NoLongMode, %ebp
+        jb Refuse
+        mov $0x80000001, %eax
+        cpuid
+        bt $29, %edx                    // LM
+        jnc Refuse
+        mov $NoNoExecute, %ebp
+        bt $20, %edx                    // NX
+        jnc Refuse
         // Four GiB identity-mapped in 2 MiB pages: only until C++ has built the real tables.
         mov $BootPml4, %eax
         movl $(BootPdpt + 3), (%eax)
@@ -58,6 +71,30 @@ Enter:
         call EnterLongMode
         lgdt BootGdtPointer
         ljmp $8, $Enter64
+
+// Says the text at EBP on the first serial port, as far as it takes bytes in a bounded time, and ends.
+Refuse:
+        mov (%ebp), %al
+        test %al, %al
+        jz 3f
+        mov %al, %bl
+        mov $1000000, %ecx
+1:      mov $0x3fd, %edx                // Line status: bit 5, the transmitter is empty.
+        in (%dx), %al
+        test $0x20, %al
+        jnz 2f
+        loop 1b
+2:      mov %bl, %al
+        mov $0x3f8, %edx
+        out %al, (%dx)
+        inc %ebp
+        jmp Refuse
+3:      mov $0x11, %eax                 // kExitFail, for an emulator.
+        mov $0xf4, %edx
+        out %eax, (%dx)
+4:      cli
+        hlt
+        jmp 4b
 
 // EAX = page tables. 64-bit mode is on afterwards, but CS is still the 32-bit one.
 EnterLongMode:
@@ -151,6 +188,11 @@ BootGdtEnd:
 BootGdtPointer:
         .word BootGdtEnd - BootGdt - 1
         .quad BootGdt
+
+NoLongMode:
+        .asciz "[0.000] nomhv: this processor has no 64-bit mode\r\n"
+NoNoExecute:
+        .asciz "[0.000] nomhv: this processor has no no-execute pages (NX), or the firmware hides them\r\n"
 
         .section .data.boot, "aw"
         .balign 8

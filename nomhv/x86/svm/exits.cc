@@ -3,6 +3,7 @@
 #include "nomhv/core/assert.h"
 #include "nomhv/x86/calls.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/svm/instruction.h"
 #include "nomhv/x86/svm/svm.h"
 
 namespace nomhv {
@@ -53,8 +54,10 @@ AfterExit InvalidOpcode(GuestMachine& guest) {
 void EmulateCpuid(GuestMachine& guest) {
   Vmcb& v = *guest.vmcb;
   const auto leaf = static_cast<uint32_t>(v.rax);
-  CpuidResult r = Cpuid(leaf, static_cast<uint32_t>(guest.registers.rcx));
+  const auto subleaf = static_cast<uint32_t>(guest.registers.rcx);
+  CpuidResult r = Cpuid(leaf, subleaf);
   constexpr uint32_t kCr4Osxsave = 1u << 18;
+  constexpr uint32_t kCr4ProtectionKeys = 1u << 22;
   switch (leaf) {
     case 1:
       // Not theirs: MONITOR, DTES64, x2APIC, TSC deadline; APIC, MCE, MTRR, MCA, ACPI, DS, HTT.
@@ -74,7 +77,10 @@ void EmulateCpuid(GuestMachine& guest) {
       r = {};
       break;
     case 7:
-      r.ecx &= ~(1u << 22);  // RDPID
+      if (subleaf != 0) break;
+      // Not theirs: RDPID. Their own: whether they turned protection keys on.
+      r.ecx &= ~((1u << 22) | (1u << 4));
+      if ((v.cr4 & kCr4ProtectionKeys) != 0) r.ecx |= 1u << 4;
       break;
     case 0x40000000:
       r = {0x40000000, 0x76686d6e, 0x76686d6e, 0x76686d6e};  // "nmhv" three times.
@@ -91,7 +97,7 @@ void EmulateCpuid(GuestMachine& guest) {
   guest.registers.rbx = r.ebx;
   guest.registers.rcx = r.ecx;
   guest.registers.rdx = r.edx;
-  AdvanceRip(guest, 2);
+  AdvancePast(guest, kOpcodeCpuid, InCode64(v));
 }
 
 constexpr uint64_t kCr0Protection = 1u << 0;
@@ -144,7 +150,7 @@ AfterExit EmulateMsr(GuestMachine& guest) {
     v.rax = value & 0xffffffff;
     guest.registers.rdx = value >> 32;
   }
-  AdvanceRip(guest, 2);
+  AdvancePast(guest, write ? kOpcodeWrmsr : kOpcodeRdmsr, InCode64(v));
   return AfterExit::kResume;
 }
 
@@ -166,24 +172,22 @@ AfterExit NestedPageFault(GuestMachine& guest) {
 }
 
 AfterExit Halt(GuestMachine& guest) {
-  AdvanceRip(guest, 1);
+  AdvancePast(guest, kOpcodeHlt, InCode64(*guest.vmcb));
   if ((guest.vmcb->rflags & kFlagsInterrupt) == 0) return End(guest, NOM_EXIT_REASON_DONE, 0);
   if (guest.interrupt_due) return AfterExit::kResume;
-  guest.sleep.kind = SleepState::kHalted;
-  guest.wake_tsc.store(0, std::memory_order_release);
+  guest.sleep = {SleepState::kHalted, 0};
   return AfterExit::kSleep;
 }
 
 AfterExit Call(GuestMachine& guest) {
   Vmcb& v = *guest.vmcb;
   if (v.cpl != 0) return InvalidOpcode(guest);
-  constexpr uint16_t kLong = 1u << 9;  // CS.L
-  const bool wide = (v.efer & kEferLma) != 0 && (v.cs.attributes & kLong) != 0;
-  const uint64_t mask = wide ? ~uint64_t{0} : 0xffffffff;
-  AdvanceRip(guest, 3);
+  const bool code64 = InCode64(v);
+  const uint64_t mask = code64 ? ~uint64_t{0} : 0xffffffff;
+  AdvancePast(guest, kOpcodeVmmcall, code64);
   const CallAnswer answer =
       DoCall(guest, v.rax & mask, guest.registers.rdi & mask, guest.registers.rsi & mask);
-  if (guest.work.kind != FrameWork::kNone) return AfterExit::kResume;  // Its answer comes later.
+  if (guest.work.busy()) return AfterExit::kResume;  // Its answer comes later.
   v.rax = answer.status;
   guest.registers.rdx = answer.value;
   switch (answer.then) {
@@ -194,6 +198,61 @@ AfterExit Call(GuestMachine& guest) {
     case AfterCall::kResume:
       break;
   }
+  return AfterExit::kResume;
+}
+
+// The registers by number (volume 3, table 1-9).
+uint64_t& GeneralRegister(GuestMachine& guest, uint32_t number) {
+  GuestRegisters& r = guest.registers;
+  switch (number) {
+    case 0:
+      return guest.vmcb->rax;
+    case 1:
+      return r.rcx;
+    case 2:
+      return r.rdx;
+    case 3:
+      return r.rbx;
+    case 4:
+      return guest.vmcb->rsp;
+    case 5:
+      return r.rbp;
+    case 6:
+      return r.rsi;
+    case 7:
+      return r.rdi;
+    default: {
+      uint64_t* const high[] = {&r.r8, &r.r9, &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
+      return *high[number - 8];
+    }
+  }
+}
+
+AfterExit DebugRegister(GuestMachine& guest, bool write) {
+  constexpr uint64_t kCr4DebugExtensions = 1u << 3;
+  Vmcb& v = *guest.vmcb;
+  uint8_t buffer[kInstructionBytesMax];
+  const bool code64 = InCode64(v);
+  const std::optional<DebugMove> move =
+      DecodeDebugMove(FetchInstruction(guest, buffer), write, code64);
+  // Whoever changes its code under itself gets what an unreadable one gets.
+  if (!move.has_value()) return GeneralProtection(guest);
+  uint64_t& general = GeneralRegister(guest, move->general_register);
+  const bool extensions = (v.cr4 & kCr4DebugExtensions) != 0;
+  uint64_t value = code64 ? general : general & 0xffffffff;
+  const DebugAccess access =
+      write ? guest.debug_registers.Write(move->debug_register, extensions, value, v.dr6)
+            : guest.debug_registers.Read(move->debug_register, extensions, v.dr6, value);
+  switch (access) {
+    case DebugAccess::kInvalidOpcode:
+      return InvalidOpcode(guest);
+    case DebugAccess::kGeneralProtection:
+      return GeneralProtection(guest);
+    case DebugAccess::kDone:
+      break;
+  }
+  if (!write) general = code64 ? value : value & 0xffffffff;
+  AdvanceRip(v, move->length, code64);
   return AfterExit::kResume;
 }
 
@@ -243,6 +302,10 @@ AfterExit HandleExit(GuestMachine& guest) {
     default:
       break;
   }
+  if (code >= kSvmExitReadDebug && code < kSvmExitException) {
+    guest.CountExit(NOM_EXIT_OTHER);
+    return DebugRegister(guest, /*write=*/code >= kSvmExitWriteDebug);
+  }
   if (code >= kSvmExitException && code < kSvmExitException + 32) {
     guest.CountExit(NOM_EXIT_EXCEPTION);
     return Exception(guest, static_cast<uint8_t>(code - kSvmExitException));
@@ -256,7 +319,7 @@ AfterExit HandleExit(GuestMachine& guest) {
     case kSvmExitInvd:
     case kSvmExitWbinvd:
       // Caches are coherent and not theirs to empty.
-      AdvanceRip(guest, 2);
+      AdvancePast(guest, kOpcodeInvalidate, InCode64(v));
       return AfterExit::kResume;
     case kSvmExitRdpmc:
     case kSvmExitTaskSwitch:

@@ -22,6 +22,10 @@ struct alignas(4096) MsrPermissions {
 IoPermissions g_io_permissions;
 MsrPermissions g_msr_permissions;
 uint64_t g_xcr0_all = 0;
+// Whether there is an indirect branch prediction barrier (volume 2, 3.2.9).
+bool g_branch_barrier = false;
+constexpr uint32_t kMsrPredictionCommand = 0x49;
+constexpr uint64_t kBranchBarrier = 1;
 
 void PassMsr(uint32_t msr, bool write) {
   uint32_t base = 0;
@@ -47,6 +51,8 @@ void InitSvm() {
     PassMsr(msr, /*write=*/true);
   }
   PassMsr(0x10, /*write=*/false);
+  constexpr uint32_t kIbpb = 1u << 12;  // Fn8000_0008 EBX
+  g_branch_barrier = Cpuid(0x80000000).eax >= 0x80000008 && (Cpuid(0x80000008).ebx & kIbpb) != 0;
 }
 
 bool EnableSvm(SvmProcessor& processor) {
@@ -81,6 +87,10 @@ bool EnableSvm(SvmProcessor& processor) {
 
 void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
   Vmcb& v = *guest.vmcb;
+  // Breakpoints are never armed (core/debug_registers.h); under QEMU 7.2 a write to DR7 by a guest
+  // corrupts the emulator.
+  v.dr_read_intercepts = 0xffff;
+  v.dr_write_intercepts = 0xffff;
   // #DB and #AC can be made to follow each other without end inside one instruction; only an
   // intercept breaks that (AMD's answer to CVE-2015-8104 and CVE-2015-5307).
   v.exception_intercepts = (1u << 1) | (1u << 17) | (1u << 18);
@@ -103,8 +113,8 @@ void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
   v.ldtr = {0, 0x82, 0, 0};
   v.efer = kEferSvme;  // VMRUN refuses a guest without; RDMSR hides it.
   v.cr0 = 0x11;        // PE, ET
-  v.dr6 = 0xffff0ff0;
-  v.dr7 = 0x400;
+  v.dr6 = DebugRegisters::kDr6Reset;
+  v.dr7 = DebugRegisters::kDr7Reset;
   v.rflags = 2;
   v.rip = entry;
   v.pat = 0x0007040600070406;
@@ -124,32 +134,28 @@ void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
 
 void LoadGuestState(GuestMachine& guest) {
   WriteXcr0(g_xcr0_all);
+  // AMD's XRSTOR leaves the last x87 instruction's addresses of whoever ran before, unless an
+  // exception is pending (volume 2, 11.4.4.3): loading a constant puts ours there.
+  static const int32_t kZero = 0;
+  asm volatile("fnclex; emms; fildl %0" ::"m"(kZero));
   asm volatile("xrstor64 (%0)" ::"r"(guest.fpu), "a"(~0u), "d"(~0u) : "memory");
   WriteXcr0(guest.xcr0);
-  const uint64_t* dr = guest.debug_registers;
-  asm volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %3, %%dr3" ::"r"(dr[0]),
-               "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
 }
 
 void SaveGuestState(GuestMachine& guest) {
   guest.xcr0 = ReadXcr0();
   WriteXcr0(g_xcr0_all);
   asm volatile("xsave64 (%0)" ::"r"(guest.fpu), "a"(~0u), "d"(~0u) : "memory");
-  uint64_t* dr = guest.debug_registers;
-  asm volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
-               : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
 }
 
 void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
   constexpr uint32_t kFlushAll = 1;
   Vmcb& v = *guest.vmcb;
-  // One address-space number for all (there may be only a handful): what a processor remembers of
-  // another guest, or of mappings since taken away, is flushed before it can be used (15.16.1).
-  const bool same =
-      processor.last_slot == guest.slot && processor.last_generation == guest.tlb_generation;
-  v.tlb_control = same ? 0 : kFlushAll;
-  processor.last_slot = guest.slot;
-  processor.last_generation = guest.tlb_generation;
+  // Branches that another guest has trained are forgotten with its translations.
+  if (g_branch_barrier && processor.translations.slot() != guest.slot) {
+    WriteMsr(kMsrPredictionCommand, kBranchBarrier);
+  }
+  v.tlb_control = processor.translations.MustFlush(guest.slot, guest.translations) ? kFlushAll : 0;
   v.clean_bits = 0;
 
   // What an exit interrupted the delivery of is delivered again (15.7.2), unless the exit was
@@ -176,12 +182,6 @@ void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
 void InjectException(GuestMachine& guest, uint8_t vector, bool has_error, uint32_t error) {
   guest.pending_event = kEventValid | kEventException | vector |
                         (has_error ? kEventErrorCode | uint64_t{error} << 32 : 0);
-}
-
-void AdvanceRip(GuestMachine& guest, uint64_t bytes) {
-  Vmcb& v = *guest.vmcb;
-  v.rip += bytes;
-  v.interrupt_shadow &= ~uint64_t{1};
 }
 
 }  // namespace nomhv

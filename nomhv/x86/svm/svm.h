@@ -12,10 +12,9 @@ namespace nomhv {
 
 // What one processor needs to run guests.
 struct SvmProcessor {
-  uint64_t host_save_area = 0;   // The processor's own (VM_HSAVE_PA).
-  uint64_t host_state = 0;       // A VMCB for VMSAVE and VMLOAD of ours.
-  uint32_t last_slot = ~0u;      // Whose translations may be remembered here,
-  uint64_t last_generation = 0;  // and from when.
+  uint64_t host_save_area = 0;  // The processor's own (VM_HSAVE_PA).
+  uint64_t host_state = 0;      // A VMCB for VMSAVE and VMLOAD of ours.
+  ProcessorTranslations translations;
 };
 
 // Once, on the first processor, after InitMemory: the permission maps, the size of FPU states.
@@ -27,7 +26,7 @@ void InitSvm();
 // The control block and registers of a guest about to start at `entry`, as guest.h says.
 void SvmInitGuest(GuestMachine& guest, uint32_t entry);
 
-// Between these the guest's FPU and debug registers are in the processor. nomhv uses neither.
+// Between these the guest's FPU registers are in the processor. nomhv uses none of them.
 void LoadGuestState(GuestMachine& guest);
 void SaveGuestState(GuestMachine& guest);
 
@@ -41,9 +40,6 @@ AfterExit HandleExit(GuestMachine& guest);
 
 // Injects an exception at the next entry.
 void InjectException(GuestMachine& guest, uint8_t vector, bool has_error, uint32_t error);
-
-// Moves past the instruction that exited; `bytes` is its length without prefixes.
-void AdvanceRip(GuestMachine& guest, uint64_t bytes);
 
 }  // namespace nomhv
 

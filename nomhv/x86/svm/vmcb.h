@@ -121,7 +121,9 @@ inline constexpr uint64_t kEventException = 3u << 8;
 
 // Exit codes (appendix C).
 enum SvmExit : uint64_t {
-  kSvmExitException = 0x40,  // + vector
+  kSvmExitReadDebug = 0x20,   // + register
+  kSvmExitWriteDebug = 0x30,  // + register
+  kSvmExitException = 0x40,   // + vector
   kSvmExitIntr = 0x60,
   kSvmExitNmi = 0x61,
   kSvmExitSmi = 0x62,

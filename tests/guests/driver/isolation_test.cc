@@ -110,6 +110,12 @@ TEST_F(Crash, EveryForbiddenInstructionIsContained) {
   ExpectProgress(neighbour);
 }
 
+TEST_F(Crash, EmulatedInstructionsEndWhereTheyEnd) {
+  const uint64_t neighbour = Create({.program = "worker"});
+  ExpectEnd(Create({.program = "prefixes"}), NOM_EXIT_REASON_DONE, 0);
+  ExpectProgress(neighbour);
+}
+
 TEST_F(Crash, WhatIsHarmlessHarmsNobody) {
   // Allowed to do nothing, or to be stopped; the machine goes on.
   const uint64_t neighbour = Create({.program = "worker"});

@@ -100,6 +100,7 @@ void Machine::DrainEvents() {
 NomEvent Machine::Call(NomCommand command) {
   NomMailboxHeader* header = raw_header();
   command.id = next_command_++;
+  if (command.epoch == 0) command.epoch = epoch_;
   *raw_command(header->command_head) = command;
   std::atomic_ref<uint32_t>(header->command_head)
       .store(header->command_head + 1, std::memory_order_release);

@@ -81,6 +81,9 @@ class Machine {
   void PassUs(uint64_t us);
 
   std::vector<std::byte> Image(const std::string& program) const;
+  // Sent with each command that names none.
+  void set_epoch(uint64_t epoch) { epoch_ = epoch; }
+  uint64_t epoch() const { return epoch_; }
   std::byte* payload() { return base_ + NOM_MAILBOX_PAYLOAD_AT; }
   NomMailboxHeader* raw_header() { return reinterpret_cast<NomMailboxHeader*>(base_); }
   NomCommand* raw_command(uint32_t index) {
@@ -97,6 +100,7 @@ class Machine {
   uint64_t next_command_ = 1;
   uint64_t next_guest_ = 1000;
   uint64_t round_ = 1;
+  uint64_t epoch_ = 1;
   std::map<uint64_t, Ended> ended_;
   std::map<uint64_t, NomEvent> answers_;
 };

@@ -1,7 +1,12 @@
 // Grants of memory: growing, shrinking, force, scrubbing.
 
+#include <algorithm>
+#include <atomic>
+#include <functional>
 #include <string>
+#include <thread>
 
+#include "nomhv/abi/guest.h"
 #include "tests/guests/driver/scenario.h"
 
 namespace nom::tests {
@@ -11,6 +16,16 @@ using Memory = Scenario;
 
 TEST_F(Memory, CallsAnswerAsTheTablesSay) {
   ExpectEnd(Create({.program = "calls"}), NOM_EXIT_REASON_DONE, 0);
+}
+
+class Calls : public Scenario {};
+
+TEST_F(Calls, NoneTakesLongInALargeWindow) {
+  ExpectEnd(Create({.program = "call_cost",
+                    .frames = 2000,
+                    .window_frames = NOM_WINDOW_FRAMES_MAX,
+                    .millicores = 900}),
+            NOM_EXIT_REASON_DONE, 0);
 }
 
 TEST_F(Memory, AGuestGrowsWithItsGrantAndSeesZeroes) {
@@ -62,6 +77,8 @@ TEST_F(Memory, WhoObeysChoosesWhatToGive) {
 
 TEST_F(Memory, ANoticeIsAnInterrupt) {
   const uint64_t id = Create({.program = "notice", .arguments = "frames=600"});
+  machine.PassUs(100'000);
+  ASSERT_EQ(machine.Prepare({{id, 900, 100}}, 1000).status, NOM_STATUS_OK);
   ASSERT_EQ(machine.Apply({{id, 900, 100}}).status, NOM_STATUS_OK);
   machine.PassUs(200'000);
   EXPECT_FALSE(machine.End(id).has_value());
@@ -124,6 +141,58 @@ TEST_F(Memory, CreateAndDestroyLeakNothing) {
     Destroy(id);
     ASSERT_EQ(machine.Header().frames_free, free) << "after " << i;
   }
+  ExpectProgress(neighbour);
+}
+
+// While memory moves by the hundred thousand frames, the heart beats, and who is not concerned
+// runs.
+class Steps : public Scenario {
+ protected:
+  // Does `work`, and returns the longest time between two heartbeats meanwhile, in milliseconds of
+  // the machine's clock.
+  uint64_t LongestGapMs(const std::function<void()>& work) {
+    std::atomic<bool> done{false};
+    uint64_t longest = 0;
+    const uint64_t hz = machine.Header().tsc_hz;
+    std::thread watch([&] {
+      uint64_t last = machine.Header().heartbeat_tsc;
+      while (!done) {
+        const uint64_t now = machine.Header().heartbeat_tsc;
+        longest = std::max(longest, now - last);
+        last = now;
+        std::this_thread::yield();
+      }
+    });
+    work();
+    done = true;
+    watch.join();
+    return longest / (hz / 1000);
+  }
+};
+
+TEST_F(Steps, TheHeartBeatsWhileMemoryMoves) {
+  const uint64_t capacity = machine.Header().capacity_frames;
+  const uint64_t most = std::min<uint64_t>(capacity - 2048, NOM_WINDOW_FRAMES_MAX);
+  ASSERT_GT(most, 100'000u);
+  const uint64_t neighbour = Create({.program = "worker", .millicores = 300});
+  const uint64_t id = Create({.program = "spin", .window_frames = most, .millicores = 100});
+  ExpectProgress(neighbour);
+  const auto apply = [&](uint64_t frames) {
+    const uint64_t before = machine.WorkDone(neighbour);
+    const uint64_t began = machine.Header().heartbeat_tsc;
+    EXPECT_EQ(machine.Apply({{neighbour, 512, 300}, {id, frames, 100}}).status, NOM_STATUS_OK);
+    const uint64_t took_ms =
+        (machine.Header().heartbeat_tsc - began) / (machine.Header().tsc_hz / 1000);
+    // Several processors take turns under -icount, by tens of milliseconds.
+    if (took_ms > 300) {
+      EXPECT_GT(machine.WorkDone(neighbour), before) << "the neighbour stood still";
+    }
+    EXPECT_EQ(machine.Meter(id)->frames_held, frames);
+  };
+  EXPECT_LE(LongestGapMs([&] { apply(most); }), 100u);
+  EXPECT_LE(LongestGapMs([&] { apply(512); }), 100u);
+  EXPECT_LE(LongestGapMs([&] { apply(most); }), 100u);
+  EXPECT_LE(LongestGapMs([&] { Destroy(id); }), 100u);
   ExpectProgress(neighbour);
 }
 

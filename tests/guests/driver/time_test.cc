@@ -97,6 +97,44 @@ TEST_F(Budgets, ASleeperIsOfferedWhatItDoesNotUse) {
   EXPECT_LT(static_cast<double>(after.used - before.used), span * 0.3);
 }
 
+// Whoever gives its processor away a hundred thousand times a second pays for each of them, nomhv's
+// own work included.
+TEST_F(Budgets, AStormOfYieldsIsPaidByWhoMakesIt) {
+  struct Case {
+    uint64_t attacker;
+    uint64_t victim;
+    bool victim_first;  // In the lower slot.
+  };
+  const uint64_t processors = machine.Header().guest_processors;
+  const uint64_t full = machine.Header().capacity_millicores / processors;
+  const uint64_t half = full / 2;
+  for (const Case& c :
+       {Case{full - 100, 100, false}, Case{half, half, false}, Case{half, half, true}}) {
+    SCOPED_TRACE(::testing::Message() << c.attacker << " against " << c.victim
+                                      << (c.victim_first ? ", the victim first" : ""));
+    std::vector<Grant> victims;
+    if (c.victim_first) victims = CreateSpinners(std::vector<uint64_t>(processors, c.victim));
+    std::vector<uint64_t> attackers;
+    for (const uint64_t share : std::vector<uint64_t>(processors, c.attacker)) {
+      attackers.push_back(Create({.program = "attack_yield", .millicores = share}));
+    }
+    if (!c.victim_first) victims = CreateSpinners(std::vector<uint64_t>(processors, c.victim));
+    ExpectShares(victims);
+    for (const uint64_t id : attackers) Destroy(id);
+    for (const Grant& grant : victims) Destroy(grant.guest_id);
+  }
+}
+
+// Who wakes late was not asleep meanwhile: what it missed is still its own.
+TEST_F(Budgets, ShortNapsCostNothingButTheNap) {
+  const uint64_t half =
+      machine.Header().capacity_millicores / machine.Header().guest_processors / 2;
+  const uint64_t id = Create(
+      {.program = "attack_yield", .arguments = "run_us=1000 sleep_us=100", .millicores = half});
+  const auto spinners = CreateSpinners({half});
+  ExpectShares({{id, 512, half}, spinners[0]});
+}
+
 TEST_F(Time, AGuestThatNeverYieldsCannotStarveItsNeighbour) {
   static_cast<void>(Create({.program = "spin", .millicores = 800}));
   const uint64_t neighbour = Create({.program = "worker", .millicores = 150});

@@ -78,6 +78,26 @@ void RegistersAreKept() {
   NOM_CHECK(changed == 0);
 }
 
+// What CPUID says that the system has turned on is what this guest has turned on.
+void CpuidShowsWhatIsOn() {
+  constexpr uint32_t kPku = 1u << 3;
+  constexpr uint32_t kOspke = 1u << 4;
+  constexpr uint64_t kCr4ProtectionKeys = uint64_t{1} << 22;
+  const auto leaf7 = [] {
+    uint32_t a = 7, b = 0, c = 0, d = 0;
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return c;
+  };
+  NOM_CHECK((leaf7() & kOspke) == 0);
+  if ((leaf7() & kPku) == 0) return;
+  uint64_t cr4 = 0;
+  asm volatile("mov %%cr4, %0" : "=r"(cr4));
+  asm volatile("mov %0, %%cr4" ::"r"(cr4 | kCr4ProtectionKeys) : "memory");
+  const uint32_t on = leaf7();
+  asm volatile("mov %0, %%cr4" ::"r"(cr4) : "memory");
+  NOM_CHECK((on & kOspke) != 0, "protection keys are on, and CPUID denies it");
+}
+
 void Frames(Nomhv& nomhv) {
   EXPECT_CALL(nomhv.Acquire(kSeed, 0), NOM_STATUS_BAD_PARAMETER);
   EXPECT_CALL(nomhv.Acquire(kWindow, 1), NOM_STATUS_BAD_ADDRESS);
@@ -158,6 +178,7 @@ int GuestMain(const nom::guest::Start& start) {
   Queries(nomhv);
   NoSuchCalls(nomhv);
   RegistersAreKept();
+  CpuidShowsWhatIsOn();
   Frames(nomhv);
   Writes(nomhv);
   Waiting(nomhv, start.tsc_hz);

@@ -1,7 +1,7 @@
-// Claim: a notice comes as the interrupt that the guest chose, wakes it from a YIELD without a
-// deadline, and finds the board telling what will be taken and when. Gives it back and ends with 0
-// once it is at `frames`.
-// Arguments: frames (what it is to be shrunk to).
+// Claims: an interrupt that is due when the guest turns interrupts on is not slept through
+// (`sti; vmmcall`); a notice comes as the interrupt that the guest chose, wakes it from a YIELD
+// without a deadline, and finds the board telling what will be taken and when. Gives it back and
+// ends with 0 once it is at `frames`. Arguments: frames (what it is to be shrunk to).
 
 #include "client/guest/notice.h"
 
@@ -24,6 +24,20 @@ int GuestMain(const nom::guest::Start& start) {
   NOM_CHECK(EnableNoticeInterrupt(77, OnNotice));
   static NomGuestBoard board;
   NoticeReader reader;
+  // The first notice comes while interrupts are off: YIELD answers it, and its interrupt stays due.
+  DisableInterrupts();
+  const CallResult first = Hypervisor().Yield(0);
+  NOM_CHECK(first.ok() && first.value == NOM_WAKE_NOTICE, first.value);
+  NOM_CHECK(interrupts == 0, "an interrupt while they were off");
+  uint64_t status = NOM_CALL_YIELD;
+  uint64_t wake = 0;
+  // STI holds interrupts off until the instruction after it has ended.
+  asm volatile("sti; vmmcall"
+               : "+a"(status), "=d"(wake)
+               : "D"(uint64_t{0}), "S"(uint64_t{0})
+               : "memory");
+  NOM_CHECK(status == NOM_STATUS_OK && wake == NOM_WAKE_INTERRUPT, status, " ", wake);
+  NOM_CHECK(interrupts == 1, interrupts);
   for (;;) {
     const uint64_t before = interrupts;
     const CallResult woken = Hypervisor().Yield(0);

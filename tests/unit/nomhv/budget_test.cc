@@ -41,7 +41,7 @@ class Machine {
   void SetShares(const Shares& shares) {
     const auto plan = Plan(shares, static_cast<uint32_t>(cpus_.size()));
     for (Cpu& cpu : cpus_) {
-      if (cpu.choice.run) cpu.schedule.Stop(cpu.choice, now_);
+      if (cpu.choice.run) cpu.schedule.Stop(cpu.choice, now_, StopCause::kControl);
       cpu.choice = {};
     }
     for (size_t p = 0; p < cpus_.size(); ++p) {
@@ -58,7 +58,7 @@ class Machine {
       }
       if (next->wakes >= end) break;
       now_ = next->wakes;
-      if (next->choice.run) next->schedule.Stop(next->choice, now_);
+      if (next->choice.run) next->schedule.Stop(next->choice, now_, StopCause::kTime);
       next->choice = next->schedule.Pick(now_, [&](uint32_t slot) {
         const bool wants = wants_to_run(slot, now_);
         if (wants && accounts_[slot].asleep()) accounts_[slot].Wake(now_);
@@ -66,7 +66,12 @@ class Machine {
         return wants;
       });
       ++switches;
-      if (next->choice.run) ExpectAlone(*next);
+      if (next->choice.run) {
+        ExpectAlone(*next);
+        next->schedule.Run(next->choice, now_);
+      } else {
+        next->schedule.Pay(ProcessorSchedule::kNomhv, now_);
+      }
       const uint64_t late = late_max_ == 0 ? 0 : random_() % late_max_;
       next->wakes = next->choice.deadline_tsc == kNoDeadline ? ~uint64_t{0}
                                                              : next->choice.deadline_tsc + late;
@@ -76,7 +81,7 @@ class Machine {
     // Charge what is running, so that the accounts are those of `end`.
     for (Cpu& cpu : cpus_) {
       if (!cpu.choice.run) continue;
-      cpu.schedule.Stop(cpu.choice, now_);
+      cpu.schedule.Stop(cpu.choice, now_, StopCause::kControl);
       cpu.choice = {};
       cpu.wakes = now_;
     }
@@ -344,6 +349,96 @@ TEST(Budget, WhatWasMissedInvoluntarilyIsNotOffered) {
   EXPECT_EQ(schedule.balance_cycles(0),
             static_cast<int64_t>(kPeriod / 2) * (ProcessorSchedule::kCarryPeriods + 1))
       << "carried over, but not without bound";
+}
+
+// One processor; a switch costs cycles. The attacker sleeps again as soon as it runs, and wakes up
+// while the switch away from it is under way.
+TEST(Budget, WhoCausesASwitchPaysForIt) {
+  constexpr uint64_t kSwitch = 2 * kMicrosecond;
+  for (const uint64_t nap : {kSwitch / 2, kSwitch * 2, kSwitch * 20}) {
+    for (const bool victim_first : {false, true}) {
+      SCOPED_TRACE(::testing::Message() << "nap " << nap << " victim first " << victim_first);
+      const uint32_t victim = victim_first ? 0 : 1;
+      const uint32_t attacker = 1 - victim;
+      ProcessorAccount accounts[GuestTable::kSlots];
+      ProcessorSchedule schedule;
+      uint64_t now = 0;
+      schedule.Init(0, kPeriod, accounts, now);
+      schedule.SetPieces(Plan({485, 485}, 1)[0], now);
+      while (now < kSecond) {
+        const auto choice = schedule.Pick(now, [&](uint32_t slot) {
+          ProcessorAccount& account = accounts[slot];
+          if (!account.asleep()) return true;
+          if (now < account.wake_tsc()) return false;
+          account.Wake(account.wake_tsc());
+          return true;
+        });
+        if (!choice.run) {
+          schedule.Pay(ProcessorSchedule::kNomhv, now);
+          now = std::max(now + 1, choice.deadline_tsc);
+          schedule.Pay(ProcessorSchedule::kWhoRunsNext, now);
+          continue;
+        }
+        now += kSwitch;
+        schedule.Run(choice, now);
+        if (choice.slot == attacker) {
+          now += kMicrosecond / 10;
+          accounts[attacker].Sleep(now, now + nap);
+          schedule.Stop(choice, now, StopCause::kItself);
+        } else {
+          now = std::max(now, choice.deadline_tsc);
+          schedule.Stop(choice, now, StopCause::kTime);
+        }
+      }
+      schedule.Pay(ProcessorSchedule::kNomhv, now);
+      EXPECT_NEAR(static_cast<double>(accounts[victim].used_cycles()), 0.485 * kSecond,
+                  0.00485 * kSecond);
+      // The attacker has paid as long as it could; what is left is idling, not switching.
+      EXPECT_LE(accounts[attacker].used_cycles(), uint64_t{490} * kSecond / 1000);
+      EXPECT_EQ(accounts[0].used_cycles() + accounts[1].used_cycles() + schedule.nomhv_cycles(),
+                now)
+          << "every cycle is somebody's";
+    }
+  }
+}
+
+TEST(Budget, EqualsComeFirstByTurns) {
+  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorSchedule schedule;
+  schedule.Init(0, kPeriod, accounts, 0);
+  schedule.SetPieces(Plan({300, 300, 300}, 1)[0], 0);
+  std::vector<int> first(3);
+  for (uint64_t period = 1; period <= 30; ++period) {
+    const uint64_t now = period * kPeriod;
+    const auto choice = schedule.Pick(now, [](uint32_t) { return true; });
+    ASSERT_TRUE(choice.run);
+    ++first[choice.slot];
+    schedule.Run(choice, now);
+    schedule.Stop(choice, now + kMicrosecond, StopCause::kControl);
+  }
+  EXPECT_EQ(first, (std::vector<int>{10, 10, 10}));
+}
+
+TEST(Budget, AWakeUpThatComesLateIsNoSleep) {
+  ProcessorAccount account;
+  account.Sleep(1000, 5000);
+  EXPECT_EQ(account.asleep_cycles(3000), 2000u);
+  EXPECT_EQ(account.asleep_cycles(9000), 4000u) << "nobody has woken it yet";
+  account.Wake(account.wake_tsc());
+  EXPECT_EQ(account.asleep_cycles(9000), 4000u);
+  EXPECT_EQ(account.wake_tsc(), 0u);
+}
+
+TEST(Budget, AWakeUpCutsTheSliceOfWhoRuns) {
+  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorSchedule schedule;
+  schedule.Init(0, kPeriod, accounts, 0);
+  schedule.SetPieces(Plan({400, 400}, 1)[0], 0);
+  const uint64_t wake = 500 * kMicrosecond;
+  accounts[0].Sleep(10, wake);
+  const auto choice = schedule.Pick(20, [](uint32_t slot) { return slot == 1; });
+  ASSERT_TRUE(choice.run);
+  EXPECT_EQ(choice.deadline_tsc, wake);
 }
 
 TEST(Budget, ClaimsAreExclusive) {

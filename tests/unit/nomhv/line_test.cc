@@ -35,6 +35,9 @@ TEST(Line, StrangersForgeNothing) {
   Line<> line;
   line.Add(Quoted{std::string_view("ok\n\x1b[2J\x80~", 9)});
   EXPECT_EQ(line.text(), "ok??[2J?~");
+  line.Clear();
+  line.Add("guest ", 7u, " ", QuotedName{"x\" PANIC: \"\n"}, ": ");
+  EXPECT_EQ(line.text(), "guest 7 \"x? PANIC: ??\": ");
 }
 
 }  // namespace

@@ -187,6 +187,21 @@ TEST_F(MailboxTest, BidPagesAreCopiedWhenWholeAndNew) {
   EXPECT_EQ(bids(3).work_done, 5u) << "the next guest's pages are its own";
 }
 
+TEST_F(MailboxTest, ALowerEpochThanTheHighestIsRefused) {
+  EXPECT_TRUE(mailbox_.AdmitEpoch(0)) << "a marketd of ABI 1.0 sends none";
+  EXPECT_EQ(header().epoch, 0u);
+  EXPECT_TRUE(mailbox_.AdmitEpoch(7));
+  EXPECT_TRUE(mailbox_.AdmitEpoch(7));
+  EXPECT_FALSE(mailbox_.AdmitEpoch(6));
+  EXPECT_FALSE(mailbox_.AdmitEpoch(0));
+  EXPECT_EQ(header().epoch, 7u);
+  // What the header shows is not read back.
+  header().epoch = 0;
+  EXPECT_FALSE(mailbox_.AdmitEpoch(6));
+  EXPECT_TRUE(mailbox_.AdmitEpoch(8));
+  EXPECT_EQ(mailbox_.epoch(), 8u);
+}
+
 TEST_F(MailboxTest, NoSuchSlotPanics) {
   EXPECT_DEATH(mailbox_.WriteMeter(NOM_GUESTS_MAX, {}), "no such slot");
   EXPECT_DEATH(mailbox_.ClearBids(NOM_GUESTS_MAX), "no such slot");

@@ -141,10 +141,47 @@ TEST_F(NestedPaging, AgreesWithAModelOverARandomLife) {
     const auto it = model.find(gpa);
     const Walk walk = HardwareWalk(memory_, tables_.root(), gpa);
     ASSERT_EQ(walk.present, it != model.end());
+    // What the searches say, however far they skip.
+    if (i % 16 == 0) {
+      const uint64_t end = uint64_t{3} << 30;
+      const auto above = model.lower_bound(gpa);
+      const auto next = tables_.NextMapped(gpa, end);
+      ASSERT_EQ(next.has_value(), above != model.end());
+      if (next.has_value()) {
+        ASSERT_EQ(*next, above->first);
+      }
+      const auto last = tables_.LastMapped(0, gpa);
+      ASSERT_EQ(last.has_value(), above != model.begin());
+      if (last.has_value()) {
+        ASSERT_EQ(*last, std::prev(above)->first);
+      }
+      uint64_t hole = gpa;
+      while (model.count(hole) > 0) hole += 0x1000;
+      ASSERT_EQ(tables_.NextHole(gpa, end), hole);
+    }
     if (it != model.end()) {
       ASSERT_EQ(walk.physical, it->second);
     }
   }
+}
+
+TEST_F(NestedPaging, FullTablesAreSkippedByHoles) {
+  constexpr uint64_t kBytes = 8 << 20;
+  ASSERT_TRUE(tables_.Reserve(0, kBytes).ok());
+  for (uint64_t gpa = 0; gpa < kBytes; gpa += NOM_FRAME_BYTES) {
+    ASSERT_TRUE(tables_.Map(gpa, 0x1000, {}).ok());
+  }
+  EXPECT_EQ(tables_.NextHole(0x3000, kBytes), std::nullopt);
+  EXPECT_EQ(tables_.NextHole(0, kBytes + 0x1000), kBytes) << "beyond any table";
+  ASSERT_TRUE(tables_.Unmap(kBytes - 0x1000).ok());
+  EXPECT_EQ(tables_.NextHole(0, kBytes), kBytes - 0x1000);
+  ASSERT_TRUE(tables_.Map(kBytes - 0x1000, 0x1000, {}).ok());
+  EXPECT_EQ(tables_.NextHole(0, kBytes), std::nullopt);
+  for (uint64_t gpa = 0; gpa < kBytes; gpa += NOM_FRAME_BYTES) {
+    ASSERT_TRUE(tables_.Unmap(gpa).ok());
+  }
+  EXPECT_EQ(tables_.NextMapped(0, kBytes), std::nullopt);
+  EXPECT_EQ(tables_.LastMapped(0, kBytes), std::nullopt);
 }
 
 TEST_F(NestedPaging, BadAddressesPanic) {

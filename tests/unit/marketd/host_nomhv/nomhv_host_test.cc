@@ -105,6 +105,33 @@ TEST_F(NomhvHostTest, NotYetInitialisedIsUnavailable) {
   EXPECT_THAT(status.message(), HasSubstr("not initialised"));
 }
 
+TEST_F(NomhvHostTest, EachCommandCarriesAnEpochAboveTheMachines) {
+  fake_->header()->epoch = 41;
+  std::vector<uint64_t> epochs;
+  fake_->Handle([&](const NomCommand& command, const auto&) {
+    epochs.push_back(command.epoch);
+    return Answer(NOM_STATUS_OK);
+  });
+  AttachOrDie();
+  EXPECT_TRUE(host_->Publish({}).ok());
+  fake_->header()->epoch = 42;
+  EXPECT_TRUE(host_->Attach().ok());
+  EXPECT_THAT(epochs, ElementsAre(42, 42, 42));
+}
+
+TEST_F(NomhvHostTest, WhoIsOvertakenSaysSoAndStaysAway) {
+  AttachOrDie();
+  fake_->Handle([&](const NomCommand&, const auto&) { return Answer(NOM_STATUS_PAST_EPOCH, 9); });
+  const absl::Status status = host_->Publish({});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("a marketd of epoch 9 commands this machine; ours is 1"));
+  const std::vector<HostNews> news = host_->Poll();
+  ASSERT_EQ(news.size(), 1u);
+  EXPECT_TRUE(std::holds_alternative<HostLost>(news[0]));
+  EXPECT_TRUE(host_->Poll().empty());
+  EXPECT_EQ(host_->Attach().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(NomhvHostTest, FileOfAnotherSizeOrMagicIsRefused) {
   std::ofstream(directory_ / "short") << "too short";
   auto host = NewNomhvHost({.mailbox_path = (directory_ / "short").string()});

@@ -1,0 +1,53 @@
+// When a processor must forget translations before it runs a guest. All guests share one address
+// space number (a processor may have as few as 16), so what it remembers may be another guest's;
+// the guest's own mappings may have been taken away; and what the guest itself invalidated while it
+// ran elsewhere was never invalidated here (AMD64 APM volume 2, 15.16).
+
+#ifndef NOMHV_CORE_TRANSLATIONS_H_
+#define NOMHV_CORE_TRANSLATIONS_H_
+
+#include <cstdint>
+
+namespace nomhv {
+
+// A guest's. Under its claim.
+class GuestTranslations {
+ public:
+  // A mapping was taken away or narrowed, or one guest makes room for another in its slot.
+  void Invalidate() { ++generation_; }
+
+  // The guest is about to run on `processor`. What it did to its own tables elsewhere counts as an
+  // invalidation here.
+  void RunsOn(uint32_t processor) {
+    if (processor_ != processor) Invalidate();
+    processor_ = processor;
+  }
+
+  [[nodiscard]] uint64_t generation() const { return generation_; }
+
+ private:
+  uint64_t generation_ = 1;
+  uint32_t processor_ = ~uint32_t{0};
+};
+
+// A processor's. That processor only.
+class ProcessorTranslations {
+ public:
+  // Whether it must flush before it enters the guest of `slot`; remembers that it has.
+  [[nodiscard]] bool MustFlush(uint32_t slot, const GuestTranslations& guest) {
+    const bool same = slot_ == slot && generation_ == guest.generation();
+    slot_ = slot;
+    generation_ = guest.generation();
+    return !same;
+  }
+  // Whose translations may be remembered here; ~0: nobody's.
+  [[nodiscard]] uint32_t slot() const { return slot_; }
+
+ private:
+  uint32_t slot_ = ~uint32_t{0};
+  uint64_t generation_ = 0;
+};
+
+}  // namespace nomhv
+
+#endif  // NOMHV_CORE_TRANSLATIONS_H_

@@ -1,0 +1,240 @@
+#include "nomhv/x86/control/control.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nomhv/core/assert.h"
+#include "nomhv/core/seqlock.h"
+#include "nomhv/core/status_text.h"
+#include "nomhv/x86/cpu.h"
+#include "nomhv/x86/log.h"
+#include "nomhv/x86/machine.h"
+
+namespace nomhv {
+namespace {
+
+uint64_t UsToCycles(uint64_t us) {
+  // A day at most: then the product stays far from overflow, and no deadline is further off.
+  constexpr uint64_t kDayUs = uint64_t{24} * 3600 * 1000000;
+  const uint64_t bounded = std::min(us, kDayUs);
+  const uint64_t hz = g_machine.clocks.tsc_hz;
+  return bounded / 1000000 * hz + bounded % 1000000 * (hz / 1000) / 1000;
+}
+
+uint64_t RandomId() {
+  constexpr uint32_t kRdrand = 1u << 30;
+  uint64_t value = ReadTsc();
+  if ((Cpuid(1).ecx & kRdrand) != 0) {
+    uint64_t random = 0;
+    asm volatile("rdrand %0" : "=r"(random)::"cc");
+    value ^= random;
+  }
+  return value != 0 ? value : 1;
+}
+
+}  // namespace
+
+Control::Control(Amounts capacity, std::byte* mailbox_memory, const Doorbell& doorbell,
+                 NomMachineBoard* machine_board)
+    : table_(capacity),
+      mailbox_(mailbox_memory != nullptr ? std::optional<Mailbox>(mailbox_memory) : std::nullopt),
+      doorbell_(doorbell),
+      machine_board_(machine_board),
+      meters_(&table_, mailbox()),
+      pulse_(&table_, mailbox(), &meters_),
+      dispatch_(&table_, &pulse_),
+      moves_(&table_, &dispatch_, &pulse_, &meters_),
+      life_({&table_, mailbox(), &dispatch_, &moves_, &pulse_, &meters_, machine_board}) {
+  NomMachineBoard board{};
+  board.magic = NOM_MACHINE_BOARD_MAGIC;
+  board.abi_version = NOM_ABI_VERSION;
+  board.tsc_hz = g_machine.clocks.tsc_hz;
+  SeqlockWrite(machine_board_, board);
+  if (!mailbox_.has_value()) return;
+  mailbox_->Open(RandomId(), g_machine.clocks.tsc_hz, capacity,
+                 static_cast<uint32_t>(GuestProcessors().size()));
+  meters_.WriteSums();
+}
+
+Status Control::CreateBootGuest(const NomCreate& create, std::span<const std::byte> image,
+                                Amounts granted) {
+  NomImageFault fault = NOM_IMAGE_FAULT_NONE;
+  const Result<uint32_t> created = life_.Create(create, image, fault);
+  if (!created.ok()) {
+    Log(LogLevel::kError, "guest ", QuotedName{create.name}, " refused: ",
+        fault == NOM_IMAGE_FAULT_NONE ? StatusText(created.code()) : ImageFaultText(fault));
+    ++boot_.failed;
+    return created.code();
+  }
+  g_machine.guests[created.value()].boot_guest = true;
+  ++boot_.started;
+  // What stands, and this guest's grant.
+  grants_ = {};
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    const Guest& guest = table_.at(slot);
+    if (!guest.running()) continue;
+    const Amounts amounts = slot == created.value() ? granted : guest.granted;
+    NomGrant& grant = grants_.grants[grants_.grant_count++];
+    grant.guest_id = guest.id;
+    grant.frames = amounts.frames;
+    grant.millicores = amounts.millicores;
+  }
+  const GrantVerdict verdict = PlanGrants(table_, grants_, grant_plan_);
+  if (verdict.status != NOM_STATUS_OK) {
+    Log(LogLevel::kError, "guest ", QuotedName{create.name},
+        " keeps its seed, as of its grant: ", StatusText(verdict.status));
+    ++boot_.failed;
+    return verdict.status;
+  }
+  ForcedFrames forced;
+  moves_.Apply(grant_plan_, nullptr, forced);
+  return {};
+}
+
+void Control::BuryEnded() {
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    if (!life_.Ended(slot)) continue;
+    const GuestMachine& guest = g_machine.guests[slot];
+    life_.End(slot);
+    if (guest.boot_guest) {
+      ++boot_.ended;
+      if (guest.exit_reason != NOM_EXIT_REASON_DONE || guest.exit_detail != 0) ++boot_.failed;
+    }
+    if (!mailbox_.has_value()) continue;
+    NomEvent event{};
+    event.kind = NOM_EVENT_GUEST_ENDED;
+    event.status = guest.exit_reason;
+    event.guest_id = guest.id;
+    event.value = guest.exit_detail;
+    event.tsc = ReadTsc();
+    if (!Post(event)) {
+      Log(LogLevel::kDebug, "the event ring is full: the meters tell the end of ", guest.id);
+    }
+  }
+}
+
+bool Control::Post(const NomEvent& event) {
+  if (!mailbox_->Post(event)) return false;
+  const std::optional<uint16_t> peer = mailbox_->doorbell_peer();
+  if (peer.has_value()) doorbell_.Ring(*peer);
+  return true;
+}
+
+void Control::Answer(const NomCommand& command, NomStatus status, uint64_t value, uint32_t detail) {
+  NomEvent event{};
+  event.kind = NOM_EVENT_DONE;
+  event.status = status;
+  event.id = command.id;
+  event.guest_id = command.guest_id;
+  event.value = value;
+  event.tsc = ReadTsc();
+  event.detail = detail;
+  // TakeCommand saw room for it, and marketd can only make more.
+  if (!Post(event)) Log(LogLevel::kError, "the answer to command ", command.id, " is lost");
+}
+
+void Control::ServeCreate(const NomCommand& command) {
+  NomCreate create;
+  const Status status = mailbox_->ReadPayload(command, create);
+  if (!status.ok()) return Answer(command, status.code());
+  const auto image = mailbox_->Payload(create.image_offset, create.image_bytes);
+  if (!image.ok()) return Answer(command, image.code());
+  NomImageFault fault = NOM_IMAGE_FAULT_NONE;
+  const Result<uint32_t> slot = life_.Create(create, image.value(), fault);
+  if (slot.ok()) meters_.Write(slot.value());
+  Answer(command, slot.code(), 0, fault);
+}
+
+void Control::ServeDestroy(const NomCommand& command) {
+  const Result<uint32_t> slot = table_.Find(command.guest_id);
+  if (slot.ok()) life_.Remove(slot.value());
+  Answer(command, slot.code());
+}
+
+void Control::ServePrepare(const NomCommand& command) {
+  const Status status = mailbox_->ReadPayload(command, grants_);
+  if (!status.ok()) return Answer(command, status.code());
+  const GrantVerdict verdict = PlanGrants(table_, grants_, grant_plan_);
+  if (verdict.status == NOM_STATUS_OK) {
+    moves_.Prepare(grant_plan_, grants_, ReadTsc() + UsToCycles(grants_.deadline_us));
+  }
+  Answer(command, verdict.status, verdict.offender_id);
+}
+
+void Control::ServeApply(const NomCommand& command) {
+  const Status status = mailbox_->ReadPayload(command, grants_);
+  if (!status.ok()) return Answer(command, status.code());
+  const GrantVerdict verdict = PlanGrants(table_, grants_, grant_plan_);
+  if (verdict.status == NOM_STATUS_OK) {
+    ForcedFrames forced;
+    moves_.Apply(grant_plan_, &grants_, forced);
+    meters_.WriteRound(grants_.round_id, forced);
+  }
+  Answer(command, verdict.status, verdict.offender_id);
+}
+
+void Control::ServePublish(const NomCommand& command) {
+  NomPublish publish;
+  const Status status = mailbox_->ReadPayload(command, publish);
+  if (!status.ok()) return Answer(command, status.code());
+  if (publish.resource_count > NOM_RESOURCES_MAX) {
+    return Answer(command, NOM_STATUS_BAD_PARAMETER);
+  }
+  const uint64_t now = ReadTsc();
+  NomMachineBoard board{};
+  board.magic = NOM_MACHINE_BOARD_MAGIC;
+  board.abi_version = NOM_ABI_VERSION;
+  board.resource_count = publish.resource_count;
+  board.round_id = publish.round_id;
+  board.priced_round_id = publish.priced_round_id;
+  board.tsc_hz = g_machine.clocks.tsc_hz;
+  board.updated_tsc = now;
+  board.valid_until_tsc = now + UsToCycles(publish.valid_for_us);
+  board.close_tsc = now + UsToCycles(publish.close_in_us);
+  board.effective_tsc = now + UsToCycles(publish.effective_in_us);
+  board.period_us = publish.period_us;
+  std::memcpy(board.prices, publish.prices, sizeof(board.prices));
+  SeqlockWrite(machine_board_, board);
+  Answer(command, NOM_STATUS_OK);
+}
+
+void Control::Serve(const NomCommand& command) {
+  if (!mailbox_->AdmitEpoch(command.epoch)) {
+    return Answer(command, NOM_STATUS_PAST_EPOCH, mailbox_->epoch());
+  }
+  switch (command.kind) {
+    case NOM_COMMAND_ATTACH: {
+      const bool same = command.argument[0] >> 16 == NOM_ABI_MAJOR;
+      return Answer(command, same ? NOM_STATUS_OK : NOM_STATUS_BAD_VERSION, NOM_ABI_VERSION);
+    }
+    case NOM_COMMAND_CREATE:
+      return ServeCreate(command);
+    case NOM_COMMAND_DESTROY:
+      return ServeDestroy(command);
+    case NOM_COMMAND_PREPARE:
+      return ServePrepare(command);
+    case NOM_COMMAND_APPLY:
+      return ServeApply(command);
+    case NOM_COMMAND_PUBLISH:
+      return ServePublish(command);
+    case NOM_COMMAND_PING:
+      return Answer(command, NOM_STATUS_OK);
+    default:
+      return Answer(command, NOM_STATUS_NO_SUCH_CALL);
+  }
+}
+
+void Control::Turn() {
+  BuryEnded();
+  pulse_.Beat();
+  if (!mailbox_.has_value()) return;
+  NomCommand command;
+  // A bounded number, so that a flood of commands does not starve the rest of the turn.
+  for (uint32_t i = 0; i < NOM_COMMAND_SLOTS && mailbox_->TakeCommand(command); ++i) {
+    Serve(command);
+    BuryEnded();
+    pulse_.Beat();
+  }
+}
+
+}  // namespace nomhv

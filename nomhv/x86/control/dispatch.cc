@@ -1,0 +1,80 @@
+#include "nomhv/x86/control/dispatch.h"
+
+#include "nomhv/core/assert.h"
+#include "nomhv/x86/cpu.h"
+#include "nomhv/x86/log.h"
+
+namespace nomhv {
+namespace {
+
+// With another processor; an emulator may be slow.
+constexpr uint64_t kPatienceMs = 20'000;
+
+}  // namespace
+
+std::span<Processor> GuestProcessors() {
+  const uint32_t first = g_machine.first_guest_processor;
+  return {g_machine.processors + first, g_machine.processor_count - first};
+}
+
+void Dispatch::Hold(uint32_t slot) {
+  GuestMachine& guest = g_machine.guests[slot];
+  guest.hold.store(true, std::memory_order_release);
+  uint64_t give_up = ReadTsc() + MsToCycles(kPatienceMs);
+  while (!g_machine.accounts[slot].TryClaim(0)) {
+    for (const Processor& p : GuestProcessors()) {
+      if (p.running_slot.load(std::memory_order_acquire) == slot) Poke(p);
+    }
+    // One poke is enough; the wait is for an emulator that does not run that processor just now.
+    const uint64_t again = ReadTsc() + MsToCycles(1);
+    while (ReadTsc() < again && g_machine.accounts[slot].claimed()) Pause();
+    pulse_->Beat();
+    if (ReadTsc() < give_up) continue;
+    give_up = ReadTsc() + MsToCycles(kPatienceMs);
+    guest.condemned.store(true, std::memory_order_release);
+    Log(LogLevel::kError, "guest ", guest.id, " ", QuotedName{guest.name_view()},
+        " does not leave its processor: it ends when it does");
+  }
+}
+
+void Dispatch::Release(uint32_t slot) {
+  g_machine.guests[slot].hold.store(false, std::memory_order_release);
+  g_machine.accounts[slot].Unclaim(0);
+  const std::span<Processor> processors = GuestProcessors();
+  for (size_t i = 0; i < processors.size(); ++i) {
+    for (uint32_t k = 0; k < plan_[i].count; ++k) {
+      if (plan_[i].pieces[k].slot == slot && processors[i].index != 0) Poke(processors[i]);
+    }
+  }
+}
+
+void Dispatch::Replan() {
+  uint32_t millicores[GuestTable::kSlots] = {};
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    const Guest& guest = table_->at(slot);
+    if (guest.running()) millicores[slot] = static_cast<uint32_t>(guest.granted.millicores);
+  }
+  const std::span<Processor> processors = GuestProcessors();
+  PlanProcessors(millicores, {plan_, processors.size()});
+  for (size_t i = 0; i < processors.size(); ++i) {
+    processors[i].next_pieces = plan_[i];
+    processors[i].replan.store(true, std::memory_order_release);
+    if (processors[i].index == 0) {
+      // We are the only one, and nothing runs here now.
+      TakePlan(processors[i]);
+      return;
+    }
+    Poke(processors[i]);
+  }
+  // Every call of a guest is bounded, so a processor that does not answer is nomhv's own wrong.
+  const uint64_t give_up = ReadTsc() + MsToCycles(3 * kPatienceMs);
+  for (const Processor& p : processors) {
+    while (p.replan.load(std::memory_order_acquire)) {
+      Pause();
+      pulse_->Beat();
+      NOMHV_CHECK(ReadTsc() < give_up, "control: a processor does not take its plan");
+    }
+  }
+}
+
+}  // namespace nomhv

@@ -1,0 +1,114 @@
+#include "nomhv/x86/control/grant_moves.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nomhv/x86/cpu.h"
+#include "nomhv/x86/machine.h"
+
+namespace nomhv {
+namespace {
+
+// Frames moved while their guest stands still.
+constexpr uint64_t kFramesPerStep = 128;
+
+}  // namespace
+
+uint64_t GrantMoves::Shrink(const FrameChange& change) {
+  GuestMachine& guest = g_machine.guests[change.slot];
+  uint64_t taken = 0;
+  for (bool first = true;; first = false) {
+    {
+      const Held held(*dispatch_, change.slot);
+      // From here on it can only give frames back, between two steps, too.
+      if (first) SetGrantedFrames(guest, change.to_frames);
+      const uint64_t step =
+          guest.held_frames > kFramesPerStep ? guest.held_frames - kFramesPerStep : 0;
+      taken += ShrinkGuest(guest, std::max(change.to_frames, step));
+      WriteGuestBoard(guest);
+      if (guest.held_frames <= change.to_frames) return taken;
+    }
+    pulse_->Rest();
+  }
+}
+
+void GrantMoves::Grow(const FrameChange& change) {
+  GuestMachine& guest = g_machine.guests[change.slot];
+  uint64_t left = change.to_frames - change.from_frames;
+  for (bool first = true; left > 0; first = false) {
+    {
+      const Held held(*dispatch_, change.slot);
+      if (first) SetGrantedFrames(guest, change.to_frames);
+      // What it acquired itself between two steps is not given once more.
+      const uint64_t room =
+          change.to_frames > guest.held_frames ? change.to_frames - guest.held_frames : 0;
+      const uint64_t step = std::min({left, room, kFramesPerStep});
+      GrowGuest(guest, step);
+      left = step == 0 ? 0 : left - step;
+      WriteGuestBoard(guest);
+    }
+    pulse_->Rest();
+  }
+}
+
+void GrantMoves::WriteBoard(uint32_t slot, const NomGrant* grant) {
+  const Held held(*dispatch_, slot);
+  GuestMachine& guest = g_machine.guests[slot];
+  const Guest& books = table_->at(slot);
+  NomGuestBoard& board = guest.board_value;
+  board.millicores_granted = books.granted.millicores;
+  board.frames_next = books.next.frames;
+  board.millicores_next = books.next.millicores;
+  if (grant != nullptr) {
+    board.balance_microcredits = grant->balance_microcredits;
+    board.spent_microcredits = grant->spent_microcredits;
+    board.resource_count = grant->holding_count;
+    std::memcpy(board.holdings, grant->holdings, sizeof(board.holdings));
+  }
+  WriteGuestBoard(guest);
+}
+
+void GrantMoves::Apply(const GrantPlan& plan, const NomGrants* grants, ForcedFrames& forced) {
+  for (uint64_t& count : forced) count = 0;
+  for (uint32_t i = 0; i < plan.shrink_count; ++i) {
+    forced[plan.changes[i].slot] = Shrink(plan.changes[i]);
+  }
+  CommitGrants(plan, *table_);
+  for (uint32_t i = plan.shrink_count; i < plan.change_count; ++i) Grow(plan.changes[i]);
+  dispatch_->Replan();
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    if (!table_->at(slot).running()) continue;
+    g_machine.guests[slot].board_value.deadline_tsc = 0;
+    WriteBoard(slot, grants == nullptr ? nullptr : &grants->grants[plan.grant_of_slot[slot]]);
+  }
+  meters_->WriteSums();
+}
+
+void GrantMoves::Prepare(const GrantPlan& plan, const NomGrants& grants, uint64_t deadline_tsc) {
+  PrepareGrants(plan, *table_);
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    const Guest& books = table_->at(slot);
+    if (!books.running()) continue;
+    // Told is who gains or loses something; the board says the rest to whoever looks.
+    const bool told = !(books.next == books.granted);
+    GuestMachine& guest = g_machine.guests[slot];
+    {
+      const Held held(*dispatch_, slot);
+      NomGuestBoard& board = guest.board_value;
+      board.deadline_tsc = told ? deadline_tsc : 0;
+      if (told) {
+        ++board.notice_sequence;
+        board.notice_round_id = grants.round_id;
+      }
+    }
+    WriteBoard(slot, &grants.grants[plan.grant_of_slot[slot]]);
+    if (!told) continue;
+    // Only now: who is woken must find the notice on its board.
+    const Held held(*dispatch_, slot);
+    guest.notice_unseen = true;
+    guest.notice_tsc = ReadTsc();
+    guest.interrupt_due = guest.notice_vector != 0;
+  }
+}
+
+}  // namespace nomhv

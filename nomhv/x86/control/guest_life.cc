@@ -1,0 +1,92 @@
+#include "nomhv/x86/control/guest_life.h"
+
+#include <algorithm>
+
+#include "nomhv/core/status_text.h"
+#include "nomhv/x86/log.h"
+#include "nomhv/x86/machine.h"
+
+namespace nomhv {
+namespace {
+
+constexpr uint64_t kFramesPerStep = 128;
+
+}  // namespace
+
+Result<uint32_t> GuestLife::Create(const NomCreate& create, std::span<const std::byte> image,
+                                   NomImageFault& fault) {
+  fault = NOM_IMAGE_FAULT_NONE;
+  const Result<uint32_t> slot = p_.table->Admit(create);
+  if (!slot.ok()) return slot;
+  GuestMachine& guest = g_machine.guests[slot.value()];
+  g_machine.accounts[slot.value()].Reset();
+  p_.meters->Begin(slot.value());
+  LoadPlan plan;
+  const Status status = BuildGuest(guest, slot.value(), create, image,
+                                   reinterpret_cast<uint64_t>(p_.machine_board), plan, fault);
+  if (!status.ok()) {
+    p_.table->Remove(slot.value());
+    return status.code();
+  }
+  while (guest.held_frames < create.seed_frames) {
+    GrowGuest(guest, std::min(create.seed_frames - guest.held_frames, kFramesPerStep));
+    p_.pulse->Rest();
+  }
+  for (uint32_t i = 0; i < plan.segment_count; ++i) {
+    LoadSegment(guest, image, plan.segments[i]);
+    p_.pulse->Rest();
+  }
+  StartGuest(guest, create, g_machine.clocks.tsc_hz, plan);
+  if (p_.mailbox != nullptr) p_.mailbox->ClearBids(slot.value());
+  p_.moves->WriteBoard(slot.value(), nullptr);
+  p_.dispatch->Replan();
+  Log(LogLevel::kInfo, "guest ", create.guest_id, " ", QuotedName{guest.name_view()},
+      " started: ", create.seed_frames, " of ", create.window_frames, " frames, ",
+      create.seed_millicores, " millicores");
+  p_.meters->WriteSums();
+  return slot;
+}
+
+bool GuestLife::Ended(uint32_t slot) const {
+  return p_.table->at(slot).running() &&
+         g_machine.guests[slot].ended.load(std::memory_order_acquire);
+}
+
+void GuestLife::Bury(uint32_t slot) {
+  GuestMachine& guest = g_machine.guests[slot];
+  {
+    const Held held(*p_.dispatch, slot);
+    p_.meters->ReadLast(slot);
+    guest.alive.store(false, std::memory_order_release);
+  }
+  // No processor runs it from here on.
+  while (!StripGuest(guest, kFramesPerStep)) p_.pulse->Rest();
+  UnbuildGuest(guest);
+}
+
+void GuestLife::End(uint32_t slot) {
+  const GuestMachine& guest = g_machine.guests[slot];
+  Log(LogLevel::kInfo, "guest ", guest.id, " ", QuotedName{guest.name_view()},
+      " ended: ", ExitReasonName(guest.exit_reason), " detail ", Hex{guest.exit_detail}, " rip ",
+      Hex{guest.exit_rip});
+  Bury(slot);
+  p_.table->End(slot);
+  p_.dispatch->Replan();
+  p_.meters->WriteEnded(slot);
+  p_.meters->WriteSums();
+}
+
+void GuestLife::Remove(uint32_t slot) {
+  if (p_.table->at(slot).running()) {
+    const uint64_t id = p_.table->at(slot).id;
+    Bury(slot);
+    Log(LogLevel::kInfo, "guest ", id, " destroyed");
+  }
+  p_.table->Remove(slot);
+  p_.dispatch->Replan();
+  p_.meters->Clear(slot);
+  if (p_.mailbox != nullptr) p_.mailbox->ClearBids(slot);
+  p_.meters->WriteSums();
+}
+
+}  // namespace nomhv
