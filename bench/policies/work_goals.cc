@@ -239,6 +239,20 @@ Auction WorthlessStepsAuction(bool has_steps) {
   return auction;
 }
 
+// Steps of even width, each unit worth the same, and one unit that no two of them can fill: prices
+// say nothing of who wins, and what is reached stays below every bound.
+Auction EvenStepsAuction(int64_t bids, int64_t capacity_units, uint64_t seed) {
+  BenchRandom random(seed);
+  Auction auction;
+  auction.capacity_units = capacity_units | 1;
+  auction.seed = seed;
+  for (int64_t i = 1; i <= bids; ++i) {
+    const int64_t units = 2 * random.Between(capacity_units / 20, capacity_units / 5);
+    auction.bids.push_back({static_cast<GuestId>(i), {{units, units, 1'000'000 * units, 0}}, 0});
+  }
+  return auction;
+}
+
 void Budgets() {
   bench::PrintWork("a period of 1 s, 3 or 6 resources: what a budget of work buys");
   PrintWithin("10,000 concave bids x 4 ranges, 65,536 units", ConcaveAuction(10'000, 65'536, 4),
@@ -249,6 +263,8 @@ void Budgets() {
   PrintWithin("the same and one with 16 worthless steps", WorthlessStepsAuction(true), BudgetOf(6));
   PrintWithin("32 bids x 4 ranges x 2^20 units", RangesAuction(32, 1 << 20, 4), BudgetOf(6));
   PrintWithin("1,000 bids x 3 ranges x 65,536 units", RangesAuction(1'000, 65'536, 3), BudgetOf(6));
+  PrintWithin("32 even steps in an odd capacity of 2^18 + 1", EvenStepsAuction(32, 1 << 18, 1),
+              BudgetOf(6));
 }
 
 void PrintStep(const std::string& what, std::string_view rule, const Auction& auction) {
@@ -282,6 +298,9 @@ void Steps() {
             SmallRangesAuction(1'000, 4'096, 3, 15, true));
   PrintStep("steps worth nearly the same, 64 bids", "mpsp/1",
             SmallRangesAuction(64, 1'024, 8, 40, true));
+  PrintStep("64 even steps in an odd capacity of 4,097", "mpsp/1", EvenStepsAuction(64, 4'096, 1));
+  PrintStep("32 even steps in an odd capacity of 2^18 + 1", "mpsp/1",
+            EvenStepsAuction(32, 1 << 18, 1));
   PrintStep("proportional_share, 10,000 bids", "proportional_share/1",
             RangesAuction(10'000, 65'536, 3));
   PrintStep("posted_price, 10,000 bids", "posted_price/1", RangesAuction(10'000, 65'536, 3));
