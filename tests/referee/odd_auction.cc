@@ -293,6 +293,7 @@ Auction LargeStepsAuction(uint64_t seed) {
   auction.reserve_unit_price_microcredits = random.OneIn(2) ? 0 : random.Between(0, price_max / 4);
   auction.reclaim_penalty_microcredits = random.OneIn(2) ? 0 : random.Between(0, price_max);
   const int64_t bids = random.Between(1, 4);
+  const bool has_ties = random.OneIn(2);
   const int64_t lot = kUnitsMax / random.Between(2, 9);
   for (int64_t i = 0; i < bids; ++i) {
     Bid& bid = auction.bids.emplace_back();
@@ -301,9 +302,12 @@ Auction LargeStepsAuction(uint64_t seed) {
     bid.owner_id = static_cast<OwnerId>(random.Between(0, 2));
     int64_t units = 0;
     for (int64_t step = random.Between(1, 6); step > 0; --step) {
-      units += lot + random.Between(-2, 2);
+      units += has_ties ? lot : lot + random.Between(-2, 2);
       if (units > kUnitsMax) break;
-      bid.ranges.push_back({units, units, units * random.Between(0, price_max), 0});
+      // Few prices half of the time: then holdings and the order of guests decide.
+      const Microcredits price =
+          has_ties ? price_max - random.Between(0, 1) : random.Between(0, price_max);
+      bid.ranges.push_back({units, units, units * price, 0});
     }
   }
   return auction;
