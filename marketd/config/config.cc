@@ -42,6 +42,20 @@ const std::vector<std::string>& KindNames() {
   return *names;
 }
 
+// In the order of policies::ReserveKind.
+const std::vector<std::string>& ReserveNames() {
+  static const auto* const names = new std::vector<std::string>([] {
+    std::vector<std::string> all;
+    for (const policies::ReserveKind kind :
+         {policies::ReserveKind::kNone, policies::ReserveKind::kFixed,
+          policies::ReserveKind::kUtilisation, policies::ReserveKind::kAr1Band}) {
+      all.emplace_back(policies::ReserveName(kind));
+    }
+    return all;
+  }());
+  return *names;
+}
+
 bool IsHostId(absl::string_view text) {
   return !text.empty() && text.size() <= 32 &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -125,6 +139,13 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
   }
   reader.Int("reserve_unit_price_microcredits", Need::kRequired, 0, kUnitPriceMax,
              &resource.reserve_unit_price_microcredits);
+  size_t reserve_kind = static_cast<size_t>(resource.reserve_kind);
+  if (reader.OneOf("reserve_policy", Need::kOptional, ReserveNames(), &reserve_kind)) {
+    resource.reserve_kind = static_cast<policies::ReserveKind>(reserve_kind);
+  }
+  reader.Int("reserve_ceiling_unit_price_microcredits", Need::kOptional, 0, kUnitPriceMax,
+             &resource.reserve_ceiling_unit_price_microcredits);
+  reader.Int("reserve_knee_ppm", Need::kOptional, 0, 999'999, &resource.reserve_knee_ppm);
   reader.Int("reclaim_penalty_microcredits", Need::kOptional, 0, kUnitPriceMax,
              &resource.reclaim_penalty_microcredits);
   reader.Int("seed_rent_unit_price_microcredits", Need::kOptional, 0, kUnitPriceMax,

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "marketd/market/reserves.h"
 #include "policies/clearing/fallback.h"
 #include "policies/clearing/rules.h"
 
@@ -34,6 +35,13 @@ absl::Status CheckResource(absl::string_view where, const Resource& resource) {
   }
   if (policies::FindRule(resource.rule) == nullptr) {
     return Wrong(where, "rule", absl::StrCat("no rule is called '", resource.rule, "'"));
+  }
+  if (absl::Status s = policies::ValidateReserve(ReservePolicyOf(resource, 0, "")); !s.ok()) {
+    return Wrong(where, "reserve", s.message());
+  }
+  if (resource.reserve_kind == policies::ReserveKind::kNone &&
+      resource.reserve_unit_price_microcredits != 0) {
+    return Wrong(where, "reserve_unit_price_microcredits", "must be 0 where there is no reserve");
   }
   for (const auto& [field, amount] :
        {std::pair<absl::string_view, Microcredits>{"reserve_unit_price_microcredits",

@@ -164,6 +164,8 @@ class Engine::Impl {
   const Round* Decided(const HostRun& host) const;  // Null: none waits for its time.
   // Of the last round decided; before the first one, the reserves.
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
+  // Of the last round decided; null before the first.
+  const ResourcePrice* LastPrice(const HostRun& host, ResourceKind kind) const;
   std::map<ResourceKind, int64_t> Supply(const HostRun& host) const;
   // Units that are taken while `round` is in force (null: as things are now), by guests that run or
   // are being created or removed, and by those that the ledger does not know.

@@ -10,6 +10,7 @@
 #include "marketd/market/bids.h"
 #include "marketd/market/engine_impl.h"
 #include "marketd/market/money.h"
+#include "marketd/market/reserves.h"
 #include "policies/cases/case_file.h"
 
 namespace nom::market {
@@ -119,14 +120,26 @@ std::vector<ResourcePrice> Engine::Impl::Prices(const HostRun& host) const {
   if (!prices.empty()) return prices;
   const std::map<ResourceKind, int64_t> supply = Supply(host);
   for (const Resource& resource : host.resources) {
+    const policies::ReservePolicy policy =
+        ReservePolicyOf(resource, config_.seed, host.config->host_id);
+    const Microcredits reserve =
+        ReserveOfRound(policy, host.round_id, nullptr).reserve_unit_price_microcredits;
     prices.push_back(
         ResourcePrice{.kind = resource.kind,
-                      .unit_price_microcredits = resource.reserve_unit_price_microcredits,
-                      .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
+                      .unit_price_microcredits = reserve,
+                      .reserve_unit_price_microcredits = reserve,
+                      .reserve_policy = std::string(policies::ReserveName(policy.kind)),
                       .supply_units = supply.at(resource.kind),
                       .rule = resource.rule});
   }
   return prices;
+}
+
+const ResourcePrice* Engine::Impl::LastPrice(const HostRun& host, ResourceKind kind) const {
+  for (const ResourcePrice& price : Book(host).prices) {
+    if (price.kind == kind) return &price;
+  }
+  return nullptr;
 }
 
 void Engine::Impl::BeginRounds(HostRun& host) {
@@ -206,11 +219,18 @@ std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const 
   for (const Resource& resource : host.resources) {
     policies::Auction auction;
     auction.capacity_units = supply.at(resource.kind);
-    auction.reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits;
+    const policies::ReservePolicy policy = ReservePolicyOf(resource, config_.seed, host_id);
+    const policies::ReserveOutput reserve =
+        ReserveOfRound(policy, host.round_id, LastPrice(host, resource.kind));
+    auction.reserve_unit_price_microcredits = reserve.reserve_unit_price_microcredits;
     auction.reclaim_penalty_microcredits = resource.reclaim_penalty_microcredits;
     auction.seed = AuctionSeed(config_.seed, host_id, host.round_id, resource.kind);
     auction.bids = std::move(bids[resource.kind]);
-    auctions.push_back(KindAuction{.resource = &resource, .auction = std::move(auction)});
+    auctions.push_back(
+        KindAuction{.resource = &resource,
+                    .auction = std::move(auction),
+                    .reserve_policy = std::string(policies::ReserveName(policy.kind)),
+                    .reserve_change_microcredits = reserve.change_microcredits});
   }
   ClearWithinMeans(auctions, owners.means, ClearingWorkMax(*host.config, hosts_.size()), clear_);
   return auctions;
@@ -252,15 +272,18 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
   std::map<BidKey, policies::Award> awards;
   for (const KindAuction& kind : auctions) {
     const Resource& resource = *kind.resource;
-    ResourcePrice price{.kind = resource.kind,
-                        .unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits,
-                        .reserve_unit_price_microcredits = resource.reserve_unit_price_microcredits,
-                        .supply_units = kind.auction.capacity_units,
-                        .highest_rejected_unit_price_microcredits =
-                            kind.clearing.highest_rejected_unit_price_microcredits,
-                        .bound_by = kind.clearing.bound_by,
-                        .rule = resource.rule,
-                        .method = kind.clearing.method};
+    ResourcePrice price{
+        .kind = resource.kind,
+        .unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits,
+        .reserve_unit_price_microcredits = kind.auction.reserve_unit_price_microcredits,
+        .reserve_policy = kind.reserve_policy,
+        .reserve_change_microcredits = kind.reserve_change_microcredits,
+        .supply_units = kind.auction.capacity_units,
+        .highest_rejected_unit_price_microcredits =
+            kind.clearing.highest_rejected_unit_price_microcredits,
+        .bound_by = kind.clearing.bound_by,
+        .rule = resource.rule,
+        .method = kind.clearing.method};
     for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
     for (const policies::Award& award : kind.clearing.awards) {
       price.sold_units += award.units;

@@ -95,8 +95,10 @@ struct ResourcePrice {
   ResourceKind kind = ResourceKind::kMemory;
   Microcredits unit_price_microcredits = 0;
   Microcredits reserve_unit_price_microcredits = 0;
-  int64_t supply_units = 0;  // Auctioned: capacity less seeds.
-  int64_t demand_units = 0;  // Sum of the most that each bid asks for.
+  std::string reserve_policy;                    // Name and version: "fixed/1".
+  Microcredits reserve_change_microcredits = 0;  // See policies::ReserveOutput.
+  int64_t supply_units = 0;                      // Auctioned: capacity less seeds.
+  int64_t demand_units = 0;                      // Sum of the most that each bid asks for.
   int64_t sold_units = 0;
   Microcredits highest_rejected_unit_price_microcredits = 0;
   policies::BoundBy bound_by = policies::BoundBy::kReserve;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "policies/clearing/auction.h"
+#include "policies/reserve/reserve.h"
 
 namespace nom::market {
 
@@ -35,7 +36,12 @@ struct Resource {
   int64_t unit_size = 1;       // Bytes of memory, millicores of cpu, ... in one unit.
   int64_t capacity_units = 0;  // The whole host, seeds included.
   std::string rule;            // Clearing rule and version, see policies/clearing/rules.h.
-  Microcredits reserve_unit_price_microcredits = 0;    // A unit, a round.
+  // The operator's lowest price of a unit for a round, as policies/reserve/reserve.h says: fixed,
+  // or from this floor up to the ceiling by policy. Each round's own stands in its ResourcePrice.
+  Microcredits reserve_unit_price_microcredits = 0;
+  policies::ReserveKind reserve_kind = policies::ReserveKind::kFixed;
+  Microcredits reserve_ceiling_unit_price_microcredits = 0;
+  int64_t reserve_knee_ppm = 0;
   Microcredits reclaim_penalty_microcredits = 0;       // A unit taken from a holder.
   Microcredits seed_rent_unit_price_microcredits = 0;  // A unit of seed, a round.
 };

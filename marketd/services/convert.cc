@@ -178,6 +178,7 @@ market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border
   out.set_kind(ToProto(price.kind));
   out.set_unit_price_microcredits(price.unit_price_microcredits);
   out.set_reserve_unit_price_microcredits(price.reserve_unit_price_microcredits);
+  out.set_reserve_policy(price.reserve_policy);
   out.set_supply_units(price.supply_units);
   out.set_demand_units(price.demand_units);
   out.set_sold_units(price.sold_units);

@@ -13,7 +13,9 @@
 // decides nothing costs what reading it costs and moves nobody to another link. The exact rule may
 // take what coarser is sure not to need: half of the budget or more. Greedy costs little more than
 // reading the bids; it may take half of the budget once more, so that all links together take at
-// most one and a half of it, and what repeating takes, which is there whatever the budget is. A
+// most one and a half of it, and what repeating takes, which is there whatever the budget is. Which
+// link clears depends on the work, and so on all bids together; greedy and repeating are not
+// truthful (who repeats is sold the most that it holds, even where less is worth more to it). A
 // result that is not exact carries the bound it can prove (Clearing::welfare_bound_microcredits).
 
 #ifndef NOM_POLICIES_CLEARING_FALLBACK_H_

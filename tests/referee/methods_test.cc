@@ -107,6 +107,16 @@ TEST(Methods, AgreeNearTheLimitsOfMoney) {
         other.ranges = {{own_units, own_units, kValueMaxMicrocredits - random.Between(0, 3), 0}};
       }
     }
+    if (random.OneIn(3)) {
+      // Taking a unit costs far more than any is worth: who is absent would keep what it holds, and
+      // saves more by each unit than its own bid, which falls, rises by.
+      auction.reclaim_penalty_microcredits = kValueMaxMicrocredits / random.Between(1, 50);
+      for (Bid& other : auction.bids) {
+        other.held_units = random.Between(0, 40);
+        const Microcredits most = auction.reclaim_penalty_microcredits;
+        other.ranges = {{1, 1, most, 0}, {2, 4, most, -most / 3}};
+      }
+    }
     if (random.OneIn(3)) AddOwners(seed, 3, auction);
     if (!ClearMpsp(auction, Tables()).ok()) continue;  // W itself does not fit.
     ASSERT_NO_FATAL_FAILURE(ExpectTheSame(seed, auction));

@@ -118,13 +118,16 @@ absl::Status ReadPrices(Database& db, const HostId& host_id, RoundId round_id,
                         std::vector<ResourcePrice>& prices) {
   Statement select = db.Prepare(
       "SELECT kind, unit_price_microcredits, reserve_unit_price_microcredits, supply_units,"
-      " demand_units, sold_units, highest_rejected_unit_price_microcredits, bound_by, rule, method"
+      " demand_units, sold_units, highest_rejected_unit_price_microcredits, bound_by, rule, method,"
+      " reserve_policy, reserve_change_microcredits"
       " FROM auctions WHERE host_id = ? AND round_id = ? ORDER BY kind");
   select.Bind(host_id).Bind(static_cast<int64_t>(round_id));
   return ForEachRow(std::move(select), [&](Statement& row) {
     ResourcePrice price{
         .unit_price_microcredits = row.Int(1),
         .reserve_unit_price_microcredits = row.Int(2),
+        .reserve_policy = row.Text(10),
+        .reserve_change_microcredits = row.Int(11),
         .supply_units = row.Int(3),
         .demand_units = row.Int(4),
         .sold_units = row.Int(5),

@@ -147,6 +147,8 @@ CREATE TABLE auctions (
   fault TEXT NOT NULL,
   unit_price_microcredits INTEGER NOT NULL,
   reserve_unit_price_microcredits INTEGER NOT NULL,
+  reserve_policy TEXT NOT NULL,
+  reserve_change_microcredits INTEGER NOT NULL,
   supply_units INTEGER NOT NULL,
   demand_units INTEGER NOT NULL,
   sold_units INTEGER NOT NULL,

@@ -158,7 +158,8 @@ struct ChangeWriter {
       const ResourcePrice& price = round.prices[i];
       const AuctionRecord& record = put.auctions[i];
       NOM_RETURN_IF_ERROR(
-          db.Prepare("INSERT INTO auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          db.Prepare(
+                "INSERT INTO auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
               .Bind(round.host_id)
               .Bind(Number(round.round_id))
               .Bind(Number(price.kind))
@@ -167,6 +168,8 @@ struct ChangeWriter {
               .Bind(record.fault)
               .Bind(price.unit_price_microcredits)
               .Bind(price.reserve_unit_price_microcredits)
+              .Bind(price.reserve_policy)
+              .Bind(price.reserve_change_microcredits)
               .Bind(price.supply_units)
               .Bind(price.demand_units)
               .Bind(price.sold_units)

@@ -68,6 +68,22 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(ToMarketConfig(*config).hosts[0].host_id, "sim");
 }
 
+TEST(ConfigTest, ReadsReservePolicies) {
+  const absl::StatusOr<Config> config =
+      ParseConfig(With("reserve_unit_price_microcredits: 5",
+                       "reserve_unit_price_microcredits: 5\n        reserve_policy: ar1_band/1\n"
+                       "        reserve_ceiling_unit_price_microcredits: 500"),
+                  "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->hosts[0].market.resources[0].reserve_kind, policies::ReserveKind::kAr1Band);
+  EXPECT_EQ(config->hosts[0].market.resources[0].reserve_ceiling_unit_price_microcredits, 500);
+  EXPECT_EQ(ParseConfig(kGood, "f")->hosts[0].market.resources[0].reserve_kind,
+            policies::ReserveKind::kFixed);
+  EXPECT_FALSE(ErrorsOf(With("reserve_unit_price_microcredits: 5",
+                             "reserve_unit_price_microcredits: 5\n        reserve_policy: best/1"))
+                   .empty());
+}
+
 TEST(ConfigTest, SampleIsRightAndNamesEveryKey) {
   const absl::StatusOr<Config> config = LoadConfig(NOM_SOURCE_DIR "/deploy/marketd.yaml");
   ASSERT_TRUE(config.ok()) << config.status();

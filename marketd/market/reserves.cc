@@ -1,0 +1,35 @@
+#include "marketd/market/reserves.h"
+
+#include "absl/status/statusor.h"
+#include "marketd/base/status.h"
+#include "marketd/market/clearing.h"
+
+namespace nom::market {
+
+policies::ReservePolicy ReservePolicyOf(const Resource& resource, uint64_t market_seed,
+                                        const HostId& host_id) {
+  return {.kind = resource.reserve_kind,
+          .floor_unit_price_microcredits = resource.reserve_unit_price_microcredits,
+          .ceiling_unit_price_microcredits = resource.reserve_ceiling_unit_price_microcredits,
+          .knee_ppm = resource.reserve_knee_ppm,
+          // No round has the id 0, so no auction's ties are drawn from the same numbers.
+          .seed = AuctionSeed(market_seed, host_id, 0, resource.kind)};
+}
+
+policies::ReserveOutput ReserveOfRound(const policies::ReservePolicy& policy, RoundId round_id,
+                                       const ResourcePrice* last) {
+  policies::ReserveInput input{.round = round_id};
+  if (last != nullptr) {
+    input.capacity_units = last->supply_units;
+    input.sold_units = last->sold_units;
+    if (last->reserve_policy == policies::ReserveName(policy.kind)) {
+      input.last_reserve_unit_price_microcredits = last->reserve_unit_price_microcredits;
+      input.last_change_microcredits = last->reserve_change_microcredits;
+    }
+  }
+  const absl::StatusOr<policies::ReserveOutput> reserve = policies::NextReserve(policy, input);
+  NOM_CHECK(reserve.ok(), "a reserve policy was not checked");
+  return *reserve;
+}
+
+}  // namespace nom::market
