@@ -189,15 +189,16 @@ class Session::Impl {
     }
     const market::v1::PlaceBidRequest request = PlaceRequest(bid);
     market::v1::PlaceBidResponse response;
-    const absl::Status status = Persist([&](grpc::ClientContext& context) {
-      return stub_->PlaceBid(&context, request, &response);
-    });
+    bool unsure = false;
+    const absl::Status status = Persist(
+        [&](grpc::ClientContext& context) { return stub_->PlaceBid(&context, request, &response); },
+        WhenStale::kSendNothing, unsure);
     std::lock_guard lock(mutex_);
     if (status.ok()) {
       core_.OnPlaced(bid, response.round_id());
       return response.round_id();
     }
-    if (Unsure(status)) {
+    if (unsure) {
       core_.OnUnsure(bid);
     } else {
       core_.OnRefused(bid);
@@ -233,9 +234,12 @@ class Session::Impl {
     request.set_kind(client::ToProto(resource));
     request.set_request_id(NewRequestId());
     market::v1::WithdrawBidResponse response;
-    const absl::Status status = Persist([&](grpc::ClientContext& context) {
-      return stub_->WithdrawBid(&context, request, &response);
-    });
+    bool unsure = false;  // It has been unsure since OnWithdrawing, and is so until it is sure.
+    const absl::Status status = Persist(
+        [&](grpc::ClientContext& context) {
+          return stub_->WithdrawBid(&context, request, &response);
+        },
+        WhenStale::kSend, unsure);
     if (!status.ok()) return status;
     std::lock_guard lock(mutex_);
     core_.OnWithdrawn(guest_id, resource);
@@ -313,17 +317,36 @@ class Session::Impl {
     return client::ToAbsl(call(cancellable.context));
   }
 
-  // Tries until it is carried out, refused, or out of time. The caller holds calls_mutex_.
+  enum class WhenStale { kSend, kSendNothing };
+
+  // How long an attempt may take: with kSendNothing no longer than prices are believed, so that
+  // nothing arrives that was sent in good faith and is none any more. Zero: it may not be made.
+  absl::Duration TimeForAttempt(absl::Duration left, WhenStale when_stale) const {
+    const absl::Duration time = std::min(left, options_.attempt_timeout);
+    if (when_stale == WhenStale::kSend) return time;
+    std::lock_guard lock(mutex_);
+    return std::min(time, core_.FreshFor(Now()));
+  }
+
+  // Tries until it is carried out, refused, out of time, or may not be sent any more. `unsure`
+  // becomes true if any attempt failed so that the market may have carried it out all the same:
+  // that a later one was refused says nothing of it. The caller holds calls_mutex_.
   template <typename Call>
-  absl::Status Persist(const Call& call) {
+  absl::Status Persist(const Call& call, WhenStale when_stale, bool& unsure) {
     const absl::Duration deadline = clock_.Steady() + options_.call_timeout;
     Backoff backoff(options_.backoff_min, options_.backoff_max, random_);
+    absl::Status status = absl::FailedPreconditionError("safe mode: prices are stale");
     for (;;) {
-      const absl::Duration left = deadline - clock_.Steady();
-      absl::Status status = Attempt(call, std::min(left, options_.attempt_timeout));
+      const absl::Duration time = TimeForAttempt(deadline - clock_.Steady(), when_stale);
+      if (time <= absl::ZeroDuration()) return status;
+      status = Attempt(call, time);
+      unsure = unsure || Unsure(status);
       if (!WorthAnotherTry(status)) return status;
       const absl::Duration again = clock_.Steady() + backoff.Next();
       if (again >= deadline) return status;
+      if (TimeForAttempt(deadline - clock_.Steady(), when_stale) <= absl::ZeroDuration()) {
+        return status;
+      }
       std::unique_lock lock(mutex_);
       while (!closing_ && clock_.Steady() < again) clock_.WaitUntil(lock, call_wake_, again);
       if (closing_) return absl::CancelledError("the session is being closed");
@@ -441,7 +464,9 @@ class Session::Impl {
       std::vector<std::pair<uint64_t, Resource>> due;
       {
         std::unique_lock lock(mutex_);
-        keeper_wake_.wait(lock, [this] { return closing_ || core_.AnyDue(); });
+        keeper_wake_.wait(lock, [this] {
+          return closing_ || (core_.AnyDue() && core_.FreshFor(Now()) > absl::ZeroDuration());
+        });
         if (closing_) return;
         due = core_.Due();
       }
@@ -458,14 +483,14 @@ class Session::Impl {
     {
       std::lock_guard lock(mutex_);
       if (closing_) return false;
-      bid = core_.DueBid(guest_id, resource);
+      if (core_.FreshFor(Now()) > absl::ZeroDuration()) bid = core_.DueBid(guest_id, resource);
     }
     if (!bid) return true;
     const market::v1::PlaceBidRequest request = PlaceRequest(*bid);
     market::v1::PlaceBidResponse response;
     const absl::Status status = Attempt(
         [&](grpc::ClientContext& context) { return stub_->PlaceBid(&context, request, &response); },
-        options_.attempt_timeout);
+        TimeForAttempt(options_.attempt_timeout, WhenStale::kSendNothing));
     std::lock_guard lock(mutex_);
     if (status.ok()) {
       core_.OnPlaced(*bid, response.round_id());

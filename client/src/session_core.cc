@@ -52,8 +52,7 @@ SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& res
       noticed_round_ids_.clear();
       for (auto& [key, standing] : standing_) {
         standing.placed_round_id = standing.tried_round_id = 0;
-        standing.unsure_until_round_id = std::min<uint64_t>(
-            standing.unsure_until_round_id, market.round_id + limits_.bid_lifetime_rounds);
+        standing.unsure_until_round_id = 0;
       }
     }
     const absl::Time valid_until = FromProto(response.state().valid_until());
@@ -203,21 +202,26 @@ void SessionCore::OnRefused(const Bid& bid) {
   if (!it->second.bid && it->second.unsure_microcredits == 0) standing_.erase(it);
 }
 
+void SessionCore::BeUnsure(uint64_t rounds, Standing& standing) {
+  standing.unsure_microcredits = Reserved(standing);
+  standing.unsure_rounds = std::max({standing.unsure_rounds, rounds, LifetimeOf(standing.bid)});
+  standing.unsure_until_round_id = 0;
+}
+
 void SessionCore::OnUnsure(const Bid& bid) {
   Standing& standing = standing_[{bid.guest_id, bid.resource}];
-  standing.unsure_microcredits = Reserved(standing);
-  standing.unsure_until_round_id =
-      market_.round_id + std::max(LifetimeOf(bid), LifetimeOf(standing.bid)) + 1;
+  BeUnsure(LifetimeOf(bid), standing);
   standing.pending_microcredits = 0;
-  standing.bid.reset();
-  standing.renew = false;
+  standing.renew = bid.rounds == 0;
+  standing.bid = standing.renew ? std::optional<Bid>(bid) : std::nullopt;
+  standing.placed_round_id = 0;
+  standing.tried_round_id = market_.round_id;
 }
 
 void SessionCore::OnWithdrawing(uint64_t guest_id, Resource resource) {
   const auto it = standing_.find({guest_id, resource});
   if (it == standing_.end()) return;
-  it->second.unsure_microcredits = Reserved(it->second);
-  it->second.unsure_until_round_id = market_.round_id + LifetimeOf(it->second.bid) + 1;
+  BeUnsure(0, it->second);
   it->second.bid.reset();
   it->second.renew = false;
 }
@@ -233,8 +237,16 @@ void SessionCore::ForgetLapsed() {
         market_.round_id >= standing.placed_round_id + standing.bid->rounds) {
       standing.bid.reset();
     }
-    if (standing.unsure_microcredits != 0 && market_.round_id > standing.unsure_until_round_id) {
-      standing.unsure_microcredits = 0;
+    if (standing.unsure_rounds != 0) {
+      // It came, if it did, by the round after this one.
+      if (standing.unsure_until_round_id == 0 && !safe_mode_.on()) {
+        standing.unsure_until_round_id = market_.round_id + standing.unsure_rounds + 1;
+      }
+      if (standing.unsure_until_round_id != 0 &&
+          market_.round_id > standing.unsure_until_round_id) {
+        standing.unsure_microcredits = 0;
+        standing.unsure_rounds = 0;
+      }
     }
     const bool empty =
         !standing.bid && standing.unsure_microcredits == 0 && standing.pending_microcredits == 0;
@@ -257,6 +269,11 @@ std::vector<std::pair<uint64_t, Resource>> SessionCore::Due() const {
     if (IsDue(standing)) due.push_back(key);
   }
   return due;
+}
+
+absl::Duration SessionCore::FreshFor(Instant now) const {
+  if (safe_mode_.on()) return absl::ZeroDuration();
+  return std::max(absl::ZeroDuration(), absl::Nanoseconds(safe_mode_.fresh_until()) - now.steady);
 }
 
 bool SessionCore::AnyDue() const {

@@ -78,8 +78,9 @@ class SessionCore {
   void OnPlaced(const Bid& bid, uint64_t first_round_id);
   // The market has refused it: what stood before still stands.
   void OnRefused(const Bid& bid);
-  // Nobody knows: neither it nor what stood before is renewed, and either may still be charged
-  // until it has lapsed.
+  // Nobody knows: it and what stood before may both still be charged until they have lapsed. The
+  // wish is the new one all the same: it is tried again, as a renewal is, unless it was for its own
+  // time only.
   void OnUnsure(const Bid& bid);
 
   void OnWithdrawing(uint64_t guest_id, Resource resource);  // No more renewals.
@@ -89,6 +90,8 @@ class SessionCore {
   // mode.
   std::vector<std::pair<uint64_t, Resource>> Due() const;
   bool AnyDue() const;
+  // How long prices are believed from now on; zero in safe mode, which need not have been told yet.
+  absl::Duration FreshFor(Instant now) const;
   // The bid, if it is due still: it may have been replaced or withdrawn since.
   std::optional<Bid> DueBid(uint64_t guest_id, Resource resource) const;
   // True the first time, and again if the reason changes or a renewal was good in between.
@@ -98,14 +101,17 @@ class SessionCore {
  private:
   using Key = std::pair<uint64_t, Resource>;
   struct Standing {
-    std::optional<Bid> bid;        // What the market holds, as far as known.
+    std::optional<Bid> bid;        // What it is to hold, and does as far as known.
     bool renew = false;            // As long as the session is not in safe mode.
     uint64_t placed_round_id = 0;  // The first round in which it took part.
     uint64_t tried_round_id = 0;   // The last round in which a renewal failed.
     absl::StatusCode failed_code = absl::StatusCode::kOk;
     int64_t pending_microcredits = 0;  // Budget of a bid on its way.
     int64_t unsure_microcredits = 0;   // Budget of what may stand without our knowing.
+    // It has lapsed after this round. 0: that is not known before the market has said which round
+    // it is; many may go by unseen.
     uint64_t unsure_until_round_id = 0;
+    uint64_t unsure_rounds = 0;  // For how many it may stand.
   };
 
   static int64_t Reserved(const Standing& standing);
@@ -114,6 +120,7 @@ class SessionCore {
   bool IsDue(const Standing& standing) const;
   void Tell(policies::SafeMode::Change change, std::string reason, Output& output);
   std::string NoFreshPrices() const;
+  void BeUnsure(uint64_t rounds, Standing& standing);
   void ForgetLapsed();
 
   const Limits limits_;

@@ -139,27 +139,28 @@ class Session {
   void OnPrices(std::function<void(const Prices&)> callback);
   // On going to safe mode and on coming back.
   void OnStale(std::function<void(const Staleness&)> callback);
-  // A bid that stood could not be renewed; it is tried again, and told again only if the reason
-  // changes or it was good in between.
+  // A bid could not be renewed, or placed after all; it is tried again, and told again only if the
+  // reason changes or it was good in between.
   void OnBidRefused(std::function<void(const nom::Bid&, const absl::Status&)> callback);
 
   // Replaces the guest's bid for a resource as a whole; without ranges, withdraws it, also in safe
   // mode. The session renews it until it is replaced or withdrawn, unless it says itself for how
-  // many rounds it stands (Bid::rounds). Blocks until the market has made it
-  // durable, trying again under the same request id where that can help. Returns the first round in
-  // which it takes part (of one without ranges: from which on, as far as is known here, none does).
-  // Calls of a session are carried out one at a time. Errors:
-  // FAILED_PRECONDITION in safe mode, or as the market says (money); INVALID_ARGUMENT names the
-  // field; RESOURCE_EXHAUSTED if the session's budget is spoken for by its other bids; UNAVAILABLE
-  // or DEADLINE_EXCEEDED if the market could not be reached, in which case the bid may or may not
-  // stand, for at most bid_lifetime_rounds rounds, or its own if they are more.
+  // many rounds it stands (Bid::rounds). Blocks until the market has made it durable, trying again
+  // under the same request id where that can help. Returns the first round in which it takes part
+  // (of one without ranges: from which on, as far as is known here, none does). Calls of a session
+  // are carried out one at a time. Errors: FAILED_PRECONDITION in safe mode, in which nothing is
+  // sent, or as the market says (money); INVALID_ARGUMENT names the field; RESOURCE_EXHAUSTED if
+  // the session's budget is spoken for by its other bids. Refused so, what stood before still does.
+  // UNAVAILABLE or DEADLINE_EXCEEDED if the market could not be reached, or any error after that:
+  // the bid may or may not stand. The session then goes on trying to place it, as it does to renew
+  // one, and tells OnBidRefused what is in the way; a bid with rounds of its own it leaves at that.
   absl::StatusOr<uint64_t> Bid(nom::Bid bid);
 
   // Removes the bid. True if there was one. Works in safe mode too. Whatever comes of the call, the
   // session no longer renews the bid.
   absl::StatusOr<bool> Withdraw(Resource resource, uint64_t guest_id = 0);
 
-  // What the session keeps standing, after its limits.
+  // What the session keeps standing, or tries to, after its limits.
   std::vector<nom::Bid> standing_bids() const;
 
  private:

@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
+#include <utility>
+
 #include "tests/unit/client/fake_market.h"
 
 namespace nom::client {
@@ -248,9 +252,10 @@ TEST_F(SessionCoreTest, AnUnsureBidForManyRoundsHoldsItsBudgetForAsLong) {
   core.OnUnsure(memory);
   Bid cpu = MemoryBid(4, 100);
   cpu.resource = Resource::kCpu;
-  core.OnResponse(Response(14, absl::Seconds(4)), Now());
-  EXPECT_EQ(core.Prepare(cpu).status().code(), absl::StatusCode::kResourceExhausted);
+  core.OnResponse(Response(6, absl::Seconds(4)), Now());
   core.OnResponse(Response(16, absl::Seconds(4)), Now());
+  EXPECT_EQ(core.Prepare(cpu).status().code(), absl::StatusCode::kResourceExhausted);
+  core.OnResponse(Response(17, absl::Seconds(4)), Now());
   EXPECT_TRUE(core.Prepare(cpu).ok());
 }
 
@@ -321,15 +326,113 @@ TEST_F(SessionCoreTest, BudgetHoldsOverAllBidsOfTheSession) {
   EXPECT_EQ(core.Prepare(other).status().code(), absl::StatusCode::kResourceExhausted)
       << "nothing is left";
   // A bid may be replaced within its own share; and what nobody knows to be gone still counts.
-  ASSERT_TRUE(core.Prepare(MemoryBid(4, 100)).ok());
+  memory->rounds = 3;
+  ASSERT_TRUE(core.Prepare(*memory).ok());
   core.OnUnsure(*memory);
   EXPECT_EQ(core.Prepare(other).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(core.standing_bids(), ElementsAre(cpu));
   core.OnResponse(Response(9, absl::Seconds(4)), Now());
+  core.OnResponse(Response(13, absl::Seconds(4)), Now());
   EXPECT_EQ(core.Prepare(other).status().code(), absl::StatusCode::kResourceExhausted)
-      << "it may have been placed in round 5 or 6, for 3 rounds";
-  core.OnResponse(Response(10, absl::Seconds(4)), Now());
+      << "it may have been placed up to round 10, for 3 rounds: nothing was seen before 9";
+  core.OnResponse(Response(14, absl::Seconds(4)), Now());
   EXPECT_TRUE(core.Prepare(other).ok()) << "it has lapsed by now";
+}
+
+TEST_F(SessionCoreTest, ABidThatMayNotHaveComeIsTriedUntilItIsReplacedOrWithdrawn) {
+  SessionCore core = Live({.bid_lifetime_rounds = 3});
+  core.OnPlaced(MemoryBid(4, 100), 5);
+  core.OnUnsure(*core.Prepare(MemoryBid(7, 100)));
+  EXPECT_THAT(core.Due(), IsEmpty()) << "it was tried in this round";
+  EXPECT_THAT(core.standing_bids(), ElementsAre(MemoryBid(7, 100)));
+  core.OnResponse(Response(6, absl::Seconds(4)), Now());
+  EXPECT_EQ(core.DueBid(3, Resource::kMemory), MemoryBid(7, 100));
+  EXPECT_TRUE(core.OnRenewalFailed(MemoryBid(7, 100), absl::UnavailableError("gone"))) << "told";
+  core.OnResponse(Response(7, absl::Seconds(4)), Now());
+  EXPECT_THAT(core.Due(), SizeIs(1));
+  core.OnPlaced(MemoryBid(7, 100), 7);
+  EXPECT_THAT(core.Due(), IsEmpty());
+  core.OnUnsure(*core.Prepare(MemoryBid(8, 100)));
+  core.OnWithdrawing(3, Resource::kMemory);
+  core.OnResponse(Response(8, absl::Seconds(4)), Now());
+  EXPECT_THAT(core.Due(), IsEmpty());
+}
+
+// A market in which answers are lost, rounds go by unseen, and a bid takes part from its round or
+// the next one on. What it holds of the session is never above the session's budget.
+TEST_F(SessionCoreTest, TheBudgetHoldsWhateverIsLostOrUnseen) {
+  constexpr int64_t kBudget = 1'000;
+  constexpr uint64_t kLifetime = 3;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto between = [&](int64_t low, int64_t high) {
+      return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
+    };
+    const auto one_in = [&](int64_t n) { return between(1, n) == 1; };
+    SessionCore core =
+        Live({.bid_lifetime_rounds = kLifetime, .budget_per_round_microcredits = kBudget});
+    uint64_t round = 5;
+    std::map<Resource, std::pair<int64_t, uint64_t>> held;  // Budget and last round.
+    // Attempts of one call; true if the last one's answer came.
+    const auto send = [&](const Bid& bid, uint64_t& first, bool& refused) {
+      refused = false;
+      for (int64_t tries = between(1, 3); tries > 0; --tries) {
+        if (one_in(4)) round += static_cast<uint64_t>(between(1, 30));
+        if (one_in(5)) {
+          refused = true;  // For another reason than what it says: too many calls, a bad token.
+          return false;
+        }
+        first = round + static_cast<uint64_t>(between(0, 1));
+        if (one_in(4)) continue;  // It did not come.
+        const uint64_t rounds = bid.rounds != 0 ? bid.rounds : kLifetime;
+        held[bid.resource] = {*bid.budget_microcredits, first + rounds - 1};
+        if (one_in(2)) return true;
+      }
+      return false;
+    };
+    for (int step = 0; step < 1'000; ++step) {
+      uint64_t first = 0;
+      bool refused = false;
+      if (one_in(3)) {
+        if (one_in(2)) round += one_in(5) ? static_cast<uint64_t>(between(1, 30)) : 1;
+        core.OnResponse(Response(round, absl::Seconds(4)), Now());
+      } else if (one_in(6)) {
+        const auto resource = static_cast<Resource>(between(1, 3));
+        core.OnWithdrawing(3, resource);
+        const bool came = one_in(2);
+        if (came) held.erase(resource);
+        if (came && one_in(2)) core.OnWithdrawn(3, resource);
+      } else if (one_in(3)) {
+        for (const auto& [guest_id, resource] : core.Due()) {
+          const Bid bid = *core.DueBid(guest_id, resource);
+          if (send(bid, first, refused)) {
+            core.OnPlaced(bid, first);
+          } else {
+            core.OnRenewalFailed(bid, absl::UnavailableError("lost"));
+          }
+        }
+      } else {
+        Bid bid = MemoryBid(4, 100);
+        bid.resource = static_cast<Resource>(between(1, 3));
+        bid.budget_microcredits = between(0, kBudget);
+        if (one_in(3)) bid.rounds = static_cast<uint32_t>(between(1, 6));
+        const absl::StatusOr<Bid> prepared = core.Prepare(bid);
+        if (!prepared.ok()) continue;
+        const auto before = held;
+        if (send(*prepared, first, refused)) {
+          core.OnPlaced(*prepared, first);
+        } else if (refused && held == before && one_in(2)) {
+          core.OnRefused(*prepared);  // The first attempt was refused.
+        } else {
+          core.OnUnsure(*prepared);
+        }
+      }
+      int64_t sum = 0;
+      for (const auto& [resource, bid] : held) sum += bid.second >= round ? bid.first : 0;
+      ASSERT_LE(sum, kBudget) << "step " << step << ", round " << round;
+    }
+  }
 }
 
 TEST_F(SessionCoreTest, WithdrawnMoneyIsFreeOnlyWhenTheMarketHasSaidSo) {

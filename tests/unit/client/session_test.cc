@@ -165,6 +165,62 @@ TEST_F(SessionTest, APacedProgramKeepsItsBudgetAlsoWhenItHasNoWork) {
   EXPECT_THAT(session->standing_bids(), SizeIs(0));
 }
 
+TEST_F(SessionTest, NothingIsSentWhileStale) {
+  const std::unique_ptr<Session> session = Connect(Options());
+  market_.FailBids(std::vector<grpc::Status>(20, {grpc::StatusCode::UNAVAILABLE, "busy"}));
+  absl::StatusOr<uint64_t> round = 0;
+  std::thread bidding([&] { round = session->Bid(MemoryBid(4)); });
+  market_.WaitForBidCalls(1);
+  clock_.Advance(absl::Seconds(5));  // Prices were good for four.
+  bidding.join();
+  EXPECT_EQ(round.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(market_.bid_calls(), 1);
+  EXPECT_EQ(session->Bid(MemoryBid(4)).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(market_.bid_calls(), 1);
+}
+
+TEST_F(SessionTest, ARefusedRetryDoesNotHideThatTheFirstAttemptWasCarriedOut) {
+  SessionOptions options = Options();
+  options.budget_per_round_microcredits = 1'000;
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  market_.FailBids({{grpc::StatusCode::UNAVAILABLE, "the answer is lost"},
+                    {grpc::StatusCode::PERMISSION_DENIED, "the token has run out"}},
+                   /*after_applying=*/true);
+  Bid memory = MemoryBid(4);
+  memory.budget_microcredits = 1'000;
+  absl::StatusOr<uint64_t> round = 0;
+  std::atomic<bool> done{false};
+  std::thread bidding([&] {
+    round = session->Bid(memory);
+    done = true;
+  });
+  market_.WaitForBidCalls(1);
+  while (!done) {
+    clock_.Advance(absl::Milliseconds(10));  // To the retry.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    Publish(5);  // Fresh by the clock that we move.
+  }
+  bidding.join();
+  EXPECT_EQ(round.status().code(), absl::StatusCode::kPermissionDenied);
+  ASSERT_THAT(market_.bids(), SizeIs(1)) << "the market holds 1,000";
+  Bid cpu = MemoryBid(4);
+  cpu.resource = Resource::kCpu;
+  cpu.budget_microcredits = 800;
+  EXPECT_EQ(session->Bid(cpu).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(SessionTest, ABidThatDidNotComeIsPlacedWhenTheMarketIsBack) {
+  SessionOptions options = Options();
+  options.backoff_min = options.backoff_max = 2 * options.call_timeout;  // One attempt.
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
+  market_.FailBids({{grpc::StatusCode::UNAVAILABLE, "starting"}});
+  EXPECT_EQ(session->Bid(MemoryBid(7)).status().code(), absl::StatusCode::kUnavailable);
+  Publish(6);
+  market_.WaitForBids(2);
+  EXPECT_EQ(market_.bids()[1].bid().ranges(0).max_units(), 7);
+}
+
 TEST_F(SessionTest, ABidWithoutRangesWithdraws) {
   const std::unique_ptr<Session> session = Connect(Options());
   EXPECT_EQ(session->Bid(MemoryBid(4)).value(), 5u);
