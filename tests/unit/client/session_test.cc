@@ -211,7 +211,7 @@ TEST_F(SessionTest, ARefusedRetryDoesNotHideThatTheFirstAttemptWasCarriedOut) {
 
 TEST_F(SessionTest, ABidThatDidNotComeIsPlacedWhenTheMarketIsBack) {
   SessionOptions options = Options();
-  options.call_timeout = absl::Milliseconds(1);
+  options.backoff_min = options.backoff_max = 2 * options.call_timeout;  // One attempt.
   const std::unique_ptr<Session> session = Connect(std::move(options));
   ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
   market_.FailBids({{grpc::StatusCode::UNAVAILABLE, "starting"}});
