@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -36,15 +37,20 @@ JointClearing MustClear(const JointAuction& auction, uint64_t seed) {
 }
 
 void ScaleMoney(JointAuction& auction, Microcredits factor) {
-  for (Microcredits& price : auction.reserve_unit_prices_microcredits) price *= factor;
-  for (Microcredits& penalty : auction.reclaim_penalties_microcredits) penalty *= factor;
+  // Beyond 64 bits it is beyond the limits of money, too, and validation says so.
+  const auto scale = [factor](Microcredits& money) {
+    if (!__builtin_mul_overflow(money, factor, &money)) return;
+    money = std::numeric_limits<Microcredits>::max();
+  };
+  for (Microcredits& price : auction.reserve_unit_prices_microcredits) scale(price);
+  for (Microcredits& penalty : auction.reclaim_penalties_microcredits) scale(penalty);
   for (JointBid& bid : auction.bids) {
-    for (Bundle& bundle : bid.bundles) bundle.value_microcredits *= factor;
+    for (Bundle& bundle : bid.bundles) scale(bundle.value_microcredits);
     if (!bid.curves.has_value()) continue;
     for (std::vector<Range>& ranges : bid.curves->curves) {
       for (Range& range : ranges) {
-        range.value_at_min_microcredits *= factor;
-        range.unit_price_microcredits *= factor;
+        scale(range.value_at_min_microcredits);
+        scale(range.unit_price_microcredits);
       }
     }
   }

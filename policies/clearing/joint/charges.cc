@@ -172,7 +172,8 @@ class Charger {
           continue;
         }
         // The search sees its share alone; what it leaves goes to those that come after it.
-        const int64_t share = std::max<int64_t>(1, context_.work_left / open--);
+        const int64_t share = std::max<int64_t>(1, context_.work_left / std::max<int64_t>(1, open));
+        --open;
         const int64_t kept = std::exchange(context_.work_left, share) - share;
         Search(payer);
         context_.work_left += kept;

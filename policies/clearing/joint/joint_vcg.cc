@@ -31,7 +31,7 @@ void Promise(bool is_kept, const char* what) {
 }
 
 // Indices into auction.bids, in the order of TieOrder.
-std::vector<size_t> InTieOrder(const JointAuction& auction) {
+std::vector<size_t> BidsInTieOrder(const JointAuction& auction) {
   std::vector<std::pair<uint64_t, size_t>> ranks;
   for (size_t i = 0; i < auction.bids.size(); ++i) {
     ranks.emplace_back(TieOrder(auction.seed, auction.bids[i].guest_id), i);
@@ -68,7 +68,7 @@ class Rule {
     std::vector<CellList> lists;
     Int128 gain_sum = 0;
     int64_t steps = 0;
-    for (const size_t index : InTieOrder(auction_)) {
+    for (const size_t index : BidsInTieOrder(auction_)) {
       absl::StatusOr<CellList> list =
           joint::MakeCells(auction_, auction_.bids[index], joint::Values::kAsBid);
       if (!list.ok()) return list.status();

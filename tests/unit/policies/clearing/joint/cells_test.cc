@@ -46,11 +46,12 @@ GainByUnits AllCells(const JointAuction& auction, const JointBid& bid, Values va
 GainByUnits UndominatedCells(const JointAuction& auction, const JointBid& bid, Values values) {
   const GainByUnits all = AllCells(auction, bid, values);
   GainByUnits kept;
-  for (const auto& [units, gain] : all) {
+  for (const auto& one : all) {
     const bool is_dominated = std::any_of(all.begin(), all.end(), [&](const auto& other) {
-      return other.first != units && IsWithin(other.first, units) && other.second >= gain;
+      return other.first != one.first && IsWithin(other.first, one.first) &&
+             other.second >= one.second;
     });
-    if (!is_dominated) kept[units] = gain;
+    if (!is_dominated) kept.insert(one);
   }
   return kept;
 }
