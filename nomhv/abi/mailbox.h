@@ -63,6 +63,7 @@ struct NomMailboxHeader {
   uint64_t frames_free;
   uint64_t doorbells;  // Interrupts taken from marketd's rings since boot; close rings are one.
   uint64_t epoch;      // The highest that a command has carried since boot. Since 1.1.
+  uint64_t heartbeat_gap_tsc;  // The longest between two heartbeats since boot. Since 1.1.
   // Written by nomhv:
   uint32_t command_tail __attribute__((aligned(64)));
   uint32_t event_head;

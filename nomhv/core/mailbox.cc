@@ -26,6 +26,8 @@ void Mailbox::Open(uint64_t boot_id, uint64_t tsc_hz, const Amounts& capacity,
   command_tail_ = 0;
   event_head_ = 0;
   epoch_ = 0;
+  heartbeat_tsc_ = 0;
+  heartbeat_gap_tsc_ = 0;
   granted_max_ = {};
   for (uint32_t& sequence : bid_sequence_) sequence = 0;
   h.abi_version = NOM_ABI_VERSION;
@@ -73,7 +75,14 @@ Result<std::span<const std::byte>> Mailbox::Payload(uint64_t offset, uint64_t by
   return std::span<const std::byte>(memory_ + NOM_MAILBOX_PAYLOAD_AT + offset, bytes);
 }
 
-void Mailbox::WriteHeartbeat(uint64_t tsc) { Store(header()->heartbeat_tsc, tsc); }
+void Mailbox::WriteHeartbeat(uint64_t tsc) {
+  if (heartbeat_tsc_ != 0 && tsc - heartbeat_tsc_ > heartbeat_gap_tsc_) {
+    heartbeat_gap_tsc_ = tsc - heartbeat_tsc_;
+    Store(header()->heartbeat_gap_tsc, heartbeat_gap_tsc_);
+  }
+  heartbeat_tsc_ = tsc;
+  Store(header()->heartbeat_tsc, tsc);
+}
 
 void Mailbox::WriteDoorbells(uint64_t taken) { Store(header()->doorbells, taken); }
 

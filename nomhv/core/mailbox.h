@@ -86,6 +86,8 @@ class Mailbox {
   uint32_t command_tail_ = 0;
   uint32_t event_head_ = 0;
   uint64_t epoch_ = 0;
+  uint64_t heartbeat_tsc_ = 0;
+  uint64_t heartbeat_gap_tsc_ = 0;
   Amounts granted_max_;
   uint32_t bid_sequence_[NOM_GUESTS_MAX] = {};  // Of the last copy taken.
 };

@@ -1,5 +1,6 @@
 // Attackers: whatever a guest tries, it hits nobody but itself.
 
+#include <random>
 #include <string>
 
 #include "nomhv/abi/guest.h"
@@ -61,6 +62,44 @@ TEST_F(Isolation, VectorRegistersAreAGuestsOwn) {
         Create({.program = "vector_state", .arguments = "rounds=60", .millicores = 200}));
   }
   for (const uint64_t id : guests) ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
+}
+
+// Random calls by the hundred thousand, while grants change under them, notices come and one of the
+// callers is destroyed in the middle of whatever it is doing.
+class RandomCalls : public Scenario {};
+
+TEST_F(RandomCalls, HarmNobody) {
+  const uint64_t neighbour = Create({.program = "worker", .millicores = 200});
+  std::vector<uint64_t> callers;
+  for (int seed = 1; seed <= 3; ++seed) {
+    callers.push_back(Create({.program = "attack_calls",
+                              .arguments = "calls=35000 seed=" + std::to_string(seed),
+                              .millicores = 400}));
+  }
+  const uint64_t victim =
+      Create({.program = "attack_calls", .arguments = "calls=100000000 seed=9", .millicores = 400});
+  std::mt19937_64 random(5);
+  bool destroyed = false;
+  for (int round = 0; round < 400; ++round) {
+    std::vector<Grant> grants = {{neighbour, 512, 200}};
+    for (const uint64_t id : callers) {
+      if (!machine.End(id).has_value()) grants.push_back({id, 512 + random() % 513, 400});
+    }
+    if (grants.size() == 1) break;
+    if (!destroyed) grants.push_back({victim, 512 + random() % 513, 400});
+    const auto obeyed = [](uint32_t status) {
+      // A caller may have ended since we looked.
+      return status == NOM_STATUS_OK || status == NOM_STATUS_CRASHED;
+    };
+    EXPECT_TRUE(obeyed(machine.Prepare(grants, 100).status));
+    EXPECT_TRUE(obeyed(machine.Apply(grants).status));
+    if (round == 20) {
+      Destroy(victim);
+      destroyed = true;
+    }
+  }
+  for (const uint64_t id : callers) ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
+  ExpectProgress(neighbour);
 }
 
 struct Crime {

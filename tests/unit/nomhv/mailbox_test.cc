@@ -202,6 +202,17 @@ TEST_F(MailboxTest, ALowerEpochThanTheHighestIsRefused) {
   EXPECT_EQ(mailbox_.epoch(), 8u);
 }
 
+TEST_F(MailboxTest, TheLongestTimeBetweenHeartbeatsIsKept) {
+  mailbox_.WriteHeartbeat(1000);
+  EXPECT_EQ(header().heartbeat_gap_tsc, 0u);
+  mailbox_.WriteHeartbeat(1500);
+  mailbox_.WriteHeartbeat(1600);
+  EXPECT_EQ(header().heartbeat_tsc, 1600u);
+  EXPECT_EQ(header().heartbeat_gap_tsc, 500u);
+  mailbox_.WriteHeartbeat(3000);
+  EXPECT_EQ(header().heartbeat_gap_tsc, 1400u);
+}
+
 TEST_F(MailboxTest, NoSuchSlotPanics) {
   EXPECT_DEATH(mailbox_.WriteMeter(NOM_GUESTS_MAX, {}), "no such slot");
   EXPECT_DEATH(mailbox_.ClearBids(NOM_GUESTS_MAX), "no such slot");
