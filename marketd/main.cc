@@ -39,6 +39,7 @@ namespace {
 constexpr int kExitOk = 0;
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
+constexpr int kExitDataLoss = 3;
 
 constexpr absl::Duration kFirstTickTimeout = absl::Seconds(30);
 constexpr absl::Duration kDrainTimeout = absl::Seconds(5);
@@ -109,22 +110,6 @@ absl::Status WriteReadyFile(const std::string& path, const std::string& grpc,
   return absl::OkStatus();
 }
 
-// The engine lives if it has nothing to do or did something since it was last asked.
-class EngineWatch {
- public:
-  explicit EngineWatch(const market::Runtime& runtime) : runtime_(runtime) {}
-  bool Alive() {
-    const market::RuntimeCounters counters = runtime_.counters();
-    const bool alive = counters.events_queued == 0 || counters.events != events_;
-    events_ = counters.events;
-    return alive;
-  }
-
- private:
-  const market::Runtime& runtime_;
-  uint64_t events_ = 0;
-};
-
 // Everything that runs, in the order in which it is made; taken apart the other way round.
 class Process {
  public:
@@ -163,6 +148,10 @@ class Process {
     }
     metrics_.SetSources({.view = [this] { return runtime_->view(); },
                          .counters = [this] { return runtime_->counters(); },
+                         .head = [this]() -> absl::StatusOr<market::ChainHead> {
+                           NOM_ASSIGN_OR_RETURN(const auto look, ledger_->reader().Look());
+                           return look->Head();
+                         },
                          .watches =
                              [this] {
                                const WatchCounters counters = hub_->counters();
@@ -236,9 +225,9 @@ int WaitForEnd(const sigset_t& signals, market::Runtime& runtime) {
       has_watchdog ? std::clamp<uint64_t>(watchdog_us / 3, 1'000, 10'000'000) : 10'000'000;
   const timespec pause = {.tv_sec = static_cast<time_t>(pause_us / 1'000'000),
                           .tv_nsec = static_cast<long>(pause_us % 1'000'000 * 1'000)};
-  EngineWatch engine(runtime);
+  market::LivenessCheck liveness;
   for (;;) {
-    if (has_watchdog && engine.Alive()) ::sd_notify(0, "WATCHDOG=1");
+    if (has_watchdog && liveness.Alive(runtime.counters())) ::sd_notify(0, "WATCHDOG=1");
     const int signal = ::sigtimedwait(&signals, nullptr, &pause);
     if (signal > 0) return signal;
   }
@@ -271,7 +260,8 @@ int Run(const Flags& flags) {
   Process process(*config);
   if (const absl::Status status = process.Start(*secrets); !status.ok()) {
     Say(absl::StrCat("cannot start: ", status.ToString()));
-    return kExitFailure;
+    // To start again would find the same: somebody has to look, and restore a backup.
+    return absl::IsDataLoss(status) ? kExitDataLoss : kExitFailure;
   }
   if (!flags.ready_file.empty()) {
     const absl::Status status =
@@ -312,7 +302,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", absl::StrCat("marketd ", NOM_VERSION));
   app.footer(
       "Exit codes: 0 clean end, 1 failure while starting or running, 2 bad usage or "
-      "configuration.\n"
+      "configuration,\n3 a ledger that is damaged or does not add up.\n"
       "SIGTERM or SIGINT: finishes the commit in hand and ends. A second one ends at once.");
   Flags flags;
   app.add_option("--config", flags.config, "The configuration, a YAML file")

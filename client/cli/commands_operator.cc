@@ -129,7 +129,8 @@ absl::StatusOr<int> Audit(Connection& connection, const Output& out) {
       absl::StrCat("transactions      ", response.transactions(), "\nentries           ",
                    response.entries(), "\nrounds replayed   ", response.rounds_replayed(),
                    "\ndeposits          ", response.deposits_microcredits(), "\noperator revenue  ",
-                   response.operator_revenue_microcredits(), "\n");
+                   response.operator_revenue_microcredits(), "\nhead              ",
+                   response.head_transaction_id(), " ", Printable(response.head_digest()), "\n");
   for (const std::string& finding : response.findings()) {
     absl::StrAppend(&text, "finding: ", Printable(finding), "\n");
   }

@@ -9,16 +9,21 @@
 
 namespace nom {
 
-// Thread-safe. Time may jump either way (an operator sets the clock, a laptop sleeps): whoever
+// Thread-safe. Time may jump forward (a laptop sleeps), and be another after a restart: whoever
 // keeps a schedule must bear it, see market/schedule.h.
 class Clock {
  public:
   virtual ~Clock() = default;
   virtual absl::Time Now() const = 0;
 
-  // The system's wall clock; lives for ever.
+  // The wall clock as it was when the process began, and since then what the machine counts: it is
+  // not moved when somebody sets the system's clock, so that no deadline is. Lives for ever.
   static const Clock& Real();
 };
+
+// What to add to a time by `clock` to show it by the system's wall clock, which may have been set
+// since: 0, or whole seconds, so that what is shown does not flicker.
+absl::Duration WallOffset(const Clock& clock);
 
 // Stands still until it is told to move.
 class SimulatedClock : public Clock {

@@ -1,10 +1,15 @@
-// Holds the books against themselves: balances rebuilt from entries, rounds cleared again.
+// Holds the books against themselves: the chain, balances rebuilt from entries, statements rebuilt
+// from outcomes, rounds cleared again.
 
 #ifndef MARKETD_MARKET_AUDIT_H_
 #define MARKETD_MARKET_AUDIT_H_
 
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,6 +22,7 @@ inline constexpr size_t kFindingsMax = 100;
 
 struct AuditResult {
   std::vector<std::string> findings;  // What does not agree, at most kFindingsMax. Empty: all does.
+  ChainHead head;                     // The last transaction that was looked at.
   uint64_t transactions = 0;
   uint64_t entries = 0;
   Microcredits revenue_microcredits = 0;   // Of the operator, arrears included.
@@ -29,13 +35,35 @@ struct AuditResult {
   bool balanced() const { return findings.empty(); }
 };
 
-// Checks: each tenant's entries sum to zero in each transaction; balances rebuilt from entries
-// equal those stored; none is on the wrong side of zero; and the newest `rounds_max` rounds (0:
-// all), cleared again from their record within the work that it says, give the same awards and
-// charges. May be called from any
-// thread and takes as long as the ledger is big. Errors: what the reader says.
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, uint64_t rounds_max,
-                                  const ClearFunction& clear);
+// How far a ledger was found good, and what it said up to there: the next audit goes on from it.
+// Begins empty, and belongs to one ledger.
+struct AuditMark {
+  ChainHead head;
+  std::map<TenantId, Balances> rebuilt;            // From entries.
+  std::map<TenantId, Microcredits> closed_rounds;  // Charged by outcomes of closed rounds.
+  std::set<std::pair<HostId, RoundId>> open_rounds;
+  AuditResult counts;  // Without findings.
+};
+
+// Checks, of what was written since `mark`: ids follow each other and each digest follows from the
+// one before (chain.h); each tenant's entries sum to zero in each transaction; rounds, cleared
+// again from their record within the work that it says, give the same awards and charges. And of
+// all: the balances are what the entries add up to, none is on the wrong side of zero, and what a
+// tenant's outcomes charged is what its account says was spent.
+//
+// Moves `mark` if all was good, otherwise empties it. May be called from any thread, with one mark
+// at a time. `cancelled` (may be empty) is asked between any two transactions: CANCELLED. Other
+// errors: what the reader says.
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear, AuditMark& mark,
+                                  const std::function<bool()>& cancelled = nullptr);
+
+// All of it, from the first transaction.
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear);
+
+// The chain and the sums alone, without clearing anything again: what a ledger shows of itself when
+// it is loaded. Of the last `transactions_max` transactions; of all if there are no more: only then
+// are balances held against entries, and outcomes against accounts. DATA_LOSS says what is wrong.
+absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max);
 
 }  // namespace nom::market
 

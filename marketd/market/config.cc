@@ -84,12 +84,12 @@ bool IsName(const std::string& text, size_t max_bytes) {
          });
 }
 
-int64_t ClearingWorkMax(const HostConfig& host) {
+int64_t ClearingWorkMax(const HostConfig& host, size_t hosts) {
   if (host.clearing_work_max > 0) return host.clearing_work_max;
   const double seconds = absl::ToDoubleSeconds(host.clearing);
-  const auto resources = static_cast<int64_t>(host.resources.size());
+  const auto shares = static_cast<int64_t>(host.resources.size() * hosts);
   return std::max<int64_t>(
-      1, static_cast<int64_t>(seconds * policies::kWorkASecond) / std::max<int64_t>(1, resources));
+      1, static_cast<int64_t>(seconds * policies::kWorkASecond) / std::max<int64_t>(1, shares));
 }
 
 absl::Status ValidateConfig(const MarketConfig& config) {

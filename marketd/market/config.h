@@ -31,7 +31,8 @@ struct HostConfig {
   bool publish_border_prices = false;  // Tell watchers the highest rejected price.
   int guests_max = 32;                 // At most kHostGuestsMax; nomhv has room for 32.
   // Steps of work that one auction may take (policies/clearing/fallback.h); 0: what one core does
-  // in `clearing`, shared evenly by the resources. See ClearingWorkMax.
+  // in `clearing`, shared evenly by the resources and by all hosts of the market. See
+  // ClearingWorkMax.
   int64_t clearing_work_max = 0;
 
   // Sets grace and clearing to their default shares of `period`.
@@ -47,8 +48,9 @@ struct MarketConfig {
   uint64_t seed = 0;  // Orders ties in auctions, mixed with host, round and resource.
 };
 
-// The steps of work that each of the host's auctions may take: above zero.
-int64_t ClearingWorkMax(const HostConfig& host);
+// The steps of work that each of the host's auctions may take: above zero. One thread clears for
+// all `hosts` of a process, whose rounds may close at the same instant.
+int64_t ClearingWorkMax(const HostConfig& host, size_t hosts);
 
 // INVALID_ARGUMENT naming the first thing that is wrong: "hosts[0].resources[1].unit_size: ...".
 absl::Status ValidateConfig(const MarketConfig& config);

@@ -158,7 +158,8 @@ absl::Time Engine::Impl::NextTick() const {
     }
   }
   for (const GuestId guest_id : pages_waiting_) {
-    next = std::min(next, guest_runs_.at(guest_id).page_next);
+    const auto run = guest_runs_.find(guest_id);
+    if (run != guest_runs_.end()) next = std::min(next, run->second.page_next);
   }
   return next;
 }

@@ -8,11 +8,12 @@
 // A round's life:   collect -> (close) clear, commit -> grace -> (effective) apply -> settle
 //
 // Time that went missing (the process was stalled, the laptop slept, the clock was set) never
-// causes a burst of rounds: the schedule moves on by whole periods.
+// causes a burst of rounds: the schedule moves on by whole periods. What is due comes before what
+// is asked: a bid that is handed in after the close is in the next round, however late the engine.
 //
 // What happens to a decided round that could not take effect on time: it takes effect late while
 // its own period has not passed; after that, or when the host refused it, it is released: all
-// escrow goes back and the grants before it stay.
+// escrow goes back, its notices are withdrawn, and the grants before it stay and are paid for.
 
 #ifndef MARKETD_MARKET_ENGINE_H_
 #define MARKETD_MARKET_ENGINE_H_
@@ -32,8 +33,9 @@ namespace nom::market {
 // Not thread-safe: one thread owns it.
 class Engine {
  public:
-  // `config` has passed ValidateConfig; `state` is what the ledger holds. Hosts in `state` that are
-  // not in `config` are left alone, and their guests can't be reached. Begins with a Tick.
+  // `config` has passed ValidateConfig; `state` is what the ledger holds. The markets of hosts in
+  // `state` that are not in `config` are closed: all escrow goes back, and nothing is left but to
+  // evict their guests. Begins with a Tick.
   Engine(MarketConfig config, State state, ClearFunction clear = nullptr);
   ~Engine();
 

@@ -6,17 +6,33 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "marketd/market/chain.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
 
 namespace nom::market {
+
+// A ledger at one instant, for one thread. An error from `visit` ends the reading and comes back.
+class LedgerSnapshot {
+ public:
+  virtual ~LedgerSnapshot() = default;
+
+  virtual absl::StatusOr<ChainHead> Head() = 0;
+  virtual absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() = 0;
+  // By rising id, those above `after`, at most `limit`.
+  virtual absl::Status ReadTransactions(
+      uint64_t after, uint64_t limit,
+      const std::function<absl::Status(const ChainedTransaction&)>& visit) = 0;
+  // NOT_FOUND if there is none.
+  virtual absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) = 0;
+};
 
 // What a reader may ask of a ledger, from any thread, while another commits. A reader sees whole
 // transactions only.
@@ -33,29 +49,17 @@ class LedgerReader {
   virtual absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                                    ResourceKind kind) = 0;
 
-  struct Counts {
-    uint64_t transactions = 0;
-    uint64_t entries = 0;
-    uint64_t rounds = 0;
-  };
-
-  // A consistent picture for an audit: balances as stored, and every entry in order, all from one
-  // instant. `visit` gets (transaction_id, entry); an error from it ends the reading.
-  virtual absl::StatusOr<std::map<TenantId, Balances>> ReadBooks(
-      const std::function<absl::Status(uint64_t, const Entry&)>& visit, Counts* counts) = 0;
-
-  // The auctions of the newest `rounds_max` rounds of all hosts (0: every round), newest first,
-  // with the round each belongs to.
-  virtual absl::Status ReadAuctions(
-      uint64_t rounds_max,
-      const std::function<absl::Status(const AuctionRecord&, const Round&)>& visit) = 0;
+  // A look at one instant; lives no longer than the reader. While it lives the ledger can't reuse
+  // what was overwritten since: look, and let go.
+  virtual absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() = 0;
 };
 
 class Ledger {
  public:
   virtual ~Ledger() = default;
 
-  // All that the engine starts from. Errors: DATA_LOSS names what does not add up.
+  // All that the engine starts from, proven as far as the implementation says. Errors: DATA_LOSS
+  // names what does not add up; nothing of such a ledger may be served.
   virtual absl::StatusOr<State> Load() = 0;
 
   // Makes transactions durable in order, each wholly or not at all; on an error a prefix of them

@@ -212,7 +212,7 @@ std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const 
     auction.bids = std::move(bids[resource.kind]);
     auctions.push_back(KindAuction{.resource = &resource, .auction = std::move(auction)});
   }
-  ClearWithinMeans(auctions, owners.means, ClearingWorkMax(*host.config), clear_);
+  ClearWithinMeans(auctions, owners.means, ClearingWorkMax(*host.config, hosts_.size()), clear_);
   return auctions;
 }
 

@@ -80,6 +80,7 @@ class RuntimeImpl final : public Runtime {
     }
     out.events_refused = events_refused_;
     out.events_queued = events_.size();
+    out.committing = committing_;
     return out;
   }
 
@@ -203,7 +204,9 @@ class RuntimeImpl final : public Runtime {
           queued.pop_front();
         }
         const auto begin = Stopwatch::now();
+        committing_ = true;
         const absl::Status status = ledger_.Commit(group);
+        committing_ = false;
         if (!status.ok()) {
           transactions_.Close();
           Fatal(status);
@@ -261,6 +264,7 @@ class RuntimeImpl final : public Runtime {
   std::atomic<uint64_t> committed_;
   std::atomic<uint64_t> next_call_id_{1};
   std::atomic<uint64_t> events_refused_{0};
+  std::atomic<bool> committing_{false};
 
   mutable std::mutex view_mutex_;
   std::shared_ptr<const View> view_;  // Guarded by view_mutex_.
@@ -281,6 +285,13 @@ class RuntimeImpl final : public Runtime {
 };
 
 }  // namespace
+
+bool LivenessCheck::Alive(const RuntimeCounters& now) {
+  const bool handles = now.events_queued == 0 || now.events != before_.events;
+  const bool commits = !now.committing || !before_.committing || now.commits != before_.commits;
+  before_ = now;
+  return handles && commits;
+}
 
 absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start(Options options, const Clock& clock,
                                                         Ledger& ledger,

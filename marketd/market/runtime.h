@@ -40,6 +40,18 @@ struct RuntimeCounters {
   absl::Duration handle_time;      // Sum, of the engine's own work.
   absl::Duration handle_time_max;  // A round's clearing is in here.
   uint64_t events_queued = 0;      // Now.
+  bool committing = false;         // Now: the ledger has not yet answered.
+};
+
+// Whether a runtime still does its work, by its counters now and when this was last asked: it has
+// nothing to do, or did some of it since. A ledger that does not come back from a commit counts as
+// an engine that stands still.
+class LivenessCheck {
+ public:
+  bool Alive(const RuntimeCounters& now);
+
+ private:
+  RuntimeCounters before_;
 };
 
 class Runtime {

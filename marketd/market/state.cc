@@ -1,5 +1,7 @@
 #include "marketd/market/state.h"
 
+#include "absl/numeric/int128.h"
+#include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "marketd/base/status.h"
 
@@ -49,6 +51,25 @@ void State::RebuildIndexes() {
   for (const auto& [host_id, book] : hosts) {
     for (const auto& [round_id, round] : book.open_rounds) AddOpenCharges(round, 1, open_charges);
   }
+}
+
+std::string FirstBrokenPromise(const State& state) {
+  for (const auto& [tenant_id, tenant] : state.tenants) {
+    const Balances& b = tenant.balances;
+    const auto open = state.open_charges.find(tenant_id);
+    const Microcredits charges = open == state.open_charges.end() ? 0 : open->second;
+    if (b.available < 0 || b.escrow < 0 || b.arrears > 0) {
+      return absl::StrCat("tenant ", tenant_id, ": a balance is on the wrong side of zero");
+    }
+    absl::int128 sum = 0;
+    for (int a = 1; a <= kAccountsCount; ++a) sum += b[static_cast<Account>(a)];
+    if (sum != 0) return absl::StrCat("tenant ", tenant_id, ": the accounts do not sum to zero");
+    if (b.escrow != charges) {
+      return absl::StrCat("tenant ", tenant_id, ": ", b.escrow, " in escrow, for open charges of ",
+                          charges);
+    }
+  }
+  return "";
 }
 
 const std::set<GuestId>& State::GuestsOf(const HostId& host_id) const {

@@ -220,6 +220,10 @@ struct State {
   friend bool operator==(const State&, const State&) = default;
 };
 
+// What does not add up in the books, or "": accounts that do not sum to zero or are on the wrong
+// side of it, escrow that is not that of the open charges.
+std::string FirstBrokenPromise(const State& state);
+
 }  // namespace nom::market
 
 #endif  // MARKETD_MARKET_STATE_H_

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "marketd/base/status.h"
@@ -191,6 +192,15 @@ void AddCounters(const market::RuntimeCounters& counters, Scrape& out) {
   out.Add(Metric::kTransactions, {}, counters.transactions);
 }
 
+// The digest as a number that a sample holds exactly: its first 13 hexadecimal digits, 52 bits.
+void AddHead(const absl::StatusOr<market::ChainHead>& head, Scrape& out) {
+  if (!head.ok()) return;
+  uint64_t digest = 0;
+  if (!absl::SimpleHexAtoi(absl::string_view(head->digest).substr(0, 13), &digest)) return;
+  out.Add(Metric::kLedgerTransaction, {}, head->transaction_id);
+  out.Add(Metric::kLedgerDigest, {}, static_cast<double>(digest));
+}
+
 // Reads the sources at each scrape.
 class Collector final : public prometheus::Collectable {
  public:
@@ -208,6 +218,7 @@ class Collector final : public prometheus::Collectable {
     std::lock_guard lock(mutex_);
     if (sources_.view) AddView(*sources_.view(), out);
     if (sources_.counters) AddCounters(sources_.counters(), out);
+    if (sources_.head) AddHead(sources_.head(), out);
     if (sources_.watches) {
       const WatchFigures watches = sources_.watches();
       out.Add(Metric::kWatchers, {}, watches.watchers);

@@ -32,6 +32,7 @@ struct WatchFigures {
 struct MetricSources {
   std::function<std::shared_ptr<const market::View>()> view;
   std::function<market::RuntimeCounters()> counters;
+  std::function<absl::StatusOr<market::ChainHead>()> head;  // Of the ledger.
   std::function<WatchFigures()> watches;
 };
 

@@ -72,6 +72,10 @@ struct MetricRow {
     "Guests that crashed or ended by themselves.")                                              \
   X(kBids, "nom_market_bids_total", kCounter, "host outcome",                                   \
     "Bids accepted and refused, and bid pages that could not be read.")                         \
+  X(kLedgerTransaction, "nom_market_ledger_transaction", kGauge, "",                            \
+    "The last transaction of the ledger.")                                                      \
+  X(kLedgerDigest, "nom_market_ledger_digest", kGauge, "",                                      \
+    "Of that transaction: the first 52 bits of its digest, to prove a later file by.")          \
   X(kTenants, "nom_market_tenants", kGauge, "", "Tenants in the ledger.")                       \
   X(kRevenue, "nom_market_revenue_credits", kGauge, "",                                         \
     "What the operator has earned, all time, by the ledger.")                                   \

@@ -6,12 +6,14 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/base/clock.h"
+#include "marketd/market/audit.h"
 #include "marketd/market/clearing.h"
 #include "marketd/market/ledger.h"
 #include "marketd/market/runtime.h"
@@ -33,8 +35,10 @@ struct ServiceContext {
   Authenticator authenticator;
   RateLimiter bids;
   Gate gate;
-  Worker reads;   // Rounds and records.
-  Worker audits;  // Long: apart from the others.
+  Worker reads;                       // Rounds and records.
+  Worker audits;                      // Long: apart from the others.
+  market::AuditMark audited;          // Used by jobs of `audits` only.
+  std::atomic<bool> stopping{false};  // Long work ends early.
 };
 
 // A unary call in hand. Copies share it; Finish is called once, by whoever is done with it.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/clock.h"
 #include "marketd/base/status.h"
 
 namespace nom::marketd {
@@ -190,6 +191,15 @@ market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border
   return out;
 }
 
+namespace {
+
+// Of what is still to come: by the wall clock as it is now.
+google::protobuf::Timestamp ToShown(absl::Time time) {
+  return marketd::ToProto(time + WallOffset(Clock::Real()));
+}
+
+}  // namespace
+
 market_pb::Notice ToProto(const market::Notice& notice) {
   market_pb::Notice out;
   out.set_guest_id(notice.guest_id);
@@ -197,7 +207,7 @@ market_pb::Notice ToProto(const market::Notice& notice) {
   out.set_kind(ToProto(notice.kind));
   out.set_units_now(notice.units_now);
   out.set_units_next(notice.units_next);
-  *out.mutable_effective_time() = ToProto(notice.effective_time);
+  *out.mutable_effective_time() = ToShown(notice.effective_time);
   out.set_charge_microcredits(notice.charge_microcredits);
   out.set_withdrawn(notice.withdrawn);
   return out;
@@ -208,10 +218,10 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
   out.set_host_id(host.host_id);
   out.set_round_id(host.round_id);
   out.set_phase(ToProto(host.phase));
-  *out.mutable_close_time() = ToProto(host.close_time);
-  *out.mutable_effective_time() = ToProto(host.effective_time);
+  *out.mutable_close_time() = ToShown(host.close_time);
+  *out.mutable_effective_time() = ToShown(host.effective_time);
   out.set_period_ms(absl::ToInt64Milliseconds(host.period));
-  *out.mutable_valid_until() = ToProto(host.valid_until);
+  *out.mutable_valid_until() = ToShown(host.valid_until);
   for (const market::Resource& resource : host.resources) *out.add_resources() = ToProto(resource);
   for (const market::ResourcePrice& price : host.prices) {
     *out.add_prices() = ToProto(price, host.publish_border_prices);
@@ -314,6 +324,8 @@ operators_pb::AuditResponse ToProto(const market::AuditResult& audit) {
   out.set_operator_revenue_microcredits(audit.revenue_microcredits);
   out.set_deposits_microcredits(audit.deposits_microcredits);
   out.set_rounds_replayed(audit.rounds_replayed);
+  out.set_head_transaction_id(audit.head.transaction_id);
+  out.set_head_digest(audit.head.digest);
   return out;
 }
 

@@ -123,8 +123,10 @@ grpc::ServerUnaryReactor* OperatorService::Audit(grpc::CallbackServerContext* co
       call.Finish(absl::CancelledError("the caller went away"));
       return;
     }
+    // From where the last one ended, and no longer than somebody waits for it.
     const absl::StatusOr<market::AuditResult> audit =
-        market::Audit(services_->reader, /*rounds_max=*/0, services_->clear);
+        market::Audit(services_->reader, services_->clear, services_->audited,
+                      [this, &call] { return call.cancelled() || services_->stopping; });
     if (audit.ok()) *response = ToProto(*audit);
     call.Finish(audit.status());
   };

@@ -25,7 +25,9 @@ class Services::Impl {
                 .bids = RateLimiter(options.bids_per_second, options.bids_burst),
                 .gate = {},
                 .reads = Worker(kReadsQueuedMax),
-                .audits = Worker(kAuditsQueuedMax)},
+                .audits = Worker(kAuditsQueuedMax),
+                .audited = {},
+                .stopping = false},
         market(&context),
         operators(&context) {}
 
@@ -51,6 +53,7 @@ std::vector<std::string> Services::names() {
 
 bool Services::Drain(absl::Duration timeout) {
   impl_->context.gate.Close();
+  impl_->context.stopping = true;
   impl_->context.hub.Close();
   return impl_->context.gate.WaitEmpty(timeout);
 }

@@ -107,12 +107,15 @@ TEST_F(CallsTest, ABidWinsIsDeliveredAndPaidFor) {
   EXPECT_GT(record.decided_time().seconds(), 0);
   EXPECT_EQ(record.policy(), "uniform_price/1");
   EXPECT_EQ(record.method(), market_pb::CLEARING_METHOD_EXACT);
-  EXPECT_EQ(record.work_max(), 25'000'000) << "a tenth of a second, for two resources";
+  EXPECT_EQ(record.work_max(), 12'500'000)
+      << "a tenth of a second, for two resources, half of it for clearing again";
   EXPECT_EQ(record.fault(), "");
 
   operators_pb::AuditResponse audit;
   ASSERT_THAT(Audit(*operator_, &audit), Succeeds());
   EXPECT_TRUE(audit.balanced());
+  EXPECT_EQ(audit.head_digest().size(), 64u);
+  EXPECT_GT(audit.head_transaction_id(), 0u);
   EXPECT_THAT(audit.findings(), IsEmpty());
   EXPECT_EQ(audit.deposits_microcredits(), 2'000'000'000);
   EXPECT_GT(audit.operator_revenue_microcredits(), 0);

@@ -42,7 +42,8 @@ void World::AddHost(const HostId& host_id, SimulatedHostOptions options) {
 }
 
 void World::Open() {
-  auto ledger = OpenSqliteLedger({.path = ledger_path(), .sync_to_disk = false});
+  auto ledger = OpenSqliteLedger(
+      {.path = ledger_path(), .sync_to_disk = false, .check_bytes_max = int64_t{1} << 20});
   NOM_CHECK(ledger.ok(), ledger.status().ToString());
   ledger_ = *std::move(ledger);
   absl::StatusOr<State> state = ledger_->Load();

@@ -1,7 +1,13 @@
 #include "marketd/host/nomhv/nomhv_host.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -45,6 +51,29 @@ int64_t MulDiv(uint64_t a, uint64_t b, uint64_t c) {
   return static_cast<int64_t>(wide > kMax ? kMax : absl::Uint128Low64(wide));
 }
 
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+  bool SameFileAs(const FileDescriptor& other) const {
+    struct stat mine {};
+    struct stat its {};
+    return fd_ >= 0 && fstat(fd_, &mine) == 0 && fstat(other.fd_, &its) == 0 &&
+           mine.st_dev == its.st_dev && mine.st_ino == its.st_ino;
+  }
+
+ private:
+  int fd_;
+};
+
 class NomhvHost final : public Host {
  public:
   explicit NomhvHost(NomhvHostOptions options) : options_(std::move(options)) {
@@ -62,6 +91,8 @@ class NomhvHost final : public Host {
 
  private:
   absl::Status ListenForDoorbell();
+  // One marketd at a time drives a machine. The lock is on the file itself, under whatever name.
+  absl::Status LockMailbox();
   // The guests, by slot, as nomhv's meters say. UNAVAILABLE if one cannot be read: a guest must not
   // be taken for gone because its meter is being written.
   absl::StatusOr<std::vector<std::pair<uint32_t, NomMeter>>> Meters() const;
@@ -86,6 +117,7 @@ class NomhvHost final : public Host {
   std::unique_ptr<Doorbell> doorbell_;  // Outlives mailbox_, which uses it.
   absl::Status listening_;
   std::unique_ptr<Mailbox> mailbox_;
+  FileDescriptor mailbox_lock_;
   std::array<uint32_t, NOM_GUESTS_MAX> bid_sequences_{};
   std::map<GuestId, GuestReport> reports_;
   std::set<GuestId> ended_told_;
@@ -121,8 +153,25 @@ absl::Status NomhvHost::ListenForDoorbell() {
   return absl::OkStatus();
 }
 
+absl::Status NomhvHost::LockMailbox() {
+  // Anew each time: whoever runs the machine may have made another file of that name.
+  FileDescriptor file(open(options_.mailbox_path.c_str(), O_RDWR | O_CLOEXEC));
+  if (file.get() < 0) {
+    return absl::UnavailableError(
+        absl::StrCat("mailbox ", options_.mailbox_path, ": ", std::strerror(errno)));
+  }
+  if (mailbox_lock_.SameFileAs(file)) return absl::OkStatus();
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("mailbox ", options_.mailbox_path, ": another marketd drives this machine"));
+  }
+  mailbox_lock_ = std::move(file);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<HostFacts> NomhvHost::Attach() {
   mailbox_ = nullptr;
+  if (absl::Status locked = LockMailbox(); !locked.ok()) return locked;
   if (!listening_.ok()) listening_ = ListenForDoorbell();
   if (!listening_.ok()) return listening_;
   absl::StatusOr<std::unique_ptr<Mailbox>> opened =

@@ -37,19 +37,16 @@ absl::Status ReadTenants(Database& db, State& state) {
             Tenant{.tenant_id = id, .display_name = row.Text(1), .token_hash = row.Text(2)};
         return absl::OkStatus();
       }));
-  return ForEachRow(
-      db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
-      [&](Statement& row) {
-        Account account = Account::kAvailable;
-        NOM_RETURN_IF_ERROR(ToEnum(db, "account", row.Int(1), 1, kAccountsCount, account));
-        const auto tenant = state.tenants.find(row.Text(0));
-        if (tenant == state.tenants.end()) {
-          return absl::DataLossError(
-              absl::StrCat("ledger ", db.path(), ": a balance of no tenant: ", row.Text(0)));
-        }
-        tenant->second.balances[account] = row.Int(2);
-        return absl::OkStatus();
-      });
+  NOM_ASSIGN_OR_RETURN(const auto balances, ReadBalances(db));
+  for (const auto& [tenant_id, of_tenant] : balances) {
+    const auto tenant = state.tenants.find(tenant_id);
+    if (tenant == state.tenants.end()) {
+      return absl::DataLossError(
+          absl::StrCat("ledger ", db.path(), ": a balance of no tenant: ", tenant_id));
+    }
+    tenant->second.balances = of_tenant;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadGuests(Database& db, State& state) {
@@ -200,6 +197,25 @@ absl::Status ReadRequests(Database& db, State& state) {
       });
 }
 
+absl::Status ReadAuctions(Database& db, PutRound& put) {
+  Statement select = db.Prepare(
+      "SELECT kind, rule, method, auction, fault, work_max FROM auctions"
+      " WHERE host_id = ? AND round_id = ? ORDER BY kind");
+  select.Bind(put.round.host_id).Bind(static_cast<int64_t>(put.round.round_id));
+  return ForEachRow(std::move(select), [&](Statement& row) {
+    AuctionRecord record{.host_id = put.round.host_id,
+                         .round_id = put.round.round_id,
+                         .rule = row.Text(1),
+                         .auction = row.Text(3),
+                         .fault = row.Text(4),
+                         .work_max = row.Int(5)};
+    NOM_RETURN_IF_ERROR(ToKind(db, row.Int(0), record.kind));
+    NOM_RETURN_IF_ERROR(ToEnum(db, "method", row.Int(2) - 1, 0, 3, record.method));
+    put.auctions.push_back(std::move(record));
+    return absl::OkStatus();
+  });
+}
+
 }  // namespace
 
 absl::Status ForEachRow(Statement statement, const std::function<absl::Status(Statement&)>& visit) {
@@ -254,6 +270,65 @@ absl::Status ReadRound(Database& db, Round& round) {
     NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), outcome.kind));
     round.outcomes.push_back(std::move(outcome));
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<ChainHead> ReadHead(Database& db) {
+  ChainHead head;
+  NOM_RETURN_IF_ERROR(ForEachRow(db.Prepare("SELECT transaction_id, digest FROM transactions"
+                                            " ORDER BY transaction_id DESC LIMIT 1"),
+                                 [&head](Statement& row) {
+                                   head = {Id(row, 0), row.Text(1)};
+                                   return absl::OkStatus();
+                                 }));
+  return head;
+}
+
+absl::StatusOr<std::map<TenantId, Balances>> ReadBalances(Database& db) {
+  std::map<TenantId, Balances> out;
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
+      [&](Statement& row) {
+        Account account = Account::kAvailable;
+        NOM_RETURN_IF_ERROR(ToEnum(db, "account", row.Int(1), 1, kAccountsCount, account));
+        out[row.Text(0)][account] = row.Int(2);
+        return absl::OkStatus();
+      }));
+  return out;
+}
+
+absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
+                       const std::function<absl::Status(const ChainedTransaction&)>& visit) {
+  Statement select = db.Prepare(
+      "SELECT transaction_id, time_us, kind, digest FROM transactions WHERE transaction_id > ?"
+      " ORDER BY transaction_id LIMIT ?");
+  select.Bind(static_cast<int64_t>(after)).Bind(static_cast<int64_t>(limit));
+  return ForEachRow(std::move(select), [&](Statement& row) {
+    ChainedTransaction out{.transaction_id = Id(row, 0),
+                           .time = FromMicros(row.Int(1)),
+                           .kind = row.Text(2),
+                           .digest = row.Text(3)};
+    Statement entries = db.Prepare(
+        "SELECT tenant_id, account, guest_id, amount_microcredits FROM entries"
+        " WHERE transaction_id = ? ORDER BY position");
+    entries.Bind(row.Int(0));
+    NOM_RETURN_IF_ERROR(ForEachRow(std::move(entries), [&](Statement& e) {
+      Entry entry{.tenant_id = e.Text(0), .guest_id = Id(e, 2), .amount_microcredits = e.Int(3)};
+      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(1), 1, kAccountsCount, entry.account));
+      out.entries.push_back(std::move(entry));
+      return absl::OkStatus();
+    }));
+    Statement rounds = db.Prepare(
+        "SELECT host_id, round_id FROM rounds WHERE transaction_id = ? ORDER BY host_id");
+    rounds.Bind(row.Int(0));
+    NOM_RETURN_IF_ERROR(ForEachRow(std::move(rounds), [&](Statement& r) {
+      PutRound put{.round = {.host_id = r.Text(0), .round_id = Id(r, 1)}};
+      NOM_RETURN_IF_ERROR(ReadRound(db, put.round));
+      NOM_RETURN_IF_ERROR(ReadAuctions(db, put));
+      out.decided.push_back(std::move(put));
+      return absl::OkStatus();
+    }));
+    return visit(out);
   });
 }
 

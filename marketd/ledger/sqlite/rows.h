@@ -4,11 +4,13 @@
 #define MARKETD_LEDGER_SQLITE_ROWS_H_
 
 #include <functional>
-#include <vector>
+#include <map>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/ledger/sqlite/database.h"
+#include "marketd/market/chain.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
 
@@ -16,13 +18,21 @@ namespace nom::market {
 
 inline int64_t ToMicros(absl::Time time) { return absl::ToUnixMicros(time); }
 
-// Writes one transaction; the caller has begun one in SQLite.
-absl::Status WriteTransaction(Database& db, const Transaction& transaction);
+// Writes one transaction with its digest; the caller has begun one in SQLite.
+absl::Status WriteTransaction(Database& db, const Transaction& transaction,
+                              const std::string& digest);
+
+// Those above `after` by rising id, at most `limit`, as far as the chain covers them.
+absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
+                       const std::function<absl::Status(const ChainedTransaction&)>& visit);
+absl::StatusOr<ChainHead> ReadHead(Database& db);
+absl::StatusOr<std::map<TenantId, Balances>> ReadBalances(Database& db);
 
 // Reads all that an engine starts from.
 absl::StatusOr<State> ReadState(Database& db);
 
 // Completes a round, whose host_id and round_id are set, with its line, prices and outcomes.
+// DATA_LOSS if there is none.
 absl::Status ReadRound(Database& db, Round& round);
 
 // Steps through all rows of a statement.

@@ -27,7 +27,8 @@ INSERT INTO openings VALUES (1, 0);
 CREATE TABLE transactions (
   transaction_id INTEGER PRIMARY KEY,
   time_us INTEGER NOT NULL,
-  kind TEXT NOT NULL
+  kind TEXT NOT NULL,
+  digest TEXT NOT NULL  -- marketd/market/chain.h
 ) STRICT;
 
 CREATE TABLE tenants (

@@ -17,9 +17,13 @@
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/ledger/sqlite/rows.h"
 #include "marketd/ledger/sqlite/schema.h"
+#include "marketd/market/audit.h"
 
 namespace nom::market {
 namespace {
+
+// Of a ledger too big to be proven as a whole when it is opened: the newest of it.
+constexpr uint64_t kTransactionsProvenAtLeast = 1'000;
 
 class File {
  public:
@@ -111,6 +115,19 @@ absl::Status TryWrite(Database& db) {
   return db.Execute("BEGIN IMMEDIATE; UPDATE openings SET count = count + 1; COMMIT");
 }
 
+// Two paths may lead to one file, and a name may come to mean another: the lock that counts is on
+// the file itself. Nobody else may close a descriptor of it while SQLite has it open, as that would
+// end SQLite's own locks (https://sqlite.org/howtocorrupt.html, 2.2): this one outlives SQLite's.
+absl::StatusOr<File> LockInode(const std::string& path) {
+  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.fd() < 0) return SystemError(path);
+  if (flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "ledger ", path, ": is in use by another process, under this or another name"));
+  }
+  return file;
+}
+
 absl::Status CheckPages(const std::string& path) {
   NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> db,
                        Database::Open(path, Database::Mode::kReadOnly));
@@ -120,20 +137,34 @@ absl::Status CheckPages(const std::string& path) {
   return absl::OkStatus();
 }
 
-// Reading holds one snapshot from the first SELECT to the end.
-class Snapshot {
+// Holds one snapshot of SQLite's from the first SELECT to the end.
+class SqliteSnapshot : public LedgerSnapshot {
  public:
-  static absl::StatusOr<Snapshot> Open(const std::string& path) {
+  static absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Open(const std::string& path) {
     NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> db,
                          Database::Open(path, Database::Mode::kReadOnly));
     NOM_RETURN_IF_ERROR(db->Execute("BEGIN"));
-    return Snapshot(std::move(db));
+    return std::make_unique<SqliteSnapshot>(std::move(db));
   }
-  Database& db() { return *db_; }
+  explicit SqliteSnapshot(std::unique_ptr<Database> db) : db_(std::move(db)) {}
+
+  absl::StatusOr<ChainHead> Head() override { return ReadHead(*db_); }
+  absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() override {
+    return market::ReadBalances(*db_);
+  }
+  absl::Status ReadTransactions(
+      uint64_t after, uint64_t limit,
+      const std::function<absl::Status(const ChainedTransaction&)>& visit) override {
+    return ReadChain(*db_, after, limit, visit);
+  }
+  absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) override {
+    Round round{.host_id = host_id, .round_id = round_id};
+    NOM_RETURN_IF_ERROR(market::ReadRound(*db_, round));
+    return round;
+  }
 
  private:
-  explicit Snapshot(std::unique_ptr<Database> db) : db_(std::move(db)) {}
-  std::unique_ptr<Database> db_;
+  const std::unique_ptr<Database> db_;
 };
 
 class SqliteReader : public LedgerReader {
@@ -169,57 +200,8 @@ class SqliteReader : public LedgerReader {
     return record;
   }
 
-  absl::StatusOr<std::map<TenantId, Balances>> ReadBooks(
-      const std::function<absl::Status(uint64_t, const Entry&)>& visit, Counts* counts) override {
-    NOM_ASSIGN_OR_RETURN(Snapshot snapshot, Snapshot::Open(path_));
-    Database& db = snapshot.db();
-    std::map<TenantId, Balances> stored;
-    NOM_RETURN_IF_ERROR(
-        ForEachRow(db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
-                   [&](Statement& row) {
-                     stored[row.Text(0)][static_cast<Account>(row.Int(1))] = row.Int(2);
-                     return absl::OkStatus();
-                   }));
-    *counts = Counts{};
-    NOM_RETURN_IF_ERROR(ForEachRow(
-        db.Prepare("SELECT transaction_id, tenant_id, account, guest_id,"
-                   " amount_microcredits FROM entries ORDER BY transaction_id, position"),
-        [&](Statement& row) {
-          ++counts->entries;
-          return visit(row.Bits(0), Entry{row.Text(1), static_cast<Account>(row.Int(2)),
-                                          row.Bits(3), row.Int(4)});
-        }));
-    NOM_ASSIGN_OR_RETURN(const int64_t transactions,
-                         db.QueryInt("SELECT COUNT(*) FROM transactions"));
-    NOM_ASSIGN_OR_RETURN(const int64_t rounds, db.QueryInt("SELECT COUNT(*) FROM rounds"));
-    counts->transactions = static_cast<uint64_t>(transactions);
-    counts->rounds = static_cast<uint64_t>(rounds);
-    return stored;
-  }
-
-  absl::Status ReadAuctions(
-      uint64_t rounds_max,
-      const std::function<absl::Status(const AuctionRecord&, const Round&)>& visit) override {
-    NOM_ASSIGN_OR_RETURN(Snapshot snapshot, Snapshot::Open(path_));
-    Database& db = snapshot.db();
-    Statement select = db.Prepare(
-        "SELECT host_id, round_id FROM rounds ORDER BY transaction_id DESC, host_id LIMIT ?");
-    select.Bind(rounds_max == 0 ? -1 : static_cast<int64_t>(rounds_max));
-    return ForEachRow(std::move(select), [&](Statement& row) {
-      Round round{.host_id = row.Text(0), .round_id = row.Bits(1)};
-      NOM_RETURN_IF_ERROR(ReadRound(db, round));
-      Statement auctions = db.Prepare(
-          "SELECT kind, rule, method, auction, fault, work_max FROM auctions"
-          " WHERE host_id = ? AND round_id = ? ORDER BY kind");
-      auctions.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
-      return ForEachRow(std::move(auctions), [&](Statement& a) {
-        AuctionRecord record{.host_id = round.host_id,
-                             .round_id = round.round_id,
-                             .kind = static_cast<ResourceKind>(a.Int(0))};
-        Fill(a, 1, record);
-        return visit(record, round);
-      });
-    });
+  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
+    return SqliteSnapshot::Open(path_);
   }
 
  private:
@@ -256,22 +238,36 @@ class SqliteReader : public LedgerReader {
 
 class SqliteLedger : public Ledger {
  public:
-  SqliteLedger(File lock, std::unique_ptr<Database> db, std::unique_ptr<Database> reader_db)
-      : lock_(std::move(lock)), db_(std::move(db)), reader_(db_->path(), std::move(reader_db)) {}
+  SqliteLedger(std::vector<File> locks, std::unique_ptr<Database> db,
+               std::unique_ptr<Database> reader_db, uint64_t proven_max)
+      : locks_(std::move(locks)),
+        db_(std::move(db)),
+        reader_(db_->path(), std::move(reader_db)),
+        proven_max_(proven_max) {}
 
   absl::StatusOr<State> Load() override {
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
     absl::StatusOr<State> state = ReadState(*db_);
+    const absl::StatusOr<ChainHead> head = ReadHead(*db_);
     NOM_RETURN_IF_ERROR(db_->Execute("COMMIT"));
-    if (state.ok()) last_transaction_id_ = state->last_transaction_id;
-    loaded_ = state.ok();
+    if (!state.ok()) return state;
+    if (!head.ok()) return head.status();
+    if (const std::string wrong = FirstBrokenPromise(*state); !wrong.empty()) {
+      return absl::DataLossError(absl::StrCat("ledger ", db_->path(), ": ", wrong));
+    }
+    NOM_ASSIGN_OR_RETURN(const auto snapshot, SqliteSnapshot::Open(db_->path()));
+    if (const absl::Status s = ProveLedger(*snapshot, proven_max_); !s.ok()) {
+      return absl::Status(s.code(), absl::StrCat("ledger ", db_->path(), ": ", s.message()));
+    }
+    head_ = *head;
+    loaded_ = true;
     return state;
   }
 
   absl::Status Commit(absl::Span<const Transaction> transactions) override {
     if (!loaded_) return absl::FailedPreconditionError("ledger: load it before committing");
     if (transactions.empty()) return absl::OkStatus();
-    uint64_t last = last_transaction_id_;
+    uint64_t last = head_.transaction_id;
     for (const Transaction& transaction : transactions) {
       if (transaction.transaction_id != ++last) {
         return absl::FailedPreconditionError(absl::StrCat("ledger ", db_->path(), ": transaction ",
@@ -280,7 +276,8 @@ class SqliteLedger : public Ledger {
       }
     }
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN IMMEDIATE"));
-    absl::Status status = WriteAll(transactions);
+    ChainHead head = head_;
+    absl::Status status = WriteAll(transactions, head);
     if (status.ok()) status = db_->Execute("COMMIT");
     if (!status.ok()) {
       // The error that matters is the first; a failed rollback leaves the transaction open, and the
@@ -288,24 +285,26 @@ class SqliteLedger : public Ledger {
       (void)db_->Execute("ROLLBACK");
       return status;
     }
-    last_transaction_id_ = last;
+    head_ = std::move(head);
     return absl::OkStatus();
   }
 
   LedgerReader& reader() override { return reader_; }
 
  private:
-  absl::Status WriteAll(absl::Span<const Transaction> transactions) {
+  absl::Status WriteAll(absl::Span<const Transaction> transactions, ChainHead& head) {
     for (const Transaction& transaction : transactions) {
-      NOM_RETURN_IF_ERROR(WriteTransaction(*db_, transaction));
+      head = {transaction.transaction_id, NextDigest(head.digest, ToChain(transaction))};
+      NOM_RETURN_IF_ERROR(WriteTransaction(*db_, transaction, head.digest));
     }
     return absl::OkStatus();
   }
 
-  const File lock_;
+  const std::vector<File> locks_;  // Let go last: see LockInode.
   const std::unique_ptr<Database> db_;
   SqliteReader reader_;
-  uint64_t last_transaction_id_ = 0;
+  const uint64_t proven_max_;
+  ChainHead head_;
   bool loaded_ = false;
 };
 
@@ -324,8 +323,10 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
         absl::StrCat("ledger ", path, ": is in use by another process (", lock_path, ")"));
   }
   NOM_ASSIGN_OR_RETURN(kind, LookAt(path, &bytes));  // Again, now that nobody else makes it.
+  if (kind == FileKind::kNew) NOM_RETURN_IF_ERROR(Create(path));
+  NOM_ASSIGN_OR_RETURN(File inode_lock, LockInode(path));
   if (kind == FileKind::kNew) {
-    NOM_RETURN_IF_ERROR(Create(path));
+    bytes = 0;
   } else if (bytes <= options.check_bytes_max) {
     NOM_RETURN_IF_ERROR(CheckPages(path));
   }
@@ -342,8 +343,13 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   NOM_RETURN_IF_ERROR(TryWrite(*db));
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader_db,
                        Database::Open(path, Database::Mode::kReadOnly));
-  return std::unique_ptr<Ledger>(
-      new SqliteLedger(std::move(lock), std::move(db), std::move(reader_db)));
+  const bool all = bytes <= options.check_bytes_max;
+  std::vector<File> locks;
+  locks.push_back(std::move(inode_lock));
+  locks.push_back(std::move(lock));
+  return std::unique_ptr<Ledger>(new SqliteLedger(std::move(locks), std::move(db),
+                                                  std::move(reader_db),
+                                                  all ? UINT64_MAX : kTransactionsProvenAtLeast));
 }
 
 }  // namespace nom::market

@@ -1,11 +1,11 @@
 // A ledger in one SQLite file: the embedded default.
 //
 // Write-ahead log, synchronous=FULL: what Commit has confirmed survives a power cut. One process at
-// a time may hold a ledger (a lock beside the file says so); readers have connections of their own
-// and never wait for the writer.
+// a time may hold a ledger (locks beside the file and on the file itself say so); readers have
+// connections of their own and never wait for the writer.
 //
-// A file that is not a ledger, is damaged, or was written by a newer marketd is refused and left as
-// it is.
+// A file that is not a ledger, is damaged, does not add up, or was written by a newer marketd is
+// refused. One that can't be written to is refused when it is opened, not at the first commit.
 
 #ifndef MARKETD_LEDGER_SQLITE_SQLITE_LEDGER_H_
 #define MARKETD_LEDGER_SQLITE_SQLITE_LEDGER_H_
@@ -23,7 +23,8 @@ struct SqliteLedgerOptions {
   // False risks the last transactions at a power cut (not at a crash of the process): for
   // simulations only.
   bool sync_to_disk = true;
-  // Larger files are not checked page by page when opened; damage then shows when it is read.
+  // Larger files are not checked page by page when opened, and only the newest transactions are
+  // proven; damage elsewhere then shows when it is read, or to an audit.
   int64_t check_bytes_max = int64_t{256} << 20;
 };
 

@@ -274,11 +274,13 @@ struct ChangeWriter {
 
 }  // namespace
 
-absl::Status WriteTransaction(Database& db, const Transaction& transaction) {
-  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO transactions VALUES (?, ?, ?)")
+absl::Status WriteTransaction(Database& db, const Transaction& transaction,
+                              const std::string& digest) {
+  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO transactions VALUES (?, ?, ?, ?)")
                           .Bind(Number(transaction.transaction_id))
                           .Bind(ToMicros(transaction.time))
                           .Bind(transaction.kind)
+                          .Bind(digest)
                           .Run());
   int64_t position = 0;
   for (const Entry& entry : transaction.entries) {

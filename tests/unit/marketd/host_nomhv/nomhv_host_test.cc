@@ -231,6 +231,19 @@ TEST_F(NomhvHostTest, ApplyNamesEveryRunningGuestAndLeavesStrangersAlone) {
   EXPECT_EQ(seen.grants[1].millicores, 250u);
 }
 
+TEST_F(NomhvHostTest, OneMarketdDrivesAMachine) {
+  AttachOrDie();
+  const std::string other = (directory_ / "other name").string();
+  std::filesystem::create_hard_link(mailbox_path(), other);
+  auto second = NewNomhvHost({.mailbox_path = other, .command_timeout = absl::Seconds(20)});
+  const absl::Status status = second->Attach().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(status.message(), HasSubstr("another marketd drives this machine"));
+  EXPECT_TRUE(host_->Attach().ok()) << "the first may attach again";
+  host_ = nullptr;
+  EXPECT_TRUE(second->Attach().ok()) << "and let go";
+}
+
 TEST_F(NomhvHostTest, MetersAreInUnitsSinceTheGuestsCreation) {
   NomMeter cache = RunningMeter(kGuest, 512, 1280);
   cache.created_tsc = 5 * FakeNomhv::kTscHz;

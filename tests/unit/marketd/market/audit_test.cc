@@ -22,49 +22,86 @@ class FakeReader : public LedgerReader {
   absl::StatusOr<AuctionRecord> GetAuction(const HostId&, RoundId, ResourceKind) override {
     return absl::NotFoundError("");
   }
-  absl::StatusOr<std::map<TenantId, Balances>> ReadBooks(
-      const std::function<absl::Status(uint64_t, const Entry&)>& visit, Counts* counts) override {
-    counts->entries = entries.size();
-    for (const auto& [id, entry] : entries) {
-      if (absl::Status s = visit(id, entry); !s.ok()) return s;
-    }
-    return balances;
-  }
-  absl::Status ReadAuctions(
-      uint64_t,
-      const std::function<absl::Status(const AuctionRecord&, const Round&)>& visit) override {
-    return visit(record, round);
+  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
+    ++looks;
+    return std::make_unique<Snapshot>(*this);
   }
 
-  std::vector<std::pair<uint64_t, Entry>> entries;
+  // The transactions' digests as they would have been when they were written.
+  void Chain() {
+    std::string before;
+    for (ChainedTransaction& t : transactions) t.digest = before = NextDigest(before, t);
+  }
+
+  std::vector<ChainedTransaction> transactions;
   std::map<TenantId, Balances> balances;
-  AuctionRecord record;
-  Round round;
+  std::map<RoundId, Round> rounds;
+  int looks = 0;
+  int visits = 0;
+
+ private:
+  class Snapshot : public LedgerSnapshot {
+   public:
+    explicit Snapshot(FakeReader& reader) : reader_(reader) {}
+    absl::StatusOr<ChainHead> Head() override {
+      const auto& all = reader_.transactions;
+      return all.empty() ? ChainHead{} : ChainHead{all.back().transaction_id, all.back().digest};
+    }
+    absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() override {
+      return reader_.balances;
+    }
+    absl::Status ReadTransactions(
+        uint64_t after, uint64_t limit,
+        const std::function<absl::Status(const ChainedTransaction&)>& visit) override {
+      for (const ChainedTransaction& t : reader_.transactions) {
+        if (t.transaction_id <= after || limit-- == 0) continue;
+        ++reader_.visits;
+        if (absl::Status s = visit(t); !s.ok()) return s;
+      }
+      return absl::OkStatus();
+    }
+    absl::StatusOr<Round> ReadRound(const HostId&, RoundId round_id) override {
+      return reader_.rounds.at(round_id);
+    }
+
+   private:
+    FakeReader& reader_;
+  };
 };
 
 class AuditTest : public testing::Test {
  protected:
   AuditTest() {
-    reader_.entries = {{1, {"t", Account::kDeposits, 0, -50}},
-                       {1, {"t", Account::kAvailable, 0, 50}},
-                       {2, {"t", Account::kAvailable, 7, -8}},
-                       {2, {"t", Account::kRevenue, 7, 8}}};
-    reader_.balances["t"] = {.available = 42, .revenue = 8, .deposits = -50};
     policies::Auction auction;
     auction.capacity_units = 5;
     auction.reserve_unit_price_microcredits = 2;
     auction.bids = {{.guest_id = 7, .ranges = {{0, 4, 0, 9}}}};
-    reader_.record = {
-        .host_id = "h", .round_id = 3, .rule = "mpsp/1", .auction = policies::ToText(auction)};
+    PutRound put;
+    put.auctions = {
+        {.host_id = "h", .round_id = 3, .rule = "mpsp/1", .auction = policies::ToText(auction)}};
     const auto clearing = policies::Clear("mpsp/1", auction);
-    reader_.round = {.host_id = "h", .round_id = 3};
-    reader_.round.prices = {
-        {.unit_price_microcredits = clearing->clearing_unit_price_microcredits}};
-    reader_.round.outcomes = {{.guest_id = 7,
-                               .award_units = clearing->awards[0].units,
-                               .charge_microcredits = clearing->awards[0].charge_microcredits}};
+    put.round = {.host_id = "h", .round_id = 3, .phase = RoundPhase::kSettled};
+    put.round.prices = {{.unit_price_microcredits = clearing->clearing_unit_price_microcredits}};
+    put.round.outcomes = {{.guest_id = 7,
+                           .tenant_id = "t",
+                           .award_units = clearing->awards[0].units,
+                           .charge_microcredits = clearing->awards[0].charge_microcredits,
+                           .settled = true,
+                           .settled_microcredits = 8}};
+    reader_.transactions = {
+        {.transaction_id = 1,
+         .kind = "deposit",
+         .entries = {{"t", Account::kDeposits, 0, -50}, {"t", Account::kAvailable, 0, 50}}},
+        {.transaction_id = 2,
+         .kind = "round settled",
+         .entries = {{"t", Account::kAvailable, 7, -8}, {"t", Account::kRevenue, 7, 8}},
+         .decided = {put}}};
+    reader_.balances["t"] = {.available = 42, .revenue = 8, .deposits = -50};
+    reader_.Chain();
   }
-  AuditResult Run() { return *Audit(reader_, 0, ClearByRule); }
+  AuditResult Run() { return *Audit(reader_, ClearByRule); }
+  PutRound& put() { return reader_.transactions[1].decided[0]; }
+  Outcome& outcome() { return put().round.outcomes[0]; }
 
   FakeReader reader_;
 };
@@ -87,7 +124,8 @@ TEST_F(AuditTest, FindsABalanceThatWasChanged) {
 }
 
 TEST_F(AuditTest, FindsMoneyFromNowhere) {
-  reader_.entries[1].second.amount_microcredits = 60;
+  reader_.transactions[0].entries[1].amount_microcredits = 60;
+  reader_.Chain();
   reader_.balances["t"].available = 52;
   EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("transaction 1"), HasSubstr("sum to 10")));
 }
@@ -98,40 +136,115 @@ TEST_F(AuditTest, FindsABalanceWithoutEntries) {
 }
 
 TEST_F(AuditTest, FindsAnAwardThatTheBidsDoNotGive) {
-  reader_.round.outcomes[0].award_units += 1;
+  outcome().award_units += 1;
+  reader_.Chain();
   EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("host h, round 3, resource 2: guest 7")));
-  reader_.round.outcomes.clear();
-  EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("has no outcome")));
+  put().round.outcomes[0].guest_id = 8;
+  reader_.Chain();
+  EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("guest 8"), HasSubstr("has no outcome")));
 }
 
 TEST_F(AuditTest, FindsAPriceThatTheBidsDoNotMake) {
-  reader_.round.prices[0].unit_price_microcredits += 1;
+  put().round.prices[0].unit_price_microcredits += 1;
   EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("the price was")));
 }
 
 TEST_F(AuditTest, FindsAnAuctionThatCannotBeRead) {
-  reader_.record.auction = "garbage";
+  put().auctions[0].auction = "garbage";
+  reader_.Chain();
   EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("can't be read")));
 }
 
 TEST_F(AuditTest, ClearsAgainWithinTheRecordedLimit) {
-  reader_.record.work_max = 1;  // Nothing but repeating what was held fits: nothing was.
-  EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("guest 7 was awarded 4")));
-  reader_.record.method = policies::Method::kRepeatLast;
-  reader_.round.outcomes[0].award_units = 0;
-  reader_.round.outcomes[0].charge_microcredits = 0;
-  const AuditResult result = Run();
-  EXPECT_THAT(result.findings, IsEmpty());
-  EXPECT_EQ(result.auctions_replayed, 1u);
+  put().auctions[0].work_max = 77;
+  reader_.Chain();
+  int64_t given = 0;
+  const ClearFunction clear = [&given](const std::string& rule, const policies::Auction& auction,
+                                       int64_t work_max) {
+    given = work_max;
+    return ClearByRule(rule, auction, 0);
+  };
+  EXPECT_THAT(Audit(reader_, clear)->findings, IsEmpty());
+  EXPECT_EQ(given, 77);
 }
 
 TEST_F(AuditTest, RepeatedRoundsAreCountedNotCleared) {
-  reader_.record.method = policies::Method::kRepeatLast;
-  reader_.record.fault = "the rule failed";
-  reader_.round.outcomes[0].award_units = 1;
+  put().auctions[0].method = policies::Method::kRepeatLast;
+  put().auctions[0].fault = "the rule failed";
+  outcome().award_units = 1;
+  reader_.Chain();
   const AuditResult result = Run();
   EXPECT_TRUE(result.balanced());
   EXPECT_EQ(result.auctions_repeated, 1u);
+}
+
+TEST_F(AuditTest, FindsAnyLineThatWasChangedTakenOutOrPutIn) {
+  const std::vector<ChainedTransaction> good = reader_.transactions;
+  const auto found = [&](auto spoil) {
+    reader_.transactions = good;
+    spoil(reader_.transactions);
+    return Run().findings;
+  };
+  // Each keeps the sums right: only the chain can tell.
+  EXPECT_THAT(found([](auto& t) {
+                t[0].entries[0].guest_id = 9;
+                t[0].entries[1].guest_id = 9;
+              }),
+              ElementsAre(HasSubstr("transaction 1: its digest")));
+  EXPECT_THAT(found([](auto& t) { t[1].time += absl::Seconds(1); }),
+              ElementsAre(HasSubstr("transaction 2: its digest")));
+  EXPECT_THAT(found([](auto& t) { t[1].kind = "gift"; }), ElementsAre(HasSubstr("its digest")));
+  EXPECT_THAT(found([](auto& t) { t[1].decided[0].auctions[0].rule = "mpsp/1 "; }),
+              testing::Contains(HasSubstr("its digest")));
+  EXPECT_THAT(found([](auto& t) {
+                t.push_back({.transaction_id = 4, .kind = "x", .digest = t.back().digest});
+              }),
+              ElementsAre(HasSubstr("transaction 4: does not follow 2"), HasSubstr("its digest")));
+  EXPECT_THAT(found([](auto&) {}), IsEmpty());
+}
+
+TEST_F(AuditTest, FindsAStatementThatDoesNotAddUp) {
+  outcome().rent_microcredits = 1;
+  EXPECT_THAT(Run().findings,
+              ElementsAre(HasSubstr("tenant t: its outcomes charged 9, its account says 8")));
+}
+
+TEST_F(AuditTest, GoesOnFromWhereItWas) {
+  AuditMark mark;
+  put().round.phase = RoundPhase::kEffective;  // Still open, and settled in part.
+  reader_.rounds[3] = put().round;
+  EXPECT_THAT(Audit(reader_, ClearByRule, mark)->findings, IsEmpty());
+  EXPECT_EQ(reader_.visits, 2);
+  EXPECT_EQ(mark.open_rounds.size(), 1u);
+  // It closes, and one more transaction comes.
+  reader_.rounds[3].phase = RoundPhase::kSettled;
+  reader_.rounds[3].outcomes[0].rent_microcredits = 5;
+  ChainedTransaction next{
+      .transaction_id = 3,
+      .kind = "round settled",
+      .entries = {{"t", Account::kAvailable, 7, -5}, {"t", Account::kRevenue, 7, 5}}};
+  next.digest = NextDigest(reader_.transactions[1].digest, next);
+  reader_.transactions.push_back(next);
+  reader_.balances["t"] = {.available = 37, .revenue = 13, .deposits = -50};
+  const auto again = Audit(reader_, ClearByRule, mark);
+  EXPECT_THAT(again->findings, IsEmpty());
+  EXPECT_EQ(reader_.visits, 3) << "what was found good is not read again";
+  EXPECT_EQ(again->transactions, 3u);
+  EXPECT_EQ(again->head, (ChainHead{3, next.digest}));
+  EXPECT_EQ(again->revenue_microcredits, 13);
+  EXPECT_TRUE(mark.open_rounds.empty());
+  // What was found good and is not any more is found, and then all is looked at anew.
+  reader_.balances["t"].available = 38;
+  EXPECT_FALSE(Audit(reader_, ClearByRule, mark)->balanced());
+  EXPECT_EQ(mark.head, ChainHead{});
+}
+
+TEST_F(AuditTest, IsCancelledBetweenTransactions) {
+  AuditMark mark;
+  int asked = 0;
+  const auto cancelled = Audit(reader_, ClearByRule, mark, [&asked] { return ++asked == 2; });
+  EXPECT_TRUE(absl::IsCancelled(cancelled.status()));
+  EXPECT_EQ(mark.head, ChainHead{});
 }
 
 }  // namespace

@@ -47,9 +47,10 @@ TEST(ValidateConfig, NamesWhatIsWrong) {
 TEST(ClearingWorkMax, IsSetOrATenthOfThePeriodSharedByTheResources) {
   HostConfig host = TestHostConfig("a", absl::Seconds(60));
   ASSERT_EQ(host.resources.size(), 2u);
-  EXPECT_EQ(ClearingWorkMax(host), 6 * policies::kWorkASecond / 2);
+  EXPECT_EQ(ClearingWorkMax(host, 1), 6 * policies::kWorkASecond / 2);
+  EXPECT_EQ(ClearingWorkMax(host, 3), 6 * policies::kWorkASecond / 6) << "one thread for all hosts";
   host.clearing_work_max = 7;
-  EXPECT_EQ(ClearingWorkMax(host), 7);
+  EXPECT_EQ(ClearingWorkMax(host, 3), 7);
   ASSERT_TRUE(ValidateConfig({.hosts = {host}}).ok());
   host.clearing_work_max = -1;
   EXPECT_THAT(std::string(ValidateConfig({.hosts = {host}}).message()),

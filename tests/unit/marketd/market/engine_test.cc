@@ -362,7 +362,7 @@ TEST_F(EngineTest, NonsenseFromOutsideIsPassedOver) {
 
 TEST_F(EngineTest, AnAuctionBeyondItsWorkIsClearedByTheNextInTheChain) {
   const GuestId guest = Admit("ann", "one");
-  const int64_t enough = ClearingWorkMax(world_->config().hosts[0]);
+  const int64_t enough = ClearingWorkMax(world_->config().hosts[0], 1);
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilInForce(1));
   EXPECT_EQ(book().prices[1].method, policies::Method::kExact);
@@ -380,7 +380,7 @@ TEST_F(EngineTest, AnAuctionBeyondItsWorkIsClearedByTheNextInTheChain) {
   EXPECT_EQ(limited->work_max, 1);
   EXPECT_EQ(limited->fault, "") << "no rule failed";
   // Each is cleared again within its own limit.
-  const auto audit = Audit(reader, 0, ClearByRule);
+  const auto audit = Audit(reader, ClearByRule);
   EXPECT_THAT(audit->findings, IsEmpty());
   EXPECT_EQ(audit->auctions_repeated, 0u);
 }

@@ -203,5 +203,25 @@ TEST_F(RuntimeTest, StartSaysWhatIsMissing) {
               testing::HasSubstr("host h"));
 }
 
+TEST(LivenessCheck, SeesAnEngineAndALedgerThatStandStill) {
+  LivenessCheck check;
+  RuntimeCounters now{.events = 5};
+  EXPECT_TRUE(check.Alive(now));
+  EXPECT_TRUE(check.Alive(now)) << "nothing to do";
+  now.events_queued = 3;
+  EXPECT_FALSE(check.Alive(now)) << "and does not do it";
+  ++now.events;
+  EXPECT_TRUE(check.Alive(now));
+  // The engine goes on, and a commit never ends.
+  now.committing = true;
+  ++now.events;
+  EXPECT_TRUE(check.Alive(now));
+  ++now.events;
+  EXPECT_FALSE(check.Alive(now));
+  ++now.events;
+  ++now.commits;
+  EXPECT_TRUE(check.Alive(now)) << "one ended and another began";
+}
+
 }  // namespace
 }  // namespace nom::market

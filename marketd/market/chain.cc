@@ -1,0 +1,91 @@
+#include "marketd/market/chain.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <variant>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "marketd/base/status.h"
+
+namespace nom::market {
+namespace {
+
+// Texts go in with their length: no two different lists of fields give the same bytes.
+class Bytes {
+ public:
+  void Text(absl::string_view text) {
+    Number(static_cast<int64_t>(text.size()));
+    absl::StrAppend(&bytes_, text);
+  }
+  void Number(int64_t number) { absl::StrAppend(&bytes_, number, ";"); }
+  void Number(uint64_t number) { Number(static_cast<int64_t>(number)); }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+void Append(const PutRound& put, Bytes& out) {
+  out.Text(put.round.host_id);
+  out.Number(put.round.round_id);
+  for (const AuctionRecord& record : put.auctions) {
+    out.Number(static_cast<int64_t>(record.kind));
+    out.Text(record.rule);
+    out.Number(static_cast<int64_t>(record.method));
+    out.Text(record.fault);
+    out.Number(record.work_max);
+    out.Text(record.auction);
+  }
+  // Those without an award may be added to later, for the rent.
+  for (const Outcome& outcome : put.round.outcomes) {
+    if (outcome.award_units == 0) continue;
+    out.Number(outcome.guest_id);
+    out.Number(static_cast<int64_t>(outcome.kind));
+    out.Text(outcome.tenant_id);
+    out.Number(outcome.seed_units);
+    out.Number(outcome.award_units);
+    out.Number(outcome.charge_microcredits);
+  }
+}
+
+}  // namespace
+
+ChainedTransaction ToChain(const Transaction& transaction) {
+  ChainedTransaction out{.transaction_id = transaction.transaction_id,
+                         .time = transaction.time,
+                         .kind = transaction.kind,
+                         .entries = transaction.entries};
+  for (const Change& change : transaction.changes) {
+    if (const auto* put = std::get_if<PutRound>(&change)) out.decided.push_back(*put);
+  }
+  return out;
+}
+
+std::string NextDigest(const std::string& before, const ChainedTransaction& transaction) {
+  Bytes bytes;
+  bytes.Text(before);
+  bytes.Number(transaction.transaction_id);
+  bytes.Number(absl::ToUnixMicros(transaction.time));
+  bytes.Text(transaction.kind);
+  bytes.Number(static_cast<int64_t>(transaction.entries.size()));
+  for (const Entry& entry : transaction.entries) {
+    bytes.Text(entry.tenant_id);
+    bytes.Number(static_cast<int64_t>(entry.account));
+    bytes.Number(entry.guest_id);
+    bytes.Number(entry.amount_microcredits);
+  }
+  for (const PutRound& put : transaction.decided) Append(put, bytes);
+  std::array<unsigned char, 32> digest{};
+  unsigned int size = 0;
+  NOM_CHECK(EVP_Digest(bytes.bytes().data(), bytes.bytes().size(), digest.data(), &size,
+                       EVP_sha256(), nullptr) == 1 &&
+                size == digest.size(),
+            "SHA-256 can't be had");
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
+}
+
+}  // namespace nom::market
