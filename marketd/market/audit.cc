@@ -177,8 +177,8 @@ class Auditor {
       it = Closed(*round) ? mark_.open_rounds.erase(it) : std::next(it);
     }
     for (const auto& [tenant_id, balances] : mark_.rebuilt) {
-      const auto sum = [&tenant_id](const std::map<TenantId, Microcredits>& sums) {
-        const auto it = sums.find(tenant_id);
+      const auto sum = [&id = tenant_id](const std::map<TenantId, Microcredits>& sums) {
+        const auto it = sums.find(id);
         return it == sums.end() ? 0 : it->second;
       };
       const Microcredits charged = SaturatingAdd(sum(mark_.closed_rounds), sum(open));
@@ -209,7 +209,7 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& cle
     if (!snapshot.ok()) return snapshot.status();
     const absl::StatusOr<ChainHead> head = (*snapshot)->Head();
     if (!head.ok()) return head.status();
-    const absl::Status read =
+    absl::Status read =
         (*snapshot)->ReadTransactions(auditor.mark().head.transaction_id, kTransactionsALook,
                                       [&](const ChainedTransaction& transaction) {
                                         if (cancelled && cancelled())
@@ -247,7 +247,7 @@ absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max) {
   if (!all) {
     // The chain's link before the first that is proven is taken as it is.
     const uint64_t before = head->transaction_id - transactions_max;
-    const absl::Status read =
+    absl::Status read =
         snapshot.ReadTransactions(before - 1, 1, [&mark](const ChainedTransaction& transaction) {
           mark.head = {transaction.transaction_id, transaction.digest};
           return absl::OkStatus();

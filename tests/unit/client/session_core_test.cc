@@ -174,6 +174,9 @@ TEST_F(SessionCoreTest, ANoticeIsToldOnceEvenIfTheMarketTellsItAgain) {
   EXPECT_THAT(core.OnResponse(response, Now()).notices, SizeIs(1));
   notice->set_kind(market::v1::RESOURCE_KIND_CPU);
   EXPECT_THAT(core.OnResponse(response, Now()).notices, SizeIs(1)) << "another resource";
+  notice->set_withdrawn(true);
+  EXPECT_THAT(core.OnResponse(response, Now()).notices, SizeIs(1)) << "that it does not come";
+  notice->set_withdrawn(false);
   notice->set_kind(static_cast<market::v1::ResourceKind>(99));
   EXPECT_THAT(core.OnResponse(response, Now()).notices, IsEmpty()) << "unknown to this version";
 }
