@@ -83,7 +83,7 @@ class Search {
         if (Solve(part, pricing)) return;
         context_.Spend(options, kStepsToBranch);
         if (const auto branch = ChooseBranch(shortlist, part.prices, *columns)) {
-          Divide(part, std::move(columns), *branch);
+          Divide(part, columns, *branch);
           return;
         }
         // Options of one bidder all need the same: only the dearest counts.
@@ -237,7 +237,8 @@ class Search {
     }
   }
 
-  void Divide(const Part& part, std::shared_ptr<const Columns> columns, const Branch& branch) {
+  void Divide(const Part& part, const std::shared_ptr<const Columns>& columns,
+              const Branch& branch) {
     const std::vector<int32_t>& units = part.shortlist.units[static_cast<size_t>(branch.r)];
     // First where most of the mixture lies: what is found there cuts the other short.
     for (const bool is_above : {branch.is_above_first, !branch.is_above_first}) {
