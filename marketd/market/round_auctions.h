@@ -27,10 +27,10 @@ inline constexpr int kMeansTries = 3;
 // One kind's auction and how it was cleared.
 struct KindAuction {
   const Resource* resource = nullptr;
-  policies::Auction auction;  // As cleared: the bids may be worth less than they came in with.
+  policies::Auction auction;   // As cleared: the bids may be worth less than they came in with.
   std::string reserve_policy;  // Whose reserve that is, and what it asks for the next time.
   Microcredits reserve_change_microcredits = 0;
-  int64_t work_max = 0;       // Of the last clearing.
+  int64_t work_max = 0;  // Of the last clearing.
   policies::Clearing clearing;
   std::string fault;  // See ClearOrRepeat.
 };

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <utility>
 
 #include "policies/clearing/joint/axis.h"
 #include "policies/clearing/joint/cell_scan.h"
+#include "policies/clearing/owners.h"
 #include "policies/mix.h"
 
 namespace nom::policies::joint {
@@ -210,7 +210,7 @@ class Charger {
 
   void AddAwards(const Payer& payer, std::vector<JointAward>& awards) const {
     const int64_t excess = std::clamp(payer.at_prices, payer.least, payer.most);
-    const std::vector<int64_t> shares = DivideByLargestRemainder(excess, payer.surpluses);
+    const std::vector<int64_t> shares = SplitExcess(excess, payer.surpluses);
     for (size_t k = 0; k < payer.winners.size(); ++k) {
       JointAward& award = awards.emplace_back();
       award.guest_id = BidOf(payer.winners[k]).guest_id;
@@ -237,25 +237,6 @@ class Charger {
 };
 
 }  // namespace
-
-std::vector<int64_t> DivideByLargestRemainder(int64_t amount, const std::vector<int64_t>& parts) {
-  const Int128 whole = std::max<Int128>(1, std::accumulate(parts.begin(), parts.end(), Int128{0}));
-  std::vector<int64_t> shares;
-  std::vector<Int128> remainders;
-  int64_t left = amount;
-  for (const int64_t part : parts) {
-    const Int128 exact = Int128{amount} * part;
-    shares.push_back(static_cast<int64_t>(exact / whole));
-    remainders.push_back(exact % whole);
-    left -= shares.back();
-  }
-  std::vector<size_t> order(parts.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return remainders[a] > remainders[b]; });
-  for (size_t k = 0; left > 0; ++k, --left) ++shares[order[k]];
-  return shares;
-}
 
 std::vector<JointAward> ChargeWinners(Context& context, const Cleared& cleared) {
   return Charger(context, cleared).Run();

@@ -25,12 +25,6 @@ struct Cleared {
 // open then has another turn, if that is at least twice as much.
 std::vector<JointAward> ChargeWinners(Context& context, const Cleared& cleared);
 
-// Divides `amount` in proportion to `parts`, at least 0 each, by largest remainder: everybody gets
-// its exact share rounded down, and what is left over goes, one each, to those of whose shares most
-// was cut off, the first among equals. No share is above its part if `amount` is not above their
-// sum; if all parts are 0, so must the amount be.
-std::vector<int64_t> DivideByLargestRemainder(int64_t amount, const std::vector<int64_t>& parts);
-
 }  // namespace nom::policies::joint
 
 #endif  // NOM_POLICIES_CLEARING_JOINT_CHARGES_H_

@@ -2,8 +2,8 @@
 //
 // At a price of a unit each bid has a best quantity, and every other one leaves it with less: that
 // is the other one's loss. As the price moves, a loss changes along a straight line. So if the same
-// quantity is best at the lowest price of a range and at the highest, it is best at all between, and
-// if another one loses more than some gap at both ends, it does at all between.
+// quantity is best at the lowest price of a range and at the highest, it is best at all between,
+// and if another one loses more than some gap at both ends, it does at all between.
 //
 // A window is a range of prices with a gap. A bid of which one quantity is best throughout, and all
 // others lose more than the gap, is decided: whatever price in the range the auction ends at, and
@@ -30,8 +30,8 @@ class PriceWindow {
     int64_t key = 0;
   };
 
-  // `bids` must outlive this. The gap is made as large as it can be with about `open_max` bids open,
-  // besides those whose best quantity changes within the range, which are open at any gap.
+  // `bids` must outlive this. The gap is made as large as it can be with about `open_max` bids
+  // open, besides those whose best quantity changes within the range, which are open at any gap.
   PriceWindow(const KeyBids<int64_t>& bids, int64_t low_price, int64_t high_price, size_t open_max);
 
   bool Covers(const Core::Limit& limit) const {

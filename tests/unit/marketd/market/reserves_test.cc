@@ -49,11 +49,11 @@ TEST(ReservePolicyOf, HostsWalkApart) {
 
 class ReserveInRoundsTest : public MarketTest {
  protected:
-  void OpenBy(policies::ReserveKind kind) {
+  void OpenBy(policies::ReserveKind kind, Microcredits floor) {
     World::Options options;
     options.config.hosts = {TestHostConfig("h", kPeriod)};
     for (Resource& resource : options.config.hosts[0].resources) {
-      resource.reserve_unit_price_microcredits = 100;
+      resource.reserve_unit_price_microcredits = floor;
       resource.reserve_kind = kind;
       resource.reserve_ceiling_unit_price_microcredits = 10'100;
     }
@@ -75,7 +75,7 @@ class ReserveInRoundsTest : public MarketTest {
 };
 
 TEST_F(ReserveInRoundsTest, RisesWithWhatIsSoldAndIsPublishedWithItsPolicy) {
-  OpenBy(policies::ReserveKind::kUtilisation);
+  OpenBy(policies::ReserveKind::kUtilisation, 100);
   const GuestId guest = Admit("ann", "a");
   ASSERT_TRUE(RunUntilDecided(2));
   EXPECT_EQ(Memory().reserve_unit_price_microcredits, 100);
@@ -93,15 +93,7 @@ TEST_F(ReserveInRoundsTest, RisesWithWhatIsSoldAndIsPublishedWithItsPolicy) {
 }
 
 TEST_F(ReserveInRoundsTest, WithoutAReserveIdleUnitsAreFree) {
-  World::Options options;
-  options.config.hosts = {TestHostConfig("h", kPeriod)};
-  for (Resource& resource : options.config.hosts[0].resources) {
-    resource.reserve_unit_price_microcredits = 0;
-    resource.reserve_kind = policies::ReserveKind::kNone;
-  }
-  options.hosts["h"] = TestHostOptions(1);
-  options.hosts["h"].guests_bid = false;
-  world_ = std::make_unique<World>(std::move(options));
+  OpenBy(policies::ReserveKind::kNone, 0);
   ASSERT_TRUE(RunUntilDecided(1));
   EXPECT_EQ(Memory().reserve_unit_price_microcredits, 0);
   EXPECT_EQ(Memory().reserve_policy, "none/1");

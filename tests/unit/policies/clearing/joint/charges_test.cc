@@ -1,11 +1,10 @@
-// What winners pay: owners, the division of what an owner pays, and what is paid without a proof.
+// What winners pay: owners, and what is paid without a proof.
 
 #include "policies/clearing/joint/charges.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "policies/clearing/joint/joint_vcg.h"
 #include "tests/referee/joint_promises.h"
@@ -13,43 +12,6 @@
 
 namespace nom::policies {
 namespace {
-
-using joint::DivideByLargestRemainder;
-using Shares = std::vector<int64_t>;
-
-TEST(DivideByLargestRemainder, RoundsDownAndGivesTheRestWhereMostWasCutOff) {
-  EXPECT_EQ(DivideByLargestRemainder(0, {}), (Shares{}));
-  EXPECT_EQ(DivideByLargestRemainder(0, {0, 0}), (Shares{0, 0}));
-  EXPECT_EQ(DivideByLargestRemainder(0, {4, 5}), (Shares{0, 0}));
-  EXPECT_EQ(DivideByLargestRemainder(9, {4, 5}), (Shares{4, 5}));
-  // 2.9 and 5.1.
-  EXPECT_EQ(DivideByLargestRemainder(8, {7, 12}), (Shares{3, 5}));
-  // 1.67 each: the first two among equals.
-  EXPECT_EQ(DivideByLargestRemainder(5, {3, 3, 3}), (Shares{2, 2, 1}));
-  // Nothing for nothing.
-  EXPECT_EQ(DivideByLargestRemainder(1, {0, 1, 1}), (Shares{0, 1, 0}));
-}
-
-TEST(DivideByLargestRemainder, IsExactWhateverTheAmounts) {
-  for (uint64_t seed = FirstSeed(), end = seed + CountOr(20'000); seed < end; ++seed) {
-    TestRandom random(seed);
-    const int64_t most = random.OneIn(2) ? 9 : kValueMaxMicrocredits;
-    Shares parts(static_cast<size_t>(random.Between(1, 7)));
-    for (int64_t& part : parts) part = random.OneIn(4) ? 0 : random.Between(0, most);
-    const int64_t whole = std::accumulate(parts.begin(), parts.end(), int64_t{0});
-    const int64_t amount = random.OneIn(5) ? whole : random.Between(0, whole);
-    const Shares shares = DivideByLargestRemainder(amount, parts);
-    ASSERT_EQ(std::accumulate(shares.begin(), shares.end(), int64_t{0}), amount) << seed;
-    for (size_t i = 0; i < parts.size(); ++i) {
-      ASSERT_GE(shares[i], 0) << seed;
-      ASSERT_LE(shares[i], parts[i]) << seed;
-      // Less than one away from the exact share.
-      const __int128 off = static_cast<__int128>(shares[i]) * std::max<int64_t>(1, whole) -
-                           static_cast<__int128>(amount) * parts[i];
-      ASSERT_TRUE(-std::max<int64_t>(1, whole) < off && off < std::max<int64_t>(1, whole)) << seed;
-    }
-  }
-}
 
 // Guests of one owner against a rival for all that they want: what they bid above their worth must
 // not win it for nothing. Each guest charged by itself, both would pay 0.
