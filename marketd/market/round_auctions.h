@@ -3,8 +3,11 @@
 // Every bid goes into its auction with its whole curve, up to its own budget and its owner's means.
 // What an owner is charged is mostly far below what its bids are worth, so its guests and kinds do
 // not stand in each other's way. Only if an owner's charges, added up, exceed its means are its
-// bids (all of them, by one factor) made worth less, and the auctions that they are in cleared
-// again, at most kMeansTries times. If that is still not enough, every owner's bids are cut, in
+// bids made worth less, all of them by one factor, and the auctions cleared again. As one owner
+// bids less others are charged less, so factors go up again, too, as in pacing equilibria
+// (Conitzer, Kroer, Sodomka, Stier-Moses, "Multiplicative pacing equilibria in auction markets",
+// 2022), at most kMeansTries times; of the clearings in which everybody can pay the one that is
+// worth the most by the bids as they came counts. If there is none, every owner's bids are cut, in
 // rising order of guest and then kind, to what the ones before leave: no rule charges more than a
 // bid is worth.
 
@@ -22,7 +25,10 @@
 
 namespace nom::market {
 
-inline constexpr int kMeansTries = 3;
+// As many as the work allows with kMeansTryWork steps each, if that is more than kMeansTriesMin.
+inline constexpr int kMeansTries = 32;
+inline constexpr int kMeansTriesMin = 3;
+inline constexpr int64_t kMeansTryWork = 500'000;
 
 // One kind's auction and how it was cleared.
 struct KindAuction {

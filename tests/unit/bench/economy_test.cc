@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "bench/economy/attacks.h"
+#include "bench/economy/budget_study.h"
 #include "bench/economy/ginseng_study.h"
 #include "bench/economy/joint_study.h"
 #include "bench/economy/nom_study.h"
@@ -508,6 +509,28 @@ TEST(JointStudy, NothingBeatsTheJointAuctionAndIndependentUsesNeedNone) {
     least = std::min(least, r.share);
   }
   EXPECT_LT(least, 0.6);
+}
+
+TEST(BudgetStudy, NobodySpendsMoreThanItHasAndWhoHasEnoughLosesNothing) {
+  BudgetOptions options;
+  options.seed = FirstSeed();
+  options.markets = 10;
+  const auto results = BudgetStudy(options);
+  ASSERT_TRUE(results.ok()) << results.status();
+  ASSERT_EQ(results->size(), 5u);
+  for (const BudgetResult& r : *results) {
+    EXPECT_EQ(r.overspent, 0) << r.means;
+    EXPECT_LE(r.scaled_welfare, 1 + 1e-9) << r.means;
+    EXPECT_LE(r.cut_welfare, 1 + 1e-9) << r.means;
+    if (r.means >= 1) {  // Everybody's charges are within its means from the beginning.
+      EXPECT_DOUBLE_EQ(r.scaled_welfare, 1) << r.means;
+      EXPECT_DOUBLE_EQ(r.scaled_revenue, 1) << r.means;
+    }
+    // Cut by what they are worth, bids lose much although everybody could pay.
+    EXPECT_GT(r.scaled_welfare, r.cut_welfare + 0.2) << r.means;
+    EXPECT_GE(r.lying_gain, 0) << r.means;
+  }
+  EXPECT_LT(results->back().scaled_welfare, 1);
 }
 
 TEST(EconomyTable, PadsColumns) {
