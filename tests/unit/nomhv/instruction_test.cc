@@ -70,7 +70,8 @@ TEST(Instruction, RandomBytesStayInBounds) {
   for (int i = 0; i < 200000; ++i) {
     Bytes code(random() % 16);
     for (uint8_t& byte : code) {
-      byte = random() % 3 == 0 ? static_cast<uint8_t>(random()) : "\x66\xf3\x48\x0f"[random() % 4];
+      byte = random() % 3 == 0 ? static_cast<uint8_t>(random())
+                               : static_cast<uint8_t>("\x66\xf3\x48\x0f"[random() % 4]);
     }
     const auto found = FindOpcode(code, kOpcodeVmmcall, random() % 2 == 0);
     if (found.has_value()) {
