@@ -67,7 +67,8 @@ std::vector<KindAuction> RandomMarket(uint64_t seed, int tenants) {
     for (int guest = 0; guest < 2; ++guest) {
       for (KindAuction& kind : auctions) {
         Bid& bid = kind.auction.bids.emplace_back();
-        bid.guest_id = static_cast<policies::GuestId>(2 * tenant + guest);
+        bid.guest_id =
+            2 * static_cast<policies::GuestId>(tenant) + static_cast<policies::GuestId>(guest);
         bid.owner_id = static_cast<OwnerId>(tenant);
         bid.ranges = RandomRanges(random, worth / random.Between(1, 4));
       }

@@ -95,14 +95,14 @@ class MpspClearing {
   std::optional<InMoney> SolveGainsThenTies(const Problem& problem) {
     const Problem gains = ProblemOf(auction_, lot_units_, Ties::kLeftToOrder);
     if (!gains.fits_in_64_bits) return std::nullopt;
-    std::optional<std::vector<int64_t>> lots =
+    const std::optional<std::vector<int64_t>> lots =
         AwardsByBranchAndBound(problem.in_lots, problem.capacity_lots, work_);
     if (!lots.has_value()) return std::nullopt;
-    return SolveIn<int64_t>(gains, *std::move(lots));
+    return SolveIn<int64_t>(gains, *lots);
   }
 
   template <typename Key>
-  std::optional<InMoney> SolveIn(const Problem& problem, std::vector<int64_t> known_lots) {
+  std::optional<InMoney> SolveIn(const Problem& problem, const std::vector<int64_t>& known_lots) {
     const KeyBids<Key> units = ToKeys<Key>(problem.in_units);
     const KeyBids<Key> lots = ToKeys<Key>(problem.in_lots);
     Absences<Key> absences;
@@ -113,7 +113,7 @@ class MpspClearing {
       return lot_units_ == 1 ? pieces : InLots<Key>(pieces, lot_units_);
     };
     absences.shared = shared_;
-    absences.known_units = std::move(known_lots);
+    absences.known_units = known_lots;
     std::optional<Solution<Key>> solution =
         Solve(lots, problem.capacity_lots, solver_options_, absences, work_);
     if (!solution.has_value()) return std::nullopt;
