@@ -102,7 +102,7 @@ int Run(int argc, char** argv) {
                 how, static_cast<long long>(units), median, kRepetitions, median / Median(publish));
   }
   for (const GuestId id : {kFirst, kSecond}) {
-    MicrosecondsOf([&] { return host->DestroyGuest(id); });
+    MicrosecondsOf([&] { return host->DestroyGuest(id).status(); });
   }
   return 0;
 }
