@@ -52,10 +52,7 @@ class FirstOfEquals {
       run_begin = in_pool;
     }
     if (!ShareOut(run_begin, pool_.size())) return false;
-    for (const auto& fixed : fixed_) {
-      static_cast<void>(fixed);
-      search_.Pop();
-    }
+    for (size_t k = 0; k < fixed_.size(); ++k) search_.Pop();
     return true;
   }
 
