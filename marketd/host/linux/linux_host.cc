@@ -103,6 +103,7 @@ class LinuxHost final : public Host {
   absl::Status FinishApplying(int64_t* forced_units);
   std::vector<GuestMeters> AppliedMeters() const;
 
+  void HearLauncher();
   void NoteEnd(GuestId guest_id, GuestRecord& guest, const std::string& reason);
   std::string EndReason(GuestId guest_id, const GuestRecord& guest);
   absl::Status EmptyAndRemove(GuestId guest_id);
@@ -266,10 +267,7 @@ absl::StatusOr<HostFacts> LinuxHost::Attach() {
   news_.clear();
   empty_since_us_.clear();
   NOM_RETURN_IF_ERROR(LoadRecord());
-  // What launchers know of guests that ended while nobody asked.
-  for (LaunchEnded& ended : parts_.launcher->TakeEnded()) {
-    last_words_[ended.guest_id] = std::move(ended.how);
-  }
+  HearLauncher();
   Meter();
   NOM_RETURN_IF_ERROR(FindGuests());
   ForgetFolders();
@@ -579,6 +577,14 @@ absl::StatusOr<GuestMeters> LinuxHost::DestroyGuest(GuestId guest_id) {
   return last;
 }
 
+// How first processes ended; the launcher remembers more guests than are here.
+void LinuxHost::HearLauncher() {
+  for (LaunchEnded& ended : parts_.launcher->TakeEnded()) {
+    if (!record_.guests.contains(ended.guest_id)) continue;
+    last_words_[ended.guest_id] = std::move(ended.how);
+  }
+}
+
 std::string LinuxHost::EndReason(GuestId guest_id, const GuestRecord& guest) {
   if (!guest.exit_reason.empty()) return guest.exit_reason;
   const auto said = last_words_.find(guest_id);
@@ -735,9 +741,7 @@ std::vector<HostNews> LinuxHost::Poll() {
   const int64_t now_us = parts_.now_us();
   if (now_us - looked_us_ >= kLookIntervalUs) {
     looked_us_ = now_us;
-    for (LaunchEnded& ended : parts_.launcher->TakeEnded()) {
-      last_words_[ended.guest_id] = std::move(ended.how);
-    }
+    HearLauncher();
     if (now_us - metered_us_ >= kMeterIntervalUs) Meter();
     bool some_ended = false;
     for (auto& [guest_id, guest] : record_.guests) {
