@@ -38,7 +38,7 @@ struct HostConfig {
   std::string mailbox;          // nomhv: the file that backs the shared memory.
   std::string image_directory;  // nomhv: where guest images are.
   std::string doorbell_socket;  // nomhv: where QEMU's ivshmem-doorbell connects; empty: polling.
-  bool guests_bid = true;       // simulated: guests also bid by themselves, anew each round.
+  bool guests_bid = false;  // simulated: guests bid by themselves each round, over their tenants.
 };
 
 struct LimitsConfig {
