@@ -35,6 +35,34 @@ int64_t Guest::seed_units(ResourceKind kind) const {
   return 0;
 }
 
+bool operator==(const StandingBid& a, const StandingBid& b) {
+  const bool same_valuation =
+      a.valuation == b.valuation ||
+      (a.valuation != nullptr && b.valuation != nullptr && *a.valuation == *b.valuation);
+  return same_valuation && a.guest_id == b.guest_id && a.kind == b.kind && a.ranges == b.ranges &&
+         a.budget_microcredits == b.budget_microcredits && a.first_round_id == b.first_round_id &&
+         a.last_round_id == b.last_round_id;
+}
+
+absl::string_view KindName(ResourceKind kind) {
+  if (kind == kSeveralKinds) return "several kinds";
+  switch (kind) {
+    case ResourceKind::kCpu:
+      return "cpu";
+    case ResourceKind::kMemory:
+      return "memory";
+    case ResourceKind::kCache:
+      return "cache";
+    case ResourceKind::kNetwork:
+      return "network";
+    case ResourceKind::kDisk:
+      return "disk";
+    case ResourceKind::kDevice:
+      return "device";
+  }
+  return "unknown";
+}
+
 void AddOpenCharges(const Round& round, int sign, std::map<TenantId, Microcredits>& charges) {
   for (const Outcome& outcome : round.outcomes) {
     if (outcome.settled || outcome.charge_microcredits == 0) continue;
@@ -70,6 +98,15 @@ std::string FirstBrokenPromise(const State& state) {
     }
   }
   return "";
+}
+
+std::vector<BidKey> State::BidsOf(GuestId guest_id) const {
+  std::vector<BidKey> keys;
+  for (auto bid = bids.lower_bound({guest_id, kSeveralKinds});
+       bid != bids.end() && bid->first.first == guest_id; ++bid) {
+    keys.push_back(bid->first);
+  }
+  return keys;
 }
 
 const std::set<GuestId>& State::GuestsOf(const HostId& host_id) const {
