@@ -38,7 +38,7 @@ absl::Status CheckBidForm(const Resource& resource, GuestId guest_id,
 }
 
 absl::Status CheckBidMeans(const Resource& resource, const std::vector<Range>& ranges,
-                           std::optional<Microcredits> budget, const Balances& balances) {
+                           std::optional<Microcredits> budget, const Purse& purse) {
   int64_t least = std::numeric_limits<int64_t>::max();
   for (const Range& range : ranges) {
     if (range.max_units > 0) least = std::min(least, std::max<int64_t>(1, range.min_units));
@@ -50,7 +50,7 @@ absl::Status CheckBidMeans(const Resource& resource, const std::vector<Range>& r
                                                       " would not pay the reserve for ", least,
                                                       " units, ", cost));
   }
-  const Microcredits money = SaturatingAdd(balances.available, balances.escrow);
+  const Microcredits money = SaturatingAdd(purse.available, purse.escrow);
   if (money <= 0 || money < cost) {
     return absl::FailedPreconditionError(absl::StrCat("the account holds ", money,
                                                       " micro-credits; the reserve for ", least,
@@ -113,7 +113,7 @@ Owners OwnersOf(const State& state, const HostId& host_id) {
   for (const GuestId guest_id : state.GuestsOf(host_id)) {  // By rising id.
     const TenantId& tenant_id = state.guests.at(guest_id).tenant_id;
     if (!owners.ids.emplace(tenant_id, guest_id).second) continue;
-    owners.means[guest_id] = state.tenants.at(tenant_id).balances.available;
+    owners.means[guest_id] = state.PurseOf(tenant_id).available;
   }
   return owners;
 }

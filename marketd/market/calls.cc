@@ -133,8 +133,7 @@ void Engine::Impl::On(const CallEvent& event) {
   Fingerprint fingerprint;
   fingerprint.Add(event.call.index());
   std::visit(fingerprint, event.call);
-  const RequestKey key{
-      event.caller.is_operator ? "operator" : absl::StrCat("tenant/", event.caller.tenant_id), id};
+  const RequestKey key{event.caller.is_operator ? kOperator : event.caller.tenant_id, id};
   bool later = false;
   Reply reply = Do(event, key, fingerprint.hash(), &later);
   if (!later) Answer(event.call_id, std::move(reply));
@@ -229,7 +228,7 @@ Reply Engine::Impl::DoDeposit(const Deposit& call, const Request& request) {
   }
   Scribe scribe(state_, now_, "deposit");
   PostDeposit(scribe, call.tenant_id, call.amount_microcredits);
-  Reply reply{.balances = state_.tenants.at(call.tenant_id).balances};
+  Reply reply{.account = Summarize(state_.PurseOf(call.tenant_id))};
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
   return reply;
@@ -414,12 +413,12 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
         absl::StrCat("guest ", call.guest_id, " has ended: ", guest->exit_reason));
   }
   if (status.ok()) {
-    const Balances& balances = state_.tenants.at(guest->tenant_id).balances;
+    const Purse& purse = state_.PurseOf(guest->tenant_id);
     status = call.valuation != nullptr
                  ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits,
-                                       balances)
+                                       purse)
                  : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
-                                 call.budget_microcredits, balances);
+                                 call.budget_microcredits, purse);
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;

@@ -80,8 +80,10 @@ std::string NextDigest(const std::string& before, const ChainedTransaction& tran
   bytes.Text(transaction.kind);
   bytes.Number(static_cast<int64_t>(transaction.entries.size()));
   for (const Entry& entry : transaction.entries) {
-    bytes.Text(entry.tenant_id);
-    bytes.Number(static_cast<int64_t>(entry.account));
+    for (const Account& account : {entry.from, entry.to}) {
+      bytes.Text(account.owner);
+      bytes.Number(static_cast<int64_t>(account.kind));
+    }
     bytes.Number(entry.guest_id);
     bytes.Number(entry.amount_microcredits);
   }

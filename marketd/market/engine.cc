@@ -175,15 +175,18 @@ void Engine::Impl::CheckPromises(const Transaction& transaction) const {
     return absl::StrCat("transaction ", transaction.transaction_id, " (", transaction.kind,
                         "): ", what);
   };
+  std::set<Owner> owners;
   for (const Entry& entry : transaction.entries) {
-    const Balances& b = state_.tenants.at(entry.tenant_id).balances;
-    const auto open = state_.open_charges.find(entry.tenant_id);
-    const Microcredits charges = open == state_.open_charges.end() ? 0 : open->second;
-    NOM_CHECK(b.escrow == charges,
-              broken(absl::StrCat("tenant ", entry.tenant_id, " has ", b.escrow,
-                                  " in escrow for open charges of ", charges)));
-    NOM_CHECK(b.available + b.escrow + b.arrears + b.revenue + b.deposits == 0,
-              broken(absl::StrCat("the accounts of tenant ", entry.tenant_id, " do not sum to 0")));
+    owners.insert({entry.from.owner, entry.to.owner});
+  }
+  for (const Owner& owner : owners) {
+    const Purse& purse = state_.PurseOf(owner);
+    const std::string wrong = FirstBrokenPromise(owner, purse);
+    NOM_CHECK(wrong.empty(), broken(wrong));
+    const Microcredits charges = state_.OpenChargesOf(owner);
+    NOM_CHECK(purse.escrow == charges,
+              broken(absl::StrCat(owner, " has ", purse.escrow, " in escrow for open charges of ",
+                                  charges)));
   }
   for (const Change& change : transaction.changes) {
     const auto* put = std::get_if<PutRound>(&change);

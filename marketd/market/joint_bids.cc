@@ -225,7 +225,7 @@ absl::Status CheckSingleBid(const Resource& resource, GuestId guest_id,
 }
 
 absl::Status CheckValuationMeans(absl::Span<const Resource> resources, const Valuation& valuation,
-                                 std::optional<Microcredits> budget, const Balances& balances) {
+                                 std::optional<Microcredits> budget, const Purse& purse) {
   // The least that any of its bundles can cost: for curves, of what they need at the least.
   Microcredits least = std::numeric_limits<Microcredits>::max();
   const JointAuction auction = AuctionOf(resources);
@@ -260,7 +260,7 @@ absl::Status CheckValuationMeans(absl::Span<const Resource> resources, const Val
         absl::StrCat("budget_microcredits: ", *budget,
                      " would not pay the reserves for the least that the bid asks for, ", least));
   }
-  const Microcredits money = SaturatingAdd(balances.available, balances.escrow);
+  const Microcredits money = SaturatingAdd(purse.available, purse.escrow);
   if (money <= 0 || money < least) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the account holds ", money,

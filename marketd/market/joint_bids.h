@@ -45,7 +45,7 @@ absl::Status CheckSingleBid(const Resource& resource, GuestId guest_id,
 // FAILED_PRECONDITION if the bid could never win: neither the budget nor all the tenant's money
 // would pay the reserves for any of its bundles.
 absl::Status CheckValuationMeans(absl::Span<const Resource> resources, const Valuation& valuation,
-                                 std::optional<Microcredits> budget, const Balances& balances);
+                                 std::optional<Microcredits> budget, const Purse& purse);
 
 // What the bid may cost in one clearing: no rule charges more than it is worth. For curves of a
 // product and sums with a budget of their own all values are scaled; others are cut.

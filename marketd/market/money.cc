@@ -9,52 +9,51 @@
 namespace nom::market {
 namespace {
 
-const Balances& BalancesOf(const State& state, const TenantId& tenant_id) {
-  const auto it = state.tenants.find(tenant_id);
-  NOM_CHECK(it != state.tenants.end(), absl::StrCat("tenant ", tenant_id, " has no books"));
-  return it->second.balances;
-}
+constexpr auto kAvailable = AccountKind::kAvailable;
+constexpr auto kEscrow = AccountKind::kEscrow;
+constexpr auto kArrears = AccountKind::kArrears;
+
+Account Revenue() { return {kOperator, AccountKind::kRevenue}; }
+Account Issued() { return {kOperator, AccountKind::kIssued}; }
 
 void RepayArrears(Scribe& scribe, const TenantId& tenant_id) {
-  const Balances& balances = BalancesOf(scribe.state(), tenant_id);
-  scribe.Move(tenant_id, 0, Account::kAvailable, Account::kArrears,
-              std::min(balances.available, -balances.arrears));
+  const Purse& purse = scribe.state().PurseOf(tenant_id);
+  scribe.Move({tenant_id, kAvailable}, {tenant_id, kArrears}, 0,
+              std::min(purse.available, -purse.arrears));
 }
 
 }  // namespace
 
 absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcredits amount) {
-  const auto tenant = state.tenants.find(tenant_id);
-  if (tenant == state.tenants.end()) {
+  if (!state.tenants.contains(tenant_id)) {
     return absl::NotFoundError(absl::StrCat("tenant_id: no tenant ", tenant_id));
   }
-  const Balances& balances = tenant->second.balances;
   if (amount == 0) return absl::InvalidArgumentError("amount_microcredits: is 0");
-  const auto total = CheckedSubtract(balances.deposits, amount);
-  if (!total || *total < -kDepositsMaxMicrocredits || *total > kDepositsMaxMicrocredits) {
-    return absl::InvalidArgumentError(absl::StrCat("amount_microcredits: ", amount,
-                                                   " would bring the deposits of ", tenant_id,
-                                                   " above ", kDepositsMaxMicrocredits));
+  const Purse& purse = state.PurseOf(tenant_id);
+  const auto total = CheckedAdd(-state.PurseOf(kOperator).issued, amount);
+  if (!total || *total > kIssuedMaxMicrocredits || *total < -kIssuedMaxMicrocredits) {
+    return absl::InvalidArgumentError(absl::StrCat("amount_microcredits: ", amount, " for ",
+                                                   tenant_id, " would bring all deposits above ",
+                                                   kIssuedMaxMicrocredits));
   }
-  if (amount < 0 && balances.available < -amount) {
-    return absl::FailedPreconditionError(absl::StrCat("amount_microcredits: ", tenant_id, " has ",
-                                                      balances.available, " available, not ",
-                                                      -amount));
+  if (amount < 0 && purse.available < -amount) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "amount_microcredits: ", tenant_id, " has ", purse.available, " available, not ", -amount));
   }
   return absl::OkStatus();
 }
 
 void PostDeposit(Scribe& scribe, const TenantId& tenant_id, Microcredits amount) {
   if (amount > 0) {
-    scribe.Move(tenant_id, 0, Account::kDeposits, Account::kAvailable, amount);
+    scribe.Move(Issued(), {tenant_id, kAvailable}, 0, amount);
     RepayArrears(scribe, tenant_id);
   } else {
-    scribe.Move(tenant_id, 0, Account::kAvailable, Account::kDeposits, -amount);
+    scribe.Move({tenant_id, kAvailable}, Issued(), 0, -amount);
   }
 }
 
 void PostEscrow(Scribe& scribe, const Outcome& outcome) {
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kEscrow,
+  scribe.Move({outcome.tenant_id, kAvailable}, {outcome.tenant_id, kEscrow}, outcome.guest_id,
               outcome.charge_microcredits);
 }
 
@@ -100,13 +99,15 @@ Microcredits PostSettlement(Scribe& scribe, const MeteredInterval* interval, abs
       }
     }
   }
-  const Balances& balances = BalancesOf(scribe.state(), outcome.tenant_id);
+  const Account available{outcome.tenant_id, kAvailable};
+  const Account escrowed{outcome.tenant_id, kEscrow};
   const Microcredits escrow = std::min(due, outcome.charge_microcredits);
   const Microcredits rest = outcome.charge_microcredits - escrow;
-  const Microcredits beyond = std::min(due - escrow, balances.available);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kRevenue, escrow);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kAvailable, rest);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kRevenue, beyond);
+  const Microcredits beyond =
+      std::min(due - escrow, scribe.state().PurseOf(outcome.tenant_id).available);
+  scribe.Move(escrowed, Revenue(), outcome.guest_id, escrow);
+  scribe.Move(escrowed, available, outcome.guest_id, rest);
+  scribe.Move(available, Revenue(), outcome.guest_id, beyond);
   RepayArrears(scribe, outcome.tenant_id);
   outcome.settled = true;
   outcome.settled_microcredits = escrow + beyond;
@@ -123,11 +124,14 @@ void PostRent(Scribe& scribe, const MeteredInterval& interval,
   const Microcredits rent =
       ShareRoundedDown(SaturatingMultiply(outcome.seed_units, seed_rent_unit_price_microcredits),
                        interval.age_us, absl::ToInt64Microseconds(period));
-  const Balances& balances = BalancesOf(scribe.state(), outcome.tenant_id);
-  const Microcredits paid = std::min(rent, balances.available);
-  const Microcredits owed = std::min(rent - paid, kArrearsMaxMicrocredits + balances.arrears);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kRevenue, paid);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kArrears, Account::kRevenue, owed);
+  const Purse& purse = scribe.state().PurseOf(outcome.tenant_id);
+  const Microcredits paid = std::min(rent, purse.available);
+  const Microcredits owed =
+      std::min({rent - paid, kArrearsMaxMicrocredits + purse.arrears,
+                std::max<Microcredits>(
+                    0, kRevenueMaxMicrocredits - scribe.state().PurseOf(kOperator).revenue)});
+  scribe.Move({outcome.tenant_id, kAvailable}, Revenue(), outcome.guest_id, paid);
+  scribe.Move({outcome.tenant_id, kArrears}, Revenue(), outcome.guest_id, owed);
   outcome.rent_microcredits += paid + owed;
 }
 

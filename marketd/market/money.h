@@ -1,8 +1,8 @@
 // Who pays whom, and when. Every function writes lines of one transaction.
 //
-//   deposit     deposits -> available; arrears are paid from it at once
+//   deposit     the operator's issued -> available; arrears are paid from it at once
 //   decision    available -> escrow, the whole charge of each award
-//   settlement  escrow -> revenue, what was delivered; the rest of the escrow -> available
+//   settlement  escrow -> the operator's revenue, what was delivered; the rest -> available
 //   seed rent   available -> revenue as far as it goes; the rest is owed: arrears -> revenue
 //
 // All is billed for an interval of a guest's own meters (types.h), from the reading that the ledger
@@ -34,9 +34,10 @@
 
 namespace nom::market {
 
-// No tenant's money, in or out, is ever counted above these; far inside 64 bits, so that no sum of
-// a tenant's books can overflow.
-inline constexpr Microcredits kDepositsMaxMicrocredits = 4'000'000'000'000'000'000;
+// A book's money, in or out, is never counted above these. All that is ever paid is money that was
+// issued, or owed while revenue is below its own limit: so no sum overflows 64 bits.
+inline constexpr Microcredits kIssuedMaxMicrocredits = 4'000'000'000'000'000'000;
+inline constexpr Microcredits kRevenueMaxMicrocredits = 5'000'000'000'000'000'000;
 inline constexpr Microcredits kArrearsMaxMicrocredits = 1'000'000'000'000'000'000;
 
 // What PostDeposit needs. NOT_FOUND, INVALID_ARGUMENT (zero; too much), FAILED_PRECONDITION (takes

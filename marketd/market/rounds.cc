@@ -101,7 +101,7 @@ GrantSet Engine::Impl::Grants(const HostRun& host, const Round* next) const {
         GuestGrant{.guest_id = guest_id,
                    .now = now,
                    .next = next == nullptr ? now : HoldingsIn(host, guest, next),
-                   .balance_microcredits = state_.tenants.at(guest.tenant_id).balances.available,
+                   .balance_microcredits = state_.PurseOf(guest.tenant_id).available,
                    .spent_microcredits = guest.spent_microcredits});
   }
   return set;

@@ -1,31 +1,15 @@
 #include "marketd/market/state.h"
 
-#include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
-#include "marketd/base/status.h"
 
 namespace nom::market {
 
-Microcredits& Balances::operator[](Account account) {
-  switch (account) {
-    case Account::kAvailable:
-      return available;
-    case Account::kEscrow:
-      return escrow;
-    case Account::kArrears:
-      return arrears;
-    case Account::kRevenue:
-      return revenue;
-    case Account::kDeposits:
-      return deposits;
-  }
-  Die(__FILE__, __LINE__, "no such account");
-}
-
-Microcredits Balances::operator[](Account account) const {
-  Balances copy = *this;
-  return copy[account];
+AccountSummary Summarize(const Purse& purse) {
+  return AccountSummary{.available = purse.available,
+                        .escrow = purse.escrow,
+                        .arrears = purse.arrears,
+                        .spent = purse.spent};
 }
 
 int64_t Guest::seed_units(ResourceKind kind) const {
@@ -82,19 +66,16 @@ void State::RebuildIndexes() {
 }
 
 std::string FirstBrokenPromise(const State& state) {
-  for (const auto& [tenant_id, tenant] : state.tenants) {
-    const Balances& b = tenant.balances;
-    const auto open = state.open_charges.find(tenant_id);
-    const Microcredits charges = open == state.open_charges.end() ? 0 : open->second;
-    if (b.available < 0 || b.escrow < 0 || b.arrears > 0) {
-      return absl::StrCat("tenant ", tenant_id, ": a balance is on the wrong side of zero");
+  if (std::string wrong = FirstBrokenPromise(state.purses); !wrong.empty()) return wrong;
+  for (const auto& [owner, purse] : state.purses) {
+    const Microcredits charges = state.OpenChargesOf(owner);
+    if (purse.escrow != charges) {
+      return absl::StrCat(owner, ": ", purse.escrow, " in escrow, for open charges of ", charges);
     }
-    absl::int128 sum = 0;
-    for (int a = 1; a <= kAccountsCount; ++a) sum += b[static_cast<Account>(a)];
-    if (sum != 0) return absl::StrCat("tenant ", tenant_id, ": the accounts do not sum to zero");
-    if (b.escrow != charges) {
-      return absl::StrCat("tenant ", tenant_id, ": ", b.escrow, " in escrow, for open charges of ",
-                          charges);
+  }
+  for (const auto& [tenant_id, charges] : state.open_charges) {
+    if (!state.purses.contains(tenant_id)) {
+      return absl::StrCat(tenant_id, ": open charges of ", charges, ", and no purse");
     }
   }
   return "";
@@ -107,6 +88,17 @@ std::vector<BidKey> State::BidsOf(GuestId guest_id) const {
     keys.push_back(bid->first);
   }
   return keys;
+}
+
+const Purse& State::PurseOf(const Owner& owner) const {
+  static const Purse kNone;
+  const auto it = purses.find(owner);
+  return it == purses.end() ? kNone : it->second;
+}
+
+Microcredits State::OpenChargesOf(const Owner& owner) const {
+  const auto it = open_charges.find(owner);
+  return it == open_charges.end() ? 0 : it->second;
 }
 
 const std::set<GuestId>& State::GuestsOf(const HostId& host_id) const {

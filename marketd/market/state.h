@@ -17,37 +17,15 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "marketd/market/accounts.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
-
-// Every tenant has these five accounts, and for each tenant they sum to zero at all times.
-enum class Account : uint8_t {
-  kAvailable = 1,  // To bid with. Never below zero.
-  kEscrow = 2,     // Set aside for awards not yet settled. Never below zero.
-  kArrears = 3,    // Minus the rent that could not be paid. Never above zero.
-  kRevenue = 4,    // What the operator earned from this tenant: the tenant's "spent".
-  kDeposits = 5,   // Minus the money that the operator put in for the tenant.
-};
-inline constexpr int kAccountsCount = 5;
-
-struct Balances {
-  Microcredits available = 0;
-  Microcredits escrow = 0;
-  Microcredits arrears = 0;  // <= 0
-  Microcredits revenue = 0;
-  Microcredits deposits = 0;  // <= 0 unless more was taken out than put in.
-
-  Microcredits& operator[](Account account);
-  Microcredits operator[](Account account) const;
-  friend bool operator==(const Balances&, const Balances&) = default;
-};
 
 struct Tenant {
   TenantId tenant_id;
   std::string display_name;
   std::string token_hash;  // Of the bearer token; opaque here.
-  Balances balances;
   friend bool operator==(const Tenant&, const Tenant&) = default;
 };
 
@@ -184,20 +162,30 @@ struct HostBook {
   friend bool operator==(const HostBook&, const HostBook&) = default;
 };
 
+// What a tenant is told of its purse.
+struct AccountSummary {
+  Microcredits available = 0;
+  Microcredits escrow = 0;
+  Microcredits arrears = 0;  // <= 0
+  Microcredits spent = 0;
+  friend bool operator==(const AccountSummary&, const AccountSummary&) = default;
+};
+AccountSummary Summarize(const Purse& purse);
+
 // The answer to a call, kept so that a retry gets it again.
 struct Reply {
   absl::Status status;
-  GuestId guest_id = 0;  // AdmitGuest.
-  RoundId round_id = 0;  // PlaceBid: the first round in which the bid takes part.
-  bool removed = false;  // WithdrawBid.
-  Balances balances;     // Deposit: after it.
+  GuestId guest_id = 0;    // AdmitGuest.
+  RoundId round_id = 0;    // PlaceBid: the first round in which the bid takes part.
+  bool removed = false;    // WithdrawBid.
+  AccountSummary account;  // Deposit: after it.
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
 // A write that was done. Ids belong to whoever chose them: nobody can use up, probe or push out
 // another's.
 struct RequestKey {
-  std::string owner;       // "tenant/ID" or "operator".
+  Owner owner;
   std::string request_id;  // 1 to 64 characters.
   friend bool operator==(const RequestKey&, const RequestKey&) = default;
   friend bool operator<(const RequestKey& a, const RequestKey& b) {
@@ -222,25 +210,29 @@ struct State {
   void RebuildIndexes();
   const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
   std::vector<BidKey> BidsOf(GuestId guest_id) const;
+  // An empty one of an owner that never had money.
+  const Purse& PurseOf(const Owner& owner) const;
+  Microcredits OpenChargesOf(const Owner& owner) const;
 
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;
   std::map<TenantId, Tenant> tenants;
+  Purses purses;
   std::map<GuestId, Guest> guests;  // All but the evicted.
   // The key of a bid for several kinds is its guest and kSeveralKinds.
   std::map<BidKey, StandingBid> bids;
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;
   // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.
-  std::map<std::pair<GuestId, std::string>, std::vector<std::string>> bid_requests;
+  std::map<std::pair<GuestId, Owner>, std::vector<std::string>> bid_requests;
   // Indexes of the above, kept by whoever changes it (ApplyChange, a ledger's Load).
   std::map<HostId, std::set<GuestId>> host_guests;  // Of `guests`.
   std::map<TenantId, Microcredits> open_charges;    // Not settled in open rounds: its escrow.
   friend bool operator==(const State&, const State&) = default;
 };
 
-// What does not add up in the books, or "": accounts that do not sum to zero or are on the wrong
-// side of it, escrow that is not that of the open charges.
+// What does not add up in the books, or "": purses (accounts.h), escrow that is not that of the
+// open charges.
 std::string FirstBrokenPromise(const State& state);
 
 }  // namespace nom::market

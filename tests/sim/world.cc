@@ -75,7 +75,8 @@ void World::Handle(const Event& event) {
     trace = Fold(trace, absl::StrCat(transaction.transaction_id, transaction.kind,
                                      absl::ToUnixMicros(transaction.time)));
     for (const Entry& entry : transaction.entries) {
-      trace = Fold(trace, absl::StrCat(entry.tenant_id, static_cast<int>(entry.account),
+      trace = Fold(trace, absl::StrCat(entry.from.owner, static_cast<int>(entry.from.kind),
+                                       entry.to.owner, static_cast<int>(entry.to.kind),
                                        entry.guest_id, entry.amount_microcredits));
     }
     if (on_transaction) on_transaction(transaction);
@@ -246,20 +247,22 @@ std::string CheckBooks(const State& state) {
       }
     }
   }
-  for (const auto& [tenant_id, tenant] : state.tenants) {
-    const Balances& b = tenant.balances;
-    if (b.available < 0 || b.escrow < 0 || b.arrears > 0) {
-      return absl::StrCat(tenant_id, ": a balance is on the wrong side of zero");
+  Microcredits sum = 0;
+  for (const auto& [owner, purse] : state.purses) {
+    if (purse.available < 0 || purse.escrow < 0 || purse.arrears > 0) {
+      return absl::StrCat(owner, ": a balance is on the wrong side of zero");
     }
-    if (b.available + b.escrow + b.arrears + b.revenue + b.deposits != 0) {
-      return absl::StrCat(tenant_id, ": the accounts do not sum to zero");
+    for (int k = 1; k <= kAccountKindsCount; ++k) sum += purse[static_cast<AccountKind>(k)];
+    if (purse.available + purse.escrow + purse.arrears + purse.transit + purse.revenue !=
+        purse.deposited - purse.spent + purse.earned) {
+      return absl::StrCat(owner, ": holds what nobody gave it");
     }
-    if (b.escrow != escrow[tenant_id]) {
-      return absl::StrCat(tenant_id, ": ", b.escrow, " in escrow, ", escrow[tenant_id],
+    if (purse.escrow != escrow[owner]) {
+      return absl::StrCat(owner, ": ", purse.escrow, " in escrow, ", escrow[owner],
                           " charged and not settled");
     }
   }
-  return "";
+  return sum == 0 ? "" : "the accounts of all owners do not sum to zero";
 }
 
 HostConfig TestHostConfig(const HostId& host_id, absl::Duration period) {

@@ -41,14 +41,12 @@ absl::Status ReadTenants(Database& db, State& state) {
             Tenant{.tenant_id = id, .display_name = row.Text(1), .token_hash = row.Text(2)};
         return absl::OkStatus();
       }));
-  NOM_ASSIGN_OR_RETURN(const auto balances, ReadBalances(db));
-  for (const auto& [tenant_id, of_tenant] : balances) {
-    const auto tenant = state.tenants.find(tenant_id);
-    if (tenant == state.tenants.end()) {
+  NOM_ASSIGN_OR_RETURN(state.purses, ReadPurses(db));
+  for (const auto& [owner, purse] : state.purses) {
+    if (owner != kOperator && !state.tenants.contains(owner)) {
       return absl::DataLossError(
-          absl::StrCat("ledger ", db.path(), ": a balance of no tenant: ", tenant_id));
+          absl::StrCat("ledger ", db.path(), ": a purse of no tenant: ", owner));
     }
-    tenant->second.balances = of_tenant;
   }
   return absl::OkStatus();
 }
@@ -188,11 +186,11 @@ absl::Status ReadHosts(Database& db, State& state) {
 absl::Status ReadRequests(Database& db, State& state) {
   return ForEachRow(
       db.Prepare("SELECT owner, request_id, transaction_id, fingerprint, status, message, guest_id,"
-                 " round_id, removed, available, escrow, arrears, revenue, deposits, bid_guest_id"
+                 " round_id, removed, available, escrow, arrears, spent, bid_guest_id"
                  " FROM requests ORDER BY transaction_id"),
       [&](Statement& row) {
         Request request{.key = {row.Text(0), row.Text(1)},
-                        .bid_guest_id = Id(row, 14),
+                        .bid_guest_id = Id(row, 13),
                         .fingerprint = row.Bits(3),
                         .transaction_id = Id(row, 2)};
         absl::StatusCode code = absl::StatusCode::kOk;
@@ -201,11 +199,10 @@ absl::Status ReadRequests(Database& db, State& state) {
                               .guest_id = Id(row, 6),
                               .round_id = Id(row, 7),
                               .removed = row.Int(8) != 0,
-                              .balances = {.available = row.Int(9),
-                                           .escrow = row.Int(10),
-                                           .arrears = row.Int(11),
-                                           .revenue = row.Int(12),
-                                           .deposits = row.Int(13)}};
+                              .account = {.available = row.Int(9),
+                                          .escrow = row.Int(10),
+                                          .arrears = row.Int(11),
+                                          .spent = row.Int(12)}};
         if (request.bid_guest_id != 0) {
           state.bid_requests[{request.bid_guest_id, request.key.owner}].push_back(
               request.key.request_id);
@@ -355,16 +352,23 @@ absl::StatusOr<ChainHead> ReadHead(Database& db) {
   return head;
 }
 
-absl::StatusOr<std::map<TenantId, Balances>> ReadBalances(Database& db) {
-  std::map<TenantId, Balances> out;
-  NOM_RETURN_IF_ERROR(ForEachRow(
-      db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
-      [&](Statement& row) {
-        Account account = Account::kAvailable;
-        NOM_RETURN_IF_ERROR(ToEnum(db, "account", row.Int(1), 1, kAccountsCount, account));
-        out[row.Text(0)][account] = row.Int(2);
-        return absl::OkStatus();
-      }));
+absl::StatusOr<Purses> ReadPurses(Database& db) {
+  Purses out;
+  NOM_RETURN_IF_ERROR(
+      ForEachRow(db.Prepare("SELECT owner, available, escrow, arrears, transit, revenue, issued,"
+                            " deposited, spent, earned FROM purses"),
+                 [&](Statement& row) {
+                   out[row.Text(0)] = Purse{.available = row.Int(1),
+                                            .escrow = row.Int(2),
+                                            .arrears = row.Int(3),
+                                            .transit = row.Int(4),
+                                            .revenue = row.Int(5),
+                                            .issued = row.Int(6),
+                                            .deposited = row.Int(7),
+                                            .spent = row.Int(8),
+                                            .earned = row.Int(9)};
+                   return absl::OkStatus();
+                 }));
   return out;
 }
 
@@ -380,12 +384,17 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
                            .kind = row.Text(2),
                            .digest = row.Text(3)};
     Statement entries = db.Prepare(
-        "SELECT tenant_id, account, guest_id, amount_microcredits FROM entries"
+        "SELECT from_owner, from_kind, to_owner, to_kind, guest_id, amount_microcredits FROM "
+        "entries"
         " WHERE transaction_id = ? ORDER BY position");
     entries.Bind(row.Int(0));
     NOM_RETURN_IF_ERROR(ForEachRow(std::move(entries), [&](Statement& e) {
-      Entry entry{.tenant_id = e.Text(0), .guest_id = Id(e, 2), .amount_microcredits = e.Int(3)};
-      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(1), 1, kAccountsCount, entry.account));
+      Entry entry{.from = {.owner = e.Text(0)},
+                  .to = {.owner = e.Text(2)},
+                  .guest_id = Id(e, 4),
+                  .amount_microcredits = e.Int(5)};
+      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(1), 1, kAccountKindsCount, entry.from.kind));
+      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(3), 1, kAccountKindsCount, entry.to.kind));
       out.entries.push_back(std::move(entry));
       return absl::OkStatus();
     }));

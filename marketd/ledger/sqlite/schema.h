@@ -12,9 +12,9 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 4;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 5;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
-inline constexpr int32_t kSchemaVersionMin = 4;
+inline constexpr int32_t kSchemaVersionMin = 5;
 
 inline constexpr char kSchemaSql[] = R"sql(
 -- One row: written each time that the ledger is opened, before anybody is told that it is there.
@@ -37,24 +37,34 @@ CREATE TABLE tenants (
   token_hash TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- account: 1 available, 2 escrow, 3 arrears, 4 revenue, 5 deposits.
+-- Money went from one account to another. Owners are tenants and '@operator'. Account kinds:
+-- 1 available, 2 escrow, 3 arrears, 4 transit, 5 revenue, 6 issued.
 CREATE TABLE entries (
   transaction_id INTEGER NOT NULL REFERENCES transactions,
   position INTEGER NOT NULL,
-  tenant_id TEXT NOT NULL REFERENCES tenants,
-  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
+  from_owner TEXT NOT NULL,
+  from_kind INTEGER NOT NULL CHECK (from_kind BETWEEN 1 AND 6),
+  to_owner TEXT NOT NULL,
+  to_kind INTEGER NOT NULL CHECK (to_kind BETWEEN 1 AND 6),
   guest_id INTEGER NOT NULL,
-  amount_microcredits INTEGER NOT NULL,
+  amount_microcredits INTEGER NOT NULL CHECK (amount_microcredits > 0),
   PRIMARY KEY (transaction_id, position)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE balances (
-  tenant_id TEXT NOT NULL REFERENCES tenants,
-  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
-  amount_microcredits INTEGER NOT NULL,
-  PRIMARY KEY (tenant_id, account),
-  CHECK (account NOT IN (1, 2) OR amount_microcredits >= 0),
-  CHECK (account <> 3 OR amount_microcredits <= 0)
+-- What an owner's entries add up to: its accounts, and what passed between it and others.
+CREATE TABLE purses (
+  owner TEXT PRIMARY KEY,
+  available INTEGER NOT NULL CHECK (available >= 0),
+  escrow INTEGER NOT NULL CHECK (escrow >= 0),
+  arrears INTEGER NOT NULL CHECK (arrears <= 0),
+  transit INTEGER NOT NULL,
+  revenue INTEGER NOT NULL,
+  issued INTEGER NOT NULL,
+  deposited INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  earned INTEGER NOT NULL,
+  CHECK (owner = '@operator' OR revenue = 0 AND issued = 0),
+  CHECK (available + escrow + arrears + transit + revenue = deposited - spent + earned)
 ) STRICT, WITHOUT ROWID;
 
 -- state: 1 admitted, 2 running, 3 crashed, 4 evicted, 5 evicting.
@@ -217,8 +227,7 @@ CREATE TABLE requests (
   available INTEGER NOT NULL,
   escrow INTEGER NOT NULL,
   arrears INTEGER NOT NULL,
-  revenue INTEGER NOT NULL,
-  deposits INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
   PRIMARY KEY (owner, request_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_of_bids ON requests (bid_guest_id, owner, transaction_id)

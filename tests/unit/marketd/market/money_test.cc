@@ -20,7 +20,14 @@ class MoneyTest : public testing::Test {
                 .state = GuestState::kRunning};
     state_.guests[1] = guest;
   }
-  Balances& balances() { return state_.tenants["t"].balances; }
+  Purse& purse() { return state_.purses["t"]; }
+  // All but what passed between it and others.
+  void ExpectHolds(Microcredits available, Microcredits arrears, Microcredits spent) {
+    EXPECT_EQ(purse().available, available);
+    EXPECT_EQ(purse().arrears, arrears);
+    EXPECT_EQ(purse().spent, spent);
+    EXPECT_EQ(FirstBrokenPromise(state_.purses), "");
+  }
   void Deposit(Microcredits amount) {
     Scribe scribe(state_, kNow, "deposit");
     PostDeposit(scribe, "t", amount);
@@ -29,9 +36,9 @@ class MoneyTest : public testing::Test {
   Outcome Settle(Outcome outcome, const MeteredInterval* interval) {
     Scribe scribe(state_, kNow, "x");
     PostEscrow(scribe, outcome);
-    EXPECT_EQ(balances().escrow, outcome.charge_microcredits);
+    EXPECT_EQ(purse().escrow, outcome.charge_microcredits);
     forgiven_ = PostSettlement(scribe, interval, absl::Seconds(60), outcome);
-    EXPECT_EQ(balances().escrow, 0);
+    EXPECT_EQ(purse().escrow, 0);
     (void)std::move(scribe).Finish();
     return outcome;
   }
@@ -59,14 +66,18 @@ TEST_F(MoneyTest, DepositsAreCheckedAndPayArrearsFirst) {
   EXPECT_TRUE(
       absl::IsInvalidArgument(CheckDeposit(state_, "t", std::numeric_limits<int64_t>::min())));
   EXPECT_TRUE(absl::IsFailedPrecondition(CheckDeposit(state_, "t", -1)));
-  balances() = {.arrears = -30, .revenue = 30};
+  purse() = {.arrears = -30, .spent = 30};
+  state_.purses[kOperator] = {.revenue = 30, .earned = 30};
   ASSERT_TRUE(CheckDeposit(state_, "t", 100).ok());
   Deposit(100);
-  EXPECT_EQ(balances(), (Balances{.available = 70, .revenue = 30, .deposits = -100}));
+  ExpectHolds(70, 0, 30);
+  EXPECT_EQ(purse().deposited, 100);
   EXPECT_TRUE(CheckDeposit(state_, "t", -70).ok());
   EXPECT_FALSE(CheckDeposit(state_, "t", -71).ok());
   Deposit(-70);
-  EXPECT_EQ(balances(), (Balances{.revenue = 30, .deposits = -30}));
+  ExpectHolds(0, 0, 30);
+  EXPECT_EQ(purse().deposited, 30);
+  EXPECT_EQ(state_.PurseOf(kOperator).issued, -30);
 }
 
 TEST_F(MoneyTest, WhatWasDeliveredIsCharged) {
@@ -82,7 +93,8 @@ TEST_F(MoneyTest, WhatWasDeliveredIsCharged) {
   EXPECT_EQ(settled.delivered_milliunits, 10'000);
   EXPECT_EQ(settled.used_milliunits, 5'000);
   EXPECT_EQ(settled.held, absl::Seconds(60));
-  EXPECT_EQ(balances(), (Balances{.available = 9'900, .revenue = 100, .deposits = -10'000}));
+  ExpectHolds(9'900, 0, 100);
+  EXPECT_EQ(state_.PurseOf(kOperator).revenue, 100);
   EXPECT_EQ(state_.guests[1].spent_microcredits, 100);
   // The machine gave 9 of 10: the seed first, so 5 of the 6 that were bought.
   EXPECT_EQ(SettledFor(won, Offered(9'000, 60)), 83);
@@ -110,17 +122,17 @@ TEST_F(MoneyTest, WhatIsHeldBeyondThePeriodAndCannotBePaidIsForgiven) {
   const Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 6, .charge_microcredits = 100};
   EXPECT_EQ(SettledFor(won, Offered(6'000, 120)), 150);
   EXPECT_EQ(forgiven_, 50);
-  EXPECT_EQ(balances(), (Balances{.revenue = 150, .deposits = -150}));
+  ExpectHolds(0, 0, 150);
 }
 
 TEST_F(MoneyTest, AnOutcomeIsSettledOnce) {
   Deposit(1'000);
   Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 1, .charge_microcredits = 100};
   won = Settle(won, nullptr);
-  const Balances before = balances();
+  const Purse before = purse();
   Scribe scribe(state_, kNow, "x");
   PostRelease(scribe, won);
-  EXPECT_EQ(balances(), before);
+  EXPECT_EQ(purse(), before);
   EXPECT_TRUE(scribe.empty());
 }
 
@@ -133,7 +145,7 @@ TEST_F(MoneyTest, RentIsForTheTimeHeldAndGoesToArrears) {
     EXPECT_EQ(outcome.rent_microcredits, 50);
     (void)std::move(scribe).Finish();
   }
-  EXPECT_EQ(balances(), (Balances{.available = 20, .revenue = 50, .deposits = -70}));
+  ExpectHolds(20, 0, 50);
   {
     // An hour: 20 can be paid, the rest is owed; the seed stays.
     Scribe scribe(state_, kNow, "rent");
@@ -141,18 +153,32 @@ TEST_F(MoneyTest, RentIsForTheTimeHeldAndGoesToArrears) {
     EXPECT_EQ(outcome.rent_microcredits, 6'050);
     (void)std::move(scribe).Finish();
   }
-  EXPECT_EQ(balances(),
-            (Balances{.available = 0, .arrears = -5'980, .revenue = 6'050, .deposits = -70}));
+  ExpectHolds(0, -5'980, 6'050);
   EXPECT_EQ(state_.guests[1].spent_microcredits, 6'050);
 }
 
 TEST_F(MoneyTest, ArrearsStopBeforeTheyOverflow) {
-  balances() = {.arrears = -kArrearsMaxMicrocredits + 5, .revenue = kArrearsMaxMicrocredits - 5};
+  purse() = {.arrears = -kArrearsMaxMicrocredits + 5, .spent = kArrearsMaxMicrocredits - 5};
   Scribe scribe(state_, kNow, "rent");
   Outcome outcome{.guest_id = 1, .tenant_id = "t", .seed_units = 4};
   PostRent(scribe, Offered(4'000, 60), policies::kValueMaxMicrocredits, absl::Seconds(60), outcome);
   EXPECT_EQ(outcome.rent_microcredits, 5);
-  EXPECT_EQ(balances().arrears, -kArrearsMaxMicrocredits);
+  EXPECT_EQ(purse().arrears, -kArrearsMaxMicrocredits);
+}
+
+TEST_F(MoneyTest, NothingIsOwedThatWouldBringRevenueToItsLimit) {
+  state_.purses[kOperator] = {.revenue = kRevenueMaxMicrocredits - 7};
+  Scribe scribe(state_, kNow, "rent");
+  Outcome outcome{.guest_id = 1, .tenant_id = "t", .seed_units = 4};
+  PostRent(scribe, Offered(4'000, 60), 25, absl::Seconds(60), outcome);
+  EXPECT_EQ(outcome.rent_microcredits, 7);
+}
+
+TEST_F(MoneyTest, DepositsOfAllTenantsStayInsideOneLimit) {
+  state_.tenants["u"].tenant_id = "u";
+  Deposit(kIssuedMaxMicrocredits - 1);
+  EXPECT_TRUE(CheckDeposit(state_, "u", 1).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckDeposit(state_, "u", 2)));
 }
 
 TEST(MeteredIntervalTest, IsTheDifferenceOfTwoReadings) {
@@ -174,13 +200,11 @@ TEST(MeteredIntervalTest, IsTheDifferenceOfTwoReadings) {
   EXPECT_FALSE(Between(to, fell).has_value()) << "no honest meter falls";
 }
 
-TEST_F(MoneyTest, EntriesNeverPutABalanceOnTheWrongSide) {
-  EXPECT_TRUE(absl::IsFailedPrecondition(ApplyEntry({"t", Account::kAvailable, 0, -1}, state_)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(ApplyEntry({"t", Account::kEscrow, 0, -1}, state_)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(ApplyEntry({"t", Account::kArrears, 0, 1}, state_)));
-  EXPECT_TRUE(absl::IsNotFound(ApplyEntry({"u", Account::kRevenue, 0, 1}, state_)));
-  balances().revenue = std::numeric_limits<int64_t>::max();
-  EXPECT_TRUE(absl::IsOutOfRange(ApplyEntry({"t", Account::kRevenue, 0, 1}, state_)));
+TEST_F(MoneyTest, EntriesAreOfTenantsThatThereAre) {
+  const Account revenue{kOperator, AccountKind::kRevenue};
+  EXPECT_TRUE(absl::IsNotFound(ApplyEntry({{"u", AccountKind::kArrears}, revenue, 0, 1}, state_)));
+  EXPECT_TRUE(absl::IsNotFound(ApplyEntry({revenue, {"u", AccountKind::kArrears}, 0, 1}, state_)));
+  EXPECT_TRUE(ApplyEntry({{"t", AccountKind::kArrears}, revenue, 0, 1}, state_).ok());
 }
 
 TEST(MoneyDeathTest, MoneyIsNotMade) {
@@ -189,7 +213,7 @@ TEST(MoneyDeathTest, MoneyIsNotMade) {
   EXPECT_DEATH(
       {
         Scribe scribe(state, kNow, "x");
-        scribe.Move("t", 0, Account::kAvailable, Account::kRevenue, 1);
+        scribe.Move({"t", AccountKind::kAvailable}, {kOperator, AccountKind::kRevenue}, 0, 1);
       },
       "wrong side of zero");
 }
