@@ -40,7 +40,7 @@ struct HostConfig {
   std::string image_directory;  // nomhv: where guest images are.
   std::string doorbell_socket;  // nomhv: where QEMU's ivshmem-doorbell connects; empty: polling.
   market::LinuxHostOptions linux_host;  // linux
-  bool guests_bid = true;  // simulated: guests also bid by themselves, anew each round.
+  bool guests_bid = false;  // simulated: guests bid by themselves each round, over their tenants.
 };
 
 struct LimitsConfig {

@@ -31,6 +31,7 @@ MAY_KNOW = {
     "marketd/services": ["marketd/market", "marketd/base", "marketd/server", "proto", "policies"],
     "marketd/server": ["marketd/market", "marketd/base", "proto", "policies"],
     "marketd": ["marketd", "proto", "nomhv/abi", "policies"],  # main.cc alone knows everybody.
+    "cmake": [],
     "bench": ["bench", "policies", "marketd", "nomhv", "client", "proto", "tests"],
     "tests": ["tests", "bench", "policies", "marketd", "nomhv", "client", "proto"],
 }
@@ -42,9 +43,11 @@ OWNED = {
                 "marketd/metrics"],
     "yaml-cpp/": ["marketd/config", "policies/cases", "tests"],
 }
+# What everybody may know: which build this is.
+COMMON = "cmake/build_info"
 # Libraries whose own habit is quotes.
 QUOTED_LIBRARIES = ("absl/", "gtest/", "gmock/", "google/", "grpcpp/", "prometheus/", "yaml-cpp/", "benchmark/", "CLI/")
-TOP = ("policies", "nomhv", "client", "marketd", "proto", "bench", "tests")
+TOP = ("policies", "nomhv", "client", "marketd", "proto", "bench", "tests", "cmake")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
@@ -92,6 +95,8 @@ def check(root: pathlib.Path) -> list[str]:
                 if target is None:
                     if match.group(1) == '"' and not include.startswith(QUOTED_LIBRARIES):
                         wrong.append(f'{source}:{number}: "{include}" is not written from the root')
+                    continue
+                if within(target, COMMON):
                     continue
                 if within(target, folder) and longest(target, MAY_KNOW) == folder:
                     continue

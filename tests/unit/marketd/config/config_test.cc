@@ -87,6 +87,10 @@ TEST(ConfigTest, ReadsReservePolicies) {
 TEST(ConfigTest, SampleIsRightAndNamesEveryKey) {
   const absl::StatusOr<Config> config = LoadConfig(NOM_SOURCE_DIR "/deploy/marketd.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
+  // A market to be tried: nobody bids but those who were asked to.
+  ASSERT_EQ(config->hosts[0].kind, HostKind::kSimulated);
+  EXPECT_FALSE(config->hosts[0].guests_bid);
+  EXPECT_EQ(config->hosts[0].guests_bid, HostConfig().guests_bid);
   // The comments in it promise these defaults.
   EXPECT_EQ(config->limits.message_max_bytes, LimitsConfig().message_max_bytes);
   EXPECT_EQ(config->limits.watches_max, LimitsConfig().watches_max);
