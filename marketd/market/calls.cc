@@ -266,7 +266,7 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
       return absl::InvalidArgumentError(absl::StrCat(at, "kind: is there twice"));
     }
   }
-  const std::map<ResourceKind, int64_t> supply = Supply(*host);
+  const std::map<ResourceKind, int64_t> supply = Supply(*host, host->round_id);
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
       return absl::ResourceExhaustedError(

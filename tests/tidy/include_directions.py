@@ -13,13 +13,16 @@ import sys
 MAY_KNOW = {
     "policies": [],
     "policies/cases": ["policies"],
+    "policies/units": [],
     "nomhv/abi": [],
     "nomhv": ["nomhv/abi"],
     "client": ["client", "proto", "nomhv/abi", "policies/bidding"],
     "client/include/nom": ["policies/bidding"],
-    "client/cli": ["client", "proto", "nomhv/abi", "policies/bidding", "policies/clearing", "policies/cases"],
+    "client/cli": ["client", "proto", "nomhv/abi", "policies/bidding", "policies/clearing", "policies/cases",
+                   "policies/units"],
     "marketd/base": ["policies"],
-    "marketd/config": ["marketd/base", "marketd/market", "policies"],
+    # What the operator says of a Linux host is read into its own options.
+    "marketd/config": ["marketd/base", "marketd/host/linux", "marketd/market", "policies"],
     "marketd/market": ["marketd/base", "policies"],
     "marketd/ledger": ["marketd/market", "marketd/base", "policies"],
     "marketd/host": ["marketd/market", "marketd/base", "nomhv/abi", "policies"],
