@@ -187,8 +187,7 @@ TEST_F(JointTest, ARoundIsWhatPoliciesSay) {
       }
     }
     EXPECT_EQ(decided, said);
-    EXPECT_EQ(balances("ann").escrow + balances("bob").escrow,
-              world_->state().open_charges.at("ann") + world_->state().open_charges.at("bob"));
+    EXPECT_EQ(CheckBooks(world_->state()), "");
   }
   const auto audit = Audit(world_->ledger().reader(), {});
   ASSERT_TRUE(audit.ok()) << audit.status();
@@ -341,7 +340,7 @@ TEST_F(JointTest, WhoCannotPayForAllOfItsBundlesIsScaled) {
   const GuestId two = Admit("bob", "two");
   const Reply taken = world_->AskAsOperator(Deposit{NewId(), "ann", -999'000'000});
   ASSERT_TRUE(taken.status.ok()) << taken.status;
-  const Microcredits means = balances("ann").available;
+  const Microcredits means = purse("ann").available;
   for (const GuestId guest : {one, two}) {
     // The whole machine costs 280 * 1,000 + 224 * 500 at the reserves, and each displaces the
     // other.
@@ -351,8 +350,8 @@ TEST_F(JointTest, WhoCannotPayForAllOfItsBundlesIsScaled) {
                     .status.ok());
   }
   ASSERT_TRUE(RunUntilDecided(1));
-  EXPECT_LE(balances("ann").escrow, means);
-  EXPECT_EQ(balances("ann").available, means - balances("ann").escrow);
+  EXPECT_LE(purse("ann").escrow, means);
+  EXPECT_EQ(purse("ann").available, means - purse("ann").escrow);
   EXPECT_GT(OutcomeOf(Last(), two, ResourceKind::kCpu).award_units, 0);
   const auto audit = Audit(world_->ledger().reader(), {});
   ASSERT_TRUE(audit.ok()) << audit.status();
