@@ -137,7 +137,8 @@ std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
       if (standing.last_round_id != 0 && standing.last_round_id < round_id) continue;
       int64_t units_max = supply.at(kind);
       if (kind == ResourceKind::kMemory && guest.memory_max_units > 0) {
-        units_max = std::min(units_max, guest.memory_max_units - guest.seed_units(kind));
+        units_max = std::min(units_max, guest.memory_max_units - guest.seed_units(kind) -
+                                            state.contracts.HeldUnits(guest_id, kind, round_id));
       }
       const Microcredits means =
           std::min(available, standing.budget_microcredits.value_or(available));

@@ -62,18 +62,23 @@ void Engine::Impl::Advance() {
 }
 
 void Engine::Impl::CloseAbsentHosts() {
-  std::vector<Round> open;
+  static constexpr char kWhy[] = "the host is no longer in the config";
+  std::vector<HostId> absent;
   for (const auto& [host_id, book] : state_.hosts) {
-    if (hosts_.contains(host_id)) continue;
-    for (const auto& [round_id, round] : book.open_rounds) open.push_back(round);
+    if (!hosts_.contains(host_id) && !book.open_rounds.empty()) absent.push_back(host_id);
   }
-  for (Round& round : open) {
+  for (const HostId& host_id : absent) {
+    const HostBook book = state_.hosts.at(host_id);
     Scribe scribe(state_, now_, "host closed");
-    for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
-    round.phase = round.phase == RoundPhase::kGrace ? RoundPhase::kReleased : RoundPhase::kSettled;
-    round.reason = "the host is no longer in the config";
-    scribe.Write(UpdateRound{round});
-    scribe.Write(PutHost{round.host_id, state_.hosts.at(round.host_id).boot_id, 0});
+    for (const GuestId guest_id : state_.GuestsOf(host_id)) EndContracts(scribe, guest_id, kWhy);
+    for (auto [round_id, round] : book.open_rounds) {
+      CloseOutcomes(round);
+      const bool decided = round.phase == RoundPhase::kGrace;
+      round.phase = decided ? RoundPhase::kReleased : RoundPhase::kSettled;
+      round.reason = kWhy;
+      scribe.Write(UpdateRound{round});
+    }
+    scribe.Write(PutHost{host_id, book.boot_id, 0});
     Commit(std::move(scribe));
   }
 }
@@ -180,13 +185,9 @@ void Engine::Impl::CheckPromises(const Transaction& transaction) const {
     owners.insert({entry.from.owner, entry.to.owner});
   }
   for (const Owner& owner : owners) {
-    const Purse& purse = state_.PurseOf(owner);
-    const std::string wrong = FirstBrokenPromise(owner, purse);
+    std::string wrong = FirstBrokenPromise(owner, state_.PurseOf(owner));
+    if (wrong.empty()) wrong = FirstBrokenEscrow(state_, owner);
     NOM_CHECK(wrong.empty(), broken(wrong));
-    const Microcredits charges = state_.OpenChargesOf(owner);
-    NOM_CHECK(purse.escrow == charges,
-              broken(absl::StrCat(owner, " has ", purse.escrow, " in escrow for open charges of ",
-                                  charges)));
   }
   for (const Change& change : transaction.changes) {
     const auto* put = std::get_if<PutRound>(&change);

@@ -52,9 +52,10 @@ void PostDeposit(Scribe& scribe, const TenantId& tenant_id, Microcredits amount)
   }
 }
 
-void PostEscrow(Scribe& scribe, const Outcome& outcome) {
-  scribe.Move({outcome.tenant_id, kAvailable}, {outcome.tenant_id, kEscrow}, outcome.guest_id,
-              outcome.charge_microcredits);
+void PostEscrow(Scribe& scribe, Contract& contract, Microcredits amount) {
+  scribe.Move({contract.tenant_id, kAvailable}, {contract.tenant_id, kEscrow}, contract.guest_id,
+              amount);
+  contract.escrow_microcredits += amount;
 }
 
 std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeters& to) {
@@ -77,45 +78,27 @@ std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeter
   return out;
 }
 
-Microcredits PostSettlement(Scribe& scribe, const MeteredInterval* interval, absl::Duration period,
-                            Outcome& outcome) {
-  if (outcome.settled) return 0;
-  Microcredits due = 0;
-  if (interval != nullptr) {
-    outcome.held = absl::Microseconds(interval->age_us);
-    for (const MeteredInterval::Amount& amount : interval->amounts) {
-      if (amount.kind != outcome.kind) continue;
-      const int64_t age_us = std::max<int64_t>(1, interval->age_us);
-      outcome.delivered_milliunits = ShareRoundedDown(amount.offered_unit_us, 1000, age_us);
-      outcome.used_milliunits = ShareRoundedDown(amount.used_unit_us, 1000, age_us);
-      const int64_t award_unit_us = SaturatingMultiply(outcome.award_units, interval->alive_us);
-      const int64_t seed_unit_us = SaturatingMultiply(outcome.seed_units, interval->alive_us);
-      const int64_t got_unit_us =
-          std::clamp<int64_t>(amount.offered_unit_us - seed_unit_us, 0, award_unit_us);
-      if (outcome.award_units > 0) {
-        due = ShareRoundedDown(
-            outcome.charge_microcredits, got_unit_us,
-            SaturatingMultiply(outcome.award_units, absl::ToInt64Microseconds(period)));
-      }
-    }
-  }
-  const Account available{outcome.tenant_id, kAvailable};
-  const Account escrowed{outcome.tenant_id, kEscrow};
-  const Microcredits escrow = std::min(due, outcome.charge_microcredits);
-  const Microcredits rest = outcome.charge_microcredits - escrow;
+Microcredits PostDue(Scribe& scribe, Contract& contract, Microcredits due, Microcredits keep) {
+  if (contract.seller == contract.tenant_id) return 0;
+  const Account seller =
+      contract.seller == kOperator ? Revenue() : Account{contract.seller, kAvailable};
+  const Microcredits from_escrow =
+      std::min(due, std::max<Microcredits>(0, contract.escrow_microcredits - keep));
+  scribe.Move({contract.tenant_id, kEscrow}, seller, contract.guest_id, from_escrow);
+  contract.escrow_microcredits -= from_escrow;
   const Microcredits beyond =
-      std::min(due - escrow, scribe.state().PurseOf(outcome.tenant_id).available);
-  scribe.Move(escrowed, Revenue(), outcome.guest_id, escrow);
-  scribe.Move(escrowed, available, outcome.guest_id, rest);
-  scribe.Move(available, Revenue(), outcome.guest_id, beyond);
-  RepayArrears(scribe, outcome.tenant_id);
-  outcome.settled = true;
-  outcome.settled_microcredits = escrow + beyond;
-  return due - outcome.settled_microcredits;
+      std::min(due - from_escrow, scribe.state().PurseOf(contract.tenant_id).available);
+  scribe.Move({contract.tenant_id, kAvailable}, seller, contract.guest_id, beyond);
+  if (contract.seller != kOperator) RepayArrears(scribe, contract.seller);
+  return from_escrow + beyond;
 }
 
-void PostRelease(Scribe& scribe, Outcome& outcome) {
-  PostSettlement(scribe, nullptr, absl::Seconds(1), outcome);
+void PostRelease(Scribe& scribe, Contract& contract, Microcredits keep) {
+  const Microcredits back = std::max<Microcredits>(0, contract.escrow_microcredits - keep);
+  scribe.Move({contract.tenant_id, kEscrow}, {contract.tenant_id, kAvailable}, contract.guest_id,
+              back);
+  contract.escrow_microcredits -= back;
+  RepayArrears(scribe, contract.tenant_id);
 }
 
 void PostRent(Scribe& scribe, const MeteredInterval& interval,

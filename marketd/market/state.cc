@@ -1,7 +1,6 @@
 #include "marketd/market/state.h"
 
 #include "absl/strings/str_cat.h"
-#include "marketd/base/money.h"
 
 namespace nom::market {
 
@@ -47,36 +46,18 @@ absl::string_view KindName(ResourceKind kind) {
   return "unknown";
 }
 
-void AddOpenCharges(const Round& round, int sign, std::map<TenantId, Microcredits>& charges) {
-  for (const Outcome& outcome : round.outcomes) {
-    if (outcome.settled || outcome.charge_microcredits == 0) continue;
-    Microcredits& sum = charges[outcome.tenant_id];
-    sum = SaturatingAdd(sum, sign * outcome.charge_microcredits);
-    if (sum == 0) charges.erase(outcome.tenant_id);
-  }
-}
-
 void State::RebuildIndexes() {
   host_guests.clear();
   for (const auto& [guest_id, guest] : guests) host_guests[guest.host_id].insert(guest_id);
-  open_charges.clear();
-  for (const auto& [host_id, book] : hosts) {
-    for (const auto& [round_id, round] : book.open_rounds) AddOpenCharges(round, 1, open_charges);
-  }
 }
 
 std::string FirstBrokenPromise(const State& state) {
   if (std::string wrong = FirstBrokenPromise(state.purses); !wrong.empty()) return wrong;
   for (const auto& [owner, purse] : state.purses) {
-    const Microcredits charges = state.OpenChargesOf(owner);
-    if (purse.escrow != charges) {
-      return absl::StrCat(owner, ": ", purse.escrow, " in escrow, for open charges of ", charges);
-    }
+    if (std::string wrong = FirstBrokenEscrow(state, owner); !wrong.empty()) return wrong;
   }
-  for (const auto& [tenant_id, charges] : state.open_charges) {
-    if (!state.purses.contains(tenant_id)) {
-      return absl::StrCat(tenant_id, ": open charges of ", charges, ", and no purse");
-    }
+  for (const auto& [tenant_id, escrow] : state.contracts.escrows()) {
+    if (std::string wrong = FirstBrokenEscrow(state, tenant_id); !wrong.empty()) return wrong;
   }
   return "";
 }
@@ -90,15 +71,17 @@ std::vector<BidKey> State::BidsOf(GuestId guest_id) const {
   return keys;
 }
 
+std::string FirstBrokenEscrow(const State& state, const Owner& owner) {
+  const Microcredits holds = state.PurseOf(owner).escrow;
+  const Microcredits should = state.contracts.EscrowOf(owner);
+  if (holds == should) return "";
+  return absl::StrCat(owner, ": ", holds, " in escrow, for open contracts of ", should);
+}
+
 const Purse& State::PurseOf(const Owner& owner) const {
   static const Purse kNone;
   const auto it = purses.find(owner);
   return it == purses.end() ? kNone : it->second;
-}
-
-Microcredits State::OpenChargesOf(const Owner& owner) const {
-  const auto it = open_charges.find(owner);
-  return it == open_charges.end() ? 0 : it->second;
 }
 
 const std::set<GuestId>& State::GuestsOf(const HostId& host_id) const {

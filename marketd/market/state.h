@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "marketd/market/accounts.h"
+#include "marketd/market/contracts.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
@@ -106,8 +107,9 @@ struct Outcome {
   TenantId tenant_id;  // Who was charged.
   int64_t seed_units = 0;
   int64_t award_units = 0;
-  Microcredits charge_microcredits = 0;  // For one period of it; escrowed at the decision.
-  bool settled = false;                  // It holds no more, and no escrow is left.
+  int64_t contracted_units = 0;          // By contracts that were open before the decision.
+  Microcredits charge_microcredits = 0;  // For the award, for one period of it.
+  bool settled = false;                  // Nothing more will be charged for the units.
   // Charged for what was delivered: above the charge if it was held for longer than the period.
   Microcredits settled_microcredits = 0;
   // For the seed, while the round was the one in force; in a host's first round, also before it.
@@ -145,9 +147,6 @@ struct Round {
   std::vector<Outcome> outcomes;
   friend bool operator==(const Round&, const Round&) = default;
 };
-
-// Adds (sign 1) or takes off (-1) what is not settled of a round, by tenant. No zeros are kept.
-void AddOpenCharges(const Round& round, int sign, std::map<TenantId, Microcredits>& charges);
 
 // What a host's market must remember.
 struct HostBook {
@@ -206,34 +205,36 @@ inline constexpr size_t kRequestIdBytesMax = 64;
 inline constexpr size_t kBidRequestsKept = 64;
 
 struct State {
-  // Keep the indexes: call after `guests` or `hosts` was filled by hand.
+  // Keep the indexes: call after `guests` was filled by hand.
   void RebuildIndexes();
   const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
   std::vector<BidKey> BidsOf(GuestId guest_id) const;
   // An empty one of an owner that never had money.
   const Purse& PurseOf(const Owner& owner) const;
-  Microcredits OpenChargesOf(const Owner& owner) const;
 
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;
+  ContractId last_contract_id = 0;
   std::map<TenantId, Tenant> tenants;
   Purses purses;
   std::map<GuestId, Guest> guests;  // All but the evicted.
   // The key of a bid for several kinds is its guest and kSeveralKinds.
   std::map<BidKey, StandingBid> bids;
+  OpenContracts contracts;
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;
   // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.
   std::map<std::pair<GuestId, Owner>, std::vector<std::string>> bid_requests;
   // Indexes of the above, kept by whoever changes it (ApplyChange, a ledger's Load).
   std::map<HostId, std::set<GuestId>> host_guests;  // Of `guests`.
-  std::map<TenantId, Microcredits> open_charges;    // Not settled in open rounds: its escrow.
   friend bool operator==(const State&, const State&) = default;
 };
 
-// What does not add up in the books, or "": purses (accounts.h), escrow that is not that of the
-// open charges.
+// What does not add up in the books, or "": purses (accounts.h), escrow that is not that of open
+// contracts.
 std::string FirstBrokenPromise(const State& state);
+// Of one owner's escrow alone.
+std::string FirstBrokenEscrow(const State& state, const Owner& owner);
 
 }  // namespace nom::market
 

@@ -45,20 +45,23 @@ struct Applier {
     book.last_decided_round_id = put.round.round_id;
     book.prices = put.round.prices;
     book.open_rounds[put.round.round_id] = put.round;
-    AddOpenCharges(put.round, 1, state.open_charges);
   }
 
   void operator()(const UpdateRound& update) const {
     HostBook& book = Book(update.round.host_id);
-    const auto before = book.open_rounds.find(update.round.round_id);
-    if (before != book.open_rounds.end()) AddOpenCharges(before->second, -1, state.open_charges);
-    AddOpenCharges(update.round, 1, state.open_charges);
     if (update.round.phase == RoundPhase::kSettled || update.round.phase == RoundPhase::kReleased) {
       book.open_rounds.erase(update.round.round_id);
     } else {
       book.open_rounds[update.round.round_id] = update.round;
     }
   }
+
+  void operator()(const OpenContract& open) const {
+    state.last_contract_id = std::max(state.last_contract_id, open.contract.contract_id);
+    state.contracts.Put(open.contract);
+  }
+
+  void operator()(const UpdateContract& update) const { state.contracts.Put(update.contract); }
 
   void operator()(const PutHost& put) const {
     HostBook& book = Book(put.host_id);

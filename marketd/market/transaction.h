@@ -58,6 +58,14 @@ struct PutRound {
 struct UpdateRound {
   Round round;
 };
+// A contract begins: its terms, for ever.
+struct OpenContract {
+  Contract contract;
+};
+// How an open contract stands; its terms are ignored here. With a reason why it ended it is closed.
+struct UpdateContract {
+  Contract contract;
+};
 // The host's own line: boot and the round in force.
 struct PutHost {
   HostId host_id;
@@ -69,8 +77,8 @@ struct PutRequest {
   Request request;
 };
 
-using Change =
-    std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, PutHost, PutRequest>;
+using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound,
+                            OpenContract, UpdateContract, PutHost, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.

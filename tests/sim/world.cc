@@ -238,13 +238,23 @@ void World::Tell(const HostId& host_id, HostNews news) {
 }
 
 std::string CheckBooks(const State& state) {
-  std::map<TenantId, Microcredits> escrow;
+  std::map<Owner, Microcredits> escrow;
   for (const auto& [host_id, book] : state.hosts) {
     if (book.open_rounds.size() > 2) return absl::StrCat(host_id, ": more than two open rounds");
-    for (const auto& [round_id, round] : book.open_rounds) {
-      for (const Outcome& outcome : round.outcomes) {
-        if (!outcome.settled) escrow[outcome.tenant_id] += outcome.charge_microcredits;
-      }
+  }
+  for (const auto& [contract_id, contract] : state.contracts.all()) {
+    escrow[contract.tenant_id] += contract.escrow_microcredits;
+    const auto guest = state.guests.find(contract.guest_id);
+    if (guest == state.guests.end() || guest->second.tenant_id != contract.tenant_id) {
+      return absl::StrCat("contract ", contract_id, " is nobody's");
+    }
+    const auto& rounds = state.hosts.at(guest->second.host_id).open_rounds;
+    const auto covered = std::count_if(rounds.begin(), rounds.end(), [&contract](const auto& r) {
+      return AliveIn(contract, r.first);
+    });
+    if (contract.escrow_microcredits != covered * ChargeOf(contract)) {
+      return absl::StrCat("contract ", contract_id, ": ", contract.escrow_microcredits,
+                          " is set aside, for ", covered, " rounds at ", ChargeOf(contract));
     }
   }
   Microcredits sum = 0;
@@ -259,7 +269,7 @@ std::string CheckBooks(const State& state) {
     }
     if (purse.escrow != escrow[owner]) {
       return absl::StrCat(owner, ": ", purse.escrow, " in escrow, ", escrow[owner],
-                          " charged and not settled");
+                          " in open contracts");
     }
   }
   return sum == 0 ? "" : "the accounts of all owners do not sum to zero";

@@ -183,6 +183,46 @@ absl::Status ReadHosts(Database& db, State& state) {
   return absl::OkStatus();
 }
 
+constexpr char kSelectContracts[] =
+    "SELECT contract_id, guest_id, tenant_id, seller, part_of, from_round_id, until_round_id,"
+    " period_us, escrow_microcredits, settled_through_us, ended FROM contracts WHERE ";
+
+absl::StatusOr<Contract> ReadContract(Database& db, const Statement& row) {
+  Contract contract{.contract_id = Id(row, 0),
+                    .guest_id = Id(row, 1),
+                    .tenant_id = row.Text(2),
+                    .seller = row.Text(3),
+                    .part_of = Id(row, 4),
+                    .from_round_id = Id(row, 5),
+                    .until_round_id = Id(row, 6),
+                    .period = absl::Microseconds(row.Int(7)),
+                    .escrow_microcredits = row.Int(8),
+                    .settled_through = FromMicros(row.Int(9)),
+                    .ended = row.Text(10)};
+  Statement select = db.Prepare(
+      "SELECT kind, units, charge_microcredits FROM lots WHERE contract_id = ? ORDER BY kind");
+  select.Bind(row.Int(0));
+  NOM_RETURN_IF_ERROR(ForEachRow(std::move(select), [&](Statement& l) {
+    Lot lot{.units = l.Int(1), .charge_microcredits = l.Int(2)};
+    NOM_RETURN_IF_ERROR(ToKind(db, l.Int(0), lot.kind));
+    contract.lots.push_back(lot);
+    return absl::OkStatus();
+  }));
+  return contract;
+}
+
+absl::Status ReadContracts(Database& db, State& state) {
+  static const std::string kSelect = absl::StrCat(kSelectContracts, "ended = ''");
+  NOM_ASSIGN_OR_RETURN(const int64_t last,
+                       db.QueryInt("SELECT COALESCE(MAX(contract_id), 0) FROM contracts"));
+  state.last_contract_id = static_cast<uint64_t>(last);
+  return ForEachRow(db.Prepare(kSelect.c_str()), [&](Statement& row) {
+    NOM_ASSIGN_OR_RETURN(const Contract contract, ReadContract(db, row));
+    state.contracts.Put(contract);
+    return absl::OkStatus();
+  });
+}
+
 absl::Status ReadRequests(Database& db, State& state) {
   return ForEachRow(
       db.Prepare("SELECT owner, request_id, transaction_id, fingerprint, status, message, guest_id,"
@@ -320,7 +360,7 @@ absl::Status ReadRound(Database& db, Round& round) {
   Statement select = db.Prepare(
       "SELECT guest_id, kind, tenant_id, seed_units, award_units, charge_microcredits, settled,"
       " settled_microcredits, rent_microcredits, delivered_milliunits, used_milliunits,"
-      " held_us"
+      " held_us, contracted_units"
       " FROM outcomes WHERE host_id = ? AND round_id = ? ORDER BY guest_id, kind");
   select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
   return ForEachRow(std::move(select), [&](Statement& row) {
@@ -328,6 +368,7 @@ absl::Status ReadRound(Database& db, Round& round) {
                     .tenant_id = row.Text(2),
                     .seed_units = row.Int(3),
                     .award_units = row.Int(4),
+                    .contracted_units = row.Int(12),
                     .charge_microcredits = row.Int(5),
                     .settled = row.Int(6) != 0,
                     .settled_microcredits = row.Int(7),
@@ -408,6 +449,15 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
       out.decided.push_back(std::move(put));
       return absl::OkStatus();
     }));
+    static const std::string kOpened =
+        absl::StrCat(kSelectContracts, "transaction_id = ? ORDER BY contract_id");
+    Statement contracts = db.Prepare(kOpened.c_str());
+    contracts.Bind(row.Int(0));
+    NOM_RETURN_IF_ERROR(ForEachRow(std::move(contracts), [&](Statement& c) {
+      NOM_ASSIGN_OR_RETURN(Contract contract, ReadContract(db, c));
+      out.opened.push_back(std::move(contract));
+      return absl::OkStatus();
+    }));
     return visit(out);
   });
 }
@@ -422,6 +472,7 @@ absl::StatusOr<State> ReadState(Database& db) {
   state.last_guest_id = static_cast<uint64_t>(last_guest_id);
   NOM_RETURN_IF_ERROR(ReadTenants(db, state));
   NOM_RETURN_IF_ERROR(ReadGuests(db, state));
+  NOM_RETURN_IF_ERROR(ReadContracts(db, state));
   NOM_RETURN_IF_ERROR(ReadHosts(db, state));
   NOM_RETURN_IF_ERROR(ReadRequests(db, state));
   state.RebuildIndexes();

@@ -200,6 +200,7 @@ CREATE TABLE outcomes (
   tenant_id TEXT NOT NULL REFERENCES tenants,
   seed_units INTEGER NOT NULL,
   award_units INTEGER NOT NULL,
+  contracted_units INTEGER NOT NULL,
   charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
   settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
   settled_microcredits INTEGER NOT NULL CHECK (settled_microcredits >= 0),
@@ -209,6 +210,34 @@ CREATE TABLE outcomes (
   held_us INTEGER NOT NULL,
   PRIMARY KEY (host_id, round_id, guest_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
+) STRICT, WITHOUT ROWID;
+
+-- Terms, and how each stands: ended is why it ended, '' while it is open. part_of: the contract of
+-- another guest that its units are out of, 0: they are the host's own.
+CREATE TABLE contracts (
+  contract_id INTEGER PRIMARY KEY,
+  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  tenant_id TEXT NOT NULL REFERENCES tenants,
+  seller TEXT NOT NULL,
+  part_of INTEGER NOT NULL,
+  from_round_id INTEGER NOT NULL,
+  until_round_id INTEGER NOT NULL CHECK (until_round_id > from_round_id),
+  period_us INTEGER NOT NULL CHECK (period_us > 0),
+  escrow_microcredits INTEGER NOT NULL CHECK (escrow_microcredits >= 0),
+  settled_through_us INTEGER NOT NULL,
+  ended TEXT NOT NULL,
+  CHECK (ended = '' OR escrow_microcredits = 0)
+) STRICT;
+CREATE INDEX contracts_by_transaction ON contracts (transaction_id);
+CREATE INDEX contracts_open ON contracts (contract_id) WHERE ended = '';
+
+CREATE TABLE lots (
+  contract_id INTEGER NOT NULL REFERENCES contracts,
+  kind INTEGER NOT NULL,
+  units INTEGER NOT NULL CHECK (units > 0),
+  charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
+  PRIMARY KEY (contract_id, kind)
 ) STRICT, WITHOUT ROWID;
 
 -- The answers to writes, so that a retry gets the same one. status is an absl::StatusCode.
@@ -255,6 +284,7 @@ CREATE TRIGGER outcomes_kept_u BEFORE UPDATE ON outcomes
   WHEN NEW.host_id <> OLD.host_id OR NEW.round_id <> OLD.round_id
     OR NEW.guest_id <> OLD.guest_id OR NEW.kind <> OLD.kind OR NEW.tenant_id <> OLD.tenant_id
     OR NEW.seed_units <> OLD.seed_units OR NEW.award_units <> OLD.award_units
+    OR NEW.contracted_units <> OLD.contracted_units
     OR NEW.charge_microcredits <> OLD.charge_microcredits
     OR (OLD.settled = 1 AND (NEW.settled <> 1
                              OR NEW.settled_microcredits <> OLD.settled_microcredits))
@@ -267,6 +297,19 @@ CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
     OR NEW.effective_us <> OLD.effective_us OR NEW.period_us <> OLD.period_us
     OR NEW.transaction_id <> OLD.transaction_id
   BEGIN SELECT RAISE(ABORT, 'a round only goes on to its next phase'); END;
+CREATE TRIGGER contracts_kept_d BEFORE DELETE ON contracts
+  BEGIN SELECT RAISE(ABORT, 'contracts are never deleted'); END;
+CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
+  WHEN NEW.contract_id <> OLD.contract_id OR NEW.transaction_id <> OLD.transaction_id
+    OR NEW.guest_id <> OLD.guest_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.seller <> OLD.seller
+    OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
+    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
+    OR OLD.ended <> ''
+  BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
+CREATE TRIGGER lots_kept_d BEFORE DELETE ON lots
+  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never deleted'); END;
+CREATE TRIGGER lots_kept_u BEFORE UPDATE ON lots
+  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never changed'); END;
 CREATE TRIGGER requests_kept_d BEFORE DELETE ON requests WHEN OLD.bid_guest_id = 0
   BEGIN SELECT RAISE(ABORT, 'requests of money and guests are never deleted'); END;
 CREATE TRIGGER guests_kept_d BEFORE DELETE ON guests

@@ -244,7 +244,7 @@ struct ChangeWriter {
   absl::Status WriteOutcomes(const Round& round) const {
     for (const Outcome& outcome : round.outcomes) {
       NOM_RETURN_IF_ERROR(
-          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                      " ON CONFLICT DO UPDATE SET settled = excluded.settled,"
                      " settled_microcredits = excluded.settled_microcredits,"
                      " rent_microcredits = excluded.rent_microcredits,"
@@ -257,6 +257,7 @@ struct ChangeWriter {
               .Bind(outcome.tenant_id)
               .Bind(outcome.seed_units)
               .Bind(outcome.award_units)
+              .Bind(outcome.contracted_units)
               .Bind(outcome.charge_microcredits)
               .Bind(outcome.settled ? 1 : 0)
               .Bind(outcome.settled_microcredits)
@@ -267,6 +268,46 @@ struct ChangeWriter {
               .Run());
     }
     return absl::OkStatus();
+  }
+
+  absl::Status operator()(const OpenContract& open) const {
+    const Contract& contract = open.contract;
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("INSERT INTO contracts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            .Bind(Number(contract.contract_id))
+            .Bind(Number(transaction_id))
+            .Bind(Number(contract.guest_id))
+            .Bind(contract.tenant_id)
+            .Bind(contract.seller)
+            .Bind(Number(contract.part_of))
+            .Bind(Number(contract.from_round_id))
+            .Bind(Number(contract.until_round_id))
+            .Bind(absl::ToInt64Microseconds(contract.period))
+            .Bind(contract.escrow_microcredits)
+            .Bind(ToMicros(contract.settled_through))
+            .Bind(contract.ended)
+            .Run());
+    for (const Lot& lot : contract.lots) {
+      NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO lots VALUES (?, ?, ?, ?)")
+                              .Bind(Number(contract.contract_id))
+                              .Bind(Number(lot.kind))
+                              .Bind(lot.units)
+                              .Bind(lot.charge_microcredits)
+                              .Run());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const UpdateContract& update) const {
+    return db
+        .Prepare(
+            "UPDATE contracts SET escrow_microcredits = ?, settled_through_us = ?, ended = ?"
+            " WHERE contract_id = ?")
+        .Bind(update.contract.escrow_microcredits)
+        .Bind(ToMicros(update.contract.settled_through))
+        .Bind(update.contract.ended)
+        .Bind(Number(update.contract.contract_id))
+        .Run();
   }
 
   absl::Status operator()(const PutHost& put) const {

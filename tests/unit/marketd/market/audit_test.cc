@@ -210,8 +210,9 @@ TEST_F(AuditTest, FindsAnyLineThatWasChangedTakenOutOrPutIn) {
 
 TEST_F(AuditTest, FindsAStatementThatDoesNotAddUp) {
   outcome().rent_microcredits = 1;
-  EXPECT_THAT(Run().findings,
-              ElementsAre(HasSubstr("tenant t: its outcomes charged 9, its purse says that it spent 8")));
+  EXPECT_THAT(
+      Run().findings,
+      ElementsAre(HasSubstr("tenant t: its outcomes charged 9, its purse says that it spent 8")));
 }
 
 TEST_F(AuditTest, GoesOnFromWhereItWas) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <vector>
 
 namespace nom::market {
 namespace {
@@ -33,17 +34,30 @@ class MoneyTest : public testing::Test {
     PostDeposit(scribe, "t", amount);
     (void)std::move(scribe).Finish();
   }
-  Outcome Settle(Outcome outcome, const MeteredInterval* interval) {
+  // Of memory, for a minute.
+  static Contract Won(int64_t units, Microcredits charge) {
+    return {.contract_id = 1,
+            .guest_id = 1,
+            .tenant_id = "t",
+            .lots = {{ResourceKind::kMemory, units, charge}},
+            .from_round_id = 1,
+            .until_round_id = 2,
+            .period = absl::Seconds(60)};
+  }
+  // Covers it, bills it for the interval, gives the rest back. Returns what was paid.
+  Microcredits SettledFor(Contract contract, const MeteredInterval& interval) {
     Scribe scribe(state_, kNow, "x");
-    PostEscrow(scribe, outcome);
-    EXPECT_EQ(purse().escrow, outcome.charge_microcredits);
-    forgiven_ = PostSettlement(scribe, interval, absl::Seconds(60), outcome);
+    PostEscrow(scribe, contract, ChargeOf(contract));
+    EXPECT_EQ(purse().escrow, ChargeOf(contract));
+    const std::vector<LotBill> bills =
+        BillContracts({{&contract}}, state_.guests[1].seeds, interval);
+    EXPECT_EQ(bills.size(), 1u);
+    const Microcredits paid = PostDue(scribe, contract, bills[0].due_microcredits, /*keep=*/0);
+    PostRelease(scribe, contract, /*keep=*/0);
+    forgiven_ = bills[0].due_microcredits - paid;
     EXPECT_EQ(purse().escrow, 0);
     (void)std::move(scribe).Finish();
-    return outcome;
-  }
-  Microcredits SettledFor(const Outcome& outcome, const MeteredInterval& interval) {
-    return Settle(outcome, &interval).settled_microcredits;
+    return paid;
   }
   // So many units of memory were offered for so long; alive all the time.
   static MeteredInterval Offered(int64_t milliunits, int64_t seconds) {
@@ -82,17 +96,8 @@ TEST_F(MoneyTest, DepositsAreCheckedAndPayArrearsFirst) {
 
 TEST_F(MoneyTest, WhatWasDeliveredIsCharged) {
   Deposit(10'000);
-  const Outcome won{.guest_id = 1,
-                    .tenant_id = "t",
-                    .seed_units = 4,
-                    .award_units = 6,
-                    .charge_microcredits = 100};
-  const MeteredInterval all = Offered(10'000, 60);
-  const Outcome settled = Settle(won, &all);
-  EXPECT_EQ(settled.settled_microcredits, 100);
-  EXPECT_EQ(settled.delivered_milliunits, 10'000);
-  EXPECT_EQ(settled.used_milliunits, 5'000);
-  EXPECT_EQ(settled.held, absl::Seconds(60));
+  const Contract won = Won(6, 100);
+  EXPECT_EQ(SettledFor(won, Offered(10'000, 60)), 100);
   ExpectHolds(9'900, 0, 100);
   EXPECT_EQ(state_.PurseOf(kOperator).revenue, 100);
   EXPECT_EQ(state_.guests[1].spent_microcredits, 100);
@@ -111,29 +116,45 @@ TEST_F(MoneyTest, WhatWasDeliveredIsCharged) {
   MeteredInterval quarter = Offered(10'000, 15);
   quarter.age_us = 60'000'000;
   EXPECT_EQ(SettledFor(won, quarter), 25);
-  // Nobody knows.
-  const Outcome unmetered = Settle(won, nullptr);
-  EXPECT_TRUE(unmetered.settled);
-  EXPECT_EQ(unmetered.settled_microcredits, 0);
 }
 
 TEST_F(MoneyTest, WhatIsHeldBeyondThePeriodAndCannotBePaidIsForgiven) {
   Deposit(150);
-  const Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 6, .charge_microcredits = 100};
-  EXPECT_EQ(SettledFor(won, Offered(6'000, 120)), 150);
+  state_.guests[1].seeds.clear();
+  EXPECT_EQ(SettledFor(Won(6, 100), Offered(6'000, 120)), 150);
   EXPECT_EQ(forgiven_, 50);
   ExpectHolds(0, 0, 150);
 }
 
-TEST_F(MoneyTest, AnOutcomeIsSettledOnce) {
-  Deposit(1'000);
-  Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 1, .charge_microcredits = 100};
-  won = Settle(won, nullptr);
-  const Purse before = purse();
+TEST_F(MoneyTest, WhatIsSetAsideForTheNextRoundIsNotTouched) {
+  Deposit(250);
   Scribe scribe(state_, kNow, "x");
-  PostRelease(scribe, won);
-  EXPECT_EQ(purse(), before);
-  EXPECT_TRUE(scribe.empty());
+  Contract contract = Won(6, 100);
+  PostEscrow(scribe, contract, 200);
+  EXPECT_EQ(PostDue(scribe, contract, 180, /*keep=*/100), 150);
+  EXPECT_EQ(contract.escrow_microcredits, 100);
+  PostRelease(scribe, contract, /*keep=*/100);
+  EXPECT_EQ(contract.escrow_microcredits, 100);
+  ExpectHolds(0, 0, 150);
+}
+
+TEST_F(MoneyTest, ATenantThatLetsUnitsIsPaidAndPaysWhatItOwes) {
+  state_.tenants["u"].tenant_id = "u";
+  state_.purses["u"] = {.arrears = -30, .spent = 30};
+  state_.purses[kOperator] = {.revenue = 30, .earned = 30};
+  Deposit(100);
+  Scribe scribe(state_, kNow, "x");
+  Contract sublet = Won(6, 100);
+  sublet.seller = "u";
+  PostEscrow(scribe, sublet, 100);
+  EXPECT_EQ(PostDue(scribe, sublet, 80, /*keep=*/0), 80);
+  PostRelease(scribe, sublet, /*keep=*/0);
+  ExpectHolds(20, 0, 80);
+  EXPECT_EQ(state_.PurseOf("u"), (Purse{.available = 50, .spent = 30, .earned = 80}));
+  // From itself it rents for nothing.
+  sublet.seller = "t";
+  PostEscrow(scribe, sublet, 20);
+  EXPECT_EQ(PostDue(scribe, sublet, 20, /*keep=*/0), 0);
 }
 
 TEST_F(MoneyTest, RentIsForTheTimeHeldAndGoesToArrears) {

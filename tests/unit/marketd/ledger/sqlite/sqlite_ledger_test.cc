@@ -228,7 +228,7 @@ TEST_F(SqliteLedgerTest, WhatDoesNotAddUpIsSaidAndNotServed) {
        "UPDATE purses SET issued = issued - 1000 WHERE owner = '@operator'",
        "its entries add up to"},
       {"UPDATE purses SET available = available + 1, escrow = escrow - 1 WHERE owner = 'ann'",
-       "in escrow, for open charges of"},
+       "in escrow, for open contracts of"},
       // Alike in both: only the chain can tell.
       {"UPDATE purses SET available = available + 1000, deposited = deposited + 1000"
        " WHERE owner = 'ann';"
@@ -242,6 +242,14 @@ TEST_F(SqliteLedgerTest, WhatDoesNotAddUpIsSaidAndNotServed) {
       {"DROP TRIGGER outcomes_kept_u; UPDATE outcomes SET award_units = award_units + 1 WHERE"
        " round_id = 1 AND award_units > 0",
        "its digest"},
+      {"DROP TRIGGER contracts_kept_u; UPDATE contracts SET until_round_id = until_round_id + 1 "
+       "WHERE"
+       " contract_id = 1",
+       "its digest"},
+      {"DROP TRIGGER lots_kept_u; UPDATE lots SET units = units + 1 WHERE contract_id = 1",
+       "its digest"},
+      {"UPDATE contracts SET escrow_microcredits = escrow_microcredits + 1 WHERE ended = ''",
+       "for open contracts of"},
       {"DROP TRIGGER auctions_kept_u; UPDATE auctions SET auction = auction || '#'", "its digest"},
       {"DROP TRIGGER rounds_kept_u; UPDATE outcomes SET rent_microcredits = rent_microcredits + 1"
        " WHERE round_id = 1",
