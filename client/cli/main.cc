@@ -110,6 +110,7 @@ int Main(int argc, char** argv) {
   AddMarketCommands(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
+  AddHostCommands(app, run, local_run);
   AddClearCommand(app, run);
   AddLocalCommands(app, local_run);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
