@@ -133,7 +133,9 @@ class Process {
                                       config_.limits.watches_per_tenant_max);
     market::Runtime::Options options;
     options.config = ToMarketConfig(config_);
-    options.clear = metrics_.Timed(market::ClearByRule);
+    options.clear.of_kind = metrics_.Timed(market::ClearFunction(market::ClearByRule));
+    options.clear.joint =
+        metrics_.Timed(market::JointClearFunction(policies::ClearJointWithin));
     // The first view comes of the first tick: the ledger is open and the engine runs.
     auto ticked = std::make_shared<std::promise<void>>();
     auto ticked_once = std::make_shared<std::once_flag>();

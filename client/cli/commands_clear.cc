@@ -26,6 +26,7 @@
 #include "client/cli/what_if_joint.h"
 #include "policies/bidding/range.h"
 #include "policies/cases/joint_case_file.h"
+#include "policies/clearing/joint/joint_fallback.h"
 
 namespace nom::cli {
 namespace {
@@ -126,10 +127,22 @@ absl::StatusOr<std::vector<Report>> FromLedger(Connection& connection,
         !status.ok()) {
       return status;
     }
+    const std::string name =
+        absl::StrCat("round ", arguments.round_id, " of ", Printable(*host), ", ");
+    if (record.policy() == kJointRule) {  // One record for all resources.
+      WhatIf what_if = arguments.what_if;
+      if (!what_if.work_max && record.work_max() > 0) {
+        what_if.work_max = record.work_max() * policies::kJointStepsAStep;
+      }
+      const absl::StatusOr<JointAnswer> answer = AskJoint(
+          name + "all resources (bidders are guest * 8 + resource, + 0 for several together)",
+          record.auction(), what_if);
+      if (!answer.ok()) return UsageError(answer.status());
+      reports.push_back(ReportOf(*answer));
+      break;
+    }
     absl::StatusOr<AuctionSource> source =
-        ParseSource(absl::StrCat("round ", arguments.round_id, " of ", Printable(*host), ", ",
-                                 KindName(price.kind())),
-                    record.auction());
+        ParseSource(name + KindName(price.kind()), record.auction());
     if (!source.ok()) return source.status();
     source->rule = record.policy();
     if (record.work_max() > 0) source->work_max = record.work_max();
