@@ -71,6 +71,12 @@ absl::Status CheckOptions(const SessionOptions& options) {
   return absl::OkStatus();
 }
 
+client::Endpoint ToEndpoint(const SessionOptions& options) {
+  return {.target = options.target,
+          .tls_roots_file = options.tls_roots_file,
+          .plaintext = options.plaintext};
+}
+
 // Unlike the pauses, ids must never repeat, so they are not drawn from what the caller injects.
 std::string NewRequestId() {
   std::random_device device;
@@ -132,7 +138,7 @@ class Session::Impl {
       : options_(std::move(options)),
         clock_(options_.clock != nullptr ? *options_.clock : SessionClock::Real()),
         random_(OneAtATime(options_.random)),
-        stub_(market::v1::MarketService::NewStub(std::move(channel))),
+        stub_(NewStub(std::move(channel))),
         core_({.bid_lifetime_rounds = options_.bid_lifetime_rounds,
                .budget_per_round_microcredits = options_.budget_per_round_microcredits,
                .unit_price_ceilings_microcredits = options_.unit_price_ceilings_microcredits},
@@ -191,7 +197,9 @@ class Session::Impl {
     market::v1::PlaceBidResponse response;
     bool unsure = false;
     const absl::Status status = Persist(
-        [&](grpc::ClientContext& context) { return stub_->PlaceBid(&context, request, &response); },
+        [&](grpc::ClientContext& context) {
+          return Market()->PlaceBid(&context, request, &response);
+        },
         WhenStale::kSendNothing, unsure);
     std::lock_guard lock(mutex_);
     if (status.ok()) {
@@ -237,7 +245,7 @@ class Session::Impl {
     bool unsure = false;  // It has been unsure since OnWithdrawing, and is so until it is sure.
     const absl::Status status = Persist(
         [&](grpc::ClientContext& context) {
-          return stub_->WithdrawBid(&context, request, &response);
+          return Market()->WithdrawBid(&context, request, &response);
         },
         WhenStale::kSend, unsure);
     if (!status.ok()) return status;
@@ -289,6 +297,31 @@ class Session::Impl {
    private:
     Impl& impl_;
   };
+
+  using MarketStub = market::v1::MarketService::Stub;
+
+  static std::shared_ptr<MarketStub> NewStub(std::shared_ptr<grpc::Channel> channel) {
+    return market::v1::MarketService::NewStub(std::move(channel));
+  }
+
+  // The market as it is reached now. Whoever calls it holds it, so that it outlives the call.
+  std::shared_ptr<MarketStub> Market() const {
+    std::lock_guard lock(mutex_);
+    return stub_;
+  }
+
+  // A stream that ended without a word of the market's own leaves its connection under suspicion:
+  // it may be cut off without knowing, or the market's certificate may be of a new authority. So
+  // the next stream begins on a new one, with roots and certificates read anew.
+  absl::Status RenewChannel() {
+    absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
+        client::OpenChannel(ToEndpoint(options_));
+    if (!channel.ok()) return channel.status();
+    std::shared_ptr<MarketStub> stub = NewStub(*std::move(channel));
+    std::lock_guard lock(mutex_);
+    stub_.swap(stub);
+    return absl::OkStatus();
+  }
 
   Instant Now() const { return {.wall = clock_.Wall(), .steady = clock_.Steady()}; }
 
@@ -417,6 +450,7 @@ class Session::Impl {
 
   // The reader.
   void ReadStreams() {
+    bool suspect = false;  // The connection.
     std::unique_lock lock(mutex_);
     for (;;) {
       reader_wake_.wait(lock, [this] { return closing_ || want_stream_; });
@@ -427,7 +461,9 @@ class Session::Impl {
       for (uint64_t guest_id : options_.guest_ids) request.add_guest_ids(guest_id);
       request.set_after_sequence(core_.after_sequence());
       lock.unlock();
-      const absl::Status status = ReadOne(request);
+      absl::Status status = suspect ? RenewChannel() : absl::OkStatus();
+      if (status.ok()) status = ReadOne(request);
+      suspect = status.ok() || Unsure(status);
       lock.lock();
       stream_end_ = status;
       wake_.notify_all();
@@ -443,7 +479,8 @@ class Session::Impl {
       std::lock_guard lock(mutex_);
       watch_context_ = &cancellable.context;
     }
-    const auto stream = stub_->Watch(&cancellable.context, request);
+    const std::shared_ptr<MarketStub> stub = Market();
+    const auto stream = stub->Watch(&cancellable.context, request);
     market::v1::WatchResponse response;
     while (stream->Read(&response)) {
       std::unique_lock lock(mutex_);
@@ -489,7 +526,9 @@ class Session::Impl {
     const market::v1::PlaceBidRequest request = PlaceRequest(*bid);
     market::v1::PlaceBidResponse response;
     const absl::Status status = Attempt(
-        [&](grpc::ClientContext& context) { return stub_->PlaceBid(&context, request, &response); },
+        [&](grpc::ClientContext& context) {
+          return Market()->PlaceBid(&context, request, &response);
+        },
         TimeForAttempt(options_.attempt_timeout, WhenStale::kSendNothing));
     std::lock_guard lock(mutex_);
     if (status.ok()) {
@@ -504,7 +543,7 @@ class Session::Impl {
   const SessionOptions options_;
   SessionClock& clock_;
   const std::function<double()> random_;
-  const std::unique_ptr<market::v1::MarketService::Stub> stub_;
+  std::shared_ptr<MarketStub> stub_;  // Guarded by mutex_.
   client::PriceBoard board_;
 
   std::mutex calls_mutex_;
@@ -539,10 +578,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Connect(SessionOptions options
       return status;
     }
   }
-  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
-      client::OpenChannel({.target = options.target,
-                           .tls_roots_file = options.tls_roots_file,
-                           .plaintext = options.plaintext});
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = client::OpenChannel(ToEndpoint(options));
   if (!channel.ok()) return channel.status();
   const bool wait = options.connect_timeout > absl::ZeroDuration();
   auto impl = std::make_unique<Impl>(std::move(options), *std::move(channel));

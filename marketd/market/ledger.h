@@ -25,7 +25,7 @@ class LedgerSnapshot {
   virtual ~LedgerSnapshot() = default;
 
   virtual absl::StatusOr<ChainHead> Head() = 0;
-  virtual absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() = 0;
+  virtual absl::StatusOr<Purses> ReadPurses() = 0;
   // By rising id, those above `after`, at most `limit`.
   virtual absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,
@@ -45,7 +45,8 @@ class LedgerReader {
   virtual absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id,
                                                         RoundId before_round_id, int limit) = 0;
 
-  // NOT_FOUND if there was no such round, or the resource was not sold in it.
+  // NOT_FOUND if there was no such round, or the resource was not sold in it. Where all kinds were
+  // one auction, that one, whose kind is kSeveralKinds.
   virtual absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                                    ResourceKind kind) = 0;
 
