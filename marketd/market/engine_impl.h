@@ -160,6 +160,8 @@ class Engine::Impl {
   // Contracts that are alive in the round being decided and were open before: covered for it, or
   // ended.
   void ExtendContracts(HostRun& host, Scribe& scribe);
+  // What guests hold by contracts that end with the round in force.
+  std::map<BidKey, int64_t> HeldByAwards(const HostRun& host) const;
   void WriteDecision(HostRun& host, Decision decision, Scribe& scribe);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);

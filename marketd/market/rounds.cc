@@ -211,7 +211,7 @@ void Engine::Impl::Decide(HostRun& host) {
   ExtendContracts(host, scribe);
   Decision decision =
       market::Decide(TakeSnapshot(state_, *host.config, config_.seed, hosts_.size(), host.resources,
-                                  Supply(host, host.round_id), host.round_id),
+                                  Supply(host, host.round_id), HeldByAwards(host), host.round_id),
                      clear_);
   CountClearings(host, decision);
   WriteDecision(host, std::move(decision), scribe);
@@ -234,6 +234,19 @@ void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {
       if (!CoverRound(scribe, *contract)) EndContract(scribe, *contract, "it could not be paid");
     }
   }
+}
+
+std::map<BidKey, int64_t> Engine::Impl::HeldByAwards(const HostRun& host) const {
+  std::map<BidKey, int64_t> held;
+  const Round* const in_force = InForce(host);
+  if (in_force == nullptr) return held;
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Contract* contract : state_.contracts.AliveIn(guest_id, in_force->round_id)) {
+      if (AliveIn(*contract, host.round_id)) continue;  // It goes on, and is not in the auction.
+      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
+    }
+  }
+  return held;
 }
 
 void Engine::Impl::CountClearings(HostRun& host, const Decision& decision) {
