@@ -483,9 +483,8 @@ void AddMarketCommands(CLI::App& app, Run& run) {
           ->take_all();
   combine->needs(curve);
   curve->needs(combine);
-  bid->add_option("--whole-value", arguments->whole_value_microcredits,
-                  "What a product is worth where all levels are at the top, micro-credits")
-      ->check(CLI::NonNegativeNumber)
+  AddMoney(bid, "--whole-value", arguments->whole_value_microcredits,
+           "What a product is worth where all levels are at the top", 0)
       ->needs(combine);
   CLI::Option* budget = AddMoney(bid, "--budget", arguments->budget_microcredits,
                                  "The most that it may be charged in a round", 0);

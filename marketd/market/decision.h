@@ -61,12 +61,10 @@ struct RoundSnapshot {
 };
 
 // Of the bids that stand now. `supply` has every kind of `resources`, which are by rising kind;
-// `held` is what guests hold that is auctioned again; `hosts` how many share the processor that
-// clears.
+// `hosts` is how many share the processor that clears.
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
                            size_t hosts, absl::Span<const Resource> resources,
-                           const std::map<ResourceKind, int64_t>& supply,
-                           const std::map<BidKey, int64_t>& held, RoundId round_id);
+                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id);
 
 Certificate CertificateOf(const policies::JointCleared& cleared);
 

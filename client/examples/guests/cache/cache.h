@@ -6,12 +6,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "client/examples/guests/cache/hit_curve.h"
 #include "client/examples/guests/cache/load.h"
 #include "client/examples/guests/cache/store.h"
 #include "client/examples/guests/common/arrivals.h"
+#include "client/examples/guests/common/lookup.h"
 #include "client/examples/guests/common/work_meter.h"
 #include "client/guest/calls.h"
 #include "client/guest/clock.h"
@@ -32,6 +34,7 @@ class Cache {
     int64_t phase_rounds = 5;  // How many rounds the load stays as it is.
     int64_t budget = 0;        // Micro-credits to spend in a round at most; 0: no limit.
     int64_t together = 0;      // 1: one bid for memory and processor time together, as bundles.
+    int64_t reader = 0;        // The guest that may read from it over a ring; 0: none.
     int64_t seed = 1;          // Of the load and of the entries.
     int64_t rounds = 0;        // Ends after so many; 0: never.
 
@@ -51,6 +54,7 @@ class Cache {
   uint64_t misses() const { return misses_; }
   uint64_t dropped() const { return dropped_; }  // Came, but could not be served in time.
   uint64_t damaged() const { return damaged_; }  // Entries that were not what was stored.
+  uint64_t lookups() const { return lookups_; }  // Answered to the reader.
   uint64_t entries() const { return store_.entries(); }
   int64_t value_microcredits() const;
 
@@ -64,7 +68,9 @@ class Cache {
   size_t BundlesOffer(Bundles& bundles) const;
 
  private:
-  void Serve();
+  // Puts the entry of a key into entry_.
+  void Serve(uint64_t index);
+  void ServeReader(uint64_t slice_end_tsc);
   void OnRound();
   uint64_t EntriesOfSeed() const;
   uint64_t MemoryUnitFrames() const;
@@ -86,6 +92,10 @@ class Cache {
   Store store_;
   HitCurve curve_;
   Entry entry_ = {};  // The answer being given.
+  LookupEnd reader_;
+  bool set_aside_ = false;               // Room for the region.
+  std::optional<guest::Message> reply_;  // Waits for room in the ring.
+  uint64_t lookups_ = 0;
   uint64_t hits_ = 0;
   uint64_t misses_ = 0;
   uint64_t dropped_ = 0;
