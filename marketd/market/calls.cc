@@ -424,7 +424,7 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
     ++host.counters.bids_refused;
     return Refused(status);
   }
-  const RoundId first = Book(host).last_decided_round_id + 1;
+  const RoundId first = RoundOfNewBids(host);
   Reply reply{.round_id = first};
   Scribe scribe(state_, now_, "bid placed");
   DropReplaced(scribe, call.guest_id, call.kind);

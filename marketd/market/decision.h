@@ -57,6 +57,7 @@ struct RoundSnapshot {
   bool is_joint = false;                  // All kinds are one auction:
   std::vector<policies::JointBid> items;  // Its bids.
   OwnerMoney means;                       // What each owner of a bid can pay.
+  std::map<policies::OwnerId, TenantId> tenants;  // Who the owners are.
   int64_t work_max = 0;                   // Steps, of each auction.
 };
 
@@ -74,6 +75,15 @@ struct Decision {
   std::vector<KindAward> awards;           // In no order; a guest at most once for each kind.
   std::vector<AuctionRecord> records;      // See PutRound.
 };
+
+// Whether what was decided can still be done, should the market have gone on meanwhile: every winner
+// runs, every owner can pay what its guests were charged, and `supply` has what was sold.
+bool StillHolds(const RoundSnapshot& snapshot, const Decision& decision, const State& state,
+                const std::map<ResourceKind, int64_t>& supply);
+
+// The snapshot's bids, of guests that still run, with the supply and the means of now.
+RoundSnapshot AsOfNow(RoundSnapshot snapshot, const State& state,
+                      const std::map<ResourceKind, int64_t>& supply);
 
 // Clears the auctions so that whoever wins can pay.
 Decision Decide(const RoundSnapshot& snapshot, const ClearFunctions& clear);

@@ -188,9 +188,10 @@ void Engine::Impl::AdvanceRound(HostRun& host) {
   if (!host.decided) {
     if (now_ < host.schedule->close()) return;
     if (now_ <= host.schedule->close_latest()) {
-      Decide(host);
+      if (!host.clearing) Decide(host);
       return;
     }
+    host.clearing.reset();  // It took too long.
     host.counters.rounds_skipped += static_cast<uint64_t>(host.schedule->SkipPast(now_));
     SendBoard(host);
     view_dirty_ = true;
@@ -203,26 +204,6 @@ void Engine::Impl::AdvanceRound(HostRun& host) {
   }
   ReleaseDecided(host, "its time had passed");
   Detach(host, "the market stood still past a round's end", absl::ZeroDuration());
-}
-
-void Engine::Impl::Decide(HostRun& host) {
-  WriteWaitingPages(host, /*all=*/true);
-  Scribe scribe(state_, now_, "round decided");
-  ExtendContracts(host, scribe);
-  Decision decision =
-      market::Decide(TakeSnapshot(state_, *host.config, config_.seed, hosts_.size(), host.resources,
-                                  Supply(host, host.round_id), host.round_id),
-                     clear_);
-  CountClearings(host, decision);
-  WriteDecision(host, std::move(decision), scribe);
-  Commit(std::move(scribe));
-  ++host.counters.rounds_decided;
-  host.last_decided_time = now_;
-  host.decided = true;
-  host.applying = false;
-  TellNotices(host, *Decided(host));
-  SendPrepare(host);
-  SendBoard(host);
 }
 
 void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {

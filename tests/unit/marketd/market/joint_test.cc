@@ -56,7 +56,7 @@ class JointTest : public MarketTest {
  protected:
   JointTest() { OpenJoint({}); }
 
-  void OpenJoint(JointClearFunction clear) {
+  void OpenJoint(JointClearFunction clear, bool beside = false) {
     World::Options options;
     options.config.hosts = {Joint(TestHostConfig("h", kPeriod)), TestHostConfig("kinds", kPeriod)};
     for (HostConfig& host : options.config.hosts) {
@@ -64,6 +64,8 @@ class JointTest : public MarketTest {
       options.hosts[host.host_id] = TestHostOptions(1);
       options.hosts[host.host_id].guests_bid = false;
     }
+    options.clears_beside = beside;
+    options.clearing_takes = absl::Seconds(2);
     if (clear) options.clear.joint = std::move(clear);
     world_ = std::make_unique<World>(std::move(options));
     world_->Settle();
@@ -406,6 +408,60 @@ TEST_F(JointTest, BidPagesBidForSeveralKinds) {
   world_->Settle();
   EXPECT_THAT(world_->view().FindGuest(guest)->bid_page_error,
               HasSubstr("does not go together with a bid for several kinds"));
+}
+
+// --- Cleared beside the engine. ---
+
+class BesideTest : public JointTest {
+ protected:
+  BesideTest() { OpenJoint({}, /*beside=*/true); }
+  // Until the round is closed and being cleared.
+  bool RunUntilClosed() {
+    return world_->RunUntil(
+        [&] { return world_->clock.Now() > host_view().close_time && host_view().round_id == 1; },
+        2 * kPeriod);
+  }
+};
+
+TEST_F(BesideTest, CloseIsCloseWhileARoundIsCleared) {
+  const GuestId one = Admit("ann", "one");
+  const GuestId two = Admit("bob", "two");
+  ASSERT_TRUE(
+      Bid("ann", ValuationBid(one, {.bundles = {CpuAndMemory(50, 40, 900'000)}})).status.ok());
+  ASSERT_TRUE(RunUntilClosed());
+  ASSERT_EQ(book().last_decided_round_id, 0u) << "it is being cleared";
+  const Reply late = Bid("bob", ValuationBid(two, {.bundles = {CpuAndMemory(5, 4, 900'000)}}));
+  ASSERT_TRUE(late.status.ok()) << late.status;
+  EXPECT_EQ(late.round_id, 2u);
+  ASSERT_TRUE(RunUntilDecided(1));
+  EXPECT_EQ(OutcomeOf(Last(), one, ResourceKind::kCpu).award_units, 50);
+  EXPECT_EQ(OutcomeOf(Last(), two, ResourceKind::kCpu).award_units, 0);
+  ASSERT_TRUE(RunUntilDecided(2));
+  EXPECT_EQ(OutcomeOf(Last(), two, ResourceKind::kCpu).award_units, 5);
+  EXPECT_EQ(host_view().counters.clearings_again, 0u);
+  EXPECT_EQ(host_view().counters.rounds_skipped, 0u);
+}
+
+TEST_F(BesideTest, WhatCanNotBeDoneAnyMoreIsDecidedAgain) {
+  const GuestId one = Admit("ann", "one");
+  const GuestId two = Admit("bob", "two");
+  for (const GuestId guest : {one, two}) {
+    ASSERT_TRUE(Bid(guest == one ? "ann" : "bob",
+                    ValuationBid(guest, {.bundles = {CpuAndMemory(200, 150, 900'000 + 9 * guest)}}))
+                    .status.ok());
+  }
+  ASSERT_TRUE(RunUntilClosed());
+  ASSERT_EQ(book().last_decided_round_id, 0u) << "it is being cleared";
+  // The winner's money goes away.
+  ASSERT_TRUE(world_->AskAsOperator(Deposit{NewId(), "bob", -1'000'000'000}).status.ok());
+  ASSERT_TRUE(RunUntilDecided(1));
+  EXPECT_EQ(host_view().counters.clearings_again, 1u);
+  EXPECT_EQ(OutcomeOf(Last(), one, ResourceKind::kCpu).award_units, 200);
+  EXPECT_EQ(OutcomeOf(Last(), two, ResourceKind::kCpu).award_units, 0);
+  const auto audit = Audit(world_->ledger().reader(), {});
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  EXPECT_THAT(audit->findings, IsEmpty());
+  EXPECT_EQ(CheckBooks(world_->state()), "");
 }
 
 // --- Functions. ---
