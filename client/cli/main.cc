@@ -109,6 +109,7 @@ int Main(int argc, char** argv) {
   AddMarketCommands(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
+  AddHostCommands(app, run, local_run);
   AddClearCommand(app, run);
   AddLocalCommands(app, local_run);
   app.footer(kFooter);  // Now: commands take over the footer that there is when they are added.

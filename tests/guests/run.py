@@ -110,6 +110,9 @@ def qemu_command(test, options, directory, boot):
                     "-device", "ivshmem-plain,memdev=mailbox"]
     if test["icount"] != "none":
         command += ["-icount", f"shift={test['icount']},sleep=off"]
+    if "disk" in test["devices"]:
+        with open(directory / "disk", "wb") as file:
+            file.truncate(16 << 20)
     command += shlex.split(test["devices"].format(directory=directory))
     archive = boot_archive(boot or "", options.guests)
     if test["path"] == "iso":

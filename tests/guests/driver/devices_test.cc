@@ -77,5 +77,49 @@ TEST_F(Devices, DestroyedInTheMiddleOfDma) {
   }
 }
 
+// Another boot, with a disk: its function can be reset.
+class Disks : public Devices {};
+
+TEST_F(Disks, AGuestDrivesItsDiskWithoutAnExit) {
+  const uint64_t id = Drive("nvme", "seed=5");
+  ASSERT_EQ(machine.Apply({{id, 512, 900, Bit(kNvme)}}).status, NOM_STATUS_OK);
+  machine.WaitFor("blocks", [&] { return machine.WorkDone(id) > 5; });
+  const auto exits = [&] {
+    const NomMeter meter = *machine.Meter(id);
+    return meter.exits[NOM_EXIT_CALL] + meter.exits[NOM_EXIT_NESTED_PAGE_FAULT] +
+           meter.exits[NOM_EXIT_PORT] + meter.exits[NOM_EXIT_MSR] + meter.exits[NOM_EXIT_OTHER];
+  };
+  const uint64_t before = exits();
+  const uint64_t rounds = machine.WorkDone(id);
+  machine.WaitFor("blocks", [&] { return machine.WorkDone(id) > rounds + 20; });
+  EXPECT_EQ(exits(), before);
+}
+
+TEST_F(Disks, ItIsResetBetweenTwoGuests) {
+  const uint64_t first = Drive("nvme", "seed=1");
+  const uint64_t second = Drive("nvme", "seed=2 rounds=3");
+  ASSERT_EQ(machine.Apply({{first, 512, 400, Bit(kNvme)}, {second, 512, 400}}).status,
+            NOM_STATUS_OK);
+  machine.WaitFor("blocks", [&] { return machine.WorkDone(first) > 3; });
+  // In the middle of requests.
+  ASSERT_EQ(machine.Apply({{first, 512, 400}, {second, 512, 400, Bit(kNvme)}}).status,
+            NOM_STATUS_OK);
+  // Its registers are gone: the next access is a #GP.
+  ExpectEnd(first, NOM_EXIT_REASON_DONE, 128 + 13);
+  ExpectEnd(second, NOM_EXIT_REASON_DONE, 0);
+}
+
+TEST_F(Disks, DestroyedInTheMiddleOfRequests) {
+  for (int i = 0; i < 3; ++i) {
+    const uint64_t id = Drive("nvme", "seed=3");
+    ASSERT_EQ(machine.Apply({{id, 512, 300, Bit(kNvme)}}).status, NOM_STATUS_OK);
+    machine.WaitFor("use", [&] { return machine.WorkDone(id) >= 1; });
+    Destroy(id);
+    const uint64_t next = Create({.program = "worker", .millicores = 500});
+    ExpectProgress(next);
+    Destroy(next);
+  }
+}
+
 }  // namespace
 }  // namespace nom::tests

@@ -22,6 +22,8 @@ using policies::Combination;
 using policies::PriceVector;
 using policies::Range;
 using policies::UnitVector;
+using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -51,6 +53,59 @@ HostConfig Joint(HostConfig host) {
   for (Resource& resource : host.resources) resource.rule = policies::kJointVcg;
   return host;
 }
+
+// A ledger that somebody changed who could also make all digests follow from each other.
+class ForgedReader : public LedgerReader {
+ public:
+  using Forge = std::function<void(PutRound&)>;
+  ForgedReader(LedgerReader& reader, Forge forge) : reader_(reader), forge_(std::move(forge)) {}
+
+  absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id, RoundId before_round_id,
+                                                int limit) override {
+    return reader_.ListRounds(host_id, before_round_id, limit);
+  }
+  absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
+                                           ResourceKind kind) override {
+    return reader_.GetAuction(host_id, round_id, kind);
+  }
+  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
+    auto look = reader_.Look();
+    if (!look.ok()) return look;
+    return std::make_unique<Snapshot>(*std::move(look), forge_);
+  }
+
+ private:
+  class Snapshot : public LedgerSnapshot {
+   public:
+    Snapshot(std::unique_ptr<LedgerSnapshot> snapshot, const Forge& forge)
+        : snapshot_(std::move(snapshot)), forge_(forge) {}
+    absl::StatusOr<ChainHead> Head() override { return snapshot_->Head(); }
+    absl::StatusOr<Purses> ReadPurses() override { return snapshot_->ReadPurses(); }
+    absl::Status ReadTransactions(
+        uint64_t after, uint64_t limit,
+        const std::function<absl::Status(const ChainedTransaction&)>& visit) override {
+      return snapshot_->ReadTransactions(after, limit, [&](const ChainedTransaction& t) {
+        ChainedTransaction forged = t;
+        for (PutRound& put : forged.decided) {
+          if (put.round.host_id == "h") forge_(put);
+        }
+        forged.digest = digest_ = NextDigest(digest_, forged);
+        return visit(forged);
+      });
+    }
+    absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) override {
+      return snapshot_->ReadRound(host_id, round_id);
+    }
+
+   private:
+    const std::unique_ptr<LedgerSnapshot> snapshot_;
+    const Forge& forge_;
+    std::string digest_;
+  };
+
+  LedgerReader& reader_;
+  const Forge forge_;
+};
 
 class JointTest : public MarketTest {
  protected:
@@ -197,6 +252,49 @@ TEST_F(JointTest, ARoundIsWhatPoliciesSay) {
   ASSERT_TRUE(audit.ok()) << audit.status();
   EXPECT_THAT(audit->findings, IsEmpty());
   EXPECT_GE(audit->auctions_replayed, 12u);
+}
+
+TEST_F(JointTest, TheAuditFindsAForgedRound) {
+  const GuestId one = Admit("ann", "one");
+  const GuestId two = Admit("bob", "two");
+  ASSERT_TRUE(
+      Bid("ann", ValuationBid(one, {.bundles = {CpuAndMemory(200, 150, 900'000)}})).status.ok());
+  ASSERT_TRUE(
+      Bid("bob", ValuationBid(two, {.bundles = {CpuAndMemory(190, 140, 800'000)}})).status.ok());
+  ASSERT_TRUE(RunUntilDecided(1));
+  const auto findings = [&](ForgedReader::Forge forge) {
+    ForgedReader forged(world_->ledger().reader(), std::move(forge));
+    const auto audit = Audit(forged, {});
+    EXPECT_TRUE(audit.ok()) << audit.status();
+    return audit->findings;
+  };
+  EXPECT_THAT(findings([](PutRound&) {}), IsEmpty());
+  // A micro-credit is moved from one kind to the other: all sums are what they were.
+  EXPECT_THAT(findings([](PutRound& put) {
+                for (Outcome& outcome : put.round.outcomes) {
+                  if (outcome.award_units == 0) continue;
+                  outcome.charge_microcredits += outcome.kind == ResourceKind::kCpu ? 1 : -1;
+                }
+              }),
+              AllOf(Contains(HasSubstr("of cpu; cleared again")),
+                    Contains(HasSubstr("of memory; cleared again"))));
+  EXPECT_THAT(findings([](PutRound& put) { ++put.round.prices[1].unit_price_microcredits; }),
+              Contains(HasSubstr("all resources: the price was")));
+  EXPECT_THAT(findings([](PutRound& put) { --put.round.certificate->welfare_bound_microcredits; }),
+              Contains(HasSubstr("its certificate was welfare")));
+  EXPECT_THAT(findings([](PutRound& put) { put.round.certificate.reset(); }),
+              Contains(HasSubstr("its certificate was none")));
+  EXPECT_THAT(findings([](PutRound& put) {
+                std::string& text = put.auctions[0].auction;
+                text.replace(text.find("800000"), 6, "950000");
+              }),
+              Contains(HasSubstr("guest 2 was awarded 0 for 0")));
+  EXPECT_THAT(findings([](PutRound& put) { put.auctions[0].auction = "bids: nonsense"; }),
+              Contains(HasSubstr("its auction can't be read")));
+  EXPECT_THAT(findings([](PutRound& put) { put.auctions[0].rule = "joint_vcg/2"; }),
+              Contains(HasSubstr("no rule for several kinds is called joint_vcg/2")));
+  EXPECT_THAT(findings([](PutRound& put) { ++put.auctions[0].chain; }),
+              Contains(HasSubstr("was cleared by version 2 of the fallbacks")));
 }
 
 TEST_F(JointTest, BidsForSingleKindsAreASum) {
