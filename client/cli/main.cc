@@ -85,7 +85,6 @@ std::string Refusal(CLI::App& app, const CLI::ParseError& error) {
 
 int Main(int argc, char** argv) {
   CLI::App app(kExamples, "nomctl");
-  app.footer(kFooter);
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", absl::StrCat("nomctl ", BuildText()));
@@ -110,8 +109,10 @@ int Main(int argc, char** argv) {
   AddMarketCommands(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
+  AddHostCommands(app, run, local_run);
   AddClearCommand(app, run);
   AddLocalCommands(app, local_run);
+  app.footer(kFooter);  // Now: commands take over the footer that there is when they are added.
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (!arguments.empty() && arguments[0] == kCompleteCommand) {
     for (const std::string& word : Candidates(app, {arguments.begin() + 1, arguments.end()})) {

@@ -7,11 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "marketd/base/status.h"
-#include "marketd/market/bids.h"
 #include "marketd/market/engine_impl.h"
 #include "marketd/market/money.h"
 #include "marketd/market/reserves.h"
-#include "policies/cases/case_file.h"
 
 namespace nom::market {
 const Round* Engine::Impl::InForce(const HostRun& host) const {
@@ -160,13 +158,6 @@ std::vector<ResourcePrice> Engine::Impl::Prices(const HostRun& host) const {
   return prices;
 }
 
-const ResourcePrice* Engine::Impl::LastPrice(const HostRun& host, ResourceKind kind) const {
-  for (const ResourcePrice& price : Book(host).prices) {
-    if (price.kind == kind) return &price;
-  }
-  return nullptr;
-}
-
 void Engine::Impl::BeginRounds(HostRun& host) {
   const Round* decided = Decided(host);
   if (decided != nullptr) {
@@ -218,9 +209,12 @@ void Engine::Impl::Decide(HostRun& host) {
   WriteWaitingPages(host, /*all=*/true);
   Scribe scribe(state_, now_, "round decided");
   ExtendContracts(host, scribe);
-  const std::vector<KindAuction> auctions = ClearAuctions(host);
-  CountClearings(host, auctions);
-  WriteDecision(host, auctions, scribe);
+  Decision decision =
+      market::Decide(TakeSnapshot(state_, *host.config, config_.seed, hosts_.size(), host.resources,
+                                  Supply(host, host.round_id), HeldByAwards(host), host.round_id),
+                     clear_);
+  CountClearings(host, decision);
+  WriteDecision(host, std::move(decision), scribe);
   Commit(std::move(scribe));
   ++host.counters.rounds_decided;
   host.last_decided_time = now_;
@@ -255,39 +249,14 @@ std::map<BidKey, int64_t> Engine::Impl::HeldByAwards(const HostRun& host) const 
   return held;
 }
 
-std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const {
-  const HostId& host_id = host.config->host_id;
-  const std::map<BidKey, int64_t> held = HeldByAwards(host);
-  const std::map<ResourceKind, int64_t> supply = Supply(host, host.round_id);
-  const Owners owners = OwnersOf(state_, host_id);
-  std::map<ResourceKind, std::vector<policies::Bid>> bids =
-      BidsForRound(state_, host_id, host.round_id, host.resources, supply, owners, held);
-  std::vector<KindAuction> auctions;
-  for (const Resource& resource : host.resources) {
-    policies::Auction auction;
-    auction.capacity_units = supply.at(resource.kind);
-    const policies::ReservePolicy policy = ReservePolicyOf(resource, config_.seed, host_id);
-    const policies::ReserveOutput reserve =
-        ReserveOfRound(policy, host.round_id, LastPrice(host, resource.kind));
-    auction.reserve_unit_price_microcredits = reserve.reserve_unit_price_microcredits;
-    auction.reclaim_penalty_microcredits = resource.reclaim_penalty_microcredits;
-    auction.seed = AuctionSeed(config_.seed, host_id, host.round_id, resource.kind);
-    auction.bids = std::move(bids[resource.kind]);
-    auctions.push_back(
-        KindAuction{.resource = &resource,
-                    .auction = std::move(auction),
-                    .reserve_policy = std::string(policies::ReserveName(policy.kind)),
-                    .reserve_change_microcredits = reserve.change_microcredits});
-  }
-  ClearWithinMeans(auctions, owners.means, ClearingWorkMax(*host.config, hosts_.size()), clear_);
-  return auctions;
-}
-
-void Engine::Impl::CountClearings(HostRun& host, const std::vector<KindAuction>& auctions) {
-  for (const KindAuction& kind : auctions) {
-    switch (kind.clearing.method) {
+void Engine::Impl::CountClearings(HostRun& host, const Decision& decision) {
+  for (const ResourcePrice& price : decision.prices) {
+    switch (price.method) {
       case policies::Method::kExact:
         ++host.counters.clearings_exact;
+        break;
+      case policies::Method::kBounded:
+        ++host.counters.clearings_bounded;
         break;
       case policies::Method::kCoarser:
         ++host.counters.clearings_coarser;
@@ -302,8 +271,7 @@ void Engine::Impl::CountClearings(HostRun& host, const std::vector<KindAuction>&
   }
 }
 
-void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions,
-                                 Scribe& scribe) {
+void Engine::Impl::WriteDecision(HostRun& host, Decision decision, Scribe& scribe) {
   const HostId& host_id = host.config->host_id;
   PutRound put;
   Round& round = put.round;
@@ -316,37 +284,11 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
   round.effective_time = host.schedule->effective();
   round.applied_time = absl::UnixEpoch();
   round.period = host.schedule->period();
-
-  std::map<BidKey, policies::Award> awards;
-  for (const KindAuction& kind : auctions) {
-    const Resource& resource = *kind.resource;
-    ResourcePrice price{
-        .kind = resource.kind,
-        .unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits,
-        .reserve_unit_price_microcredits = kind.auction.reserve_unit_price_microcredits,
-        .reserve_policy = kind.reserve_policy,
-        .reserve_change_microcredits = kind.reserve_change_microcredits,
-        .supply_units = kind.auction.capacity_units,
-        .highest_rejected_unit_price_microcredits =
-            kind.clearing.highest_rejected_unit_price_microcredits,
-        .bound_by = kind.clearing.bound_by,
-        .rule = resource.rule,
-        .method = kind.clearing.method};
-    for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
-    for (const policies::Award& award : kind.clearing.awards) {
-      price.sold_units += award.units;
-      awards[{award.guest_id, resource.kind}] = award;
-    }
-    round.prices.push_back(std::move(price));
-    put.auctions.push_back(AuctionRecord{.host_id = host_id,
-                                         .round_id = host.round_id,
-                                         .kind = resource.kind,
-                                         .rule = resource.rule,
-                                         .method = kind.clearing.method,
-                                         .auction = policies::ToText(kind.auction),
-                                         .fault = kind.fault,
-                                         .work_max = kind.work_max});
-  }
+  round.prices = std::move(decision.prices);
+  round.certificate = decision.certificate;
+  put.auctions = std::move(decision.records);
+  std::map<BidKey, KindAward> awards;
+  for (const KindAward& award : decision.awards) awards[{award.guest_id, award.kind}] = award;
 
   for (const GuestId guest_id : state_.GuestsOf(host_id)) {
     const Guest& guest = state_.guests.at(guest_id);
@@ -507,10 +449,9 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
   scribe.Write(PutHost{host_id, Book(host).boot_id, next.round_id});
   // A bid for a number of rounds has used up this one only now.
   for (const GuestId guest_id : guest_ids) {
-    for (const Resource& resource : host.resources) {
-      const auto bid = state_.bids.find({guest_id, resource.kind});
-      if (bid == state_.bids.end() || bid->second.last_round_id == 0) continue;
-      if (bid->second.last_round_id <= next.round_id) scribe.Write(DropBid{BidKey(bid->first)});
+    for (const BidKey& key : state_.BidsOf(guest_id)) {
+      const RoundId last = state_.bids.at(key).last_round_id;
+      if (last != 0 && last <= next.round_id) scribe.Write(DropBid{key});
     }
   }
   Commit(std::move(scribe));
@@ -543,10 +484,8 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
   scribe.Write(UpdateRound{round});
   // It counts for nobody: bids for a number of rounds that took part in it get another one.
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    for (const Resource& resource : host.resources) {
-      const auto it = state_.bids.find({guest_id, resource.kind});
-      if (it == state_.bids.end()) continue;
-      StandingBid bid = it->second;
+    for (const BidKey& key : state_.BidsOf(guest_id)) {
+      StandingBid bid = state_.bids.at(key);
       if (bid.last_round_id == 0 || bid.first_round_id > round.round_id) continue;
       ++bid.last_round_id;
       scribe.Write(PutBid{std::move(bid)});

@@ -36,7 +36,7 @@ class World {
   struct Options {
     MarketConfig config;
     std::map<HostId, SimulatedHostOptions> hosts;  // Their clock is set to the world's.
-    ClearFunction clear;
+    ClearFunctions clear;
     // The ledger at a path, made or opened; empty: in SQLite.
     std::function<std::unique_ptr<Ledger>(const std::string& path)> open_ledger;
     // Once in so many: a commit fails, and the process with it; the process dies when a host has

@@ -128,7 +128,7 @@ TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
 
 TEST_F(SqliteLedgerTest, RefusesASchemaOfBeforeTheFirstRelease) {
   Fill();
-  for (const std::string version : {"0", "3"}) {
+  for (const std::string version : {"0", "4"}) {
     ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = " + version), "");
     ExpectRefused("schema version " + version + ", of before the first release");
   }
