@@ -189,7 +189,7 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
         OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
         return;
       }
-      for (const Holding& should : HoldingsIn(host, guest, InForce(host))) {
+      for (const Holding& should : HoldingsIn(Shares(host), guest, InForce(host))) {
         if (host.holdings.Units(guest.guest_id, should.kind) == should.units()) continue;
         ++host.counters.differences;
         break;
