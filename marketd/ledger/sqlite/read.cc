@@ -472,8 +472,9 @@ absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limi
       out.decided.push_back(std::move(put));
       return absl::OkStatus();
     }));
+    // By its unary plus the order is no reason to go through all contracts of the book.
     static const std::string kOpened =
-        absl::StrCat(kSelectContracts, "book = ? AND transaction_id = ? ORDER BY contract_id");
+        absl::StrCat(kSelectContracts, "book = ? AND transaction_id = ? ORDER BY +contract_id");
     Statement contracts = db.Prepare(kOpened.c_str());
     contracts.Bind(book).Bind(row.Int(0));
     NOM_RETURN_IF_ERROR(ForEachRow(std::move(contracts), [&](Statement& c) {

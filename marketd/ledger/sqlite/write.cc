@@ -114,7 +114,7 @@ struct ChangeWriter {
                               .Run());
     }
     if (guest.state == GuestState::kEvicted) {
-      NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM requests WHERE bid_guest_id = ?")
+      NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM requests WHERE bid_guest_id = ? AND bid_guest_id <> 0")
                               .Bind(Number(guest.guest_id))
                               .Run());
     }
