@@ -193,7 +193,7 @@ JointAuction WorkingPointAuction(int64_t guests, int64_t points, uint64_t seed) 
   for (int64_t i = 0; i < guests; ++i) {
     JointBid& bid = auction.bids.emplace_back();
     bid.guest_id = static_cast<GuestId>(i) + 1;
-    bid.owner_id = static_cast<uint64_t>(i % 3 == 2 ? 1'000'000 + i : i / 3);
+    bid.owner_id = static_cast<uint64_t>(i % 3 == 2 ? 1'000'000 + i : 1 + i / 3);
     const double wealth = Wealth(random);
     std::array<double, kJointResourcesMax> peak = {};
     std::array<double, kJointResourcesMax> power = {};
