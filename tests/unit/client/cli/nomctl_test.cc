@@ -209,6 +209,38 @@ TEST_F(NomctlTest, RoundsAsATable) {
       "   240  coarser  3:2\n");
 }
 
+TEST_F(NomctlTest, AStatementAddsUpWhatWasPaid) {
+  pb::Round second = Settled(6, 12'000);
+  second.mutable_outcomes(0)->set_rent_microcredits(30);
+  pb::GuestOutcome* gone = second.add_outcomes();  // A guest that is not listed any more.
+  gone->set_guest_id(8);
+  gone->set_kind(pb::RESOURCE_KIND_MEMORY);
+  gone->set_settled(true);
+  gone->set_settled_microcredits(7);
+  pb::Round open = Settled(7, 0);
+  open.set_phase(pb::ROUND_PHASE_EFFECTIVE);
+  market_.Configure([&](FakeMarket& market) {
+    *market.rounds.add_rounds() = open;
+    *market.rounds.add_rounds() = second;
+    *market.rounds.add_rounds() = Settled(5, 12'000);
+    market.account.mutable_account()->set_tenant_id("shop");
+    market.account.mutable_account()->set_spent_microcredits(1'500'000);
+  });
+  Ended ended = Run({"statement"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out,
+            "round  effective             guest  resource  held  charge  rent\n"
+            "    6  2026-11-29 10:00:06Z  cache  cpu         12     240    30\n"
+            "                             id:8   memory       0       7     0\n"
+            "    5  2026-11-29 10:00:05Z  cache  cpu         12     240     0\n"
+            "                             sum                       487    30\n"
+            "\n"
+            "account shop: spent 1.5cr in all, 0cr available, 0cr in escrow, 0cr in arrears\n");
+  ended = Run({"statement", "--tenant", "shop", "--limit", "1", "--json"});
+  EXPECT_EQ(Json(ended).fields().at("lines").list_value().values_size(), 1)
+      << "one round, and of an operator's view the tenant's guests alone";
+}
+
 TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
   market_.Configure([](FakeMarket& market) { market.hosts.add_hosts()->set_host_id("m1"); });
   EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",
@@ -241,6 +273,31 @@ TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
                   "EvictGuest guest_id: 3"));
 }
 
+TEST_F(NomctlTest, BidsForSeveralResourcesTogether) {
+  EXPECT_EQ(Run({"bid", "cache", "--bundle", "memory=16,cpu=20@40000", "--bundle",
+                 "memory=32@55000", "--budget", "9"})
+                .out,
+            "bid placed, takes part from round 6\n");
+  EXPECT_EQ(Run({"bid", "cache", "--combine", "min", "--curve", "memory: 64@900", "--curve",
+                 "cpu: 50@1200"})
+                .exit_code,
+            0);
+  EXPECT_EQ(Run({"withdraw", "cache"}).out, "bid withdrawn\n");
+  EXPECT_THAT(
+      Writes(),
+      ElementsAre(
+          "PlaceBid bid { guest_id: 3 budget_microcredits: 9 valuation { bundle_kinds: "
+          "RESOURCE_KIND_CPU bundle_kinds: RESOURCE_KIND_MEMORY bundles { units: 20 units: 16 "
+          "value_microcredits: 40000 } bundles { units: 0 units: 32 value_microcredits: 55000 } } "
+          "}",
+          "PlaceBid bid { guest_id: 3 valuation { combination: COMBINATION_MIN curves { kind: "
+          "RESOURCE_KIND_CPU ranges { min_units: 1 max_units: 50 value_at_min_microcredits: 1200 "
+          "unit_price_microcredits: 1200 } } curves { kind: RESOURCE_KIND_MEMORY ranges { "
+          "min_units: 1 max_units: 64 value_at_min_microcredits: 900 unit_price_microcredits: 900 "
+          "} } } }",
+          "WithdrawBid guest_id: 3"));
+}
+
 TEST_F(NomctlTest, WrongCommandLinesAreUsageErrorsAndSendNothing) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{}, "Usage: nomctl"},
@@ -260,6 +317,10 @@ TEST_F(NomctlTest, WrongCommandLinesAreUsageErrorsAndSendNothing) {
       {{"bid", "cache", "memory", "10@-5"}, "negative"},
       {{"bid", "cache", "memory", "4@5", "--budget", "-1"}, "--budget"},
       {{"bid", "cache", "memory"}, "range"},
+      {{"bid", "cache"}, "expected a resource and its ranges, or --bundle"},
+      {{"bid", "cache", "memory", "4@5", "--bundle", "memory=4@5"}, "either a resource"},
+      {{"bid", "cache", "--bundle", "memory=4"}, "expected RESOURCE=UNITS"},
+      {{"bid", "cache", "--curve", "memory: 4@5"}, "--combine"},
       {{"admit", "--tenant", "a", "--name", "b", "--image", "c", "--seed", "memory=-4"}, "memory"},
       {{"top", "--rounds", "0"}, "--rounds"},
       {{"rounds", "--limit", "1001"}, "--limit"},
