@@ -217,7 +217,7 @@ class RuntimeImpl final : public Runtime {
         }
         const auto begin = Stopwatch::now();
         committing_ = true;
-        const absl::Status status = ledger_.Commit(group);
+        const absl::Status status = ledger_.Commit(options_.lead, group);
         committing_ = false;
         if (!status.ok()) {
           transactions_.Close();
@@ -343,7 +343,7 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start(Options options, const C
   if (hosts.size() != options.config.hosts.size()) {
     return absl::InvalidArgumentError("hosts: there are more than in the config");
   }
-  NOM_ASSIGN_OR_RETURN(State state, ledger.Load());
+  NOM_ASSIGN_OR_RETURN(State state, ledger.Load(options.lead));
   auto runtime = std::make_unique<RuntimeImpl>(std::move(options), clock, ledger, std::move(state));
   runtime->Begin(hosts);
   return runtime;

@@ -6,11 +6,13 @@
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "marketd/base/clock.h"
 #include "marketd/server/connections.h"
 #include "marketd/server/gate.h"
 
@@ -67,14 +69,15 @@ class ServerImpl final : public Server {
 
   void Shutdown(absl::Duration timeout) override {
     std::call_once(shut_down_, [&] {
-      const absl::Time deadline = absl::Now() + timeout;
+      const absl::Time deadline = Clock::Real().Now() + timeout;  // Nobody sets this clock.
       SetServing(false);
       // A call that gRPC has read when it is told to stop, and that nobody of ours has seen, it
       // answers CANCELLED, as if the caller had gone away (grpc issue 41785), and clients do not
       // try that again. So the connections end first: then the caller finds the market UNAVAILABLE.
       in_hand_->WaitEmpty(timeout);
       EndConnections(address_);
-      server_->Shutdown(absl::ToChronoTime(deadline));
+      const absl::Duration left = std::max(absl::ZeroDuration(), deadline - Clock::Real().Now());
+      server_->Shutdown(absl::ToChronoTime(absl::Now() + left));
       server_->Wait();
     });
   }
