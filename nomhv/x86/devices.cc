@@ -152,6 +152,7 @@ void TakeDevice(GuestMachine& guest, uint32_t index) {
   ForEachPage(index, [&](uint64_t gpa, uint64_t) {
     NOMHV_CHECK(guest.tables.Unmap(gpa).ok(), "devices: a page of registers is not mapped");
   });
+  guest.code_page = {};
   ForgetTranslations(guest);
   guest.devices &= ~(1u << index);
   if (device.express == 0) return;

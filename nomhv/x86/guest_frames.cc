@@ -34,7 +34,9 @@ uint64_t GiveFrame(GuestMachine& guest, uint64_t gpa, NestedFlags flags) {
 
 void FrameTaker::Take(uint64_t gpa) {
   if (count_ == kMost) Finish();
-  physical_[count_++] = guest_.tables.Unmap(gpa).value().physical;
+  const uint64_t physical = guest_.tables.Unmap(gpa).value().physical;
+  if (reinterpret_cast<uint64_t>(guest_.code_page.host) == physical) guest_.code_page = {};
+  physical_[count_++] = physical;
 }
 
 void FrameTaker::Finish() {

@@ -146,7 +146,6 @@ void UnbuildGuest(GuestMachine& guest) {
 
 void ForgetTranslations(GuestMachine& guest) {
   guest.translations.Invalidate();
-  guest.code_page = {};
   if (guest.devices != 0) ForgetDeviceTranslations(guest.slot);
 }
 

@@ -21,6 +21,7 @@ void UnmapPeer(const Region& region) {
   for (uint64_t i = 0; i < region.frames; ++i) {
     NOMHV_CHECK(peer.tables.Unmap(FrameAt(region.peer, i)).ok(), "regions: a frame is not mapped");
   }
+  peer.code_page = {};
   ForgetTranslations(peer);
 }
 

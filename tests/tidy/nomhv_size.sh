@@ -6,6 +6,6 @@ cd "$1/nomhv"
 lines() { find . -type f "$@" -print0 | xargs -0 -r cat | wc -l; }
 cxx=$(lines \( -name '*.cc' -o -name '*.h' \))
 assembly=$(lines -name '*.S')
-echo "nomhv: $cxx lines of C++ (below 9800, meant to be below 9000), $assembly of assembly (below 600)"
+echo "nomhv: $cxx lines of C++ (below 9850, meant to be below 9000), $assembly of assembly (below 600)"
 ((cxx > 0 && assembly > 0)) || { echo "nothing found below $PWD"; exit 1; }
-((cxx < 9800 && assembly < 600))
+((cxx < 9850 && assembly < 600))

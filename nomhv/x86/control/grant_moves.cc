@@ -62,6 +62,8 @@ void GrantMoves::MoveDevices(const GrantPlan& plan, bool give) {
       while (ReadTsc() < DeviceReadyTsc(device)) pulse_->Rest();
       const Held held(*dispatch_, slot);
       give ? GiveDevice(guest, device) : TakeDevice(guest, device);
+      // Whoever meets the hole finds the reason on its board.
+      WriteGuestBoard(guest);
     }
   }
 }

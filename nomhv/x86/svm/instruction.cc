@@ -27,7 +27,7 @@ uint64_t LinearRip(const Vmcb& v) {
 }
 
 // Where the page of the guest-linear address lies in the machine's memory, or null. The last answer
-// is kept until the guest has other tables or has lost the frame (TakeFrame): guests call from the
+// is kept until the guest has other tables or has lost the frame (FrameTaker): guests call from the
 // same place over and over. If the guest has changed an entry since, the bytes are those of a page
 // that is the guest's all the same, and whoever reads them checks that they are what exited.
 const uint8_t* CodePage(GuestMachine& guest, uint64_t linear) {

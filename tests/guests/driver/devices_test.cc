@@ -85,7 +85,7 @@ TEST_F(Disks, AGuestDrivesItsDiskWithoutAnExit) {
   ASSERT_EQ(machine.Apply({{id, 512, 900, Bit(kNvme)}}).status, NOM_STATUS_OK);
   machine.WaitFor("blocks", [&] { return machine.WorkDone(id) > 5; });
   const auto exits = [&] {
-    const NomMeter meter = *machine.Meter(id);
+    const NomMeter meter = FreshMeter(id);
     return meter.exits[NOM_EXIT_CALL] + meter.exits[NOM_EXIT_NESTED_PAGE_FAULT] +
            meter.exits[NOM_EXIT_PORT] + meter.exits[NOM_EXIT_MSR] + meter.exits[NOM_EXIT_OTHER];
   };

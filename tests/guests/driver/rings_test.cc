@@ -48,7 +48,7 @@ TEST_F(Rings, MessagesPassWithoutAnExit) {
   const Pair pair = CreatePair("", "");
   Running(pair);
   const auto exits = [&](uint64_t id) {
-    const NomMeter meter = *machine.Meter(id);
+    const NomMeter meter = FreshMeter(id);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < NOM_EXITS_COUNT; ++i) sum += meter.exits[i];
     // Those are time's and control's, not the guest's.

@@ -50,6 +50,15 @@ class Scenario : public ::testing::Test {
     });
     EXPECT_FALSE(machine.End(id).has_value()) << "guest " << id << " has ended";
   }
+  // The guest's meter as it is now or later: it is renewed several times a second only.
+  NomMeter FreshMeter(uint64_t id) {
+    const uint64_t now = machine.Header().heartbeat_tsc;
+    machine.WaitFor("a meter", [&] {
+      const auto meter = machine.Meter(id);
+      return meter.has_value() && meter->tsc > now;
+    });
+    return machine.Meter(id).value_or(NomMeter{});
+  }
   // Waits for an end with this reason and detail.
   void ExpectEnd(uint64_t id, NomExitReason reason, uint64_t detail) {
     const auto end = machine.WaitEnd(id);
