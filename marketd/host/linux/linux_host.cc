@@ -648,9 +648,9 @@ absl::StatusOr<RoundReport> LinuxHost::Apply(const GrantSet& grants) {
     if (guest.phase != GuestRecord::Phase::kRunning) continue;
     const auto grant = wanted.find(guest_id);
     const Amounts target = grant == wanted.end() ? guest.held : ToAmounts(grant->second->now);
-    const auto refuse = [&](absl::string_view why) {
+    const auto refuse = [&grants, id = guest_id](absl::string_view why) {
       return absl::FailedPreconditionError(
-          absl::StrCat("apply round ", grants.round_id, ": guest ", guest_id, ": ", why));
+          absl::StrCat("apply round ", grants.round_id, ": guest ", id, ": ", why));
     };
     if (SmallerOf(target, guest.seed) != guest.seed) return refuse("would fall below its seed");
     if (guest.memory_window_bytes > 0 && target.memory_bytes > guest.memory_window_bytes &&
