@@ -32,6 +32,7 @@ constexpr char kExamples[] = R"(Examples:
                                           to 48 more at 400, for 30000 a round at the most
   nomctl withdraw cache memory
   nomctl rounds --limit 5 --json
+  nomctl statement                        what was paid, by whom and for what
   nomctl deposit shop 1.5cr
   nomctl admit --tenant shop --name cache --image cache.elf --seed memory=8 --seed cpu=10
   nomctl top --rounds 10 --check          ten rounds, then a verdict
@@ -107,6 +108,7 @@ int Main(int argc, char** argv) {
   Run run;
   LocalRun local_run;
   AddMarketCommands(app, run);
+  AddStatementCommand(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
   AddHostCommands(app, run, local_run);

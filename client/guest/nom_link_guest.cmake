@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # How a guest image is linked: the same in nom's own tree and in that of others (find_package(nomGuest)).
 function(nom_link_guest target script)
   set_target_properties(${target} PROPERTIES LINK_DEPENDS ${script})

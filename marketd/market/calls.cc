@@ -110,7 +110,7 @@ absl::Status NoSuchGuest(GuestId guest_id) {
 
 absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
   return absl::InvalidArgumentError(
-      absl::StrCat("kind: resource ", static_cast<int>(kind), " is not sold on host ", host_id));
+      absl::StrCat("kind: ", KindName(kind), " is not sold on host ", host_id));
 }
 
 }  // namespace

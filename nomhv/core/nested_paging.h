@@ -26,7 +26,7 @@ concept TableMemory = requires(M memory, uint64_t physical) {
   // A zeroed table; fails with TABLE_FULL.
   { memory.AllocateTable() } -> std::same_as<Result<uint64_t>>;
   {memory.FreeTable(physical)};
-  // An entry was changed: an IOMMU that does not snoop caches must see it, too.
+  // An entry was changed: an IOMMU that does not snoop caches must see its cache line, too.
   {memory.Changed(&physical)};
 };
 
@@ -52,7 +52,7 @@ class NestedTables {
   // `memory` outlives the tables.
   Status Init(M* memory) {
     NOMHV_CHECK(memory_ == nullptr, "nested tables: initialised twice");
-    const Result<uint64_t> root = memory->AllocateTable();
+    const Result<uint64_t> root = NewTable(memory);
     if (!root.ok()) return root.code();
     memory_ = memory;
     root_ = root.value();
@@ -61,7 +61,8 @@ class NestedTables {
 
   // The physical address for nCR3.
   [[nodiscard]] uint64_t root() const { return root_; }
-  // The same tables for an IOMMU that walks three levels, up to 512 GiB.
+  // The same tables for an IOMMU that walks three levels, up to 512 GiB; once one there is
+  // reserved.
   [[nodiscard]] uint64_t root_of_three_levels() const {
     return Slot(root_, 0, kLevels)->load(std::memory_order_relaxed) & kAddressMask;
   }
@@ -148,6 +149,7 @@ class NestedTables {
  private:
   static constexpr int kLevels = 4;
   static constexpr uint64_t kEntries = 512;
+  static constexpr uint64_t kLineEntries = 8;
   static constexpr uint64_t kTableSpan = uint64_t{NOM_FRAME_BYTES} * kEntries;
   static constexpr uint64_t kDirectorySpan = kTableSpan * kEntries;
   static constexpr uint64_t kLimit = uint64_t{1} << 48;
@@ -171,6 +173,15 @@ class NestedTables {
             {(bits & kWritable) != 0, (bits & kNoExecute) == 0, (bits & kUncached) != 0}};
   }
   static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t));
+
+  // Seen to be empty before anything leads to it.
+  static Result<uint64_t> NewTable(M* memory) {
+    const Result<uint64_t> fresh = memory->AllocateTable();
+    for (uint64_t i = 0; fresh.ok() && i < kEntries; i += kLineEntries) {
+      memory->Changed(memory->Table(fresh.value()) + i);
+    }
+    return fresh;
+  }
 
   std::atomic<uint64_t>* Slot(uint64_t table, uint64_t gpa, int level) const {
     const uint64_t index = (gpa >> (12 + 9 * (level - 1))) % kEntries;
@@ -204,7 +215,7 @@ class NestedTables {
       std::atomic<uint64_t>* slot = Slot(table, gpa, level);
       uint64_t bits = slot->load(std::memory_order_relaxed);
       if ((bits & kPresent) == 0) {
-        const Result<uint64_t> fresh = memory_->AllocateTable();
+        const Result<uint64_t> fresh = NewTable(memory_);
         if (!fresh.ok()) return fresh.code();
         bits = fresh.value() | kPresent | kWritable | kUser;
         slot->store(bits, std::memory_order_release);

@@ -11,9 +11,9 @@ namespace nomhv {
 namespace {
 
 // What a line of guests.cfg may say; on a command line it stands among other keys.
-constexpr std::string_view kGuestKeys[] = {"name",          "id",      "seed_frames",
-                                           "window_frames", "frames",  "seed_millicores",
-                                           "millicores",    "devices", "arguments"};
+constexpr std::string_view kGuestKeys[] = {"name",          "id",       "seed_frames",
+                                           "window_frames", "frames",   "seed_millicores",
+                                           "millicores",    "arguments"};
 constexpr std::string_view kModule = "module";
 
 bool IsElf(std::span<const std::byte> data) {

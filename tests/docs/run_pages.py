@@ -27,7 +27,7 @@ import time
 
 FENCE = re.compile(r"^```(.*)$")
 COMMANDS = re.compile(r"^\s*(\$ )?(sudo|nomctl|marketd|\./nom|cmake|apt|systemctl|promtool|openssl)\b")
-PAGE_SECONDS = 180
+PAGE_SECONDS = 400
 
 SYSTEMCTL = r"""#!/bin/bash
 # Stands in for systemd: one unit, nom-marketd, started as its ExecStart says.
@@ -135,7 +135,8 @@ class Page:
         for name, path in programs.items():
             (self.work / "bin" / name).symlink_to(self.build / path)
         stands_in = {
-            "sudo": '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do [ "$1" = -u ] && shift; shift; done\nexec "$@"\n',
+            "sudo": '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do [ "$1" = -u ] && shift; shift; done\n'
+                    '[ "$1" = chown ] && exit 0  # The user nom is the package\'s.\nexec "$@"\n',
             "systemctl": SYSTEMCTL.replace("@WORK@", str(self.work)).replace("@MARKETD@", str(self.build / "marketd/marketd")),
             "journalctl": f"#!/bin/sh\ncat {self.work}/marketd.log\n",
         }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Boots Debian's kernel with one initramfs under QEMU, runs the tests inside, ends as they did.
 
-usage: run.py KERNEL INITRAMFS [--icount] [--memory MIB] [--filter TESTS] [--timeout SECONDS]
+usage: run.py KERNEL INITRAMFS [--icount] [--memory MIB] [--filter TESTS] [--append WORDS]
+              [--timeout SECONDS]
 
-Ends with 0 if all passed, 1 if not, 77 (skipped) if QEMU or the kernel is not there.
+Ends as the tests did (0 if all passed), with 1 if they did not end, 77 (skipped) if QEMU or the kernel is not there.
 """
 
 import argparse
@@ -25,6 +26,7 @@ def main():
     parser.add_argument("--icount", action="store_true")
     parser.add_argument("--memory", default="512")
     parser.add_argument("--filter", default="*")
+    parser.add_argument("--append", default="", help="more of the kernel's command line")
     parser.add_argument("--timeout", type=float, default=300)
     arguments = parser.parse_args()
     if shutil.which(QEMU) is None or not os.path.exists(arguments.kernel):
@@ -33,7 +35,7 @@ def main():
     command = [QEMU, "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", arguments.memory, "-smp", "1",
                "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio",
                "-kernel", arguments.kernel, "-initrd", arguments.initramfs,
-               "-append", f"console=ttyS0 quiet panic=-1 tsc=reliable nom_filter={arguments.filter}"]
+               "-append", f"console=ttyS0 quiet panic=-1 tsc=reliable nom_filter={arguments.filter} {arguments.append}"]
     if arguments.icount:
         # Time in the machine is a count of instructions: what a test measures does not depend on ours.
         command += ["-icount", "shift=3,sleep=off"]
@@ -53,7 +55,7 @@ def main():
     if code is None:
         print("run.py: the machine ended without a verdict" + (f" after {arguments.timeout} s" if late else ""))
         return 1
-    return 0 if code == 0 else 1
+    return code
 
 
 sys.exit(main())

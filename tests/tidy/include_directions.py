@@ -12,6 +12,7 @@ import sys
 # include itself and what lies below it.
 MAY_KNOW = {
     "policies": [],
+    "proto": [],
     "policies/cases": ["policies"],
     "policies/units": [],
     "nomhv/abi": [],

@@ -1,5 +1,3 @@
-#include "client/guest/x86/paging.h"
-
 #include "client/guest/address.h"
 #include "client/guest/x86/boot.h"
 #include "nomhv/abi/guest.h"
@@ -77,17 +75,6 @@ void SetUpPaging(uint64_t window_frames) {
     nom_pd[i] = entry;
   }
   FlushTlb();
-}
-
-bool MapAnyway(uint64_t guest_physical) {
-  const uint64_t address = guest_physical / kLargeBytes * kLargeBytes;
-  if (address < kImageBytesMax || address >= kMappedBytes ||
-      address == NOM_GPA_MACHINE_BOARD / kLargeBytes * kLargeBytes) {
-    return false;
-  }
-  nom_pd[address / kLargeBytes] = address | kPresent | kWritable | kLarge | kNoExecute;
-  FlushTlb();
-  return true;
 }
 
 }  // namespace nom::guest

@@ -51,7 +51,11 @@ void Write(uint32_t offset, T value) {
   *Physical<volatile T>(g_registers + offset) = value;
 }
 
-VtdEntry* NewTable() { return Physical<VtdEntry>(AllocateOwnFrame().value()); }
+VtdEntry* NewTable() {
+  auto* const table = Physical<VtdEntry>(AllocateOwnFrame().value());
+  for (uint32_t i = 0; i < kFrameEntries; ++i) MachineTables::Changed(&table[i]);
+  return table;
+}
 uint64_t AddressOf(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
 
 // The half with the present bit last (6.2): the unit may look at any time.
