@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <map>
@@ -211,6 +212,8 @@ class Collector final : public prometheus::Collectable {
     sources_ = std::move(sources);
   }
 
+  void SetAnswering(bool answering) { answering_ = answering; }
+
   std::vector<MetricFamily> Collect() const override {
     Scrape out;
     out.Add(Metric::kBuildInfo, {version_}, 1.0);
@@ -225,11 +228,21 @@ class Collector final : public prometheus::Collectable {
       out.Add(Metric::kWatchResponses, {}, watches.responses);
       out.Add(Metric::kWatchConflated, {}, watches.conflated);
     }
+    if (sources_.connections) {
+      const ConnectionFigures connections = sources_.connections();
+      out.Add(Metric::kConnections, {"known"}, connections.open - connections.strangers);
+      out.Add(Metric::kConnections, {"stranger"}, connections.strangers);
+      out.Add(Metric::kConnectionsTotal, {"accepted"}, connections.accepted);
+      out.Add(Metric::kConnectionsTotal, {"refused"}, connections.refused);
+      out.Add(Metric::kConnectionsTotal, {"dropped"}, connections.dropped);
+    }
+    out.Add(Metric::kAnswering, {}, answering_ ? 1.0 : 0.0);
     return out.Take();
   }
 
  private:
   const std::string version_;
+  std::atomic<bool> answering_{true};
   mutable std::mutex mutex_;
   MetricSources sources_;
 };
@@ -306,6 +319,8 @@ Metrics::~Metrics() = default;
 void Metrics::SetSources(MetricSources sources) {
   impl_->collector->SetSources(std::move(sources));
 }
+
+void Metrics::SetAnswering(bool answering) { impl_->collector->SetAnswering(answering); }
 
 market::ClearFunction Metrics::Timed(market::ClearFunction clear) {
   if (!clear) return clear;

@@ -98,6 +98,12 @@ struct MetricRow {
     "Responses written to watchers.")                                                           \
   X(kWatchConflated, "nom_market_watch_conflated_total", kCounter, "",                          \
     "States skipped as a watcher was slow.")                                                    \
+  X(kAnswering, "nom_market_answering", kGauge, "",                                             \
+    "1 if marketd's last call of itself, through its own front door, was answered.")            \
+  X(kConnections, "nom_market_connections", kGauge, "caller",                                   \
+    "Connections open now: known callers, and strangers that have shown no credential.")        \
+  X(kConnectionsTotal, "nom_market_connections_total", kCounter, "outcome",                     \
+    "Connections: accepted, refused for want of room, dropped to make room.")                   \
   X(kCallDuration, "grpc_server_call_duration_seconds", kHistogram, "grpc_method grpc_status",  \
     "Time from a call's start to its end; streams live long.")
 

@@ -7,12 +7,15 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/base/clock.h"
+#include "marketd/base/status.h"
 #include "marketd/market/audit.h"
 #include "marketd/market/clearing.h"
 #include "marketd/market/ledger.h"
@@ -26,12 +29,27 @@
 
 namespace nom::marketd {
 
+// What becomes of a connection when it is known whose it is: see FrontDoor::Identify.
+using OnIdentified =
+    std::function<absl::Status(const std::string& peer, const market::Caller& caller)>;
+
 struct ServiceContext {
+  // Who calls, told to whoever counts connections.
+  absl::StatusOr<Identity> Identify(const grpc::CallbackServerContext& context,
+                                    const market::View& view) {
+    NOM_ASSIGN_OR_RETURN(Identity identity, authenticator.Identify(context, view, clock.Now()));
+    if (on_identified) {
+      NOM_RETURN_IF_ERROR(on_identified(context.peer(), identity.caller));
+    }
+    return identity;
+  }
+
   market::Runtime& runtime;
   market::LedgerReader& reader;
   const Clock& clock;
   const market::ClearFunction clear;
   WatchHub& hub;
+  const OnIdentified on_identified;
   Authenticator authenticator;
   RateLimiter bids;
   Gate gate;
@@ -57,12 +75,12 @@ class UnaryCall {
       reactor_->Finish(ToGrpcStatus(absl::UnavailableError("the market is shutting down")));
       return false;
     }
-    absl::StatusOr<market::Caller> identified = services_->authenticator.Identify(*context_, view);
-    if (!identified.ok()) {
-      Finish(identified.status());
+    absl::StatusOr<Identity> identity = services_->Identify(*context_, view);
+    if (!identity.ok()) {
+      Finish(identity.status());
       return false;
     }
-    *caller = *std::move(identified);
+    *caller = std::move(identity->caller);
     return true;
   }
 

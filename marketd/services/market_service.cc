@@ -31,8 +31,7 @@ market_pb::GuestInfo Info(const market::View& view, const market::GuestView& gue
   return ToProto(guest, host == nullptr ? 0 : host->round_id);
 }
 
-absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes,
-                                               const market::Caller& caller,
+absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes, Identity identity,
                                                const market::View& view) {
   market_pb::WatchRequest request;
   grpc::ByteBuffer copy = bytes;  // Slices are shared.
@@ -45,11 +44,13 @@ absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes,
     return absl::InvalidArgumentError(absl::StrCat("guest_ids: at most ", kWatchedGuestsMax,
                                                    "; leave it empty for all of yours"));
   }
-  WatchRequestChecked out{.caller = caller, .host_id = (*host)->host_id, .guest_ids = {}};
+  WatchRequestChecked out{
+      .identity = std::move(identity), .host_id = (*host)->host_id, .guest_ids = {}};
   for (int i = 0; i < request.guest_ids_size(); ++i) {
     const market::GuestId guest_id = request.guest_ids(i);
     const market::GuestView* const guest = view.FindGuest(guest_id);
-    if (guest == nullptr || !Owns(caller, guest->guest) || guest->guest.host_id != out.host_id) {
+    if (guest == nullptr || !Owns(out.identity.caller, guest->guest) ||
+        guest->guest.host_id != out.host_id) {
       return absl::NotFoundError(absl::StrCat("guest_ids[", i, "]: you have no guest ", guest_id,
                                               " on host ", out.host_id));
     }
@@ -75,9 +76,9 @@ absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MarketService::Watch(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   const std::shared_ptr<const market::View> view = services_->runtime.view();
-  const absl::StatusOr<market::Caller> caller = services_->authenticator.Identify(*context, *view);
-  if (!caller.ok()) return NewRefusedWatch(caller.status());
-  absl::StatusOr<WatchRequestChecked> checked = CheckWatch(*request, *caller, *view);
+  absl::StatusOr<Identity> identity = services_->Identify(*context, *view);
+  if (!identity.ok()) return NewRefusedWatch(identity.status());
+  absl::StatusOr<WatchRequestChecked> checked = CheckWatch(*request, *std::move(identity), *view);
   if (!checked.ok()) return NewRefusedWatch(checked.status());
   return services_->hub.Watch(*std::move(checked));
 }

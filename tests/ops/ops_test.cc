@@ -2,8 +2,6 @@
 //
 // What Prometheus' and systemd's own tools say counts; a machine without them skips visibly.
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "marketd/metrics/table.h"
+#include "tests/net/http_get.h"
 #include "tests/service/market_fixture.h"
 #include "tests/service/raw_call.h"
 
@@ -33,33 +32,6 @@ using ::testing::Not;
 
 constexpr char kPromtool[] = "/usr/bin/promtool";
 constexpr char kSystemdAnalyze[] = "/usr/bin/systemd-analyze";
-
-// The body of GET http://address/path; empty if it did not answer 200.
-std::string HttpGet(const std::string& address, const std::string& path) {
-  const std::vector<std::string> parts = absl::StrSplit(address, ':');
-  int port = 0;
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &port)) return "";
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  std::string answer;
-  if (::inet_pton(AF_INET, parts[0].c_str(), &to.sin_addr) == 1 &&
-      ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
-    const std::string request =
-        absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", address, "\r\n\r\n");
-    if (::write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
-      char buffer[4096];
-      for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;) {
-        answer.append(buffer, static_cast<size_t>(n));
-      }
-    }
-  }
-  ::close(fd);
-  const size_t body = answer.find("\r\n\r\n");
-  if (body == std::string::npos || !absl::StrContains(answer.substr(0, 20), " 200 ")) return "";
-  return answer.substr(body + 4);
-}
 
 std::set<std::string> TableNames() {
   std::set<std::string> names;
