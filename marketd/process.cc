@@ -1,22 +1,24 @@
 #include "marketd/process.h"
 
 #include <malloc.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <future>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/clock.h"
+#include "marketd/base/listener.h"
 #include "marketd/base/log.h"
 #include "marketd/base/status.h"
+#include "marketd/host/linux/linux_host.h"
 #include "marketd/host/nomhv/nomhv_host.h"
 #include "marketd/host/simulated/simulated_host.h"
 #include "marketd/market/clearing.h"
-#include "marketd/server/listener.h"
 #include "marketd/server/self_call.h"
 
 namespace nom::marketd {
@@ -32,6 +34,8 @@ std::unique_ptr<market::Host> NewHost(const HostConfig& config) {
       return market::NewNomhvHost({.mailbox_path = config.mailbox,
                                    .image_directory = config.image_directory,
                                    .doorbell_socket = config.doorbell_socket});
+    case HostKind::kLinux:
+      return market::NewLinuxHost(config.linux_host);
     case HostKind::kSimulated:
       break;
   }
@@ -43,10 +47,23 @@ std::unique_ptr<market::Host> NewHost(const HostConfig& config) {
   return std::make_unique<market::SimulatedHost>(std::move(options));
 }
 
-// The C library keeps what was freed for the next time; after a flood there should be none.
+// Connections to the metrics port: an eighth of the descriptors, as callers come first.
+int ScrapersMax() {
+  rlimit limit{};
+  NOM_CHECK(::getrlimit(RLIMIT_NOFILE, &limit) == 0, "no descriptor limit");
+  return static_cast<int>(std::clamp<rlim_t>(limit.rlim_cur / 8, 4, 512));
+}
+
+// The C library keeps what was freed for the next time; after a flood there should be none. What
+// lies free between other things stays, so only what is new is looked for.
 void GiveBackMemory() {
-  constexpr size_t kKeptMax = size_t{16} << 20;
-  if (::mallinfo2().fordblks > kKeptMax) ::malloc_trim(kKeptMax / 4);
+  constexpr size_t kFreedMin = size_t{16} << 20;
+  static size_t kept = 0;  // The least that was free since the last time. Called by one thread.
+  const size_t free = ::mallinfo2().fordblks;
+  kept = std::min(kept, free);
+  if (free < kept + kFreedMin) return;
+  ::malloc_trim(kFreedMin / 4);
+  kept = free;
 }
 
 }  // namespace
@@ -94,7 +111,8 @@ absl::Status Process::StartMarket() {
       std::make_unique<WatchHub>(config_.limits.watches_max, config_.limits.watches_per_tenant_max);
   market::Runtime::Options options;
   options.config = ToMarketConfig(config_);
-  options.clear = metrics_.Timed(market::ClearByRule);
+  options.clear.of_kind = metrics_.Timed(market::ClearFunction(market::ClearByRule));
+  options.clear.joint = metrics_.Timed(market::JointClearFunction(policies::ClearJointWithin));
   // The first view comes of the first tick: the ledger is open and the engine runs.
   auto ticked = std::make_shared<std::promise<void>>();
   auto ticked_once = std::make_shared<std::once_flag>();
@@ -144,6 +162,8 @@ absl::Status Process::StartServer(const Secrets& secrets) {
       ServicesOptions{.operator_token = secrets.operator_token,
                       .bids_per_second = config_.limits.bids_per_second,
                       .bids_burst = config_.limits.bids_burst,
+                      .reads_per_second = config_.limits.reads_per_second,
+                      .reads_burst = config_.limits.reads_burst,
                       .clear = market::ClearByRule,
                       .on_identified =
                           [this](const std::string& peer, const market::Caller& caller) {
@@ -156,7 +176,7 @@ absl::Status Process::StartServer(const Secrets& secrets) {
     services_->SetTls(*secrets.tls);
   }
   if (!config_.metrics_listen.empty()) {
-    NOM_ASSIGN_OR_RETURN(metrics_address_, metrics_.Serve(config_.metrics_listen));
+    NOM_ASSIGN_OR_RETURN(metrics_address_, metrics_.Serve(config_.metrics_listen, ScrapersMax()));
   }
   ServerOptions server;
   server.front_door = front_door_.get();
@@ -164,6 +184,7 @@ absl::Status Process::StartServer(const Secrets& secrets) {
   server.services = services_->services();
   server.service_names = Services::names();
   server.message_max_bytes = static_cast<int>(config_.limits.message_max_bytes);
+  server.descriptors_kept = static_cast<size_t>(ScrapersMax());
   server.connections_max = static_cast<size_t>(config_.limits.connections_max);
   server.streams_per_connection_max = static_cast<int>(config_.limits.streams_per_connection_max);
   server.memory_max_bytes = static_cast<size_t>(config_.limits.memory_max_bytes);
@@ -181,6 +202,7 @@ absl::Status Process::StartServer(const Secrets& secrets) {
 void Process::Renew(const Config& config, const Secrets& secrets) {
   services_->SetOperatorToken(secrets.operator_token);
   services_->SetBidLimits(config.limits.bids_per_second, config.limits.bids_burst);
+  services_->SetReadLimits(config.limits.reads_per_second, config.limits.reads_burst);
   hub_->SetLimits(config.limits.watches_max, config.limits.watches_per_tenant_max);
   if (tls_ == nullptr || !secrets.tls.has_value()) return;
   services_->SetTls(*secrets.tls);
@@ -202,8 +224,7 @@ absl::Status Process::CheckAlive(absl::Duration timeout) {
 }
 
 void Process::Stop() {
-  // Takes its web server up to two seconds to notice, which the rest need not wait for.
-  std::thread metrics([this] { metrics_.StopServing(); });
+  metrics_.StopServing();
   if (server_ != nullptr) server_->SetServing(false);
   if (services_ != nullptr && !services_->Drain(kDrainTimeout)) {
     Log(LogLevel::kWarning, "drain_timeout",
@@ -211,7 +232,6 @@ void Process::Stop() {
   }
   if (runtime_ != nullptr) runtime_->Stop();
   if (server_ != nullptr) server_->Shutdown(kShutdownTimeout);
-  metrics.join();
   metrics_.SetSources({});
 }
 

@@ -14,7 +14,7 @@ namespace nom::marketd {
 namespace {
 
 // Keys whose change Process::Renew puts in force.
-constexpr std::array<const char*, 9> kRenewable = {
+constexpr std::array<const char*, 11> kRenewable = {
     "operator_token_file", "tls.cert",           "tls.key",
     "tls.client_ca",       "tls.client_crl",     "limits.bids_per_second",
     "limits.bids_burst",   "limits.watches_max", "limits.watches_per_tenant_max",

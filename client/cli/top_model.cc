@@ -14,9 +14,28 @@ namespace {
 // How many decided rounds to remember the bids of until they settle.
 constexpr size_t kBidRoundsMax = 16;
 
+// Of one of several resources that are bid for together; 0: it is not.
+int64_t MostUnits(const market::v1::Valuation& valuation, market::v1::ResourceKind kind) {
+  int64_t most = 0;
+  for (const market::v1::BidCurve& curve : valuation.curves()) {
+    if (curve.kind() != kind || curve.ranges().empty()) continue;
+    most = curve.ranges(curve.ranges_size() - 1).max_units();
+  }
+  for (const market::v1::BidBundle& bundle : valuation.bundles()) {
+    const int kinds = std::min(bundle.units_size(), valuation.bundle_kinds_size());
+    for (int r = 0; r < kinds; ++r) {
+      if (valuation.bundle_kinds(r) == kind) most = std::max(most, bundle.units(r));
+    }
+  }
+  return most;
+}
+
 // The most that a bid asks for, and the most that it says one unit is worth.
 std::string BidText(const std::vector<market::v1::Bid>& bids, market::v1::ResourceKind kind) {
   for (const market::v1::Bid& bid : bids) {
+    if (const int64_t most = MostUnits(bid.valuation(), kind); most > 0) {
+      return absl::StrCat(most, " together");
+    }
     if (bid.kind() != kind || bid.ranges_size() == 0) continue;
     const market::v1::BidRange& first = bid.ranges(0);
     // By the unit; a first range of several units at once says what they are worth together.
@@ -122,7 +141,9 @@ void TopModel::Check(const operators::v1::AuditResponse& audit) {
   }
 }
 
-std::string TopModel::FormatRound(const market::v1::Round& round) const {
+std::string TopModel::FormatRound(const market::v1::Round& round, const Look& look) const {
+  Look inside = look;
+  inside.indent = 2;
   Table prices({"resource", ">price", "bound by", ">reserve", ">supply", ">demand", ">sold"});
   for (const market::v1::ResourcePrice& price : round.prices()) {
     prices.AddRow({KindName(price.kind()), absl::StrCat(price.unit_price_microcredits()),
@@ -132,7 +153,7 @@ std::string TopModel::FormatRound(const market::v1::Round& round) const {
                    absl::StrCat(price.sold_units())});
   }
   Table guests({"guest", "state", "resource", ">bid", ">decided", ">measured", ">charge",
-                ">work done", "unit", ">spent", ">balance", "activity"});
+                "?>work done", "?unit", ">spent", "?>balance", "?~activity"});
   uint64_t last_guest_id = 0;
   const auto bids = bids_.find(round.round_id());
   for (const market::v1::GuestOutcome& outcome : round.outcomes()) {
@@ -170,18 +191,21 @@ std::string TopModel::FormatRound(const market::v1::Round& round) const {
     guests.AddRow(std::move(row));
   }
   return absl::StrCat("round ", round.round_id(), " of ", Printable(round.host_id()), "\n",
-                      prices.Format(2), guests.empty() ? "" : guests.Format(2));
+                      prices.Format(inside), guests.empty() ? "" : guests.Format(inside));
 }
 
-std::string TopModel::FormatNow() const {
+std::string TopModel::FormatNow(const Look& look) const {
   std::vector<std::string> prices;
   for (const market::v1::ResourcePrice& price : state_.prices()) {
     prices.push_back(absl::StrCat(KindName(price.kind()), " ", price.unit_price_microcredits(),
                                   " (", BoundByName(price.bound_by()), ")"));
   }
-  return absl::StrCat("host ", Printable(state_.host_id()), ", round ", state_.round_id(), " ",
-                      PhaseName(state_.phase()), ", period ", state_.period_ms(), " ms",
-                      prices.empty() ? "" : "; ", absl::StrJoin(prices, ", "), "\n");
+  std::string line =
+      absl::StrCat("host ", Printable(state_.host_id()), ", round ", state_.round_id(), " ",
+                   PhaseName(state_.phase()), ", period ", state_.period_ms(), " ms",
+                   prices.empty() ? "" : "; ", absl::StrJoin(prices, ", "));
+  if (look.width > 0) line = line.substr(0, static_cast<size_t>(look.width));
+  return Bold(line, look.colour) + "\n";
 }
 
 std::string TopModel::FormatSummary(bool checked) const {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -68,10 +69,12 @@ std::string LogText(const LogLine& line) {
   return out;
 }
 
-void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields) {
+void Log(LogLevel level, absl::string_view event, std::vector<LogField> fields) {
   if (level < least_level) return;
-  const LogLine line = {
-      .time = absl::Now(), .level = level, .event = std::string(event), .fields = fields};
+  const LogLine line = {.time = absl::Now(),
+                        .level = level,
+                        .event = std::string(event),
+                        .fields = std::move(fields)};
   Output& output = TheOutput();
   std::lock_guard lock(output.mutex);
   if (output.sink) {

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,7 +43,7 @@ struct LogLine {
 std::string LogText(const LogLine& line);
 
 // From any thread. Lines below the level are dropped.
-void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields = {});
+void Log(LogLevel level, absl::string_view event, std::vector<LogField> fields = {});
 
 // Where lines go; standard error with the time before, if it was never set. Called from any thread,
 // one line at a time. Returns once the one before is used no more.

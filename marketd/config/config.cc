@@ -20,7 +20,9 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "marketd/config/linux_host_config.h"
 #include "marketd/config/yaml_reader.h"
+#include "policies/clearing/joint/joint_fallback.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::marketd {
@@ -33,6 +35,8 @@ constexpr int64_t kGraceMsMin = 100;
 constexpr int64_t kClearingMsMin = 10;
 constexpr int64_t kClearingWorkMax = 1'000'000'000'000'000;
 constexpr int64_t kNomhvGuestsMax = 32;  // NOM_GUESTS_MAX.
+// Each has some files that are read twice a second, and a thread while it shrinks.
+constexpr int64_t kLinuxGuestsMax = 256;
 constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
 constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
@@ -40,6 +44,12 @@ constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kU
 const std::vector<std::string>& KindNames() {
   static const auto* const names =
       new std::vector<std::string>{"cpu", "memory", "cache", "network", "disk", "device"};
+  return *names;
+}
+
+// In the order of HostKind.
+const std::vector<std::string>& HostKindNames() {
+  static const auto* const names = new std::vector<std::string>{"nomhv", "linux", "simulated"};
   return *names;
 }
 
@@ -117,11 +127,14 @@ void ReadLimits(const YAML::Node& node, YamlErrors* errors, LimitsConfig* limits
              &limits->watches_per_tenant_max);
   reader.Int("bids_per_second", Need::kOptional, 1, 1'000'000, &limits->bids_per_second);
   reader.Int("bids_burst", Need::kOptional, 1, 1'000'000, &limits->bids_burst);
+  reader.Int("reads_per_second", Need::kOptional, 1, 1'000'000, &limits->reads_per_second);
+  reader.Int("reads_burst", Need::kOptional, 1, 1'000'000, &limits->reads_burst);
   reader.Finish();
 }
 
+// `joint_rule`: what clears all resources of the host together; empty if each has a rule.
 market::Resource ReadResource(const YAML::Node& node, const std::string& path, HostKind host_kind,
-                              YamlErrors* errors) {
+                              const std::string& joint_rule, YamlErrors* errors) {
   MapReader reader(node, path, errors);
   market::Resource resource;
   size_t kind = 0;
@@ -129,20 +142,26 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
     resource.kind = static_cast<ResourceKind>(kind + 1);
     const bool enforced =
         resource.kind == ResourceKind::kCpu || resource.kind == ResourceKind::kMemory;
-    if (host_kind == HostKind::kNomhv && !enforced) {
-      reader.Complain("kind", "a nomhv host sells cpu and memory only");
+    if (host_kind != HostKind::kSimulated && !enforced) {
+      reader.Complain("kind", absl::StrCat("a ", HostKindNames()[static_cast<size_t>(host_kind)],
+                                           " host sells cpu and memory only"));
     }
   }
   if (reader.Int("unit_size", Need::kRequired, 1, kUnitSizeMax, &resource.unit_size) &&
-      host_kind == HostKind::kNomhv && resource.kind == ResourceKind::kMemory &&
+      host_kind != HostKind::kSimulated && resource.kind == ResourceKind::kMemory &&
       resource.unit_size % 4096 != 0) {
-    reader.Complain("unit_size", "must be whole pages of 4096 bytes on a nomhv host");
+    reader.Complain("unit_size", "must be whole pages of 4096 bytes on a real machine");
   }
   // Left at 0 for all that the machine has: only a real machine can say how much that is.
-  const Need capacity_need = host_kind == HostKind::kNomhv ? Need::kOptional : Need::kRequired;
+  const Need capacity_need = host_kind == HostKind::kSimulated ? Need::kRequired : Need::kOptional;
   reader.Int("capacity_units", capacity_need, 1, policies::kUnitsMax, &resource.capacity_units);
-  if (reader.String("rule", Need::kRequired, &resource.rule) &&
-      policies::FindRule(resource.rule) == nullptr) {
+  if (!joint_rule.empty()) {
+    if (reader.String("rule", Need::kOptional, &resource.rule)) {
+      reader.Complain("rule", "this host's clearing rule is for all of its resources");
+    }
+    resource.rule = joint_rule;
+  } else if (reader.String("rule", Need::kRequired, &resource.rule) &&
+             policies::FindRule(resource.rule) == nullptr) {
     reader.Complain("rule", absl::StrCat("must be a clearing rule and its version (", RuleNames(),
                                          "), is \"", resource.rule, "\""));
   }
@@ -187,10 +206,9 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
     reader.Complain("id", "must be 1 to 32 of a-z, 0-9 and -");
   }
   size_t kind = 0;
-  const std::vector<std::string> kinds = {"nomhv", "simulated"};
-  if (reader.OneOf("kind", Need::kRequired, kinds, &kind)) {
-    host.kind = kind == 0 ? HostKind::kNomhv : HostKind::kSimulated;
-    market.kind = kinds[kind];
+  if (reader.OneOf("kind", Need::kRequired, HostKindNames(), &kind)) {
+    host.kind = static_cast<HostKind>(kind);
+    market.kind = HostKindNames()[kind];
   }
   const bool is_nomhv = host.kind == HostKind::kNomhv;
   const Need need = is_nomhv ? Need::kRequired : Need::kOptional;
@@ -203,21 +221,35 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   if (reader.String("doorbell_socket", Need::kOptional, &host.doorbell_socket) && !is_nomhv) {
     reader.Complain("doorbell_socket", "only for kind nomhv");
   }
-  if (reader.Bool("guests_bid", Need::kOptional, &host.guests_bid) && is_nomhv) {
+  if (reader.Bool("guests_bid", Need::kOptional, &host.guests_bid) &&
+      host.kind != HostKind::kSimulated) {
     reader.Complain("guests_bid", "only for kind simulated");
+  }
+  if (host.kind == HostKind::kLinux) {
+    ReadLinuxHost(reader, errors, &host.linux_host);
+  } else {
+    RefuseLinuxHost(reader);
   }
   ReadRounds(reader, &market);
   reader.Bool("publish_border_prices", Need::kOptional, &market.publish_border_prices);
   int64_t guests_max = market.guests_max;
-  reader.Int("guests_max", Need::kOptional, 1,
-             is_nomhv ? kNomhvGuestsMax : int64_t{market::kHostGuestsMax}, &guests_max);
+  const int64_t guests_limit = is_nomhv                        ? kNomhvGuestsMax
+                               : host.kind == HostKind::kLinux ? kLinuxGuestsMax
+                                                               : market::kHostGuestsMax;
+  reader.Int("guests_max", Need::kOptional, 1, guests_limit, &guests_max);
   market.guests_max = static_cast<int>(guests_max);
+  if (reader.String("clearing", Need::kOptional, &market.joint_rule) &&
+      market.joint_rule != policies::kJointVcg) {
+    reader.Complain("clearing", absl::StrCat("must be ", std::string(policies::kJointVcg),
+                                             ", is \"", market.joint_rule, "\""));
+  }
   std::vector<YAML::Node> resources;
   reader.List("resources", Need::kRequired, 1, &resources);
   std::set<ResourceKind> seen;
   for (size_t i = 0; i < resources.size(); ++i) {
     const std::string resource_path = absl::StrCat(reader.PathOf("resources"), "[", i, "]");
-    market.resources.push_back(ReadResource(resources[i], resource_path, host.kind, errors));
+    market.resources.push_back(
+        ReadResource(resources[i], resource_path, host.kind, market.joint_rule, errors));
     const bool has_kind = resources[i].IsMap() && resources[i]["kind"];
     if (has_kind && !seen.insert(market.resources.back().kind).second) {
       errors->Add(resources[i]["kind"].Mark(), absl::StrCat(resource_path, ".kind"),

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "marketd/host/linux/options.h"
 #include "marketd/market/config.h"
 
 namespace nom::marketd {
@@ -31,7 +32,7 @@ struct TlsConfig {
   std::string client_crl;  // Certificates that client_ca has revoked; empty: none.
 };
 
-enum class HostKind { kNomhv, kSimulated };
+enum class HostKind { kNomhv, kLinux, kSimulated };
 
 struct HostConfig {
   market::HostConfig market;
@@ -39,7 +40,8 @@ struct HostConfig {
   std::string mailbox;          // nomhv: the file that backs the shared memory.
   std::string image_directory;  // nomhv: where guest images are.
   std::string doorbell_socket;  // nomhv: where QEMU's ivshmem-doorbell connects; empty: polling.
-  bool guests_bid = true;       // simulated: guests also bid by themselves, anew each round.
+  market::LinuxHostOptions linux_host;  // linux
+  bool guests_bid = false;  // simulated: guests bid by themselves each round, over their tenants.
 };
 
 struct LimitsConfig {
@@ -49,8 +51,10 @@ struct LimitsConfig {
   int64_t memory_max_bytes = int64_t{512} << 20;  // For what all callers send, until it is read.
   int64_t watches_max = 1024;                     // Over all callers.
   int64_t watches_per_tenant_max = 256;           // Of one tenant.
-  int64_t bids_per_second = 50;  // PlaceBid and WithdrawBid of one tenant, sustained.
-  int64_t bids_burst = 200;      // And at once.
+  int64_t bids_per_second = 50;    // PlaceBid and WithdrawBid of one tenant, sustained.
+  int64_t bids_burst = 200;        // And at once.
+  int64_t reads_per_second = 500;  // Everything else that one tenant asks, sustained.
+  int64_t reads_burst = 2'000;     // And at once.
 };
 
 struct Config {

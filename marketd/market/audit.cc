@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "policies/cases/case_file.h"
+#include "policies/cases/joint_case_file.h"
+#include "policies/clearing/fallback.h"
 
 namespace nom::market {
 namespace {
@@ -23,34 +25,31 @@ class Findings {
   std::vector<std::string>& out_;
 };
 
-constexpr const char* kAccountNames[] = {"",        "available", "escrow",
-                                         "arrears", "revenue",   "deposits"};
-
-void CompareBooks(const std::map<TenantId, Balances>& stored,
-                  const std::map<TenantId, Balances>& rebuilt, Findings& findings) {
-  std::map<TenantId, std::pair<Balances, Balances>> both;
-  for (const auto& [tenant_id, balances] : stored) both[tenant_id].first = balances;
-  for (const auto& [tenant_id, balances] : rebuilt) both[tenant_id].second = balances;
-  for (const auto& [tenant_id, pair] : both) {
-    Microcredits sum = 0;
-    for (int a = 1; a <= kAccountsCount; ++a) {
-      const auto account = static_cast<Account>(a);
-      const Microcredits is = pair.first[account];
-      const Microcredits should = pair.second[account];
-      sum = SaturatingAdd(sum, is);
-      if (is != should) {
-        findings.Add(absl::StrCat("tenant ", tenant_id, ", ", kAccountNames[a], ": the balance is ",
-                                  is, ", its entries add up to ", should));
-      }
-    }
-    if (sum != 0) {
-      findings.Add(absl::StrCat("tenant ", tenant_id, ": the accounts sum to ", sum, ", not 0"));
-    }
-    if (pair.first.available < 0 || pair.first.escrow < 0 || pair.first.arrears > 0) {
-      findings.Add(absl::StrCat("tenant ", tenant_id,
-                                ": available or escrow is below zero, or arrears above it"));
-    }
+void ComparePurse(const Owner& owner, const Purse& is, const Purse& should, Findings& findings) {
+  for (int k = 1; k <= kAccountKindsCount; ++k) {
+    const auto kind = static_cast<AccountKind>(k);
+    if (is[kind] == should[kind]) continue;
+    findings.Add(absl::StrCat(owner, ", ", AccountName(kind), ": the balance is ", is[kind],
+                              ", its entries add up to ", should[kind]));
   }
+  const struct {
+    const char* name;
+    Microcredits Purse::*total;
+  } kTotals[] = {
+      {"deposited", &Purse::deposited}, {"spent", &Purse::spent}, {"earned", &Purse::earned}};
+  for (const auto& [name, total] : kTotals) {
+    if (is.*total == should.*total) continue;
+    findings.Add(absl::StrCat(owner, ": ", name, " is ", is.*total, ", its entries add up to ",
+                              should.*total));
+  }
+}
+
+void ComparePurses(const Purses& stored, const Purses& rebuilt, Findings& findings) {
+  std::map<Owner, std::pair<Purse, Purse>> both;
+  for (const auto& [owner, purse] : stored) both[owner].first = purse;
+  for (const auto& [owner, purse] : rebuilt) both[owner].second = purse;
+  for (const auto& [owner, pair] : both) ComparePurse(owner, pair.first, pair.second, findings);
+  if (std::string wrong = FirstBrokenPromise(stored); !wrong.empty()) findings.Add(wrong);
 }
 
 // Adds what a round's outcomes charged.
@@ -66,46 +65,122 @@ bool Closed(const Round& round) {
   return round.phase == RoundPhase::kSettled || round.phase == RoundPhase::kReleased;
 }
 
-void Replay(const AuctionRecord& record, const Round& round, const ClearFunction& clear,
-            Findings& findings) {
-  const std::string at = absl::StrCat("host ", record.host_id, ", round ", record.round_id,
-                                      ", resource ", static_cast<int>(record.kind), ": ");
+// Awards by guest and kind.
+using Awards = std::map<BidKey, KindAward>;
+
+// What a record says when it is cleared again.
+struct Again {
+  std::vector<KindAward> awards;
+  std::map<ResourceKind, Microcredits> unit_prices;
+  std::optional<Certificate> certificate;
+};
+
+absl::StatusOr<Again> ClearKindAgain(const AuctionRecord& record, const ClearFunction& clear) {
   const absl::StatusOr<policies::Auction> auction = policies::ParseAuction(record.auction);
   if (!auction.ok()) {
-    findings.Add(absl::StrCat(at, "its auction can't be read: ", auction.status().message()));
-    return;
+    return absl::DataLossError(
+        absl::StrCat("its auction can't be read: ", auction.status().message()));
   }
   const absl::StatusOr<policies::Clearing> clearing = clear(record.rule, *auction, record.work_max);
-  if (!clearing.ok()) {
-    findings.Add(absl::StrCat(at, "can't be cleared again: ", clearing.status().message()));
-    return;
-  }
-  std::map<GuestId, std::pair<int64_t, Microcredits>> again;
+  if (!clearing.ok()) return clearing.status();
+  Again again;
   for (const policies::Award& award : clearing->awards) {
-    again[award.guest_id] = {award.units, award.charge_microcredits};
+    again.awards.push_back({award.guest_id, record.kind, award.units, award.charge_microcredits});
   }
+  again.unit_prices[record.kind] = clearing->clearing_unit_price_microcredits;
+  return again;
+}
+
+absl::StatusOr<Again> ClearAllAgain(const AuctionRecord& record, const Round& round,
+                                    const JointClearFunction& clear) {
+  if (record.rule != policies::kJointVcg) {
+    return absl::DataLossError(absl::StrCat("no rule for several kinds is called ", record.rule));
+  }
+  const absl::StatusOr<policies::JointAuction> auction =
+      policies::ParseJointAuction(record.auction);
+  if (!auction.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("its auction can't be read: ", auction.status().message()));
+  }
+  std::vector<ResourceKind> kinds;
+  for (const ResourcePrice& price : round.prices) kinds.push_back(price.kind);
+  if (auction->resource_count != static_cast<int>(kinds.size())) {
+    return absl::DataLossError(absl::StrCat("its auction is for ", auction->resource_count,
+                                            " kinds, and there are ", kinds.size(), " prices"));
+  }
+  const absl::StatusOr<policies::JointCleared> cleared = clear(*auction, record.work_max);
+  if (!cleared.ok()) return cleared.status();
+  const policies::JointClearing& clearing = cleared->clearing;
+  Again again;
+  again.awards = AwardsByKind(*auction, clearing, kinds);
+  for (size_t r = 0; r < kinds.size(); ++r) {
+    again.unit_prices[kinds[r]] = clearing.clearing_unit_prices_microcredits[r];
+  }
+  again.certificate = CertificateOf(*cleared);
+  return again;
+}
+
+void CompareAwards(const std::string& at, const AuctionRecord& record, const Round& round,
+                   const Again& again, Findings& findings) {
+  Awards awards;
+  for (const KindAward& award : again.awards) awards[{award.guest_id, award.kind}] = award;
   for (const Outcome& outcome : round.outcomes) {
-    if (outcome.kind != record.kind) continue;
-    const auto it = again.find(outcome.guest_id);
-    const std::pair<int64_t, Microcredits> should =
-        it == again.end() ? std::pair<int64_t, Microcredits>{0, 0} : it->second;
-    if (should != std::pair(outcome.award_units, outcome.charge_microcredits)) {
-      findings.Add(absl::StrCat(at, "guest ", outcome.guest_id, " was awarded ",
-                                outcome.award_units, " for ", outcome.charge_microcredits,
-                                "; cleared again: ", should.first, " for ", should.second));
+    if (record.kind != kSeveralKinds && outcome.kind != record.kind) continue;
+    const auto it = awards.find({outcome.guest_id, outcome.kind});
+    const KindAward should = it == awards.end() ? KindAward{} : it->second;
+    if (should.units != outcome.award_units ||
+        should.charge_microcredits != outcome.charge_microcredits) {
+      findings.Add(absl::StrCat(
+          at, "guest ", outcome.guest_id, " was awarded ", outcome.award_units, " for ",
+          outcome.charge_microcredits,
+          record.kind == kSeveralKinds ? absl::StrCat(" of ", KindName(outcome.kind)) : "",
+          "; cleared again: ", should.units, " for ", should.charge_microcredits));
     }
-    if (it != again.end()) again.erase(it);
+    if (it != awards.end()) awards.erase(it);
   }
-  for (const auto& [guest_id, award] : again) {
-    findings.Add(absl::StrCat(at, "guest ", guest_id, " wins ", award.first,
+  for (const auto& [key, award] : awards) {
+    findings.Add(absl::StrCat(at, "guest ", key.first, " wins ", award.units,
                               " when cleared again, and has no outcome"));
   }
+}
+
+std::string ToString(const std::optional<Certificate>& certificate) {
+  if (!certificate) return "none";
+  return absl::StrCat("welfare ", certificate->welfare_microcredits, " of at most ",
+                      certificate->welfare_bound_microcredits, ", charges ",
+                      certificate->charges_are_exact ? "exact" : "not exact");
+}
+
+void Replay(const AuctionRecord& record, const Round& round, const ClearFunctions& clear,
+            Findings& findings) {
+  const bool is_joint = record.kind == kSeveralKinds;
+  const std::string at = absl::StrCat(
+      "host ", record.host_id, ", round ", record.round_id, ", ",
+      is_joint ? "all resources" : absl::StrCat("resource ", static_cast<int>(record.kind)), ": ");
+  if (record.chain != policies::kFallbackChain) {
+    findings.Add(absl::StrCat(at, "was cleared by version ", record.chain,
+                              " of the fallbacks; this marketd has ", policies::kFallbackChain));
+    return;
+  }
+  const absl::StatusOr<Again> again =
+      is_joint ? ClearAllAgain(record, round, clear.joint) : ClearKindAgain(record, clear.of_kind);
+  if (!again.ok()) {
+    const bool is_lost = absl::IsDataLoss(again.status());
+    findings.Add(
+        absl::StrCat(at, is_lost ? "" : "can't be cleared again: ", again.status().message()));
+    return;
+  }
+  CompareAwards(at, record, round, *again, findings);
   for (const ResourcePrice& price : round.prices) {
-    if (price.kind == record.kind &&
-        price.unit_price_microcredits != clearing->clearing_unit_price_microcredits) {
+    const auto it = again->unit_prices.find(price.kind);
+    if (it != again->unit_prices.end() && price.unit_price_microcredits != it->second) {
       findings.Add(absl::StrCat(at, "the price was ", price.unit_price_microcredits,
-                                "; cleared again: ", clearing->clearing_unit_price_microcredits));
+                                "; cleared again: ", it->second));
     }
+  }
+  if (is_joint && round.certificate != again->certificate) {
+    findings.Add(absl::StrCat(at, "its certificate was ", ToString(round.certificate),
+                              "; cleared again: ", ToString(again->certificate)));
   }
 }
 
@@ -115,9 +190,14 @@ constexpr uint64_t kTransactionsALook = 10'000;
 // Goes through transactions and keeps what they add up to.
 class Auditor {
  public:
-  // `clear` null: rounds are not cleared again.
-  Auditor(AuditMark mark, const ClearFunction* clear, std::vector<std::string>& findings)
-      : mark_(std::move(mark)), clear_(clear), findings_(findings) {}
+  // `clear` null: rounds are not cleared again. Unless it goes on from the first transaction
+  // nobody knows what was in the purses: only the chain is held against itself then.
+  Auditor(AuditMark mark, bool from_the_start, const ClearFunctions* clear,
+          std::vector<std::string>& findings)
+      : mark_(std::move(mark)),
+        from_the_start_(from_the_start),
+        clear_(clear),
+        findings_(findings) {}
 
   void Visit(const ChainedTransaction& t) {
     const std::string at = absl::StrCat("transaction ", t.transaction_id, ": ");
@@ -132,17 +212,11 @@ class Auditor {
     mark_.head = {t.transaction_id, t.digest};
     ++mark_.counts.transactions;
     mark_.counts.entries += t.entries.size();
-    std::map<TenantId, Microcredits> sums;
-    for (const Entry& entry : t.entries) {
-      Microcredits& sum = sums[entry.tenant_id];
-      sum = SaturatingAdd(sum, entry.amount_microcredits);
-      Microcredits& balance = mark_.rebuilt[entry.tenant_id][entry.account];
-      balance = SaturatingAdd(balance, entry.amount_microcredits);
-    }
-    for (const auto& [tenant_id, sum] : sums) {
-      if (sum != 0) {
-        findings_.Add(
-            absl::StrCat(at, "its entries of tenant ", tenant_id, " sum to ", sum, ", not 0"));
+    if (from_the_start_) {
+      for (const Entry& entry : t.entries) {
+        if (absl::Status s = Post(entry, mark_.rebuilt); !s.ok()) {
+          findings_.Add(absl::StrCat(at, s.message()));
+        }
       }
     }
     for (const PutRound& put : t.decided) {
@@ -166,9 +240,9 @@ class Auditor {
 
   // When everything up to the head of `snapshot` was visited.
   absl::Status CompareBalances(LedgerSnapshot& snapshot) {
-    const absl::StatusOr<std::map<TenantId, Balances>> stored = snapshot.ReadBalances();
+    const absl::StatusOr<Purses> stored = snapshot.ReadPurses();
     if (!stored.ok()) return stored.status();
-    CompareBooks(*stored, mark_.rebuilt, findings_);
+    ComparePurses(*stored, mark_.rebuilt, findings_);
     std::map<TenantId, Microcredits> open;
     for (auto it = mark_.open_rounds.begin(); it != mark_.open_rounds.end();) {
       const absl::StatusOr<Round> round = snapshot.ReadRound(it->first, it->second);
@@ -176,15 +250,16 @@ class Auditor {
       AddCharged(*round, Closed(*round) ? mark_.closed_rounds : open);
       it = Closed(*round) ? mark_.open_rounds.erase(it) : std::next(it);
     }
-    for (const auto& [tenant_id, balances] : mark_.rebuilt) {
+    for (const auto& [tenant_id, purse] : mark_.rebuilt) {
+      if (tenant_id == kOperator) continue;
       const auto sum = [&id = tenant_id](const std::map<TenantId, Microcredits>& sums) {
         const auto it = sums.find(id);
         return it == sums.end() ? 0 : it->second;
       };
       const Microcredits charged = SaturatingAdd(sum(mark_.closed_rounds), sum(open));
-      if (charged != balances.revenue) {
+      if (charged != purse.spent) {
         findings_.Add(absl::StrCat("tenant ", tenant_id, ": its outcomes charged ", charged,
-                                   ", its account says ", balances.revenue));
+                                   ", its purse says that it spent ", purse.spent));
       }
     }
     return absl::OkStatus();
@@ -194,16 +269,17 @@ class Auditor {
 
  private:
   AuditMark mark_;
-  const ClearFunction* const clear_;
+  const bool from_the_start_;
+  const ClearFunctions* const clear_;
   Findings findings_;
 };
 
 }  // namespace
 
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear, AuditMark& mark,
-                                  const std::function<bool()>& cancelled) {
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear,
+                                  AuditMark& mark, const std::function<bool()>& cancelled) {
   AuditResult result;
-  Auditor auditor(mark, &clear, result.findings);
+  Auditor auditor(mark, /*from_the_start=*/true, &clear, result.findings);
   for (;;) {
     const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look();
     if (!snapshot.ok()) return snapshot.status();
@@ -226,15 +302,15 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& cle
   result = auditor.mark().counts;
   result.findings = std::move(findings);
   result.head = auditor.mark().head;
-  for (const auto& [tenant_id, balances] : auditor.mark().rebuilt) {
-    result.revenue_microcredits = SaturatingAdd(result.revenue_microcredits, balances.revenue);
-    result.deposits_microcredits = SaturatingAdd(result.deposits_microcredits, -balances.deposits);
+  if (const auto it = auditor.mark().rebuilt.find(kOperator); it != auditor.mark().rebuilt.end()) {
+    result.revenue_microcredits = it->second.revenue;
+    result.deposits_microcredits = -it->second.issued;
   }
   mark = result.balanced() ? std::move(auditor.mark()) : AuditMark{};
   return result;
 }
 
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear) {
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear) {
   AuditMark mark;
   return Audit(reader, clear, mark);
 }
@@ -255,7 +331,7 @@ absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max) {
     if (!read.ok()) return read;
   }
   std::vector<std::string> findings;
-  Auditor auditor(std::move(mark), nullptr, findings);
+  Auditor auditor(std::move(mark), all, nullptr, findings);
   absl::Status read =
       snapshot.ReadTransactions(auditor.mark().head.transaction_id, transactions_max,
                                 [&auditor](const ChainedTransaction& transaction) {

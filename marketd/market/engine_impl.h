@@ -18,9 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "marketd/market/billing.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/engine.h"
 #include "marketd/market/holdings.h"
-#include "marketd/market/round_auctions.h"
 #include "marketd/market/schedule.h"
 
 namespace nom::market {
@@ -77,7 +77,7 @@ struct GuestRun {
 
 class Engine::Impl {
  public:
-  Impl(MarketConfig config, State state, ClearFunction clear);
+  Impl(MarketConfig config, State state, ClearFunctions clear);
 
   Effects Handle(const Event& event, absl::Time now);
   const State& state() const { return state_; }
@@ -119,6 +119,14 @@ class Engine::Impl {
   const Guest* FindGuest(GuestId guest_id, const Caller& caller);
   absl::Status CheckAdmit(const AdmitGuest& call, std::vector<Holding>* seeds);
 
+  // What of a bid can be judged without knowing anyone's money, and what the host's rule says to
+  // it.
+  absl::Status CheckForm(const HostRun& host, GuestId guest_id, ResourceKind kind,
+                         const std::vector<policies::Range>& ranges, const Valuation* valuation,
+                         std::optional<Microcredits> budget) const;
+  // Bids for single kinds, if one for several comes, and the other way round.
+  void DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind);
+
   // --- host_link.cc: attaching, finding out what a host holds, losing it; guests coming and going.
   void AdvanceLink(HostRun& host);
   void OnAttached(HostRun& host, const HostCommandDone& done);
@@ -136,6 +144,8 @@ class Engine::Impl {
   void OnGuestEnded(HostRun& host, const GuestEnded& ended);
   void Detach(HostRun& host, const std::string& why, absl::Duration retry_after);
   void Lose(HostRun& host, const std::string& why);
+  // Ends those of its contracts that would end with this round in any case.
+  void EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id, const std::string& why);
   // Ends the bids and changes the state; money is left to the round.
   void EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, const std::string& reason);
   void SendDestroy(HostRun& host, GuestId guest_id);
@@ -146,14 +156,19 @@ class Engine::Impl {
   void BeginRounds(HostRun& host);
   void AdvanceRound(HostRun& host);
   void Decide(HostRun& host);
-  std::vector<KindAuction> ClearAuctions(const HostRun& host) const;
-  static void CountClearings(HostRun& host, const std::vector<KindAuction>& auctions);
-  void WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions);
+  static void CountClearings(HostRun& host, const Decision& decision);
+  // Contracts that are alive in the round being decided and were open before: covered for it, or
+  // ended.
+  void ExtendContracts(HostRun& host, Scribe& scribe);
+  void WriteDecision(HostRun& host, Decision decision, Scribe& scribe);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
   // The decided round is in force since `meters` were read: settles the one before.
   void TakeEffect(HostRun& host, const std::vector<GuestMeters>& meters);
   void ReleaseDecided(HostRun& host, const std::string& why);
+  // A decided round that does not come: its contracts end, those of other rounds too stay.
+  void UncoverRound(const HostRun& host, const Contract& contract, RoundId round_id,
+                    const std::string& why, Scribe& scribe);
   void NextRound(HostRun& host);
   static void Count(HostRun& host, const Billed& billed);
   void TellNotices(HostRun& host, const Round& round);
@@ -164,9 +179,8 @@ class Engine::Impl {
   const Round* Decided(const HostRun& host) const;  // Null: none waits for its time.
   // Of the last round decided; before the first one, the reserves.
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
-  // Of the last round decided; null before the first.
-  const ResourcePrice* LastPrice(const HostRun& host, ResourceKind kind) const;
-  std::map<ResourceKind, int64_t> Supply(const HostRun& host) const;
+  // What can be auctioned for a round.
+  std::map<ResourceKind, int64_t> Supply(const HostRun& host, RoundId round_id) const;
   // Units that are taken while `round` is in force (null: as things are now), by guests that run or
   // are being created or removed, and by those that the ledger does not know.
   std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;
@@ -186,7 +200,7 @@ class Engine::Impl {
   std::shared_ptr<const GuestView> BuildGuestView(const HostRun* host, const Guest& guest) const;
 
   const MarketConfig config_;
-  const ClearFunction clear_;
+  const ClearFunctions clear_;
   State state_;
   std::map<HostId, HostRun> hosts_;
   std::map<GuestId, GuestRun> guest_runs_;

@@ -26,7 +26,6 @@ constexpr absl::Duration kAttachRetryMax = absl::Seconds(5);
 // Between two bid pages of one guest that are written.
 constexpr absl::Duration kBidPageInterval = absl::Seconds(1);
 // The largest id that is ever given: JSON and doubles carry it exactly.
-constexpr GuestId kGuestIdMax = (GuestId{1} << 53) - 1;
 
 }  // namespace
 
@@ -121,12 +120,14 @@ void Engine::Impl::Reconcile(HostRun& host, const HostFacts& facts) {
   if (Book(host).boot_id != facts.boot_id) {
     // The machine forgot its guests, and its meters with them.
     Scribe scribe(state_, now_, "host booted");
+    const RoundId decided_id = Decided(host) == nullptr ? 0 : Decided(host)->round_id;
     if (const Round* in_force = InForce(host)) {
       Round round = *in_force;
       for (const GuestId guest_id : guest_ids) {
-        Count(host, BillGuest(scribe, guest_id, nullptr, host.resources, &round));
+        Count(host, BillGuest(scribe, guest_id, nullptr, host.resources, &round, decided_id));
+        EndAwards(scribe, guest_id, round.round_id, "the machine restarted");
       }
-      for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
+      CloseOutcomes(round);
       round.reason = "the machine restarted";
       scribe.Write(UpdateRound{round});
     }
@@ -173,7 +174,10 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
             in_force != nullptr && guest.metered != LostMeters(guest.guest_id)) {
           // Gone without the machine having restarted: what it held last is not known.
           Round round = *in_force;
-          Count(host, BillGuest(scribe, guest.guest_id, nullptr, host.resources, &round));
+          const RoundId decided_id = Decided(host) == nullptr ? 0 : Decided(host)->round_id;
+          Count(host,
+                BillGuest(scribe, guest.guest_id, nullptr, host.resources, &round, decided_id));
+          EndAwards(scribe, guest.guest_id, round.round_id, "the machine lost the guest");
           again.metered = scribe.state().guests.at(guest.guest_id).metered;
           scribe.Write(UpdateRound{round});
         }
@@ -296,11 +300,13 @@ void Engine::Impl::Evict(HostRun& host, GuestId guest_id, const GuestMeters* rea
   std::map<RoundId, Round> open = Book(host).open_rounds;
   if (!open.empty()) {  // The older is the one in force, if there is one.
     Round& billed = open.begin()->second;
-    Count(host, BillGuest(scribe, guest_id, reading, host.resources, &billed));
+    const RoundId decided_id = Decided(host) == nullptr ? 0 : Decided(host)->round_id;
+    Count(host, BillGuest(scribe, guest_id, reading, host.resources, &billed, decided_id));
   }
+  EndContracts(scribe, guest_id, "the guest was evicted");
   for (auto& [round_id, round] : open) {
     for (Outcome& outcome : round.outcomes) {
-      if (outcome.guest_id == guest_id) PostRelease(scribe, outcome);
+      if (outcome.guest_id == guest_id) outcome.settled = true;
     }
     scribe.Write(UpdateRound{round});
   }
@@ -308,17 +314,19 @@ void Engine::Impl::Evict(HostRun& host, GuestId guest_id, const GuestMeters* rea
   Commit(std::move(scribe));
 }
 
+void Engine::Impl::EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id,
+                             const std::string& why) {
+  for (const Contract* contract : state_.contracts.AliveIn(guest_id, round_id)) {
+    if (contract->until_round_id == round_id + 1) EndContract(scribe, *contract, why);
+  }
+}
+
 void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
                             const std::string& reason) {
   Guest guest = state_.guests.at(guest_id);
   guest.state = state;
   guest.exit_reason = reason;
-  std::vector<BidKey> keys;
-  for (auto bid = state_.bids.lower_bound({guest_id, ResourceKind{0}});
-       bid != state_.bids.end() && bid->first.first == guest_id; ++bid) {
-    keys.push_back(bid->first);
-  }
-  for (const BidKey& key : keys) scribe.Write(DropBid{key});
+  for (const BidKey& key : state_.BidsOf(guest_id)) scribe.Write(DropBid{key});
   scribe.Write(PutGuest{guest});
   for (auto notice = notices_.lower_bound({guest_id, ResourceKind{0}});
        notice != notices_.end() && notice->first.first == guest_id;) {
@@ -354,18 +362,26 @@ void Engine::Impl::OnGuestBids(HostRun& host, const GuestBids& page) {
   absl::Status status =
       page.error.empty() ? absl::OkStatus() : absl::InvalidArgumentError(page.error);
   std::set<ResourceKind> kinds;
+  const bool is_several = std::any_of(page.bids.begin(), page.bids.end(),
+                                      [](const auto& bid) { return bid.valuation != nullptr; });
   for (size_t i = 0; i < page.bids.size() && status.ok(); ++i) {
     const GuestBids::Bid& bid = page.bids[i];
-    const auto resource = std::find_if(host.resources.begin(), host.resources.end(),
-                                       [&bid](const Resource& r) { return r.kind == bid.kind; });
-    if (resource == host.resources.end()) {
+    const bool is_sold = bid.kind == kSeveralKinds ||
+                         std::any_of(host.resources.begin(), host.resources.end(),
+                                     [&bid](const Resource& r) { return r.kind == bid.kind; });
+    if (!is_sold) {
       status = absl::InvalidArgumentError("kind: is not sold on this host");
     } else if (!kinds.insert(bid.kind).second) {
       status = absl::InvalidArgumentError("kind: is there twice");
     } else if (bid.budget_microcredits < 0) {
       status = absl::InvalidArgumentError("budget_microcredits: is negative");
-    } else if (!bid.ranges.empty()) {
-      status = CheckBidForm(*resource, page.guest_id, bid.ranges, std::nullopt);
+    } else if (!bid.ranges.empty() || bid.valuation != nullptr) {
+      status =
+          CheckForm(host, page.guest_id, bid.kind, bid.ranges, bid.valuation.get(), std::nullopt);
+    }
+    if (status.ok() && bid.kind != kSeveralKinds && !bid.ranges.empty() && is_several) {
+      status =
+          absl::InvalidArgumentError("kind: does not go together with a bid for several kinds");
     }
     if (!status.ok()) {
       status = absl::InvalidArgumentError(absl::StrCat("bids[", i, "].", status.message()));
@@ -407,11 +423,14 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
   for (const GuestBids::Bid& from : page.bids) {
     const BidKey key{guest_id, from.kind};
     const auto standing = state_.bids.find(key);
-    if (from.ranges.empty()) {
+    if (from.ranges.empty() && from.valuation == nullptr) {
       if (standing != state_.bids.end()) scribe.Write(DropBid{key});
       continue;
     }
-    StandingBid bid{.guest_id = guest_id, .kind = from.kind, .ranges = from.ranges};
+    StandingBid bid{.guest_id = guest_id,
+                    .kind = from.kind,
+                    .ranges = from.ranges,
+                    .valuation = from.valuation};
     if (from.budget_microcredits != 0) bid.budget_microcredits = from.budget_microcredits;
     if (standing != state_.bids.end()) {
       // The same bid again, whoever first made it: nothing to write.
@@ -419,6 +438,7 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
       if (standing->second == bid) continue;
     }
     bid.first_round_id = Book(host).last_decided_round_id + 1;
+    DropReplaced(scribe, guest_id, from.kind);
     scribe.Write(PutBid{std::move(bid)});
     ++host.counters.bids_accepted;
   }

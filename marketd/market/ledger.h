@@ -25,7 +25,7 @@ class LedgerSnapshot {
   virtual ~LedgerSnapshot() = default;
 
   virtual absl::StatusOr<ChainHead> Head() = 0;
-  virtual absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() = 0;
+  virtual absl::StatusOr<Purses> ReadPurses() = 0;
   // By rising id, those above `after`, at most `limit`.
   virtual absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,
@@ -45,7 +45,8 @@ class LedgerReader {
   virtual absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id,
                                                         RoundId before_round_id, int limit) = 0;
 
-  // NOT_FOUND if there was no such round, or the resource was not sold in it.
+  // NOT_FOUND if there was no such round, or the resource was not sold in it. Where all kinds were
+  // one auction, that one, whose kind is kSeveralKinds.
   virtual absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                                    ResourceKind kind) = 0;
 
@@ -62,10 +63,11 @@ class Ledger {
   // names what does not add up; nothing of such a ledger may be served.
   virtual absl::StatusOr<State> Load() = 0;
 
-  // Makes transactions durable in order, each wholly or not at all; on an error a prefix of them
-  // may be, and the caller can't go on. Their ids must follow the last one committed through this
-  // object (FAILED_PRECONDITION): a gap is a mistake of the caller's. That no other process writes
-  // is seen to when the ledger is opened.
+  // Makes transactions durable in order, each wholly or not at all. UNAVAILABLE: another program is
+  // in the way and nothing was written; the same may be tried again. On another error a prefix of
+  // them may be durable, and the caller can't go on. Their ids must follow the last one committed
+  // through this object (FAILED_PRECONDITION): a gap is a mistake of the caller's. That no other
+  // process writes is seen to when the ledger is opened.
   virtual absl::Status Commit(absl::Span<const Transaction> transactions) = 0;
 
   // A reader of its own. Lives no longer than the ledger.

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,37 +17,16 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "marketd/market/accounts.h"
+#include "marketd/market/contracts.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
-
-// Every tenant has these five accounts, and for each tenant they sum to zero at all times.
-enum class Account : uint8_t {
-  kAvailable = 1,  // To bid with. Never below zero.
-  kEscrow = 2,     // Set aside for awards not yet settled. Never below zero.
-  kArrears = 3,    // Minus the rent that could not be paid. Never above zero.
-  kRevenue = 4,    // What the operator earned from this tenant: the tenant's "spent".
-  kDeposits = 5,   // Minus the money that the operator put in for the tenant.
-};
-inline constexpr int kAccountsCount = 5;
-
-struct Balances {
-  Microcredits available = 0;
-  Microcredits escrow = 0;
-  Microcredits arrears = 0;  // <= 0
-  Microcredits revenue = 0;
-  Microcredits deposits = 0;  // <= 0 unless more was taken out than put in.
-
-  Microcredits& operator[](Account account);
-  Microcredits operator[](Account account) const;
-  friend bool operator==(const Balances&, const Balances&) = default;
-};
 
 struct Tenant {
   TenantId tenant_id;
   std::string display_name;
   std::string token_hash;  // Of the bearer token; opaque here.
-  Balances balances;
   friend bool operator==(const Tenant&, const Tenant&) = default;
 };
 
@@ -78,15 +58,17 @@ struct Guest {
   friend bool operator==(const Guest&, const Guest&) = default;
 };
 
-// A bid as it stands until it is replaced, withdrawn or lapses.
+// A bid as it stands until it is replaced, withdrawn or lapses. A guest has either bids for single
+// kinds, each of its own, or one for several kinds under one valuation, which replace each other.
 struct StandingBid {
   GuestId guest_id = 0;
-  ResourceKind kind = ResourceKind::kMemory;
-  std::vector<policies::Range> ranges;              // Not empty.
+  ResourceKind kind = ResourceKind::kMemory;        // kSeveralKinds: see `valuation`.
+  std::vector<policies::Range> ranges;              // Of a single kind; not empty.
+  std::shared_ptr<const Valuation> valuation = {};  // Of several; null for a single one.
   std::optional<Microcredits> budget_microcredits;  // The most it may be charged in a round.
   RoundId first_round_id = 0;  // Takes part from this round on; 0: from the next.
   RoundId last_round_id = 0;   // Takes part up to this round; 0: until replaced.
-  friend bool operator==(const StandingBid&, const StandingBid&) = default;
+  friend bool operator==(const StandingBid& a, const StandingBid& b);
 };
 using BidKey = std::pair<GuestId, ResourceKind>;
 
@@ -107,6 +89,17 @@ struct ResourcePrice {
   friend bool operator==(const ResourcePrice&, const ResourcePrice&) = default;
 };
 
+// What one auction for all kinds proved of its awards.
+struct Certificate {
+  policies::Method method = policies::Method::kExact;
+  // What the awards are worth, and what is not sold at the reserves, as policies' joint rule
+  // defines; no awards are worth more than the bound.
+  Microcredits welfare_microcredits = 0;
+  Microcredits welfare_bound_microcredits = 0;
+  bool charges_are_exact = true;  // Each is what its owner's presence costs the others.
+  friend bool operator==(const Certificate&, const Certificate&) = default;
+};
+
 // One guest, one resource, one round.
 struct Outcome {
   GuestId guest_id = 0;
@@ -114,8 +107,9 @@ struct Outcome {
   TenantId tenant_id;  // Who was charged.
   int64_t seed_units = 0;
   int64_t award_units = 0;
-  Microcredits charge_microcredits = 0;  // For one period of it; escrowed at the decision.
-  bool settled = false;                  // It holds no more, and no escrow is left.
+  int64_t contracted_units = 0;          // By contracts that were open before the decision.
+  Microcredits charge_microcredits = 0;  // For the award, for one period of it.
+  bool settled = false;                  // Nothing more will be charged for the units.
   // Charged for what was delivered: above the charge if it was held for longer than the period.
   Microcredits settled_microcredits = 0;
   // For the seed, while the round was the one in force; in a host's first round, also before it.
@@ -145,16 +139,14 @@ struct Round {
   absl::Time effective_time;  // Planned.
   absl::Time applied_time;    // When the host had put it in force; epoch before that.
   absl::Duration period;
-  std::string reason;                 // Why it was released, or ended before its time.
-  std::vector<ResourcePrice> prices;  // By rising kind.
+  std::string reason;                      // Why it was released, or ended before its time.
+  std::vector<ResourcePrice> prices;       // By rising kind.
+  std::optional<Certificate> certificate;  // Of a round whose kinds were cleared together.
   // By rising guest_id, then kind: all guests with a seed when it was decided, and those that came
   // later and paid rent while it was in force.
   std::vector<Outcome> outcomes;
   friend bool operator==(const Round&, const Round&) = default;
 };
-
-// Adds (sign 1) or takes off (-1) what is not settled of a round, by tenant. No zeros are kept.
-void AddOpenCharges(const Round& round, int sign, std::map<TenantId, Microcredits>& charges);
 
 // What a host's market must remember.
 struct HostBook {
@@ -169,20 +161,30 @@ struct HostBook {
   friend bool operator==(const HostBook&, const HostBook&) = default;
 };
 
+// What a tenant is told of its purse.
+struct AccountSummary {
+  Microcredits available = 0;
+  Microcredits escrow = 0;
+  Microcredits arrears = 0;  // <= 0
+  Microcredits spent = 0;
+  friend bool operator==(const AccountSummary&, const AccountSummary&) = default;
+};
+AccountSummary Summarize(const Purse& purse);
+
 // The answer to a call, kept so that a retry gets it again.
 struct Reply {
   absl::Status status;
-  GuestId guest_id = 0;  // AdmitGuest.
-  RoundId round_id = 0;  // PlaceBid: the first round in which the bid takes part.
-  bool removed = false;  // WithdrawBid.
-  Balances balances;     // Deposit: after it.
+  GuestId guest_id = 0;    // AdmitGuest.
+  RoundId round_id = 0;    // PlaceBid: the first round in which the bid takes part.
+  bool removed = false;    // WithdrawBid.
+  AccountSummary account;  // Deposit: after it.
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
 // A write that was done. Ids belong to whoever chose them: nobody can use up, probe or push out
 // another's.
 struct RequestKey {
-  std::string owner;       // "tenant/ID" or "operator".
+  Owner owner;
   std::string request_id;  // 1 to 64 characters.
   friend bool operator==(const RequestKey&, const RequestKey&) = default;
   friend bool operator<(const RequestKey& a, const RequestKey& b) {
@@ -203,28 +205,36 @@ inline constexpr size_t kRequestIdBytesMax = 64;
 inline constexpr size_t kBidRequestsKept = 64;
 
 struct State {
-  // Keep the indexes: call after `guests` or `hosts` was filled by hand.
+  // Keep the indexes: call after `guests` was filled by hand.
   void RebuildIndexes();
   const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
+  std::vector<BidKey> BidsOf(GuestId guest_id) const;
+  // An empty one of an owner that never had money.
+  const Purse& PurseOf(const Owner& owner) const;
 
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;
+  ContractId last_contract_id = 0;
   std::map<TenantId, Tenant> tenants;
+  Purses purses;
   std::map<GuestId, Guest> guests;  // All but the evicted.
+  // The key of a bid for several kinds is its guest and kSeveralKinds.
   std::map<BidKey, StandingBid> bids;
+  OpenContracts contracts;
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;
   // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.
-  std::map<std::pair<GuestId, std::string>, std::vector<std::string>> bid_requests;
+  std::map<std::pair<GuestId, Owner>, std::vector<std::string>> bid_requests;
   // Indexes of the above, kept by whoever changes it (ApplyChange, a ledger's Load).
   std::map<HostId, std::set<GuestId>> host_guests;  // Of `guests`.
-  std::map<TenantId, Microcredits> open_charges;    // Not settled in open rounds: its escrow.
   friend bool operator==(const State&, const State&) = default;
 };
 
-// What does not add up in the books, or "": accounts that do not sum to zero or are on the wrong
-// side of it, escrow that is not that of the open charges.
+// What does not add up in the books, or "": purses (accounts.h), escrow that is not that of open
+// contracts.
 std::string FirstBrokenPromise(const State& state);
+// Of one owner's escrow alone.
+std::string FirstBrokenEscrow(const State& state, const Owner& owner);
 
 }  // namespace nom::market
 

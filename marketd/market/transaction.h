@@ -1,8 +1,8 @@
 // The one way in which durable state changes: a numbered transaction, all of it or none.
 //
-// A transaction carries money entries that sum to zero and the new value of each thing that it
-// changes. It is made by a Scribe, which applies every line to the State at once, so that what the
-// engine believes and what the ledger stores come from the same words.
+// A transaction carries entries that move money between accounts and the new value of each thing
+// that it changes. It is made by a Scribe, which applies every line to the State at once, so that
+// what the engine believes and what the ledger stores come from the same words.
 
 #ifndef MARKETD_MARKET_TRANSACTION_H_
 #define MARKETD_MARKET_TRANSACTION_H_
@@ -15,19 +15,10 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "marketd/market/state.h"
+#include "policies/clearing/fallback.h"
 
 namespace nom::market {
 
-// One line of double entry. The amounts of a transaction sum to zero for each tenant.
-struct Entry {
-  TenantId tenant_id;
-  Account account = Account::kAvailable;
-  GuestId guest_id = 0;  // On whose behalf; 0: the tenant's own.
-  Microcredits amount_microcredits = 0;
-  friend bool operator==(const Entry&, const Entry&) = default;
-};
-
-// The whole tenant; its balances are moved by entries only and are ignored here.
 struct PutTenant {
   Tenant tenant;
 };
@@ -42,27 +33,38 @@ struct PutBid {
 struct DropBid {
   BidKey key;
 };
-// A resource's auction as it was cleared, in the text of policies/cases, for ever.
+// A resource's auction as it was cleared, in the text of policies/cases, for ever; or that of all
+// kinds of the host together (joint_round.h).
 struct AuctionRecord {
   HostId host_id;
   RoundId round_id = 0;
-  ResourceKind kind = ResourceKind::kMemory;
+  ResourceKind kind = ResourceKind::kMemory;  // kSeveralKinds: of all, one auction.
   std::string rule;
   policies::Method method = policies::Method::kExact;
   std::string auction;
   std::string fault;  // Why the rule failed and the last awards were repeated; empty: it did not.
   int64_t work_max = 0;  // That it was cleared within; see ClearByRule.
+  // Which chain of fallbacks that was (policies/clearing/fallback.h).
+  int64_t chain = policies::kFallbackChain;
   friend bool operator==(const AuctionRecord&, const AuctionRecord&) = default;
 };
 // A round was decided: it becomes open, and its prices the host's.
 struct PutRound {
   Round round;
-  std::vector<AuctionRecord> auctions;
+  std::vector<AuctionRecord> auctions;  // One for each price, or one of kSeveralKinds.
 };
 // The round's phase, applied time, reason, and every outcome anew; outcomes of guests that came
 // after the decision may be added. kSettled and kReleased close it.
 struct UpdateRound {
   Round round;
+};
+// A contract begins: its terms, for ever.
+struct OpenContract {
+  Contract contract;
+};
+// How an open contract stands; its terms are ignored here. With a reason why it ended it is closed.
+struct UpdateContract {
+  Contract contract;
 };
 // The host's own line: boot and the round in force.
 struct PutHost {
@@ -75,8 +77,8 @@ struct PutRequest {
   Request request;
 };
 
-using Change =
-    std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, PutHost, PutRequest>;
+using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound,
+                            OpenContract, UpdateContract, PutHost, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.
@@ -86,9 +88,8 @@ struct Transaction {
   std::vector<Change> changes;
 };
 
-// Applies one line. Entries: OUT_OF_RANGE on overflow, NOT_FOUND for an unknown tenant,
-// FAILED_PRECONDITION if available or escrow would fall below zero or arrears rise above it.
-// Nothing is changed then.
+// Applies one line. Entries: the errors of Post (accounts.h), and NOT_FOUND for an unknown tenant;
+// nothing is changed then.
 absl::Status ApplyEntry(const Entry& entry, State& state);
 void ApplyChange(const Change& change, State& state);
 
@@ -105,9 +106,8 @@ class Scribe {
   absl::Time now() const { return transaction_.time; }
   bool empty() const { return transaction_.entries.empty() && transaction_.changes.empty(); }
 
-  // Moves `amount` >= 0 between two accounts of one tenant; nothing if it is 0.
-  void Move(const TenantId& tenant_id, GuestId guest_id, Account from, Account to,
-            Microcredits amount);
+  // Moves `amount` >= 0 between two accounts; nothing if it is 0.
+  void Move(Account from, Account to, GuestId guest_id, Microcredits amount);
   void Write(Change change);
 
   // The finished transaction. If nothing was written its id is given back; don't commit it then.

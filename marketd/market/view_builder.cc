@@ -20,10 +20,10 @@ const GuestView* View::FindGuest(GuestId guest_id) const {
   return it != guests.end() && (*it)->guest.guest_id == guest_id ? it->get() : nullptr;
 }
 
-const Tenant* View::FindTenant(const TenantId& tenant_id) const {
+const TenantView* View::FindTenant(const TenantId& tenant_id) const {
   const auto it = std::lower_bound(
       tenants.begin(), tenants.end(), tenant_id,
-      [](const Tenant& tenant, const TenantId& id) { return tenant.tenant_id < id; });
+      [](const TenantView& tenant, const TenantId& id) { return tenant.tenant_id < id; });
   return it != tenants.end() && it->tenant_id == tenant_id ? &*it : nullptr;
 }
 
@@ -38,7 +38,10 @@ std::shared_ptr<const View> Engine::Impl::BuildView() {
     view->guests.push_back(BuildGuestView(FindHost(guest.host_id), guest));
   }
   view->tenants.reserve(state_.tenants.size());
-  for (const auto& [tenant_id, tenant] : state_.tenants) view->tenants.push_back(tenant);
+  for (const auto& [tenant_id, tenant] : state_.tenants) {
+    view->tenants.push_back({tenant, state_.PurseOf(tenant_id)});
+  }
+  view->operator_purse = state_.PurseOf(kOperator);
   for (const auto& [key, notice] : notices_) view->notices.push_back(notice);
   std::sort(view->notices.begin(), view->notices.end(),
             [](const Notice& a, const Notice& b) { return a.sequence < b.sequence; });
@@ -84,9 +87,8 @@ std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun* hos
     view->now = HoldingsNow(*host, guest);
     view->next = decided != nullptr ? HoldingsIn(*host, guest, decided) : view->now;
   }
-  for (auto bid = state_.bids.lower_bound({guest.guest_id, ResourceKind{0}});
-       bid != state_.bids.end() && bid->first.first == guest.guest_id; ++bid) {
-    view->bids.push_back(bid->second);
+  for (const BidKey& key : state_.BidsOf(guest.guest_id)) {
+    view->bids.push_back(state_.bids.at(key));
   }
   const auto run = guest_runs_.find(guest.guest_id);
   if (run != guest_runs_.end()) {

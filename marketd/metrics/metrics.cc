@@ -1,16 +1,20 @@
 #include "marketd/metrics/metrics.h"
 
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <exception>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "marketd/base/status.h"
+#include "marketd/metrics/scrape_server.h"
 #include "marketd/metrics/table.h"
 
 namespace nom::marketd {
@@ -41,23 +46,7 @@ double Credits(market::Microcredits microcredits) {
 
 double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
-const char* KindName(market::ResourceKind kind) {
-  switch (kind) {
-    case market::ResourceKind::kCpu:
-      return "cpu";
-    case market::ResourceKind::kMemory:
-      return "memory";
-    case market::ResourceKind::kCache:
-      return "cache";
-    case market::ResourceKind::kNetwork:
-      return "network";
-    case market::ResourceKind::kDisk:
-      return "disk";
-    case market::ResourceKind::kDevice:
-      return "device";
-  }
-  return "unknown";
-}
+std::string KindLabel(market::ResourceKind kind) { return std::string(market::KindName(kind)); }
 
 const char* StateName(market::GuestState state) {
   switch (state) {
@@ -113,12 +102,12 @@ class Scrape {
 void AddHost(const market::HostView& host, Scrape& out) {
   const std::string& id = host.host_id;
   for (const market::Resource& resource : host.resources) {
-    out.Add(Metric::kCapacity, {id, KindName(resource.kind)}, resource.capacity_units);
-    out.Add(Metric::kReserve, {id, KindName(resource.kind)},
+    out.Add(Metric::kCapacity, {id, KindLabel(resource.kind)}, resource.capacity_units);
+    out.Add(Metric::kReserve, {id, KindLabel(resource.kind)},
             Credits(resource.reserve_unit_price_microcredits));
   }
   for (const market::ResourcePrice& price : host.prices) {
-    const std::vector<std::string> labels = {id, KindName(price.kind)};
+    const std::vector<std::string> labels = {id, KindLabel(price.kind)};
     out.Add(Metric::kUnitPrice, labels, Credits(price.unit_price_microcredits));
     out.Add(Metric::kSupply, labels, price.supply_units);
     out.Add(Metric::kDemand, labels, price.demand_units);
@@ -126,8 +115,8 @@ void AddHost(const market::HostView& host, Scrape& out) {
     out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
   }
   for (const market::HostSum& sum : host.sums) {
-    out.Add(Metric::kGranted, {id, KindName(sum.kind)}, sum.granted_units);
-    out.Add(Metric::kGrantedMax, {id, KindName(sum.kind)}, sum.granted_max_units);
+    out.Add(Metric::kGranted, {id, KindLabel(sum.kind)}, sum.granted_units);
+    out.Add(Metric::kGrantedMax, {id, KindLabel(sum.kind)}, sum.granted_max_units);
   }
   const market::HostCounters& n = host.counters;
   out.Add(Metric::kRounds, {id, "decided"}, n.rounds_decided);
@@ -135,6 +124,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kRounds, {id, "released"}, n.rounds_released);
   out.Add(Metric::kRounds, {id, "skipped"}, n.rounds_skipped);
   out.Add(Metric::kClearings, {id, "exact"}, n.clearings_exact);
+  out.Add(Metric::kClearings, {id, "bounded"}, n.clearings_bounded);
   out.Add(Metric::kClearings, {id, "coarser"}, n.clearings_coarser);
   out.Add(Metric::kClearings, {id, "greedy"}, n.clearings_greedy);
   out.Add(Metric::kClearings, {id, "repeat_last"}, n.clearings_repeat_last);
@@ -171,16 +161,14 @@ void AddView(const market::View& view, Scrape& out) {
   for (const auto& [key, count] : guests) {
     out.Add(Metric::kGuests, {key.first, StateName(key.second)}, count);
   }
-  double revenue = 0;
   double escrow = 0;
   double arrears = 0;
-  for (const market::Tenant& tenant : view.tenants) {
-    revenue += Credits(tenant.balances.revenue);
-    escrow += Credits(tenant.balances.escrow);
-    arrears -= Credits(tenant.balances.arrears);
+  for (const market::TenantView& tenant : view.tenants) {
+    escrow += Credits(tenant.purse.escrow);
+    arrears -= Credits(tenant.purse.arrears);
   }
   out.Add(Metric::kTenants, {}, static_cast<uint64_t>(view.tenants.size()));
-  out.Add(Metric::kRevenue, {}, revenue);
+  out.Add(Metric::kRevenue, {}, Credits(view.operator_purse.revenue));
   out.Add(Metric::kEscrow, {}, escrow);
   out.Add(Metric::kArrears, {}, arrears);
 }
@@ -191,6 +179,7 @@ void AddCounters(const market::RuntimeCounters& counters, Scrape& out) {
   out.Add(Metric::kEventsQueued, {}, counters.events_queued);
   out.Add(Metric::kEngineBusy, {}, absl::ToDoubleSeconds(counters.handle_time));
   out.Add(Metric::kTransactions, {}, counters.transactions);
+  out.Add(Metric::kCommitRetries, {}, counters.commit_retries);
 }
 
 // The digest as a number that a sample holds exactly: its first 13 hexadecimal digits, 52 bits.
@@ -200,6 +189,50 @@ void AddHead(const absl::StatusOr<market::ChainHead>& head, Scrape& out) {
   if (!absl::SimpleHexAtoi(absl::string_view(head->digest).substr(0, 13), &digest)) return;
   out.Add(Metric::kLedgerTransaction, {}, head->transaction_id);
   out.Add(Metric::kLedgerDigest, {}, static_cast<double>(digest));
+}
+
+// This process as the system sees it, by the names that Prometheus' own clients use.
+void AddProcess(Scrape& out) {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) == 0) {
+    out.Add(Metric::kProcessCpu, {},
+            absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime) +
+                                  absl::DurationFromTimeval(usage.ru_stime)));
+  }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    out.Add(Metric::kProcessMaxFds, {}, static_cast<uint64_t>(files.rlim_cur));
+  }
+  std::error_code error;
+  uint64_t open_fds = 0;
+  for (std::filesystem::directory_iterator entry("/proc/self/fd", error), end;
+       !error && entry != end; entry.increment(error)) {
+    ++open_fds;
+  }
+  if (!error) out.Add(Metric::kProcessOpenFds, {}, open_fds);
+  // proc(5): the name of the program, in parentheses, may hold blanks; fields are counted after it.
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(absl::string_view(text).substr(text.rfind(')') + 1), ' ', absl::SkipEmpty());
+  uint64_t start_ticks = 0;
+  uint64_t virtual_bytes = 0;
+  uint64_t resident_pages = 0;
+  if (fields.size() < 22 || !absl::SimpleAtoi(fields[19], &start_ticks) ||
+      !absl::SimpleAtoi(fields[20], &virtual_bytes) ||
+      !absl::SimpleAtoi(fields[21], &resident_pages)) {
+    return;
+  }
+  out.Add(Metric::kProcessVirtualMemory, {}, virtual_bytes);
+  out.Add(Metric::kProcessResidentMemory, {},
+          resident_pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)));
+  timespec booted{};
+  if (::clock_gettime(CLOCK_BOOTTIME, &booted) != 0) return;
+  const absl::Time started = absl::Now() - absl::DurationFromTimespec(booted) +
+                             absl::Seconds(1) * static_cast<double>(start_ticks) /
+                                 static_cast<double>(::sysconf(_SC_CLK_TCK));
+  out.Add(Metric::kProcessStart, {}, UnixSeconds(started));
 }
 
 // Reads the sources at each scrape.
@@ -217,6 +250,7 @@ class Collector final : public prometheus::Collectable {
   std::vector<MetricFamily> Collect() const override {
     Scrape out;
     out.Add(Metric::kBuildInfo, {version_}, 1.0);
+    AddProcess(out);
     // Held over the calls: once SetSources returns, the old sources are used no more.
     std::lock_guard lock(mutex_);
     if (sources_.view) AddView(*sources_.view(), out);
@@ -309,7 +343,7 @@ class Metrics::Impl {
   prometheus::Family<prometheus::Histogram>& calls;
   prometheus::Histogram& commits;
   prometheus::Counter& commit_failures;
-  std::unique_ptr<prometheus::Exposer> exposer;
+  std::unique_ptr<ScrapeServer> server;  // Last: it reads all of the above.
 };
 
 Metrics::Metrics(absl::string_view version) : impl_(std::make_unique<Impl>(version)) {}
@@ -333,6 +367,18 @@ market::ClearFunction Metrics::Timed(market::ClearFunction clear) {
   };
 }
 
+market::JointClearFunction Metrics::Timed(market::JointClearFunction clear) {
+  if (!clear) return clear;
+  return [impl = impl_.get(), clear = std::move(clear)](const policies::JointAuction& auction,
+                                                        int64_t work_max) {
+    const Stopwatch watch;
+    absl::StatusOr<policies::JointCleared> cleared = clear(auction, work_max);
+    impl->clearings.Add({{"rule", std::string(policies::kJointVcg)}}, Buckets())
+        .Observe(watch.Seconds());
+    return cleared;
+  };
+}
+
 std::unique_ptr<market::Ledger> Metrics::Timed(market::Ledger& ledger) {
   return std::make_unique<TimedLedger>(ledger, impl_->commits, impl_->commit_failures);
 }
@@ -343,23 +389,14 @@ void Metrics::CallDone(absl::string_view method, absl::string_view code, absl::D
       .Observe(absl::ToDoubleSeconds(took));
 }
 
-absl::StatusOr<std::string> Metrics::Serve(const std::string& listen) {
-  NOM_CHECK(impl_->exposer == nullptr, "metrics are served already");
-  try {
-    impl_->exposer = std::make_unique<prometheus::Exposer>(listen);
-  } catch (const std::exception& e) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", listen,
-                                               " for metrics: the address is in use or not "
-                                               "this machine's"));
-  }
-  impl_->exposer->RegisterCollectable(impl_->collector);
-  impl_->exposer->RegisterCollectable(impl_->registry);
-  const std::vector<int> ports = impl_->exposer->GetListeningPorts();
-  if (ports.empty()) return absl::UnavailableError(absl::StrCat("cannot listen on ", listen));
-  return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", ports[0]);
+absl::StatusOr<std::string> Metrics::Serve(const std::string& listen, int connections_max) {
+  NOM_CHECK(impl_->server == nullptr, "metrics are served already");
+  NOM_ASSIGN_OR_RETURN(impl_->server,
+                       ScrapeServer::Start(listen, connections_max, [this] { return Text(); }));
+  return impl_->server->address();
 }
 
-void Metrics::StopServing() { impl_->exposer = nullptr; }
+void Metrics::StopServing() { impl_->server = nullptr; }
 
 std::string Metrics::Text() const {
   std::vector<MetricFamily> families = impl_->collector->Collect();

@@ -57,6 +57,7 @@ class Metrics {
   // What to give a runtime in place of `clear` and `ledger`, which must outlive them: the same, but
   // timed. An empty `clear` stays empty if nothing is known to time.
   market::ClearFunction Timed(market::ClearFunction clear);
+  market::JointClearFunction Timed(market::JointClearFunction clear);
   std::unique_ptr<market::Ledger> Timed(market::Ledger& ledger);
 
   // A gRPC call has ended. `method` is "package.Service/Method".
@@ -65,12 +66,11 @@ class Metrics {
   // Whether marketd's own calls through its front door are answered.
   void SetAnswering(bool answering);
 
-  // Serves http://listen/metrics; the address with the port that was bound. Once.
-  // Errors: UNAVAILABLE if the address can't be listened on.
-  absl::StatusOr<std::string> Serve(const std::string& listen);
+  // Serves http://listen/metrics to so many at once; the address with the port that was bound.
+  // Once. Errors: UNAVAILABLE if the address can't be listened on.
+  absl::StatusOr<std::string> Serve(const std::string& listen, int connections_max);
 
-  // Idempotent. May take two seconds.
-  void StopServing();
+  void StopServing();  // Idempotent.
 
   // What a scrape would get, in Prometheus' text format.
   std::string Text() const;

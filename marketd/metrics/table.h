@@ -47,9 +47,9 @@ struct MetricRow {
   X(kRounds, "nom_market_rounds_total", kCounter, "host outcome",                               \
     "Rounds: decided, settled, released (never in force), skipped (nothing could be decided).") \
   X(kClearings, "nom_market_clearings_total", kCounter, "host method",                          \
-    "Auctions cleared, by how: exact, coarser, greedy, repeat_last.")                           \
+    "Auctions cleared, by how: exact, bounded, coarser, greedy, repeat_last.")                  \
   X(kClearingDuration, "nom_market_clearing_duration_seconds", kHistogram, "rule",              \
-    "Time that a clearing rule took for one resource.")                                         \
+    "Time that a clearing rule took for one auction.")                                          \
   X(kLastGoodRound, "nom_market_last_good_round_timestamp_seconds", kGauge, "host",             \
     "When the last round was decided, in Unix time; 0 if none was.")                            \
   X(kRoundPeriod, "nom_market_round_period_seconds", kGauge, "host", "Length of a round.")      \
@@ -104,6 +104,14 @@ struct MetricRow {
     "Connections open now: known callers, and strangers that have shown no credential.")        \
   X(kConnectionsTotal, "nom_market_connections_total", kCounter, "outcome",                     \
     "Connections: accepted, refused for want of room, dropped to make room.")                   \
+  X(kCommitRetries, "nom_market_ledger_commit_retries_total", kCounter, "",                     \
+    "Commits tried again as another program held the ledger's lock.")                           \
+  X(kProcessCpu, "process_cpu_seconds_total", kCounter, "", "User and system time.")            \
+  X(kProcessOpenFds, "process_open_fds", kGauge, "", "Open file descriptors.")                  \
+  X(kProcessMaxFds, "process_max_fds", kGauge, "", "The most that may be open.")                \
+  X(kProcessVirtualMemory, "process_virtual_memory_bytes", kGauge, "", "Address space in use.") \
+  X(kProcessResidentMemory, "process_resident_memory_bytes", kGauge, "", "Memory in use.")      \
+  X(kProcessStart, "process_start_time_seconds", kGauge, "", "When it started, in Unix time.")  \
   X(kCallDuration, "grpc_server_call_duration_seconds", kHistogram, "grpc_method grpc_status",  \
     "Time from a call's start to its end; streams live long.")
 

@@ -29,7 +29,7 @@
 namespace nom::marketd {
 namespace {
 
-// Left for files, for the metrics port and for what gRPC needs beside connections.
+// Left for files and for what gRPC needs beside connections.
 constexpr size_t kDescriptorsKept = 24;
 constexpr size_t kConnectionsMin = 4;
 // How often connections that have ended are looked for, if not before.
@@ -118,10 +118,10 @@ FrontDoor::FrontDoor(Listener listener)
 
 FrontDoor::~FrontDoor() { Close(); }
 
-absl::Status FrontDoor::Open(Guests guests, size_t connections_max) {
+absl::Status FrontDoor::Open(Guests guests, size_t connections_max, size_t descriptors_kept) {
   rlimit limit{};
   NOM_CHECK(::getrlimit(RLIMIT_NOFILE, &limit) == 0, "no descriptor limit");
-  const size_t used = DescriptorsInUse() + kDescriptorsKept;
+  const size_t used = DescriptorsInUse() + kDescriptorsKept + descriptors_kept;
   const size_t left = limit.rlim_cur > used ? limit.rlim_cur - used : 0;
   if (left < kConnectionsMin) {
     return absl::FailedPreconditionError(

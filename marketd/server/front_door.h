@@ -23,8 +23,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "marketd/base/listener.h"
 #include "marketd/server/connection_table.h"
-#include "marketd/server/listener.h"
 
 namespace nom::marketd {
 
@@ -52,9 +52,9 @@ class FrontDoor {
     std::function<void(int fd)> visitor;
   };
   // Lets callers in: at most `connections_max`, and no more than the limit of descriptors leaves
-  // beside those that are in use now. Once.
+  // beside those that are in use now and `descriptors_kept` for others. Once.
   // Errors: FAILED_PRECONDITION if that is too few to work with.
-  absl::Status Open(Guests guests, size_t connections_max);
+  absl::Status Open(Guests guests, size_t connections_max, size_t descriptors_kept);
 
   // Lets nobody in any more, and stops listening. Idempotent.
   void Close();

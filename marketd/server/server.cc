@@ -72,7 +72,7 @@ class ServerImpl final : public Server {
   }
   ~ServerImpl() override { Shutdown(absl::ZeroDuration()); }
 
-  absl::Status Open(size_t connections_max) {
+  absl::Status Open(const ServerOptions& options) {
     return front_door_.Open(
         {.caller =
              [this](int listener_fd, int fd) {
@@ -82,7 +82,7 @@ class ServerImpl final : public Server {
                acceptor_->HandleNewConnection(&connection);
              },
          .visitor = [this](int fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd); }},
-        connections_max);
+        options.connections_max, options.descriptors_kept);
   }
 
   void SetServing(bool serving) override {
@@ -162,7 +162,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   if (server == nullptr) return absl::UnavailableError("gRPC does not start");
   auto out = std::make_unique<ServerImpl>(std::move(in_hand), credentials, std::move(acceptor),
                                           std::move(server), options);
-  NOM_RETURN_IF_ERROR(out->Open(options.connections_max));
+  NOM_RETURN_IF_ERROR(out->Open(options));
   return out;
 }
 

@@ -28,6 +28,7 @@ struct ServerOptions {
   int message_max_bytes = 1 << 18;
   int streams_per_connection_max = 128;
   size_t connections_max = 4'096;
+  size_t descriptors_kept = 0;                  // For whom else this process serves.
   size_t memory_max_bytes = size_t{512} << 20;  // For what is read and not yet understood.
   bool reflection = false;
   CheckCall check_call;   // May be empty; not asked of health and reflection.

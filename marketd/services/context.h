@@ -23,6 +23,7 @@
 #include "marketd/server/gate.h"
 #include "marketd/server/status.h"
 #include "marketd/services/authenticator.h"
+#include "marketd/services/fair_worker.h"
 #include "marketd/services/rate_limiter.h"
 #include "marketd/services/watch_hub.h"
 #include "marketd/services/worker.h"
@@ -53,7 +54,8 @@ struct ServiceContext {
   Authenticator authenticator;
   RateLimiter bids;
   Gate gate;
-  Worker reads;                       // Rounds and records.
+  RateLimiter read_rate;
+  FairWorker reads;                   // Rounds and records.
   Worker audits;                      // Long: apart from the others.
   market::AuditMark audited;          // Used by jobs of `audits` only.
   std::atomic<bool> stopping{false};  // Long work ends early.
@@ -66,6 +68,7 @@ class UnaryCall {
       : services_(services), context_(context), reactor_(context->DefaultReactor()) {}
 
   grpc::ServerUnaryReactor* reactor() const { return reactor_; }
+  const grpc::CallbackServerContext* context() const { return context_; }
   bool cancelled() const { return context_->IsCancelled(); }
 
   // Who calls, if the server still takes calls: then Finish must follow. Otherwise it was finished
@@ -84,7 +87,18 @@ class UnaryCall {
     return true;
   }
 
-  // The same for what only operators may do: PERMISSION_DENIED for others.
+  // The same for what only reads, of which a tenant may have so many a second.
+  bool BeginRead(const market::View& view, market::Caller* caller) const {
+    if (!Begin(view, caller)) return false;
+    if (caller->is_operator ||
+        services_->read_rate.Take(caller->tenant_id, services_->clock.Now())) {
+      return true;
+    }
+    Finish(absl::ResourceExhaustedError("too many reads a second; try again later"));
+    return false;
+  }
+
+  // Begin for what only operators may do: PERMISSION_DENIED for others.
   bool BeginAsOperator(const market::View& view, market::Caller* caller) const {
     if (!Begin(view, caller)) return false;
     if (caller->is_operator) return true;

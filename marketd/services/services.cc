@@ -7,7 +7,7 @@
 namespace nom::marketd {
 namespace {
 
-constexpr size_t kReadsQueuedMax = 256;
+constexpr size_t kReadsQueuedPerOwnerMax = 32;
 constexpr size_t kAuditsQueuedMax = 2;
 
 }  // namespace
@@ -25,7 +25,8 @@ class Services::Impl {
                 .authenticator = Authenticator(options.operator_token),
                 .bids = RateLimiter(options.bids_per_second, options.bids_burst),
                 .gate = {},
-                .reads = Worker(kReadsQueuedMax),
+                .read_rate = RateLimiter(options.reads_per_second, options.reads_burst),
+                .reads = FairWorker(kReadsQueuedPerOwnerMax),
                 .audits = Worker(kAuditsQueuedMax),
                 .audited = {},
                 .stopping = false},
@@ -73,6 +74,10 @@ std::vector<std::string> Services::names() {
 
 void Services::SetBidLimits(int64_t bids_per_second, int64_t bids_burst) {
   impl_->context.bids.SetLimits(bids_per_second, bids_burst);
+}
+
+void Services::SetReadLimits(int64_t reads_per_second, int64_t reads_burst) {
+  impl_->context.read_rate.SetLimits(reads_per_second, reads_burst);
 }
 
 bool Services::Drain(absl::Duration timeout) {

@@ -28,6 +28,8 @@ struct ServicesOptions {
   std::string operator_token;
   int64_t bids_per_second = 50;
   int64_t bids_burst = 200;
+  int64_t reads_per_second = 500;
+  int64_t reads_burst = 2'000;
   market::ClearFunction clear;  // For audits.
   // May be empty. RESOURCE_EXHAUSTED refuses the call.
   std::function<absl::Status(const std::string& peer, const market::Caller& caller)> on_identified;
@@ -51,6 +53,7 @@ class Services {
   void SetTls(const TlsMaterial& material);
 
   void SetBidLimits(int64_t bids_per_second, int64_t bids_burst);
+  void SetReadLimits(int64_t reads_per_second, int64_t reads_burst);
 
   // Refuses new calls, ends all streams, and waits for the calls in hand until the time-out. True
   // if none is left. What is left is answered when the runtime is stopped.

@@ -36,7 +36,7 @@ class World {
   struct Options {
     MarketConfig config;
     std::map<HostId, SimulatedHostOptions> hosts;  // Their clock is set to the world's.
-    ClearFunction clear;
+    ClearFunctions clear;
     // Once in so many: a commit fails, and the process with it; the process dies when a host has
     // done what it was told, before anybody heard of it; a command is late by up to a period; the
     // engine is late by up to two seconds.

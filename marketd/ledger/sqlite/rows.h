@@ -4,7 +4,6 @@
 #define MARKETD_LEDGER_SQLITE_ROWS_H_
 
 #include <functional>
-#include <map>
 #include <string>
 
 #include "absl/status/status.h"
@@ -26,7 +25,7 @@ absl::Status WriteTransaction(Database& db, const Transaction& transaction,
 absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
                        const std::function<absl::Status(const ChainedTransaction&)>& visit);
 absl::StatusOr<ChainHead> ReadHead(Database& db);
-absl::StatusOr<std::map<TenantId, Balances>> ReadBalances(Database& db);
+absl::StatusOr<Purses> ReadPurses(Database& db);
 
 // Reads all that an engine starts from.
 absl::StatusOr<State> ReadState(Database& db);
@@ -34,6 +33,11 @@ absl::StatusOr<State> ReadState(Database& db);
 // Completes a round, whose host_id and round_id are set, with its line, prices and outcomes.
 // DATA_LOSS if there is none.
 absl::Status ReadRound(Database& db, Round& round);
+
+// The record of one resource's auction, or of the one of all kinds that it was in. NOT_FOUND if it
+// was not sold in that round.
+absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, RoundId round_id,
+                                          ResourceKind kind);
 
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement statement, const std::function<absl::Status(Statement&)>& visit);

@@ -12,9 +12,9 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 3;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 5;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
-inline constexpr int32_t kSchemaVersionMin = 3;
+inline constexpr int32_t kSchemaVersionMin = 5;
 
 inline constexpr char kSchemaSql[] = R"sql(
 -- One row: written each time that the ledger is opened, before anybody is told that it is there.
@@ -37,24 +37,34 @@ CREATE TABLE tenants (
   token_hash TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- account: 1 available, 2 escrow, 3 arrears, 4 revenue, 5 deposits.
+-- Money went from one account to another. Owners are tenants and '@operator'. Account kinds:
+-- 1 available, 2 escrow, 3 arrears, 4 transit, 5 revenue, 6 issued.
 CREATE TABLE entries (
   transaction_id INTEGER NOT NULL REFERENCES transactions,
   position INTEGER NOT NULL,
-  tenant_id TEXT NOT NULL REFERENCES tenants,
-  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
+  from_owner TEXT NOT NULL,
+  from_kind INTEGER NOT NULL CHECK (from_kind BETWEEN 1 AND 6),
+  to_owner TEXT NOT NULL,
+  to_kind INTEGER NOT NULL CHECK (to_kind BETWEEN 1 AND 6),
   guest_id INTEGER NOT NULL,
-  amount_microcredits INTEGER NOT NULL,
+  amount_microcredits INTEGER NOT NULL CHECK (amount_microcredits > 0),
   PRIMARY KEY (transaction_id, position)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE balances (
-  tenant_id TEXT NOT NULL REFERENCES tenants,
-  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
-  amount_microcredits INTEGER NOT NULL,
-  PRIMARY KEY (tenant_id, account),
-  CHECK (account NOT IN (1, 2) OR amount_microcredits >= 0),
-  CHECK (account <> 3 OR amount_microcredits <= 0)
+-- What an owner's entries add up to: its accounts, and what passed between it and others.
+CREATE TABLE purses (
+  owner TEXT PRIMARY KEY,
+  available INTEGER NOT NULL CHECK (available >= 0),
+  escrow INTEGER NOT NULL CHECK (escrow >= 0),
+  arrears INTEGER NOT NULL CHECK (arrears <= 0),
+  transit INTEGER NOT NULL,
+  revenue INTEGER NOT NULL,
+  issued INTEGER NOT NULL,
+  deposited INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  earned INTEGER NOT NULL,
+  CHECK (owner = '@operator' OR revenue = 0 AND issued = 0),
+  CHECK (available + escrow + arrears + transit + revenue = deposited - spent + earned)
 ) STRICT, WITHOUT ROWID;
 
 -- state: 1 admitted, 2 running, 3 crashed, 4 evicted, 5 evicting.
@@ -91,9 +101,12 @@ CREATE TABLE seeds (
   PRIMARY KEY (guest_id, kind)
 ) STRICT, WITHOUT ROWID;
 
+-- kind 0: a bid for several kinds; valuation is its text then (marketd/market/joint_bids.h), and
+-- empty otherwise.
 CREATE TABLE bids (
   guest_id INTEGER NOT NULL REFERENCES guests,
   kind INTEGER NOT NULL,
+  valuation TEXT NOT NULL,
   budget_microcredits INTEGER,
   first_round_id INTEGER NOT NULL,
   last_round_id INTEGER NOT NULL,
@@ -136,8 +149,9 @@ CREATE TABLE rounds (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX rounds_by_transaction ON rounds (transaction_id);
 
--- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last.
--- work_max: steps of work that the rule was given; 0 is no limit.
+-- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last, 5 bounded.
+-- work_max: steps of work that the rule was given; 0 is no limit. chain: which fallbacks it had.
+-- Where all kinds were one auction, joint_auctions has it, and auction is empty.
 CREATE TABLE auctions (
   host_id TEXT NOT NULL,
   round_id INTEGER NOT NULL,
@@ -156,7 +170,25 @@ CREATE TABLE auctions (
   bound_by INTEGER NOT NULL,
   auction TEXT NOT NULL,
   work_max INTEGER NOT NULL CHECK (work_max >= 0),
+  chain INTEGER NOT NULL,
   PRIMARY KEY (host_id, round_id, kind),
+  FOREIGN KEY (host_id, round_id) REFERENCES rounds
+) STRICT, WITHOUT ROWID;
+
+-- One auction for all kinds of a round, and its certificate.
+CREATE TABLE joint_auctions (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  method INTEGER NOT NULL,
+  fault TEXT NOT NULL,
+  auction TEXT NOT NULL,
+  work_max INTEGER NOT NULL CHECK (work_max >= 0),
+  chain INTEGER NOT NULL,
+  welfare_microcredits INTEGER NOT NULL,
+  welfare_bound_microcredits INTEGER NOT NULL,
+  charges_are_exact INTEGER NOT NULL CHECK (charges_are_exact IN (0, 1)),
+  PRIMARY KEY (host_id, round_id),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
 
@@ -168,6 +200,7 @@ CREATE TABLE outcomes (
   tenant_id TEXT NOT NULL REFERENCES tenants,
   seed_units INTEGER NOT NULL,
   award_units INTEGER NOT NULL,
+  contracted_units INTEGER NOT NULL,
   charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
   settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
   settled_microcredits INTEGER NOT NULL CHECK (settled_microcredits >= 0),
@@ -177,6 +210,34 @@ CREATE TABLE outcomes (
   held_us INTEGER NOT NULL,
   PRIMARY KEY (host_id, round_id, guest_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
+) STRICT, WITHOUT ROWID;
+
+-- Terms, and how each stands: ended is why it ended, '' while it is open. part_of: the contract of
+-- another guest that its units are out of, 0: they are the host's own.
+CREATE TABLE contracts (
+  contract_id INTEGER PRIMARY KEY,
+  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  tenant_id TEXT NOT NULL REFERENCES tenants,
+  seller TEXT NOT NULL,
+  part_of INTEGER NOT NULL,
+  from_round_id INTEGER NOT NULL,
+  until_round_id INTEGER NOT NULL CHECK (until_round_id > from_round_id),
+  period_us INTEGER NOT NULL CHECK (period_us > 0),
+  escrow_microcredits INTEGER NOT NULL CHECK (escrow_microcredits >= 0),
+  settled_through_us INTEGER NOT NULL,
+  ended TEXT NOT NULL,
+  CHECK (ended = '' OR escrow_microcredits = 0)
+) STRICT;
+CREATE INDEX contracts_by_transaction ON contracts (transaction_id);
+CREATE INDEX contracts_open ON contracts (contract_id) WHERE ended = '';
+
+CREATE TABLE lots (
+  contract_id INTEGER NOT NULL REFERENCES contracts,
+  kind INTEGER NOT NULL,
+  units INTEGER NOT NULL CHECK (units > 0),
+  charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
+  PRIMARY KEY (contract_id, kind)
 ) STRICT, WITHOUT ROWID;
 
 -- The answers to writes, so that a retry gets the same one. status is an absl::StatusCode.
@@ -195,8 +256,7 @@ CREATE TABLE requests (
   available INTEGER NOT NULL,
   escrow INTEGER NOT NULL,
   arrears INTEGER NOT NULL,
-  revenue INTEGER NOT NULL,
-  deposits INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
   PRIMARY KEY (owner, request_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_of_bids ON requests (bid_guest_id, owner, transaction_id)
@@ -214,12 +274,17 @@ CREATE TRIGGER auctions_kept_u BEFORE UPDATE ON auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
 CREATE TRIGGER auctions_kept_d BEFORE DELETE ON auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never deleted'); END;
+CREATE TRIGGER joint_auctions_kept_u BEFORE UPDATE ON joint_auctions
+  BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
+CREATE TRIGGER joint_auctions_kept_d BEFORE DELETE ON joint_auctions
+  BEGIN SELECT RAISE(ABORT, 'auctions are never deleted'); END;
 CREATE TRIGGER outcomes_kept_d BEFORE DELETE ON outcomes
   BEGIN SELECT RAISE(ABORT, 'outcomes are never deleted'); END;
 CREATE TRIGGER outcomes_kept_u BEFORE UPDATE ON outcomes
   WHEN NEW.host_id <> OLD.host_id OR NEW.round_id <> OLD.round_id
     OR NEW.guest_id <> OLD.guest_id OR NEW.kind <> OLD.kind OR NEW.tenant_id <> OLD.tenant_id
     OR NEW.seed_units <> OLD.seed_units OR NEW.award_units <> OLD.award_units
+    OR NEW.contracted_units <> OLD.contracted_units
     OR NEW.charge_microcredits <> OLD.charge_microcredits
     OR (OLD.settled = 1 AND (NEW.settled <> 1
                              OR NEW.settled_microcredits <> OLD.settled_microcredits))
@@ -232,6 +297,19 @@ CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
     OR NEW.effective_us <> OLD.effective_us OR NEW.period_us <> OLD.period_us
     OR NEW.transaction_id <> OLD.transaction_id
   BEGIN SELECT RAISE(ABORT, 'a round only goes on to its next phase'); END;
+CREATE TRIGGER contracts_kept_d BEFORE DELETE ON contracts
+  BEGIN SELECT RAISE(ABORT, 'contracts are never deleted'); END;
+CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
+  WHEN NEW.contract_id <> OLD.contract_id OR NEW.transaction_id <> OLD.transaction_id
+    OR NEW.guest_id <> OLD.guest_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.seller <> OLD.seller
+    OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
+    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
+    OR OLD.ended <> ''
+  BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
+CREATE TRIGGER lots_kept_d BEFORE DELETE ON lots
+  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never deleted'); END;
+CREATE TRIGGER lots_kept_u BEFORE UPDATE ON lots
+  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never changed'); END;
 CREATE TRIGGER requests_kept_d BEFORE DELETE ON requests WHEN OLD.bid_guest_id = 0
   BEGIN SELECT RAISE(ABORT, 'requests of money and guests are never deleted'); END;
 CREATE TRIGGER guests_kept_d BEFORE DELETE ON guests

@@ -149,9 +149,7 @@ class SqliteSnapshot : public LedgerSnapshot {
   explicit SqliteSnapshot(std::unique_ptr<Database> db) : db_(std::move(db)) {}
 
   absl::StatusOr<ChainHead> Head() override { return ReadHead(*db_); }
-  absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() override {
-    return market::ReadBalances(*db_);
-  }
+  absl::StatusOr<Purses> ReadPurses() override { return market::ReadPurses(*db_); }
   absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,
       const std::function<absl::Status(const ChainedTransaction&)>& visit) override {
@@ -185,19 +183,7 @@ class SqliteReader : public LedgerReader {
   absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                            ResourceKind kind) override {
     std::lock_guard lock(mutex_);
-    AuctionRecord record{.host_id = host_id, .round_id = round_id, .kind = kind};
-    Statement select = db_->Prepare(
-        "SELECT rule, method, auction, fault, work_max FROM auctions"
-        " WHERE host_id = ? AND round_id = ? AND kind = ?");
-    select.Bind(host_id).Bind(static_cast<int64_t>(round_id)).Bind(static_cast<int64_t>(kind));
-    const absl::StatusOr<bool> row = select.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) {
-      return absl::NotFoundError(absl::StrCat("host ", host_id, " sold no resource ",
-                                              static_cast<int>(kind), " in round ", round_id));
-    }
-    Fill(select, 0, record);
-    return record;
+    return ReadAuction(*db_, host_id, round_id, kind);
   }
 
   absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
@@ -205,14 +191,6 @@ class SqliteReader : public LedgerReader {
   }
 
  private:
-  static void Fill(const Statement& row, int column, AuctionRecord& record) {
-    record.rule = row.Text(column);
-    record.method = static_cast<policies::Method>(row.Int(column + 1) - 1);
-    record.auction = row.Text(column + 2);
-    record.fault = row.Text(column + 3);
-    record.work_max = row.Int(column + 4);
-  }
-
   absl::StatusOr<std::vector<Round>> ListLocked(const HostId& host_id, RoundId before_round_id,
                                                 int limit) {
     std::vector<Round> rounds;
@@ -280,9 +258,12 @@ class SqliteLedger : public Ledger {
     absl::Status status = WriteAll(transactions, head);
     if (status.ok()) status = db_->Execute("COMMIT");
     if (!status.ok()) {
-      // The error that matters is the first; a failed rollback leaves the transaction open, and the
-      // process ends anyway.
-      (void)db_->Execute("ROLLBACK");
+      // The error that matters is the first. A failed rollback leaves the transaction open: then
+      // nobody may try again as if nothing had been written, and the process ends.
+      const absl::Status rolled_back = db_->Execute("ROLLBACK");
+      if (!rolled_back.ok() && absl::IsUnavailable(status)) {
+        return absl::InternalError(status.message());
+      }
       return status;
     }
     head_ = std::move(head);

@@ -22,10 +22,16 @@ class FailingLedger : public Ledger {
   absl::StatusOr<State> Load() override { return ledger_.Load(); }
   absl::Status Commit(absl::Span<const Transaction> transactions) override {
     if (fails) return absl::ResourceExhaustedError("disk full");
+    if (busy) {
+      ++busy_answers;
+      return absl::UnavailableError("locked");
+    }
     return ledger_.Commit(transactions);
   }
   LedgerReader& reader() override { return ledger_.reader(); }
   std::atomic<bool> fails{false};
+  std::atomic<bool> busy{false};
+  std::atomic<int> busy_answers{0};
 
  private:
   Ledger& ledger_;
@@ -114,11 +120,11 @@ TEST_F(RuntimeTest, AnsweredMeansDurable) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(acknowledged, kThreads * kCalls);
-  EXPECT_EQ(runtime_->view()->FindTenant("ann")->balances.available, kThreads * kCalls);
+  EXPECT_EQ(runtime_->view()->FindTenant("ann")->purse.available, kThreads * kCalls);
   runtime_->Stop();
   runtime_.reset();
   const auto state = ledger_->Load();
-  EXPECT_EQ(state->tenants.at("ann").balances.available, kThreads * kCalls);
+  EXPECT_EQ(state->PurseOf("ann").available, kThreads * kCalls);
 }
 
 TEST_F(RuntimeTest, StoppingAnswersEverybody) {
@@ -135,7 +141,7 @@ TEST_F(RuntimeTest, StoppingAnswersEverybody) {
   }
   runtime_->Stop();
   EXPECT_EQ(answers, 500);
-  EXPECT_EQ(ledger_->Load()->tenants.at("ann").balances.available, deposited);
+  EXPECT_EQ(ledger_->Load()->PurseOf("ann").available, deposited);
 }
 
 TEST_F(RuntimeTest, AFullQueueRefusesAtOnce) {
@@ -187,10 +193,50 @@ TEST_F(RuntimeTest, AFailedCommitTellsNobody) {
     ++answers;
   });
   EXPECT_TRUE(absl::IsResourceExhausted(fatal.get_future().get()));
-  EXPECT_EQ(runtime_->view()->FindTenant("ann")->balances.available, 0);
+  EXPECT_EQ(runtime_->view()->FindTenant("ann")->purse.available, 0);
   runtime_->Stop();
   EXPECT_FALSE(said_ok);
   EXPECT_EQ(answers, 1);
+}
+
+// Another program holds the ledger's lock: nothing was written, so nothing is lost by waiting.
+TEST_F(RuntimeTest, ABusyLedgerIsAskedAgainAndCallsWait) {
+  Runtime::Options options;
+  options.on_fatal = [](const absl::Status& status) { ADD_FAILURE() << status; };
+  Start(std::move(options));
+  failing_->busy = true;
+  std::promise<Reply> promise;
+  runtime_->Submit({.is_operator = true}, CreateTenant{"1", "ann"},
+                   [&](const Reply& reply) { promise.set_value(reply); });
+  while (failing_->busy_answers < 5) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  LivenessCheck liveness;
+  EXPECT_TRUE(liveness.Alive(runtime_->counters()));
+  const uint64_t retries = runtime_->counters().commit_retries;
+  while (runtime_->counters().commit_retries == retries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(liveness.Alive(runtime_->counters())) << "a restart would not help";
+  failing_->busy = false;
+  EXPECT_TRUE(promise.get_future().get().status.ok());
+  EXPECT_GE(runtime_->counters().commit_retries, 5u);
+  EXPECT_TRUE(Ask(Deposit{"2", "ann", 5}).status.ok());
+}
+
+TEST_F(RuntimeTest, CallsThatWaitedLongForABusyLedgerAreTold) {
+  Runtime::Options options;
+  options.busy_patience = absl::Milliseconds(50);
+  Start(std::move(options));
+  ASSERT_TRUE(Ask(CreateTenant{"1", "ann"}).status.ok());
+  failing_->busy = true;
+  const Reply told = Ask(Deposit{"2", "ann", 5});
+  EXPECT_TRUE(absl::IsUnavailable(told.status)) << told.status;
+  failing_->busy = false;
+  const Reply again = Ask(Deposit{"2", "ann", 5});
+  EXPECT_TRUE(again.status.ok()) << again.status;
+  EXPECT_EQ(again.balances.available, 5) << "once";
+  failing_->busy = true;
+  EXPECT_TRUE(absl::IsUnavailable(Ask(Deposit{"3", "ann", 5}).status));
+  runtime_->Stop();  // Comes back although the ledger is busy still.
 }
 
 TEST_F(RuntimeTest, StartSaysWhatIsMissing) {

@@ -18,7 +18,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "marketd/server/listener.h"
+#include "marketd/base/listener.h"
 #include "marketd/server/self_call.h"
 #include "marketd/server/server.h"
 #include "nom/market/v1/market.grpc.pb.h"

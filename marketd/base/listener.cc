@@ -1,4 +1,4 @@
-#include "marketd/server/listener.h"
+#include "marketd/base/listener.h"
 
 #include <netdb.h>
 #include <netinet/in.h>

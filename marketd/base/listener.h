@@ -1,7 +1,7 @@
 // Sockets that listen.
 
-#ifndef MARKETD_SERVER_LISTENER_H_
-#define MARKETD_SERVER_LISTENER_H_
+#ifndef MARKETD_BASE_LISTENER_H_
+#define MARKETD_BASE_LISTENER_H_
 
 #include <string>
 #include <utility>
@@ -46,4 +46,4 @@ absl::Status TryListen(const std::string& address);
 
 }  // namespace nom::marketd
 
-#endif  // MARKETD_SERVER_LISTENER_H_
+#endif  // MARKETD_BASE_LISTENER_H_

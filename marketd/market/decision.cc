@@ -1,0 +1,176 @@
+#include "marketd/market/decision.h"
+
+#include <utility>
+
+#include "marketd/market/bids.h"
+#include "marketd/market/joint_bids.h"
+#include "marketd/market/reserves.h"
+#include "marketd/market/round_auctions.h"
+#include "policies/cases/case_file.h"
+#include "policies/cases/joint_case_file.h"
+#include "policies/clearing/fallback.h"
+
+namespace nom::market {
+namespace {
+
+// What guests hold by contracts that end with the round in force. What goes on is not auctioned.
+std::map<BidKey, int64_t> HeldByAwards(const State& state, const HostBook& book, RoundId round_id) {
+  std::map<BidKey, int64_t> held;
+  if (book.open_rounds.count(book.in_force_round_id) == 0) return held;
+  for (const GuestId guest_id : state.GuestsOf(book.host_id)) {
+    for (const Contract* contract : state.contracts.AliveIn(guest_id, book.in_force_round_id)) {
+      if (AliveIn(*contract, round_id)) continue;
+      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
+    }
+  }
+  return held;
+}
+
+ResourcePrice PriceOf(const RoundSnapshot::Lot& lot) {
+  return ResourcePrice{.kind = lot.resource.kind,
+                       .unit_price_microcredits = lot.reserve_unit_price_microcredits,
+                       .reserve_unit_price_microcredits = lot.reserve_unit_price_microcredits,
+                       .reserve_policy = lot.reserve_policy,
+                       .reserve_change_microcredits = lot.reserve_change_microcredits,
+                       .supply_units = lot.supply_units,
+                       .rule = lot.resource.rule};
+}
+
+Decision DecideByKind(const RoundSnapshot& snapshot, const ClearFunction& clear) {
+  std::vector<KindAuction> auctions;
+  for (const RoundSnapshot::Lot& lot : snapshot.lots) {
+    KindAuction& kind = auctions.emplace_back();
+    kind.resource = &lot.resource;
+    kind.auction.capacity_units = lot.supply_units;
+    kind.auction.reserve_unit_price_microcredits = lot.reserve_unit_price_microcredits;
+    kind.auction.reclaim_penalty_microcredits = lot.resource.reclaim_penalty_microcredits;
+    kind.auction.seed = lot.seed;
+    kind.auction.bids = lot.bids;
+  }
+  ClearWithinMeans(auctions, snapshot.means, snapshot.work_max, clear);
+  Decision decision;
+  for (size_t k = 0; k < auctions.size(); ++k) {
+    const KindAuction& kind = auctions[k];
+    ResourcePrice price = PriceOf(snapshot.lots[k]);
+    price.unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits;
+    price.highest_rejected_unit_price_microcredits =
+        kind.clearing.highest_rejected_unit_price_microcredits;
+    price.bound_by = kind.clearing.bound_by;
+    price.method = kind.clearing.method;
+    for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
+    for (const policies::Award& award : kind.clearing.awards) {
+      price.sold_units += award.units;
+      decision.awards.push_back(
+          KindAward{award.guest_id, price.kind, award.units, award.charge_microcredits});
+    }
+    decision.records.push_back(AuctionRecord{.host_id = snapshot.host_id,
+                                             .round_id = snapshot.round_id,
+                                             .kind = price.kind,
+                                             .rule = price.rule,
+                                             .method = price.method,
+                                             .auction = policies::ToText(kind.auction),
+                                             .fault = kind.fault,
+                                             .work_max = kind.work_max});
+    decision.prices.push_back(std::move(price));
+  }
+  return decision;
+}
+
+Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& clear) {
+  JointRound round;
+  std::vector<ResourceKind> kinds;
+  policies::JointAuction& auction = round.auction;
+  auction.resource_count = static_cast<int>(snapshot.lots.size());
+  for (size_t r = 0; r < snapshot.lots.size(); ++r) {
+    const RoundSnapshot::Lot& lot = snapshot.lots[r];
+    kinds.push_back(lot.resource.kind);
+    auction.capacity_units[r] = lot.supply_units;
+    auction.reserve_unit_prices_microcredits[r] = lot.reserve_unit_price_microcredits;
+    auction.reclaim_penalties_microcredits[r] = lot.resource.reclaim_penalty_microcredits;
+  }
+  auction.seed = snapshot.lots.front().seed;
+  auction.bids = snapshot.items;
+  ClearWithinMeans(round, snapshot.means, snapshot.work_max, clear);
+
+  const policies::JointClearing& clearing = round.cleared.clearing;
+  Decision decision;
+  decision.awards = AwardsByKind(auction, clearing, kinds);
+  decision.certificate = CertificateOf(round.cleared);
+  for (size_t r = 0; r < kinds.size(); ++r) {
+    ResourcePrice price = PriceOf(snapshot.lots[r]);
+    price.unit_price_microcredits = clearing.clearing_unit_prices_microcredits[r];
+    price.bound_by = clearing.bound_by[r];
+    price.method = round.cleared.method;
+    for (const policies::JointBid& bid : auction.bids) price.demand_units += UnitsMax(bid)[r];
+    for (const KindAward& award : decision.awards) {
+      if (award.kind == price.kind) price.sold_units += award.units;
+    }
+    decision.prices.push_back(std::move(price));
+  }
+  decision.records.push_back(AuctionRecord{.host_id = snapshot.host_id,
+                                           .round_id = snapshot.round_id,
+                                           .kind = kSeveralKinds,
+                                           .rule = std::string(policies::kJointVcg),
+                                           .method = round.cleared.method,
+                                           .auction = policies::ToText(auction),
+                                           .fault = round.fault,
+                                           .work_max = round.work_max});
+  return decision;
+}
+
+}  // namespace
+
+RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
+                           size_t hosts, absl::Span<const Resource> resources,
+                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id) {
+  static const HostBook kNone;
+  const auto found = state.hosts.find(host.host_id);
+  const HostBook& book = found == state.hosts.end() ? kNone : found->second;
+  const std::map<BidKey, int64_t> held = HeldByAwards(state, book, round_id);
+  Owners owners = OwnersOf(state, host.host_id);
+
+  RoundSnapshot snapshot;
+  snapshot.host_id = host.host_id;
+  snapshot.round_id = round_id;
+  snapshot.is_joint = !host.joint_rule.empty();
+  snapshot.work_max = ClearingWorkMax(host, hosts);
+  std::map<ResourceKind, std::vector<policies::Bid>> bids;
+  if (snapshot.is_joint) {
+    snapshot.items = ItemsForRound(state, host.host_id, round_id, resources, supply, owners, held,
+                                   GuestReadingSteps(snapshot.work_max, host.guests_max));
+  } else {
+    bids = BidsForRound(state, host.host_id, round_id, resources, supply, owners, held);
+  }
+  for (const Resource& resource : resources) {
+    const policies::ReservePolicy policy = ReservePolicyOf(resource, market_seed, host.host_id);
+    const ResourcePrice* last = nullptr;
+    for (const ResourcePrice& price : book.prices) {
+      if (price.kind == resource.kind) last = &price;
+    }
+    const policies::ReserveOutput reserve = ReserveOfRound(policy, round_id, last);
+    snapshot.lots.push_back(RoundSnapshot::Lot{
+        .resource = resource,
+        .supply_units = supply.at(resource.kind),
+        .reserve_policy = std::string(policies::ReserveName(policy.kind)),
+        .reserve_unit_price_microcredits = reserve.reserve_unit_price_microcredits,
+        .reserve_change_microcredits = reserve.change_microcredits,
+        .seed = AuctionSeed(market_seed, host.host_id, round_id, resource.kind),
+        .bids = std::move(bids[resource.kind])});
+  }
+  snapshot.means = std::move(owners.means);
+  return snapshot;
+}
+
+Certificate CertificateOf(const policies::JointCleared& cleared) {
+  return Certificate{.method = cleared.method,
+                     .welfare_microcredits = cleared.clearing.welfare_microcredits,
+                     .welfare_bound_microcredits = cleared.clearing.welfare_bound_microcredits,
+                     .charges_are_exact = cleared.clearing.charges_are_exact};
+}
+
+Decision Decide(const RoundSnapshot& snapshot, const ClearFunctions& clear) {
+  return snapshot.is_joint ? DecideJointly(snapshot, clear.joint)
+                           : DecideByKind(snapshot, clear.of_kind);
+}
+
+}  // namespace nom::market
