@@ -22,8 +22,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "marketd/base/clock.h"
 #include "marketd/base/log.h"
 #include "marketd/config/config.h"
+#include "marketd/ledger/sqlite/keep.h"
 #include "marketd/process.h"
 #include "marketd/reload.h"
 
@@ -46,6 +48,8 @@ constexpr absl::Duration kAliveTimeout = absl::Seconds(5);
 struct Flags {
   std::string config;
   std::string ready_file;
+  std::string backup;
+  std::string restore;
   LogLevel log_level = LogLevel::kInfo;
   bool check = false;
 };
@@ -139,6 +143,28 @@ int WaitForEnd(const sigset_t& signals, Process& process, Reloader& reloader) {
   }
 }
 
+// Exits as Run() does.
+int Keep(const Config& config, const Flags& flags) {
+  absl::StatusOr<market::ChainHead> head = market::ChainHead();
+  if (!flags.backup.empty()) {
+    head = market::BackUpLedger(config.ledger, flags.backup);
+  } else {
+    const auto restored = market::RestoreLedger(flags.restore, config.ledger, Clock::Real().Now());
+    if (restored.ok() && !restored->replaced.empty()) {
+      std::cerr << "marketd: the ledger that was there is " << restored->replaced << " now\n";
+    }
+    head = restored.ok() ? absl::StatusOr<market::ChainHead>(restored->head) : restored.status();
+  }
+  if (!head.ok()) {
+    std::cerr << "marketd: " << head.status().message() << "\n";
+    return absl::IsDataLoss(head.status()) ? kExitDataLoss : kExitFailure;
+  }
+  std::cout << (flags.backup.empty() ? config.ledger : flags.backup)
+            << ": proven, head is transaction " << head->transaction_id << " " << head->digest
+            << "\n";
+  return kExitOk;
+}
+
 int Run(const Flags& flags) {
   const absl::StatusOr<std::string> text = ReadConfigFile(flags.config);
   const absl::StatusOr<Config> config =
@@ -147,6 +173,7 @@ int Run(const Flags& flags) {
     std::cerr << config.status().message() << "\n";
     return kExitUsage;
   }
+  if (!flags.backup.empty() || !flags.restore.empty()) return Keep(*config, flags);
   if (flags.check) {
     if (const absl::Status status = Check(*config); !status.ok()) {
       std::cerr << status.message() << "\n";
@@ -222,7 +249,8 @@ int Main(int argc, char** argv) {
       "The clearing house of nom: collects bids, runs an auction every round, keeps the books.\n\n"
       "Examples:\n"
       "  marketd --check --config /etc/nom/marketd.yaml\n"
-      "  marketd --config /etc/nom/marketd.yaml");
+      "  marketd --config /etc/nom/marketd.yaml\n"
+      "  marketd --config /etc/nom/marketd.yaml --backup market-$(date +%F).sqlite");
   app.name("marketd");
   app.set_version_flag("--version", absl::StrCat("marketd ", NOM_VERSION));
   app.footer(
@@ -244,6 +272,16 @@ int Main(int argc, char** argv) {
                                                                   {"info", LogLevel::kInfo},
                                                                   {"warning", LogLevel::kWarning},
                                                                   {"error", LogLevel::kError}}));
+  CLI::Option* backup =
+      app.add_option("--backup", flags.backup,
+                     "Only copy the ledger to this new file, proven; a running marketd goes on")
+          ->type_name("FILE");
+  app.add_option(
+         "--restore", flags.restore,
+         "Only put this backup, proven, in place of the ledger, which is kept under another "
+         "name; marketd must not run")
+      ->type_name("FILE")
+      ->excludes(backup);
   app.add_option("--ready-file", flags.ready_file,
                  "Written once all is up: grpc=ADDRESS, metrics=ADDRESS, pid=NUMBER")
       ->type_name("FILE");

@@ -31,17 +31,17 @@
 namespace nom::cli {
 namespace {
 
-constexpr char kDescription[] = R"(Clear an auction here, to try an idea or to ask "what if"
+constexpr char kDescription[] = "Clear an auction here, to try an idea or to ask \"what if\"";
 
+constexpr char kFooter[] = R"(
 Examples:
   nomctl clear policies/cases/worked_example.yaml   each rule that the file expects something of
   nomctl clear auction.yaml --rule all --json
   nomctl clear auction.yaml --rule mpsp/1 --work-max 100000
   nomctl clear - <auction.yaml
   nomctl clear --round 12                           a past round again, as operator
-  nomctl clear --round 12 --reserve 500             what a higher reserve would have done)";
+  nomctl clear --round 12 --reserve 500             what a higher reserve would have done
 
-constexpr char kFooter[] = R"(
 The file is an auction or a case, of one resource or a joint one, in the format of policies/cases;
 --json uses its names. Joint auctions are cleared by joint_vcg/1; where --work-max ends it early,
 each charge is told with the interval in which VCG's lies.

@@ -110,7 +110,7 @@ absl::Status NoSuchGuest(GuestId guest_id) {
 
 absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
   return absl::InvalidArgumentError(
-      absl::StrCat("kind: resource ", static_cast<int>(kind), " is not sold on host ", host_id));
+      absl::StrCat("kind: ", KindName(kind), " is not sold on host ", host_id));
 }
 
 }  // namespace
@@ -285,12 +285,12 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
       return absl::InvalidArgumentError(absl::StrCat(at, "kind: is there twice"));
     }
   }
-  const std::map<ResourceKind, int64_t> supply = Supply(*host, host->round_id);
+  const std::map<ResourceKind, int64_t> supply = SupplyFrom(*host, host->round_id);
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
       return absl::ResourceExhaustedError(
           absl::StrCat("seeds: ", units, " units of resource ", static_cast<int>(kind), "; host ",
-                       call.host_id, " has ", supply.at(kind), " without a seed"));
+                       call.host_id, " has ", supply.at(kind), " that nobody was promised"));
     }
     seeds->push_back(Holding{.kind = kind, .seed_units = units});
   }
@@ -414,11 +414,11 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
   }
   if (status.ok()) {
     const Purse& purse = state_.PurseOf(guest->tenant_id);
-    status = call.valuation != nullptr
-                 ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits,
-                                       purse)
-                 : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
-                                 call.budget_microcredits, purse);
+    status =
+        call.valuation != nullptr
+            ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits, purse)
+            : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
+                            call.budget_microcredits, purse);
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;

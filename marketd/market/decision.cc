@@ -13,45 +13,32 @@
 namespace nom::market {
 namespace {
 
-// What guests hold by contracts that end with the round in force. What goes on is not auctioned.
-std::map<BidKey, int64_t> HeldByAwards(const State& state, const HostBook& book, RoundId round_id) {
-  std::map<BidKey, int64_t> held;
-  if (book.open_rounds.count(book.in_force_round_id) == 0) return held;
-  for (const GuestId guest_id : state.GuestsOf(book.host_id)) {
-    for (const Contract* contract : state.contracts.AliveIn(guest_id, book.in_force_round_id)) {
-      if (AliveIn(*contract, round_id)) continue;
-      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
-    }
-  }
-  return held;
-}
-
-ResourcePrice PriceOf(const RoundSnapshot::Lot& lot) {
-  return ResourcePrice{.kind = lot.resource.kind,
-                       .unit_price_microcredits = lot.reserve_unit_price_microcredits,
-                       .reserve_unit_price_microcredits = lot.reserve_unit_price_microcredits,
-                       .reserve_policy = lot.reserve_policy,
-                       .reserve_change_microcredits = lot.reserve_change_microcredits,
-                       .supply_units = lot.supply_units,
-                       .rule = lot.resource.rule};
+ResourcePrice PriceOf(const RoundSnapshot::OnSale& sale) {
+  return ResourcePrice{.kind = sale.resource.kind,
+                       .unit_price_microcredits = sale.reserve_unit_price_microcredits,
+                       .reserve_unit_price_microcredits = sale.reserve_unit_price_microcredits,
+                       .reserve_policy = sale.reserve_policy,
+                       .reserve_change_microcredits = sale.reserve_change_microcredits,
+                       .supply_units = sale.supply_units,
+                       .rule = sale.resource.rule};
 }
 
 Decision DecideByKind(const RoundSnapshot& snapshot, const ClearFunction& clear) {
   std::vector<KindAuction> auctions;
-  for (const RoundSnapshot::Lot& lot : snapshot.lots) {
+  for (const RoundSnapshot::OnSale& sale : snapshot.kinds) {
     KindAuction& kind = auctions.emplace_back();
-    kind.resource = &lot.resource;
-    kind.auction.capacity_units = lot.supply_units;
-    kind.auction.reserve_unit_price_microcredits = lot.reserve_unit_price_microcredits;
-    kind.auction.reclaim_penalty_microcredits = lot.resource.reclaim_penalty_microcredits;
-    kind.auction.seed = lot.seed;
-    kind.auction.bids = lot.bids;
+    kind.resource = &sale.resource;
+    kind.auction.capacity_units = sale.supply_units;
+    kind.auction.reserve_unit_price_microcredits = sale.reserve_unit_price_microcredits;
+    kind.auction.reclaim_penalty_microcredits = sale.resource.reclaim_penalty_microcredits;
+    kind.auction.seed = sale.seed;
+    kind.auction.bids = sale.bids;
   }
   ClearWithinMeans(auctions, snapshot.means, snapshot.work_max, clear);
   Decision decision;
   for (size_t k = 0; k < auctions.size(); ++k) {
     const KindAuction& kind = auctions[k];
-    ResourcePrice price = PriceOf(snapshot.lots[k]);
+    ResourcePrice price = PriceOf(snapshot.kinds[k]);
     price.unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits;
     price.highest_rejected_unit_price_microcredits =
         kind.clearing.highest_rejected_unit_price_microcredits;
@@ -80,15 +67,15 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
   JointRound round;
   std::vector<ResourceKind> kinds;
   policies::JointAuction& auction = round.auction;
-  auction.resource_count = static_cast<int>(snapshot.lots.size());
-  for (size_t r = 0; r < snapshot.lots.size(); ++r) {
-    const RoundSnapshot::Lot& lot = snapshot.lots[r];
-    kinds.push_back(lot.resource.kind);
-    auction.capacity_units[r] = lot.supply_units;
-    auction.reserve_unit_prices_microcredits[r] = lot.reserve_unit_price_microcredits;
-    auction.reclaim_penalties_microcredits[r] = lot.resource.reclaim_penalty_microcredits;
+  auction.resource_count = static_cast<int>(snapshot.kinds.size());
+  for (size_t r = 0; r < snapshot.kinds.size(); ++r) {
+    const RoundSnapshot::OnSale& sale = snapshot.kinds[r];
+    kinds.push_back(sale.resource.kind);
+    auction.capacity_units[r] = sale.supply_units;
+    auction.reserve_unit_prices_microcredits[r] = sale.reserve_unit_price_microcredits;
+    auction.reclaim_penalties_microcredits[r] = sale.resource.reclaim_penalty_microcredits;
   }
-  auction.seed = snapshot.lots.front().seed;
+  auction.seed = snapshot.kinds.front().seed;
   auction.bids = snapshot.items;
   ClearWithinMeans(round, snapshot.means, snapshot.work_max, clear);
 
@@ -97,7 +84,7 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
   decision.awards = AwardsByKind(auction, clearing, kinds);
   decision.certificate = CertificateOf(round.cleared);
   for (size_t r = 0; r < kinds.size(); ++r) {
-    ResourcePrice price = PriceOf(snapshot.lots[r]);
+    ResourcePrice price = PriceOf(snapshot.kinds[r]);
     price.unit_price_microcredits = clearing.clearing_unit_prices_microcredits[r];
     price.bound_by = clearing.bound_by[r];
     price.method = round.cleared.method;
@@ -122,11 +109,11 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
 
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
                            size_t hosts, absl::Span<const Resource> resources,
-                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id) {
+                           const std::map<ResourceKind, int64_t>& supply,
+                           const std::map<BidKey, int64_t>& held, RoundId round_id) {
   static const HostBook kNone;
   const auto found = state.hosts.find(host.host_id);
   const HostBook& book = found == state.hosts.end() ? kNone : found->second;
-  const std::map<BidKey, int64_t> held = HeldByAwards(state, book, round_id);
   Owners owners = OwnersOf(state, host.host_id);
 
   RoundSnapshot snapshot;
@@ -148,7 +135,7 @@ RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t 
       if (price.kind == resource.kind) last = &price;
     }
     const policies::ReserveOutput reserve = ReserveOfRound(policy, round_id, last);
-    snapshot.lots.push_back(RoundSnapshot::Lot{
+    snapshot.kinds.push_back(RoundSnapshot::OnSale{
         .resource = resource,
         .supply_units = supply.at(resource.kind),
         .reserve_policy = std::string(policies::ReserveName(policy.kind)),

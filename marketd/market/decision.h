@@ -41,7 +41,7 @@ struct ClearFunctions {
 
 struct RoundSnapshot {
   // What of one kind is sold, and from which price on.
-  struct Lot {
+  struct OnSale {
     Resource resource;
     int64_t supply_units = 0;
     std::string reserve_policy;
@@ -53,7 +53,7 @@ struct RoundSnapshot {
 
   HostId host_id;
   RoundId round_id = 0;
-  std::vector<Lot> lots;                  // By rising kind.
+  std::vector<OnSale> kinds;              // By rising kind.
   bool is_joint = false;                  // All kinds are one auction:
   std::vector<policies::JointBid> items;  // Its bids.
   OwnerMoney means;                       // What each owner of a bid can pay.
@@ -61,10 +61,12 @@ struct RoundSnapshot {
 };
 
 // Of the bids that stand now. `supply` has every kind of `resources`, which are by rising kind;
-// `hosts` is how many share the processor that clears.
+// `held` is what guests hold that is auctioned again; `hosts` how many share the processor that
+// clears.
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
                            size_t hosts, absl::Span<const Resource> resources,
-                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id);
+                           const std::map<ResourceKind, int64_t>& supply,
+                           const std::map<BidKey, int64_t>& held, RoundId round_id);
 
 Certificate CertificateOf(const policies::JointCleared& cleared);
 

@@ -160,6 +160,8 @@ class Engine::Impl {
   // Contracts that are alive in the round being decided and were open before: covered for it, or
   // ended.
   void ExtendContracts(HostRun& host, Scribe& scribe);
+  // What guests hold by contracts that end with the round in force.
+  std::map<BidKey, int64_t> HeldByAwards(const HostRun& host) const;
   void WriteDecision(HostRun& host, Decision decision, Scribe& scribe);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
@@ -181,6 +183,8 @@ class Engine::Impl {
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
   // What can be auctioned for a round.
   std::map<ResourceKind, int64_t> Supply(const HostRun& host, RoundId round_id) const;
+  // The least of that and all later rounds: what nobody was promised.
+  std::map<ResourceKind, int64_t> SupplyFrom(const HostRun& host, RoundId round_id) const;
   // Units that are taken while `round` is in force (null: as things are now), by guests that run or
   // are being created or removed, and by those that the ledger does not know.
   std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;

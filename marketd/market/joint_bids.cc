@@ -316,7 +316,9 @@ std::vector<JointBid> ItemsForRound(const State& state, const HostId& host_id, R
       const ResourceKind kind = resources[r].kind;
       units_max[r] = supply.at(kind);
       if (kind == ResourceKind::kMemory && guest.memory_max_units > 0) {
-        units_max[r] = std::min(units_max[r], guest.memory_max_units - guest.seed_units(kind));
+        units_max[r] =
+            std::min(units_max[r], guest.memory_max_units - guest.seed_units(kind) -
+                                       state.contracts.HeldUnits(guest_id, kind, round_id));
       }
     }
     for (const BidKey& key : state.BidsOf(guest_id)) {

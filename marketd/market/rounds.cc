@@ -43,6 +43,24 @@ std::map<ResourceKind, int64_t> Engine::Impl::Supply(const HostRun& host, RoundI
   return supply;
 }
 
+std::map<ResourceKind, int64_t> Engine::Impl::SupplyFrom(const HostRun& host,
+                                                         RoundId round_id) const {
+  std::set<RoundId> rounds = {round_id};  // What is promised grows where a contract begins only.
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Contract* contract : state_.contracts.Of(guest_id)) {
+      if (contract->from_round_id > round_id) rounds.insert(contract->from_round_id);
+    }
+  }
+  std::map<ResourceKind, int64_t> least;
+  for (const RoundId id : rounds) {
+    for (const auto& [kind, units] : Supply(host, id)) {
+      const auto [it, fresh] = least.emplace(kind, units);
+      if (!fresh) it->second = std::min(it->second, units);
+    }
+  }
+  return least;
+}
+
 std::vector<Holding> Engine::Impl::HoldingsIn(const HostRun& host, const Guest& guest,
                                               const Round* round) const {
   const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
@@ -193,7 +211,7 @@ void Engine::Impl::Decide(HostRun& host) {
   ExtendContracts(host, scribe);
   Decision decision =
       market::Decide(TakeSnapshot(state_, *host.config, config_.seed, hosts_.size(), host.resources,
-                                  Supply(host, host.round_id), host.round_id),
+                                  Supply(host, host.round_id), HeldByAwards(host), host.round_id),
                      clear_);
   CountClearings(host, decision);
   WriteDecision(host, std::move(decision), scribe);
@@ -209,10 +227,26 @@ void Engine::Impl::Decide(HostRun& host) {
 
 void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const GuestState guest = state_.guests.at(guest_id).state;
+    // What they hold is billed once more, and then their contracts end.
+    if (guest == GuestState::kCrashed || guest == GuestState::kEvicting) continue;
     for (const Contract* contract : state_.contracts.AliveIn(guest_id, host.round_id)) {
       if (!CoverRound(scribe, *contract)) EndContract(scribe, *contract, "it could not be paid");
     }
   }
+}
+
+std::map<BidKey, int64_t> Engine::Impl::HeldByAwards(const HostRun& host) const {
+  std::map<BidKey, int64_t> held;
+  const Round* const in_force = InForce(host);
+  if (in_force == nullptr) return held;
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Contract* contract : state_.contracts.AliveIn(guest_id, in_force->round_id)) {
+      if (AliveIn(*contract, host.round_id)) continue;  // It goes on, and is not in the auction.
+      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
+    }
+  }
+  return held;
 }
 
 void Engine::Impl::CountClearings(HostRun& host, const Decision& decision) {
@@ -465,13 +499,15 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
 
 void Engine::Impl::UncoverRound(const HostRun& host, const Contract& contract, RoundId round_id,
                                 const std::string& why, Scribe& scribe) {
-  const bool in_force = AliveIn(contract, Book(host).in_force_round_id);
-  if (!in_force && contract.until_round_id <= round_id + 1) {
+  const Round* const in_force = InForce(host);
+  const bool holds = in_force != nullptr && AliveIn(contract, in_force->round_id);
+  if (!holds && contract.until_round_id <= round_id + 1) {
     EndContract(scribe, contract, absl::StrCat("its round was released: ", why));
     return;
   }
   Contract standing = contract;
-  PostRelease(scribe, standing, in_force ? ChargeOf(contract) : 0);
+  PostRelease(scribe, standing,
+              holds && IsToBeBilled(*in_force, contract) ? ChargeOf(contract) : 0);
   scribe.Write(UpdateContract{std::move(standing)});
 }
 

@@ -1,6 +1,7 @@
 // The market's nouns: ids, money, resources, bids, grants. Plain values, no behaviour.
 //
-// The words are those of DESIGN: unit, seed, award, grant (seed plus award), round.
+// A unit is the lot in which a resource is sold; a seed is what a guest owns from admission to
+// exit; an award is what it won in a round; a grant is both together.
 
 #ifndef MARKETD_MARKET_TYPES_H_
 #define MARKETD_MARKET_TYPES_H_

@@ -101,9 +101,9 @@ struct Staleness {
 };
 
 // Thread-safe. Callbacks run one at a time, all in one thread of the session's own, which holds no
-// lock meanwhile: a callback may call anything here but the destructor. A slow callback delays the
-// next ones, not the prices that prices() returns to others by more than itself. Once the
-// destructor has returned no callback runs or will run: what a callback refers to outlives the
+// lock meanwhile: a callback may call anything here but the destructor. While a callback runs,
+// later callbacks wait; prices() does not wait, and other threads see each new price at once. Once
+// the destructor has returned no callback runs or will run: what a callback refers to outlives the
 // session.
 class Session {
  public:
