@@ -29,6 +29,7 @@ BidPage::BidPage(NomBidPage* page) : page_(page) {
 
 bool BidPage::Bid(NomResource kind, std::span<const NomRange> ranges, int64_t budget_microcredits) {
   if (kind == NOM_RESOURCE_NONE || ranges.size() > NOM_RANGES_MAX) return false;
+  if (copy_.bid_form != NOM_BID_FORM_SINGLE) ForgetBids(NOM_BID_FORM_SINGLE);
   NomBid* place = nullptr;
   for (uint32_t i = 0; i < copy_.bid_count && place == nullptr; ++i) {
     if (copy_.bids[i].kind == static_cast<uint32_t>(kind)) place = &copy_.bids[i];
@@ -48,7 +49,32 @@ bool BidPage::Bid(NomResource kind, std::span<const NomRange> ranges, int64_t bu
   return true;
 }
 
+bool BidPage::BidTogether(std::span<const NomBundle> bundles, int64_t budget_microcredits) {
+  if (bundles.empty() || bundles.size() > NOM_BUNDLES_MAX) return false;
+  if (copy_.bid_form == NOM_BID_FORM_BUNDLES && copy_.bundle_count == bundles.size() &&
+      copy_.budget_microcredits == budget_microcredits &&
+      std::memcmp(copy_.bundles, bundles.data(), bundles.size_bytes()) == 0) {
+    return true;
+  }
+  ForgetBids(NOM_BID_FORM_BUNDLES);
+  copy_.bundle_count = static_cast<uint32_t>(bundles.size());
+  copy_.budget_microcredits = budget_microcredits;
+  std::copy(bundles.begin(), bundles.end(), copy_.bundles);
+  Publish();
+  return true;
+}
+
+void BidPage::ForgetBids(NomBidForm form) {
+  copy_.bid_form = form;
+  copy_.bid_count = 0;
+  copy_.bundle_count = 0;
+  copy_.budget_microcredits = 0;
+  copy_.whole_value_microcredits = 0;
+  std::memset(copy_.bids, 0, sizeof(copy_.bids));
+}
+
 void BidPage::Withdraw(NomResource kind) {
+  if (copy_.bid_form != NOM_BID_FORM_SINGLE) return;
   for (uint32_t i = 0; i < copy_.bid_count; ++i) {
     if (copy_.bids[i].kind != static_cast<uint32_t>(kind) || copy_.bids[i].range_count == 0) {
       continue;
@@ -62,6 +88,13 @@ void BidPage::Withdraw(NomResource kind) {
 }
 
 void BidPage::WithdrawAll() {
+  if (copy_.bid_form != NOM_BID_FORM_SINGLE) {
+    // The form stays: one without bundles says that the bid is withdrawn.
+    if (copy_.bundle_count == 0) return;
+    ForgetBids(NOM_BID_FORM_BUNDLES);
+    Publish();
+    return;
+  }
   for (uint32_t i = 0; i < copy_.bid_count; ++i)
     Withdraw(static_cast<NomResource>(copy_.bids[i].kind));
 }

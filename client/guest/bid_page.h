@@ -34,9 +34,14 @@ class BidPage {
   [[nodiscard]] bool Bid(NomResource kind, std::span<const NomRange> ranges,
                          int64_t budget_microcredits);
 
+  // For machines whose resources are cleared together: one bid, of which at most one bundle is won,
+  // in the place of all bids for single resources. False, and nothing is written, if there are none
+  // or more than NOM_BUNDLES_MAX.
+  [[nodiscard]] bool BidTogether(std::span<const NomBundle> bundles, int64_t budget_microcredits);
+
   // Takes the bid back; nothing happens if there is none.
   void Withdraw(NomResource kind);
-  void WithdrawAll();
+  void WithdrawAll();  // The one for several resources, too.
 
   void Say(const Report& report);
 
@@ -44,6 +49,7 @@ class BidPage {
   const NomBidPage& contents() const { return copy_; }
 
  private:
+  void ForgetBids(NomBidForm form);
   void Publish();
 
   NomBidPage* page_;

@@ -81,6 +81,13 @@ uint64_t Market::CyclesPerCpuUnit() const {
   return clock_->ToTicks(round_us()) / 1000 * std::min<uint64_t>(millicores, 1000);
 }
 
+bool Market::BidTogether(std::span<const NomBundle> bundles, int64_t budget_microcredits) {
+  if (safe_mode()) return false;
+  if (!bundles.empty()) return bids_.BidTogether(bundles, budget_microcredits);
+  bids_.WithdrawAll();
+  return true;
+}
+
 bool Market::Bid(NomResource kind, const policies::RangeList& ranges, int64_t budget_microcredits) {
   if (safe_mode()) return false;
   if (ranges.count == 0) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "client/guest/bid_page.h"
 #include "client/guest/board.h"
@@ -65,6 +66,9 @@ class Market {
   // Replaces the bid for `kind`; an empty list withdraws it. `budget_microcredits` as in BidPage;
   // value beyond it is not bid. False in safe mode: nothing was bid.
   bool Bid(NomResource kind, const policies::RangeList& ranges, int64_t budget_microcredits);
+  // Replaces all bids by one for bundles, on machines whose resources are cleared together; none
+  // withdraws it. False as above, and if there are too many.
+  bool BidTogether(std::span<const NomBundle> bundles, int64_t budget_microcredits);
   void Say(const Report& report) { bids_.Say(report); }
 
  private:

@@ -414,17 +414,17 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
   }
   if (status.ok()) {
     const Purse& purse = state_.PurseOf(guest->tenant_id);
-    status =
-        call.valuation != nullptr
-            ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits, purse)
-            : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
-                            call.budget_microcredits, purse);
+    status = call.valuation != nullptr
+                 ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits,
+                                       purse)
+                 : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
+                                 call.budget_microcredits, purse);
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;
     return Refused(status);
   }
-  const RoundId first = Book(host).last_decided_round_id + 1;
+  const RoundId first = RoundOfNewBids(host);
   Reply reply{.round_id = first};
   Scribe scribe(state_, now_, "bid placed");
   DropReplaced(scribe, call.guest_id, call.kind);

@@ -1,7 +1,9 @@
 #include "marketd/market/decision.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "marketd/base/money.h"
 #include "marketd/market/bids.h"
 #include "marketd/market/joint_bids.h"
 #include "marketd/market/reserves.h"
@@ -12,6 +14,24 @@
 
 namespace nom::market {
 namespace {
+
+// What guests hold by contracts that end with the round in force. What goes on is not auctioned.
+std::map<BidKey, int64_t> HeldByAwards(const State& state, const HostBook& book, RoundId round_id) {
+  std::map<BidKey, int64_t> held;
+  if (book.open_rounds.count(book.in_force_round_id) == 0) return held;
+  for (const GuestId guest_id : state.GuestsOf(book.host_id)) {
+    for (const Contract* contract : state.contracts.AliveIn(guest_id, book.in_force_round_id)) {
+      if (AliveIn(*contract, round_id)) continue;
+      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
+    }
+  }
+  return held;
+}
+
+bool IsRunning(const State& state, GuestId guest_id) {
+  const auto guest = state.guests.find(guest_id);
+  return guest != state.guests.end() && guest->second.state == GuestState::kRunning;
+}
 
 ResourcePrice PriceOf(const RoundSnapshot::OnSale& sale) {
   return ResourcePrice{.kind = sale.resource.kind,
@@ -109,11 +129,11 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
 
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
                            size_t hosts, absl::Span<const Resource> resources,
-                           const std::map<ResourceKind, int64_t>& supply,
-                           const std::map<BidKey, int64_t>& held, RoundId round_id) {
+                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id) {
   static const HostBook kNone;
   const auto found = state.hosts.find(host.host_id);
   const HostBook& book = found == state.hosts.end() ? kNone : found->second;
+  const std::map<BidKey, int64_t> held = HeldByAwards(state, book, round_id);
   Owners owners = OwnersOf(state, host.host_id);
 
   RoundSnapshot snapshot;
@@ -144,6 +164,7 @@ RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t 
         .seed = AuctionSeed(market_seed, host.host_id, round_id, resource.kind),
         .bids = std::move(bids[resource.kind])});
   }
+  for (const auto& [tenant_id, owner_id] : owners.ids) snapshot.tenants[owner_id] = tenant_id;
   snapshot.means = std::move(owners.means);
   return snapshot;
 }
@@ -153,6 +174,42 @@ Certificate CertificateOf(const policies::JointCleared& cleared) {
                      .welfare_microcredits = cleared.clearing.welfare_microcredits,
                      .welfare_bound_microcredits = cleared.clearing.welfare_bound_microcredits,
                      .charges_are_exact = cleared.clearing.charges_are_exact};
+}
+
+bool StillHolds(const RoundSnapshot& snapshot, const Decision& decision, const State& state,
+                const std::map<ResourceKind, int64_t>& supply) {
+  std::map<TenantId, Microcredits> charges;
+  for (const KindAward& award : decision.awards) {
+    if (award.units == 0) continue;
+    if (!IsRunning(state, award.guest_id)) return false;
+    Microcredits& sum = charges[state.guests.at(award.guest_id).tenant_id];
+    sum = SaturatingAdd(sum, award.charge_microcredits);
+  }
+  for (const auto& [tenant_id, charge] : charges) {
+    if (charge > state.PurseOf(tenant_id).available) return false;
+  }
+  return decision.prices.size() == snapshot.kinds.size() &&
+         std::all_of(decision.prices.begin(), decision.prices.end(),
+                     [&supply](const ResourcePrice& price) {
+                       const auto now = supply.find(price.kind);
+                       return now != supply.end() && price.sold_units <= now->second;
+                     });
+}
+
+RoundSnapshot AsOfNow(RoundSnapshot snapshot, const State& state,
+                      const std::map<ResourceKind, int64_t>& supply) {
+  for (RoundSnapshot::OnSale& sale : snapshot.kinds) {
+    sale.supply_units = supply.at(sale.resource.kind);
+    std::erase_if(sale.bids,
+                  [&state](const policies::Bid& bid) { return !IsRunning(state, bid.guest_id); });
+  }
+  std::erase_if(snapshot.items, [&state](const policies::JointBid& item) {
+    return !IsRunning(state, OfItem(item.guest_id).first);
+  });
+  for (auto& [owner_id, means] : snapshot.means) {
+    means = state.PurseOf(snapshot.tenants.at(owner_id)).available;
+  }
+  return snapshot;
 }
 
 Decision Decide(const RoundSnapshot& snapshot, const ClearFunctions& clear) {

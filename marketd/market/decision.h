@@ -57,16 +57,15 @@ struct RoundSnapshot {
   bool is_joint = false;                  // All kinds are one auction:
   std::vector<policies::JointBid> items;  // Its bids.
   OwnerMoney means;                       // What each owner of a bid can pay.
+  std::map<policies::OwnerId, TenantId> tenants;  // Who the owners are.
   int64_t work_max = 0;                   // Steps, of each auction.
 };
 
 // Of the bids that stand now. `supply` has every kind of `resources`, which are by rising kind;
-// `held` is what guests hold that is auctioned again; `hosts` how many share the processor that
-// clears.
+// `hosts` is how many share the processor that clears.
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
                            size_t hosts, absl::Span<const Resource> resources,
-                           const std::map<ResourceKind, int64_t>& supply,
-                           const std::map<BidKey, int64_t>& held, RoundId round_id);
+                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id);
 
 Certificate CertificateOf(const policies::JointCleared& cleared);
 
@@ -76,6 +75,15 @@ struct Decision {
   std::vector<KindAward> awards;           // In no order; a guest at most once for each kind.
   std::vector<AuctionRecord> records;      // See PutRound.
 };
+
+// Whether what was decided can still be done, should the market have gone on meanwhile: every winner
+// runs, every owner can pay what its guests were charged, and `supply` has what was sold.
+bool StillHolds(const RoundSnapshot& snapshot, const Decision& decision, const State& state,
+                const std::map<ResourceKind, int64_t>& supply);
+
+// The snapshot's bids, of guests that still run, with the supply and the means of now.
+RoundSnapshot AsOfNow(RoundSnapshot snapshot, const State& state,
+                      const std::map<ResourceKind, int64_t>& supply);
 
 // Clears the auctions so that whoever wins can pay.
 Decision Decide(const RoundSnapshot& snapshot, const ClearFunctions& clear);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/event.h"
 #include "marketd/market/host.h"
 #include "marketd/market/transaction.h"
@@ -60,10 +61,18 @@ struct HostCommand {
       command;
 };
 
+// A round whose bids are closed, to be cleared beside the engine: ClearDone is the answer.
+struct ClearRequest {
+  HostId host_id;
+  uint64_t clear_id = 0;
+  std::shared_ptr<const RoundSnapshot> snapshot;
+};
+
 struct Effects {
   std::vector<Transaction> transactions;
   std::vector<ReplyEffect> replies;
   std::vector<HostCommand> commands;
+  std::vector<ClearRequest> clearings;
   std::shared_ptr<const View> view;  // Null: unchanged.
   // When to send the next Tick; InfiniteFuture if never.
   absl::Time next_tick = absl::InfiniteFuture();

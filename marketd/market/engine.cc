@@ -10,15 +10,19 @@
 
 namespace nom::market {
 
-Engine::Engine(MarketConfig config, State state, ClearFunctions clear)
-    : impl_(std::make_unique<Impl>(std::move(config), std::move(state), std::move(clear))) {}
+Engine::Engine(MarketConfig config, State state, ClearFunctions clear, Clearing clearing)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(state), std::move(clear),
+                                   clearing)) {}
 Engine::~Engine() = default;
 
 Effects Engine::Handle(const Event& event, absl::Time now) { return impl_->Handle(event, now); }
 const State& Engine::state() const { return impl_->state(); }
 
-Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear)
-    : config_(std::move(config)), clear_(std::move(clear)), state_(std::move(state)) {
+Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear, Clearing clearing)
+    : config_(std::move(config)),
+      clear_(std::move(clear)),
+      clearing_(clearing),
+      state_(std::move(state)) {
   durable_transaction_id_ = state_.last_transaction_id;
   guest_id_seen_max_ = state_.last_guest_id;
   for (const HostConfig& host : config_.hosts) {
@@ -155,7 +159,9 @@ absl::Time Engine::Impl::NextTick() const {
   for (const auto& [host_id, host] : hosts_) {
     if (host.link == Link::kDetached) next = std::min(next, host.next_attach);
     if (host.link != Link::kRunning) continue;
-    if (!host.decided) {
+    if (host.clearing) {
+      next = std::min(next, host.schedule->close_latest() + absl::Microseconds(1));
+    } else if (!host.decided) {
       next = std::min(next, host.schedule->close());
     } else if (!host.applying) {
       next = std::min(next, host.schedule->effective());

@@ -36,7 +36,14 @@ class Engine {
   // `config` has passed ValidateConfig; `state` is what the ledger holds. The markets of hosts in
   // `state` that are not in `config` are closed: all escrow goes back, and nothing is left but to
   // evict their guests. Begins with a Tick.
-  Engine(MarketConfig config, State state, ClearFunctions clear = {});
+  //
+  // kBeside: rounds are not cleared in Handle, but by whoever owns the engine (Effects::clearings),
+  // as long as that takes; the market goes on meanwhile. A decision that can't be done any more
+  // when it comes (a winner has ended, its money is gone) is made again in Handle, of the same
+  // bids.
+  enum class Clearing { kInHandle, kBeside };
+  Engine(MarketConfig config, State state, ClearFunctions clear = {},
+         Clearing clearing = Clearing::kInHandle);
   ~Engine();
 
   // Events may come in any order that the world can produce; times may go backwards.

@@ -59,6 +59,12 @@ struct HostRun {
   RoundId round_id = 0;
   bool decided = false;   // round_id is: it waits for its effective time.
   bool applying = false;  // And is being put in force.
+  // round_id is closed and being cleared beside the engine.
+  struct Clearing {
+    uint64_t clear_id = 0;
+    std::shared_ptr<const RoundSnapshot> snapshot;
+  };
+  std::optional<Clearing> clearing;
 };
 
 // Between tries to attach: 100 ms, doubling up to 5 s.
@@ -77,7 +83,7 @@ struct GuestRun {
 
 class Engine::Impl {
  public:
-  Impl(MarketConfig config, State state, ClearFunctions clear);
+  Impl(MarketConfig config, State state, ClearFunctions clear, Clearing clearing);
 
   Effects Handle(const Event& event, absl::Time now);
   const State& state() const { return state_; }
@@ -91,6 +97,7 @@ class Engine::Impl {
   void On(const CommitDone& done);
   void On(const HostNewsEvent& event);
   void On(const HostCommandDone& done);
+  void On(const ClearDone& done);
   void ClockMoved(absl::Duration by);
   absl::Time NextTick() const;
   void Advance();
@@ -156,12 +163,14 @@ class Engine::Impl {
   void BeginRounds(HostRun& host);
   void AdvanceRound(HostRun& host);
   void Decide(HostRun& host);
+  // The decision becomes the round, and is told. `scribe` has what went before it.
+  void Conclude(HostRun& host, Decision decision, Scribe&& scribe);
+  // The round in which a bid that comes now first takes part.
+  RoundId RoundOfNewBids(const HostRun& host) const;
   static void CountClearings(HostRun& host, const Decision& decision);
   // Contracts that are alive in the round being decided and were open before: covered for it, or
   // ended.
   void ExtendContracts(HostRun& host, Scribe& scribe);
-  // What guests hold by contracts that end with the round in force.
-  std::map<BidKey, int64_t> HeldByAwards(const HostRun& host) const;
   void WriteDecision(HostRun& host, Decision decision, Scribe& scribe);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
@@ -205,6 +214,7 @@ class Engine::Impl {
 
   const MarketConfig config_;
   const ClearFunctions clear_;
+  const Clearing clearing_;
   State state_;
   std::map<HostId, HostRun> hosts_;
   std::map<GuestId, GuestRun> guest_runs_;
@@ -214,6 +224,7 @@ class Engine::Impl {
   absl::Time now_ = absl::InfinitePast();
   uint64_t durable_transaction_id_ = 0;
   uint64_t next_command_id_ = 1;
+  uint64_t next_clear_id_ = 1;
   uint64_t view_sequence_ = 0;
   uint64_t notice_sequence_ = 0;
   GuestId guest_id_seen_max_ = 0;  // On any host, known to the ledger or not.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/host.h"
 #include "marketd/market/state.h"
 
@@ -127,7 +128,14 @@ struct HostCommandDone {
   GuestMeters meters;  // Of Destroy, if OK: the guest's last.
 };
 
-using Event = std::variant<Tick, CallEvent, CommitDone, HostNewsEvent, HostCommandDone>;
+// A round was cleared, see ClearRequest.
+struct ClearDone {
+  HostId host_id;
+  uint64_t clear_id = 0;
+  Decision decision;
+};
+
+using Event = std::variant<Tick, CallEvent, CommitDone, HostNewsEvent, HostCommandDone, ClearDone>;
 
 }  // namespace nom::market
 

@@ -46,6 +46,7 @@ void Engine::Impl::Detach(HostRun& host, const std::string& why, absl::Duration 
   host.next_attach = now_ + retry_after;
   host.pending.clear();
   host.schedule.reset();
+  host.clearing.reset();
   host.decided = false;
   host.applying = false;
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
@@ -437,7 +438,7 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
       bid.first_round_id = standing->second.first_round_id;
       if (standing->second == bid) continue;
     }
-    bid.first_round_id = Book(host).last_decided_round_id + 1;
+    bid.first_round_id = RoundOfNewBids(host);
     DropReplaced(scribe, guest_id, from.kind);
     scribe.Write(PutBid{std::move(bid)});
     ++host.counters.bids_accepted;

@@ -188,9 +188,10 @@ void Engine::Impl::AdvanceRound(HostRun& host) {
   if (!host.decided) {
     if (now_ < host.schedule->close()) return;
     if (now_ <= host.schedule->close_latest()) {
-      Decide(host);
+      if (!host.clearing) Decide(host);
       return;
     }
+    host.clearing.reset();  // It took too long.
     host.counters.rounds_skipped += static_cast<uint64_t>(host.schedule->SkipPast(now_));
     SendBoard(host);
     view_dirty_ = true;
@@ -205,26 +206,6 @@ void Engine::Impl::AdvanceRound(HostRun& host) {
   Detach(host, "the market stood still past a round's end", absl::ZeroDuration());
 }
 
-void Engine::Impl::Decide(HostRun& host) {
-  WriteWaitingPages(host, /*all=*/true);
-  Scribe scribe(state_, now_, "round decided");
-  ExtendContracts(host, scribe);
-  Decision decision =
-      market::Decide(TakeSnapshot(state_, *host.config, config_.seed, hosts_.size(), host.resources,
-                                  Supply(host, host.round_id), HeldByAwards(host), host.round_id),
-                     clear_);
-  CountClearings(host, decision);
-  WriteDecision(host, std::move(decision), scribe);
-  Commit(std::move(scribe));
-  ++host.counters.rounds_decided;
-  host.last_decided_time = now_;
-  host.decided = true;
-  host.applying = false;
-  TellNotices(host, *Decided(host));
-  SendPrepare(host);
-  SendBoard(host);
-}
-
 void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
     const GuestState guest = state_.guests.at(guest_id).state;
@@ -234,19 +215,6 @@ void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {
       if (!CoverRound(scribe, *contract)) EndContract(scribe, *contract, "it could not be paid");
     }
   }
-}
-
-std::map<BidKey, int64_t> Engine::Impl::HeldByAwards(const HostRun& host) const {
-  std::map<BidKey, int64_t> held;
-  const Round* const in_force = InForce(host);
-  if (in_force == nullptr) return held;
-  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    for (const Contract* contract : state_.contracts.AliveIn(guest_id, in_force->round_id)) {
-      if (AliveIn(*contract, host.round_id)) continue;  // It goes on, and is not in the auction.
-      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
-    }
-  }
-  return held;
 }
 
 void Engine::Impl::CountClearings(HostRun& host, const Decision& decision) {

@@ -12,9 +12,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/log.h"
+#include "marketd/base/random.h"
 #include "marketd/base/status.h"
 #include "marketd/market/bounded_queue.h"
 #include "marketd/market/carry_out.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/engine.h"
 
 namespace nom::market {
@@ -40,7 +42,7 @@ class RuntimeImpl final : public Runtime {
         events_(options_.events_max),
         transactions_(kTransactionsMax),
         committed_(state.last_transaction_id),
-        engine_(options_.config, std::move(state), options_.clear) {}
+        engine_(options_.config, std::move(state), options_.clear, Engine::Clearing::kBeside) {}
 
   ~RuntimeImpl() override { Stop(); }
 
@@ -50,6 +52,12 @@ class RuntimeImpl final : public Runtime {
     }
     Handle(Tick{});  // Before any thread: the first view is there when Start returns.
     writer_ = std::thread([this] { Write(); });
+    const size_t clearers =
+        std::min<size_t>(hosts.size(), std::max(1u, std::thread::hardware_concurrency()));
+    for (size_t i = 0; i < clearers; ++i) {
+      Clearer& clearer = *clearers_.emplace_back(std::make_unique<Clearer>());
+      clearer.thread = std::thread([this, &clearer] { RunClearer(clearer); });
+    }
     for (auto& [host_id, host] : host_threads_) {
       host->thread = std::thread([this, h = host.get()] { RunHost(*h); });
     }
@@ -92,6 +100,9 @@ class RuntimeImpl final : public Runtime {
     std::lock_guard lock(stop_mutex_);
     events_.Close();
     if (engine_thread_.joinable()) engine_thread_.join();
+    for (auto& clearer : clearers_) clearer->requests.Close();
+    for (auto& clearer : clearers_) clearer->thread.join();
+    clearers_.clear();
     for (auto& [host_id, host] : host_threads_) host->commands.Close();
     for (auto& [host_id, host] : host_threads_) {
       if (host->thread.joinable()) host->thread.join();
@@ -205,6 +216,7 @@ class RuntimeImpl final : public Runtime {
       waiting_.erase(it);
       done(reply.reply);
     }
+    for (ClearRequest& request : effects.clearings) SendToClearer(std::move(request));
     for (HostCommand& command : effects.commands) {
       const auto host = host_threads_.find(command.host_id);
       NOM_CHECK(host != host_threads_.end(), absl::StrCat("no host ", command.host_id));
@@ -280,6 +292,30 @@ class RuntimeImpl final : public Runtime {
         absl::StrCat("the ledger did not take a transaction: ", status.ToString()));
   }
 
+  // --- Threads that clear rounds: a host's always on the same one. ---
+
+  struct Clearer {
+    BoundedQueue<ClearRequest> requests{size_t{kHostsMax}};
+    std::thread thread;
+  };
+
+  void RunClearer(Clearer& clearer) {
+    while (!clearer.requests.closed()) {
+      for (const ClearRequest& request : clearer.requests.PopAll(std::chrono::seconds(1))) {
+        if (clearer.requests.closed()) return;
+        ClearDone done{request.host_id, request.clear_id,
+                       Decide(*request.snapshot, options_.clear)};
+        if (!events_.Push(Item{std::move(done), nullptr})) return;
+      }
+    }
+  }
+
+  void SendToClearer(ClearRequest request) {
+    const size_t place = Hash64(request.host_id) % clearers_.size();
+    // A host has one round at a time being cleared, and what was given up is soon done.
+    NOM_CHECK(clearers_[place]->requests.TryPush(request), "too many rounds to clear");
+  }
+
   // --- A host's thread. ---
 
   void RunHost(HostThread& host) {
@@ -327,6 +363,7 @@ class RuntimeImpl final : public Runtime {
   std::unordered_map<CallId, Waiting> waiting_;
 
   std::map<HostId, std::unique_ptr<HostThread>> host_threads_;
+  std::vector<std::unique_ptr<Clearer>> clearers_;
   std::thread writer_;
   std::thread engine_thread_;
 };

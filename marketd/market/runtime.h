@@ -5,6 +5,7 @@
 //                            ^               |  |                                |
 //                            |               |  +--> views, replies              | CommitDone
 //                            +--- host threads (one a host) <-- [commands]  <----+
+//                            +--- threads that clear rounds, several hosts' at once
 //
 // The writer commits all that has queued up in one go. Host threads carry out commands in order and
 // ask their host for news when idle. All queues are bounded.
@@ -38,7 +39,7 @@ struct RuntimeCounters {
   absl::Duration commit_time;  // Sum.
   absl::Duration commit_time_max;
   absl::Duration handle_time;      // Sum, of the engine's own work.
-  absl::Duration handle_time_max;  // A round's clearing is in here.
+  absl::Duration handle_time_max;
   uint64_t events_queued = 0;      // Now.
   bool committing = false;         // Now: the ledger has not yet answered.
   uint64_t commit_retries = 0;     // Another program held the ledger's lock.

@@ -62,6 +62,13 @@ std::string FirstBrokenPromise(const State& state) {
   return "";
 }
 
+std::string FirstBrokenEscrow(const State& state, const Owner& owner) {
+  const Microcredits holds = state.PurseOf(owner).escrow;
+  const Microcredits should = state.contracts.EscrowOf(owner);
+  if (holds == should) return "";
+  return absl::StrCat(owner, ": ", holds, " in escrow, for open contracts of ", should);
+}
+
 std::vector<BidKey> State::BidsOf(GuestId guest_id) const {
   std::vector<BidKey> keys;
   for (auto bid = bids.lower_bound({guest_id, kSeveralKinds});
@@ -69,13 +76,6 @@ std::vector<BidKey> State::BidsOf(GuestId guest_id) const {
     keys.push_back(bid->first);
   }
   return keys;
-}
-
-std::string FirstBrokenEscrow(const State& state, const Owner& owner) {
-  const Microcredits holds = state.PurseOf(owner).escrow;
-  const Microcredits should = state.contracts.EscrowOf(owner);
-  if (holds == should) return "";
-  return absl::StrCat(owner, ": ", holds, " in escrow, for open contracts of ", should);
 }
 
 const Purse& State::PurseOf(const Owner& owner) const {

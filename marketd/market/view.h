@@ -55,6 +55,8 @@ struct HostCounters {
   uint64_t clearings_coarser = 0;
   uint64_t clearings_greedy = 0;
   uint64_t clearings_repeat_last = 0;
+  // Decided again, of the same bids: what had been cleared beside could not be done any more.
+  uint64_t clearings_again = 0;
   uint64_t attaches = 0;
   uint64_t losses = 0;  // Host lost or command unanswered.
   uint64_t applies_refused = 0;

@@ -89,6 +89,29 @@ struct NomBid {
 };
 
 #define NOM_BIDS_MAX 6u
+#define NOM_KINDS_MAX 6u  // Of NomResource; a kind's entry is kind - 1.
+
+// Amounts of several resources, all or nothing, and what they are worth together.
+struct NomBundle {
+  int32_t units[NOM_KINDS_MAX];
+  int64_t value_microcredits;
+};
+
+// As many as there is room for in the place of the bids.
+#define NOM_BUNDLES_MAX 99u
+
+// How what is on a bid page belongs together (since 1.3). All but SINGLE are for machines whose
+// resources are cleared together.
+enum NomBidForm {
+  NOM_BID_FORM_SINGLE = 0,  // Each bid is for itself, with its own budget.
+  // One bid: the ranges of all are the curves of one valuation (`nom.market.v1.Combination`);
+  // budgets of their own must be 0. In a product values are levels, parts of 1,048,576.
+  NOM_BID_FORM_SUM = 1,
+  NOM_BID_FORM_MIN = 2,
+  NOM_BID_FORM_MAX = 3,
+  NOM_BID_FORM_PRODUCT = 4,
+  NOM_BID_FORM_BUNDLES = 5,  // One bid: at most one of `bundles` is won. bid_count is 0.
+};
 
 // Written by the guest, seqlocked by it: sequence odd while it writes. nomhv copies it whole to the
 // mailbox when the sequence has changed and is even; a page that keeps changing is skipped that
@@ -102,15 +125,24 @@ struct NomBidPage {
   uint64_t work_done;          // In work_unit, since start.
   int64_t value_microcredits;  // What the work was worth, since start.
   char work_unit[16];
-  char activity[32];  // What it is doing now, in a word or two.
-  uint64_t reserved[4];
-  struct NomBid bids[NOM_BIDS_MAX];
+  char activity[32];                 // What it is doing now, in a word or two.
+  uint32_t bid_form;                 // NomBidForm; the next three are 0 in SINGLE.
+  uint32_t bundle_count;             // BUNDLES only.
+  int64_t budget_microcredits;       // The most that all may be charged in a round; 0: no limit.
+  int64_t whole_value_microcredits;  // PRODUCT only: what all levels at the top are worth.
+  uint64_t reserved[1];
+  union {
+    struct NomBid bids[NOM_BIDS_MAX];
+    struct NomBundle bundles[NOM_BUNDLES_MAX];
+  };
 };
 
 #if defined(__cplusplus)
 static_assert(sizeof(NomMachineBoard) <= NOM_FRAME_BYTES, "a board is one page");
 static_assert(sizeof(NomGuestBoard) <= NOM_FRAME_BYTES, "a board is one page");
 static_assert(sizeof(NomBidPage) <= NOM_FRAME_BYTES, "the bid page is one page");
+static_assert(NOM_BUNDLES_MAX * sizeof(NomBundle) <= NOM_BIDS_MAX * sizeof(NomBid),
+              "bundles lie where bids do");
 #endif
 
 #endif  // NOMHV_ABI_BOARD_H_

@@ -61,7 +61,8 @@ class NestedTables {
 
   // The physical address for nCR3.
   [[nodiscard]] uint64_t root() const { return root_; }
-  // The same tables for an IOMMU that walks three levels, up to 512 GiB.
+  // The same tables for an IOMMU that walks three levels, up to 512 GiB; once one there is
+  // reserved.
   [[nodiscard]] uint64_t root_of_three_levels() const {
     return Slot(root_, 0, kLevels)->load(std::memory_order_relaxed) & kAddressMask;
   }

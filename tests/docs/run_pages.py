@@ -27,7 +27,7 @@ import time
 
 FENCE = re.compile(r"^```(.*)$")
 COMMANDS = re.compile(r"^\s*(\$ )?(sudo|nomctl|marketd|\./nom|cmake|apt|systemctl|promtool|openssl)\b")
-PAGE_SECONDS = 180
+PAGE_SECONDS = 400
 
 SYSTEMCTL = r"""#!/bin/bash
 # Stands in for systemd: one unit, nom-marketd, started as its ExecStart says.

@@ -49,7 +49,9 @@ void World::Open() {
   ledger_ = *std::move(ledger);
   absl::StatusOr<State> state = ledger_->Load();
   NOM_CHECK(state.ok(), state.status().ToString());
-  engine_ = std::make_unique<Engine>(options_.config, *std::move(state), options_.clear);
+  engine_ = std::make_unique<Engine>(
+      options_.config, *std::move(state), options_.clear,
+      options_.clears_beside ? Engine::Clearing::kBeside : Engine::Clearing::kInHandle);
   if (on_start) on_start();
   Handle(Tick{});
 }
@@ -61,6 +63,7 @@ void World::Restart(absl::Duration down) {
   died_ = false;
   pending_.clear();
   commands_.clear();
+  clearings_.clear();
   answers_.clear();
   engine_.reset();
   ledger_.reset();
@@ -118,7 +121,24 @@ void World::Handle(const Event& event) {
     }
     commands_[late.command.host_id].push_back(std::move(late));
   }
+  for (ClearRequest& request : effects.clearings) {
+    absl::Duration takes =
+        absl::Microseconds(random_.Uniform(0, absl::ToInt64Microseconds(options_.clearing_takes)));
+    if (random_.OneIn(options_.clearing_late)) takes += absl::Seconds(2);
+    clearings_.push_back({std::move(request), clock.Now() + takes});
+  }
   if (effects.view != nullptr) view_ = std::move(effects.view);
+}
+
+bool World::RunClearings() {
+  for (auto it = clearings_.begin(); it != clearings_.end(); ++it) {
+    if (it->not_before > clock.Now()) continue;
+    const ClearRequest request = std::move(it->request);
+    clearings_.erase(it);
+    Handle(ClearDone{request.host_id, request.clear_id, Decide(*request.snapshot, options_.clear)});
+    return true;
+  }
+  return false;
 }
 
 bool World::CommitPending() {
@@ -190,7 +210,7 @@ void World::Settle() {
       Restart();
       return;
     }
-    const bool ran = RunCommands();
+    const bool ran = RunClearings() || RunCommands();
     if (died_) {
       Restart();
       return;

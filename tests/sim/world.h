@@ -44,6 +44,11 @@ class World {
     uint64_t dies_after_command = 0;
     uint64_t command_late = 0;
     uint64_t engine_late = 0;
+    // Rounds are cleared beside the engine, and that takes up to this long, or, once in so many
+    // rounds, longer than there is time for.
+    bool clears_beside = false;
+    absl::Duration clearing_takes;
+    uint64_t clearing_late = 0;
     uint64_t seed = 1;
   };
 
@@ -105,7 +110,13 @@ class World {
     absl::Time not_before;
   };
 
+  struct Clearing {
+    ClearRequest request;
+    absl::Time not_before;
+  };
+
   void Handle(const Event& event);
+  bool RunClearings();
   bool CommitPending();
   bool RunCommands();
   void PollHosts();
@@ -122,6 +133,7 @@ class World {
   std::unique_ptr<Engine> engine_;
   std::vector<Transaction> pending_;
   std::map<HostId, std::deque<Command>> commands_;
+  std::deque<Clearing> clearings_;
   std::map<CallId, Reply> answers_;
   std::shared_ptr<const View> view_;
   CallId next_call_id_ = 1;

@@ -1,11 +1,44 @@
 #include "marketd/host/nomhv/bid_page.h"
 
+#include <algorithm>
+#include <iterator>
+#include <memory>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace nom::market {
+
+namespace {
+
+Valuation BundlesOf(const NomBidPage& page) {
+  static_assert(NOM_KINDS_MAX == kKindsCount);
+  Valuation valuation;
+  for (uint32_t i = 0; i < page.bundle_count; ++i) {
+    policies::Bundle& bundle = valuation.bundles.emplace_back();
+    std::copy(std::begin(page.bundles[i].units), std::end(page.bundles[i].units),
+              bundle.units.begin());
+    bundle.value_microcredits = page.bundles[i].value_microcredits;
+  }
+  return valuation;
+}
+
+// One bid for several kinds; of an empty valuation one that withdraws.
+void AddSeveral(const NomBidPage& page, Valuation valuation, GuestBids& bids) {
+  GuestBids::Bid& bid = bids.bids.emplace_back();
+  bid.kind = kSeveralKinds;
+  bid.budget_microcredits = page.budget_microcredits;
+  const bool has_curves =
+      valuation.curves &&
+      std::any_of(valuation.curves->curves.begin(), valuation.curves->curves.end(),
+                  [](const std::vector<policies::Range>& curve) { return !curve.empty(); });
+  if (valuation.bundles.empty() && !has_curves) return;
+  bid.valuation = std::make_shared<const Valuation>(std::move(valuation));
+}
+
+}  // namespace
 
 bool BidPageUnused(const NomBidPage& page) {
   return page.magic == 0 && page.abi_version == 0 && page.bid_count == 0;
@@ -29,6 +62,17 @@ BidPageContents ReadBidPage(GuestId guest_id, const NomBidPage& page) {
                            .work_unit = PrintableText(page.work_unit, sizeof(page.work_unit)),
                            .value_microcredits = page.value_microcredits,
                            .activity = PrintableText(page.activity, sizeof(page.activity))};
+  if (page.bid_form > NOM_BID_FORM_BUNDLES) {
+    return fail(absl::StrCat("bid_form: ", page.bid_form, " is unknown"));
+  }
+  if (page.bid_form == NOM_BID_FORM_BUNDLES) {
+    if (page.bid_count != 0) return fail("bid_count: must be 0 beside bundles");
+    if (page.bundle_count > NOM_BUNDLES_MAX) {
+      return fail(absl::StrCat("bundle_count: ", page.bundle_count, ", at most ", NOM_BUNDLES_MAX));
+    }
+    AddSeveral(page, BundlesOf(page), out.bids);
+    return out;
+  }
   if (page.bid_count > NOM_BIDS_MAX) {
     return fail(absl::StrCat("bid_count: ", page.bid_count, ", at most ", NOM_BIDS_MAX));
   }
@@ -56,6 +100,21 @@ BidPageContents ReadBidPage(GuestId guest_id, const NomBidPage& page) {
                             .unit_price_microcredits = from.ranges[r].unit_price_microcredits});
     }
   }
+  if (page.bid_form == NOM_BID_FORM_SINGLE) return out;
+  Valuation valuation;
+  for (GuestBids::Bid& bid : out.bids.bids) {
+    if (bid.budget_microcredits != 0) {
+      return fail("bids: have one budget together, that of the page");
+    }
+    if (!valuation.curves) valuation.curves.emplace();
+    valuation.curves->curves[static_cast<size_t>(bid.kind) - 1] = std::move(bid.ranges);
+  }
+  if (valuation.curves) {
+    valuation.curves->combination = static_cast<policies::Combination>(page.bid_form - 1);
+    valuation.curves->whole_value_microcredits = page.whole_value_microcredits;
+  }
+  out.bids.bids.clear();
+  AddSeveral(page, std::move(valuation), out.bids);
   return out;
 }
 

@@ -402,6 +402,38 @@ TEST(Budget, WhoCausesASwitchPaysForIt) {
   }
 }
 
+// A ring ends the slice of who runs; from then on the sleeper that was rung pays, nobody else.
+TEST(Budget, WhoIsRungPaysForTheSwitch) {
+  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorSchedule schedule;
+  schedule.Init(0, kPeriod, accounts, 0);
+  schedule.SetPieces(Plan({400, 400}, 1)[0], 0);
+  constexpr uint64_t kBegin = kPeriod;
+  constexpr uint64_t kRing = kBegin + 100 * kMicrosecond;
+  constexpr uint64_t kEnd = kRing + 50 * kMicrosecond;
+  accounts[1].Sleep(kBegin);
+  bool rung = false;
+  const auto runnable = [&](uint32_t slot) {
+    if (slot == 0 || !accounts[1].asleep()) return true;
+    if (rung) accounts[1].Wake(kRing);
+    return rung;
+  };
+  auto choice = schedule.Pick(kBegin, runnable);
+  ASSERT_TRUE(choice.run);
+  ASSERT_EQ(choice.slot, 0u);
+  schedule.Run(choice, kBegin);
+  rung = true;
+  schedule.Stop(choice, kRing, StopCause::kRung);
+  EXPECT_EQ(schedule.payer(), ProcessorSchedule::kWhoRunsNext);
+  choice = schedule.Pick(kRing + 3 * kMicrosecond, runnable);
+  ASSERT_TRUE(choice.run);
+  ASSERT_EQ(choice.slot, 1u) << "who slept goes first";
+  schedule.Run(choice, kRing + 5 * kMicrosecond);
+  schedule.Stop(choice, kEnd, StopCause::kItself);
+  EXPECT_EQ(accounts[0].used_cycles(), kRing - kBegin);
+  EXPECT_EQ(accounts[1].used_cycles(), kEnd - kRing);
+}
+
 TEST(Budget, EqualsComeFirstByTurns) {
   ProcessorAccount accounts[GuestTable::kSlots];
   ProcessorSchedule schedule;

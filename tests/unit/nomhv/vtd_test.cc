@@ -98,6 +98,7 @@ TEST(Vtd, NestedTablesAreADevicesTables) {
   FakeMemory memory;
   NestedTables<FakeMemory> tables;
   ASSERT_TRUE(tables.Init(&memory).ok());
+  ASSERT_TRUE(tables.Reserve(0, NOM_FRAME_BYTES).ok());
   std::mt19937_64 random(3);
   struct Page {
     uint64_t physical;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <span>
 
 #include "client/examples/guests/common/run.h"
 #include "client/guest/arguments.h"
@@ -17,12 +18,13 @@ constexpr uint64_t kPatienceUs = 500'000;
 }  // namespace
 
 guest::Text<160> Cache::Settings::Parse(std::string_view arguments) {
-  const std::array<guest::Argument, 8> known = {{
+  const std::array<guest::Argument, 9> known = {{
       {.key = "hit_value", .value = &hit_value, .min = 0, .max = 1'000'000'000},
       {.key = "keys", .value = &keys, .min = 16, .max = Load::kKeysMax},
       {.key = "rate", .value = &rate, .min = 1, .max = 1'000'000},
       {.key = "phase_rounds", .value = &phase_rounds, .min = 1, .max = 1'000'000},
       {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "together", .value = &together, .min = 0, .max = 1},
       {.key = "reader", .value = &reader, .min = 0, .max = std::numeric_limits<int64_t>::max()},
       {.key = "rounds", .value = &rounds, .min = 0, .max = 1'000'000'000},
       {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
@@ -124,13 +126,74 @@ uint64_t Cache::EntriesOfSeed() const {
   return start_.seed_frames - std::min(start_.seed_frames, image + 1);
 }
 
-policies::RangeList Cache::MemoryOffer(const policies::BidCaps& caps) const {
-  const auto unit_frames = std::max<uint64_t>(
+uint64_t Cache::MemoryUnitFrames() const {
+  return std::max<uint64_t>(
       1, static_cast<uint64_t>(market_.UnitSize(NOM_RESOURCE_MEMORY)) / NOM_FRAME_BYTES);
+}
+
+uint64_t Cache::MemoryUnitsMax() const {
+  const uint64_t unit_frames = MemoryUnitFrames();
   const uint64_t window = std::min<uint64_t>(start_.window_frames, Store::kFramesMax);
-  const uint64_t units = std::min<uint64_t>(
-      {(window - std::min(window, start_.seed_frames)) / unit_frames,
-       (HitCurve::kKeysMax + unit_frames - 1) / unit_frames, policies::kCurvePointsMax});
+  return std::min<uint64_t>((window - std::min(window, start_.seed_frames)) / unit_frames,
+                            (HitCurve::kKeysMax + unit_frames - 1) / unit_frames);
+}
+
+uint64_t Cache::ExpectedRequests() const {
+  return std::max(MulDiv(load_.rate(), market_.round_us(), 1'000'000) * 5 / 4, round_requests_);
+}
+
+int64_t Cache::CpuUnitsMax() const {
+  const uint64_t unit_cycles = std::max<uint64_t>(market_.CyclesPerCpuUnit(), 1);
+  const auto needed = static_cast<int64_t>(
+      std::min<uint64_t>(1000, MulDiv(ExpectedRequests(), meter_.cycles(), unit_cycles) + 1));
+  const int64_t unit = market_.UnitSize(NOM_RESOURCE_CPU);
+  return std::min(needed, 1000 / unit) - market_.SeedMillicores() / unit;
+}
+
+int64_t Cache::RoundValue(uint64_t memory_units, uint64_t cpu_units) const {
+  const uint64_t requests = std::max<uint64_t>(1, ExpectedRequests());
+  const auto seed_units =
+      static_cast<uint64_t>(market_.SeedMillicores() / market_.UnitSize(NOM_RESOURCE_CPU));
+  const uint64_t served =
+      std::min(requests, MulDiv(seed_units + cpu_units, market_.CyclesPerCpuUnit(),
+                                std::max<uint64_t>(1, meter_.cycles())));
+  const uint64_t hits = curve_.HitsWith(EntriesOfSeed() + memory_units * MemoryUnitFrames());
+  return MoneyMulDiv(MulDiv(hits, served, requests), static_cast<uint64_t>(settings_.hit_value), 1,
+                     policies::kValueMaxMicrocredits);
+}
+
+size_t Cache::BundlesOffer(Bundles& bundles) const {
+  // A grid of at most 10 by 9 besides nothing at all.
+  constexpr uint64_t kMemorySteps = 9;
+  constexpr uint64_t kCpuSteps = 8;
+  static_assert((kMemorySteps + 1) * (kCpuSteps + 1) - 1 <= NOM_BUNDLES_MAX);
+  if (meter_.cycles() == 0 || round_served_ == 0) return 0;
+  const uint64_t memory_max = MemoryUnitsMax();
+  const auto cpu_max = static_cast<uint64_t>(std::max<int64_t>(0, CpuUnitsMax()));
+  const uint64_t memory_steps = std::min(kMemorySteps, memory_max);
+  const uint64_t cpu_steps = std::min(kCpuSteps, cpu_max);
+  const int64_t base = RoundValue(0, 0);
+  size_t count = 0;
+  for (uint64_t m = 0; m <= memory_steps; ++m) {
+    for (uint64_t c = 0; c <= cpu_steps; ++c) {
+      // No two alike: there are no more steps than units.
+      const uint64_t memory = m == 0 ? 0 : m * memory_max / memory_steps;
+      const uint64_t cpu = c == 0 ? 0 : c * cpu_max / cpu_steps;
+      const int64_t value = RoundValue(memory, cpu) - base;
+      if (value <= 0) continue;
+      NomBundle& bundle = bundles[count++];
+      bundle = {};
+      bundle.units[NOM_RESOURCE_MEMORY - 1] = static_cast<int32_t>(memory);
+      bundle.units[NOM_RESOURCE_CPU - 1] = static_cast<int32_t>(cpu);
+      bundle.value_microcredits = value;
+    }
+  }
+  return count;
+}
+
+policies::RangeList Cache::MemoryOffer(const policies::BidCaps& caps) const {
+  const uint64_t unit_frames = MemoryUnitFrames();
+  const uint64_t units = std::min<uint64_t>(MemoryUnitsMax(), policies::kCurvePointsMax);
   const uint64_t seed_entries = EntriesOfSeed();
   const uint64_t seed_hits = curve_.HitsWith(seed_entries);
   std::array<policies::CurvePoint, policies::kCurvePointsMax> points;
@@ -153,15 +216,10 @@ policies::RangeList Cache::MemoryOffer(const policies::BidCaps& caps) const {
 policies::RangeList Cache::CpuOffer() const {
   const uint64_t unit_cycles = std::max<uint64_t>(market_.CyclesPerCpuUnit(), 1);
   if (meter_.cycles() == 0 || round_served_ == 0) return {};
-  const uint64_t expected = MulDiv(load_.rate(), market_.round_us(), 1'000'000) * 5 / 4;
-  const auto needed = static_cast<int64_t>(std::min<uint64_t>(
-      1000, MulDiv(std::max(expected, round_requests_), meter_.cycles(), unit_cycles) + 1));
-  const int64_t unit = market_.UnitSize(NOM_RESOURCE_CPU);
-  const int64_t seed_units = market_.SeedMillicores() / unit;
   const uint64_t unit_hits = MulDiv(unit_cycles / meter_.cycles(), round_hits_, round_served_);
   const int64_t unit_value = MoneyMulDiv(unit_hits, static_cast<uint64_t>(settings_.hit_value), 1,
                                          policies::kValueMaxMicrocredits / 1000);
-  return policies::FlatOffer(1, std::min(needed, 1000 / unit) - seed_units, unit_value);
+  return policies::FlatOffer(1, CpuUnitsMax(), unit_value);
 }
 
 void Cache::OnRound() {
@@ -186,8 +244,14 @@ void Cache::OnRound() {
   }
   const policies::RangeList memory = MemoryOffer(memory_caps);
   const policies::RangeList cpu = policies::Cap(CpuOffer(), cpu_caps);
-  (void)market_.Bid(NOM_RESOURCE_MEMORY, memory, settings_.budget - settings_.budget / 4);
-  (void)market_.Bid(NOM_RESOURCE_CPU, cpu, settings_.budget / 4);
+  if (settings_.together != 0) {
+    Bundles bundles;
+    const size_t count = BundlesOffer(bundles);
+    (void)market_.BidTogether(std::span(bundles).first(count), settings_.budget);
+  } else {
+    (void)market_.Bid(NOM_RESOURCE_MEMORY, memory, settings_.budget - settings_.budget / 4);
+    (void)market_.Bid(NOM_RESOURCE_CPU, cpu, settings_.budget / 4);
+  }
   const uint64_t percent = round_served_ == 0 ? 0 : round_hits_ * 100 / round_served_;
   guest::Text<31> activity("serving ", percent, "% hits");
   if (round_requests_ > round_served_) {

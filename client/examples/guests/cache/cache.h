@@ -4,6 +4,7 @@
 #ifndef CLIENT_EXAMPLES_GUESTS_CACHE_CACHE_H_
 #define CLIENT_EXAMPLES_GUESTS_CACHE_CACHE_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -32,6 +33,7 @@ class Cache {
     int64_t rate = 1000;       // Requests a second, the mean over phases.
     int64_t phase_rounds = 5;  // How many rounds the load stays as it is.
     int64_t budget = 0;        // Micro-credits to spend in a round at most; 0: no limit.
+    int64_t together = 0;      // 1: one bid for memory and processor time together, as bundles.
     int64_t reader = 0;        // The guest that may read from it over a ring; 0: none.
     int64_t seed = 1;          // Of the load and of the entries.
     int64_t rounds = 0;        // Ends after so many; 0: never.
@@ -59,6 +61,11 @@ class Cache {
   // What extra memory and extra processor time are worth for a round at the present load.
   policies::RangeList MemoryOffer(const policies::BidCaps& caps = {}) const;
   policies::RangeList CpuOffer() const;
+  // What both are worth together: more memory makes hits only of requests that there is processor
+  // time to serve. For machines that clear all resources in one auction. Returns how many there
+  // are.
+  using Bundles = std::array<NomBundle, NOM_BUNDLES_MAX>;
+  size_t BundlesOffer(Bundles& bundles) const;
 
  private:
   // Puts the entry of a key into entry_.
@@ -66,6 +73,13 @@ class Cache {
   void ServeReader(uint64_t slice_end_tsc);
   void OnRound();
   uint64_t EntriesOfSeed() const;
+  uint64_t MemoryUnitFrames() const;
+  // Beyond the seed: those that there are, and could be used.
+  uint64_t MemoryUnitsMax() const;
+  uint64_t ExpectedRequests() const;  // In a round.
+  int64_t CpuUnitsMax() const;
+  // What a round is worth with so much more than the seed.
+  int64_t RoundValue(uint64_t memory_units, uint64_t cpu_units) const;
 
   guest::Clock clock_;
   guest::Console console_;

@@ -55,6 +55,33 @@ TEST(BidSyntaxTest, SaysWhatIsWrong) {
   EXPECT_THAT(error({"8-4@1"}), HasSubstr("max_units"));
 }
 
+TEST(BidSyntaxTest, BundlesAndCurvesOfSeveralResources) {
+  const Bundle bundle = *ParseBundle("memory=8,cpu=20@90000");
+  EXPECT_EQ(bundle, (Bundle{.units = {{Resource::kMemory, 8}, {Resource::kCpu, 20}},
+                            .value_microcredits = 90'000}));
+  const auto curve = *ParseCurve("memory: 16@900  17-64@400");
+  EXPECT_EQ(curve.first, Resource::kMemory);
+  EXPECT_EQ(curve.second, *ParseRanges({"16@900", "17-64@400"}));
+  EXPECT_EQ(*ParseCombination("product"), Combination::kProduct);
+  const auto bundle_error = [](const std::string& text) {
+    const absl::Status status = ParseBundle(text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(bundle_error("memory=8"), HasSubstr("\"memory=8\": expected RESOURCE=UNITS"));
+  EXPECT_THAT(bundle_error("memory=8@-1"), HasSubstr("the value is a whole number"));
+  EXPECT_THAT(bundle_error("memory=8@1@2"), HasSubstr("expected RESOURCE=UNITS"));
+  EXPECT_THAT(bundle_error("memory=0@1"), HasSubstr("units are from 1 to"));
+  EXPECT_THAT(bundle_error("memory=8,memory=9@1"), HasSubstr("memory is there twice"));
+  EXPECT_THAT(bundle_error("ram=8@1"), HasSubstr("unknown resource \"ram\""));
+  EXPECT_THAT(bundle_error("memory=99999999999@1"), HasSubstr("units are from 1 to"));
+  EXPECT_THAT(std::string(ParseCurve("memory 16@900").status().message()),
+              HasSubstr("expected RESOURCE: RANGE"));
+  EXPECT_THAT(std::string(ParseCurve("memory:").status().message()), HasSubstr("no ranges"));
+  EXPECT_THAT(std::string(ParseCombination("mean").status().message()),
+              HasSubstr("sum, min, max or product"));
+}
+
 TEST(BidSyntaxTest, WritesWhatItReads) {
   for (const char* text : {"10@50", "4-8@50", "4-8@50=1000", "4-4@0=900"}) {
     EXPECT_EQ(FormatRange(ParseRanges({text})->front()), text);

@@ -273,6 +273,31 @@ TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
                   "EvictGuest guest_id: 3"));
 }
 
+TEST_F(NomctlTest, BidsForSeveralResourcesTogether) {
+  EXPECT_EQ(Run({"bid", "cache", "--bundle", "memory=16,cpu=20@40000", "--bundle",
+                 "memory=32@55000", "--budget", "9"})
+                .out,
+            "bid placed, takes part from round 6\n");
+  EXPECT_EQ(Run({"bid", "cache", "--combine", "min", "--curve", "memory: 64@900", "--curve",
+                 "cpu: 50@1200"})
+                .exit_code,
+            0);
+  EXPECT_EQ(Run({"withdraw", "cache"}).out, "bid withdrawn\n");
+  EXPECT_THAT(
+      Writes(),
+      ElementsAre(
+          "PlaceBid bid { guest_id: 3 budget_microcredits: 9 valuation { bundle_kinds: "
+          "RESOURCE_KIND_CPU bundle_kinds: RESOURCE_KIND_MEMORY bundles { units: 20 units: 16 "
+          "value_microcredits: 40000 } bundles { units: 0 units: 32 value_microcredits: 55000 } } "
+          "}",
+          "PlaceBid bid { guest_id: 3 valuation { combination: COMBINATION_MIN curves { kind: "
+          "RESOURCE_KIND_CPU ranges { min_units: 1 max_units: 50 value_at_min_microcredits: 1200 "
+          "unit_price_microcredits: 1200 } } curves { kind: RESOURCE_KIND_MEMORY ranges { "
+          "min_units: 1 max_units: 64 value_at_min_microcredits: 900 unit_price_microcredits: 900 "
+          "} } } }",
+          "WithdrawBid guest_id: 3"));
+}
+
 TEST_F(NomctlTest, WrongCommandLinesAreUsageErrorsAndSendNothing) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{}, "Usage: nomctl"},
@@ -292,6 +317,10 @@ TEST_F(NomctlTest, WrongCommandLinesAreUsageErrorsAndSendNothing) {
       {{"bid", "cache", "memory", "10@-5"}, "negative"},
       {{"bid", "cache", "memory", "4@5", "--budget", "-1"}, "--budget"},
       {{"bid", "cache", "memory"}, "range"},
+      {{"bid", "cache"}, "expected a resource and its ranges, or --bundle"},
+      {{"bid", "cache", "memory", "4@5", "--bundle", "memory=4@5"}, "either a resource"},
+      {{"bid", "cache", "--bundle", "memory=4"}, "expected RESOURCE=UNITS"},
+      {{"bid", "cache", "--curve", "memory: 4@5"}, "--combine"},
       {{"admit", "--tenant", "a", "--name", "b", "--image", "c", "--seed", "memory=-4"}, "memory"},
       {{"top", "--rounds", "0"}, "--rounds"},
       {{"rounds", "--limit", "1001"}, "--limit"},

@@ -68,7 +68,7 @@ class Picture {
       static const std::regex sequence("^\033\\[([?0-9;]*)([A-Za-z])");
       if (!std::regex_search(rest, match, sequence)) return 0;
       Obey(match[1], match[2].str()[0]);
-      return match[0].length();
+      return static_cast<size_t>(match[0].length());
     } else {
       EXPECT_LT(column_, columns_) << "a line is wider than the terminal: " << lines_[row_];
       std::string& line = lines_[row_];

@@ -351,6 +351,40 @@ TEST_F(CacheTest, DropsWhatItCannotServeAndBidsForTheProcessorThatItLacks) {
   EXPECT_GT(policies::BestUnitsAt(cache_->CpuOffer(), 1), policies::BestUnitsAt(light, 1));
 }
 
+TEST_F(CacheTest, BidsForMemoryAndProcessorTimeTogether) {
+  Make("hit_value=100 keys=4096 rate=20000 phase_rounds=1000 together=1 budget=900000");
+  nomhv_->tsc_per_read = 50'000;  // Serving takes time: the seed's does not suffice.
+  Rounds(6);
+  const NomBidPage& page = nomhv_->bid_page();
+  EXPECT_EQ(page.bid_form, static_cast<uint32_t>(NOM_BID_FORM_BUNDLES));
+  EXPECT_EQ(page.bid_count, 0u);
+  EXPECT_EQ(page.budget_microcredits, 900'000);
+  ASSERT_GT(page.bundle_count, 10u);
+  std::set<std::pair<int32_t, int32_t>> seen;
+  bool any_both = false;
+  for (uint32_t i = 0; i < page.bundle_count; ++i) {
+    const NomBundle& bundle = page.bundles[i];
+    const int32_t memory = bundle.units[NOM_RESOURCE_MEMORY - 1];
+    const int32_t cpu = bundle.units[NOM_RESOURCE_CPU - 1];
+    EXPECT_TRUE(seen.emplace(memory, cpu).second) << "a bundle is there twice";
+    EXPECT_GT(memory + cpu, 0);
+    EXPECT_GT(bundle.value_microcredits, 0);
+    any_both = any_both || (memory > 0 && cpu > 0);
+    // More of anything is worth no less.
+    for (uint32_t j = 0; j < page.bundle_count; ++j) {
+      const NomBundle& other = page.bundles[j];
+      if (other.units[NOM_RESOURCE_MEMORY - 1] >= memory &&
+          other.units[NOM_RESOURCE_CPU - 1] >= cpu) {
+        EXPECT_GE(other.value_microcredits, bundle.value_microcredits);
+      }
+    }
+  }
+  EXPECT_TRUE(any_both);
+  nomhv_->tsc += 10 * kPeriodUs * 1000;
+  for (int i = 0; i < 300; ++i) nomhv_->tsc = std::max(nomhv_->tsc, cache_->Turn());
+  EXPECT_EQ(page.bundle_count, 0u) << "prices are stale";
+}
+
 TEST_F(CacheTest, NeverBidsMoreThanItsBudget) {
   Make("hit_value=100000 keys=4096 rate=50000 budget=1000000");
   Rounds(5);

@@ -115,6 +115,35 @@ TEST_F(BidPageTest, TheSameAgainWritesNothing) {
   EXPECT_EQ(page_.sequence, sequence + 2);
 }
 
+TEST_F(BidPageTest, BundlesAndBidsForSingleResourcesReplaceEachOther) {
+  BidPage bids(&page_);
+  const NomRange ranges[] = {{0, 4, 0, 9}};
+  ASSERT_TRUE(bids.Bid(NOM_RESOURCE_MEMORY, ranges, 5));
+  const NomBundle bundles[] = {{.units = {2, 8}, .value_microcredits = 70},
+                               {.units = {3, 9}, .value_microcredits = 90}};
+  ASSERT_TRUE(bids.BidTogether(bundles, 60));
+  EXPECT_EQ(page_.bid_form, static_cast<uint32_t>(NOM_BID_FORM_BUNDLES));
+  EXPECT_EQ(page_.bid_count, 0u);
+  EXPECT_EQ(page_.bundle_count, 2u);
+  EXPECT_EQ(page_.budget_microcredits, 60);
+  EXPECT_EQ(page_.bundles[1].units[1], 9);
+  EXPECT_EQ(page_.bundles[1].value_microcredits, 90);
+  const uint32_t sequence = page_.sequence;
+  EXPECT_TRUE(bids.BidTogether(bundles, 60));
+  EXPECT_EQ(page_.sequence, sequence) << "the same again writes nothing";
+  EXPECT_FALSE(bids.BidTogether({}, 60));
+  EXPECT_FALSE(bids.BidTogether(std::vector<NomBundle>(NOM_BUNDLES_MAX + 1), 60));
+  EXPECT_EQ(page_.sequence, sequence);
+  bids.WithdrawAll();
+  EXPECT_EQ(page_.bid_form, static_cast<uint32_t>(NOM_BID_FORM_BUNDLES));
+  EXPECT_EQ(page_.bundle_count, 0u);
+  ASSERT_TRUE(bids.Bid(NOM_RESOURCE_MEMORY, ranges, 5));
+  EXPECT_EQ(page_.bid_form, static_cast<uint32_t>(NOM_BID_FORM_SINGLE));
+  EXPECT_EQ(page_.bid_count, 1u);
+  EXPECT_EQ(page_.budget_microcredits, 0);
+  EXPECT_EQ(page_.bids[0].ranges[0].max_units, 4);
+}
+
 TEST_F(BidPageTest, RefusesWhatDoesNotFit) {
   BidPage bids(&page_);
   EXPECT_FALSE(bids.Bid(NOM_RESOURCE_CPU, Ranges(NOM_RANGES_MAX + 1), 0));

@@ -460,6 +460,54 @@ TEST_F(NomhvHostTest, AHeadFarAheadDoesNotRunAway) {
   EXPECT_EQ(fake_->header()->event_tail, fake_->header()->event_head);
 }
 
+TEST(ReadBidPage, OneBidForSeveralKinds) {
+  NomBidPage page{};
+  page.magic = NOM_BID_PAGE_MAGIC;
+  page.abi_version = NOM_ABI_VERSION;
+  page.bid_form = NOM_BID_FORM_BUNDLES;
+  page.bundle_count = 2;
+  page.budget_microcredits = 500;
+  page.bundles[0] = {.units = {2, 8}, .value_microcredits = 70};
+  page.bundles[1] = {.units = {3, -9}, .value_microcredits = -1};
+  GuestBids bids = ReadBidPage(1, page).bids;
+  EXPECT_EQ(bids.error, "");
+  ASSERT_EQ(bids.bids.size(), 1u);
+  EXPECT_EQ(bids.bids[0].kind, kSeveralKinds);
+  EXPECT_EQ(bids.bids[0].budget_microcredits, 500);
+  ASSERT_EQ(bids.bids[0].valuation->bundles.size(), 2u);
+  EXPECT_EQ(bids.bids[0].valuation->bundles[0].units[1], 8);
+  EXPECT_EQ(bids.bids[0].valuation->bundles[1].units[1], -9) << "for the market to refuse";
+  page.bundle_count = 0;
+  bids = ReadBidPage(1, page).bids;
+  ASSERT_EQ(bids.bids.size(), 1u);
+  EXPECT_EQ(bids.bids[0].valuation, nullptr) << "withdrawn";
+  page.bundle_count = NOM_BUNDLES_MAX + 1;
+  EXPECT_THAT(ReadBidPage(1, page).bids.error, HasSubstr("bundle_count: 100, at most 99"));
+  page.bundle_count = 1;
+  page.bid_count = 1;
+  EXPECT_THAT(ReadBidPage(1, page).bids.error, HasSubstr("bid_count: must be 0"));
+
+  page = NomBidPage{};
+  page.magic = NOM_BID_PAGE_MAGIC;
+  page.abi_version = NOM_ABI_VERSION;
+  page.bid_form = NOM_BID_FORM_PRODUCT;
+  page.whole_value_microcredits = 900;
+  page.bid_count = 2;
+  page.bids[0] = {.kind = NOM_RESOURCE_CPU, .range_count = 1, .ranges = {{0, 4, 0, 1 << 18}}};
+  page.bids[1] = {.kind = NOM_RESOURCE_MEMORY, .range_count = 1, .ranges = {{4, 4, 1 << 20, 0}}};
+  bids = ReadBidPage(1, page).bids;
+  EXPECT_EQ(bids.error, "");
+  ASSERT_EQ(bids.bids.size(), 1u);
+  ASSERT_TRUE(bids.bids[0].valuation->curves.has_value());
+  EXPECT_EQ(bids.bids[0].valuation->curves->combination, policies::Combination::kProduct);
+  EXPECT_EQ(bids.bids[0].valuation->curves->whole_value_microcredits, 900);
+  EXPECT_EQ(bids.bids[0].valuation->curves->curves[1][0].min_units, 4);
+  page.bids[1].budget_microcredits = 4;
+  EXPECT_THAT(ReadBidPage(1, page).bids.error, HasSubstr("one budget together"));
+  page.bid_form = 6;
+  EXPECT_THAT(ReadBidPage(1, page).bids.error, HasSubstr("bid_form: 6 is unknown"));
+}
+
 TEST(ReadBidPage, GarbageIsNamedAndNeverHalfTaken) {
   NomBidPage page{};
   page.magic = 0xdeadbeef;

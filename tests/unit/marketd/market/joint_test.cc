@@ -22,6 +22,8 @@ using policies::Combination;
 using policies::PriceVector;
 using policies::Range;
 using policies::UnitVector;
+using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -52,11 +54,64 @@ HostConfig Joint(HostConfig host) {
   return host;
 }
 
+// A ledger that somebody changed who could also make all digests follow from each other.
+class ForgedReader : public LedgerReader {
+ public:
+  using Forge = std::function<void(PutRound&)>;
+  ForgedReader(LedgerReader& reader, Forge forge) : reader_(reader), forge_(std::move(forge)) {}
+
+  absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id, RoundId before_round_id,
+                                                int limit) override {
+    return reader_.ListRounds(host_id, before_round_id, limit);
+  }
+  absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
+                                           ResourceKind kind) override {
+    return reader_.GetAuction(host_id, round_id, kind);
+  }
+  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
+    auto look = reader_.Look();
+    if (!look.ok()) return look;
+    return std::make_unique<Snapshot>(*std::move(look), forge_);
+  }
+
+ private:
+  class Snapshot : public LedgerSnapshot {
+   public:
+    Snapshot(std::unique_ptr<LedgerSnapshot> snapshot, const Forge& forge)
+        : snapshot_(std::move(snapshot)), forge_(forge) {}
+    absl::StatusOr<ChainHead> Head() override { return snapshot_->Head(); }
+    absl::StatusOr<Purses> ReadPurses() override { return snapshot_->ReadPurses(); }
+    absl::Status ReadTransactions(
+        uint64_t after, uint64_t limit,
+        const std::function<absl::Status(const ChainedTransaction&)>& visit) override {
+      return snapshot_->ReadTransactions(after, limit, [&](const ChainedTransaction& t) {
+        ChainedTransaction forged = t;
+        for (PutRound& put : forged.decided) {
+          if (put.round.host_id == "h") forge_(put);
+        }
+        forged.digest = digest_ = NextDigest(digest_, forged);
+        return visit(forged);
+      });
+    }
+    absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) override {
+      return snapshot_->ReadRound(host_id, round_id);
+    }
+
+   private:
+    const std::unique_ptr<LedgerSnapshot> snapshot_;
+    const Forge& forge_;
+    std::string digest_;
+  };
+
+  LedgerReader& reader_;
+  const Forge forge_;
+};
+
 class JointTest : public MarketTest {
  protected:
   JointTest() { OpenJoint({}); }
 
-  void OpenJoint(JointClearFunction clear) {
+  void OpenJoint(JointClearFunction clear, bool beside = false) {
     World::Options options;
     options.config.hosts = {Joint(TestHostConfig("h", kPeriod)), TestHostConfig("kinds", kPeriod)};
     for (HostConfig& host : options.config.hosts) {
@@ -64,6 +119,8 @@ class JointTest : public MarketTest {
       options.hosts[host.host_id] = TestHostOptions(1);
       options.hosts[host.host_id].guests_bid = false;
     }
+    options.clears_beside = beside;
+    options.clearing_takes = absl::Seconds(2);
     if (clear) options.clear.joint = std::move(clear);
     world_ = std::make_unique<World>(std::move(options));
     world_->Settle();
@@ -187,12 +244,57 @@ TEST_F(JointTest, ARoundIsWhatPoliciesSay) {
       }
     }
     EXPECT_EQ(decided, said);
-    EXPECT_EQ(CheckBooks(world_->state()), "");
+    EXPECT_EQ(
+        purse("ann").escrow + purse("bob").escrow,
+        world_->state().contracts.EscrowOf("ann") + world_->state().contracts.EscrowOf("bob"));
   }
   const auto audit = Audit(world_->ledger().reader(), {});
   ASSERT_TRUE(audit.ok()) << audit.status();
   EXPECT_THAT(audit->findings, IsEmpty());
   EXPECT_GE(audit->auctions_replayed, 12u);
+}
+
+TEST_F(JointTest, TheAuditFindsAForgedRound) {
+  const GuestId one = Admit("ann", "one");
+  const GuestId two = Admit("bob", "two");
+  ASSERT_TRUE(
+      Bid("ann", ValuationBid(one, {.bundles = {CpuAndMemory(200, 150, 900'000)}})).status.ok());
+  ASSERT_TRUE(
+      Bid("bob", ValuationBid(two, {.bundles = {CpuAndMemory(190, 140, 800'000)}})).status.ok());
+  ASSERT_TRUE(RunUntilDecided(1));
+  const auto findings = [&](ForgedReader::Forge forge) {
+    ForgedReader forged(world_->ledger().reader(), std::move(forge));
+    const auto audit = Audit(forged, {});
+    EXPECT_TRUE(audit.ok()) << audit.status();
+    return audit->findings;
+  };
+  EXPECT_THAT(findings([](PutRound&) {}), IsEmpty());
+  // A micro-credit is moved from one kind to the other: all sums are what they were.
+  EXPECT_THAT(findings([](PutRound& put) {
+                for (Outcome& outcome : put.round.outcomes) {
+                  if (outcome.award_units == 0) continue;
+                  outcome.charge_microcredits += outcome.kind == ResourceKind::kCpu ? 1 : -1;
+                }
+              }),
+              AllOf(Contains(HasSubstr("of cpu; cleared again")),
+                    Contains(HasSubstr("of memory; cleared again"))));
+  EXPECT_THAT(findings([](PutRound& put) { ++put.round.prices[1].unit_price_microcredits; }),
+              Contains(HasSubstr("all resources: the price was")));
+  EXPECT_THAT(findings([](PutRound& put) { --put.round.certificate->welfare_bound_microcredits; }),
+              Contains(HasSubstr("its certificate was welfare")));
+  EXPECT_THAT(findings([](PutRound& put) { put.round.certificate.reset(); }),
+              Contains(HasSubstr("its certificate was none")));
+  EXPECT_THAT(findings([](PutRound& put) {
+                std::string& text = put.auctions[0].auction;
+                text.replace(text.find("800000"), 6, "950000");
+              }),
+              Contains(HasSubstr("guest 2 was awarded 0 for 0")));
+  EXPECT_THAT(findings([](PutRound& put) { put.auctions[0].auction = "bids: nonsense"; }),
+              Contains(HasSubstr("its auction can't be read")));
+  EXPECT_THAT(findings([](PutRound& put) { put.auctions[0].rule = "joint_vcg/2"; }),
+              Contains(HasSubstr("no rule for several kinds is called joint_vcg/2")));
+  EXPECT_THAT(findings([](PutRound& put) { ++put.auctions[0].chain; }),
+              Contains(HasSubstr("was cleared by version 2 of the fallbacks")));
 }
 
 TEST_F(JointTest, BidsForSingleKindsAreASum) {
@@ -404,6 +506,60 @@ TEST_F(JointTest, BidPagesBidForSeveralKinds) {
   world_->Settle();
   EXPECT_THAT(world_->view().FindGuest(guest)->bid_page_error,
               HasSubstr("does not go together with a bid for several kinds"));
+}
+
+// --- Cleared beside the engine. ---
+
+class BesideTest : public JointTest {
+ protected:
+  BesideTest() { OpenJoint({}, /*beside=*/true); }
+  // Until the round is closed and being cleared.
+  bool RunUntilClosed() {
+    return world_->RunUntil(
+        [&] { return world_->clock.Now() > host_view().close_time && host_view().round_id == 1; },
+        2 * kPeriod);
+  }
+};
+
+TEST_F(BesideTest, CloseIsCloseWhileARoundIsCleared) {
+  const GuestId one = Admit("ann", "one");
+  const GuestId two = Admit("bob", "two");
+  ASSERT_TRUE(
+      Bid("ann", ValuationBid(one, {.bundles = {CpuAndMemory(50, 40, 900'000)}})).status.ok());
+  ASSERT_TRUE(RunUntilClosed());
+  ASSERT_EQ(book().last_decided_round_id, 0u) << "it is being cleared";
+  const Reply late = Bid("bob", ValuationBid(two, {.bundles = {CpuAndMemory(5, 4, 900'000)}}));
+  ASSERT_TRUE(late.status.ok()) << late.status;
+  EXPECT_EQ(late.round_id, 2u);
+  ASSERT_TRUE(RunUntilDecided(1));
+  EXPECT_EQ(OutcomeOf(Last(), one, ResourceKind::kCpu).award_units, 50);
+  EXPECT_EQ(OutcomeOf(Last(), two, ResourceKind::kCpu).award_units, 0);
+  ASSERT_TRUE(RunUntilDecided(2));
+  EXPECT_EQ(OutcomeOf(Last(), two, ResourceKind::kCpu).award_units, 5);
+  EXPECT_EQ(host_view().counters.clearings_again, 0u);
+  EXPECT_EQ(host_view().counters.rounds_skipped, 0u);
+}
+
+TEST_F(BesideTest, WhatCanNotBeDoneAnyMoreIsDecidedAgain) {
+  const GuestId one = Admit("ann", "one");
+  const GuestId two = Admit("bob", "two");
+  for (const GuestId guest : {one, two}) {
+    ASSERT_TRUE(Bid(guest == one ? "ann" : "bob",
+                    ValuationBid(guest, {.bundles = {CpuAndMemory(200, 150, 900'000 + 9 * guest)}}))
+                    .status.ok());
+  }
+  ASSERT_TRUE(RunUntilClosed());
+  ASSERT_EQ(book().last_decided_round_id, 0u) << "it is being cleared";
+  // The winner's money goes away.
+  ASSERT_TRUE(world_->AskAsOperator(Deposit{NewId(), "bob", -1'000'000'000}).status.ok());
+  ASSERT_TRUE(RunUntilDecided(1));
+  EXPECT_EQ(host_view().counters.clearings_again, 1u);
+  EXPECT_EQ(OutcomeOf(Last(), one, ResourceKind::kCpu).award_units, 200);
+  EXPECT_EQ(OutcomeOf(Last(), two, ResourceKind::kCpu).award_units, 0);
+  const auto audit = Audit(world_->ledger().reader(), {});
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  EXPECT_THAT(audit->findings, IsEmpty());
+  EXPECT_EQ(CheckBooks(world_->state()), "");
 }
 
 // --- Functions. ---

@@ -233,7 +233,7 @@ TEST_F(RuntimeTest, CallsThatWaitedLongForABusyLedgerAreTold) {
   failing_->busy = false;
   const Reply again = Ask(Deposit{"2", "ann", 5});
   EXPECT_TRUE(again.status.ok()) << again.status;
-  EXPECT_EQ(again.balances.available, 5) << "once";
+  EXPECT_EQ(again.account.available, 5) << "once";
   failing_->busy = true;
   EXPECT_TRUE(absl::IsUnavailable(Ask(Deposit{"3", "ann", 5}).status));
   runtime_->Stop();  // Comes back although the ledger is busy still.

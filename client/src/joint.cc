@@ -1,0 +1,98 @@
+#include "nom/joint.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace nom {
+namespace {
+
+// Wide enough for any sum of products of quantities and prices.
+__extension__ using Wide = __int128;
+
+bool NeedsNothing(const WorkingPoint& point) {
+  return std::all_of(point.units.begin(), point.units.end(),
+                     [](const auto& need) { return need.second == 0; });
+}
+
+bool IsOnSale(const WorkingPoint& point, const Prices& prices) {
+  return std::all_of(point.units.begin(), point.units.end(), [&prices](const auto& need) {
+    return need.second == 0 || prices[need.first].offered;
+  });
+}
+
+int64_t UnitsOf(const Bundle& bundle, Resource resource) {
+  const auto need = bundle.units.find(resource);
+  return need == bundle.units.end() ? 0 : need->second;
+}
+
+bool NeedsNoMore(const Bundle& a, const Bundle& b) {
+  return std::all_of(a.units.begin(), a.units.end(),
+                     [&b](const auto& need) { return need.second <= UnitsOf(b, need.first); });
+}
+
+int64_t WorthAtMost(const Bundle& bundle, const BundleOptions& options) {
+  int64_t most = options.budget_microcredits.value_or(std::numeric_limits<int64_t>::max());
+  Wide at_ceilings = 0;
+  for (const auto& [resource, units] : bundle.units) {
+    const auto ceiling = options.ceiling_unit_prices_microcredits.find(resource);
+    if (ceiling == options.ceiling_unit_prices_microcredits.end()) return most;
+    at_ceilings += Wide{units} * std::max<int64_t>(0, ceiling->second);
+  }
+  return static_cast<int64_t>(std::min(Wide{most}, at_ceilings));
+}
+
+}  // namespace
+
+Valuation BundlesOf(const std::vector<WorkingPoint>& points, const Prices& prices,
+                    const BundleOptions& options) {
+  int64_t base = 0;  // What running on the seed is worth.
+  for (const WorkingPoint& point : points) {
+    if (NeedsNothing(point)) base = std::max(base, point.value_microcredits);
+  }
+  std::vector<Bundle> bundles;
+  for (const WorkingPoint& point : points) {
+    if (point.value_microcredits <= base || NeedsNothing(point) || !IsOnSale(point, prices)) {
+      continue;
+    }
+    Bundle bundle;
+    for (const auto& [resource, units] : point.units) {
+      if (units > 0) bundle.units[resource] = units;
+    }
+    bundle.value_microcredits = std::min(
+        {point.value_microcredits - base, kBidValueMaxMicrocredits, WorthAtMost(bundle, options)});
+    if (bundle.value_microcredits > 0) bundles.push_back(std::move(bundle));
+  }
+  // Those that are worth the most first, and of equal ones those that need less: whatever beats
+  // another comes before it.
+  std::sort(bundles.begin(), bundles.end(), [](const Bundle& a, const Bundle& b) {
+    return a.value_microcredits != b.value_microcredits
+               ? a.value_microcredits > b.value_microcredits
+               : a.units < b.units;
+  });
+  Valuation valuation;
+  for (Bundle& bundle : bundles) {
+    const bool is_beaten =
+        std::any_of(valuation.bundles.begin(), valuation.bundles.end(),
+                    [&bundle](const Bundle& kept) { return NeedsNoMore(kept, bundle); });
+    if (!is_beaten) valuation.bundles.push_back(std::move(bundle));
+  }
+  // Equal values are not in the order of needs where maps are compared: a later one may need less.
+  std::vector<Bundle> kept;
+  for (size_t i = 0; i < valuation.bundles.size(); ++i) {
+    const Bundle& bundle = valuation.bundles[i];
+    bool is_beaten = false;
+    for (size_t j = i + 1; j < valuation.bundles.size(); ++j) {
+      const Bundle& other = valuation.bundles[j];
+      if (other.value_microcredits != bundle.value_microcredits) break;
+      is_beaten = is_beaten || NeedsNoMore(other, bundle);
+    }
+    if (!is_beaten) kept.push_back(bundle);
+  }
+  std::reverse(kept.begin(), kept.end());
+  if (kept.size() > kBundlesMax) kept.erase(kept.begin(), kept.end() - kBundlesMax);
+  valuation.bundles = std::move(kept);
+  return valuation;
+}
+
+}  // namespace nom
