@@ -266,12 +266,14 @@ int Main(int argc, char** argv) {
       ->type_name("FILE");
   app.add_flag("--check", flags.check,
                "Only say what is wrong with the configuration, the files and the addresses in it");
+  CLI::Validator level =
+      CLI::CheckedTransformer(std::map<std::string, LogLevel>{{"debug", LogLevel::kDebug},
+                                                              {"info", LogLevel::kInfo},
+                                                              {"warning", LogLevel::kWarning},
+                                                              {"error", LogLevel::kError}});
   app.add_option("--log-level", flags.log_level, "debug, info (the default), warning or error")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, LogLevel>{{"debug", LogLevel::kDebug},
-                                                                  {"info", LogLevel::kInfo},
-                                                                  {"warning", LogLevel::kWarning},
-                                                                  {"error", LogLevel::kError}}));
+      ->transform(level.description(""))
+      ->type_name("LEVEL");
   CLI::Option* backup =
       app.add_option("--backup", flags.backup,
                      "Only copy the ledger to this new file, proven; a running marketd goes on")
