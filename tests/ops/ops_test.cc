@@ -206,7 +206,8 @@ TEST(NamesTest, TheTableKeepsPrometheusRules) {
   std::set<std::string> seen;
   for (const marketd::MetricRow& row : marketd::MetricTable()) {
     EXPECT_TRUE(seen.insert(row.name).second) << row.name << " is there twice";
-    EXPECT_TRUE(std::regex_match(row.name, std::regex("(nom_market|grpc_server|process)_[a-z0-9_]+")))
+    EXPECT_TRUE(
+        std::regex_match(row.name, std::regex("(nom_market|grpc_server|process)_[a-z0-9_]+")))
         << row.name;
     EXPECT_EQ(absl::EndsWith(row.name, "_total"), row.type == marketd::MetricType::kCounter)
         << row.name;
