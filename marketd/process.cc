@@ -135,7 +135,8 @@ void Process::SetMetricSources() {
   metrics_.SetSources({.view = [this] { return runtime_->view(); },
                        .counters = [this] { return runtime_->counters(); },
                        .head = [this]() -> absl::StatusOr<market::ChainHead> {
-                         NOM_ASSIGN_OR_RETURN(const auto look, ledger_->reader().Look());
+                         NOM_ASSIGN_OR_RETURN(const auto look,
+                                              ledger_->reader().Look(market::kMarketBook));
                          return look->Head();
                        },
                        .watches =

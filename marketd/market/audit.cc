@@ -192,7 +192,7 @@ class Auditor {
  public:
   // `clear` null: rounds are not cleared again. Unless it goes on from the first transaction
   // nobody knows what was in the purses: only the chain is held against itself then.
-  Auditor(AuditMark mark, bool from_the_start, const ClearFunctions* clear,
+  Auditor(BookMark mark, bool from_the_start, const ClearFunctions* clear,
           std::vector<std::string>& findings)
       : mark_(std::move(mark)),
         from_the_start_(from_the_start),
@@ -265,23 +265,22 @@ class Auditor {
     return absl::OkStatus();
   }
 
-  AuditMark& mark() { return mark_; }
+  BookMark& mark() { return mark_; }
 
  private:
-  AuditMark mark_;
+  BookMark mark_;
   const bool from_the_start_;
   const ClearFunctions* const clear_;
   Findings findings_;
 };
 
-}  // namespace
-
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear,
-                                  AuditMark& mark, const std::function<bool()>& cancelled) {
-  AuditResult result;
-  Auditor auditor(mark, /*from_the_start=*/true, &clear, result.findings);
+// Goes on to the book's head.
+absl::Status AuditBook(LedgerReader& reader, const BookId& book_id, const ClearFunctions& clear,
+                       const std::function<bool()>& cancelled, BookMark& mark,
+                       std::vector<std::string>& findings) {
+  Auditor auditor(std::move(mark), /*from_the_start=*/true, &clear, findings);
   for (;;) {
-    const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look();
+    const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look(book_id);
     if (!snapshot.ok()) return snapshot.status();
     const absl::StatusOr<ChainHead> head = (*snapshot)->Head();
     if (!head.ok()) return head.status();
@@ -296,17 +295,68 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& cl
     if (!read.ok()) return read;
     if (auditor.mark().head.transaction_id < head->transaction_id) continue;
     if (absl::Status s = auditor.CompareBalances(**snapshot); !s.ok()) return s;
-    break;
+    mark = std::move(auditor.mark());
+    return absl::OkStatus();
   }
-  std::vector<std::string> findings = std::move(result.findings);
-  result = auditor.mark().counts;
-  result.findings = std::move(findings);
-  result.head = auditor.mark().head;
-  if (const auto it = auditor.mark().rebuilt.find(kOperator); it != auditor.mark().rebuilt.end()) {
-    result.revenue_microcredits = it->second.revenue;
-    result.deposits_microcredits = -it->second.issued;
+}
+
+// Books are looked at one after another, and money may move meanwhile: what does not agree at the
+// first look is looked at again when nothing has been written in between.
+absl::Status CompareTransit(LedgerReader& reader, const std::map<BookId, BookMark>& books,
+                            Findings& findings) {
+  const absl::StatusOr<std::vector<Transfer>> open = reader.OpenTransfers("");
+  if (!open.ok()) return open.status();
+  std::map<Owner, Microcredits> transit;
+  for (const auto& [book_id, mark] : books) {
+    const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> now = reader.Look(book_id);
+    if (!now.ok()) return now.status();
+    const absl::StatusOr<ChainHead> head = (*now)->Head();
+    if (!head.ok()) return head.status();
+    if (*head != mark.head) return absl::OkStatus();  // The next audit will tell.
+    for (const auto& [owner, purse] : mark.rebuilt) {
+      transit[owner] = SaturatingAdd(transit[owner], purse.transit);
+    }
   }
-  mark = result.balanced() ? std::move(auditor.mark()) : AuditMark{};
+  for (const Transfer& transfer : *open) {
+    transit[transfer.owner] = SaturatingAdd(transit[transfer.owner], -transfer.amount_microcredits);
+  }
+  for (const auto& [owner, difference] : transit) {
+    if (difference == 0) continue;
+    findings.Add(absl::StrCat(owner, ": over all books there is ", difference,
+                              " more in transit than was sent and is not accepted"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear,
+                                  AuditMark& mark, const std::function<bool()>& cancelled) {
+  const absl::StatusOr<std::vector<BookId>> books = reader.ListBooks();
+  if (!books.ok()) return books.status();
+  AuditResult result;
+  AuditMark next = mark;
+  for (const BookId& book_id : *books) {
+    BookMark& book = next.books[book_id];
+    if (absl::Status s = AuditBook(reader, book_id, clear, cancelled, book, result.findings);
+        !s.ok()) {
+      return s;
+    }
+    result.heads[book_id] = book.head;
+    result.transactions += book.counts.transactions;
+    result.entries += book.counts.entries;
+    result.rounds_replayed += book.counts.rounds_replayed;
+    result.auctions_replayed += book.counts.auctions_replayed;
+    result.auctions_repeated += book.counts.auctions_repeated;
+    const auto money = book.rebuilt.find(kOperator);
+    if (money == book.rebuilt.end()) continue;
+    result.revenue_microcredits = SaturatingAdd(result.revenue_microcredits, money->second.revenue);
+    result.deposits_microcredits =
+        SaturatingAdd(result.deposits_microcredits, -money->second.issued);
+  }
+  Findings findings(result.findings);
+  if (absl::Status s = CompareTransit(reader, next.books, findings); !s.ok()) return s;
+  mark = result.balanced() ? std::move(next) : AuditMark{};
   return result;
 }
 
@@ -319,7 +369,7 @@ absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max) {
   const absl::StatusOr<ChainHead> head = snapshot.Head();
   if (!head.ok()) return head.status();
   const bool all = head->transaction_id <= transactions_max;
-  AuditMark mark;
+  BookMark mark;
   if (!all) {
     // The chain's link before the first that is proven is taken as it is.
     const uint64_t before = head->transaction_id - transactions_max;

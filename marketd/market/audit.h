@@ -22,7 +22,7 @@ inline constexpr size_t kFindingsMax = 100;
 
 struct AuditResult {
   std::vector<std::string> findings;  // What does not agree, at most kFindingsMax. Empty: all does.
-  ChainHead head;                     // The last transaction that was looked at.
+  std::map<BookId, ChainHead> heads;  // The last transaction of each book that was looked at.
   uint64_t transactions = 0;
   uint64_t entries = 0;
   Microcredits revenue_microcredits = 0;   // Of the operator, arrears included.
@@ -35,21 +35,27 @@ struct AuditResult {
   bool balanced() const { return findings.empty(); }
 };
 
-// How far a ledger was found good, and what it said up to there: the next audit goes on from it.
-// Begins empty, and belongs to one ledger.
-struct AuditMark {
+// How far a book was found good, and what it said up to there.
+struct BookMark {
   ChainHead head;
   Purses rebuilt;                                  // From entries.
   std::map<TenantId, Microcredits> closed_rounds;  // Charged by outcomes of closed rounds.
   std::set<std::pair<HostId, RoundId>> open_rounds;
-  AuditResult counts;  // Without findings.
+  AuditResult counts;  // Without findings and heads.
+};
+
+// The same of all books of a ledger: the next audit goes on from it. Begins empty, and belongs to
+// one ledger.
+struct AuditMark {
+  std::map<BookId, BookMark> books;
 };
 
 // Checks, of what was written since `mark`: ids follow each other and each digest follows from the
 // one before (chain.h); every entry is one that could be posted (accounts.h); rounds, cleared again
 // from their record within the work that it says, give the same awards and charges. And of all: the
-// purses are what the entries add up to, and keep their promises; and what a tenant's outcomes
-// charged is what its purse says was spent.
+// purses are what the entries add up to, and keep their promises; what a tenant's outcomes charged
+// is what its purse says was spent; and what owners have in transit over all books is what was sent
+// and is not accepted.
 //
 // Moves `mark` if all was good, otherwise empties it. May be called from any thread, with one mark
 // at a time. `cancelled` (may be empty) is asked between any two transactions: CANCELLED. Other

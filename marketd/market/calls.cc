@@ -285,7 +285,7 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
       return absl::InvalidArgumentError(absl::StrCat(at, "kind: is there twice"));
     }
   }
-  const std::map<ResourceKind, int64_t> supply = SupplyFrom(*host, host->round_id);
+  const std::map<ResourceKind, int64_t> supply = SupplyFrom(Shares(*host), host->round_id);
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
       return absl::ResourceExhaustedError(

@@ -36,7 +36,8 @@ void Engine::Impl::Decide(HostRun& host) {
   WriteWaitingPages(host, /*all=*/true);
   const auto take_snapshot = [&] {
     return TakeSnapshot(state_, *host.config, config_.seed, hosts_.size(), host.resources,
-                        Supply(host, host.round_id), host.round_id);
+                        SupplyOf(Shares(host), host.round_id),
+                        HeldByAwards(Shares(host), host.round_id), host.round_id);
   };
   if (clearing_ == Clearing::kInHandle) {
     Scribe scribe(state_, now_, "round decided");
@@ -59,7 +60,7 @@ void Engine::Impl::On(const ClearDone& done) {
   const HostRun::Clearing clearing = *std::exchange(host->clearing, std::nullopt);
   Scribe scribe(state_, now_, "round decided");
   ExtendContracts(*host, scribe);
-  const std::map<ResourceKind, int64_t> supply = Supply(*host, host->round_id);
+  const std::map<ResourceKind, int64_t> supply = SupplyOf(Shares(*host), host->round_id);
   if (StillHolds(*clearing.snapshot, done.decision, state_, supply)) {
     Conclude(*host, done.decision, std::move(scribe));
     return;

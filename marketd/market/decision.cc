@@ -15,19 +15,6 @@
 namespace nom::market {
 namespace {
 
-// What guests hold by contracts that end with the round in force. What goes on is not auctioned.
-std::map<BidKey, int64_t> HeldByAwards(const State& state, const HostBook& book, RoundId round_id) {
-  std::map<BidKey, int64_t> held;
-  if (book.open_rounds.count(book.in_force_round_id) == 0) return held;
-  for (const GuestId guest_id : state.GuestsOf(book.host_id)) {
-    for (const Contract* contract : state.contracts.AliveIn(guest_id, book.in_force_round_id)) {
-      if (AliveIn(*contract, round_id)) continue;
-      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
-    }
-  }
-  return held;
-}
-
 bool IsRunning(const State& state, GuestId guest_id) {
   const auto guest = state.guests.find(guest_id);
   return guest != state.guests.end() && guest->second.state == GuestState::kRunning;
@@ -129,11 +116,11 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
 
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
                            size_t hosts, absl::Span<const Resource> resources,
-                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id) {
+                           const std::map<ResourceKind, int64_t>& supply,
+                           const std::map<BidKey, int64_t>& held, RoundId round_id) {
   static const HostBook kNone;
   const auto found = state.hosts.find(host.host_id);
   const HostBook& book = found == state.hosts.end() ? kNone : found->second;
-  const std::map<BidKey, int64_t> held = HeldByAwards(state, book, round_id);
   Owners owners = OwnersOf(state, host.host_id);
 
   RoundSnapshot snapshot;

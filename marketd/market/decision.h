@@ -53,19 +53,21 @@ struct RoundSnapshot {
 
   HostId host_id;
   RoundId round_id = 0;
-  std::vector<OnSale> kinds;              // By rising kind.
-  bool is_joint = false;                  // All kinds are one auction:
-  std::vector<policies::JointBid> items;  // Its bids.
-  OwnerMoney means;                       // What each owner of a bid can pay.
+  std::vector<OnSale> kinds;                      // By rising kind.
+  bool is_joint = false;                          // All kinds are one auction:
+  std::vector<policies::JointBid> items;          // Its bids.
+  OwnerMoney means;                               // What each owner of a bid can pay.
   std::map<policies::OwnerId, TenantId> tenants;  // Who the owners are.
-  int64_t work_max = 0;                   // Steps, of each auction.
+  int64_t work_max = 0;                           // Steps, of each auction.
 };
 
 // Of the bids that stand now. `supply` has every kind of `resources`, which are by rising kind;
-// `hosts` is how many share the processor that clears.
+// `held` is what guests hold that is auctioned again; `hosts` how many share the processor that
+// clears.
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
                            size_t hosts, absl::Span<const Resource> resources,
-                           const std::map<ResourceKind, int64_t>& supply, RoundId round_id);
+                           const std::map<ResourceKind, int64_t>& supply,
+                           const std::map<BidKey, int64_t>& held, RoundId round_id);
 
 Certificate CertificateOf(const policies::JointCleared& cleared);
 
@@ -76,8 +78,8 @@ struct Decision {
   std::vector<AuctionRecord> records;      // See PutRound.
 };
 
-// Whether what was decided can still be done, should the market have gone on meanwhile: every winner
-// runs, every owner can pay what its guests were charged, and `supply` has what was sold.
+// Whether what was decided can still be done, should the market have gone on meanwhile: every
+// winner runs, every owner can pay what its guests were charged, and `supply` has what was sold.
 bool StillHolds(const RoundSnapshot& snapshot, const Decision& decision, const State& state,
                 const std::map<ResourceKind, int64_t>& supply);
 

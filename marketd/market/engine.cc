@@ -247,10 +247,4 @@ HostRun* Engine::Impl::FindHost(const HostId& host_id) {
   return it == hosts_.end() ? nullptr : &it->second;
 }
 
-const HostBook& Engine::Impl::Book(const HostRun& host) const {
-  static const HostBook kNone;
-  const auto it = state_.hosts.find(host.config->host_id);
-  return it == state_.hosts.end() ? kNone : it->second;
-}
-
 }  // namespace nom::market

@@ -22,6 +22,7 @@
 #include "marketd/market/engine.h"
 #include "marketd/market/holdings.h"
 #include "marketd/market/schedule.h"
+#include "marketd/market/shares.h"
 
 namespace nom::market {
 
@@ -111,7 +112,7 @@ class Engine::Impl {
   void Send(HostRun& host, PendingCommand pending, decltype(HostCommand::command) command);
   void Flush();
   HostRun* FindHost(const HostId& host_id);
-  const HostBook& Book(const HostRun& host) const;
+  const HostBook& Book(const HostRun& host) const { return BookOf(state_, host.config->host_id); }
 
   // --- calls.cc: what tenants and operators ask for. ---
   Reply Do(const CallEvent& event, const RequestKey& key, uint64_t fingerprint, bool* later);
@@ -186,26 +187,16 @@ class Engine::Impl {
   void WithdrawNotices(HostRun& host, const Round& round);
   void SendPrepare(HostRun& host);
   void SendBoard(HostRun& host);
-  const Round* InForce(const HostRun& host) const;  // Null: seeds only.
-  const Round* Decided(const HostRun& host) const;  // Null: none waits for its time.
+  const Round* InForce(const HostRun& host) const { return RoundInForce(Book(host)); }
+  const Round* Decided(const HostRun& host) const { return RoundDecided(Book(host)); }
+  HostShares Shares(const HostRun& host) const {
+    return {state_, host.config->host_id, host.resources, host.unmanaged, host.holdings};
+  }
   // Of the last round decided; before the first one, the reserves.
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
-  // What can be auctioned for a round.
-  std::map<ResourceKind, int64_t> Supply(const HostRun& host, RoundId round_id) const;
-  // The least of that and all later rounds: what nobody was promised.
-  std::map<ResourceKind, int64_t> SupplyFrom(const HostRun& host, RoundId round_id) const;
   // Units that are taken while `round` is in force (null: as things are now), by guests that run or
   // are being created or removed, and by those that the ledger does not know.
   std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;
-  // Seed and award of one guest in `round` (null: seed only), for each resource of the host.
-  std::vector<Holding> HoldingsIn(const HostRun& host, const Guest& guest,
-                                  const Round* round) const;
-  // As in the round in force, but with the units that the host really holds for it.
-  std::vector<Holding> HoldingsNow(const HostRun& host, const Guest& guest) const;
-  // `next` null: nothing changes.
-  GrantSet Grants(const HostRun& host, const Round* next) const;
-  // What ApplyCommand puts in force.
-  GrantSet GrantsOf(const HostRun& host, const Round& round) const;
 
   // --- view_builder.cc ---
   std::shared_ptr<const View> BuildView();

@@ -25,7 +25,6 @@ constexpr absl::Duration kAttachRetryMin = absl::Milliseconds(100);
 constexpr absl::Duration kAttachRetryMax = absl::Seconds(5);
 // Between two bid pages of one guest that are written.
 constexpr absl::Duration kBidPageInterval = absl::Seconds(1);
-// The largest id that is ever given: JSON and doubles carry it exactly.
 
 }  // namespace
 
@@ -105,7 +104,7 @@ void Engine::Impl::Reconcile(HostRun& host, const HostFacts& facts) {
   host.sums = facts.sums;
   for (const HostGuest& guest : facts.guests) {
     // Ids are counted up from what any host has; one that no marketd would give must not end that.
-    if (guest.guest_id <= kGuestIdMax) {
+    if (BookOrdinalOf(guest.guest_id) == BookOrdinalOf(state_.last_guest_id)) {
       guest_id_seen_max_ = std::max(guest_id_seen_max_, guest.guest_id);
     }
     const auto known = state_.guests.find(guest.guest_id);
@@ -191,7 +190,7 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
         OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
         return;
       }
-      for (const Holding& should : HoldingsIn(host, guest, InForce(host))) {
+      for (const Holding& should : HoldingsIn(Shares(host), guest, InForce(host))) {
         if (host.holdings.Units(guest.guest_id, should.kind) == should.units()) continue;
         ++host.counters.differences;
         break;

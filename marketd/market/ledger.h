@@ -13,13 +13,15 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "marketd/market/books.h"
 #include "marketd/market/chain.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
 
 namespace nom::market {
 
-// A ledger at one instant, for one thread. An error from `visit` ends the reading and comes back.
+// One book of a ledger at one instant, for one thread. An error from `visit` ends the reading and
+// comes back.
 class LedgerSnapshot {
  public:
   virtual ~LedgerSnapshot() = default;
@@ -50,25 +52,34 @@ class LedgerReader {
   virtual absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                                    ResourceKind kind) = 0;
 
+  // All books, by rising id.
+  virtual absl::StatusOr<std::vector<BookId>> ListBooks() = 0;
+
+  // What was sent to a book and is not accepted yet; empty: to any. By rising from_book and
+  // transfer_id.
+  virtual absl::StatusOr<std::vector<Transfer>> OpenTransfers(const BookId& to_book) = 0;
+
   // A look at one instant; lives no longer than the reader. While it lives the ledger can't reuse
-  // what was overwritten since: look, and let go.
-  virtual absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() = 0;
+  // what was overwritten since: look, and let go. A book that there is not is empty.
+  virtual absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look(const BookId& book_id) = 0;
 };
 
 class Ledger {
  public:
   virtual ~Ledger() = default;
 
-  // All that the engine starts from, proven as far as the implementation says. Errors: DATA_LOSS
-  // names what does not add up; nothing of such a ledger may be served.
-  virtual absl::StatusOr<State> Load() = 0;
+  // All that a book's engine starts from, proven as far as the implementation says. A book that
+  // there is not begins. Errors: DATA_LOSS names what does not add up; nothing of such a book may
+  // be served. ABORTED: the fence is not current.
+  virtual absl::StatusOr<State> Load(const Lead& lead) = 0;
 
-  // Makes transactions durable in order, each wholly or not at all. UNAVAILABLE: another program is
-  // in the way and nothing was written; the same may be tried again. On another error a prefix of
-  // them may be durable, and the caller can't go on. Their ids must follow the last one committed
-  // through this object (FAILED_PRECONDITION): a gap is a mistake of the caller's. That no other
-  // process writes is seen to when the ledger is opened.
-  virtual absl::Status Commit(absl::Span<const Transaction> transactions) = 0;
+  // Makes transactions of one book durable in order, each wholly or not at all. UNAVAILABLE:
+  // another program is in the way and nothing was written; the same may be tried again. ABORTED:
+  // another leads the book by now, and nothing was written. On another error a prefix of them may
+  // be durable, and this book's engine can't go on: others can. Their ids must follow the last one
+  // committed through this object (FAILED_PRECONDITION): a gap is a mistake of the caller's. From
+  // one thread a book.
+  virtual absl::Status Commit(const Lead& lead, absl::Span<const Transaction> transactions) = 0;
 
   // A reader of its own. Lives no longer than the ledger.
   virtual LedgerReader& reader() = 0;

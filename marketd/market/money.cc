@@ -58,6 +58,21 @@ void PostEscrow(Scribe& scribe, Contract& contract, Microcredits amount) {
   contract.escrow_microcredits += amount;
 }
 
+void PostSend(Scribe& scribe, const BookId& to_book, const Owner& owner, Microcredits amount) {
+  scribe.Move({owner, kAvailable}, {owner, AccountKind::kTransit}, 0, amount);
+  scribe.Write(SendTransfer{{.transfer_id = scribe.transaction_id(),
+                             .to_book = to_book,
+                             .owner = owner,
+                             .amount_microcredits = amount}});
+}
+
+void PostAccept(Scribe& scribe, const Transfer& transfer) {
+  scribe.Move({transfer.owner, AccountKind::kTransit}, {transfer.owner, kAvailable}, 0,
+              transfer.amount_microcredits);
+  scribe.Write(AcceptTransfer{transfer});
+  if (transfer.owner != kOperator) RepayArrears(scribe, transfer.owner);
+}
+
 std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeters& to) {
   MeteredInterval out{.age_us = to.age_us - from.age_us, .alive_us = to.alive_us - from.alive_us};
   if (to.age_us < 0 || to.alive_us < 0 || out.age_us < 0 || out.alive_us < 0) return std::nullopt;

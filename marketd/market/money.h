@@ -1,6 +1,7 @@
 // Who pays whom, and when. Every function writes lines of one transaction.
 //
 //   deposit     the operator's issued -> available; arrears are paid from it at once
+//   transfer    available -> transit in one book, transit -> available in another
 //   decision    available -> escrow, a period's charge of every contract that is alive in the round
 //   settlement  escrow -> the seller (the operator's revenue, a tenant's available), what was
 //               delivered; at the contract's end the rest -> available
@@ -46,6 +47,11 @@ inline constexpr Microcredits kArrearsMaxMicrocredits = 1'000'000'000'000'000'00
 // out more than is available).
 absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcredits amount);
 void PostDeposit(Scribe& scribe, const TenantId& tenant_id, Microcredits amount);
+
+// Sends money to another book. Requires that it is available.
+void PostSend(Scribe& scribe, const BookId& to_book, const Owner& owner, Microcredits amount);
+// Takes in what another book has sent; arrears are paid from it at once.
+void PostAccept(Scribe& scribe, const Transfer& transfer);
 
 // Nothing if a meter fell, which no honest machine's does: then they were not the same meters.
 std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeters& to);

@@ -12,87 +12,6 @@
 #include "marketd/market/reserves.h"
 
 namespace nom::market {
-const Round* Engine::Impl::InForce(const HostRun& host) const {
-  const HostBook& book = Book(host);
-  const auto it = book.open_rounds.find(book.in_force_round_id);
-  return it == book.open_rounds.end() ? nullptr : &it->second;
-}
-
-const Round* Engine::Impl::Decided(const HostRun& host) const {
-  const HostBook& book = Book(host);
-  if (book.open_rounds.empty()) return nullptr;
-  const Round& last = book.open_rounds.rbegin()->second;
-  return last.phase == RoundPhase::kGrace ? &last : nullptr;
-}
-
-std::map<ResourceKind, int64_t> Engine::Impl::Supply(const HostRun& host, RoundId round_id) const {
-  std::map<ResourceKind, int64_t> supply;
-  for (const Resource& resource : host.resources) supply[resource.kind] = resource.capacity_units;
-  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    const Guest& guest = state_.guests.at(guest_id);
-    for (auto& [kind, units] : supply) {
-      units -= guest.seed_units(kind) + state_.contracts.PromisedUnits(guest_id, kind, round_id);
-    }
-  }
-  for (const HostGuest& guest : host.unmanaged) {
-    for (const Holding& holding : guest.holdings) {
-      if (!guest.ended && supply.contains(holding.kind)) supply[holding.kind] -= holding.units();
-    }
-  }
-  for (auto& [kind, units] : supply) units = std::max<int64_t>(0, units);
-  return supply;
-}
-
-std::map<ResourceKind, int64_t> Engine::Impl::SupplyFrom(const HostRun& host,
-                                                         RoundId round_id) const {
-  std::set<RoundId> rounds = {round_id};  // What is promised grows where a contract begins only.
-  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    for (const Contract* contract : state_.contracts.Of(guest_id)) {
-      if (contract->from_round_id > round_id) rounds.insert(contract->from_round_id);
-    }
-  }
-  std::map<ResourceKind, int64_t> least;
-  for (const RoundId id : rounds) {
-    for (const auto& [kind, units] : Supply(host, id)) {
-      const auto [it, fresh] = least.emplace(kind, units);
-      if (!fresh) it->second = std::min(it->second, units);
-    }
-  }
-  return least;
-}
-
-std::vector<Holding> Engine::Impl::HoldingsIn(const HostRun& host, const Guest& guest,
-                                              const Round* round) const {
-  const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
-  std::vector<Holding> out;
-  for (const Resource& resource : host.resources) {
-    Holding holding{.kind = resource.kind, .seed_units = guest.seed_units(resource.kind)};
-    if (round != nullptr && holds) {
-      holding.award_units =
-          state_.contracts.HeldUnits(guest.guest_id, resource.kind, round->round_id);
-    }
-    out.push_back(holding);
-  }
-  if (round == nullptr || !holds) return out;
-  for (const Contract* contract : state_.contracts.AliveIn(guest.guest_id, round->round_id)) {
-    for (const Lot& lot : contract->lots) {
-      for (Holding& holding : out) {
-        if (holding.kind == lot.kind) holding.charge_microcredits += lot.charge_microcredits;
-      }
-    }
-  }
-  return out;
-}
-
-std::vector<Holding> Engine::Impl::HoldingsNow(const HostRun& host, const Guest& guest) const {
-  std::vector<Holding> out = HoldingsIn(host, guest, InForce(host));
-  if (!host.holdings.Has(guest.guest_id)) return out;
-  for (Holding& holding : out) {
-    holding.award_units = host.holdings.Units(guest.guest_id, holding.kind) - holding.seed_units;
-  }
-  return out;
-}
-
 std::map<ResourceKind, int64_t> Engine::Impl::Used(const HostRun& host, const Round* round) const {
   std::map<ResourceKind, int64_t> used;
   for (const Resource& resource : host.resources) used[resource.kind] = 0;
@@ -102,8 +21,8 @@ std::map<ResourceKind, int64_t> Engine::Impl::Used(const HostRun& host, const Ro
       const auto run = guest_runs_.find(guest_id);
       if (run == guest_runs_.end() || !run->second.create_sent) continue;
     }
-    for (const Holding& holding :
-         round == nullptr ? HoldingsNow(host, guest) : HoldingsIn(host, guest, round)) {
+    for (const Holding& holding : round == nullptr ? HoldingsNow(Shares(host), guest)
+                                                   : HoldingsIn(Shares(host), guest, round)) {
       used[holding.kind] += holding.units();
     }
   }
@@ -115,33 +34,10 @@ std::map<ResourceKind, int64_t> Engine::Impl::Used(const HostRun& host, const Ro
   return used;
 }
 
-GrantSet Engine::Impl::Grants(const HostRun& host, const Round* next) const {
-  GrantSet set;
-  set.round_id = next == nullptr ? Book(host).in_force_round_id : next->round_id;
-  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    const Guest& guest = state_.guests.at(guest_id);
-    if (guest.state != GuestState::kRunning) continue;
-    const std::vector<Holding> now = HoldingsNow(host, guest);
-    set.grants.push_back(
-        GuestGrant{.guest_id = guest_id,
-                   .now = now,
-                   .next = next == nullptr ? now : HoldingsIn(host, guest, next),
-                   .balance_microcredits = state_.PurseOf(guest.tenant_id).available,
-                   .spent_microcredits = guest.spent_microcredits});
-  }
-  return set;
-}
-
-GrantSet Engine::Impl::GrantsOf(const HostRun& host, const Round& round) const {
-  GrantSet set = Grants(host, &round);
-  for (GuestGrant& grant : set.grants) grant.now = grant.next;
-  return set;
-}
-
 std::vector<ResourcePrice> Engine::Impl::Prices(const HostRun& host) const {
   std::vector<ResourcePrice> prices = Book(host).prices;
   if (!prices.empty()) return prices;
-  const std::map<ResourceKind, int64_t> supply = Supply(host, host.round_id);
+  const std::map<ResourceKind, int64_t> supply = SupplyOf(Shares(host), host.round_id);
   for (const Resource& resource : host.resources) {
     const policies::ReservePolicy policy =
         ReservePolicyOf(resource, config_.seed, host.config->host_id);
@@ -293,8 +189,8 @@ void Engine::Impl::TellNotices(HostRun& host, const Round& round) {
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
     const Guest& guest = state_.guests.at(guest_id);
     if (guest.state != GuestState::kRunning) continue;
-    const std::vector<Holding> now = HoldingsNow(host, guest);
-    const std::vector<Holding> next = HoldingsIn(host, guest, &round);
+    const std::vector<Holding> now = HoldingsNow(Shares(host), guest);
+    const std::vector<Holding> next = HoldingsIn(Shares(host), guest, &round);
     for (size_t i = 0; i < now.size(); ++i) {
       if (now[i] == next[i]) continue;
       notices_[{guest_id, now[i].kind}] =
@@ -314,7 +210,7 @@ void Engine::Impl::TellNotices(HostRun& host, const Round& round) {
 void Engine::Impl::WithdrawNotices(HostRun& host, const Round& round) {
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
     const Guest& guest = state_.guests.at(guest_id);
-    for (const Holding& now : HoldingsNow(host, guest)) {
+    for (const Holding& now : HoldingsNow(Shares(host), guest)) {
       const auto it = notices_.find({guest_id, now.kind});
       if (it == notices_.end() || it->second.round_id != round.round_id) continue;
       Notice& notice = it->second;
@@ -331,12 +227,12 @@ void Engine::Impl::WithdrawNotices(HostRun& host, const Round& round) {
 void Engine::Impl::SendPrepare(HostRun& host) {
   const absl::Time effective = host.schedule ? host.schedule->effective() : now_;
   Send(host, {PendingCommand::Kind::kPrepare},
-       PrepareCommand{Grants(host, Decided(host)), effective});
+       PrepareCommand{GrantsUntil(Shares(host), Decided(host)), effective});
 }
 
 void Engine::Impl::SendApply(HostRun& host) {
   host.applying = true;
-  Send(host, {PendingCommand::Kind::kApply}, ApplyCommand{GrantsOf(host, *Decided(host))});
+  Send(host, {PendingCommand::Kind::kApply}, ApplyCommand{GrantsIn(Shares(host), *Decided(host))});
 }
 
 void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
@@ -379,7 +275,7 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
     Count(host, BillGuest(scribe, guest_id, reading == readings.end() ? nullptr : reading->second,
                           host.resources, past ? &*past : &next, next.round_id));
     if (guest.state == GuestState::kRunning) {
-      host.holdings.Set(guest_id, HoldingsIn(host, guest, &next));
+      host.holdings.Set(guest_id, HoldingsIn(Shares(host), guest, &next));
     }
   }
   if (past) {

@@ -268,7 +268,7 @@ class RuntimeImpl final : public Runtime {
   absl::Status CommitPatiently(const std::vector<Transaction>& group) {
     const auto begin = Stopwatch::now();
     for (;;) {
-      absl::Status status = ledger_.Commit(group);
+      absl::Status status = ledger_.Commit(options_.lead, group);
       if (!absl::IsUnavailable(status)) {
         if (busy_.exchange(false)) marketd::Log(marketd::LogLevel::kInfo, "ledger_free");
         return status;
@@ -391,7 +391,7 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start(Options options, const C
   if (hosts.size() != options.config.hosts.size()) {
     return absl::InvalidArgumentError("hosts: there are more than in the config");
   }
-  NOM_ASSIGN_OR_RETURN(State state, ledger.Load());
+  NOM_ASSIGN_OR_RETURN(State state, ledger.Load(options.lead));
   auto runtime = std::make_unique<RuntimeImpl>(std::move(options), clock, ledger, std::move(state));
   runtime->Begin(hosts);
   return runtime;

@@ -60,6 +60,7 @@ class Runtime {
  public:
   struct Options {
     MarketConfig config;
+    Lead lead;  // The book that it leads.
     size_t events_max = 16'384;
     absl::Duration poll_interval = absl::Milliseconds(20);  // Of hosts, when idle.
     ClearFunctions clear;

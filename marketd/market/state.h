@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "marketd/market/accounts.h"
+#include "marketd/market/books.h"
 #include "marketd/market/contracts.h"
 #include "marketd/market/types.h"
 
@@ -213,7 +214,7 @@ struct State {
   const Purse& PurseOf(const Owner& owner) const;
 
   uint64_t last_transaction_id = 0;
-  GuestId last_guest_id = 0;
+  GuestId last_guest_id = 0;  // FirstGuestIdOf the book at first.
   ContractId last_contract_id = 0;
   std::map<TenantId, Tenant> tenants;
   Purses purses;

@@ -63,6 +63,10 @@ struct Applier {
 
   void operator()(const UpdateContract& update) const { state.contracts.Put(update.contract); }
 
+  // Their money is in the entries; what is on its way is the ledger's to know.
+  void operator()(const SendTransfer&) const {}
+  void operator()(const AcceptTransfer&) const {}
+
   void operator()(const PutHost& put) const {
     HostBook& book = Book(put.host_id);
     book.boot_id = put.boot_id;

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "marketd/market/books.h"
 #include "marketd/market/state.h"
 #include "policies/clearing/fallback.h"
 
@@ -66,6 +67,15 @@ struct OpenContract {
 struct UpdateContract {
   Contract contract;
 };
+// Money leaves for another book; the entries move it into transit. transfer_id is the
+// transaction's, and from_book its book: both are ignored here.
+struct SendTransfer {
+  Transfer transfer;
+};
+// And arrives in this one; the entries move it out of transit.
+struct AcceptTransfer {
+  Transfer transfer;
+};
 // The host's own line: boot and the round in force.
 struct PutHost {
   HostId host_id;
@@ -77,8 +87,9 @@ struct PutRequest {
   Request request;
 };
 
-using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound,
-                            OpenContract, UpdateContract, PutHost, PutRequest>;
+using Change =
+    std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, OpenContract,
+                 UpdateContract, SendTransfer, AcceptTransfer, PutHost, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.

@@ -84,8 +84,8 @@ std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun* hos
   view->guest = guest;
   if (host != nullptr) {
     const Round* decided = Decided(*host);
-    view->now = HoldingsNow(*host, guest);
-    view->next = decided != nullptr ? HoldingsIn(*host, guest, decided) : view->now;
+    view->now = HoldingsNow(Shares(*host), guest);
+    view->next = decided != nullptr ? HoldingsIn(Shares(*host), guest, decided) : view->now;
   }
   for (const BidKey& key : state_.BidsOf(guest.guest_id)) {
     view->bids.push_back(state_.bids.at(key));

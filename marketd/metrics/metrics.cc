@@ -297,11 +297,14 @@ class TimedLedger final : public market::Ledger {
               prometheus::Counter& failures)
       : ledger_(ledger), duration_(duration), failures_(failures) {}
 
-  absl::StatusOr<market::State> Load() override { return ledger_.Load(); }
+  absl::StatusOr<market::State> Load(const market::Lead& lead) override {
+    return ledger_.Load(lead);
+  }
 
-  absl::Status Commit(absl::Span<const market::Transaction> transactions) override {
+  absl::Status Commit(const market::Lead& lead,
+                      absl::Span<const market::Transaction> transactions) override {
     const Stopwatch watch;
-    absl::Status status = ledger_.Commit(transactions);
+    absl::Status status = ledger_.Commit(lead, transactions);
     duration_.Observe(watch.Seconds());
     if (!status.ok()) failures_.Increment();
     return status;

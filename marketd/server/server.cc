@@ -8,11 +8,13 @@
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_posix.h>
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "marketd/base/clock.h"
 #include "marketd/base/status.h"
 #include "marketd/server/connections.h"
 #include "marketd/server/gate.h"
@@ -94,7 +96,7 @@ class ServerImpl final : public Server {
 
   void Shutdown(absl::Duration timeout) override {
     std::call_once(shut_down_, [&] {
-      const absl::Time deadline = absl::Now() + timeout;
+      const absl::Time deadline = Clock::Real().Now() + timeout;  // Nobody sets this clock.
       SetServing(false);
       // A call that gRPC has read when it is told to stop, and that nobody of ours has seen, it
       // answers CANCELLED, as if the caller had gone away (grpc issue 41785), and clients do not
@@ -102,7 +104,8 @@ class ServerImpl final : public Server {
       in_hand_->WaitEmpty(timeout);
       front_door_.Close();
       EndConnections(front_door_.address());
-      server_->Shutdown(absl::ToChronoTime(deadline));
+      const absl::Duration left = std::max(absl::ZeroDuration(), deadline - Clock::Real().Now());
+      server_->Shutdown(absl::ToChronoTime(absl::Now() + left));
       server_->Wait();
     });
   }

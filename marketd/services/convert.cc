@@ -469,8 +469,16 @@ operators_pb::AuditResponse ToProto(const market::AuditResult& audit) {
   out.set_operator_revenue_microcredits(audit.revenue_microcredits);
   out.set_deposits_microcredits(audit.deposits_microcredits);
   out.set_rounds_replayed(audit.rounds_replayed);
-  out.set_head_transaction_id(audit.head.transaction_id);
-  out.set_head_digest(audit.head.digest);
+  for (const auto& [book_id, head] : audit.heads) {
+    if (book_id == market::kMarketBook) {
+      out.set_head_transaction_id(head.transaction_id);
+      out.set_head_digest(head.digest);
+    }
+    operators_pb::BookHead* const of_book = out.add_heads();
+    of_book->set_book_id(book_id);
+    of_book->set_transaction_id(head.transaction_id);
+    of_book->set_digest(head.digest);
+  }
   return out;
 }
 

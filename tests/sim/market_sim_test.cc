@@ -83,7 +83,7 @@ class Drill {
     EXPECT_EQ(audit->rounds_replayed, rounds);
     // Not only of what the rules themselves cleared.
     std::map<policies::Method, int> methods;
-    const auto look = world_.ledger().reader().Look();
+    const auto look = world_.ledger().reader().Look(kMarketBook);
     ASSERT_TRUE(look.ok()) << look.status();
     const absl::Status read =
         (*look)->ReadTransactions(0, UINT64_MAX, [&methods](const ChainedTransaction& t) {

@@ -42,12 +42,17 @@ void World::AddHost(const HostId& host_id, SimulatedHostOptions options) {
   hosts_[host_id] = std::make_unique<SimulatedHost>(std::move(options));
 }
 
-void World::Open() {
+std::unique_ptr<Ledger> World::OpenLedger() const {
+  if (options_.open_ledger) return options_.open_ledger(ledger_path());
   auto ledger = OpenSqliteLedger(
-      {.path = ledger_path(), .sync_to_disk = false, .check_bytes_max = int64_t{1} << 20});
+      {.path = ledger_path(), .sync_to_disk = false, .check_bytes_max = int64_t{1} << 18});
   NOM_CHECK(ledger.ok(), ledger.status().ToString());
-  ledger_ = *std::move(ledger);
-  absl::StatusOr<State> state = ledger_->Load();
+  return *std::move(ledger);
+}
+
+void World::Open() {
+  ledger_ = OpenLedger();
+  absl::StatusOr<State> state = ledger_->Load({});
   NOM_CHECK(state.ok(), state.status().ToString());
   engine_ = std::make_unique<Engine>(
       options_.config, *std::move(state), options_.clear,
@@ -76,13 +81,12 @@ void World::WriteWhileDown(const std::function<void(Scribe&)>& write) {
   engine_.reset();
   ledger_.reset();
   {
-    auto ledger = OpenSqliteLedger({.path = ledger_path(), .sync_to_disk = false});
-    NOM_CHECK(ledger.ok(), ledger.status().ToString());
-    absl::StatusOr<State> state = (*ledger)->Load();
+    const std::unique_ptr<Ledger> ledger = OpenLedger();
+    absl::StatusOr<State> state = ledger->Load({});
     NOM_CHECK(state.ok(), state.status().ToString());
     Scribe scribe(*state, clock.Now(), "written by a test");
     write(scribe);
-    const absl::Status status = (*ledger)->Commit({std::move(scribe).Finish()});
+    const absl::Status status = ledger->Commit({}, {std::move(scribe).Finish()});
     NOM_CHECK(status.ok(), status.ToString());
   }
   Restart();
@@ -153,13 +157,13 @@ bool World::CommitPending() {
     const auto kept =
         static_cast<size_t>(random_.Uniform(0, static_cast<int64_t>(pending_.size())));
     if (kept > 0) {
-      const absl::Status status = ledger_->Commit(absl::MakeSpan(pending_).subspan(0, kept));
+      const absl::Status status = ledger_->Commit({}, absl::MakeSpan(pending_).subspan(0, kept));
       NOM_CHECK(status.ok(), status.ToString());
     }
     return false;
   }
   const std::vector<Transaction> group = std::exchange(pending_, {});
-  const absl::Status status = ledger_->Commit(group);
+  const absl::Status status = ledger_->Commit({}, group);
   NOM_CHECK(status.ok(), status.ToString());
   Handle(CommitDone{group.back().transaction_id});
   return true;

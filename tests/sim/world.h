@@ -37,6 +37,8 @@ class World {
     MarketConfig config;
     std::map<HostId, SimulatedHostOptions> hosts;  // Their clock is set to the world's.
     ClearFunctions clear;
+    // The ledger at a path, made or opened; empty: in SQLite.
+    std::function<std::unique_ptr<Ledger>(const std::string& path)> open_ledger;
     // Once in so many: a commit fails, and the process with it; the process dies when a host has
     // done what it was told, before anybody heard of it; a command is late by up to a period; the
     // engine is late by up to two seconds.
@@ -121,6 +123,7 @@ class World {
   bool RunCommands();
   void PollHosts();
   void Open();
+  std::unique_ptr<Ledger> OpenLedger() const;
   bool DiesNow();
 
   Options options_;

@@ -1,18 +1,19 @@
 #include "marketd/host/nomhv/mailbox.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "marketd/base/clock.h"
 
 namespace nom::market {
 namespace {
@@ -93,12 +94,13 @@ absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Open(const std::string& path,
                                                       NOM_MAILBOX_BYTES, " bytes (it has ",
                                                       info.st_size, "), so not nomhv's mailbox"));
   }
-  void* base = mmap(nullptr, NOM_MAILBOX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
-  if (base == MAP_FAILED) {
-    return absl::UnavailableError(absl::StrCat("mailbox ", path, ": ", std::strerror(errno)));
+  absl::StatusOr<std::unique_ptr<GuardedMapping>> mapping =
+      GuardedMapping::Map(file.fd, NOM_MAILBOX_BYTES);
+  if (!mapping.ok()) {
+    return absl::Status(mapping.status().code(),
+                        absl::StrCat("mailbox ", path, ": ", mapping.status().message()));
   }
-  std::unique_ptr<Mailbox> mailbox(
-      new Mailbox(path, static_cast<std::byte*>(base), timeout, doorbell));
+  std::unique_ptr<Mailbox> mailbox(new Mailbox(path, *std::move(mapping), timeout, doorbell));
 
   const uint32_t magic = LoadAcquire(mailbox->header()->magic);
   if (magic == 0) {
@@ -121,27 +123,31 @@ absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Open(const std::string& path,
   }
   mailbox->boot_id_ = header.boot_id;
   mailbox->tsc_hz_ = header.tsc_hz;
-  // Ids of an earlier marketd's commands must not be taken for ours.
-  mailbox->next_id_ = (static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())) << 16) + 1;
+  // Ids of an earlier marketd's commands must not be taken for ours, whatever its clock said.
+  std::random_device random;
+  mailbox->next_id_ = (uint64_t{random()} << 32 | uint64_t{random()} << 16) + 1;
 
   // The file of a machine that is gone looks like a mailbox: only a beating heart tells.
   mailbox->last_heartbeat_tsc_ = header.heartbeat_tsc;
-  const absl::Time deadline = absl::Now() + timeout;
+  const absl::Time deadline = Clock::Real().Now() + timeout;
   while (LoadAcquire(mailbox->header()->heartbeat_tsc) == header.heartbeat_tsc) {
-    if (absl::Now() > deadline) {
+    if (Clock::Real().Now() > deadline) {
       return absl::UnavailableError(
           absl::StrCat("mailbox ", path, ": nomhv's heart does not beat; is the machine running?"));
     }
     absl::SleepFor(absl::Milliseconds(1));
   }
-  mailbox->last_beat_seen_ = absl::Now();
+  mailbox->last_beat_seen_ = Clock::Real().Now();
   return mailbox;
 }
 
-Mailbox::Mailbox(std::string path, std::byte* base, absl::Duration timeout, Doorbell* doorbell)
-    : path_(std::move(path)), base_(base), timeout_(timeout), doorbell_(doorbell) {}
-
-Mailbox::~Mailbox() { munmap(base_, NOM_MAILBOX_BYTES); }
+Mailbox::Mailbox(std::string path, std::unique_ptr<GuardedMapping> mapping, absl::Duration timeout,
+                 Doorbell* doorbell)
+    : path_(std::move(path)),
+      mapping_(std::move(mapping)),
+      base_(mapping_->base()),
+      timeout_(timeout),
+      doorbell_(doorbell) {}
 
 NomMailboxHeader* Mailbox::header() const { return reinterpret_cast<NomMailboxHeader*>(base_); }
 
@@ -152,9 +158,14 @@ NomMailboxHeader Mailbox::Header() const {
 }
 
 absl::Status Mailbox::Alive() {
-  const absl::Time now = absl::Now();
-  if (LoadAcquire(header()->magic) != NOM_MAILBOX_MAGIC ||
-      LoadAcquire(header()->boot_id) != boot_id_) {
+  const absl::Time now = Clock::Real().Now();
+  const uint32_t magic = LoadAcquire(header()->magic);
+  if (mapping_->lost()) {
+    return absl::UnavailableError(absl::StrCat("mailbox ", path_,
+                                               ": the file was cut short; it has to have ",
+                                               NOM_MAILBOX_BYTES, " bytes"));
+  }
+  if (magic != NOM_MAILBOX_MAGIC || LoadAcquire(header()->boot_id) != boot_id_) {
     return absl::UnavailableError(absl::StrCat("mailbox ", path_, ": nomhv has rebooted"));
   }
   const uint64_t beat = LoadAcquire(header()->heartbeat_tsc);
@@ -191,10 +202,10 @@ absl::StatusOr<NomEvent> Mailbox::Call(NomCommand command, absl::Span<const std:
                                                      payload.size(), " bytes; it holds ",
                                                      NOM_MAILBOX_PAYLOAD_BYTES));
   }
-  const absl::Time deadline = absl::Now() + timeout_;
+  const absl::Time deadline = Clock::Real().Now() + timeout_;
   const auto wait = [&]() -> absl::Status {
     if (absl::Status alive = Alive(); !alive.ok()) return alive;
-    if (absl::Now() > deadline) {
+    if (Clock::Real().Now() > deadline) {
       return absl::UnavailableError(absl::StrCat("mailbox ", path_, ": no answer to command ",
                                                  command.kind, " within ",
                                                  absl::FormatDuration(timeout_)));

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "marketd/host/nomhv/doorbell.h"
+#include "marketd/host/nomhv/guarded_mapping.h"
 #include "nomhv/abi/mailbox.h"
 
 namespace nom::market {
@@ -37,11 +38,10 @@ class Mailbox {
 
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
-  ~Mailbox();
 
   // Sends `command` with `payload` and waits for its answer. `id`, `epoch`, `payload_offset` and
   // `payload_bytes` are filled in here. The answer's `status` is nomhv's and may be a refusal.
-  // Errors: UNAVAILABLE when nomhv does not answer in time or has rebooted.
+  // Errors: UNAVAILABLE when nomhv does not answer in time or has rebooted, or the file was cut.
   absl::StatusOr<NomEvent> Call(NomCommand command, absl::Span<const std::byte> payload);
 
   // The next event that is no answer, if any. Returns at once.
@@ -66,13 +66,15 @@ class Mailbox {
   uint64_t tsc_hz() const { return tsc_hz_; }
 
  private:
-  Mailbox(std::string path, std::byte* base, absl::Duration timeout, Doorbell* doorbell);
+  Mailbox(std::string path, std::unique_ptr<GuardedMapping> mapping, absl::Duration timeout,
+          Doorbell* doorbell);
 
   void DrainEvents();
   NomMailboxHeader* header() const;
 
   const std::string path_;
-  std::byte* const base_;  // NOM_MAILBOX_BYTES, shared.
+  const std::unique_ptr<GuardedMapping> mapping_;
+  std::byte* const base_;  // Its NOM_MAILBOX_BYTES.
   const absl::Duration timeout_;
   Doorbell* const doorbell_;
   uint64_t boot_id_ = 0;
@@ -80,7 +82,7 @@ class Mailbox {
   uint64_t next_id_ = 0;
   uint64_t epoch_ = 0;
   uint64_t last_heartbeat_tsc_ = 0;
-  absl::Time last_beat_seen_;
+  absl::Time last_beat_seen_;    // By Clock::Real, which nobody sets.
   std::deque<NomEvent> events_;  // Not answers; at most kEventsHeld, the oldest go first.
   std::deque<NomEvent> answers_;
 };

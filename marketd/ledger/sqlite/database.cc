@@ -142,6 +142,8 @@ absl::Status Database::Execute(const char* sql) {
   return SqliteError(connection_, path_);
 }
 
+int64_t Database::changes() const { return sqlite3_changes64(connection_); }
+
 Statement Database::Prepare(const char* sql) {
   sqlite3_stmt*& statement = statements_[sql];
   absl::Status status;

@@ -72,6 +72,8 @@ class Database {
   absl::StatusOr<int64_t> QueryInt(const char* sql);
   absl::StatusOr<std::string> QueryText(const char* sql);
 
+  // Rows that the last statement changed.
+  int64_t changes() const;
   const std::string& path() const { return path_; }
 
  private:

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
@@ -117,8 +118,12 @@ absl::Status CopyPages(const std::string& from, const std::string& to) {
 absl::StatusOr<ChainHead> Prove(const std::string& path) {
   NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Ledger> ledger,
                        OpenSqliteLedger({.path = path, .check_bytes_max = INT64_MAX}));
-  NOM_RETURN_IF_ERROR(ledger->Load().status());
-  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<LedgerSnapshot> snapshot, ledger->reader().Look());
+  NOM_ASSIGN_OR_RETURN(const std::vector<BookId> books, ledger->reader().ListBooks());
+  for (const BookId& book_id : books) {
+    NOM_RETURN_IF_ERROR(ledger->Load({.book_id = book_id}).status());
+  }
+  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<LedgerSnapshot> snapshot,
+                       ledger->reader().Look(kMarketBook));
   return snapshot->Head();
 }
 

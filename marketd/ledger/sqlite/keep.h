@@ -16,8 +16,9 @@ namespace nom::market {
 
 // Copies the ledger at `path`, as it is at one instant, to `backup`, by SQLite's online backup
 // (https://sqlite.org/backup.html). The copy is proven as a whole (pages, digests, sums) before it
-// gets its name, and is one file that needs no other. The answer is its head: note it down, and a
-// file that comes later goes on from it or is not this ledger any more.
+// gets its name, and is one file that needs no other. The answer is its head (of the book
+// kMarketBook): note it down, and a file that comes later goes on from it or is not this ledger any
+// more.
 //
 // Errors: ALREADY_EXISTS (`backup` is there: nothing is ever written over), NOT_FOUND (no ledger),
 // DATA_LOSS (the ledger does not add up), RESOURCE_EXHAUSTED (disk full), FAILED_PRECONDITION.

@@ -33,15 +33,17 @@ constexpr auto kMethodLast = static_cast<int64_t>(policies::Method::kBounded);
 absl::Time FromMicros(int64_t us) { return absl::FromUnixMicros(us); }
 uint64_t Id(const Statement& row, int column) { return static_cast<uint64_t>(row.Int(column)); }
 
-absl::Status ReadTenants(Database& db, State& state) {
+absl::Status ReadTenants(Database& db, int64_t book, State& state) {
   NOM_RETURN_IF_ERROR(ForEachRow(
-      db.Prepare("SELECT tenant_id, display_name, token_hash FROM tenants"), [&](Statement& row) {
+      db.Prepare("SELECT tenant_id, display_name, token_hash FROM tenants WHERE book = ?")
+          .Bind(book),
+      [&](Statement& row) {
         const TenantId id = row.Text(0);
         state.tenants[id] =
             Tenant{.tenant_id = id, .display_name = row.Text(1), .token_hash = row.Text(2)};
         return absl::OkStatus();
       }));
-  NOM_ASSIGN_OR_RETURN(state.purses, ReadPurses(db));
+  NOM_ASSIGN_OR_RETURN(state.purses, ReadPurses(db, book));
   for (const auto& [owner, purse] : state.purses) {
     if (owner != kOperator && !state.tenants.contains(owner)) {
       return absl::DataLossError(
@@ -51,11 +53,16 @@ absl::Status ReadTenants(Database& db, State& state) {
   return absl::OkStatus();
 }
 
-absl::Status ReadGuests(Database& db, State& state) {
+absl::Status ReadGuests(Database& db, int64_t book, State& state) {
+  // A book's guests are those whose ids are in its range.
+  const auto low = static_cast<int64_t>(FirstGuestIdOf(static_cast<uint64_t>(book)));
+  const auto high = static_cast<int64_t>(FirstGuestIdOf(static_cast<uint64_t>(book) + 1));
   NOM_RETURN_IF_ERROR(ForEachRow(
       db.Prepare("SELECT guest_id, host_id, tenant_id, name, image, arguments, memory_max_units,"
                  " state, exit_reason, spent_microcredits, has_run, age_us, alive_us FROM guests"
-                 " WHERE state <> 4"),
+                 " WHERE guest_id > ? AND guest_id <= ? AND state <> 4")
+          .Bind(low)
+          .Bind(high),
       [&](Statement& row) {
         Guest guest{
             .guest_id = Id(row, 0),
@@ -73,20 +80,26 @@ absl::Status ReadGuests(Database& db, State& state) {
         state.guests[guest.guest_id] = std::move(guest);
         return absl::OkStatus();
       }));
-  NOM_RETURN_IF_ERROR(
-      ForEachRow(db.Prepare("SELECT guest_id, kind, units FROM seeds"
-                            " WHERE guest_id IN (SELECT guest_id FROM guests WHERE state <> 4)"
-                            " ORDER BY guest_id, kind"),
-                 [&](Statement& row) {
-                   Holding seed{.seed_units = row.Int(2)};
-                   NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), seed.kind));
-                   state.guests[Id(row, 0)].seeds.push_back(seed);
-                   return absl::OkStatus();
-                 }));
   NOM_RETURN_IF_ERROR(ForEachRow(
-      db.Prepare("SELECT guest_id, kind, offered_unit_us, used_unit_us FROM meters"
-                 " WHERE guest_id IN (SELECT guest_id FROM guests WHERE state <> 4)"
-                 " ORDER BY guest_id, kind"),
+      db.Prepare(
+            "SELECT guest_id, kind, units FROM seeds"
+            " WHERE guest_id IN (SELECT guest_id FROM guests WHERE guest_id > ? AND guest_id <= ?"
+            " AND state <> 4) ORDER BY guest_id, kind")
+          .Bind(low)
+          .Bind(high),
+      [&](Statement& row) {
+        Holding seed{.seed_units = row.Int(2)};
+        NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), seed.kind));
+        state.guests[Id(row, 0)].seeds.push_back(seed);
+        return absl::OkStatus();
+      }));
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare(
+            "SELECT guest_id, kind, offered_unit_us, used_unit_us FROM meters"
+            " WHERE guest_id IN (SELECT guest_id FROM guests WHERE guest_id > ? AND guest_id <= ?"
+            " AND state <> 4) ORDER BY guest_id, kind")
+          .Bind(low)
+          .Bind(high),
       [&](Statement& row) {
         GuestMeters::Amount amount{.offered_unit_us = row.Bits(2), .used_unit_us = row.Bits(3)};
         NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), amount.kind));
@@ -95,7 +108,9 @@ absl::Status ReadGuests(Database& db, State& state) {
       }));
   NOM_RETURN_IF_ERROR(ForEachRow(
       db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
-                 " last_round_id, valuation FROM bids"),
+                 " last_round_id, valuation FROM bids WHERE guest_id > ? AND guest_id <= ?")
+          .Bind(low)
+          .Bind(high),
       [&](Statement& row) {
         StandingBid bid{
             .guest_id = Id(row, 0), .first_round_id = Id(row, 3), .last_round_id = Id(row, 4)};
@@ -117,7 +132,10 @@ absl::Status ReadGuests(Database& db, State& state) {
       }));
   return ForEachRow(
       db.Prepare("SELECT guest_id, kind, min_units, max_units, value_at_min_microcredits,"
-                 " unit_price_microcredits FROM bid_ranges ORDER BY guest_id, kind, position"),
+                 " unit_price_microcredits FROM bid_ranges WHERE guest_id > ? AND guest_id <= ?"
+                 " ORDER BY guest_id, kind, position")
+          .Bind(low)
+          .Bind(high),
       [&](Statement& row) {
         ResourceKind kind = ResourceKind::kMemory;
         NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), kind));
@@ -154,11 +172,12 @@ absl::Status ReadPrices(Database& db, const HostId& host_id, RoundId round_id,
   });
 }
 
-absl::Status ReadHosts(Database& db, State& state) {
+absl::Status ReadHosts(Database& db, int64_t book, State& state) {
   NOM_RETURN_IF_ERROR(ForEachRow(
       db.Prepare("SELECT host_id, boot_id, in_force_round_id,"
                  " (SELECT MAX(round_id) FROM rounds WHERE rounds.host_id = hosts.host_id)"
-                 " FROM hosts"),
+                 " FROM hosts WHERE book = ?")
+          .Bind(book),
       [&](Statement& row) {
         const HostId id = row.Text(0);
         state.hosts[id] = HostBook{.host_id = id,
@@ -167,16 +186,16 @@ absl::Status ReadHosts(Database& db, State& state) {
                                    .in_force_round_id = Id(row, 2)};
         return absl::OkStatus();
       }));
-  for (auto& [host_id, book] : state.hosts) {
-    NOM_RETURN_IF_ERROR(ReadPrices(db, host_id, book.last_decided_round_id, book.prices));
+  for (auto& [host_id, host] : state.hosts) {
+    NOM_RETURN_IF_ERROR(ReadPrices(db, host_id, host.last_decided_round_id, host.prices));
     // Open rounds are among the newest: the one in force, which rounds that were released may have
     // followed, and the last decided.
-    for (const RoundId round_id : {book.in_force_round_id, book.last_decided_round_id}) {
+    for (const RoundId round_id : {host.in_force_round_id, host.last_decided_round_id}) {
       if (round_id == 0) continue;
       Round round{.host_id = host_id, .round_id = round_id};
       NOM_RETURN_IF_ERROR(ReadRound(db, round));
       if (round.phase == RoundPhase::kGrace || round.phase == RoundPhase::kEffective) {
-        book.open_rounds[round_id] = std::move(round);
+        host.open_rounds[round_id] = std::move(round);
       }
     }
   }
@@ -187,7 +206,7 @@ constexpr char kSelectContracts[] =
     "SELECT contract_id, guest_id, tenant_id, seller, part_of, from_round_id, until_round_id,"
     " period_us, escrow_microcredits, settled_through_us, ended FROM contracts WHERE ";
 
-absl::StatusOr<Contract> ReadContract(Database& db, const Statement& row) {
+absl::StatusOr<Contract> ReadContract(Database& db, int64_t book, const Statement& row) {
   Contract contract{.contract_id = Id(row, 0),
                     .guest_id = Id(row, 1),
                     .tenant_id = row.Text(2),
@@ -200,8 +219,9 @@ absl::StatusOr<Contract> ReadContract(Database& db, const Statement& row) {
                     .settled_through = FromMicros(row.Int(9)),
                     .ended = row.Text(10)};
   Statement select = db.Prepare(
-      "SELECT kind, units, charge_microcredits FROM lots WHERE contract_id = ? ORDER BY kind");
-  select.Bind(row.Int(0));
+      "SELECT kind, units, charge_microcredits FROM lots WHERE book = ? AND contract_id = ?"
+      " ORDER BY kind");
+  select.Bind(book).Bind(row.Int(0));
   NOM_RETURN_IF_ERROR(ForEachRow(std::move(select), [&](Statement& l) {
     Lot lot{.units = l.Int(1), .charge_microcredits = l.Int(2)};
     NOM_RETURN_IF_ERROR(ToKind(db, l.Int(0), lot.kind));
@@ -211,23 +231,21 @@ absl::StatusOr<Contract> ReadContract(Database& db, const Statement& row) {
   return contract;
 }
 
-absl::Status ReadContracts(Database& db, State& state) {
-  static const std::string kSelect = absl::StrCat(kSelectContracts, "ended = ''");
-  NOM_ASSIGN_OR_RETURN(const int64_t last,
-                       db.QueryInt("SELECT COALESCE(MAX(contract_id), 0) FROM contracts"));
-  state.last_contract_id = static_cast<uint64_t>(last);
-  return ForEachRow(db.Prepare(kSelect.c_str()), [&](Statement& row) {
-    NOM_ASSIGN_OR_RETURN(const Contract contract, ReadContract(db, row));
+absl::Status ReadContracts(Database& db, int64_t book, State& state) {
+  static const std::string kSelect = absl::StrCat(kSelectContracts, "book = ? AND ended = ''");
+  return ForEachRow(db.Prepare(kSelect.c_str()).Bind(book), [&](Statement& row) {
+    NOM_ASSIGN_OR_RETURN(const Contract contract, ReadContract(db, book, row));
     state.contracts.Put(contract);
     return absl::OkStatus();
   });
 }
 
-absl::Status ReadRequests(Database& db, State& state) {
+absl::Status ReadRequests(Database& db, int64_t book, State& state) {
   return ForEachRow(
       db.Prepare("SELECT owner, request_id, transaction_id, fingerprint, status, message, guest_id,"
                  " round_id, removed, available, escrow, arrears, spent, bid_guest_id"
-                 " FROM requests ORDER BY transaction_id"),
+                 " FROM requests WHERE book = ? ORDER BY transaction_id")
+          .Bind(book),
       [&](Statement& row) {
         Request request{.key = {row.Text(0), row.Text(1)},
                         .bid_guest_id = Id(row, 13),
@@ -293,7 +311,8 @@ absl::Status ReadAuctions(Database& db, PutRound& put) {
 
 }  // namespace
 
-absl::Status ForEachRow(Statement statement, const std::function<absl::Status(Statement&)>& visit) {
+absl::Status ForEachRow(Statement& statement,
+                        const std::function<absl::Status(Statement&)>& visit) {
   for (;;) {
     const absl::StatusOr<bool> row = statement.Step();
     if (!row.ok()) return row.status();
@@ -382,10 +401,11 @@ absl::Status ReadRound(Database& db, Round& round) {
   });
 }
 
-absl::StatusOr<ChainHead> ReadHead(Database& db) {
+absl::StatusOr<ChainHead> ReadHead(Database& db, int64_t book) {
   ChainHead head;
   NOM_RETURN_IF_ERROR(ForEachRow(db.Prepare("SELECT transaction_id, digest FROM transactions"
-                                            " ORDER BY transaction_id DESC LIMIT 1"),
+                                            " WHERE book = ? ORDER BY transaction_id DESC LIMIT 1")
+                                     .Bind(book),
                                  [&head](Statement& row) {
                                    head = {Id(row, 0), row.Text(1)};
                                    return absl::OkStatus();
@@ -393,11 +413,12 @@ absl::StatusOr<ChainHead> ReadHead(Database& db) {
   return head;
 }
 
-absl::StatusOr<Purses> ReadPurses(Database& db) {
+absl::StatusOr<Purses> ReadPurses(Database& db, int64_t book) {
   Purses out;
   NOM_RETURN_IF_ERROR(
       ForEachRow(db.Prepare("SELECT owner, available, escrow, arrears, transit, revenue, issued,"
-                            " deposited, spent, earned FROM purses"),
+                            " deposited, spent, earned FROM purses WHERE book = ?")
+                     .Bind(book),
                  [&](Statement& row) {
                    out[row.Text(0)] = Purse{.available = row.Int(1),
                                             .escrow = row.Int(2),
@@ -413,12 +434,13 @@ absl::StatusOr<Purses> ReadPurses(Database& db) {
   return out;
 }
 
-absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
+absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
                        const std::function<absl::Status(const ChainedTransaction&)>& visit) {
   Statement select = db.Prepare(
-      "SELECT transaction_id, time_us, kind, digest FROM transactions WHERE transaction_id > ?"
+      "SELECT transaction_id, time_us, kind, digest FROM transactions WHERE book = ?"
+      " AND transaction_id > ?"
       " ORDER BY transaction_id LIMIT ?");
-  select.Bind(static_cast<int64_t>(after)).Bind(static_cast<int64_t>(limit));
+  select.Bind(book).Bind(static_cast<int64_t>(after)).Bind(static_cast<int64_t>(limit));
   return ForEachRow(std::move(select), [&](Statement& row) {
     ChainedTransaction out{.transaction_id = Id(row, 0),
                            .time = FromMicros(row.Int(1)),
@@ -427,8 +449,8 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
     Statement entries = db.Prepare(
         "SELECT from_owner, from_kind, to_owner, to_kind, guest_id, amount_microcredits FROM "
         "entries"
-        " WHERE transaction_id = ? ORDER BY position");
-    entries.Bind(row.Int(0));
+        " WHERE book = ? AND transaction_id = ? ORDER BY position");
+    entries.Bind(book).Bind(row.Int(0));
     NOM_RETURN_IF_ERROR(ForEachRow(std::move(entries), [&](Statement& e) {
       Entry entry{.from = {.owner = e.Text(0)},
                   .to = {.owner = e.Text(2)},
@@ -440,8 +462,9 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
       return absl::OkStatus();
     }));
     Statement rounds = db.Prepare(
-        "SELECT host_id, round_id FROM rounds WHERE transaction_id = ? ORDER BY host_id");
-    rounds.Bind(row.Int(0));
+        "SELECT host_id, round_id FROM rounds WHERE book = ? AND transaction_id = ?"
+        " ORDER BY host_id");
+    rounds.Bind(book).Bind(row.Int(0));
     NOM_RETURN_IF_ERROR(ForEachRow(std::move(rounds), [&](Statement& r) {
       PutRound put{.round = {.host_id = r.Text(0), .round_id = Id(r, 1)}};
       NOM_RETURN_IF_ERROR(ReadRound(db, put.round));
@@ -449,12 +472,13 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
       out.decided.push_back(std::move(put));
       return absl::OkStatus();
     }));
+    // By its unary plus the order is no reason to go through all contracts of the book.
     static const std::string kOpened =
-        absl::StrCat(kSelectContracts, "transaction_id = ? ORDER BY contract_id");
+        absl::StrCat(kSelectContracts, "book = ? AND transaction_id = ? ORDER BY +contract_id");
     Statement contracts = db.Prepare(kOpened.c_str());
-    contracts.Bind(row.Int(0));
+    contracts.Bind(book).Bind(row.Int(0));
     NOM_RETURN_IF_ERROR(ForEachRow(std::move(contracts), [&](Statement& c) {
-      NOM_ASSIGN_OR_RETURN(Contract contract, ReadContract(db, c));
+      NOM_ASSIGN_OR_RETURN(Contract contract, ReadContract(db, book, c));
       out.opened.push_back(std::move(contract));
       return absl::OkStatus();
     }));
@@ -462,19 +486,29 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
   });
 }
 
-absl::StatusOr<State> ReadState(Database& db) {
+absl::StatusOr<State> ReadState(Database& db, int64_t book) {
   State state;
-  NOM_ASSIGN_OR_RETURN(const int64_t last_transaction_id,
-                       db.QueryInt("SELECT COALESCE(MAX(transaction_id), 0) FROM transactions"));
-  NOM_ASSIGN_OR_RETURN(const int64_t last_guest_id,
-                       db.QueryInt("SELECT COALESCE(MAX(guest_id), 0) FROM guests"));
-  state.last_transaction_id = static_cast<uint64_t>(last_transaction_id);
-  state.last_guest_id = static_cast<uint64_t>(last_guest_id);
-  NOM_RETURN_IF_ERROR(ReadTenants(db, state));
-  NOM_RETURN_IF_ERROR(ReadGuests(db, state));
-  NOM_RETURN_IF_ERROR(ReadContracts(db, state));
-  NOM_RETURN_IF_ERROR(ReadHosts(db, state));
-  NOM_RETURN_IF_ERROR(ReadRequests(db, state));
+  const auto ordinal = static_cast<uint64_t>(book);
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare(
+            "SELECT (SELECT COALESCE(MAX(transaction_id), 0) FROM transactions WHERE book = ?1),"
+            " (SELECT COALESCE(MAX(contract_id), 0) FROM contracts WHERE book = ?1),"
+            " (SELECT COALESCE(MAX(guest_id), ?2) FROM guests WHERE guest_id > ?2"
+            "   AND guest_id <= ?3)")
+          .Bind(book)
+          .Bind(static_cast<int64_t>(FirstGuestIdOf(ordinal)))
+          .Bind(static_cast<int64_t>(FirstGuestIdOf(ordinal + 1))),
+      [&](Statement& row) {
+        state.last_transaction_id = Id(row, 0);
+        state.last_contract_id = Id(row, 1);
+        state.last_guest_id = Id(row, 2);
+        return absl::OkStatus();
+      }));
+  NOM_RETURN_IF_ERROR(ReadTenants(db, book, state));
+  NOM_RETURN_IF_ERROR(ReadGuests(db, book, state));
+  NOM_RETURN_IF_ERROR(ReadContracts(db, book, state));
+  NOM_RETURN_IF_ERROR(ReadHosts(db, book, state));
+  NOM_RETURN_IF_ERROR(ReadRequests(db, book, state));
   state.RebuildIndexes();
   return state;
 }

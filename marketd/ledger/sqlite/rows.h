@@ -17,18 +17,20 @@ namespace nom::market {
 
 inline int64_t ToMicros(absl::Time time) { return absl::ToUnixMicros(time); }
 
+// Books are named by their ordinals.
+//
 // Writes one transaction with its digest; the caller has begun one in SQLite.
-absl::Status WriteTransaction(Database& db, const Transaction& transaction,
+absl::Status WriteTransaction(Database& db, int64_t book, const Transaction& transaction,
                               const std::string& digest);
 
 // Those above `after` by rising id, at most `limit`, as far as the chain covers them.
-absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
+absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
                        const std::function<absl::Status(const ChainedTransaction&)>& visit);
-absl::StatusOr<ChainHead> ReadHead(Database& db);
-absl::StatusOr<Purses> ReadPurses(Database& db);
+absl::StatusOr<ChainHead> ReadHead(Database& db, int64_t book);
+absl::StatusOr<Purses> ReadPurses(Database& db, int64_t book);
 
 // Reads all that an engine starts from.
-absl::StatusOr<State> ReadState(Database& db);
+absl::StatusOr<State> ReadState(Database& db, int64_t book);
 
 // Completes a round, whose host_id and round_id are set, with its line, prices and outcomes.
 // DATA_LOSS if there is none.
@@ -40,7 +42,11 @@ absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, R
                                           ResourceKind kind);
 
 // Steps through all rows of a statement.
-absl::Status ForEachRow(Statement statement, const std::function<absl::Status(Statement&)>& visit);
+absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);
+inline absl::Status ForEachRow(Statement&& statement,
+                               const std::function<absl::Status(Statement&)>& visit) {
+  return ForEachRow(statement, visit);
+}
 
 }  // namespace nom::market
 

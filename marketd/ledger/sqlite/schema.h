@@ -12,9 +12,9 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 5;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 6;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
-inline constexpr int32_t kSchemaVersionMin = 5;
+inline constexpr int32_t kSchemaVersionMin = 6;
 
 inline constexpr char kSchemaSql[] = R"sql(
 -- One row: written each time that the ledger is opened, before anybody is told that it is there.
@@ -24,23 +24,37 @@ CREATE TABLE openings (
 ) STRICT;
 INSERT INTO openings VALUES (1, 0);
 
-CREATE TABLE transactions (
-  transaction_id INTEGER PRIMARY KEY,
-  time_us INTEGER NOT NULL,
-  kind TEXT NOT NULL,
-  digest TEXT NOT NULL  -- marketd/market/chain.h
+-- A unit of leadership (marketd/market/books.h); other tables name it by its ordinal. Here one
+-- process leads all of them, and fence is 1.
+CREATE TABLE books (
+  ordinal INTEGER PRIMARY KEY CHECK (ordinal BETWEEN 0 AND 1048575),
+  book_id TEXT NOT NULL UNIQUE,
+  fence INTEGER NOT NULL,
+  last_transaction_id INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE transactions (
+  book INTEGER NOT NULL REFERENCES books,
+  transaction_id INTEGER NOT NULL,
+  time_us INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  digest TEXT NOT NULL,  -- marketd/market/chain.h
+  PRIMARY KEY (book, transaction_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE tenants (
-  tenant_id TEXT PRIMARY KEY,
+  book INTEGER NOT NULL REFERENCES books,
+  tenant_id TEXT NOT NULL,
   display_name TEXT NOT NULL,
-  token_hash TEXT NOT NULL
+  token_hash TEXT NOT NULL,
+  PRIMARY KEY (book, tenant_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Money went from one account to another. Owners are tenants and '@operator'. Account kinds:
 -- 1 available, 2 escrow, 3 arrears, 4 transit, 5 revenue, 6 issued.
 CREATE TABLE entries (
-  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  book INTEGER NOT NULL,
+  transaction_id INTEGER NOT NULL,
   position INTEGER NOT NULL,
   from_owner TEXT NOT NULL,
   from_kind INTEGER NOT NULL CHECK (from_kind BETWEEN 1 AND 6),
@@ -48,12 +62,14 @@ CREATE TABLE entries (
   to_kind INTEGER NOT NULL CHECK (to_kind BETWEEN 1 AND 6),
   guest_id INTEGER NOT NULL,
   amount_microcredits INTEGER NOT NULL CHECK (amount_microcredits > 0),
-  PRIMARY KEY (transaction_id, position)
+  PRIMARY KEY (book, transaction_id, position),
+  FOREIGN KEY (book, transaction_id) REFERENCES transactions
 ) STRICT, WITHOUT ROWID;
 
 -- What an owner's entries add up to: its accounts, and what passed between it and others.
 CREATE TABLE purses (
-  owner TEXT PRIMARY KEY,
+  book INTEGER NOT NULL REFERENCES books,
+  owner TEXT NOT NULL,
   available INTEGER NOT NULL CHECK (available >= 0),
   escrow INTEGER NOT NULL CHECK (escrow >= 0),
   arrears INTEGER NOT NULL CHECK (arrears <= 0),
@@ -63,15 +79,28 @@ CREATE TABLE purses (
   deposited INTEGER NOT NULL,
   spent INTEGER NOT NULL,
   earned INTEGER NOT NULL,
+  PRIMARY KEY (book, owner),
   CHECK (owner = '@operator' OR revenue = 0 AND issued = 0),
   CHECK (available + escrow + arrears + transit + revenue = deposited - spent + earned)
 ) STRICT, WITHOUT ROWID;
+
+-- Money on its way from one book to another; transfer_id is the transaction that sent it.
+CREATE TABLE transfers (
+  from_book INTEGER NOT NULL REFERENCES books,
+  transfer_id INTEGER NOT NULL,
+  to_book TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  amount_microcredits INTEGER NOT NULL CHECK (amount_microcredits > 0),
+  accepted_transaction_id INTEGER,  -- In to_book.
+  PRIMARY KEY (from_book, transfer_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX transfers_open ON transfers (to_book) WHERE accepted_transaction_id IS NULL;
 
 -- state: 1 admitted, 2 running, 3 crashed, 4 evicted, 5 evicting.
 CREATE TABLE guests (
   guest_id INTEGER PRIMARY KEY,
   host_id TEXT NOT NULL,
-  tenant_id TEXT NOT NULL REFERENCES tenants,
+  tenant_id TEXT NOT NULL,
   name TEXT NOT NULL,
   image TEXT NOT NULL,
   arguments TEXT NOT NULL,
@@ -128,6 +157,7 @@ CREATE TABLE bid_ranges (
 -- boot_id is a 64-bit pattern, stored as signed.
 CREATE TABLE hosts (
   host_id TEXT PRIMARY KEY,
+  book INTEGER NOT NULL REFERENCES books,
   boot_id INTEGER NOT NULL,
   in_force_round_id INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -144,10 +174,12 @@ CREATE TABLE rounds (
   applied_us INTEGER NOT NULL,
   period_us INTEGER NOT NULL,
   reason TEXT NOT NULL,
-  transaction_id INTEGER NOT NULL REFERENCES transactions,
-  PRIMARY KEY (host_id, round_id)
+  book INTEGER NOT NULL,
+  transaction_id INTEGER NOT NULL,
+  PRIMARY KEY (host_id, round_id),
+  FOREIGN KEY (book, transaction_id) REFERENCES transactions
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX rounds_by_transaction ON rounds (transaction_id);
+CREATE INDEX rounds_by_transaction ON rounds (book, transaction_id);
 
 -- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last, 5 bounded.
 -- work_max: steps of work that the rule was given; 0 is no limit. chain: which fallbacks it had.
@@ -197,7 +229,7 @@ CREATE TABLE outcomes (
   round_id INTEGER NOT NULL,
   guest_id INTEGER NOT NULL REFERENCES guests,
   kind INTEGER NOT NULL,
-  tenant_id TEXT NOT NULL REFERENCES tenants,
+  tenant_id TEXT NOT NULL,
   seed_units INTEGER NOT NULL,
   award_units INTEGER NOT NULL,
   contracted_units INTEGER NOT NULL,
@@ -215,10 +247,11 @@ CREATE TABLE outcomes (
 -- Terms, and how each stands: ended is why it ended, '' while it is open. part_of: the contract of
 -- another guest that its units are out of, 0: they are the host's own.
 CREATE TABLE contracts (
-  contract_id INTEGER PRIMARY KEY,
-  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  book INTEGER NOT NULL,
+  contract_id INTEGER NOT NULL,
+  transaction_id INTEGER NOT NULL,
   guest_id INTEGER NOT NULL REFERENCES guests,
-  tenant_id TEXT NOT NULL REFERENCES tenants,
+  tenant_id TEXT NOT NULL,
   seller TEXT NOT NULL,
   part_of INTEGER NOT NULL,
   from_round_id INTEGER NOT NULL,
@@ -227,26 +260,31 @@ CREATE TABLE contracts (
   escrow_microcredits INTEGER NOT NULL CHECK (escrow_microcredits >= 0),
   settled_through_us INTEGER NOT NULL,
   ended TEXT NOT NULL,
+  PRIMARY KEY (book, contract_id),
+  FOREIGN KEY (book, transaction_id) REFERENCES transactions,
   CHECK (ended = '' OR escrow_microcredits = 0)
-) STRICT;
-CREATE INDEX contracts_by_transaction ON contracts (transaction_id);
-CREATE INDEX contracts_open ON contracts (contract_id) WHERE ended = '';
+) STRICT, WITHOUT ROWID;
+CREATE INDEX contracts_by_transaction ON contracts (book, transaction_id);
+CREATE INDEX contracts_open ON contracts (book, contract_id) WHERE ended = '';
 
 CREATE TABLE lots (
-  contract_id INTEGER NOT NULL REFERENCES contracts,
+  book INTEGER NOT NULL,
+  contract_id INTEGER NOT NULL,
   kind INTEGER NOT NULL,
   units INTEGER NOT NULL CHECK (units > 0),
   charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
-  PRIMARY KEY (contract_id, kind)
+  PRIMARY KEY (book, contract_id, kind),
+  FOREIGN KEY (book, contract_id) REFERENCES contracts
 ) STRICT, WITHOUT ROWID;
 
 -- The answers to writes, so that a retry gets the same one. status is an absl::StatusCode.
 -- bid_guest_id: of a bid, forgotten after so many newer ones; 0: never forgotten.
 CREATE TABLE requests (
+  book INTEGER NOT NULL,
   owner TEXT NOT NULL,
   request_id TEXT NOT NULL,
   bid_guest_id INTEGER NOT NULL,
-  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  transaction_id INTEGER NOT NULL,
   fingerprint INTEGER NOT NULL,
   status INTEGER NOT NULL,
   message TEXT NOT NULL,
@@ -257,7 +295,8 @@ CREATE TABLE requests (
   escrow INTEGER NOT NULL,
   arrears INTEGER NOT NULL,
   spent INTEGER NOT NULL,
-  PRIMARY KEY (owner, request_id)
+  PRIMARY KEY (book, owner, request_id),
+  FOREIGN KEY (book, transaction_id) REFERENCES transactions
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_of_bids ON requests (bid_guest_id, owner, transaction_id)
   WHERE bid_guest_id <> 0;
@@ -297,12 +336,21 @@ CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
     OR NEW.effective_us <> OLD.effective_us OR NEW.period_us <> OLD.period_us
     OR NEW.transaction_id <> OLD.transaction_id
   BEGIN SELECT RAISE(ABORT, 'a round only goes on to its next phase'); END;
+CREATE TRIGGER books_kept_d BEFORE DELETE ON books
+  BEGIN SELECT RAISE(ABORT, 'books are never deleted'); END;
+CREATE TRIGGER transfers_kept_d BEFORE DELETE ON transfers
+  BEGIN SELECT RAISE(ABORT, 'transfers are never deleted'); END;
+CREATE TRIGGER transfers_kept_u BEFORE UPDATE ON transfers
+  WHEN OLD.accepted_transaction_id IS NOT NULL OR NEW.from_book <> OLD.from_book
+    OR NEW.transfer_id <> OLD.transfer_id OR NEW.to_book <> OLD.to_book
+    OR NEW.owner <> OLD.owner OR NEW.amount_microcredits <> OLD.amount_microcredits
+  BEGIN SELECT RAISE(ABORT, 'a transfer is accepted once and never changed'); END;
 CREATE TRIGGER contracts_kept_d BEFORE DELETE ON contracts
   BEGIN SELECT RAISE(ABORT, 'contracts are never deleted'); END;
 CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
   WHEN NEW.contract_id <> OLD.contract_id OR NEW.transaction_id <> OLD.transaction_id
     OR NEW.guest_id <> OLD.guest_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.seller <> OLD.seller
-    OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
+    OR NEW.book <> OLD.book OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
     OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
     OR OLD.ended <> ''
   BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;

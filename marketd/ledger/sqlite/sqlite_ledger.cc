@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -137,23 +139,45 @@ absl::Status CheckPages(const std::string& path) {
   return absl::OkStatus();
 }
 
+// A line of `books`.
+struct Book {
+  int64_t ordinal = 0;
+  uint64_t fence = 0;
+  uint64_t last_transaction_id = 0;
+};
+constexpr int64_t kNoBook = -1;  // Nothing is written under it.
+
+absl::StatusOr<std::optional<Book>> FindBook(Database& db, const BookId& book_id) {
+  std::optional<Book> book;
+  NOM_RETURN_IF_ERROR(ForEachRow(
+      db.Prepare("SELECT ordinal, fence, last_transaction_id FROM books WHERE book_id = ?")
+          .Bind(book_id),
+      [&book](Statement& row) {
+        book = Book{row.Int(0), row.Bits(1), row.Bits(2)};
+        return absl::OkStatus();
+      }));
+  return book;
+}
+
 // Holds one snapshot of SQLite's from the first SELECT to the end.
 class SqliteSnapshot : public LedgerSnapshot {
  public:
-  static absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Open(const std::string& path) {
+  static absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Open(const std::string& path,
+                                                              const BookId& book_id) {
     NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> db,
                          Database::Open(path, Database::Mode::kReadOnly));
     NOM_RETURN_IF_ERROR(db->Execute("BEGIN"));
-    return std::make_unique<SqliteSnapshot>(std::move(db));
+    NOM_ASSIGN_OR_RETURN(const std::optional<Book> book, FindBook(*db, book_id));
+    return std::make_unique<SqliteSnapshot>(std::move(db), book ? book->ordinal : kNoBook);
   }
-  explicit SqliteSnapshot(std::unique_ptr<Database> db) : db_(std::move(db)) {}
+  SqliteSnapshot(std::unique_ptr<Database> db, int64_t book) : db_(std::move(db)), book_(book) {}
 
-  absl::StatusOr<ChainHead> Head() override { return ReadHead(*db_); }
-  absl::StatusOr<Purses> ReadPurses() override { return market::ReadPurses(*db_); }
+  absl::StatusOr<ChainHead> Head() override { return ReadHead(*db_, book_); }
+  absl::StatusOr<Purses> ReadPurses() override { return market::ReadPurses(*db_, book_); }
   absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,
       const std::function<absl::Status(const ChainedTransaction&)>& visit) override {
-    return ReadChain(*db_, after, limit, visit);
+    return ReadChain(*db_, book_, after, limit, visit);
   }
   absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) override {
     Round round{.host_id = host_id, .round_id = round_id};
@@ -163,6 +187,7 @@ class SqliteSnapshot : public LedgerSnapshot {
 
  private:
   const std::unique_ptr<Database> db_;
+  const int64_t book_;
 };
 
 class SqliteReader : public LedgerReader {
@@ -186,8 +211,39 @@ class SqliteReader : public LedgerReader {
     return ReadAuction(*db_, host_id, round_id, kind);
   }
 
-  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
-    return SqliteSnapshot::Open(path_);
+  absl::StatusOr<std::vector<BookId>> ListBooks() override {
+    std::lock_guard lock(mutex_);
+    std::vector<BookId> books;
+    NOM_RETURN_IF_ERROR(ForEachRow(db_->Prepare("SELECT book_id FROM books ORDER BY book_id"),
+                                   [&books](Statement& row) {
+                                     books.push_back(row.Text(0));
+                                     return absl::OkStatus();
+                                   }));
+    return books;
+  }
+
+  absl::StatusOr<std::vector<Transfer>> OpenTransfers(const BookId& to_book) override {
+    std::lock_guard lock(mutex_);
+    std::vector<Transfer> transfers;
+    NOM_RETURN_IF_ERROR(ForEachRow(
+        db_->Prepare("SELECT book_id, transfer_id, to_book, owner, amount_microcredits"
+                     " FROM transfers JOIN books ON ordinal = from_book"
+                     " WHERE accepted_transaction_id IS NULL AND (?1 = '' OR to_book = ?1)"
+                     " ORDER BY book_id, transfer_id")
+            .Bind(to_book),
+        [&transfers](Statement& row) {
+          transfers.push_back(Transfer{.from_book = row.Text(0),
+                                       .transfer_id = row.Bits(1),
+                                       .to_book = row.Text(2),
+                                       .owner = row.Text(3),
+                                       .amount_microcredits = row.Int(4)});
+          return absl::OkStatus();
+        }));
+    return transfers;
+  }
+
+  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look(const BookId& book_id) override {
+    return SqliteSnapshot::Open(path_, book_id);
   }
 
  private:
@@ -223,60 +279,107 @@ class SqliteLedger : public Ledger {
         reader_(db_->path(), std::move(reader_db)),
         proven_max_(proven_max) {}
 
-  absl::StatusOr<State> Load() override {
+  absl::StatusOr<State> Load(const Lead& lead) override {
+    std::lock_guard lock(mutex_);
+    NOM_ASSIGN_OR_RETURN(const Book book, Open(lead));
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
-    absl::StatusOr<State> state = ReadState(*db_);
-    const absl::StatusOr<ChainHead> head = ReadHead(*db_);
+    absl::StatusOr<State> state = ReadState(*db_, book.ordinal);
+    const absl::StatusOr<ChainHead> head = ReadHead(*db_, book.ordinal);
     NOM_RETURN_IF_ERROR(db_->Execute("COMMIT"));
     if (!state.ok()) return state;
     if (!head.ok()) return head.status();
+    if (head->transaction_id != book.last_transaction_id) {
+      return absl::DataLossError(absl::StrCat(Where(lead), "its last transaction is ",
+                                              head->transaction_id, ", not ",
+                                              book.last_transaction_id));
+    }
     if (const std::string wrong = FirstBrokenPromise(*state); !wrong.empty()) {
-      return absl::DataLossError(absl::StrCat("ledger ", db_->path(), ": ", wrong));
+      return absl::DataLossError(absl::StrCat(Where(lead), wrong));
     }
-    NOM_ASSIGN_OR_RETURN(const auto snapshot, SqliteSnapshot::Open(db_->path()));
+    NOM_ASSIGN_OR_RETURN(const auto snapshot, SqliteSnapshot::Open(db_->path(), lead.book_id));
     if (const absl::Status s = ProveLedger(*snapshot, proven_max_); !s.ok()) {
-      return absl::Status(s.code(), absl::StrCat("ledger ", db_->path(), ": ", s.message()));
+      return absl::Status(s.code(), absl::StrCat(Where(lead), s.message()));
     }
-    head_ = *head;
-    loaded_ = true;
+    loaded_[lead.book_id] = {book.ordinal, *head};
     return state;
   }
 
-  absl::Status Commit(absl::Span<const Transaction> transactions) override {
-    if (!loaded_) return absl::FailedPreconditionError("ledger: load it before committing");
+  absl::Status Commit(const Lead& lead, absl::Span<const Transaction> transactions) override {
+    std::lock_guard lock(mutex_);
+    const auto loaded = loaded_.find(lead.book_id);
+    if (loaded == loaded_.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(Where(lead), "load it before committing to it"));
+    }
     if (transactions.empty()) return absl::OkStatus();
-    uint64_t last = head_.transaction_id;
+    const ChainHead& before = loaded->second.head;
+    uint64_t last = before.transaction_id;
     for (const Transaction& transaction : transactions) {
-      if (transaction.transaction_id != ++last) {
-        return absl::FailedPreconditionError(absl::StrCat("ledger ", db_->path(), ": transaction ",
-                                                          transaction.transaction_id,
-                                                          " does not follow ", last - 1));
-      }
+      if (transaction.transaction_id == ++last) continue;
+      return absl::FailedPreconditionError(absl::StrCat(
+          Where(lead), "transaction ", transaction.transaction_id, " does not follow ", last - 1));
     }
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN IMMEDIATE"));
-    ChainHead head = head_;
-    absl::Status status = WriteAll(transactions, head);
+    ChainHead head = before;
+    absl::Status status = WriteAll(lead, loaded->second.ordinal, transactions, head);
     if (status.ok()) status = db_->Execute("COMMIT");
     if (!status.ok()) {
       // The error that matters is the first. A failed rollback leaves the transaction open: then
-      // nobody may try again as if nothing had been written, and the process ends.
+      // nobody may try again as if nothing had been written, and every other commit fails, too.
       const absl::Status rolled_back = db_->Execute("ROLLBACK");
       if (!rolled_back.ok() && absl::IsUnavailable(status)) {
         return absl::InternalError(status.message());
       }
       return status;
     }
-    head_ = std::move(head);
+    loaded->second.head = std::move(head);
     return absl::OkStatus();
   }
 
   LedgerReader& reader() override { return reader_; }
 
  private:
-  absl::Status WriteAll(absl::Span<const Transaction> transactions, ChainHead& head) {
+  struct Loaded {
+    int64_t ordinal = 0;
+    ChainHead head;
+  };
+
+  std::string Where(const Lead& lead) const {
+    return absl::StrCat("ledger ", db_->path(), ", book ", lead.book_id, ": ");
+  }
+
+  absl::Status NotCurrent(const Lead& lead) const {
+    return absl::AbortedError(absl::StrCat(Where(lead), "fence ", lead.fence, " is not current"));
+  }
+
+  // A book that is not there begins, by the only fence that there is.
+  absl::StatusOr<Book> Open(const Lead& lead) {
+    NOM_ASSIGN_OR_RETURN(std::optional<Book> book, FindBook(*db_, lead.book_id));
+    if (!book && lead.fence == Lead{}.fence) {
+      NOM_RETURN_IF_ERROR(db_->Prepare("INSERT INTO books VALUES"
+                                       " ((SELECT COUNT(*) FROM books), ?, ?, 0)")
+                              .Bind(lead.book_id)
+                              .BindBits(lead.fence)
+                              .Run());
+      NOM_ASSIGN_OR_RETURN(book, FindBook(*db_, lead.book_id));
+    }
+    if (!book || book->fence != lead.fence) return NotCurrent(lead);
+    return *book;
+  }
+
+  absl::Status WriteAll(const Lead& lead, int64_t ordinal,
+                        absl::Span<const Transaction> transactions, ChainHead& head) {
+    NOM_RETURN_IF_ERROR(db_->Prepare("UPDATE books SET last_transaction_id = ? WHERE ordinal = ?"
+                                     " AND fence = ? AND last_transaction_id = ?")
+                            .BindBits(transactions.back().transaction_id)
+                            .Bind(ordinal)
+                            .BindBits(lead.fence)
+                            .BindBits(head.transaction_id)
+                            .Run());
+    if (db_->changes() != 1) return NotCurrent(lead);
     for (const Transaction& transaction : transactions) {
       head = {transaction.transaction_id, NextDigest(head.digest, ToChain(transaction))};
-      NOM_RETURN_IF_ERROR(WriteTransaction(*db_, transaction, head.digest));
+      NOM_RETURN_IF_ERROR(WriteTransaction(*db_, ordinal, transaction, head.digest));
     }
     return absl::OkStatus();
   }
@@ -285,8 +388,8 @@ class SqliteLedger : public Ledger {
   const std::unique_ptr<Database> db_;
   SqliteReader reader_;
   const uint64_t proven_max_;
-  ChainHead head_;
-  bool loaded_ = false;
+  std::mutex mutex_;  // Books are committed to from threads of their own.
+  std::map<BookId, Loaded> loaded_;
 };
 
 }  // namespace

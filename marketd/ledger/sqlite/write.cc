@@ -11,10 +11,11 @@ namespace {
 int64_t Number(ResourceKind kind) { return static_cast<int64_t>(kind); }
 int64_t Number(uint64_t id) { return static_cast<int64_t>(id); }
 
-absl::Status WriteEntries(Database& db, const Transaction& transaction) {
+absl::Status WriteEntries(Database& db, int64_t book, const Transaction& transaction) {
   int64_t position = 0;
   for (const Entry& entry : transaction.entries) {
-    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                            .Bind(book)
                             .Bind(Number(transaction.transaction_id))
                             .Bind(position++)
                             .Bind(entry.from.owner)
@@ -35,18 +36,19 @@ absl::Status WriteEntries(Database& db, const Transaction& transaction) {
 }
 
 // Each owner's once, whatever number of entries moved them.
-absl::Status MovePurses(Database& db, const Transaction& transaction) {
+absl::Status MovePurses(Database& db, int64_t book, const Transaction& transaction) {
   for (const auto& [owner, change] : PurseChanges(transaction.entries)) {
     // An upsert would check the inserted row, a lone difference, against the table's CHECKs.
     NOM_RETURN_IF_ERROR(
-        db.Prepare("INSERT OR IGNORE INTO purses VALUES (?, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
+        db.Prepare("INSERT OR IGNORE INTO purses VALUES (?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
+            .Bind(book)
             .Bind(owner)
             .Run());
     NOM_RETURN_IF_ERROR(
         db.Prepare("UPDATE purses SET available = available + ?, escrow = escrow + ?,"
                    " arrears = arrears + ?, transit = transit + ?, revenue = revenue + ?,"
                    " issued = issued + ?, deposited = deposited + ?, spent = spent + ?,"
-                   " earned = earned + ? WHERE owner = ?")
+                   " earned = earned + ? WHERE book = ? AND owner = ?")
             .Bind(change.available)
             .Bind(change.escrow)
             .Bind(change.arrears)
@@ -56,6 +58,7 @@ absl::Status MovePurses(Database& db, const Transaction& transaction) {
             .Bind(change.deposited)
             .Bind(change.spent)
             .Bind(change.earned)
+            .Bind(book)
             .Bind(owner)
             .Run());
   }
@@ -64,13 +67,15 @@ absl::Status MovePurses(Database& db, const Transaction& transaction) {
 
 struct ChangeWriter {
   Database& db;
+  int64_t book;
   uint64_t transaction_id;
 
   absl::Status operator()(const PutTenant& put) const {
     return db
         .Prepare(
-            "INSERT INTO tenants VALUES (?, ?, ?) ON CONFLICT (tenant_id) DO UPDATE SET"
+            "INSERT INTO tenants VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " display_name = excluded.display_name, token_hash = excluded.token_hash")
+        .Bind(book)
         .Bind(put.tenant.tenant_id)
         .Bind(put.tenant.display_name)
         .Bind(put.tenant.token_hash)
@@ -109,7 +114,7 @@ struct ChangeWriter {
                               .Run());
     }
     if (guest.state == GuestState::kEvicted) {
-      NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM requests WHERE bid_guest_id = ?")
+      NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM requests WHERE bid_guest_id = ? AND bid_guest_id <> 0")
                               .Bind(Number(guest.guest_id))
                               .Run());
     }
@@ -160,9 +165,11 @@ struct ChangeWriter {
 
   absl::Status operator()(const PutRound& put) const {
     const Round& round = put.round;
-    NOM_RETURN_IF_ERROR(
-        db.Prepare("INSERT OR IGNORE INTO hosts VALUES (?, 0, 0)").Bind(round.host_id).Run());
-    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    NOM_RETURN_IF_ERROR(db.Prepare("INSERT OR IGNORE INTO hosts VALUES (?, ?, 0, 0)")
+                            .Bind(round.host_id)
+                            .Bind(book)
+                            .Run());
+    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                             .Bind(round.host_id)
                             .Bind(Number(round.round_id))
                             .Bind(static_cast<int64_t>(round.phase))
@@ -173,6 +180,7 @@ struct ChangeWriter {
                             .Bind(ToMicros(round.applied_time))
                             .Bind(absl::ToInt64Microseconds(round.period))
                             .Bind(round.reason)
+                            .Bind(book)
                             .Bind(Number(transaction_id))
                             .Run());
     const bool is_joint = round.certificate.has_value();
@@ -273,7 +281,8 @@ struct ChangeWriter {
   absl::Status operator()(const OpenContract& open) const {
     const Contract& contract = open.contract;
     NOM_RETURN_IF_ERROR(
-        db.Prepare("INSERT INTO contracts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        db.Prepare("INSERT INTO contracts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            .Bind(book)
             .Bind(Number(contract.contract_id))
             .Bind(Number(transaction_id))
             .Bind(Number(contract.guest_id))
@@ -288,7 +297,8 @@ struct ChangeWriter {
             .Bind(contract.ended)
             .Run());
     for (const Lot& lot : contract.lots) {
-      NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO lots VALUES (?, ?, ?, ?)")
+      NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO lots VALUES (?, ?, ?, ?, ?)")
+                              .Bind(book)
                               .Bind(Number(contract.contract_id))
                               .Bind(Number(lot.kind))
                               .Bind(lot.units)
@@ -302,20 +312,52 @@ struct ChangeWriter {
     return db
         .Prepare(
             "UPDATE contracts SET escrow_microcredits = ?, settled_through_us = ?, ended = ?"
-            " WHERE contract_id = ?")
+            " WHERE book = ? AND contract_id = ?")
         .Bind(update.contract.escrow_microcredits)
         .Bind(ToMicros(update.contract.settled_through))
         .Bind(update.contract.ended)
+        .Bind(book)
         .Bind(Number(update.contract.contract_id))
         .Run();
+  }
+
+  absl::Status operator()(const SendTransfer& send) const {
+    return db.Prepare("INSERT INTO transfers VALUES (?, ?, ?, ?, ?, NULL)")
+        .Bind(book)
+        .Bind(Number(transaction_id))
+        .Bind(send.transfer.to_book)
+        .Bind(send.transfer.owner)
+        .Bind(send.transfer.amount_microcredits)
+        .Run();
+  }
+
+  absl::Status operator()(const AcceptTransfer& accept) const {
+    const Transfer& transfer = accept.transfer;
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("UPDATE transfers SET accepted_transaction_id = ? WHERE transfer_id = ?"
+                   " AND from_book = (SELECT ordinal FROM books WHERE book_id = ?)"
+                   " AND to_book = (SELECT book_id FROM books WHERE ordinal = ?) AND owner = ?"
+                   " AND amount_microcredits = ? AND accepted_transaction_id IS NULL")
+            .Bind(Number(transaction_id))
+            .Bind(Number(transfer.transfer_id))
+            .Bind(transfer.from_book)
+            .Bind(book)
+            .Bind(transfer.owner)
+            .Bind(transfer.amount_microcredits)
+            .Run());
+    if (db.changes() == 1) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("ledger ", db.path(), ": transfer ", transfer.transfer_id, " of book ",
+                     transfer.from_book, " is not one to accept, or was accepted before"));
   }
 
   absl::Status operator()(const PutHost& put) const {
     return db
         .Prepare(
-            "INSERT INTO hosts VALUES (?, ?, ?) ON CONFLICT (host_id) DO UPDATE SET"
+            "INSERT INTO hosts VALUES (?, ?, ?, ?) ON CONFLICT (host_id) DO UPDATE SET"
             " boot_id = excluded.boot_id, in_force_round_id = excluded.in_force_round_id")
         .Bind(put.host_id)
+        .Bind(book)
         .BindBits(put.boot_id)
         .Bind(Number(put.in_force_round_id))
         .Run();
@@ -325,10 +367,11 @@ struct ChangeWriter {
     const Request& request = put.request;
     const Reply& reply = request.reply;
     NOM_RETURN_IF_ERROR(
-        db.Prepare("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        db.Prepare("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                    " ON CONFLICT DO UPDATE SET transaction_id = excluded.transaction_id,"
                    " fingerprint = excluded.fingerprint, status = excluded.status,"
                    " message = excluded.message, guest_id = excluded.guest_id")
+            .Bind(book)
             .Bind(request.key.owner)
             .Bind(request.key.request_id)
             .Bind(Number(request.bid_guest_id))
@@ -360,18 +403,19 @@ struct ChangeWriter {
 
 }  // namespace
 
-absl::Status WriteTransaction(Database& db, const Transaction& transaction,
+absl::Status WriteTransaction(Database& db, int64_t book, const Transaction& transaction,
                               const std::string& digest) {
-  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO transactions VALUES (?, ?, ?, ?)")
+  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO transactions VALUES (?, ?, ?, ?, ?)")
+                          .Bind(book)
                           .Bind(Number(transaction.transaction_id))
                           .Bind(ToMicros(transaction.time))
                           .Bind(transaction.kind)
                           .Bind(digest)
                           .Run());
-  NOM_RETURN_IF_ERROR(WriteEntries(db, transaction));
-  NOM_RETURN_IF_ERROR(MovePurses(db, transaction));
+  NOM_RETURN_IF_ERROR(WriteEntries(db, book, transaction));
+  NOM_RETURN_IF_ERROR(MovePurses(db, book, transaction));
   for (const Change& change : transaction.changes) {
-    NOM_RETURN_IF_ERROR(std::visit(ChangeWriter{db, transaction.transaction_id}, change));
+    NOM_RETURN_IF_ERROR(std::visit(ChangeWriter{db, book, transaction.transaction_id}, change));
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -449,6 +450,32 @@ TEST_F(NomhvHostTest, ARebootIsNewsAndAttachFindsTheNewBoot) {
   absl::StatusOr<HostFacts> facts = host_->Attach();
   ASSERT_TRUE(facts.ok());
   EXPECT_EQ(facts->boot_id, 12u);
+}
+
+TEST_F(NomhvHostTest, AMailboxThatIsCutShortIsALostHostAndNothingWorse) {
+  for (const off_t bytes : {0, 4096}) {
+    SCOPED_TRACE(bytes);
+    fake_.reset();  // It takes its file with it.
+    fake_ = std::make_unique<FakeNomhv>(mailbox_path());
+    AttachOrDie();
+    fake_->Stop();  // Its end of the file would be SIGBUS, too.
+    ASSERT_EQ(truncate(mailbox_path().c_str(), bytes), 0);
+    // Of what is left of the file nothing may look different; a command reaches what is gone.
+    EXPECT_EQ(host_->Apply(Grants(2, 3)).status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(host_->Attach().status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  fake_.reset();
+  fake_ = std::make_unique<FakeNomhv>(mailbox_path());
+  AttachOrDie();  // A whole one is a mailbox again.
+}
+
+TEST_F(NomhvHostTest, AMailboxThatIsGoneIsNews) {
+  AttachOrDie();
+  fake_->Stop();
+  ASSERT_EQ(truncate(mailbox_path().c_str(), 0), 0);
+  const std::vector<HostNews> news = host_->Poll();
+  ASSERT_EQ(news.size(), 1u);
+  EXPECT_THAT(std::get<HostLost>(news[0]).reason, HasSubstr("was cut short"));
 }
 
 TEST_F(NomhvHostTest, AHeadFarAheadDoesNotRunAway) {

@@ -26,7 +26,11 @@ class FakeReader : public LedgerReader {
   absl::StatusOr<AuctionRecord> GetAuction(const HostId&, RoundId, ResourceKind) override {
     return absl::NotFoundError("");
   }
-  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
+  absl::StatusOr<std::vector<BookId>> ListBooks() override {
+    return std::vector<BookId>{kMarketBook};
+  }
+  absl::StatusOr<std::vector<Transfer>> OpenTransfers(const BookId&) override { return transfers; }
+  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look(const BookId&) override {
     ++looks;
     return std::make_unique<Snapshot>(*this);
   }
@@ -39,6 +43,7 @@ class FakeReader : public LedgerReader {
 
   std::vector<ChainedTransaction> transactions;
   Purses purses;
+  std::vector<Transfer> transfers;
   std::map<RoundId, Round> rounds;
   int looks = 0;
   int visits = 0;
@@ -126,6 +131,18 @@ TEST_F(AuditTest, FindsABalanceThatWasChanged) {
   EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("t, available: the balance is 43"),
                                           HasSubstr("t: deposited is 51, its entries add up to 50"),
                                           HasSubstr("do not sum to zero")));
+}
+
+TEST_F(AuditTest, FindsMoneyThatIsOnItsWayNowhere) {
+  const Account transit{"t", AccountKind::kTransit};
+  reader_.transactions.push_back(
+      {.transaction_id = 3, .kind = "x", .entries = {{kAvailable, transit, 0, 5}}});
+  reader_.Chain();
+  reader_.purses["t"].available -= 5;
+  reader_.purses["t"].transit += 5;
+  EXPECT_THAT(Run().findings, ElementsAre(HasSubstr("t: over all books there is 5 more")));
+  reader_.transfers = {{.owner = "t", .amount_microcredits = 5}};
+  EXPECT_THAT(Run().findings, IsEmpty());
 }
 
 TEST_F(AuditTest, FindsAnEntryThatNobodyCouldHavePosted) {
@@ -221,7 +238,7 @@ TEST_F(AuditTest, GoesOnFromWhereItWas) {
   reader_.rounds[3] = put().round;
   EXPECT_THAT(Audit(reader_, ClearByRule, mark)->findings, IsEmpty());
   EXPECT_EQ(reader_.visits, 2);
-  EXPECT_EQ(mark.open_rounds.size(), 1u);
+  EXPECT_EQ(mark.books[kMarketBook].open_rounds.size(), 1u);
   // It closes, and one more transaction comes.
   reader_.rounds[3].phase = RoundPhase::kSettled;
   reader_.rounds[3].outcomes[0].rent_microcredits = 5;
@@ -235,13 +252,13 @@ TEST_F(AuditTest, GoesOnFromWhereItWas) {
   EXPECT_THAT(again->findings, IsEmpty());
   EXPECT_EQ(reader_.visits, 3) << "what was found good is not read again";
   EXPECT_EQ(again->transactions, 3u);
-  EXPECT_EQ(again->head, (ChainHead{3, next.digest}));
+  EXPECT_EQ(again->heads.at(kMarketBook), (ChainHead{3, next.digest}));
   EXPECT_EQ(again->revenue_microcredits, 13);
-  EXPECT_TRUE(mark.open_rounds.empty());
+  EXPECT_TRUE(mark.books[kMarketBook].open_rounds.empty());
   // What was found good and is not any more is found, and then all is looked at anew.
   reader_.purses["t"].available = 38;
   EXPECT_FALSE(Audit(reader_, ClearByRule, mark)->balanced());
-  EXPECT_EQ(mark.head, ChainHead{});
+  EXPECT_TRUE(mark.books.empty());
 }
 
 TEST_F(AuditTest, IsCancelledBetweenTransactions) {
@@ -249,7 +266,7 @@ TEST_F(AuditTest, IsCancelledBetweenTransactions) {
   int asked = 0;
   const auto cancelled = Audit(reader_, ClearByRule, mark, [&asked] { return ++asked == 2; });
   EXPECT_TRUE(absl::IsCancelled(cancelled.status()));
-  EXPECT_EQ(mark.head, ChainHead{});
+  EXPECT_TRUE(mark.books.empty());
 }
 
 }  // namespace

@@ -77,7 +77,8 @@ TEST_F(ContractsInForceTest, AContractOfThreeRoundsIsHeldNotAuctionedAndPaidByRo
   EXPECT_EQ(world_->state().contracts.Find(id), nullptr);
   // Rent goes on beside it.
   Microcredits charged = 0;
-  for (const Round& round : *world_->ledger().reader().ListRounds("h", 0, 100)) {
+  const auto rounds = world_->ledger().reader().ListRounds("h", 0, 100);
+  for (const Round& round : *rounds) {
     for (const Outcome& outcome : round.outcomes) {
       if (outcome.guest_id != ann_) continue;
       charged += outcome.settled_microcredits;

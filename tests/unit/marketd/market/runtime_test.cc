@@ -19,14 +19,14 @@ namespace {
 class FailingLedger : public Ledger {
  public:
   explicit FailingLedger(Ledger& ledger) : ledger_(ledger) {}
-  absl::StatusOr<State> Load() override { return ledger_.Load(); }
-  absl::Status Commit(absl::Span<const Transaction> transactions) override {
+  absl::StatusOr<State> Load(const Lead& lead) override { return ledger_.Load(lead); }
+  absl::Status Commit(const Lead& lead, absl::Span<const Transaction> transactions) override {
     if (fails) return absl::ResourceExhaustedError("disk full");
     if (busy) {
       ++busy_answers;
       return absl::UnavailableError("locked");
     }
-    return ledger_.Commit(transactions);
+    return ledger_.Commit(lead, transactions);
   }
   LedgerReader& reader() override { return ledger_.reader(); }
   std::atomic<bool> fails{false};
@@ -123,7 +123,7 @@ TEST_F(RuntimeTest, AnsweredMeansDurable) {
   EXPECT_EQ(runtime_->view()->FindTenant("ann")->purse.available, kThreads * kCalls);
   runtime_->Stop();
   runtime_.reset();
-  const auto state = ledger_->Load();
+  const auto state = ledger_->Load({});
   EXPECT_EQ(state->PurseOf("ann").available, kThreads * kCalls);
 }
 
@@ -141,7 +141,7 @@ TEST_F(RuntimeTest, StoppingAnswersEverybody) {
   }
   runtime_->Stop();
   EXPECT_EQ(answers, 500);
-  EXPECT_EQ(ledger_->Load()->PurseOf("ann").available, deposited);
+  EXPECT_EQ(ledger_->Load({})->PurseOf("ann").available, deposited);
 }
 
 TEST_F(RuntimeTest, AFullQueueRefusesAtOnce) {

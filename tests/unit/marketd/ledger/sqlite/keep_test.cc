@@ -28,22 +28,22 @@ class KeepTest : public testing::Test {
     auto ledger = OpenSqliteLedger({.path = path_, .sync_to_disk = false});
     EXPECT_TRUE(ledger.ok()) << ledger.status();
     ledger_ = *std::move(ledger);
-    state_ = *ledger_->Load();
+    state_ = *ledger_->Load({});
     Scribe first(state_, absl::FromUnixSeconds(1), "tenant created");
     first.Write(PutTenant{{.tenant_id = "ann", .display_name = "Ann"}});
     const std::vector<Transaction> group = {std::move(first).Finish()};
-    EXPECT_TRUE(ledger_->Commit(group).ok());
+    EXPECT_TRUE(ledger_->Commit({}, group).ok());
   }
   void Deposit() {
     Scribe scribe(state_, absl::FromUnixSeconds(2), "deposit");
     scribe.Move(kIssued, kAvailable, 0, 100);
     const std::vector<Transaction> group = {std::move(scribe).Finish()};
-    EXPECT_TRUE(ledger_->Commit(group).ok());
+    EXPECT_TRUE(ledger_->Commit({}, group).ok());
   }
   absl::StatusOr<State> StateOf(const std::string& path) {
     auto ledger = OpenSqliteLedger({.path = path});
     if (!ledger.ok()) return ledger.status();
-    return (*ledger)->Load();
+    return (*ledger)->Load({});
   }
   // The second page is a table's.
   static void Damage(const std::string& path) {

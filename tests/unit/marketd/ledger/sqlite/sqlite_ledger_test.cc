@@ -69,7 +69,7 @@ class SqliteLedgerTest : public testing::Test {
   void Fill() {
     auto ledger = Open();
     ASSERT_TRUE(ledger.ok()) << ledger.status();
-    State state = *(*ledger)->Load();
+    State state = *(*ledger)->Load({});
     Scribe first(state, absl::FromUnixSeconds(1), "tenant created");
     first.Write(PutTenant{{.tenant_id = "ann", .display_name = "Ann"}});
     std::vector<Transaction> group;
@@ -77,8 +77,8 @@ class SqliteLedgerTest : public testing::Test {
     Scribe second(state, absl::FromUnixSeconds(2), "deposit");
     second.Move(kIssued, kAvailable, 0, 100);
     group.push_back(std::move(second).Finish());
-    ASSERT_TRUE((*ledger)->Commit(group).ok());
-    EXPECT_EQ(*(*ledger)->Load(), state);
+    ASSERT_TRUE((*ledger)->Commit({}, group).ok());
+    EXPECT_EQ(*(*ledger)->Load({}), state);
     filled_ = state;
   }
   // It is refused with these words, and not a byte of it changes.
@@ -100,7 +100,7 @@ TEST_F(SqliteLedgerTest, WhatWasCommittedComesBack) {
   Fill();
   auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(*(*again)->Load(), filled_);
+  EXPECT_EQ(*(*again)->Load({}), filled_);
 }
 
 TEST_F(SqliteLedgerTest, AnEmptyFileBecomesALedger) {
@@ -167,27 +167,28 @@ TEST_F(SqliteLedgerTest, OneProcessAtATime) {
 TEST_F(SqliteLedgerTest, TransactionsFollowEachOther) {
   Fill();
   auto ledger = *Open();
-  EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({Transaction{.transaction_id = 3}})))
+  EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({}, {Transaction{.transaction_id = 3}})))
       << "not loaded yet";
-  ASSERT_TRUE(ledger->Load().ok());
+  ASSERT_TRUE(ledger->Load({}).ok());
   for (const uint64_t id : {2u, 4u}) {
-    EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({Transaction{.transaction_id = id}})));
+    EXPECT_TRUE(
+        absl::IsFailedPrecondition(ledger->Commit({}, {Transaction{.transaction_id = id}})));
   }
-  EXPECT_TRUE(ledger->Commit({Transaction{.transaction_id = 3, .kind = "x"}}).ok());
+  EXPECT_TRUE(ledger->Commit({}, {Transaction{.transaction_id = 3, .kind = "x"}}).ok());
 }
 
 TEST_F(SqliteLedgerTest, AGroupIsWholeOrNothing) {
   Fill();
   auto ledger = *Open();
-  ASSERT_TRUE(ledger->Load().ok());
+  ASSERT_TRUE(ledger->Load({}).ok());
   Transaction good{.transaction_id = 3, .kind = "deposit"};
   good.entries = {{kIssued, kAvailable, 0, 7}};
   Transaction bad{.transaction_id = 4, .kind = "theft"};
   bad.entries = {{kAvailable, {kOperator, AccountKind::kRevenue}, 0, 108}};
-  EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({good, bad})))
+  EXPECT_TRUE(absl::IsFailedPrecondition(ledger->Commit({}, {good, bad})))
       << "the tables themselves refuse a balance below zero";
-  EXPECT_EQ(*ledger->Load(), filled_);
-  EXPECT_TRUE(ledger->Commit({good}).ok()) << "and it goes on";
+  EXPECT_EQ(*ledger->Load({}), filled_);
+  EXPECT_TRUE(ledger->Commit({}, {good}).ok()) << "and it goes on";
 }
 
 TEST_F(SqliteLedgerTest, BooksAreNeverRewritten) {
@@ -259,9 +260,9 @@ TEST_F(SqliteLedgerTest, WhatDoesNotAddUpIsSaidAndNotServed) {
     SCOPED_TRACE(forgery.sql);
     std::filesystem::remove(path_);
     ASSERT_EQ(Shell(world.ledger_path(), "VACUUM INTO '" + path_ + "'"), "");
-    ASSERT_TRUE((*Open())->Load().ok());
+    ASSERT_TRUE((*Open())->Load({}).ok());
     ASSERT_EQ(Shell(path_, forgery.sql), "");
-    const absl::Status status = (*Open())->Load().status();
+    const absl::Status status = (*Open())->Load({}).status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(forgery.words));
     EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
