@@ -1,39 +1,33 @@
-// marketd: flags, signals and the service manager; puts the parts together and takes them apart.
+// marketd: flags, signals, the service manager and where the log goes; the rest is process.h.
 
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <fstream>
-#include <future>
 #include <iostream>
 #include <map>
-#include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "marketd/base/clock.h"
-#include "marketd/base/status.h"
+#include "marketd/base/log.h"
 #include "marketd/config/config.h"
-#include "marketd/host/linux/linux_host.h"
-#include "marketd/host/nomhv/nomhv_host.h"
-#include "marketd/host/simulated/simulated_host.h"
 #include "marketd/ledger/sqlite/keep.h"
-#include "marketd/ledger/sqlite/sqlite_ledger.h"
-#include "marketd/market/clearing.h"
-#include "marketd/market/runtime.h"
-#include "marketd/metrics/metrics.h"
-#include "marketd/server/server.h"
-#include "marketd/services/services.h"
+#include "marketd/process.h"
+#include "marketd/reload.h"
 
 namespace nom::marketd {
 namespace {
@@ -43,60 +37,22 @@ constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitDataLoss = 3;
 
-constexpr absl::Duration kFirstTickTimeout = absl::Seconds(30);
-constexpr absl::Duration kDrainTimeout = absl::Seconds(5);
-constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(500);
-
 // Sent to ourselves when the market can't go on.
 constexpr int kFatalSignal = SIGUSR1;
+
+// How often files are looked at, and callers' way in is tried, where no watchdog asks more often.
+constexpr absl::Duration kLookInterval = absl::Seconds(2);
+constexpr absl::Duration kAliveInterval = absl::Seconds(10);
+constexpr absl::Duration kAliveTimeout = absl::Seconds(5);
 
 struct Flags {
   std::string config;
   std::string ready_file;
   std::string backup;
   std::string restore;
+  LogLevel log_level = LogLevel::kInfo;
   bool check = false;
 };
-
-void Say(const std::string& what) {
-  std::cerr << absl::StrCat("marketd: ", what, "\n") << std::flush;
-}
-
-// What the config names and only start-up would find missing.
-struct Secrets {
-  std::string operator_token;
-  std::unique_ptr<TlsMaterial> tls;
-};
-
-absl::StatusOr<Secrets> LoadSecrets(const Config& config) {
-  Secrets out;
-  NOM_ASSIGN_OR_RETURN(out.operator_token, ReadTokenFile(config.operator_token_file));
-  if (config.tls.has_value()) {
-    NOM_ASSIGN_OR_RETURN(TlsMaterial tls,
-                         LoadTls(config.tls->cert, config.tls->key, config.tls->client_ca));
-    out.tls = std::make_unique<TlsMaterial>(std::move(tls));
-  }
-  return out;
-}
-
-std::unique_ptr<market::Host> NewHost(const HostConfig& config) {
-  switch (config.kind) {
-    case HostKind::kNomhv:
-      return market::NewNomhvHost({.mailbox_path = config.mailbox,
-                                   .image_directory = config.image_directory,
-                                   .doorbell_socket = config.doorbell_socket});
-    case HostKind::kLinux:
-      return market::NewLinuxHost(config.linux_host);
-    case HostKind::kSimulated:
-      break;
-  }
-  market::SimulatedHostOptions options;
-  options.guests_bid = config.guests_bid;
-  for (const market::Resource& resource : config.market.resources) {
-    options.capacities.emplace_back(resource.kind, resource.unit_size * resource.capacity_units);
-  }
-  return std::make_unique<market::SimulatedHost>(std::move(options));
-}
 
 // Whole or not at all: whoever waits for the file may read it at once.
 absl::Status WriteReadyFile(const std::string& path, const std::string& grpc,
@@ -116,129 +72,74 @@ absl::Status WriteReadyFile(const std::string& path, const std::string& grpc,
   return absl::OkStatus();
 }
 
-// Everything that runs, in the order in which it is made; taken apart the other way round.
-class Process {
- public:
-  explicit Process(const Config& config) : config_(config), metrics_(NOM_VERSION) {}
+// True if standard error goes to the journal, which then can have the fields one by one.
+bool StderrIsJournal() {
+  const char* const stream = std::getenv("JOURNAL_STREAM");  // "device:inode"
+  struct stat facts = {};
+  return stream != nullptr && ::fstat(STDERR_FILENO, &facts) == 0 &&
+         absl::StrCat(facts.st_dev, ":", facts.st_ino) == stream;
+}
 
-  absl::Status Start(const Secrets& secrets) {
-    NOM_ASSIGN_OR_RETURN(ledger_, market::OpenSqliteLedger({.path = config_.ledger}));
-    timed_ledger_ = metrics_.Timed(*ledger_);
-    std::map<market::HostId, market::Host*> hosts;
-    for (const HostConfig& host : config_.hosts) {
-      hosts_.push_back(NewHost(host));
-      hosts[host.market.host_id] = hosts_.back().get();
-    }
-    hub_ = std::make_unique<WatchHub>(config_.limits.watches_max,
-                                      config_.limits.watches_per_tenant_max);
-    market::Runtime::Options options;
-    options.config = ToMarketConfig(config_);
-    options.clear.of_kind = metrics_.Timed(market::ClearFunction(market::ClearByRule));
-    options.clear.joint =
-        metrics_.Timed(market::JointClearFunction(policies::ClearJointWithin));
-    // The first view comes of the first tick: the ledger is open and the engine runs.
-    auto ticked = std::make_shared<std::promise<void>>();
-    auto ticked_once = std::make_shared<std::once_flag>();
-    options.on_view = [hub = hub_.get(), ticked,
-                       ticked_once](std::shared_ptr<const market::View> view) {
-      hub->OnView(std::move(view));
-      std::call_once(*ticked_once, [&] { ticked->set_value(); });
-    };
-    options.on_fatal = [](const absl::Status& status) {
-      Say(absl::StrCat("the market cannot go on: ", status.ToString()));
-      ::kill(::getpid(), kFatalSignal);
-    };
-    NOM_ASSIGN_OR_RETURN(runtime_, market::Runtime::Start(std::move(options), Clock::Real(),
-                                                          *timed_ledger_, std::move(hosts)));
-    if (ticked->get_future().wait_for(absl::ToChronoNanoseconds(kFirstTickTimeout)) !=
-        std::future_status::ready) {
-      return absl::UnavailableError("the engine did not tick");
-    }
-    metrics_.SetSources({.view = [this] { return runtime_->view(); },
-                         .counters = [this] { return runtime_->counters(); },
-                         .head = [this]() -> absl::StatusOr<market::ChainHead> {
-                           NOM_ASSIGN_OR_RETURN(const auto look,
-                                                ledger_->reader().Look(market::kMarketBook));
-                           return look->Head();
-                         },
-                         .watches =
-                             [this] {
-                               const WatchCounters counters = hub_->counters();
-                               return WatchFigures{.watchers = counters.watchers,
-                                                   .responses = counters.responses,
-                                                   .conflated = counters.frames_conflated};
-                             }});
-    services_ = std::make_unique<Services>(
-        ServicesOptions{.operator_token = secrets.operator_token,
-                        .bids_per_second = config_.limits.bids_per_second,
-                        .bids_burst = config_.limits.bids_burst,
-                        .clear = market::ClearByRule},
-        *runtime_, timed_ledger_->reader(), Clock::Real(), *hub_);
-    if (!config_.metrics_listen.empty()) {
-      NOM_ASSIGN_OR_RETURN(metrics_address_, metrics_.Serve(config_.metrics_listen));
-    }
-    ServerOptions server;
-    server.listen = config_.listen;
-    server.tls = secrets.tls.get();
-    server.services = services_->services();
-    server.service_names = Services::names();
-    server.message_max_bytes = static_cast<int>(config_.limits.message_max_bytes);
-    server.reflection = config_.reflection;
-    server.on_call_done = [this](absl::string_view method, absl::string_view code,
-                                 absl::Duration took) { metrics_.CallDone(method, code, took); };
-    NOM_ASSIGN_OR_RETURN(server_, Server::Start(server));
-    server_->SetServing(true);
-    return absl::OkStatus();
+int JournalPriority(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return 7;
+    case LogLevel::kInfo:
+      return 6;
+    case LogLevel::kWarning:
+      return 4;
+    case LogLevel::kError:
+      break;
   }
+  return 3;
+}
 
-  ~Process() { Stop(); }
-
-  // Tells balancers first, then lets what is in hand finish, then stops the market behind it: the
-  // last commit is whole, and who asked for it hears of it.
-  void Stop() {
-    // Takes its web server up to two seconds to notice, which the rest need not wait for.
-    std::thread metrics([this] { metrics_.StopServing(); });
-    if (server_ != nullptr) server_->SetServing(false);
-    if (services_ != nullptr && !services_->Drain(kDrainTimeout)) {
-      Say("calls are still in hand after the time to drain; they are answered UNAVAILABLE");
-    }
-    if (runtime_ != nullptr) runtime_->Stop();
-    if (server_ != nullptr) server_->Shutdown(kShutdownTimeout);
-    metrics.join();
-    metrics_.SetSources({});
+void WriteToJournal(const LogLine& line) {
+  std::vector<std::string> fields = {absl::StrCat("MESSAGE=", LogText(line)),
+                                     absl::StrCat("PRIORITY=", JournalPriority(line.level)),
+                                     absl::StrCat("NOM_EVENT=", line.event)};
+  for (const LogField& field : line.fields) {
+    fields.push_back(absl::StrCat("NOM_", absl::AsciiStrToUpper(field.key), "=", field.value));
   }
+  std::vector<iovec> pieces;
+  for (std::string& field : fields) pieces.push_back({field.data(), field.size()});
+  ::sd_journal_sendv(pieces.data(), static_cast<int>(pieces.size()));
+}
 
-  market::Runtime& runtime() { return *runtime_; }
-  const std::string& grpc_address() const { return server_->address(); }
-  const std::string& metrics_address() const { return metrics_address_; }
-
- private:
-  const Config& config_;
-  Metrics metrics_;
-  std::unique_ptr<market::Ledger> ledger_;
-  std::unique_ptr<market::Ledger> timed_ledger_;
-  std::vector<std::unique_ptr<market::Host>> hosts_;
-  std::unique_ptr<WatchHub> hub_;
-  std::unique_ptr<market::Runtime> runtime_;
-  std::unique_ptr<Services> services_;
-  std::string metrics_address_;
-  std::unique_ptr<Server> server_;
-};
-
-// Until a signal says stop; feeds the service manager's watchdog as long as the engine lives. The
-// signal that ended it.
-int WaitForEnd(const sigset_t& signals, market::Runtime& runtime) {
+// Until a signal says stop; meanwhile reloads what is to be reloaded, and feeds the service
+// manager's watchdog as long as the market lives and answers. The signal that ended it.
+int WaitForEnd(const sigset_t& signals, Process& process, Reloader& reloader) {
   uint64_t watchdog_us = 0;
   const bool has_watchdog = ::sd_watchdog_enabled(0, &watchdog_us) > 0 && watchdog_us > 0;
-  const uint64_t pause_us =
-      has_watchdog ? std::clamp<uint64_t>(watchdog_us / 3, 1'000, 10'000'000) : 10'000'000;
-  const timespec pause = {.tv_sec = static_cast<time_t>(pause_us / 1'000'000),
-                          .tv_nsec = static_cast<long>(pause_us % 1'000'000 * 1'000)};
-  market::LivenessCheck liveness;
+  const absl::Duration watchdog = absl::Microseconds(static_cast<int64_t>(watchdog_us));
+  const absl::Duration alive_interval =
+      has_watchdog ? std::clamp(watchdog / 3, absl::Milliseconds(1), kAliveInterval)
+                   : kAliveInterval;
+  const absl::Duration alive_timeout =
+      has_watchdog ? std::min(watchdog / 2, kAliveTimeout) : kAliveTimeout;
+  const timespec pause = absl::ToTimespec(std::min(alive_interval, kLookInterval));
+  absl::Time asked = absl::InfinitePast();
+  bool answered = true;
   for (;;) {
-    if (has_watchdog && liveness.Alive(runtime.counters())) ::sd_notify(0, "WATCHDOG=1");
+    if (absl::Now() - asked >= alive_interval || absl::Now() < asked) {
+      asked = absl::Now();
+      const absl::Status alive = process.CheckAlive(alive_timeout);
+      if (alive.ok() && has_watchdog) ::sd_notify(0, "WATCHDOG=1");
+      if (alive.ok() != answered) {
+        answered = alive.ok();
+        Log(answered ? LogLevel::kInfo : LogLevel::kError, answered ? "answers_again" : "no_answer",
+            {{"msg", alive.message()}});
+      }
+    }
     const int signal = ::sigtimedwait(&signals, nullptr, &pause);
+    if (signal == SIGHUP) {
+      ::sd_notify(0, "RELOADING=1");
+      reloader.Reload("SIGHUP");
+      ::sd_notify(0, "READY=1");
+      continue;
+    }
     if (signal > 0) return signal;
+    reloader.ReloadIfChanged();
   }
 }
 
@@ -250,12 +151,12 @@ int Keep(const Config& config, const Flags& flags) {
   } else {
     const auto restored = market::RestoreLedger(flags.restore, config.ledger, Clock::Real().Now());
     if (restored.ok() && !restored->replaced.empty()) {
-      Say(absl::StrCat("the ledger that was there is ", restored->replaced, " now"));
+      std::cerr << "marketd: the ledger that was there is " << restored->replaced << " now\n";
     }
     head = restored.ok() ? absl::StatusOr<market::ChainHead>(restored->head) : restored.status();
   }
   if (!head.ok()) {
-    Say(std::string(head.status().message()));
+    std::cerr << "marketd: " << head.status().message() << "\n";
     return absl::IsDataLoss(head.status()) ? kExitDataLoss : kExitFailure;
   }
   std::cout << (flags.backup.empty() ? config.ledger : flags.backup)
@@ -265,41 +166,55 @@ int Keep(const Config& config, const Flags& flags) {
 }
 
 int Run(const Flags& flags) {
-  const absl::StatusOr<Config> config = LoadConfig(flags.config);
+  const absl::StatusOr<std::string> text = ReadConfigFile(flags.config);
+  const absl::StatusOr<Config> config =
+      text.ok() ? ParseConfig(*text, flags.config) : absl::StatusOr<Config>(text.status());
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
     return kExitUsage;
   }
   if (!flags.backup.empty() || !flags.restore.empty()) return Keep(*config, flags);
+  if (flags.check) {
+    if (const absl::Status status = Check(*config); !status.ok()) {
+      std::cerr << status.message() << "\n";
+      return kExitUsage;
+    }
+    std::cout << flags.config << ": good\n";
+    return kExitOk;
+  }
   const absl::StatusOr<Secrets> secrets = LoadSecrets(*config);
   if (!secrets.ok()) {
     std::cerr << secrets.status().message() << "\n";
     return kExitUsage;
   }
-  if (flags.check) {
-    std::cout << flags.config << ": good\n";
-    return kExitOk;
-  }
 
   // Before any thread is made, so that all of them inherit the mask and only WaitForEnd sees them.
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, kFatalSignal}) sigaddset(&signals, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, kFatalSignal}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(0027);  // The ledger holds other people's business.
+  SetLogLevel(flags.log_level);
+  if (StderrIsJournal()) SetLogSink(&WriteToJournal);
 
-  Process process(*config);
+  Process process(*config, [](const absl::Status& status) {
+    Log(LogLevel::kError, "fatal",
+        {{"msg", absl::StrCat("the market cannot go on: ", status.ToString())}});
+    ::kill(::getpid(), kFatalSignal);
+  });
   if (const absl::Status status = process.Start(*secrets); !status.ok()) {
-    Say(absl::StrCat("cannot start: ", status.ToString()));
+    Log(LogLevel::kError, "start_failed",
+        {{"msg", absl::StrCat("cannot start: ", status.ToString())}});
     // To start again would find the same: somebody has to look, and restore a backup.
     return absl::IsDataLoss(status) ? kExitDataLoss : kExitFailure;
   }
+  Reloader reloader(flags.config, *text, *config, process);
   if (!flags.ready_file.empty()) {
     const absl::Status status =
         WriteReadyFile(flags.ready_file, process.grpc_address(), process.metrics_address());
     if (!status.ok()) {
-      Say(std::string(status.message()));
+      Log(LogLevel::kError, "start_failed", {{"msg", status.message()}});
       return kExitFailure;
     }
   }
@@ -308,19 +223,24 @@ int Run(const Flags& flags) {
     std::cout << ", metrics on http://" << process.metrics_address() << "/metrics";
   }
   std::cout << std::endl;
+  Log(LogLevel::kInfo, "started",
+      {{"version", NOM_VERSION},
+       {"grpc", process.grpc_address()},
+       {"metrics", process.metrics_address()}});
   ::sd_notify(0, "READY=1\nSTATUS=rounds are running");
 
-  const int signal = WaitForEnd(signals, process.runtime());
+  const int signal = WaitForEnd(signals, process, reloader);
   ::sd_notify(0, "STOPPING=1");
   if (!flags.ready_file.empty()) ::unlink(flags.ready_file.c_str());
   if (signal == kFatalSignal) {
     // Nothing that was not durable has been told to anybody: to stop here loses nothing.
     ::_exit(kExitFailure);
   }
-  // Whoever asks twice does not want to wait.
+  // Whoever asks twice does not want to wait. A reload is no reason to end.
+  ::signal(SIGHUP, SIG_IGN);
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   process.Stop();
-  Say("stopped");
+  Log(LogLevel::kInfo, "stopped", {{"msg", "stopped"}});
   return kExitOk;
 }
 
@@ -336,12 +256,24 @@ int Main(int argc, char** argv) {
   app.footer(
       "Exit codes: 0 clean end, 1 failure while starting or running, 2 bad usage or "
       "configuration,\n3 a ledger that is damaged or does not add up.\n"
-      "SIGTERM or SIGINT: finishes the commit in hand and ends. A second one ends at once.");
+      "SIGTERM or SIGINT: finishes the commit in hand and ends. A second one ends at once.\n"
+      "SIGHUP: reads the configuration and the files that it names again, as it does by itself "
+      "when\n"
+      "one of them changes. What cannot change before the next start is named in the log.");
   Flags flags;
   app.add_option("--config", flags.config, "The configuration, a YAML file")
       ->required()
       ->type_name("FILE");
-  app.add_flag("--check", flags.check, "Only say what is wrong with the configuration");
+  app.add_flag("--check", flags.check,
+               "Only say what is wrong with the configuration, the files and the addresses in it");
+  CLI::Validator level =
+      CLI::CheckedTransformer(std::map<std::string, LogLevel>{{"debug", LogLevel::kDebug},
+                                                              {"info", LogLevel::kInfo},
+                                                              {"warning", LogLevel::kWarning},
+                                                              {"error", LogLevel::kError}});
+  app.add_option("--log-level", flags.log_level, "debug, info (the default), warning or error")
+      ->transform(level.description(""))
+      ->type_name("LEVEL");
   CLI::Option* backup =
       app.add_option("--backup", flags.backup,
                      "Only copy the ledger to this new file, proven; a running marketd goes on")

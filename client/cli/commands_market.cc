@@ -18,6 +18,7 @@
 #include "client/cli/lookup.h"
 #include "client/cli/names.h"
 #include "client/cli/options.h"
+#include "client/cli/pages.h"
 #include "client/cli/round_check.h"
 #include "client/cli/table.h"
 
@@ -550,9 +551,12 @@ void AddMarketCommands(CLI::App& app, Run& run) {
     run = [host](Connection& connection, const Output& out) {
       pb::ListGuestsRequest request;
       request.set_host_id(*host);
-      return Show(
-          connection, out, &MarketStub::ListGuests, request, pb::ListGuestsResponse(),
-          [&](const pb::ListGuestsResponse& response) { PrintGuests(response.guests(), out); });
+      pb::ListGuestsResponse response;
+      absl::Status listed = ListAllGuests(connection, request, &response);
+      if (listed.ok() && out.json) listed = out.Json(response);
+      if (!listed.ok()) return absl::StatusOr<int>(listed);
+      if (!out.json) PrintGuests(response.guests(), out);
+      return absl::StatusOr<int>(kExitOk);
     };
   });
 }

@@ -14,6 +14,7 @@
 #include "client/cli/lookup.h"
 #include "client/cli/names.h"
 #include "client/cli/options.h"
+#include "client/cli/pages.h"
 #include "client/cli/table.h"
 
 namespace nom::cli {
@@ -183,11 +184,7 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
   tenant->add_subcommand("list", "All tenants and their accounts")->callback([&run] {
     run = [](Connection& connection, const Output& out) -> absl::StatusOr<int> {
       pb::ListTenantsResponse response;
-      if (absl::Status status =
-              connection.Call(&OperatorStub::ListTenants, pb::ListTenantsRequest(), &response);
-          !status.ok()) {
-        return status;
-      }
+      if (absl::Status status = ListAllTenants(connection, &response); !status.ok()) return status;
       return out.Done(response, TenantsText(response, out.look));
     };
   });

@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "client/cli/commands.h"
 #include "client/cli/numbers.h"
+#include "client/cli/pages.h"
 #include "client/cli/table.h"
 
 namespace nom::cli {
@@ -23,11 +24,7 @@ absl::StatusOr<uint64_t> FindGuest(Connection& connection, const std::string& na
     return static_cast<uint64_t>(*number);
   }
   market::v1::ListGuestsResponse guests;
-  if (absl::Status status = connection.Call(&market::v1::MarketService::Stub::ListGuests,
-                                            market::v1::ListGuestsRequest(), &guests);
-      !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = ListAllGuests(connection, {}, &guests); !status.ok()) return status;
   std::vector<const market::v1::GuestInfo*> found;
   bool is_an_id = false;
   for (const market::v1::GuestInfo& guest : guests.guests()) {

@@ -47,7 +47,9 @@ of units (see "unit" in nomctl status). A guest is given by its name, or by its 
 Where the market is: --target, else NOM_TARGET, else "target = ..." in the config file, else
 localhost:7070. Who you are: --token-file, else NOM_TOKEN_FILE, else "token_file = ..."; a file with
 the token on one line. TLS, except to this machine: then only if --tls-roots, NOM_TLS_ROOTS or
-"tls_roots = ..." is given. The config file is ~/.config/nom/nomctl.conf.
+"tls_roots = ..." is given. A market that asks for a certificate: --tls-cert and --tls-key, or
+NOM_TLS_CERT and NOM_TLS_KEY, or "tls_cert = ..." and "tls_key = ...". The config file is
+~/.config/nom/nomctl.conf.
 
 On a terminal tables are fitted to it and coloured, unless NO_COLOR is set; elsewhere nothing is cut.
 --json prints one style everywhere: snake_case names, numbers as numbers, enums as in the tables.
@@ -96,6 +98,8 @@ int Main(int argc, char** argv) {
   app.add_option("--target", flags.target, "The market: host:port or unix:PATH");
   app.add_option("--token-file", flags.token_file, "A file with your token");
   app.add_option("--tls-roots", flags.tls_roots, "Certificates to check the market's against");
+  app.add_option("--tls-cert", flags.tls_cert, "Your certificate, if the market asks for one");
+  app.add_option("--tls-key", flags.tls_key, "The key of your certificate");
   app.add_option("--config", config_file, "Another config file");
   app.add_option_function<std::string>(
          "--timeout",

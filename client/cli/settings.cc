@@ -33,8 +33,11 @@ absl::StatusOr<Settings> ParseSettings(absl::string_view text, absl::string_view
     if (name == "target") field = &settings.target;
     if (name == "token_file") field = &settings.token_file;
     if (name == "tls_roots") field = &settings.tls_roots;
+    if (name == "tls_cert") field = &settings.tls_cert;
+    if (name == "tls_key") field = &settings.tls_key;
     if (field == nullptr) {
-      return wrong(absl::StrCat("\"", name, "\" is not target, token_file or tls_roots"));
+      return wrong(
+          absl::StrCat("\"", name, "\" is not target, token_file, tls_roots, tls_cert or tls_key"));
     }
     if (field->has_value()) return wrong(absl::StrCat(name, " is given twice"));
     *field = std::string(value);
@@ -72,7 +75,9 @@ Settings Resolve(const Settings& flags, const Environment& env, const Settings& 
   };
   return {.target = first(flags.target, "NOM_TARGET", file.target),
           .token_file = first(flags.token_file, "NOM_TOKEN_FILE", file.token_file),
-          .tls_roots = first(flags.tls_roots, "NOM_TLS_ROOTS", file.tls_roots)};
+          .tls_roots = first(flags.tls_roots, "NOM_TLS_ROOTS", file.tls_roots),
+          .tls_cert = first(flags.tls_cert, "NOM_TLS_CERT", file.tls_cert),
+          .tls_key = first(flags.tls_key, "NOM_TLS_KEY", file.tls_key)};
 }
 
 std::optional<std::string> ProcessEnvironment(const std::string& name) {
@@ -85,7 +90,10 @@ client::Endpoint ToEndpoint(const Settings& settings) {
   client::Endpoint endpoint;
   endpoint.target = settings.target.value_or(kDefaultTarget);
   endpoint.tls_roots_file = settings.tls_roots.value_or("");
-  endpoint.plaintext = endpoint.tls_roots_file.empty() && client::IsLoopback(endpoint.target);
+  endpoint.tls_cert_file = settings.tls_cert.value_or("");
+  endpoint.tls_key_file = settings.tls_key.value_or("");
+  endpoint.plaintext = endpoint.tls_roots_file.empty() && endpoint.tls_cert_file.empty() &&
+                       endpoint.tls_key_file.empty() && client::IsLoopback(endpoint.target);
   return endpoint;
 }
 

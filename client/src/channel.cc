@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -19,7 +20,7 @@ namespace nom::client {
 namespace {
 
 constexpr size_t kTokenBytesMax = 4096;
-constexpr size_t kRootsBytesMax = size_t{1} << 20;
+constexpr size_t kPemBytesMax = size_t{1} << 20;
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
@@ -105,14 +106,20 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpo
     }
     credentials = grpc::InsecureChannelCredentials();
   } else {
+    if (endpoint.tls_cert_file.empty() != endpoint.tls_key_file.empty()) {
+      return absl::InvalidArgumentError("tls_cert_file, tls_key_file: give both or none");
+    }
     grpc::SslCredentialsOptions options;
-    if (!endpoint.tls_roots_file.empty()) {
-      absl::StatusOr<std::string> roots = ReadSmallFile(endpoint.tls_roots_file, kRootsBytesMax);
-      if (!roots.ok()) {
-        return absl::Status(roots.status().code(),
-                            absl::StrCat("TLS roots file ", roots.status().message()));
+    for (const auto& [what, file, text] :
+         {std::tuple("TLS roots file ", &endpoint.tls_roots_file, &options.pem_root_certs),
+          std::tuple("TLS certificate file ", &endpoint.tls_cert_file, &options.pem_cert_chain),
+          std::tuple("TLS key file ", &endpoint.tls_key_file, &options.pem_private_key)}) {
+      if (file->empty()) continue;
+      absl::StatusOr<std::string> pem = ReadSmallFile(*file, kPemBytesMax);
+      if (!pem.ok()) {
+        return absl::Status(pem.status().code(), absl::StrCat(what, pem.status().message()));
       }
-      options.pem_root_certs = *std::move(roots);
+      *text = *std::move(pem);
     }
     credentials = grpc::SslCredentials(options);
   }

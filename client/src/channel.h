@@ -18,6 +18,10 @@ namespace nom::client {
 struct Endpoint {
   std::string target;
   std::string tls_roots_file;  // Empty: the system's.
+  // Where the market asks for one: our certificate (with those between it and the authority, if
+  // any) and its key, PEM. Both or none.
+  std::string tls_cert_file;
+  std::string tls_key_file;
   bool plaintext = false;
   market::v1::Keepalive keepalive = market::v1::kKeepalive;
 };

@@ -45,8 +45,9 @@ absl::Status CheckOptions(const SessionOptions& options) {
   if (!options.token.empty()) {
     if (absl::Status status = client::CheckToken(options.token); !status.ok()) return status;
   }
-  if (options.plaintext && !options.tls_roots_file.empty()) {
-    return absl::InvalidArgumentError("plaintext, tls_roots_file: give one of them");
+  if (options.plaintext && !(options.tls_roots_file.empty() && options.tls_cert_file.empty() &&
+                             options.tls_key_file.empty())) {
+    return absl::InvalidArgumentError("plaintext, tls_..._file: give one or the other");
   }
   for (auto [name, value] : {std::pair("call_timeout", options.call_timeout),
                              std::pair("attempt_timeout", options.attempt_timeout),
@@ -74,6 +75,8 @@ absl::Status CheckOptions(const SessionOptions& options) {
 client::Endpoint ToEndpoint(const SessionOptions& options) {
   return {.target = options.target,
           .tls_roots_file = options.tls_roots_file,
+          .tls_cert_file = options.tls_cert_file,
+          .tls_key_file = options.tls_key_file,
           .plaintext = options.plaintext};
 }
 

@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -105,7 +106,10 @@ void ReadTls(const YAML::Node& node, YamlErrors* errors, Config* config) {
   TlsConfig tls;
   reader.String("cert", Need::kRequired, &tls.cert);
   reader.String("key", Need::kRequired, &tls.key);
-  reader.String("client_ca", Need::kOptional, &tls.client_ca);
+  const bool has_ca = reader.String("client_ca", Need::kOptional, &tls.client_ca);
+  if (reader.String("client_crl", Need::kOptional, &tls.client_crl) && !has_ca) {
+    reader.Complain("client_crl", "only beside client_ca, which signs it");
+  }
   reader.Finish();
   config->tls = tls;
 }
@@ -113,11 +117,18 @@ void ReadTls(const YAML::Node& node, YamlErrors* errors, Config* config) {
 void ReadLimits(const YAML::Node& node, YamlErrors* errors, LimitsConfig* limits) {
   MapReader reader(node, "limits", errors);
   reader.Int("message_max_bytes", Need::kOptional, 4 << 10, 64 << 20, &limits->message_max_bytes);
+  reader.Int("connections_max", Need::kOptional, 4, 1 << 20, &limits->connections_max);
+  reader.Int("streams_per_connection_max", Need::kOptional, 4, 1 << 16,
+             &limits->streams_per_connection_max);
+  reader.Int("memory_max_bytes", Need::kOptional, 16 << 20, int64_t{1} << 40,
+             &limits->memory_max_bytes);
   reader.Int("watches_max", Need::kOptional, 1, 1 << 20, &limits->watches_max);
   reader.Int("watches_per_tenant_max", Need::kOptional, 1, 1 << 20,
              &limits->watches_per_tenant_max);
   reader.Int("bids_per_second", Need::kOptional, 1, 1'000'000, &limits->bids_per_second);
   reader.Int("bids_burst", Need::kOptional, 1, 1'000'000, &limits->bids_burst);
+  reader.Int("reads_per_second", Need::kOptional, 1, 1'000'000, &limits->reads_per_second);
+  reader.Int("reads_burst", Need::kOptional, 1, 1'000'000, &limits->reads_burst);
   reader.Finish();
 }
 
@@ -303,6 +314,23 @@ Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
   return config;
 }
 
+// Every scalar of a document with its path.
+void AddLeaves(const YAML::Node& node, const std::string& path,
+               std::vector<std::pair<std::string, std::string>>* out) {
+  if (node.IsMap()) {
+    for (const auto& entry : node) {
+      const std::string key = entry.first.as<std::string>();
+      AddLeaves(entry.second, path.empty() ? key : absl::StrCat(path, ".", key), out);
+    }
+  } else if (node.IsSequence()) {
+    for (size_t i = 0; i < node.size(); ++i) {
+      AddLeaves(node[i], absl::StrCat(path, "[", i, "]"), out);
+    }
+  } else {
+    out->emplace_back(path, node.IsScalar() ? node.Scalar() : "");
+  }
+}
+
 }  // namespace
 
 market::MarketConfig ToMarketConfig(const Config& config) {
@@ -342,7 +370,7 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, absl::string_view fil
   return config;
 }
 
-absl::StatusOr<Config> LoadConfig(const std::string& file_name) {
+absl::StatusOr<std::string> ReadConfigFile(const std::string& file_name) {
   std::ifstream file(file_name, std::ios::binary);
   struct stat facts = {};
   if (!file || ::stat(file_name.c_str(), &facts) != 0) {
@@ -360,7 +388,32 @@ absl::StatusOr<Config> LoadConfig(const std::string& file_name) {
     return absl::InvalidArgumentError(
         absl::StrCat(file_name, ": is larger than ", kFileBytesMax, " bytes"));
   }
-  return ParseConfig(text, file_name);
+  return text;
+}
+
+absl::StatusOr<Config> LoadConfig(const std::string& file_name) {
+  absl::StatusOr<std::string> text = ReadConfigFile(file_name);
+  if (!text.ok()) return text.status();
+  return ParseConfig(*text, file_name);
+}
+
+std::vector<std::string> ChangedKeys(absl::string_view before, absl::string_view after) {
+  std::vector<std::pair<std::string, std::string>> leaves_before;
+  std::vector<std::pair<std::string, std::string>> leaves_after;
+  AddLeaves(YAML::Load(std::string(before)), "", &leaves_before);
+  AddLeaves(YAML::Load(std::string(after)), "", &leaves_after);
+  std::vector<std::string> out;
+  const auto has = [](const auto& leaves, const auto& leaf) {
+    return std::find(leaves.begin(), leaves.end(), leaf) != leaves.end();
+  };
+  for (const auto& leaf : leaves_after) {
+    if (!has(leaves_before, leaf)) out.push_back(leaf.first);
+  }
+  for (const auto& leaf : leaves_before) {
+    const bool is_told = std::find(out.begin(), out.end(), leaf.first) != out.end();
+    if (!is_told && !has(leaves_after, leaf)) out.push_back(leaf.first);
+  }
+  return out;
 }
 
 absl::StatusOr<std::string> ReadTokenFile(const std::string& file_name) {

@@ -28,7 +28,8 @@ namespace nom::marketd {
 struct TlsConfig {
   std::string cert;
   std::string key;
-  std::string client_ca;  // Empty: clients show a token only.
+  std::string client_ca;   // Empty: clients show a token only.
+  std::string client_crl;  // Certificates that client_ca has revoked; empty: none.
 };
 
 enum class HostKind { kNomhv, kLinux, kSimulated };
@@ -44,11 +45,16 @@ struct HostConfig {
 };
 
 struct LimitsConfig {
-  int64_t message_max_bytes = 1 << 20;
-  int64_t watches_max = 1024;            // Over all callers.
-  int64_t watches_per_tenant_max = 256;  // Of one tenant.
-  int64_t bids_per_second = 50;          // PlaceBid and WithdrawBid of one tenant, sustained.
-  int64_t bids_burst = 200;              // And at once.
+  int64_t message_max_bytes = 1 << 18;
+  int64_t connections_max = 4096;                 // Never more than descriptors allow.
+  int64_t streams_per_connection_max = 128;       // Calls under way on one connection.
+  int64_t memory_max_bytes = int64_t{512} << 20;  // For what all callers send, until it is read.
+  int64_t watches_max = 1024;                     // Over all callers.
+  int64_t watches_per_tenant_max = 256;           // Of one tenant.
+  int64_t bids_per_second = 50;    // PlaceBid and WithdrawBid of one tenant, sustained.
+  int64_t bids_burst = 200;        // And at once.
+  int64_t reads_per_second = 500;  // Everything else that one tenant asks, sustained.
+  int64_t reads_burst = 2'000;     // And at once.
 };
 
 struct Config {
@@ -70,6 +76,14 @@ market::MarketConfig ToMarketConfig(const Config& config);
 // Parses and checks `text`; `file_name` is only for messages.
 // Errors: INVALID_ARGUMENT with one line for each thing that is wrong.
 absl::StatusOr<Config> ParseConfig(absl::string_view text, absl::string_view file_name);
+
+// The text of a config file, of at most 1 MiB. Errors: NOT_FOUND, INVALID_ARGUMENT, naming the
+// file.
+absl::StatusOr<std::string> ReadConfigFile(const std::string& file_name);
+
+// The paths of the keys ("limits.watches_max", "hosts[0].period_ms") whose values differ between
+// two texts that ParseConfig takes, or that only one of them has; in the order of the second.
+std::vector<std::string> ChangedKeys(absl::string_view before, absl::string_view after);
 
 // Reads the file first. Errors: NOT_FOUND and others from reading, naming the file.
 absl::StatusOr<Config> LoadConfig(const std::string& file_name);

@@ -73,11 +73,12 @@ class Ledger {
   // be served. ABORTED: the fence is not current.
   virtual absl::StatusOr<State> Load(const Lead& lead) = 0;
 
-  // Makes transactions of one book durable in order, each wholly or not at all; on an error a
-  // prefix of them may be, and this book's engine can't go on: others can. Their ids must follow
-  // the last one committed through this object (FAILED_PRECONDITION): a gap is a mistake of the
-  // caller's. ABORTED: another leads the book by now, and nothing was written. From one thread a
-  // book.
+  // Makes transactions of one book durable in order, each wholly or not at all. UNAVAILABLE:
+  // another program is in the way and nothing was written; the same may be tried again. ABORTED:
+  // another leads the book by now, and nothing was written. On another error a prefix of them may
+  // be durable, and this book's engine can't go on: others can. Their ids must follow the last one
+  // committed through this object (FAILED_PRECONDITION): a gap is a mistake of the caller's. From
+  // one thread a book.
   virtual absl::Status Commit(const Lead& lead, absl::Span<const Transaction> transactions) = 0;
 
   // A reader of its own. Lives no longer than the ledger.

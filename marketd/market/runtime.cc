@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/log.h"
 #include "marketd/base/random.h"
 #include "marketd/base/status.h"
 #include "marketd/market/bounded_queue.h"
@@ -27,6 +28,8 @@ using Stopwatch = std::chrono::steady_clock;
 constexpr size_t kTransactionsMax = 4'096;
 // In one group commit.
 constexpr size_t kGroupMax = 512;
+// Between two tries of a commit, beside what the ledger itself waits.
+constexpr auto kBusyPause = std::chrono::milliseconds(20);
 // The engine sends a host a few commands a round and two for each guest that comes and goes.
 constexpr size_t kCommandsMax = 4 * size_t{kHostGuestsMax};
 
@@ -89,6 +92,7 @@ class RuntimeImpl final : public Runtime {
     out.events_refused = events_refused_;
     out.events_queued = events_.size();
     out.committing = committing_;
+    out.commit_retries = commit_retries_;
     return out;
   }
 
@@ -109,6 +113,11 @@ class RuntimeImpl final : public Runtime {
   struct Item {
     Event event;
     Done done;  // Of a call.
+  };
+
+  struct Waiting {
+    Done done;
+    Stopwatch::time_point since;
   };
 
   struct HostThread {
@@ -132,9 +141,11 @@ class RuntimeImpl final : public Runtime {
                                            std::max(options_.poll_interval, absl::Milliseconds(1)));
       std::deque<Item> items = events_.PopAll(ToChrono(wait));
       HandleCommits();
+      if (busy_) AnswerThoseWhoWaitedLong();
       for (Item& item : items) {
         if (item.done) {
-          waiting_.emplace(std::get<CallEvent>(item.event).call_id, std::move(item.done));
+          waiting_.emplace(std::get<CallEvent>(item.event).call_id,
+                           Waiting{std::move(item.done), Stopwatch::now()});
         }
         Handle(item.event);
         HandleCommits();
@@ -148,10 +159,24 @@ class RuntimeImpl final : public Runtime {
     transactions_.Close();
     writer_.join();
     HandleCommits();
-    for (auto& [call_id, done] : waiting_) {
-      done(Reply{.status = absl::UnavailableError("marketd is stopping")});
+    for (auto& [call_id, waiting] : waiting_) {
+      waiting.done(Reply{.status = absl::UnavailableError("marketd is stopping")});
     }
     waiting_.clear();
+  }
+
+  void AnswerThoseWhoWaitedLong() {
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+      if (absl::FromChrono(Stopwatch::now() - it->second.since) < options_.busy_patience) {
+        ++it;
+        continue;
+      }
+      const Done done = std::move(it->second.done);
+      it = waiting_.erase(it);
+      done(Reply{.status = absl::UnavailableError(
+                     "the ledger is busy: whether this was done is not known yet; ask again under "
+                     "the same request_id")});
+    }
   }
 
   void HandleCommits() {
@@ -187,7 +212,7 @@ class RuntimeImpl final : public Runtime {
     for (ReplyEffect& reply : effects.replies) {
       const auto it = waiting_.find(reply.call_id);
       if (it == waiting_.end()) continue;
-      const Done done = std::move(it->second);
+      const Done done = std::move(it->second.done);
       waiting_.erase(it);
       done(reply.reply);
     }
@@ -217,7 +242,7 @@ class RuntimeImpl final : public Runtime {
         }
         const auto begin = Stopwatch::now();
         committing_ = true;
-        const absl::Status status = ledger_.Commit(options_.lead, group);
+        const absl::Status status = CommitPatiently(group);
         committing_ = false;
         if (!status.ok()) {
           transactions_.Close();
@@ -235,6 +260,26 @@ class RuntimeImpl final : public Runtime {
         committed_.store(group.back().transaction_id, std::memory_order_release);
         events_.Wake();
       }
+    }
+  }
+
+  // A ledger that is busy has written nothing: it is asked until it is free, or until the runtime
+  // is stopped and nobody would wait longer.
+  absl::Status CommitPatiently(const std::vector<Transaction>& group) {
+    const auto begin = Stopwatch::now();
+    for (;;) {
+      absl::Status status = ledger_.Commit(options_.lead, group);
+      if (!absl::IsUnavailable(status)) {
+        if (busy_.exchange(false)) marketd::Log(marketd::LogLevel::kInfo, "ledger_free");
+        return status;
+      }
+      ++commit_retries_;
+      if (!busy_.exchange(true)) {
+        marketd::Log(marketd::LogLevel::kWarning, "ledger_busy", {{"msg", status.message()}});
+      }
+      const absl::Duration waited = absl::FromChrono(Stopwatch::now() - begin);
+      if (transactions_.closed() && waited >= options_.busy_patience) return status;
+      std::this_thread::sleep_for(kBusyPause);
     }
   }
 
@@ -301,6 +346,8 @@ class RuntimeImpl final : public Runtime {
   std::atomic<uint64_t> next_call_id_{1};
   std::atomic<uint64_t> events_refused_{0};
   std::atomic<bool> committing_{false};
+  std::atomic<bool> busy_{false};  // The ledger, the last time it was asked.
+  std::atomic<uint64_t> commit_retries_{0};
 
   mutable std::mutex view_mutex_;
   std::shared_ptr<const View> view_;  // Guarded by view_mutex_.
@@ -313,7 +360,7 @@ class RuntimeImpl final : public Runtime {
   absl::Time next_tick_ = absl::InfinitePast();
   absl::Time handled_at_ = absl::InfinitePast();
   uint64_t told_ = 0;
-  std::unordered_map<CallId, Done> waiting_;
+  std::unordered_map<CallId, Waiting> waiting_;
 
   std::map<HostId, std::unique_ptr<HostThread>> host_threads_;
   std::vector<std::unique_ptr<Clearer>> clearers_;
@@ -325,7 +372,8 @@ class RuntimeImpl final : public Runtime {
 
 bool LivenessCheck::Alive(const RuntimeCounters& now) {
   const bool handles = now.events_queued == 0 || now.events != before_.events;
-  const bool commits = !now.committing || !before_.committing || now.commits != before_.commits;
+  const bool commits = !now.committing || !before_.committing || now.commits != before_.commits ||
+                       now.commit_retries != before_.commit_retries;
   before_ = now;
   return handles && commits;
 }

@@ -42,6 +42,7 @@ struct RuntimeCounters {
   absl::Duration handle_time_max;
   uint64_t events_queued = 0;      // Now.
   bool committing = false;         // Now: the ledger has not yet answered.
+  uint64_t commit_retries = 0;     // Another program held the ledger's lock.
 };
 
 // Whether a runtime still does its work, by its counters now and when this was last asked: it has
@@ -65,6 +66,10 @@ class Runtime {
     ClearFunctions clear;
     // Called on the engine thread with each new view; must return at once. May be empty.
     std::function<void(std::shared_ptr<const View>)> on_view;
+    // While another program holds the ledger's lock, commits are tried again; calls that have
+    // waited for so long are answered UNAVAILABLE. What they asked for may still come to pass,
+    // once, so whoever asks again under the same id is told.
+    absl::Duration busy_patience = absl::Seconds(10);
     // Called once, from any thread, when the market can't go on (a commit failed). After it nothing
     // is told to anyone. Empty: aborts the process with the message.
     std::function<void(absl::Status)> on_fatal;

@@ -1,15 +1,20 @@
 #include "marketd/metrics/metrics.h"
 
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
-#include <exception>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "marketd/base/status.h"
+#include "marketd/metrics/scrape_server.h"
 #include "marketd/metrics/table.h"
 
 namespace nom::marketd {
@@ -173,6 +179,7 @@ void AddCounters(const market::RuntimeCounters& counters, Scrape& out) {
   out.Add(Metric::kEventsQueued, {}, counters.events_queued);
   out.Add(Metric::kEngineBusy, {}, absl::ToDoubleSeconds(counters.handle_time));
   out.Add(Metric::kTransactions, {}, counters.transactions);
+  out.Add(Metric::kCommitRetries, {}, counters.commit_retries);
 }
 
 // The digest as a number that a sample holds exactly: its first 13 hexadecimal digits, 52 bits.
@@ -182,6 +189,50 @@ void AddHead(const absl::StatusOr<market::ChainHead>& head, Scrape& out) {
   if (!absl::SimpleHexAtoi(absl::string_view(head->digest).substr(0, 13), &digest)) return;
   out.Add(Metric::kLedgerTransaction, {}, head->transaction_id);
   out.Add(Metric::kLedgerDigest, {}, static_cast<double>(digest));
+}
+
+// This process as the system sees it, by the names that Prometheus' own clients use.
+void AddProcess(Scrape& out) {
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) == 0) {
+    out.Add(Metric::kProcessCpu, {},
+            absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime) +
+                                  absl::DurationFromTimeval(usage.ru_stime)));
+  }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    out.Add(Metric::kProcessMaxFds, {}, static_cast<uint64_t>(files.rlim_cur));
+  }
+  std::error_code error;
+  uint64_t open_fds = 0;
+  for (std::filesystem::directory_iterator entry("/proc/self/fd", error), end;
+       !error && entry != end; entry.increment(error)) {
+    ++open_fds;
+  }
+  if (!error) out.Add(Metric::kProcessOpenFds, {}, open_fds);
+  // proc(5): the name of the program, in parentheses, may hold blanks; fields are counted after it.
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(absl::string_view(text).substr(text.rfind(')') + 1), ' ', absl::SkipEmpty());
+  uint64_t start_ticks = 0;
+  uint64_t virtual_bytes = 0;
+  uint64_t resident_pages = 0;
+  if (fields.size() < 22 || !absl::SimpleAtoi(fields[19], &start_ticks) ||
+      !absl::SimpleAtoi(fields[20], &virtual_bytes) ||
+      !absl::SimpleAtoi(fields[21], &resident_pages)) {
+    return;
+  }
+  out.Add(Metric::kProcessVirtualMemory, {}, virtual_bytes);
+  out.Add(Metric::kProcessResidentMemory, {},
+          resident_pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)));
+  timespec booted{};
+  if (::clock_gettime(CLOCK_BOOTTIME, &booted) != 0) return;
+  const absl::Time started = absl::Now() - absl::DurationFromTimespec(booted) +
+                             absl::Seconds(1) * static_cast<double>(start_ticks) /
+                                 static_cast<double>(::sysconf(_SC_CLK_TCK));
+  out.Add(Metric::kProcessStart, {}, UnixSeconds(started));
 }
 
 // Reads the sources at each scrape.
@@ -194,9 +245,12 @@ class Collector final : public prometheus::Collectable {
     sources_ = std::move(sources);
   }
 
+  void SetAnswering(bool answering) { answering_ = answering; }
+
   std::vector<MetricFamily> Collect() const override {
     Scrape out;
     out.Add(Metric::kBuildInfo, {version_}, 1.0);
+    AddProcess(out);
     // Held over the calls: once SetSources returns, the old sources are used no more.
     std::lock_guard lock(mutex_);
     if (sources_.view) AddView(*sources_.view(), out);
@@ -208,11 +262,21 @@ class Collector final : public prometheus::Collectable {
       out.Add(Metric::kWatchResponses, {}, watches.responses);
       out.Add(Metric::kWatchConflated, {}, watches.conflated);
     }
+    if (sources_.connections) {
+      const ConnectionFigures connections = sources_.connections();
+      out.Add(Metric::kConnections, {"known"}, connections.open - connections.strangers);
+      out.Add(Metric::kConnections, {"stranger"}, connections.strangers);
+      out.Add(Metric::kConnectionsTotal, {"accepted"}, connections.accepted);
+      out.Add(Metric::kConnectionsTotal, {"refused"}, connections.refused);
+      out.Add(Metric::kConnectionsTotal, {"dropped"}, connections.dropped);
+    }
+    out.Add(Metric::kAnswering, {}, answering_ ? 1.0 : 0.0);
     return out.Take();
   }
 
  private:
   const std::string version_;
+  std::atomic<bool> answering_{true};
   mutable std::mutex mutex_;
   MetricSources sources_;
 };
@@ -282,7 +346,7 @@ class Metrics::Impl {
   prometheus::Family<prometheus::Histogram>& calls;
   prometheus::Histogram& commits;
   prometheus::Counter& commit_failures;
-  std::unique_ptr<prometheus::Exposer> exposer;
+  std::unique_ptr<ScrapeServer> server;  // Last: it reads all of the above.
 };
 
 Metrics::Metrics(absl::string_view version) : impl_(std::make_unique<Impl>(version)) {}
@@ -292,6 +356,8 @@ Metrics::~Metrics() = default;
 void Metrics::SetSources(MetricSources sources) {
   impl_->collector->SetSources(std::move(sources));
 }
+
+void Metrics::SetAnswering(bool answering) { impl_->collector->SetAnswering(answering); }
 
 market::ClearFunction Metrics::Timed(market::ClearFunction clear) {
   if (!clear) return clear;
@@ -326,23 +392,14 @@ void Metrics::CallDone(absl::string_view method, absl::string_view code, absl::D
       .Observe(absl::ToDoubleSeconds(took));
 }
 
-absl::StatusOr<std::string> Metrics::Serve(const std::string& listen) {
-  NOM_CHECK(impl_->exposer == nullptr, "metrics are served already");
-  try {
-    impl_->exposer = std::make_unique<prometheus::Exposer>(listen);
-  } catch (const std::exception& e) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", listen,
-                                               " for metrics: the address is in use or not "
-                                               "this machine's"));
-  }
-  impl_->exposer->RegisterCollectable(impl_->collector);
-  impl_->exposer->RegisterCollectable(impl_->registry);
-  const std::vector<int> ports = impl_->exposer->GetListeningPorts();
-  if (ports.empty()) return absl::UnavailableError(absl::StrCat("cannot listen on ", listen));
-  return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", ports[0]);
+absl::StatusOr<std::string> Metrics::Serve(const std::string& listen, int connections_max) {
+  NOM_CHECK(impl_->server == nullptr, "metrics are served already");
+  NOM_ASSIGN_OR_RETURN(impl_->server,
+                       ScrapeServer::Start(listen, connections_max, [this] { return Text(); }));
+  return impl_->server->address();
 }
 
-void Metrics::StopServing() { impl_->exposer = nullptr; }
+void Metrics::StopServing() { impl_->server = nullptr; }
 
 std::string Metrics::Text() const {
   std::vector<MetricFamily> families = impl_->collector->Collect();

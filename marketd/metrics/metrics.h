@@ -28,12 +28,21 @@ struct WatchFigures {
   uint64_t conflated = 0;
 };
 
+struct ConnectionFigures {
+  int64_t open = 0;
+  int64_t strangers = 0;
+  uint64_t accepted = 0;
+  uint64_t refused = 0;
+  uint64_t dropped = 0;
+};
+
 // Where the figures are read at a scrape. Called from the scraper's threads.
 struct MetricSources {
   std::function<std::shared_ptr<const market::View>()> view;
   std::function<market::RuntimeCounters()> counters;
   std::function<absl::StatusOr<market::ChainHead>()> head;  // Of the ledger.
   std::function<WatchFigures()> watches;
+  std::function<ConnectionFigures()> connections;
 };
 
 // Thread-safe.
@@ -54,12 +63,14 @@ class Metrics {
   // A gRPC call has ended. `method` is "package.Service/Method".
   void CallDone(absl::string_view method, absl::string_view code, absl::Duration took);
 
-  // Serves http://listen/metrics; the address with the port that was bound. Once.
-  // Errors: UNAVAILABLE if the address can't be listened on.
-  absl::StatusOr<std::string> Serve(const std::string& listen);
+  // Whether marketd's own calls through its front door are answered.
+  void SetAnswering(bool answering);
 
-  // Idempotent. May take two seconds.
-  void StopServing();
+  // Serves http://listen/metrics to so many at once; the address with the port that was bound.
+  // Once. Errors: UNAVAILABLE if the address can't be listened on.
+  absl::StatusOr<std::string> Serve(const std::string& listen, int connections_max);
+
+  void StopServing();  // Idempotent.
 
   // What a scrape would get, in Prometheus' text format.
   std::string Text() const;

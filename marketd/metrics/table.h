@@ -98,6 +98,20 @@ struct MetricRow {
     "Responses written to watchers.")                                                           \
   X(kWatchConflated, "nom_market_watch_conflated_total", kCounter, "",                          \
     "States skipped as a watcher was slow.")                                                    \
+  X(kAnswering, "nom_market_answering", kGauge, "",                                             \
+    "1 if marketd's last call of itself, through its own front door, was answered.")            \
+  X(kConnections, "nom_market_connections", kGauge, "caller",                                   \
+    "Connections open now: known callers, and strangers that have shown no credential.")        \
+  X(kConnectionsTotal, "nom_market_connections_total", kCounter, "outcome",                     \
+    "Connections: accepted, refused for want of room, dropped to make room.")                   \
+  X(kCommitRetries, "nom_market_ledger_commit_retries_total", kCounter, "",                     \
+    "Commits tried again as another program held the ledger's lock.")                           \
+  X(kProcessCpu, "process_cpu_seconds_total", kCounter, "", "User and system time.")            \
+  X(kProcessOpenFds, "process_open_fds", kGauge, "", "Open file descriptors.")                  \
+  X(kProcessMaxFds, "process_max_fds", kGauge, "", "The most that may be open.")                \
+  X(kProcessVirtualMemory, "process_virtual_memory_bytes", kGauge, "", "Address space in use.") \
+  X(kProcessResidentMemory, "process_resident_memory_bytes", kGauge, "", "Memory in use.")      \
+  X(kProcessStart, "process_start_time_seconds", kGauge, "", "When it started, in Unix time.")  \
   X(kCallDuration, "grpc_server_call_duration_seconds", kHistogram, "grpc_method grpc_status",  \
     "Time from a call's start to its end; streams live long.")
 

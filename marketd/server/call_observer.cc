@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "marketd/server/status.h"
 
 namespace nom::marketd {
@@ -45,20 +46,13 @@ class CallTimer final : public Interceptor {
   grpc::StatusCode code_ = grpc::StatusCode::CANCELLED;
 };
 
-bool IsKnown(absl::string_view method) {
-  return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
-             absl::StrReplaceAll(method, {{"/", "."}})) != nullptr;
-}
-
 class Factory final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
   Factory(CallDone done, Gate* in_hand) : done_(std::move(done)), in_hand_(in_hand) {}
 
   Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
-    absl::string_view method = info->method();
-    if (!method.empty() && method.front() == '/') method.remove_prefix(1);
     if (!in_hand_->Enter()) std::abort();  // It is never closed: calls are refused elsewhere.
-    return new CallTimer(done_, in_hand_, IsKnown(method) ? method : "other");
+    return new CallTimer(done_, in_hand_, MethodName(info->method()));
   }
 
  private:
@@ -67,6 +61,13 @@ class Factory final : public grpc::experimental::ServerInterceptorFactoryInterfa
 };
 
 }  // namespace
+
+std::string MethodName(absl::string_view path) {
+  absl::ConsumePrefix(&path, "/");
+  const bool known = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
+                         absl::StrReplaceAll(path, {{"/", "."}})) != nullptr;
+  return known ? std::string(path) : "other";
+}
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewCallObserver(
     CallDone done, Gate* in_hand) {

@@ -20,6 +20,9 @@ namespace nom::marketd {
 using CallDone =
     std::function<void(absl::string_view method, absl::string_view code, absl::Duration took)>;
 
+// "package.Service/Method" of a path; "other" if it is none that this program has a descriptor of.
+std::string MethodName(absl::string_view path);
+
 // Methods of services that this program has no descriptor of are reported as "other": the names of
 // those that do not exist are the caller's, and would become as many as it likes. `done` may be
 // empty. Every call is inside `in_hand`, which must outlive the server, until its answer was given

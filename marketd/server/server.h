@@ -7,6 +7,7 @@
 
 #include <grpcpp/impl/service_type.h>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,41 +15,33 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "marketd/server/call_observer.h"
+#include "marketd/server/credentials.h"
+#include "marketd/server/front_door.h"
 
 namespace nom::marketd {
 
-// PEM texts, not file names.
-struct TlsMaterial {
-  std::string cert;
-  std::string key;
-  std::string client_ca;  // Not empty: clients must show a certificate that it signed.
-};
-
-// Reads the three files (client_ca may be empty). Errors name the file: NOT_FOUND;
-// INVALID_ARGUMENT if it is no certificate or key, or the key is another certificate's.
-absl::StatusOr<TlsMaterial> LoadTls(const std::string& cert_file, const std::string& key_file,
-                                    const std::string& client_ca_file);
-
 struct ServerOptions {
-  std::string listen;                      // "host:port" or "unix:path"; port 0: any.
-  const TlsMaterial* tls = nullptr;        // Null: plain text.
-  std::vector<grpc::Service*> services;    // Must outlive the server.
+  FrontDoor* front_door = nullptr;       // Where it listens; opened here. Must outlive the server.
+  std::shared_ptr<const TlsSource> tls;  // Null: plain text.
+  std::vector<grpc::Service*> services;  // Must outlive the server.
   std::vector<std::string> service_names;  // For the health service.
-  int message_max_bytes = 1 << 20;
+  int message_max_bytes = 1 << 18;
+  int streams_per_connection_max = 128;
+  size_t connections_max = 4'096;
+  size_t descriptors_kept = 0;                  // For whom else this process serves.
+  size_t memory_max_bytes = size_t{512} << 20;  // For what is read and not yet understood.
   bool reflection = false;
+  CheckCall check_call;   // May be empty; not asked of health and reflection.
   CallDone on_call_done;  // May be empty.
 };
 
 class Server {
  public:
   // Listens and answers when it returns; health says NOT_SERVING until SetServing(true).
-  // Errors: UNAVAILABLE if the address can't be listened on; INVALID_ARGUMENT if it is none.
+  // Errors: those of FrontDoor::Open; UNAVAILABLE if gRPC does not start.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
 
   virtual ~Server() = default;  // Shuts down at once.
-
-  // With the port that was bound: "127.0.0.1:41234".
-  virtual const std::string& address() const = 0;
 
   // The empty name and every service name at once.
   virtual void SetServing(bool serving) = 0;

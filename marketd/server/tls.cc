@@ -1,24 +1,37 @@
+#include "marketd/server/tls.h"
+
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "marketd/server/server.h"
+#include "marketd/base/status.h"
 
 namespace nom::marketd {
 namespace {
 
+constexpr size_t kCertificatesKnownMax = 4'096;
+
 struct Free {
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(X509* cert) const { X509_free(cert); }
+  void operator()(X509_CRL* list) const { X509_CRL_free(list); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 };
+using Bio = std::unique_ptr<BIO, Free>;
+using Certificate = std::unique_ptr<X509, Free>;
+using RevocationList = std::unique_ptr<X509_CRL, Free>;
 
 absl::StatusOr<std::string> ReadFile(const std::string& file_name) {
   std::ifstream file(file_name, std::ios::binary);
@@ -28,51 +41,162 @@ absl::StatusOr<std::string> ReadFile(const std::string& file_name) {
   return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
 }
 
-std::unique_ptr<BIO, Free> Over(const std::string& text) {
-  return std::unique_ptr<BIO, Free>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+Bio Over(absl::string_view text) {
+  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-std::unique_ptr<X509, Free> FirstCertificate(const std::string& text) {
-  return std::unique_ptr<X509, Free>(
-      PEM_read_bio_X509(Over(text).get(), nullptr, nullptr, nullptr));
+std::vector<Certificate> Certificates(absl::string_view text) {
+  std::vector<Certificate> out;
+  const Bio bio = Over(text);
+  while (Certificate next{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+    out.push_back(std::move(next));
+  }
+  return out;
+}
+
+std::vector<RevocationList> RevocationLists(absl::string_view text) {
+  std::vector<RevocationList> out;
+  const Bio bio = Over(text);
+  while (RevocationList next{PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr)}) {
+    out.push_back(std::move(next));
+  }
+  return out;
+}
+
+absl::Time TimeOf(const ASN1_TIME* time) {
+  std::tm fields{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &fields) != 1) return absl::InfinitePast();
+  return absl::FromTM(fields, absl::UTCTimeZone());
+}
+
+// A key is as secret as a token.
+absl::Status CheckOwnerOnly(const std::string& file_name) {
+  struct stat facts = {};
+  if (::stat(file_name.c_str(), &facts) != 0) {
+    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
+  }
+  // systemd gives credentials mode 0440 in a directory that only the service can enter.
+  const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  const bool is_credential =
+      credentials != nullptr && absl::StartsWith(file_name, absl::StrCat(credentials, "/"));
+  if (!is_credential && (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(file_name, ": others than its owner may use it; chmod 600 it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLists(const std::string& file_name, const std::string& text,
+                        const std::vector<Certificate>& authorities, absl::Time now) {
+  const std::vector<RevocationList> lists = RevocationLists(text);
+  if (lists.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_name, ": holds no PEM list of revoked certificates (X509 CRL)"));
+  }
+  for (const RevocationList& list : lists) {
+    bool signed_by_one = false;
+    for (const Certificate& authority : authorities) {
+      EVP_PKEY* const key = X509_get0_pubkey(authority.get());
+      signed_by_one |= key != nullptr && X509_CRL_verify(list.get(), key) == 1;
+    }
+    if (!signed_by_one) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(file_name, ": is not signed by an authority in tls.client_ca"));
+    }
+    const ASN1_TIME* const next = X509_CRL_get0_nextUpdate(list.get());
+    if (next != nullptr && TimeOf(next) < now) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          file_name, ": is out of date since ", absl::FormatTime(TimeOf(next), absl::UTCTimeZone()),
+          "; get a new list from the authority"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<TlsMaterial> LoadTls(const std::string& cert_file, const std::string& key_file,
-                                    const std::string& client_ca_file) {
+absl::StatusOr<TlsMaterial> LoadTls(const TlsFiles& files, absl::Time now) {
   TlsMaterial out;
-  absl::StatusOr<std::string> cert = ReadFile(cert_file);
-  if (!cert.ok()) return cert.status();
-  absl::StatusOr<std::string> key = ReadFile(key_file);
-  if (!key.ok()) return key.status();
-  const auto certificate = FirstCertificate(*cert);
-  if (certificate == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(cert_file, ": holds no PEM certificate"));
+  NOM_ASSIGN_OR_RETURN(out.cert, ReadFile(files.cert));
+  NOM_ASSIGN_OR_RETURN(out.key, ReadFile(files.key));
+  NOM_RETURN_IF_ERROR(CheckOwnerOnly(files.key));
+  const std::vector<Certificate> chain = Certificates(out.cert);
+  if (chain.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(files.cert, ": holds no PEM certificate"));
   }
   // An empty pass phrase, so that OpenSSL never asks the terminal for one.
   char no_pass_phrase[] = "";
   const std::unique_ptr<EVP_PKEY, Free> private_key(
-      PEM_read_bio_PrivateKey(Over(*key).get(), nullptr, nullptr, no_pass_phrase));
+      PEM_read_bio_PrivateKey(Over(out.key).get(), nullptr, nullptr, no_pass_phrase));
   if (private_key == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat(key_file, ": holds no PEM private key without a pass phrase"));
+        absl::StrCat(files.key, ": holds no PEM private key without a pass phrase"));
   }
-  if (X509_check_private_key(certificate.get(), private_key.get()) != 1) {
+  if (X509_check_private_key(chain[0].get(), private_key.get()) != 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat(key_file, ": is not the key of the certificate in ", cert_file));
+        absl::StrCat(files.key, ": is not the key of the certificate in ", files.cert));
   }
-  out.cert = *std::move(cert);
-  out.key = *std::move(key);
-  if (!client_ca_file.empty()) {
-    absl::StatusOr<std::string> client_ca = ReadFile(client_ca_file);
-    if (!client_ca.ok()) return client_ca.status();
-    if (FirstCertificate(*client_ca) == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(client_ca_file, ": holds no PEM certificate"));
-    }
-    out.client_ca = *std::move(client_ca);
+  if (files.client_ca.empty()) return out;
+  NOM_ASSIGN_OR_RETURN(out.client_ca, ReadFile(files.client_ca));
+  const std::vector<Certificate> authorities = Certificates(out.client_ca);
+  if (authorities.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(files.client_ca, ": holds no PEM certificate"));
+  }
+  if (files.client_crl.empty()) return out;
+  NOM_ASSIGN_OR_RETURN(out.client_crl, ReadFile(files.client_crl));
+  NOM_RETURN_IF_ERROR(CheckLists(files.client_crl, out.client_crl, authorities, now));
+  return out;
+}
+
+void ClientCertificates::Set(const TlsMaterial& material) {
+  std::lock_guard lock(mutex_);
+  client_crl_ = material.client_crl;
+  known_.clear();
+}
+
+ClientCertificates::Facts ClientCertificates::Read(absl::string_view pem) const {
+  Facts out{.name = "", .not_after = absl::InfinitePast(), .revoked = false};
+  const std::vector<Certificate> chain = Certificates(pem);
+  if (chain.empty()) return out;
+  X509* const leaf = chain[0].get();
+  out.not_after = TimeOf(X509_get0_notAfter(leaf));
+  const X509_NAME* const subject = X509_get_subject_name(leaf);
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  // Two names are none: who reads the other one would be somebody else.
+  if (at >= 0 && X509_NAME_get_index_by_NID(subject, NID_commonName, at) < 0) {
+    unsigned char* text = nullptr;
+    const int size =
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    if (size > 0) out.name.assign(reinterpret_cast<const char*>(text), static_cast<size_t>(size));
+    OPENSSL_free(text);
+  }
+  for (const RevocationList& list : RevocationLists(client_crl_)) {
+    X509_REVOKED* entry = nullptr;
+    const bool same_issuer =
+        X509_NAME_cmp(X509_CRL_get_issuer(list.get()), X509_get_issuer_name(leaf)) == 0;
+    if (same_issuer && X509_CRL_get0_by_cert(list.get(), &entry, leaf) == 1) out.revoked = true;
   }
   return out;
+}
+
+absl::StatusOr<std::string> ClientCertificates::NameIn(absl::string_view pem, absl::Time now) {
+  std::lock_guard lock(mutex_);
+  auto found = known_.find(std::string(pem));
+  if (found == known_.end()) {
+    if (known_.size() >= kCertificatesKnownMax) known_.clear();
+    found = known_.emplace(std::string(pem), Read(pem)).first;
+  }
+  const Facts& facts = found->second;
+  if (facts.revoked) return absl::UnauthenticatedError("client certificate: it was revoked");
+  if (now > facts.not_after) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("client certificate: it expired at ",
+                     absl::FormatTime(facts.not_after, absl::UTCTimeZone())));
+  }
+  if (facts.name.empty()) {
+    return absl::UnauthenticatedError("client certificate: it has no common name, or several");
+  }
+  return facts.name;
 }
 
 }  // namespace nom::marketd

@@ -17,32 +17,54 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "marketd/market/event.h"
 #include "marketd/market/view.h"
+#include "marketd/server/credentials.h"
+#include "marketd/server/tls.h"
 
 namespace nom::marketd {
+
+// A caller, and what it showed: what lives longer than a call is asked again whether that is still
+// good.
+struct Identity {
+  market::Caller caller;
+  std::string token_hash;       // Empty: it showed no token.
+  std::string certificate_pem;  // Empty: it showed no certificate.
+};
 
 // Thread-safe.
 class Authenticator {
  public:
   explicit Authenticator(absl::string_view operator_token);
 
-  // Errors: UNAUTHENTICATED says what is missing or wrong, never what would be right.
-  absl::StatusOr<market::Caller> Identify(const grpc::ServerContextBase& context,
-                                          const market::View& view);
+  // From now on the operator's token is this one, and certificates are good by this material.
+  void SetOperatorToken(absl::string_view operator_token);
+  void SetTls(const TlsMaterial& material) { certificates_.Set(material); }
 
-  // The same from what the context holds: the value of `authorization`, if any, and the common name
-  // of the verified client certificate, if any.
+  // Errors: UNAUTHENTICATED says what is missing or wrong, never what would be right.
+  absl::StatusOr<Identity> Identify(const grpc::ServerContextBase& context,
+                                    const market::View& view, absl::Time now);
+
+  // The same of a call whose body has not come yet.
+  absl::StatusOr<Identity> Identify(const CallHead& head, const market::View& view, absl::Time now);
+
+  // The same by the common name of the certificate, if any.
   absl::StatusOr<market::Caller> Identify(std::optional<absl::string_view> authorization,
                                           std::optional<absl::string_view> certificate_name,
                                           const market::View& view);
 
+  // UNAUTHENTICATED once the token was replaced, or the certificate has expired or was revoked.
+  absl::Status StillGood(const Identity& identity, const market::View& view, absl::Time now);
+
  private:
+  bool IsOperators(const std::string& token_hash);
   // Null if the hash is no tenant's.
   const market::Tenant* TenantOf(const std::string& token_hash, const market::View& view);
 
-  const std::string operator_hash_;
+  ClientCertificates certificates_;
   std::mutex mutex_;
+  std::string operator_hash_;
   // Where a hash was last found: a hint that is checked, as tokens are replaced.
   std::unordered_map<std::string, market::TenantId> hints_;
 };

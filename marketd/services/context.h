@@ -7,12 +7,15 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/base/clock.h"
+#include "marketd/base/status.h"
 #include "marketd/market/audit.h"
 #include "marketd/market/clearing.h"
 #include "marketd/market/ledger.h"
@@ -20,22 +23,39 @@
 #include "marketd/server/gate.h"
 #include "marketd/server/status.h"
 #include "marketd/services/authenticator.h"
+#include "marketd/services/fair_worker.h"
 #include "marketd/services/rate_limiter.h"
 #include "marketd/services/watch_hub.h"
 #include "marketd/services/worker.h"
 
 namespace nom::marketd {
 
+// What becomes of a connection when it is known whose it is: see FrontDoor::Identify.
+using OnIdentified =
+    std::function<absl::Status(const std::string& peer, const market::Caller& caller)>;
+
 struct ServiceContext {
+  // Who calls, told to whoever counts connections.
+  absl::StatusOr<Identity> Identify(const grpc::CallbackServerContext& context,
+                                    const market::View& view) {
+    NOM_ASSIGN_OR_RETURN(Identity identity, authenticator.Identify(context, view, clock.Now()));
+    if (on_identified) {
+      NOM_RETURN_IF_ERROR(on_identified(context.peer(), identity.caller));
+    }
+    return identity;
+  }
+
   market::Runtime& runtime;
   market::LedgerReader& reader;
   const Clock& clock;
   const market::ClearFunction clear;
   WatchHub& hub;
+  const OnIdentified on_identified;
   Authenticator authenticator;
   RateLimiter bids;
   Gate gate;
-  Worker reads;                       // Rounds and records.
+  RateLimiter read_rate;
+  FairWorker reads;                   // Rounds and records.
   Worker audits;                      // Long: apart from the others.
   market::AuditMark audited;          // Used by jobs of `audits` only.
   std::atomic<bool> stopping{false};  // Long work ends early.
@@ -48,6 +68,7 @@ class UnaryCall {
       : services_(services), context_(context), reactor_(context->DefaultReactor()) {}
 
   grpc::ServerUnaryReactor* reactor() const { return reactor_; }
+  const grpc::CallbackServerContext* context() const { return context_; }
   bool cancelled() const { return context_->IsCancelled(); }
 
   // Who calls, if the server still takes calls: then Finish must follow. Otherwise it was finished
@@ -57,16 +78,27 @@ class UnaryCall {
       reactor_->Finish(ToGrpcStatus(absl::UnavailableError("the market is shutting down")));
       return false;
     }
-    absl::StatusOr<market::Caller> identified = services_->authenticator.Identify(*context_, view);
-    if (!identified.ok()) {
-      Finish(identified.status());
+    absl::StatusOr<Identity> identity = services_->Identify(*context_, view);
+    if (!identity.ok()) {
+      Finish(identity.status());
       return false;
     }
-    *caller = *std::move(identified);
+    *caller = std::move(identity->caller);
     return true;
   }
 
-  // The same for what only operators may do: PERMISSION_DENIED for others.
+  // The same for what only reads, of which a tenant may have so many a second.
+  bool BeginRead(const market::View& view, market::Caller* caller) const {
+    if (!Begin(view, caller)) return false;
+    if (caller->is_operator ||
+        services_->read_rate.Take(caller->tenant_id, services_->clock.Now())) {
+      return true;
+    }
+    Finish(absl::ResourceExhaustedError("too many reads a second; try again later"));
+    return false;
+  }
+
+  // Begin for what only operators may do: PERMISSION_DENIED for others.
   bool BeginAsOperator(const market::View& view, market::Caller* caller) const {
     if (!Begin(view, caller)) return false;
     if (caller->is_operator) return true;

@@ -41,7 +41,8 @@ market_pb::Notice ToProto(const market::Notice& notice);
 market_pb::MarketState StateToProto(const market::HostView& host);
 // `round_id` is the one that the guest's host collects, to say for how many rounds bids stand.
 market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId round_id);
-market_pb::Account ToProto(const market::TenantId& tenant_id, const market::AccountSummary& account);
+market_pb::Account ToProto(const market::TenantId& tenant_id,
+                           const market::AccountSummary& account);
 // Outcomes of `caller`'s guests only, unless it is an operator.
 market_pb::Round ToProto(const market::Round& round, const market::Caller& caller, bool border);
 operators_pb::Host ToProto(const market::HostView& host);

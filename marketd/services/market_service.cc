@@ -3,13 +3,16 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
 #include "marketd/services/convert.h"
+#include "marketd/services/pages.h"
 
 namespace nom::marketd {
 namespace {
@@ -17,6 +20,7 @@ namespace {
 constexpr int kWatchedGuestsMax = 4096;
 constexpr int kPageSizeDefault = 20;
 constexpr int kPageSizeMax = 1000;
+constexpr int kGuestsInPageMax = 10'000;
 
 bool Owns(const market::Caller& caller, const market::Guest& guest) {
   return caller.is_operator || guest.tenant_id == caller.tenant_id;
@@ -31,8 +35,7 @@ market_pb::GuestInfo Info(const market::View& view, const market::GuestView& gue
   return ToProto(guest, host == nullptr ? 0 : host->round_id);
 }
 
-absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes,
-                                               const market::Caller& caller,
+absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes, Identity identity,
                                                const market::View& view) {
   market_pb::WatchRequest request;
   grpc::ByteBuffer copy = bytes;  // Slices are shared.
@@ -45,11 +48,13 @@ absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes,
     return absl::InvalidArgumentError(absl::StrCat("guest_ids: at most ", kWatchedGuestsMax,
                                                    "; leave it empty for all of yours"));
   }
-  WatchRequestChecked out{.caller = caller, .host_id = (*host)->host_id, .guest_ids = {}};
+  WatchRequestChecked out{
+      .identity = std::move(identity), .host_id = (*host)->host_id, .guest_ids = {}};
   for (int i = 0; i < request.guest_ids_size(); ++i) {
     const market::GuestId guest_id = request.guest_ids(i);
     const market::GuestView* const guest = view.FindGuest(guest_id);
-    if (guest == nullptr || !Owns(caller, guest->guest) || guest->guest.host_id != out.host_id) {
+    if (guest == nullptr || !Owns(out.identity.caller, guest->guest) ||
+        guest->guest.host_id != out.host_id) {
       return absl::NotFoundError(absl::StrCat("guest_ids[", i, "]: you have no guest ", guest_id,
                                               " on host ", out.host_id));
     }
@@ -75,9 +80,9 @@ absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MarketService::Watch(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   const std::shared_ptr<const market::View> view = services_->runtime.view();
-  const absl::StatusOr<market::Caller> caller = services_->authenticator.Identify(*context, *view);
-  if (!caller.ok()) return NewRefusedWatch(caller.status());
-  absl::StatusOr<WatchRequestChecked> checked = CheckWatch(*request, *caller, *view);
+  absl::StatusOr<Identity> identity = services_->Identify(*context, *view);
+  if (!identity.ok()) return NewRefusedWatch(identity.status());
+  absl::StatusOr<WatchRequestChecked> checked = CheckWatch(*request, *std::move(identity), *view);
   if (!checked.ok()) return NewRefusedWatch(checked.status());
   return services_->hub.Watch(*std::move(checked));
 }
@@ -135,7 +140,7 @@ grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* c
   const UnaryCall call(services_, context);
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
-  if (!call.Begin(*view, &caller)) return call.reactor();
+  if (!call.BeginRead(*view, &caller)) return call.reactor();
   const market::GuestView* const guest = view->FindGuest(request->guest_id());
   if (guest == nullptr || !Owns(caller, guest->guest)) {
     call.Finish(NoGuest(request->guest_id()));
@@ -152,15 +157,29 @@ grpc::ServerUnaryReactor* MarketService::ListGuests(grpc::CallbackServerContext*
   const UnaryCall call(services_, context);
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
-  if (!call.Begin(*view, &caller)) return call.reactor();
+  if (!call.BeginRead(*view, &caller)) return call.reactor();
   if (!request->host_id().empty() && view->FindHost(request->host_id()) == nullptr) {
     call.Finish(absl::NotFoundError("host_id: there is no such host"));
     return call.reactor();
   }
-  for (const std::shared_ptr<const market::GuestView>& guest : view->guests) {
-    if (!Owns(caller, guest->guest)) continue;
+  const int page_size = request->page_size() == 0 ? kGuestsInPageMax : request->page_size();
+  if (page_size < 0 || page_size > kGuestsInPageMax) {
+    call.Finish(absl::InvalidArgumentError(absl::StrCat(
+        "page_size: must be from 0 to ", kGuestsInPageMax, ", is ", request->page_size())));
+    return call.reactor();
+  }
+  size_t bytes = 0;
+  for (const std::shared_ptr<const market::GuestView>& guest : view->guests) {  // By id.
+    if (guest->guest.guest_id <= request->after_guest_id() || !Owns(caller, guest->guest)) continue;
     if (!request->host_id().empty() && guest->guest.host_id != request->host_id()) continue;
-    *response->add_guests() = Info(*view, *guest);
+    market_pb::GuestInfo info = Info(*view, *guest);
+    bytes += info.ByteSizeLong();
+    const int so_far = response->guests_size();
+    if (so_far > 0 && (so_far >= page_size || bytes > kPageBytesMax)) {
+      response->set_next_after_guest_id(response->guests(so_far - 1).guest_id());
+      break;
+    }
+    *response->add_guests() = std::move(info);
   }
   call.Finish(absl::OkStatus());
   return call.reactor();
@@ -172,7 +191,7 @@ grpc::ServerUnaryReactor* MarketService::ListRounds(grpc::CallbackServerContext*
   const UnaryCall call(services_, context);
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
-  if (!call.Begin(*view, &caller)) return call.reactor();
+  if (!call.BeginRead(*view, &caller)) return call.reactor();
   const absl::StatusOr<const market::HostView*> host = HostOrOnly(*view, request->host_id());
   if (!host.ok()) {
     call.Finish(host.status());
@@ -185,28 +204,24 @@ grpc::ServerUnaryReactor* MarketService::ListRounds(grpc::CallbackServerContext*
   }
   const int page_size = request->page_size() == 0 ? kPageSizeDefault : request->page_size();
   const bool border = caller.is_operator || (*host)->publish_border_prices;
+  const std::string owner = caller.is_operator ? "" : caller.tenant_id;
   auto job = [this, call, caller, border, page_size, response, host_id = (*host)->host_id,
               before = request->before_round_id()] {
     if (call.cancelled()) {
       call.Finish(absl::CancelledError("the caller went away"));
       return;
     }
-    // One more than asked for, to know whether there are more.
-    absl::StatusOr<std::vector<market::Round>> rounds =
-        services_->reader.ListRounds(host_id, before, page_size + 1);
-    if (!rounds.ok()) {
-      call.Finish(rounds.status());
+    const absl::Status status =
+        AddRounds([&](market::RoundId below,
+                      int count) { return services_->reader.ListRounds(host_id, below, count); },
+                  before, page_size, caller, border, response);
+    if (!status.ok()) {
+      call.Finish(status);
       return;
     }
-    const bool more = rounds->size() > static_cast<size_t>(page_size);
-    if (more) rounds->pop_back();
-    for (const market::Round& round : *rounds) {
-      *response->add_rounds() = ToProto(round, caller, border);
-    }
-    if (more) response->set_next_before_round_id(rounds->back().round_id);
     call.Finish(absl::OkStatus());
   };
-  if (!services_->reads.Post(std::move(job))) {
+  if (!services_->reads.Post(owner, std::move(job))) {
     call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
   }
   return call.reactor();
@@ -218,7 +233,7 @@ grpc::ServerUnaryReactor* MarketService::GetAccount(grpc::CallbackServerContext*
   const UnaryCall call(services_, context);
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
-  if (!call.Begin(*view, &caller)) return call.reactor();
+  if (!call.BeginRead(*view, &caller)) return call.reactor();
   if (caller.is_operator && request->tenant_id().empty()) {
     call.Finish(absl::InvalidArgumentError("tenant_id: an operator must say whose account"));
     return call.reactor();

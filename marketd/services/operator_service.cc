@@ -6,10 +6,28 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "marketd/base/log.h"
 #include "marketd/services/convert.h"
+#include "marketd/services/pages.h"
 #include "marketd/services/token.h"
 
 namespace nom::marketd {
+namespace {
+
+// One line for each thing that an operator did, or tried to do: what, from where, to whom, how it
+// went. Tokens are never among the fields.
+void LogDone(absl::string_view event, const grpc::CallbackServerContext& context,
+             const absl::Status& status, std::vector<LogField> fields) {
+  fields.insert(fields.begin(), {{"by", "operator"}, {"peer", context.peer()}});
+  if (!status.ok()) {
+    fields.emplace_back("refused", absl::StatusCodeToString(status.code()));
+    fields.emplace_back("msg", status.message());
+  }
+  Log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, event, std::move(fields));
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* OperatorService::ListHosts(
     grpc::CallbackServerContext* context, const operators_pb::ListHostsRequest* /*request*/,
@@ -37,26 +55,39 @@ grpc::ServerUnaryReactor* OperatorService::CreateTenant(
                               .tenant_id = request->tenant().tenant_id(),
                               .display_name = request->tenant().display_name(),
                               .token_hash = HashToken(token)};
-  services_->runtime.Submit(std::move(caller), std::move(create),
-                            [call, response, token = std::move(token)](const market::Reply& reply) {
-                              if (reply.status.ok()) response->set_token(token);
-                              call.Finish(reply.status);
-                            });
+  const std::string tenant_id = create.tenant_id;
+  services_->runtime.Submit(
+      std::move(caller), std::move(create),
+      [call, response, tenant_id, token = std::move(token)](const market::Reply& reply) {
+        LogDone("tenant_created", *call.context(), reply.status, {{"tenant", tenant_id}});
+        if (reply.status.ok()) response->set_token(token);
+        call.Finish(reply.status);
+      });
   return call.reactor();
 }
 
 grpc::ServerUnaryReactor* OperatorService::ListTenants(
-    grpc::CallbackServerContext* context, const operators_pb::ListTenantsRequest* /*request*/,
+    grpc::CallbackServerContext* context, const operators_pb::ListTenantsRequest* request,
     operators_pb::ListTenantsResponse* response) {
   const UnaryCall call(services_, context);
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginAsOperator(*view, &caller)) return call.reactor();
-  for (const market::TenantView& tenant : view->tenants) {
-    operators_pb::Tenant* const to = response->add_tenants();
-    to->set_tenant_id(tenant.tenant_id);
-    to->set_display_name(tenant.display_name);
-    *response->add_accounts() = ToProto(tenant.tenant_id, market::Summarize(tenant.purse));
+  size_t bytes = 0;
+  for (const market::TenantView& tenant : view->tenants) {  // By id.
+    if (tenant.tenant_id <= request->after_tenant_id()) continue;
+    operators_pb::Tenant to;
+    to.set_tenant_id(tenant.tenant_id);
+    to.set_display_name(tenant.display_name);
+    market_pb::Account account = ToProto(tenant.tenant_id, market::Summarize(tenant.purse));
+    bytes += to.ByteSizeLong() + account.ByteSizeLong();
+    const int so_far = response->tenants_size();
+    if (so_far > 0 && bytes > kPageBytesMax) {
+      response->set_next_after_tenant_id(response->tenants(so_far - 1).tenant_id());
+      break;
+    }
+    *response->add_tenants() = std::move(to);
+    *response->add_accounts() = std::move(account);
   }
   call.Finish(absl::OkStatus());
   return call.reactor();
@@ -73,7 +104,10 @@ grpc::ServerUnaryReactor* OperatorService::Deposit(grpc::CallbackServerContext* 
                           .amount_microcredits = request->amount_microcredits()};
   services_->runtime.Submit(
       std::move(caller), std::move(deposit),
-      [call, response, tenant_id = request->tenant_id()](const market::Reply& reply) {
+      [call, response, tenant_id = request->tenant_id(), request_id = request->request_id(),
+       amount = request->amount_microcredits()](const market::Reply& reply) {
+        LogDone("deposit", *call.context(), reply.status,
+                {{"tenant", tenant_id}, {"microcredits", amount}, {"request_id", request_id}});
         if (reply.status.ok()) *response->mutable_account() = ToProto(tenant_id, reply.account);
         call.Finish(reply.status);
       });
@@ -91,11 +125,16 @@ grpc::ServerUnaryReactor* OperatorService::AdmitGuest(
     call.Finish(admission.status());
     return call.reactor();
   }
-  services_->runtime.Submit(std::move(caller), *std::move(admission),
-                            [call, response](const market::Reply& reply) {
-                              response->set_guest_id(reply.guest_id);
-                              call.Finish(reply.status);
-                            });
+  services_->runtime.Submit(
+      std::move(caller), *std::move(admission),
+      [call, response, host_id = request->host_id(), tenant_id = request->tenant_id(),
+       name = request->name()](const market::Reply& reply) {
+        LogDone(
+            "guest_admitted", *call.context(), reply.status,
+            {{"host", host_id}, {"tenant", tenant_id}, {"name", name}, {"guest", reply.guest_id}});
+        response->set_guest_id(reply.guest_id);
+        call.Finish(reply.status);
+      });
   return call.reactor();
 }
 
@@ -108,7 +147,10 @@ grpc::ServerUnaryReactor* OperatorService::EvictGuest(
   services_->runtime.Submit(
       std::move(caller),
       market::EvictGuest{.request_id = request->request_id(), .guest_id = request->guest_id()},
-      [call](const market::Reply& reply) { call.Finish(reply.status); });
+      [call, guest_id = request->guest_id()](const market::Reply& reply) {
+        LogDone("guest_evicted", *call.context(), reply.status, {{"guest", guest_id}});
+        call.Finish(reply.status);
+      });
   return call.reactor();
 }
 
@@ -178,7 +220,7 @@ grpc::ServerUnaryReactor* OperatorService::GetRoundRecord(
     }
     call.Finish(absl::OkStatus());
   };
-  if (!services_->reads.Post(std::move(job))) {
+  if (!services_->reads.Post("", std::move(job))) {
     call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
   }
   return call.reactor();

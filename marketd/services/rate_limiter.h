@@ -19,6 +19,8 @@ class RateLimiter {
   // `per_second` >= 1 sustained, `burst` >= 1 at once.
   RateLimiter(int64_t per_second, int64_t burst);
 
+  void SetLimits(int64_t per_second, int64_t burst);
+
   // Takes one token if there is one. A clock that goes back refills nothing and blocks nobody.
   bool Take(const std::string& name, absl::Time now);
 
@@ -27,8 +29,8 @@ class RateLimiter {
     absl::Duration credit;  // Tokens, as the time in which they grow.
     absl::Time updated;
   };
-  const absl::Duration per_token_;
-  const absl::Duration credit_max_;
+  absl::Duration per_token_;
+  absl::Duration credit_max_;
   std::mutex mutex_;
   std::unordered_map<std::string, Bucket> buckets_;
 };

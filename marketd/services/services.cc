@@ -7,7 +7,7 @@
 namespace nom::marketd {
 namespace {
 
-constexpr size_t kReadsQueuedMax = 256;
+constexpr size_t kReadsQueuedPerOwnerMax = 32;
 constexpr size_t kAuditsQueuedMax = 2;
 
 }  // namespace
@@ -21,10 +21,12 @@ class Services::Impl {
                 .clock = clock,
                 .clear = options.clear,
                 .hub = hub,
+                .on_identified = options.on_identified,
                 .authenticator = Authenticator(options.operator_token),
                 .bids = RateLimiter(options.bids_per_second, options.bids_burst),
                 .gate = {},
-                .reads = Worker(kReadsQueuedMax),
+                .read_rate = RateLimiter(options.reads_per_second, options.reads_burst),
+                .reads = FairWorker(kReadsQueuedPerOwnerMax),
                 .audits = Worker(kAuditsQueuedMax),
                 .audited = {},
                 .stopping = false},
@@ -39,16 +41,43 @@ class Services::Impl {
 Services::Services(const ServicesOptions& options, market::Runtime& runtime,
                    market::LedgerReader& reader, const Clock& clock, WatchHub& hub)
     : impl_(std::make_unique<Impl>(options, runtime, reader, clock, hub)) {
+  hub.SetStillGood([context = &impl_->context](const Identity& identity, const market::View& view) {
+    return context->authenticator.StillGood(identity, view, context->clock.Now());
+  });
   hub.OnView(runtime.view());
 }
 
-Services::~Services() = default;
+absl::Status Services::Check(const CallHead& head) {
+  ServiceContext& context = impl_->context;
+  return context.authenticator.Identify(head, *context.runtime.view(), context.clock.Now())
+      .status();
+}
+
+void Services::SetOperatorToken(absl::string_view operator_token) {
+  impl_->context.authenticator.SetOperatorToken(operator_token);
+  impl_->context.hub.Recheck();
+}
+
+void Services::SetTls(const TlsMaterial& material) {
+  impl_->context.authenticator.SetTls(material);
+  impl_->context.hub.Recheck();
+}
+
+Services::~Services() { impl_->context.hub.SetStillGood(nullptr); }
 
 std::vector<grpc::Service*> Services::services() { return {&impl_->market, &impl_->operators}; }
 
 std::vector<std::string> Services::names() {
   return {nom::market::v1::MarketService::service_full_name(),
           nom::operators::v1::OperatorService::service_full_name()};
+}
+
+void Services::SetBidLimits(int64_t bids_per_second, int64_t bids_burst) {
+  impl_->context.bids.SetLimits(bids_per_second, bids_burst);
+}
+
+void Services::SetReadLimits(int64_t reads_per_second, int64_t reads_burst) {
+  impl_->context.read_rate.SetLimits(reads_per_second, reads_burst);
 }
 
 bool Services::Drain(absl::Duration timeout) {

@@ -6,16 +6,20 @@
 #include <grpcpp/impl/service_type.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "marketd/base/clock.h"
 #include "marketd/market/clearing.h"
 #include "marketd/market/ledger.h"
 #include "marketd/market/runtime.h"
+#include "marketd/server/credentials.h"
+#include "marketd/server/tls.h"
 #include "marketd/services/watch_hub.h"
 
 namespace nom::marketd {
@@ -24,7 +28,11 @@ struct ServicesOptions {
   std::string operator_token;
   int64_t bids_per_second = 50;
   int64_t bids_burst = 200;
+  int64_t reads_per_second = 500;
+  int64_t reads_burst = 2'000;
   market::ClearFunction clear;  // For audits.
+  // May be empty. RESOURCE_EXHAUSTED refuses the call.
+  std::function<absl::Status(const std::string& peer, const market::Caller& caller)> on_identified;
 };
 
 class Services {
@@ -36,6 +44,16 @@ class Services {
 
   std::vector<grpc::Service*> services();
   static std::vector<std::string> names();
+
+  // Whether a call may go on, by its headers: Server's CheckCall. UNAUTHENTICATED.
+  absl::Status Check(const CallHead& head);
+
+  // From now on credentials are good by these, and streams whose credential is not end.
+  void SetOperatorToken(absl::string_view operator_token);
+  void SetTls(const TlsMaterial& material);
+
+  void SetBidLimits(int64_t bids_per_second, int64_t bids_burst);
+  void SetReadLimits(int64_t reads_per_second, int64_t reads_burst);
 
   // Refuses new calls, ends all streams, and waits for the calls in hand until the time-out. True
   // if none is left. What is left is answered when the runtime is stopped.

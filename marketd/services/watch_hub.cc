@@ -3,6 +3,7 @@
 #include <grpcpp/support/slice.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,9 @@ using market_pb::WatchResponse;
 // A piece of an encoded WatchResponse. Messages in wire form may be put together by putting their
 // bytes one after the other; slices share their bytes by reference.
 using Piece = std::shared_ptr<const grpc::Slice>;
+
+constexpr int64_t kOperatorsShare = 16;  // One place of so many is kept for the operator.
+constexpr auto kRecheckInterval = std::chrono::seconds(1);
 
 bool SameBytes(const grpc::Slice& slice, const std::string& bytes) {
   return slice.size() == bytes.size() &&
@@ -49,9 +53,16 @@ struct WatchHub::Frame {
 
 class WatchHub::Watcher final : public WatchHub::Reactor {
  public:
-  Watcher(WatchHub* hub, WatchRequestChecked request) : hub_(hub), request_(std::move(request)) {}
+  Watcher(WatchHub* hub, WatchRequestChecked request, uint64_t number)
+      : hub_(hub), request_(std::move(request)), number_(number) {}
 
-  const market::TenantId& tenant_id() const { return request_.caller.tenant_id; }
+  const Identity& identity() const { return request_.identity; }
+  const market::Caller& caller() const { return request_.identity.caller; }
+  const market::TenantId& tenant_id() const { return caller().tenant_id; }
+  uint64_t number() const { return number_; }  // Rises with time.
+
+  // Whether it counts against its owner's quota; guarded by the hub's mutex.
+  bool has_place = true;
 
   // Sends what is new in `frame`, now or when the write under way is done. Called by the hub's
   // thread only; harmless after the end.
@@ -102,7 +113,7 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
 
   bool Follows(const market::Guest& guest) const {
     if (guest.host_id != request_.host_id) return false;
-    if (!request_.caller.is_operator && guest.tenant_id != tenant_id()) return false;
+    if (!caller().is_operator && guest.tenant_id != tenant_id()) return false;
     return request_.guest_ids.empty() || request_.guest_ids.count(guest.guest_id) != 0;
   }
 
@@ -119,7 +130,7 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
     }
     std::vector<Piece> accounts;
     for (const auto& [tenant, piece] : frame->accounts) {
-      if (request_.caller.is_operator || tenant == tenant_id()) accounts.push_back(piece);
+      if (caller().is_operator || tenant == tenant_id()) accounts.push_back(piece);
     }
     WatchResponse own;
     own.set_sequence(frame->view->sequence);
@@ -161,6 +172,7 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
 
   WatchHub* const hub_;
   const WatchRequestChecked request_;
+  const uint64_t number_;
   std::mutex mutex_;
   std::shared_ptr<const Frame> waiting_;
   bool writing_ = false;
@@ -199,29 +211,83 @@ void WatchHub::OnView(std::shared_ptr<const market::View> view) {
   changed_.notify_all();
 }
 
-WatchHub::Reactor* WatchHub::Watch(WatchRequestChecked request) {
-  const market::TenantId tenant_id = request.caller.tenant_id;
-  std::unique_lock lock(mutex_);
-  if (closed_) {
-    lock.unlock();
-    return NewRefusedWatch(absl::UnavailableError("the market is shutting down"));
+void WatchHub::SetLimits(int64_t watches_max, int64_t watches_per_tenant_max) {
+  std::lock_guard lock(mutex_);
+  watches_max_ = watches_max;
+  watches_per_tenant_max_ = watches_per_tenant_max;
+}
+
+void WatchHub::SetStillGood(StillGood still_good) {
+  std::lock_guard lock(still_good_mutex_);
+  still_good_ = std::move(still_good);
+}
+
+void WatchHub::Recheck() {
+  {
+    std::lock_guard lock(mutex_);
+    dirty_ = true;
   }
-  if (static_cast<int64_t>(watchers_.size()) >= watches_max_) {
-    lock.unlock();
-    return NewRefusedWatch(absl::ResourceExhaustedError("too many open watches on this market"));
-  }
-  int64_t& watches_of = watches_of_[tenant_id];
-  if (watches_of >= watches_per_tenant_max_) {
-    lock.unlock();
-    return NewRefusedWatch(absl::ResourceExhaustedError("too many open watches of this caller"));
-  }
-  ++watches_of;
-  auto watcher = std::make_shared<Watcher>(this, std::move(request));
-  Watcher* const reactor = watcher.get();
-  watchers_[reactor] = std::move(watcher);
-  dirty_ = true;
   changed_.notify_all();
-  return reactor;
+}
+
+WatchHub::Reactor* WatchHub::Watch(WatchRequestChecked request) {
+  std::shared_ptr<Watcher> evicted;
+  std::shared_ptr<Watcher> watcher;
+  {
+    std::lock_guard lock(mutex_);
+    const market::Caller& caller = request.identity.caller;
+    if (closed_) return NewRefusedWatch(absl::UnavailableError("the market is shutting down"));
+    absl::StatusOr<std::shared_ptr<Watcher>> room = MakeRoom(caller);
+    if (!room.ok()) return NewRefusedWatch(room.status());
+    evicted = *std::move(room);
+    if (evicted != nullptr) GiveUpPlace(*evicted);
+    ++watches_of_[caller.tenant_id];
+    if (!caller.is_operator) ++tenants_watches_;
+    watcher = std::make_shared<Watcher>(this, std::move(request), ++next_number_);
+    watchers_[watcher.get()] = watcher;
+    dirty_ = true;
+  }
+  changed_.notify_all();
+  if (evicted != nullptr) {
+    evicted->End(ToGrpcStatus(absl::ResourceExhaustedError(
+        "this market has no more room for watches, and you have more than others")));
+  }
+  return watcher.get();
+}
+
+absl::StatusOr<std::shared_ptr<WatchHub::Watcher>> WatchHub::MakeRoom(
+    const market::Caller& caller) const {
+  const auto own = watches_of_.find(caller.tenant_id);
+  const int64_t held = own == watches_of_.end() ? 0 : own->second;
+  if (caller.is_operator) {
+    if (held + tenants_watches_ < watches_max_) return nullptr;
+    return absl::ResourceExhaustedError("too many open watches on this market");
+  }
+  if (held >= watches_per_tenant_max_) {
+    return absl::ResourceExhaustedError("too many open watches of this caller");
+  }
+  const int64_t for_operator = std::max<int64_t>(1, watches_max_ / kOperatorsShare);
+  if (tenants_watches_ < watches_max_ - for_operator) return nullptr;
+  const auto most =
+      std::max_element(watches_of_.begin(), watches_of_.end(), [](const auto& a, const auto& b) {
+        return (a.first.empty() ? 0 : a.second) < (b.first.empty() ? 0 : b.second);
+      });
+  if (most == watches_of_.end() || most->first.empty() || most->second <= held + 1) {
+    return absl::ResourceExhaustedError("too many open watches on this market");
+  }
+  std::shared_ptr<Watcher> newest;
+  for (const auto& [key, watcher] : watchers_) {
+    if (watcher->tenant_id() != most->first || !watcher->has_place) continue;
+    if (newest == nullptr || newest->number() < watcher->number()) newest = watcher;
+  }
+  return newest;
+}
+
+void WatchHub::GiveUpPlace(Watcher& watcher) {
+  if (!std::exchange(watcher.has_place, false)) return;
+  const auto count = watches_of_.find(watcher.tenant_id());
+  if (--count->second == 0) watches_of_.erase(count);
+  if (!watcher.caller().is_operator) --tenants_watches_;
 }
 
 void WatchHub::Close() {
@@ -249,8 +315,7 @@ void WatchHub::Remove(Watcher* watcher) {
   NOM_CHECK(found != watchers_.end(), "a stream ended twice");
   last = std::move(found->second);
   watchers_.erase(found);
-  const auto count = watches_of_.find(last->tenant_id());
-  if (--count->second == 0) watches_of_.erase(count);
+  GiveUpPlace(*last);
 }
 
 void WatchHub::CountResponse() {
@@ -309,6 +374,16 @@ std::shared_ptr<const WatchHub::Frame> WatchHub::MakeFrame(std::shared_ptr<const
   return frame;
 }
 
+void WatchHub::EndThoseWithoutCredential(const std::vector<std::shared_ptr<Watcher>>& watchers,
+                                         const market::View& view) {
+  std::lock_guard lock(still_good_mutex_);
+  if (!still_good_) return;
+  for (const std::shared_ptr<Watcher>& watcher : watchers) {
+    const absl::Status status = still_good_(watcher->identity(), view);
+    if (!status.ok()) watcher->End(ToGrpcStatus(status));
+  }
+}
+
 void WatchHub::Run() {
   std::shared_ptr<const Frame> frame;
   for (;;) {
@@ -316,13 +391,14 @@ void WatchHub::Run() {
     std::vector<std::shared_ptr<Watcher>> watchers;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || dirty_; });
+      changed_.wait_for(lock, kRecheckInterval, [this] { return stopping_ || dirty_; });
       if (stopping_) return;
       dirty_ = false;
       view = view_;
       for (const auto& [key, watcher] : watchers_) watchers.push_back(watcher);
     }
     if (view == nullptr || watchers.empty()) continue;
+    EndThoseWithoutCredential(watchers, *view);
     if (frame == nullptr || frame->view != view) frame = MakeFrame(view, frame.get());
     for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->Offer(frame);
   }

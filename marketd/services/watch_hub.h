@@ -16,6 +16,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,14 +25,16 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "marketd/market/event.h"
 #include "marketd/market/view.h"
+#include "marketd/services/authenticator.h"
 
 namespace nom::marketd {
 
 // What one stream follows. Checked by who makes it.
 struct WatchRequestChecked {
-  market::Caller caller;
+  Identity identity;
   market::HostId host_id;
   std::set<market::GuestId> guest_ids;  // Empty: all of the caller's on the host.
 };
@@ -50,11 +53,25 @@ class WatchHub {
   WatchHub(int64_t watches_max, int64_t watches_per_tenant_max);
   ~WatchHub();  // All streams are gone by then.
 
+  // For streams that begin from now on.
+  void SetLimits(int64_t watches_max, int64_t watches_per_tenant_max);
+
   // Returns at once.
   void OnView(std::shared_ptr<const market::View> view);
 
+  // Asked of every stream with every view and at least once a second: a stream ends with what it
+  // says if that is not OK. Null: all are good. Returns once the one before is used no more.
+  using StillGood = std::function<absl::Status(const Identity&, const market::View&)>;
+  void SetStillGood(StillGood still_good);
+  // Asks it now.
+  void Recheck();
+
   // A stream that has begun; or one that is refused: RESOURCE_EXHAUSTED over the limits,
   // UNAVAILABLE after Close. gRPC owns it.
+  //
+  // A sixteenth of the places is kept for the operator. When tenants have taken the rest, a tenant
+  // that has fewer than another gets one of the other's, whose newest stream ends with
+  // RESOURCE_EXHAUSTED: so no quota of some fills the whole.
   Reactor* Watch(WatchRequestChecked request);
 
   // Ends all streams with UNAVAILABLE and lets none begin. Idempotent.
@@ -67,22 +84,33 @@ class WatchHub {
   struct Frame;
 
   void Run();
+  // Null if there is room for one more of the tenant, or the stream that has to make it;
+  // RESOURCE_EXHAUSTED if it can have none. The caller holds mutex_.
+  absl::StatusOr<std::shared_ptr<Watcher>> MakeRoom(const market::Caller& caller) const;
   std::shared_ptr<const Frame> MakeFrame(std::shared_ptr<const market::View> view,
                                          const Frame* before) const;
   void Remove(Watcher* watcher);
+  void GiveUpPlace(Watcher& watcher);  // The caller holds mutex_.
+  void EndThoseWithoutCredential(const std::vector<std::shared_ptr<Watcher>>& watchers,
+                                 const market::View& view);
   void CountResponse();
   void CountConflated();
 
-  const int64_t watches_max_;
-  const int64_t watches_per_tenant_max_;
   mutable std::mutex mutex_;
+  int64_t watches_max_;
+  int64_t watches_per_tenant_max_;
   std::condition_variable changed_;
   std::shared_ptr<const market::View> view_;  // The latest, also if it is in no frame yet.
   bool dirty_ = false;                        // A view or a watcher is new.
   bool closed_ = false;
   bool stopping_ = false;
+  std::mutex still_good_mutex_;  // Held while it is asked.
+  StillGood still_good_;
   std::map<Watcher*, std::shared_ptr<Watcher>> watchers_;
+  // Streams that are not ending: those that do have lost their place, if they have not yet gone.
   std::map<market::TenantId, int64_t> watches_of_;  // The operator's under "".
+  int64_t tenants_watches_ = 0;
+  uint64_t next_number_ = 0;
   WatchCounters counters_;
   std::thread thread_;
 };

@@ -36,12 +36,22 @@ Socket ListenOnLoopback(std::string* address) {
 Socket ConnectTo(const std::string& address) {
   int port = 0;
   if (!absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port)) std::abort();
-  Socket out(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  at.sin_port = htons(static_cast<uint16_t>(port));
-  if (::connect(out.fd(), reinterpret_cast<sockaddr*>(&at), sizeof at) != 0) return Socket();
+  const bool v6 = address.starts_with("[");
+  Socket out(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage storage{};
+  if (v6) {
+    auto& at = reinterpret_cast<sockaddr_in6&>(storage);
+    at.sin6_family = AF_INET6;
+    at.sin6_addr = in6addr_loopback;
+    at.sin6_port = htons(static_cast<uint16_t>(port));
+  } else {
+    auto& at = reinterpret_cast<sockaddr_in&>(storage);
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(static_cast<uint16_t>(port));
+  }
+  const socklen_t size = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  if (::connect(out.fd(), reinterpret_cast<sockaddr*>(&storage), size) != 0) return Socket();
   return out;
 }
 

@@ -27,7 +27,7 @@ class Socket {
 // Listens on a free port of 127.0.0.1.
 Socket ListenOnLoopback(std::string* address);
 
-// Blocking, to "127.0.0.1:port". Its fd is -1 if nobody takes it.
+// Blocking, to "127.0.0.1:port" or "[::1]:port". Its fd is -1 if nobody takes it.
 Socket ConnectTo(const std::string& address);
 
 // True if the peer ends or resets the connection within `timeout_ms`; what it sends meanwhile is

@@ -2,12 +2,12 @@
 //
 // What Prometheus' and systemd's own tools say counts; a machine without them skips visibly.
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -21,6 +21,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "marketd/metrics/table.h"
+#include "tests/net/http_get.h"
+#include "tests/net/sockets.h"
 #include "tests/service/market_fixture.h"
 #include "tests/service/raw_call.h"
 
@@ -35,33 +37,6 @@ using ::testing::Not;
 constexpr char kPromtool[] = "/usr/bin/promtool";
 constexpr char kSystemdAnalyze[] = "/usr/bin/systemd-analyze";
 
-// The body of GET http://address/path; empty if it did not answer 200.
-std::string HttpGet(const std::string& address, const std::string& path) {
-  const std::vector<std::string> parts = absl::StrSplit(address, ':');
-  int port = 0;
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &port)) return "";
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  std::string answer;
-  if (::inet_pton(AF_INET, parts[0].c_str(), &to.sin_addr) == 1 &&
-      ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
-    const std::string request =
-        absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", address, "\r\n\r\n");
-    if (::write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
-      char buffer[4096];
-      for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;) {
-        answer.append(buffer, static_cast<size_t>(n));
-      }
-    }
-  }
-  ::close(fd);
-  const size_t body = answer.find("\r\n\r\n");
-  if (body == std::string::npos || !absl::StrContains(answer.substr(0, 20), " 200 ")) return "";
-  return answer.substr(body + 4);
-}
-
 std::set<std::string> TableNames() {
   std::set<std::string> names;
   for (const marketd::MetricRow& row : marketd::MetricTable()) {
@@ -75,6 +50,54 @@ std::set<std::string> TableNames() {
 }
 
 class ScrapeTest : public MarketTest {};
+
+TEST_F(ScrapeTest, WhoAsksSlowlyHoldsUpNobody) {
+  std::vector<Socket> slow;
+  for (int i = 0; i < 224; ++i) {
+    slow.push_back(ConnectTo(marketd_->metrics_address()));
+    const std::string half = i % 2 == 0 ? "GET /metr" : "GET /metrics HTTP/1.1\r\nHost: h\r\n";
+    ASSERT_EQ(::send(slow.back().fd(), half.data(), half.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(half.size()));
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(HttpGet(marketd_->metrics_address(), "/metrics"), HasSubstr("nom_market_watchers"));
+  // Not a speed: the slow ones are ended after five seconds, and were not waited for.
+  EXPECT_FALSE(EndedByPeer(slow[0], 0) &&
+               std::chrono::steady_clock::now() - begin > std::chrono::seconds(30));
+  EXPECT_TRUE(EndedByPeer(slow[0], 60'000)) << "they do not stay for ever";
+}
+
+TEST_F(ScrapeTest, HeadIsAnsweredAndNothingElseIsThere) {
+  const std::string& address = marketd_->metrics_address();
+  const HttpAnswer head = Http("HEAD", address, "/metrics");
+  EXPECT_EQ(head.code, 200);
+  EXPECT_EQ(head.body, "");
+  EXPECT_THAT(head.head, HasSubstr("text/plain; version=0.0.4"));
+  EXPECT_EQ(Http("GET", address, "/").code, 404);
+  EXPECT_EQ(Http("DELETE", address, "/metrics").code, 405);
+}
+
+class Ipv6ScrapeTest : public ScrapeTest {
+ protected:
+  std::string Config() override {
+    return absl::StrReplaceAll(SampleConfig(dir_),
+                               {{"metrics_listen: 127.0.0.1:0", "metrics_listen: '[::1]:0'"}});
+  }
+  void SetUp() override {
+    const int fd = ::socket(AF_INET6, SOCK_STREAM, 0);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    const bool there = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(fd);
+    if (!there) GTEST_SKIP() << "this machine has no IPv6";
+    ScrapeTest::SetUp();
+  }
+};
+
+TEST_F(Ipv6ScrapeTest, IsServed) {
+  EXPECT_THAT(HttpGet(marketd_->metrics_address(), "/metrics"), HasSubstr("process_open_fds"));
+}
 
 TEST_F(ScrapeTest, ARealScrapeIsRightAndComplete) {
   ASSERT_THAT(
@@ -183,7 +206,8 @@ TEST(NamesTest, TheTableKeepsPrometheusRules) {
   std::set<std::string> seen;
   for (const marketd::MetricRow& row : marketd::MetricTable()) {
     EXPECT_TRUE(seen.insert(row.name).second) << row.name << " is there twice";
-    EXPECT_TRUE(std::regex_match(row.name, std::regex("(nom_market|grpc_server)_[a-z0-9_]+")))
+    EXPECT_TRUE(
+        std::regex_match(row.name, std::regex("(nom_market|grpc_server|process)_[a-z0-9_]+")))
         << row.name;
     EXPECT_EQ(absl::EndsWith(row.name, "_total"), row.type == marketd::MetricType::kCounter)
         << row.name;

@@ -563,5 +563,77 @@ TEST_F(BidRateTest, ATenantThatBidsTooFastIsToldAndOthersAreNot) {
   EXPECT_THAT(PlaceBid(*bob_, BidRequest(bobs_guest_, kMemory, 1, 50, "b")), Succeeds());
 }
 
+TEST_F(CallsTest, GuestsAndTenantsComeInPages) {
+  uint64_t third = 0;
+  ASSERT_THAT(Admit(*operator_, AdmitRequest("alice", "third"), &third), Succeeds());
+  market_pb::ListGuestsRequest request;
+  request.set_page_size(1);
+  std::vector<uint64_t> ids;
+  do {
+    market_pb::ListGuestsResponse page;
+    ASSERT_THAT(operator_->market->ListGuests(operator_->Context().get(), request, &page),
+                Succeeds());
+    ASSERT_EQ(page.guests_size(), 1);
+    ids.push_back(page.guests(0).guest_id());
+    request.set_after_guest_id(page.next_after_guest_id());
+  } while (request.after_guest_id() != 0);
+  EXPECT_EQ(ids, (std::vector<uint64_t>{alices_guest_, bobs_guest_, third}));
+  // A tenant's pages have its own guests only, and none after the last.
+  market_pb::ListGuestsResponse page;
+  ASSERT_THAT(alice_->market->ListGuests(alice_->Context().get(), request, &page), Succeeds());
+  EXPECT_EQ(page.guests(0).guest_id(), alices_guest_);
+  EXPECT_EQ(page.next_after_guest_id(), alices_guest_);
+  request.set_page_size(-1);
+  EXPECT_THAT(alice_->market->ListGuests(alice_->Context().get(), request, &page),
+              Fails(StatusCode::INVALID_ARGUMENT, "page_size"));
+  operators_pb::ListTenantsRequest after;
+  after.set_after_tenant_id("alice");
+  operators_pb::ListTenantsResponse tenants;
+  ASSERT_THAT(operator_->operators->ListTenants(operator_->Context().get(), after, &tenants),
+              Succeeds());
+  ASSERT_EQ(tenants.tenants_size(), 1);
+  EXPECT_EQ(tenants.tenants(0).tenant_id(), "bob");
+  EXPECT_EQ(tenants.next_after_tenant_id(), "");
+}
+
+TEST_F(CallsTest, TheLogSaysWhatWasDoneAndNobodyForgesIt) {
+  ASSERT_THAT(Deposit(*operator_, "alice", 7, "the-deposit"), Succeeds());
+  EXPECT_FALSE(Deposit(*operator_, "nobody level=error event=forged\nevent=forged", 7, "d7").ok());
+  const std::string log = marketd_->Output();
+  EXPECT_THAT(log, ::testing::ContainsRegex(
+                       "level=info event=tenant_created by=operator peer=ipv4:127.0.0.1:[0-9]+ "
+                       "tenant=alice\n"));
+  EXPECT_THAT(log, ::testing::HasSubstr("tenant=alice microcredits=7 request_id=the-deposit\n"));
+  EXPECT_THAT(log, ::testing::ContainsRegex(
+                       "event=guest_admitted by=operator .*tenant=bob name=batch guest=[0-9]+\n"));
+  EXPECT_THAT(log,
+              ::testing::HasSubstr("tenant=\"nobody level=error event=forged\\nevent=forged\""));
+  EXPECT_THAT(log, ::testing::Not(::testing::HasSubstr("\nevent=forged")));
+}
+
+class ReadRateTest : public CallsTest {
+ protected:
+  std::string Config() override {
+    return SampleConfig(dir_) + "limits: {reads_per_second: 1, reads_burst: 3}\n";
+  }
+};
+
+TEST_F(ReadRateTest, ATenantsReadsHaveAQuotaAndTheOperatorsHaveNone) {
+  market_pb::GetAccountResponse account;
+  grpc::Status status;
+  int taken = 0;
+  for (; taken < 1000; ++taken) {
+    status = alice_->market->GetAccount(alice_->Context().get(), {}, &account);
+    if (!status.ok()) break;
+  }
+  EXPECT_THAT(status, Fails(StatusCode::RESOURCE_EXHAUSTED, "too many reads a second"));
+  EXPECT_GE(taken, 3);
+  EXPECT_THAT(bob_->market->GetAccount(bob_->Context().get(), {}, &account), Succeeds());
+  market_pb::ListGuestsResponse guests;
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_THAT(operator_->market->ListGuests(operator_->Context().get(), {}, &guests), Succeeds());
+  }
+}
+
 }  // namespace
 }  // namespace nom::testing

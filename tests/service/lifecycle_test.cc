@@ -1,12 +1,16 @@
 // Starting, serving, stopping: exit codes, health, reflection, what is wrong with files and ports.
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <thread>
+#include <tuple>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -125,6 +129,47 @@ TEST_F(LifecycleTest, OneLedgerOnePortOneMarketd) {
   EXPECT_EQ(exit.code, 1);
   EXPECT_THAT(exit.out, HasSubstr(absl::StrCat("cannot listen on ", first.metrics_address())));
   EXPECT_EQ(HealthOf(Client(first.grpc_address()).channel, ""), 1) << "the first goes on";
+}
+
+// A backup tool, or somebody's shell, that holds the ledger's lock for longer than five seconds.
+TEST_F(LifecycleTest, AForeignLockOnTheLedgerIsWaitedFor) {
+  MarketdProcess marketd(dir_);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client op(marketd.grpc_address());
+  ASSERT_THAT(CreateTenant(op, "alice", "t1", nullptr), Succeeds());
+  sqlite3* connection = nullptr;
+  ASSERT_EQ(sqlite3_open(dir_.File("ledger.sqlite").c_str(), &connection), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(connection, "PRAGMA busy_timeout=60000; BEGIN IMMEDIATE", nullptr, nullptr,
+                         nullptr),
+            SQLITE_OK);
+  std::thread unlock([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(6'500));
+    EXPECT_EQ(sqlite3_exec(connection, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  });
+  market_pb::Account account;
+  EXPECT_THAT(Deposit(op, "alice", 5, "d1", &account), Succeeds()) << marketd.Output();
+  EXPECT_EQ(account.available_microcredits(), 5);
+  unlock.join();
+  sqlite3_close(connection);
+  const Exit exit = marketd.Terminate();
+  EXPECT_EQ(exit.code, 0);
+  EXPECT_THAT(exit.out, AllOf(HasSubstr("event=ledger_busy"), HasSubstr("event=ledger_free")));
+}
+
+TEST_F(LifecycleTest, ACheckTriesWhatAStartTries) {
+  for (const auto& [from, to, why] : std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"\nmetrics_listen: 127.0.0.1:0", "\nmetrics_listen: 192.0.2.1:9464",
+            "cannot listen on 192.0.2.1:9464: Cannot assign requested address"},
+           {"listen: 127.0.0.1:0\nplaintext", "listen: unix:/nonexistent/socket\nplaintext",
+            "cannot listen on unix:/nonexistent/socket"}}) {
+    const std::string config = absl::StrReplaceAll(SampleConfig(dir_), {{from, to}});
+    Exit exit = RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("c.yaml", config)});
+    EXPECT_EQ(exit.code, 2);
+    EXPECT_THAT(exit.out, HasSubstr(why));
+    exit = Refused(config);
+    EXPECT_EQ(exit.code, 1);
+    EXPECT_THAT(exit.out, HasSubstr(why)) << "and for the same reason";
+  }
 }
 
 TEST_F(LifecycleTest, HealthIsServingUntilTheEnd) {

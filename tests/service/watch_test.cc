@@ -242,5 +242,47 @@ TEST_F(WatchLimitTest, WatchesAreBounded) {
   for (Stream* stream : {&second, &bobs}) stream->context->TryCancel();
 }
 
+class WatchShareTest : public WatchTest {
+ protected:
+  std::string Config() override {
+    return SampleConfig(dir_) + "limits: {watches_max: 8, watches_per_tenant_max: 8}\n";
+  }
+  struct Stream {
+    std::unique_ptr<grpc::ClientContext> context;
+    Reader reader;
+  };
+  static Stream Open(const Client& client, grpc::Status* status) {
+    Stream out{client.Context(), nullptr};
+    market_pb::WatchRequest request;
+    out.reader = client.market->Watch(out.context.get(), request);
+    market_pb::WatchResponse response;
+    *status = out.reader->Read(&response) ? grpc::Status::OK : out.reader->Finish();
+    return out;
+  }
+};
+
+TEST_F(WatchShareTest, OneWhoHasTakenAllMakesRoomForOthersAndTheOperatorHasItsOwn) {
+  grpc::Status status;
+  std::vector<Stream> alices;
+  for (int i = 0; i < 7; ++i) {
+    alices.push_back(Open(*alice_, &status));
+    ASSERT_THAT(status, Succeeds());
+  }
+  Stream one_more = Open(*alice_, &status);
+  EXPECT_THAT(status, Fails(StatusCode::RESOURCE_EXHAUSTED, "on this market"));
+  const Stream operators = Open(*operator_, &status);
+  EXPECT_THAT(status, Succeeds()) << "a place is kept for the operator";
+  const Stream bobs = Open(*bob_, &status);
+  EXPECT_THAT(status, Succeeds()) << "who has none gets one of hers";
+  market_pb::WatchResponse response;
+  while (alices.back().reader->Read(&response)) {
+  }
+  EXPECT_THAT(alices.back().reader->Finish(),
+              Fails(StatusCode::RESOURCE_EXHAUSTED, "you have more than others"));
+  EXPECT_TRUE(alices.front().reader->Read(&response)) << "the newest had to go, the others stay";
+  for (Stream& stream : alices) stream.context->TryCancel();
+  for (const Stream* stream : {&operators, &bobs}) stream->context->TryCancel();
+}
+
 }  // namespace
 }  // namespace nom::testing

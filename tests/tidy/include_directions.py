@@ -39,6 +39,7 @@ MAY_KNOW = {
 # Library headers that one folder alone may see.
 OWNED = {
     "prometheus/": ["marketd/metrics", "tests"],
+    "microhttpd.h": ["marketd/metrics"],
     "sqlite3.h": ["marketd/ledger", "tests"],
     "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/examples", "tests", "bench",
                 "marketd/metrics"],

@@ -47,6 +47,11 @@ struct SessionOptions {
   // The certificates that the server's is checked against, PEM; empty: the system's. The name in
   // the server's certificate is checked against the target's.
   std::string tls_roots_file;
+  // For a market that asks its callers for a certificate: ours (with those between it and the
+  // authority, if any) and its key, PEM; both or none. Its common name is the tenant, and a token
+  // is not needed then. Like the roots, they are read again whenever the session connects anew.
+  std::string tls_cert_file;
+  std::string tls_key_file;
   // No TLS. Only for a target on this machine: localhost, 127.0.0.0/8, [::1] or unix:.
   bool plaintext = false;
 

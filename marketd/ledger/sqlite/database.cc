@@ -8,6 +8,13 @@
 
 namespace nom::market {
 
+namespace {
+
+// Longer waits are the caller's affair, who can tell somebody.
+constexpr int kBusyTimeoutMs = 1'000;
+
+}  // namespace
+
 absl::Status SqliteError(sqlite3* connection, const std::string& where) {
   const int code = sqlite3_errcode(connection) & 0xff;
   const std::string what = absl::StrCat("ledger ", where, ": ", sqlite3_errmsg(connection), " (",
@@ -116,7 +123,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   std::unique_ptr<Database> database(new Database(path, connection));
   if (result != SQLITE_OK) return SqliteError(connection, path);
   sqlite3_extended_result_codes(connection, 1);
-  sqlite3_busy_timeout(connection, 5'000);
+  sqlite3_busy_timeout(connection, kBusyTimeoutMs);
   return database;
 }
 

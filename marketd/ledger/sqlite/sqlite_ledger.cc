@@ -324,8 +324,12 @@ class SqliteLedger : public Ledger {
     absl::Status status = WriteAll(lead, loaded->second.ordinal, transactions, head);
     if (status.ok()) status = db_->Execute("COMMIT");
     if (!status.ok()) {
-      // The error that matters is the first; after a failed rollback every other commit fails, too.
-      (void)db_->Execute("ROLLBACK");
+      // The error that matters is the first. A failed rollback leaves the transaction open: then
+      // nobody may try again as if nothing had been written, and every other commit fails, too.
+      const absl::Status rolled_back = db_->Execute("ROLLBACK");
+      if (!rolled_back.ok() && absl::IsUnavailable(status)) {
+        return absl::InternalError(status.message());
+      }
       return status;
     }
     loaded->second.head = std::move(head);

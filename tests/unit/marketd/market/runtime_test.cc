@@ -22,10 +22,16 @@ class FailingLedger : public Ledger {
   absl::StatusOr<State> Load(const Lead& lead) override { return ledger_.Load(lead); }
   absl::Status Commit(const Lead& lead, absl::Span<const Transaction> transactions) override {
     if (fails) return absl::ResourceExhaustedError("disk full");
+    if (busy) {
+      ++busy_answers;
+      return absl::UnavailableError("locked");
+    }
     return ledger_.Commit(lead, transactions);
   }
   LedgerReader& reader() override { return ledger_.reader(); }
   std::atomic<bool> fails{false};
+  std::atomic<bool> busy{false};
+  std::atomic<int> busy_answers{0};
 
  private:
   Ledger& ledger_;
@@ -191,6 +197,46 @@ TEST_F(RuntimeTest, AFailedCommitTellsNobody) {
   runtime_->Stop();
   EXPECT_FALSE(said_ok);
   EXPECT_EQ(answers, 1);
+}
+
+// Another program holds the ledger's lock: nothing was written, so nothing is lost by waiting.
+TEST_F(RuntimeTest, ABusyLedgerIsAskedAgainAndCallsWait) {
+  Runtime::Options options;
+  options.on_fatal = [](const absl::Status& status) { ADD_FAILURE() << status; };
+  Start(std::move(options));
+  failing_->busy = true;
+  std::promise<Reply> promise;
+  runtime_->Submit({.is_operator = true}, CreateTenant{"1", "ann"},
+                   [&](const Reply& reply) { promise.set_value(reply); });
+  while (failing_->busy_answers < 5) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  LivenessCheck liveness;
+  EXPECT_TRUE(liveness.Alive(runtime_->counters()));
+  const uint64_t retries = runtime_->counters().commit_retries;
+  while (runtime_->counters().commit_retries == retries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(liveness.Alive(runtime_->counters())) << "a restart would not help";
+  failing_->busy = false;
+  EXPECT_TRUE(promise.get_future().get().status.ok());
+  EXPECT_GE(runtime_->counters().commit_retries, 5u);
+  EXPECT_TRUE(Ask(Deposit{"2", "ann", 5}).status.ok());
+}
+
+TEST_F(RuntimeTest, CallsThatWaitedLongForABusyLedgerAreTold) {
+  Runtime::Options options;
+  options.busy_patience = absl::Milliseconds(50);
+  Start(std::move(options));
+  ASSERT_TRUE(Ask(CreateTenant{"1", "ann"}).status.ok());
+  failing_->busy = true;
+  const Reply told = Ask(Deposit{"2", "ann", 5});
+  EXPECT_TRUE(absl::IsUnavailable(told.status)) << told.status;
+  failing_->busy = false;
+  const Reply again = Ask(Deposit{"2", "ann", 5});
+  EXPECT_TRUE(again.status.ok()) << again.status;
+  EXPECT_EQ(again.account.available, 5) << "once";
+  failing_->busy = true;
+  EXPECT_TRUE(absl::IsUnavailable(Ask(Deposit{"3", "ann", 5}).status));
+  runtime_->Stop();  // Comes back although the ledger is busy still.
 }
 
 TEST_F(RuntimeTest, StartSaysWhatIsMissing) {

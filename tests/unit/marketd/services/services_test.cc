@@ -21,6 +21,8 @@
 #include "marketd/server/status.h"
 #include "marketd/services/authenticator.h"
 #include "marketd/services/convert.h"
+#include "marketd/services/fair_worker.h"
+#include "marketd/services/pages.h"
 #include "marketd/services/rate_limiter.h"
 #include "marketd/services/token.h"
 #include "marketd/services/worker.h"
@@ -190,6 +192,86 @@ TEST(ConnectionsTest, ThoseOfOneAddressEndAfterWhatWasWritten) {
     ::close(again);
   }
   EXPECT_EQ(EndConnections("127.0.0.1:1"), 0);
+}
+
+// What a tenant has heaped up before, the next job of another does not wait for.
+TEST(FairWorkerTest, OwnersTakeTurnsAndTheOperatorHasEverySecond) {
+  std::string order;  // Written by the worker's thread, read when it is gone.
+  {
+    std::promise<void> go;
+    std::promise<void> busy;
+    FairWorker worker(/*queued_per_owner_max=*/6);
+    ASSERT_TRUE(worker.Post("", [&, waiting = go.get_future().share()] {
+      busy.set_value();
+      waiting.wait();
+    }));
+    busy.get_future().wait();
+    for (int i = 0; i < 6; ++i) EXPECT_TRUE(worker.Post("a", [&] { order += 'a'; }));
+    EXPECT_FALSE(worker.Post("a", [&] { order += 'x'; })) << "its own queue is full";
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(worker.Post("b", [&] { order += 'b'; }));
+    EXPECT_TRUE(worker.Post("c", [&] { order += 'c'; }));
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(worker.Post("", [&] { order += '.'; }));
+    go.set_value();
+  }
+  EXPECT_EQ(order, "a.b.c.abaaaa");
+}
+
+class RoundPageTest : public ::testing::Test {
+ protected:
+  // Rounds 1 to `count`, each with outcomes of `guests` guests.
+  static ReadRounds Rounds(int count, int guests) {
+    return [count, guests](market::RoundId below, int wanted) {
+      std::vector<market::Round> out;
+      market::RoundId next = below == 0 ? static_cast<market::RoundId>(count) : below - 1;
+      for (; next > 0 && out.size() < static_cast<size_t>(wanted); --next) {
+        market::Round& round = out.emplace_back();
+        round.round_id = next;
+        round.host_id = "h";
+        for (int g = 1; g <= guests; ++g) {
+          round.outcomes.push_back({.guest_id = static_cast<market::GuestId>(g),
+                                    .kind = market::ResourceKind::kMemory,
+                                    .seed_units = 1 << 20,
+                                    .award_units = 1 << 20});
+        }
+      }
+      return absl::StatusOr<std::vector<market::Round>>(std::move(out));
+    };
+  }
+  // All pages; each is held against the limit.
+  static std::vector<uint64_t> All(const ReadRounds& read, int page_size, int* pages) {
+    std::vector<uint64_t> out;
+    uint64_t before = 0;
+    for (*pages = 1;; ++*pages) {
+      nom::market::v1::ListRoundsResponse page;
+      EXPECT_TRUE(AddRounds(read, before, page_size, {.is_operator = true}, true, &page).ok());
+      EXPECT_LE(page.rounds_size(), page_size);
+      EXPECT_TRUE(page.rounds_size() == 1 || page.ByteSizeLong() < kPageBytesMax + 65'536);
+      for (const auto& round : page.rounds()) out.push_back(round.round_id());
+      before = page.next_before_round_id();
+      if (before == 0) return out;
+    }
+  }
+  static std::vector<uint64_t> Down(uint64_t from) {
+    std::vector<uint64_t> out;
+    for (; from > 0; --from) out.push_back(from);
+    return out;
+  }
+};
+
+TEST_F(RoundPageTest, EndByNumberAndByBytesAndLeaveNothingOut) {
+  int pages = 0;
+  EXPECT_EQ(All(Rounds(200, 1), 1000, &pages), Down(200));
+  EXPECT_EQ(pages, 1);
+  EXPECT_EQ(All(Rounds(200, 1), 64, &pages), Down(200));
+  EXPECT_EQ(pages, 4);
+  EXPECT_EQ(All(Rounds(64, 1), 64, &pages), Down(64));
+  EXPECT_EQ(pages, 1) << "no empty page at the end";
+  // 200 rounds of 600 guests: a page of 1000 was larger than any client takes.
+  EXPECT_EQ(All(Rounds(200, 600 * 6), 1000, &pages), Down(200));
+  EXPECT_GT(pages, 4);
+  EXPECT_EQ(All(Rounds(3, 100'000), 1000, &pages), Down(3)) << "one too large goes alone";
+  EXPECT_EQ(pages, 3);
+  EXPECT_EQ(All(Rounds(0, 1), 20, &pages), Down(0));
 }
 
 TEST(WorkerTest, BoundedAndDoesAllThatItTook) {

@@ -1,0 +1,239 @@
+#include "marketd/process.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/clock.h"
+#include "marketd/base/listener.h"
+#include "marketd/base/log.h"
+#include "marketd/base/status.h"
+#include "marketd/host/linux/linux_host.h"
+#include "marketd/host/nomhv/nomhv_host.h"
+#include "marketd/host/simulated/simulated_host.h"
+#include "marketd/market/clearing.h"
+#include "marketd/server/self_call.h"
+
+namespace nom::marketd {
+namespace {
+
+constexpr absl::Duration kFirstTickTimeout = absl::Seconds(30);
+constexpr absl::Duration kDrainTimeout = absl::Seconds(5);
+constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(500);
+
+std::unique_ptr<market::Host> NewHost(const HostConfig& config) {
+  switch (config.kind) {
+    case HostKind::kNomhv:
+      return market::NewNomhvHost({.mailbox_path = config.mailbox,
+                                   .image_directory = config.image_directory,
+                                   .doorbell_socket = config.doorbell_socket});
+    case HostKind::kLinux:
+      return market::NewLinuxHost(config.linux_host);
+    case HostKind::kSimulated:
+      break;
+  }
+  market::SimulatedHostOptions options;
+  options.guests_bid = config.guests_bid;
+  for (const market::Resource& resource : config.market.resources) {
+    options.capacities.emplace_back(resource.kind, resource.unit_size * resource.capacity_units);
+  }
+  return std::make_unique<market::SimulatedHost>(std::move(options));
+}
+
+// Connections to the metrics port: an eighth of the descriptors, as callers come first.
+int ScrapersMax() {
+  rlimit limit{};
+  NOM_CHECK(::getrlimit(RLIMIT_NOFILE, &limit) == 0, "no descriptor limit");
+  return static_cast<int>(std::clamp<rlim_t>(limit.rlim_cur / 8, 4, 512));
+}
+
+// The C library keeps what was freed for the next time; after a flood there should be none. What
+// lies free between other things stays, so only what is new is looked for.
+void GiveBackMemory() {
+  constexpr size_t kFreedMin = size_t{16} << 20;
+  static size_t kept = 0;  // The least that was free since the last time. Called by one thread.
+  const size_t free = ::mallinfo2().fordblks;
+  kept = std::min(kept, free);
+  if (free < kept + kFreedMin) return;
+  ::malloc_trim(kFreedMin / 4);
+  kept = free;
+}
+
+}  // namespace
+
+absl::StatusOr<Secrets> LoadSecrets(const Config& config) {
+  Secrets out;
+  NOM_ASSIGN_OR_RETURN(out.operator_token, ReadTokenFile(config.operator_token_file));
+  if (config.tls.has_value()) {
+    NOM_ASSIGN_OR_RETURN(out.tls, LoadTls({.cert = config.tls->cert,
+                                           .key = config.tls->key,
+                                           .client_ca = config.tls->client_ca,
+                                           .client_crl = config.tls->client_crl},
+                                          absl::Now()));
+  }
+  return out;
+}
+
+absl::Status Check(const Config& config) {
+  NOM_RETURN_IF_ERROR(LoadSecrets(config).status());
+  NOM_RETURN_IF_ERROR(TryListen(config.listen));
+  if (!config.metrics_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.metrics_listen));
+  return absl::OkStatus();
+}
+
+Process::Process(Config config, std::function<void(const absl::Status&)> on_fatal)
+    : config_(std::move(config)), on_fatal_(std::move(on_fatal)), metrics_(NOM_VERSION) {}
+
+Process::~Process() { Stop(); }
+
+absl::Status Process::Start(const Secrets& secrets) {
+  NOM_ASSIGN_OR_RETURN(front_door_, FrontDoor::Make(config_.listen));
+  NOM_RETURN_IF_ERROR(StartMarket());
+  return StartServer(secrets);
+}
+
+absl::Status Process::StartMarket() {
+  NOM_ASSIGN_OR_RETURN(ledger_, market::OpenSqliteLedger({.path = config_.ledger}));
+  timed_ledger_ = metrics_.Timed(*ledger_);
+  std::map<market::HostId, market::Host*> hosts;
+  for (const HostConfig& host : config_.hosts) {
+    hosts_.push_back(NewHost(host));
+    hosts[host.market.host_id] = hosts_.back().get();
+  }
+  hub_ =
+      std::make_unique<WatchHub>(config_.limits.watches_max, config_.limits.watches_per_tenant_max);
+  market::Runtime::Options options;
+  options.config = ToMarketConfig(config_);
+  options.clear.of_kind = metrics_.Timed(market::ClearFunction(market::ClearByRule));
+  options.clear.joint = metrics_.Timed(market::JointClearFunction(policies::ClearJointWithin));
+  // The first view comes of the first tick: the ledger is open and the engine runs.
+  auto ticked = std::make_shared<std::promise<void>>();
+  auto ticked_once = std::make_shared<std::once_flag>();
+  options.on_view = [hub = hub_.get(), ticked,
+                     ticked_once](std::shared_ptr<const market::View> view) {
+    hub->OnView(std::move(view));
+    std::call_once(*ticked_once, [&] { ticked->set_value(); });
+  };
+  options.on_fatal = on_fatal_;
+  NOM_ASSIGN_OR_RETURN(runtime_, market::Runtime::Start(std::move(options), Clock::Real(),
+                                                        *timed_ledger_, std::move(hosts)));
+  if (ticked->get_future().wait_for(absl::ToChronoNanoseconds(kFirstTickTimeout)) !=
+      std::future_status::ready) {
+    return absl::UnavailableError("the engine did not tick");
+  }
+  return absl::OkStatus();
+}
+
+void Process::SetMetricSources() {
+  metrics_.SetSources({.view = [this] { return runtime_->view(); },
+                       .counters = [this] { return runtime_->counters(); },
+                       .head = [this]() -> absl::StatusOr<market::ChainHead> {
+                         NOM_ASSIGN_OR_RETURN(const auto look,
+                                              ledger_->reader().Look(market::kMarketBook));
+                         return look->Head();
+                       },
+                       .watches =
+                           [this] {
+                             const WatchCounters counters = hub_->counters();
+                             return WatchFigures{.watchers = counters.watchers,
+                                                 .responses = counters.responses,
+                                                 .conflated = counters.frames_conflated};
+                           },
+                       .connections =
+                           [this] {
+                             const ConnectionCounters counters = front_door_->counters();
+                             return ConnectionFigures{.open = counters.open,
+                                                      .strangers = counters.strangers,
+                                                      .accepted = counters.accepted,
+                                                      .refused = counters.refused,
+                                                      .dropped = counters.dropped};
+                           }});
+}
+
+absl::Status Process::StartServer(const Secrets& secrets) {
+  SetMetricSources();
+  services_ = std::make_unique<Services>(
+      ServicesOptions{.operator_token = secrets.operator_token,
+                      .bids_per_second = config_.limits.bids_per_second,
+                      .bids_burst = config_.limits.bids_burst,
+                      .reads_per_second = config_.limits.reads_per_second,
+                      .reads_burst = config_.limits.reads_burst,
+                      .clear = market::ClearByRule,
+                      .on_identified =
+                          [this](const std::string& peer, const market::Caller& caller) {
+                            return front_door_->Identify(peer, caller.tenant_id,
+                                                         caller.is_operator);
+                          }},
+      *runtime_, timed_ledger_->reader(), Clock::Real(), *hub_);
+  if (secrets.tls.has_value()) {
+    tls_ = std::make_shared<TlsSource>(*secrets.tls);
+    services_->SetTls(*secrets.tls);
+  }
+  if (!config_.metrics_listen.empty()) {
+    NOM_ASSIGN_OR_RETURN(metrics_address_, metrics_.Serve(config_.metrics_listen, ScrapersMax()));
+  }
+  ServerOptions server;
+  server.front_door = front_door_.get();
+  server.tls = tls_;
+  server.services = services_->services();
+  server.service_names = Services::names();
+  server.message_max_bytes = static_cast<int>(config_.limits.message_max_bytes);
+  server.descriptors_kept = static_cast<size_t>(ScrapersMax());
+  server.connections_max = static_cast<size_t>(config_.limits.connections_max);
+  server.streams_per_connection_max = static_cast<int>(config_.limits.streams_per_connection_max);
+  server.memory_max_bytes = static_cast<size_t>(config_.limits.memory_max_bytes);
+  server.reflection = config_.reflection;
+  server.check_call = [services = services_.get()](const CallHead& head) {
+    return services->Check(head);
+  };
+  server.on_call_done = [this](absl::string_view method, absl::string_view code,
+                               absl::Duration took) { metrics_.CallDone(method, code, took); };
+  NOM_ASSIGN_OR_RETURN(server_, Server::Start(server));
+  server_->SetServing(true);
+  return absl::OkStatus();
+}
+
+void Process::Renew(const Config& config, const Secrets& secrets) {
+  services_->SetOperatorToken(secrets.operator_token);
+  services_->SetBidLimits(config.limits.bids_per_second, config.limits.bids_burst);
+  services_->SetReadLimits(config.limits.reads_per_second, config.limits.reads_burst);
+  hub_->SetLimits(config.limits.watches_max, config.limits.watches_per_tenant_max);
+  if (tls_ == nullptr || !secrets.tls.has_value()) return;
+  services_->SetTls(*secrets.tls);
+  tls_->Set(*secrets.tls);
+}
+
+absl::Status Process::CheckAlive(absl::Duration timeout) {
+  GiveBackMemory();
+  absl::Status status;
+  if (!liveness_.Alive(runtime_->counters())) {
+    status = absl::UnavailableError("the engine stands still");
+    server_->SetServing(false);
+  } else {
+    server_->SetServing(true);
+    status = CallSelf(*front_door_, timeout);
+  }
+  metrics_.SetAnswering(status.ok());
+  return status;
+}
+
+void Process::Stop() {
+  metrics_.StopServing();
+  if (server_ != nullptr) server_->SetServing(false);
+  if (services_ != nullptr && !services_->Drain(kDrainTimeout)) {
+    Log(LogLevel::kWarning, "drain_timeout",
+        {{"msg", "calls are still in hand; they are answered UNAVAILABLE"}});
+  }
+  if (runtime_ != nullptr) runtime_->Stop();
+  if (server_ != nullptr) server_->Shutdown(kShutdownTimeout);
+  metrics_.SetSources({});
+}
+
+}  // namespace nom::marketd

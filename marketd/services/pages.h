@@ -1,0 +1,33 @@
+// Lists in pages that any client takes: bounded by bytes, whatever number of members was asked for.
+
+#ifndef MARKETD_SERVICES_PAGES_H_
+#define MARKETD_SERVICES_PAGES_H_
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "marketd/market/event.h"
+#include "marketd/market/view.h"
+#include "nom/market/v1/market.pb.h"
+
+namespace nom::marketd {
+
+// Where a page ends: well below the 4 MiB that gRPC clients take if they are told nothing else.
+inline constexpr size_t kPageBytesMax = size_t{1} << 20;
+
+// The newest `count` rounds below one (0: the newest of all), newest first.
+using ReadRounds =
+    std::function<absl::StatusOr<std::vector<market::Round>>(market::RoundId below, int count)>;
+
+// Fills a page with at most `page_size` rounds below `before`, newest first, at least one if there
+// is one, and says where the next page begins if there are more. Errors: those of `read`.
+absl::Status AddRounds(const ReadRounds& read, market::RoundId before, int page_size,
+                       const market::Caller& caller, bool border,
+                       nom::market::v1::ListRoundsResponse* response);
+
+}  // namespace nom::marketd
+
+#endif  // MARKETD_SERVICES_PAGES_H_
