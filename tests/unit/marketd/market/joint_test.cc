@@ -68,10 +68,15 @@ class ForgedReader : public LedgerReader {
                                            ResourceKind kind) override {
     return reader_.GetAuction(host_id, round_id, kind);
   }
-  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
-    auto look = reader_.Look();
+  absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look(const BookId& book_id) override {
+    auto look = reader_.Look(book_id);
     if (!look.ok()) return look;
     return std::make_unique<Snapshot>(*std::move(look), forge_);
+  }
+
+  absl::StatusOr<std::vector<BookId>> ListBooks() override { return reader_.ListBooks(); }
+  absl::StatusOr<std::vector<Transfer>> OpenTransfers(const BookId& to_book) override {
+    return reader_.OpenTransfers(to_book);
   }
 
  private:
