@@ -414,11 +414,11 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
   }
   if (status.ok()) {
     const Purse& purse = state_.PurseOf(guest->tenant_id);
-    status = call.valuation != nullptr
-                 ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits,
-                                       purse)
-                 : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
-                                 call.budget_microcredits, purse);
+    status =
+        call.valuation != nullptr
+            ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits, purse)
+            : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
+                            call.budget_microcredits, purse);
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;
