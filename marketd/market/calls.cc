@@ -67,6 +67,11 @@ class Fingerprint {
     Add(static_cast<int>(call.kind));
   }
 
+  // Leases' calls are told apart by fence and sequence.
+  void operator()(const OpenLease&) {}
+  void operator()(const PlaceBids&) {}
+  void operator()(const RenewLease&) {}
+
   uint64_t hash() const { return hash_; }
 
  private:
@@ -97,8 +102,24 @@ absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
 }  // namespace
 
 void Engine::Impl::On(const CallEvent& event) {
-  const std::string& id = std::visit(
-      [](const auto& call) -> const std::string& { return call.request_id; }, event.call);
+  if (std::holds_alternative<OpenLease>(event.call)) {
+    Answer(event.call_id, DoOpenLease());
+    return;
+  }
+  if (const auto* place = std::get_if<PlaceBids>(&event.call)) {
+    Answer(event.call_id, DoPlaceBids(*place, event.caller));
+    return;
+  }
+  if (const auto* renew = std::get_if<RenewLease>(&event.call)) {
+    Answer(event.call_id, DoRenewLease(*renew, event.caller));
+    return;
+  }
+  const std::string id = std::visit(
+      [](const auto& call) -> std::string {
+        if constexpr (requires { call.request_id; }) return call.request_id;
+        return "";
+      },
+      event.call);
   if (id.empty() || id.size() > kRequestIdBytesMax) {
     Answer(event.call_id, Refused(absl::InvalidArgumentError(absl::StrCat(
                               "request_id: must have 1 to ", kRequestIdBytesMax, " characters"))));
@@ -351,14 +372,14 @@ const Guest* Engine::Impl::FindGuest(GuestId guest_id, const Caller& caller) {
   return &it->second;
 }
 
-Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request) {
+absl::StatusOr<StandingBid> Engine::Impl::CheckBid(const PlaceBid& call, const Caller& caller) {
   const Guest* guest = FindGuest(call.guest_id, caller);
-  if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  if (guest == nullptr) return NoSuchGuest(call.guest_id);
   HostRun& host = *FindHost(guest->host_id);
   const Resource* resource = FindResource(host.resources, call.kind);
   if (resource == nullptr) {
     ++host.counters.bids_refused;
-    return Refused(NotSold(call.kind, guest->host_id));
+    return NotSold(call.kind, guest->host_id);
   }
   absl::Status status =
       CheckBidForm(*resource, call.guest_id, call.ranges, call.budget_microcredits);
@@ -373,22 +394,29 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;
-    return Refused(status);
+    return status;
   }
   const RoundId first = Book(host).last_decided_round_id + 1;
-  Reply reply{.round_id = first};
+  ++host.counters.bids_accepted;
+  return StandingBid{
+      .guest_id = call.guest_id,
+      .kind = call.kind,
+      .ranges = call.ranges,
+      .budget_microcredits = call.budget_microcredits,
+      .first_round_id = first,
+      .last_round_id = call.expires_after_rounds == 0 ? 0 : first + call.expires_after_rounds - 1,
+      .lease_rounds = call.renewed ? call.expires_after_rounds : 0};
+}
+
+Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request) {
+  absl::StatusOr<StandingBid> bid = CheckBid(call, caller);
+  if (!bid.ok()) return Refused(bid.status());
+  bid->fence = NextFence();
+  Reply reply{.round_id = bid->first_round_id};
   Scribe scribe(state_, now_, "bid placed");
-  scribe.Write(PutBid{StandingBid{.guest_id = call.guest_id,
-                                  .kind = call.kind,
-                                  .ranges = call.ranges,
-                                  .budget_microcredits = call.budget_microcredits,
-                                  .first_round_id = first,
-                                  .last_round_id = call.expires_after_rounds == 0
-                                                       ? 0
-                                                       : first + call.expires_after_rounds - 1}});
+  scribe.Write(PutBid{*std::move(bid)});
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
-  ++host.counters.bids_accepted;
   return reply;
 }
 
@@ -403,7 +431,8 @@ Reply Engine::Impl::DoWithdrawBid(const WithdrawBid& call, const Caller& caller,
   const BidKey key{call.guest_id, call.kind};
   Reply reply{.removed = state_.bids.contains(key)};
   Scribe scribe(state_, now_, "bid withdrawn");
-  if (reply.removed) scribe.Write(DropBid{key});
+  // Also if none stands: what a lease is about to write again is withdrawn as well.
+  scribe.Write(DropBid{key, NextFence()});
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
   return reply;

@@ -73,12 +73,14 @@ struct EvictGuest {
 // FAILED_PRECONDITION (the guest has ended; or the budget or the account could not even pay the
 // reserve for the least quantity).
 struct PlaceBid {
-  std::string request_id;
+  std::string request_id;  // Empty as part of PlaceBids.
   GuestId guest_id = 0;
   ResourceKind kind = ResourceKind::kMemory;
   std::vector<policies::Range> ranges;
   std::optional<Microcredits> budget_microcredits;
   uint32_t expires_after_rounds = 0;  // 0: stands until replaced.
+  bool renewed =
+      false;  // Part of PlaceBids only: each RenewLease counts expires_after_rounds anew.
 };
 
 struct WithdrawBid {
@@ -87,7 +89,35 @@ struct WithdrawBid {
   ResourceKind kind = ResourceKind::kMemory;
 };
 
-using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid>;
+// --- Leases of bids. These calls have no request_id: fence and sequence make retries harmless. ---
+
+// Never fails. The fence is above all given out before, and above that of every bid that stands.
+struct OpenLease {};
+
+// Each bid is answered by itself (Reply::placed_bids): errors as PlaceBid and WithdrawBid, ABORTED
+// if a higher fence, or a higher sequence of the same, has written it since. All that are taken are
+// one transaction. Errors of the whole: INVALID_ARGUMENT (a fence or sequence that cannot be, too
+// many bids, one twice).
+struct PlaceBids {
+  std::string ledger_id;  // Of the lease; FAILED_PRECONDITION if it is another's. Empty: any.
+  BidFence fence;
+  std::vector<PlaceBid> bids;  // Without ranges: withdraws.
+};
+
+// Answered with what stands of each bid (Reply::leased_bids). Errors: INVALID_ARGUMENT.
+struct RenewLease {
+  std::string ledger_id;  // As in PlaceBids.
+  // Writes of this lease to these bids, up to this sequence, are refused (ABORTED) if they come
+  // after this: a request that was given up may be on its way still. None outlives this process.
+  BidFence fence;
+  std::vector<BidKey> bids;
+};
+inline constexpr size_t kBidsPerCallMax = 256;
+inline constexpr size_t kBidsPerRenewalMax = 4'096;
+inline constexpr uint32_t kLeaseRoundsMin = 2;
+
+using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid,
+                          OpenLease, PlaceBids, RenewLease>;
 
 // Chosen by the runtime; names who waits for the answer.
 using CallId = uint64_t;

@@ -318,7 +318,12 @@ void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
        bid != state_.bids.end() && bid->first.first == guest_id; ++bid) {
     keys.push_back(bid->first);
   }
-  for (const BidKey& key : keys) scribe.Write(DropBid{key});
+  for (const BidKey& key : keys) {
+    scribe.Write(DropBid{key, {}});
+    renewed_through_.erase(key);
+  }
+  const auto closed = closed_through_.lower_bound({guest_id, ResourceKind{0}});
+  closed_through_.erase(closed, closed_through_.lower_bound({guest_id + 1, ResourceKind{0}}));
   scribe.Write(PutGuest{guest});
   for (auto notice = notices_.lower_bound({guest_id, ResourceKind{0}});
        notice != notices_.end() && notice->first.first == guest_id;) {
@@ -408,7 +413,7 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
     const BidKey key{guest_id, from.kind};
     const auto standing = state_.bids.find(key);
     if (from.ranges.empty()) {
-      if (standing != state_.bids.end()) scribe.Write(DropBid{key});
+      if (standing != state_.bids.end()) scribe.Write(DropBid{key, NextFence()});
       continue;
     }
     StandingBid bid{.guest_id = guest_id, .kind = from.kind, .ranges = from.ranges};
@@ -416,8 +421,10 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
     if (standing != state_.bids.end()) {
       // The same bid again, whoever first made it: nothing to write.
       bid.first_round_id = standing->second.first_round_id;
+      bid.fence = standing->second.fence;
       if (standing->second == bid) continue;
     }
+    bid.fence = NextFence();
     bid.first_round_id = Book(host).last_decided_round_id + 1;
     scribe.Write(PutBid{std::move(bid)});
     ++host.counters.bids_accepted;

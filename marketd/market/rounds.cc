@@ -14,6 +14,28 @@
 #include "policies/cases/case_file.h"
 
 namespace nom::market {
+namespace {
+
+// Why a guest won what it won of a resource.
+AwardReason ReasonOf(const std::vector<KindAuction>& auctions, const Guest& guest,
+                     const Outcome& outcome) {
+  if (guest.state != GuestState::kRunning) return AwardReason::kNotRunning;
+  for (const KindAuction& kind : auctions) {
+    if (kind.resource->kind != outcome.kind) continue;
+    for (const policies::Bid& bid : kind.auction.bids) {
+      if (bid.guest_id != guest.guest_id) continue;
+      if (bid.ranges.empty()) return AwardReason::kNoMeans;
+      if (outcome.award_units >= UnitsMax(bid.ranges)) return AwardReason::kServed;
+      if (outcome.award_units > 0) return AwardReason::kPartlyServed;
+      return kind.clearing.bound_by == policies::BoundBy::kBids ? AwardReason::kOutbid
+                                                                : AwardReason::kBelowReserve;
+    }
+  }
+  return AwardReason::kNoBid;
+}
+
+}  // namespace
+
 const Round* Engine::Impl::InForce(const HostRun& host) const {
   const HostBook& book = Book(host);
   const auto it = book.open_rounds.find(book.in_force_round_id);
@@ -304,6 +326,9 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
   for (const GuestId guest_id : state_.GuestsOf(host_id)) {
     const Guest& guest = state_.guests.at(guest_id);
     if (guest.state == GuestState::kEvicting) continue;
+    GuestRun& run = guest_runs_[guest_id];
+    run.decided.clear();
+    run.decided_round_id = host.round_id;
     for (const Resource& resource : host.resources) {
       Outcome outcome{.guest_id = guest_id,
                       .kind = resource.kind,
@@ -315,6 +340,11 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
         outcome.charge_microcredits = award->second.charge_microcredits;
         PostEscrow(scribe, outcome);
       }
+      run.decided.push_back({.kind = resource.kind,
+                             .seed_units = outcome.seed_units,
+                             .award_units = outcome.award_units,
+                             .charge_microcredits = outcome.charge_microcredits,
+                             .reason = ReasonOf(auctions, guest, outcome)});
       round.outcomes.push_back(std::move(outcome));
     }
   }
@@ -442,8 +472,9 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
   for (const GuestId guest_id : guest_ids) {
     for (const Resource& resource : host.resources) {
       const auto bid = state_.bids.find({guest_id, resource.kind});
-      if (bid == state_.bids.end() || bid->second.last_round_id == 0) continue;
-      if (bid->second.last_round_id <= next.round_id) scribe.Write(DropBid{BidKey(bid->first)});
+      if (bid == state_.bids.end()) continue;
+      const RoundId last = LastRound(bid->second);
+      if (last != 0 && last <= next.round_id) scribe.Write(DropBid{BidKey(bid->first), {}});
     }
   }
   Commit(std::move(scribe));
@@ -477,6 +508,10 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
       StandingBid bid = it->second;
       if (bid.last_round_id == 0 || bid.first_round_id > round.round_id) continue;
       ++bid.last_round_id;
+      if (const auto renewed = renewed_through_.find(it->first);
+          renewed != renewed_through_.end()) {
+        ++renewed->second;
+      }
       scribe.Write(PutBid{std::move(bid)});
     }
   }

@@ -78,6 +78,14 @@ struct Guest {
   friend bool operator==(const Guest&, const Guest&) = default;
 };
 
+// Who wrote a bid last: writers of one bid are told apart by fences, of which the highest wins, and
+// a writer's own writes by their sequence. A fence is given out once, and rises over restarts.
+struct BidFence {
+  uint64_t fence = 0;     // Of a lease, or of one write that needed none; 0: never written.
+  uint64_t sequence = 0;  // Of the lease's write; 0 without a lease.
+  friend auto operator<=>(const BidFence&, const BidFence&) = default;
+};
+
 // A bid as it stands until it is replaced, withdrawn or lapses.
 struct StandingBid {
   GuestId guest_id = 0;
@@ -86,6 +94,10 @@ struct StandingBid {
   std::optional<Microcredits> budget_microcredits;  // The most it may be charged in a round.
   RoundId first_round_id = 0;  // Takes part from this round on; 0: from the next.
   RoundId last_round_id = 0;   // Takes part up to this round; 0: until replaced.
+  BidFence fence;              // Who wrote it.
+  // Takes part in so many rounds after its lease was last renewed, which nothing durable tells, and
+  // up to last_round_id in any case. 0: last_round_id is all.
+  uint32_t lease_rounds = 0;
   friend bool operator==(const StandingBid&, const StandingBid&) = default;
 };
 using BidKey = std::pair<GuestId, ResourceKind>;
@@ -169,6 +181,31 @@ struct HostBook {
   friend bool operator==(const HostBook&, const HostBook&) = default;
 };
 
+// What became of one bid of a PlaceBids.
+enum class LeasedBidState : uint8_t;
+struct PlacedBid {
+  absl::Status status;
+  RoundId round_id = 0;
+  bool removed = false;
+  std::optional<LeasedBidState> lost_to = std::nullopt;  // Refused as the bid is somebody else's.
+  friend bool operator==(const PlacedBid&, const PlacedBid&) = default;
+};
+
+// Numbers equal nom.market.v1.LeasedBidState.
+enum class LeasedBidState : uint8_t {
+  kHeld = 1,
+  kNone = 2,
+  kTakenOver = 3,
+  kWithdrawn = 4,
+  kGuestGone = 5,
+};
+struct LeasedBid {
+  LeasedBidState state = LeasedBidState::kNone;
+  RoundId last_round_id = 0;
+  uint64_t sequence = 0;
+  friend bool operator==(const LeasedBid&, const LeasedBid&) = default;
+};
+
 // The answer to a call, kept so that a retry gets it again.
 struct Reply {
   absl::Status status;
@@ -176,6 +213,10 @@ struct Reply {
   RoundId round_id = 0;  // PlaceBid: the first round in which the bid takes part.
   bool removed = false;  // WithdrawBid.
   Balances balances;     // Deposit: after it.
+  // Of calls that are never kept:
+  uint64_t fence = 0;                  // OpenLease.
+  std::vector<PlacedBid> placed_bids;  // PlaceBids.
+  std::vector<LeasedBid> leased_bids;  // RenewLease.
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
@@ -202,16 +243,25 @@ struct Request {
 inline constexpr size_t kRequestIdBytesMax = 64;
 inline constexpr size_t kBidRequestsKept = 64;
 
+// Which ledger this is. It is what the state was read from, and no part of what the state says.
+struct LedgerIdentity {
+  std::string id;         // Drawn when the ledger was made.
+  uint64_t openings = 0;  // How often it was opened; rises with each process that serves it.
+  friend bool operator==(const LedgerIdentity&, const LedgerIdentity&) { return true; }
+};
+
 struct State {
   // Keep the indexes: call after `guests` or `hosts` was filled by hand.
   void RebuildIndexes();
   const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
 
+  LedgerIdentity ledger;
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;
   std::map<TenantId, Tenant> tenants;
   std::map<GuestId, Guest> guests;  // All but the evicted.
   std::map<BidKey, StandingBid> bids;
+  std::map<BidKey, BidFence> bid_fences;  // Kept when a bid goes, until its guest does.
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;
   // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.

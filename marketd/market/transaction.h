@@ -41,6 +41,7 @@ struct PutBid {
 };
 struct DropBid {
   BidKey key;
+  BidFence fence;  // Of who withdrew it; fence 0: it lapsed, and the last writer stays the last.
 };
 // A resource's auction as it was cleared, in the text of policies/cases, for ever.
 struct AuctionRecord {

@@ -5,7 +5,10 @@
 namespace nom::marketd {
 
 RateLimiter::RateLimiter(int64_t per_second, int64_t burst)
-    : per_token_(absl::Seconds(1) / per_second), credit_max_(per_token_ * burst) {}
+    : per_second_(per_second),
+      burst_(burst),
+      per_token_(absl::Seconds(1) / per_second),
+      credit_max_(per_token_ * burst) {}
 
 bool RateLimiter::Take(const std::string& name, absl::Time now) {
   std::lock_guard lock(mutex_);

@@ -19,6 +19,9 @@ class RateLimiter {
   // `per_second` >= 1 sustained, `burst` >= 1 at once.
   RateLimiter(int64_t per_second, int64_t burst);
 
+  int64_t per_second() const { return per_second_; }
+  int64_t burst() const { return burst_; }
+
   // Takes one token if there is one. A clock that goes back refills nothing and blocks nobody.
   bool Take(const std::string& name, absl::Time now);
 
@@ -27,6 +30,8 @@ class RateLimiter {
     absl::Duration credit;  // Tokens, as the time in which they grow.
     absl::Time updated;
   };
+  const int64_t per_second_;
+  const int64_t burst_;
   const absl::Duration per_token_;
   const absl::Duration credit_max_;
   std::mutex mutex_;

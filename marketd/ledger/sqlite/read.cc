@@ -92,16 +92,28 @@ absl::Status ReadGuests(Database& db, State& state) {
         return absl::OkStatus();
       }));
   NOM_RETURN_IF_ERROR(ForEachRow(
-      db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
-                 " last_round_id FROM bids"),
-      [&](Statement& row) {
-        StandingBid bid{
-            .guest_id = Id(row, 0), .first_round_id = Id(row, 3), .last_round_id = Id(row, 4)};
-        NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
-        if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
-        state.bids[{bid.guest_id, bid.kind}] = bid;
+      db.Prepare("SELECT guest_id, kind, fence, sequence FROM bid_fences"), [&](Statement& row) {
+        ResourceKind kind = ResourceKind::kMemory;
+        NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), kind));
+        state.bid_fences[{Id(row, 0), kind}] = {.fence = Id(row, 2), .sequence = Id(row, 3)};
         return absl::OkStatus();
       }));
+  NOM_RETURN_IF_ERROR(
+      ForEachRow(db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
+                            " last_round_id, lease_rounds FROM bids"),
+                 [&](Statement& row) {
+                   StandingBid bid{.guest_id = Id(row, 0),
+                                   .first_round_id = Id(row, 3),
+                                   .last_round_id = Id(row, 4),
+                                   .lease_rounds = static_cast<uint32_t>(row.Int(5))};
+                   NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
+                   if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
+                   const BidKey key{bid.guest_id, bid.kind};
+                   const auto fence = state.bid_fences.find(key);
+                   if (fence != state.bid_fences.end()) bid.fence = fence->second;
+                   state.bids[key] = bid;
+                   return absl::OkStatus();
+                 }));
   return ForEachRow(
       db.Prepare("SELECT guest_id, kind, min_units, max_units, value_at_min_microcredits,"
                  " unit_price_microcredits FROM bid_ranges ORDER BY guest_id, kind, position"),
@@ -343,6 +355,11 @@ absl::StatusOr<State> ReadState(Database& db) {
                        db.QueryInt("SELECT COALESCE(MAX(guest_id), 0) FROM guests"));
   state.last_transaction_id = static_cast<uint64_t>(last_transaction_id);
   state.last_guest_id = static_cast<uint64_t>(last_guest_id);
+  NOM_RETURN_IF_ERROR(ForEachRow(db.Prepare("SELECT ledger_id, count FROM identity, openings"),
+                                 [&state](Statement& row) {
+                                   state.ledger = {.id = row.Text(0), .openings = Id(row, 1)};
+                                   return absl::OkStatus();
+                                 }));
   NOM_RETURN_IF_ERROR(ReadTenants(db, state));
   NOM_RETURN_IF_ERROR(ReadGuests(db, state));
   NOM_RETURN_IF_ERROR(ReadHosts(db, state));

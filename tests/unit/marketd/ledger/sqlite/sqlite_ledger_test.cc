@@ -119,13 +119,13 @@ TEST_F(SqliteLedgerTest, RefusesAnotherProgramsDatabase) {
 
 TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
   Fill();
-  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 4"), "");
-  ExpectRefused("schema version 4");
+  ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = 5"), "");
+  ExpectRefused("schema version 5");
 }
 
 TEST_F(SqliteLedgerTest, RefusesASchemaOfBeforeTheFirstRelease) {
   Fill();
-  for (const std::string version : {"0", "2"}) {
+  for (const std::string version : {"0", "2", "3"}) {
     ASSERT_EQ(Shell(path_, "PRAGMA journal_mode = DELETE; PRAGMA user_version = " + version), "");
     ExpectRefused("schema version " + version + ", of before the first release");
   }
