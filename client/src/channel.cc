@@ -19,6 +19,7 @@ namespace nom::client {
 namespace {
 
 constexpr size_t kTokenBytesMax = 4096;
+constexpr int kMessageBytesMax = 64 << 20;
 constexpr size_t kRootsBytesMax = size_t{1} << 20;
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
@@ -121,6 +122,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpo
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3000);  // For one attempt.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // A page of rounds may be large; the market splits what it pushes.
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   // One connection for each session, not one for the process: sessions fail on their own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(endpoint.target, credentials, arguments);
