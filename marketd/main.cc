@@ -24,6 +24,7 @@
 #include "marketd/base/clock.h"
 #include "marketd/base/status.h"
 #include "marketd/config/config.h"
+#include "marketd/host/linux/linux_host.h"
 #include "marketd/host/nomhv/nomhv_host.h"
 #include "marketd/host/simulated/simulated_host.h"
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
@@ -81,6 +82,8 @@ std::unique_ptr<market::Host> NewHost(const HostConfig& config) {
       return market::NewNomhvHost({.mailbox_path = config.mailbox,
                                    .image_directory = config.image_directory,
                                    .doorbell_socket = config.doorbell_socket});
+    case HostKind::kLinux:
+      return market::NewLinuxHost(config.linux_host);
     case HostKind::kSimulated:
       break;
   }

@@ -1,10 +1,7 @@
 #include "client/cli/commands.h"
 
-#include <google/protobuf/util/json_util.h>
-
-#include <string>
-
 #include "absl/strings/cord.h"
+#include "client/cli/json.h"
 
 namespace nom::cli {
 namespace {
@@ -14,16 +11,19 @@ constexpr char kUsagePayload[] = "nom.cli.usage";
 }  // namespace
 
 absl::Status Output::Json(const google::protobuf::Message& message, bool one_line) const {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = !one_line;
-  options.always_print_primitive_fields = true;
-  std::string text;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  if (!status.ok()) return absl::InternalError(std::string(status.message()));
-  data << text;
-  if (text.empty() || text.back() != '\n') data << '\n';
+  data << ToJson(message, one_line) << '\n';
   data.flush();
   return absl::OkStatus();
+}
+
+absl::StatusOr<int> Output::Done(const google::protobuf::Message& response,
+                                 const std::string& text) const {
+  if (json) {
+    if (absl::Status status = Json(response); !status.ok()) return status;
+  } else {
+    data << text;
+  }
+  return kExitOk;
 }
 
 absl::Status UsageError(const absl::Status& status) {

@@ -5,9 +5,11 @@
 
 #include <functional>
 #include <ostream>
+#include <string>
 
 #include "absl/status/status.h"
-#include "client/cli/connection.h"
+#include "absl/status/statusor.h"
+#include "client/cli/table.h"
 #include "google/protobuf/message.h"
 
 namespace CLI {
@@ -15,6 +17,8 @@ class App;  // Declared only: reading CLI11 takes a compiler seconds.
 }
 
 namespace nom::cli {
+
+class Connection;
 
 // What nomctl ends with. Documented in --help.
 inline constexpr int kExitOk = 0;
@@ -28,14 +32,21 @@ struct Output {
   std::ostream& talk;
   bool json = false;
   bool terminal = false;  // `data` is a terminal: may be redrawn.
+  bool keys = false;      // Standard input is one, too.
+  Look look;              // How wide and in what colours.
 
-  // One message as protobuf JSON, on one line or several.
+  // One message as JSON (client/cli/json.h), on one line or several.
   absl::Status Json(const google::protobuf::Message& message, bool one_line = false) const;
+  // A response that says that something was done: as JSON, or else `text`.
+  absl::StatusOr<int> Done(const google::protobuf::Message& response,
+                           const std::string& text) const;
 };
 
 // A chosen command: returns the exit code, or the Status that the market or the arguments gave.
 // INVALID_ARGUMENT from before any call means usage; see UsageError().
 using Run = std::function<absl::StatusOr<int>(Connection&, const Output&)>;
+// A chosen command that needs no market.
+using LocalRun = std::function<absl::StatusOr<int>(const Output&)>;
 
 // Marks an error as the user's, found before anything was sent.
 absl::Status UsageError(const absl::Status& status);
@@ -46,6 +57,8 @@ void AddMarketCommands(CLI::App& app, Run& run);
 void AddOperatorCommands(CLI::App& app, Run& run);
 void AddTopCommand(CLI::App& app, Run& run);
 void AddClearCommand(CLI::App& app, Run& run);
+// help, completion, version.
+void AddLocalCommands(CLI::App& app, LocalRun& run);
 
 }  // namespace nom::cli
 

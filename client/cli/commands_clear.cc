@@ -17,8 +17,10 @@
 #include "absl/strings/str_join.h"
 #include "client/cli/bid_syntax.h"
 #include "client/cli/commands.h"
+#include "client/cli/connection.h"
 #include "client/cli/lookup.h"
 #include "client/cli/names.h"
+#include "client/cli/options.h"
 #include "client/cli/table.h"
 #include "client/cli/what_if.h"
 #include "client/cli/what_if_joint.h"
@@ -43,7 +45,7 @@ The file is an auction or a case, of one resource or a joint one, in the format 
 --json uses its names. Joint auctions are cleared by joint_vcg/1; where --work-max ends it early,
 each charge is told with the interval in which VCG's lies.
 A round is cleared by the rule and within the work that the ledger has for it.
-Ends with 1 if a rule refuses the auction, 2 if the file is none, 3 if an answer is not what the
+Ends with 1 if a rule refuses the auction (with --rule all: if all do), 2 if the file is none, 3 if an answer is not what the
 file expects. With --capacity, --reserve or --work-max nothing is expected.)";
 
 struct ClearArguments {
@@ -172,10 +174,8 @@ void AddClearCommand(CLI::App& app, Run& run) {
   WhatIf& what_if = arguments->what_if;
   CLI::Option* file =
       clear->add_option("file", arguments->file, "The auction; - reads standard input");
-  CLI::Option* round = clear
-                           ->add_option("--round", arguments->round_id,
-                                        "Operators: a round out of the ledger instead")
-                           ->check(CLI::PositiveNumber)
+  CLI::Option* round = AddWhole(clear, "--round", arguments->round_id,
+                                "Operators: a round out of the ledger instead", 1, kWholeMax - 1)
                            ->excludes(file);
   clear->add_option("--host", arguments->host, "The round's host; by default the only one")
       ->needs(round);
@@ -184,17 +184,13 @@ void AddClearCommand(CLI::App& app, Run& run) {
   clear->add_option("--rule", what_if.rules,
                     "By this rule, or all; by default those of which the file expects something, "
                     "else mpsp/1");
-  clear
-      ->add_option("--work-max", what_if.work_max,
-                   "Steps of work after which the fallbacks begin: coarser, greedy, repeat last")
-      ->check(CLI::NonNegativeNumber);
-  clear
-      ->add_option("--capacity", what_if.capacity_units, "Units for sale, instead of the auction's")
-      ->check(CLI::Range(int64_t{0}, policies::kUnitsMax));
-  clear
-      ->add_option("--reserve", what_if.reserve_unit_price_microcredits,
-                   "Reserve price a unit, instead of the auction's")
-      ->check(CLI::Range(int64_t{0}, policies::kValueMaxMicrocredits));
+  AddWhole(clear, "--work-max", what_if.work_max,
+           "Steps of work after which the fallbacks begin: coarser, greedy, repeat last", 0,
+           kWholeMax);
+  AddWhole(clear, "--capacity", what_if.capacity_units, "Units for sale, instead of the auction's",
+           0, policies::kUnitsMax);
+  AddMoney(clear, "--reserve", what_if.reserve_unit_price_microcredits,
+           "Reserve price a unit, instead of the auction's", 0, policies::kValueMaxMicrocredits);
   clear->callback([&run, arguments] {
     if (arguments->file.empty() && arguments->round_id == 0) {
       throw CLI::RequiredError("file or --round");

@@ -1,6 +1,7 @@
 // What tenants do: status, watch, bid, withdraw, account, rounds, guests.
 
-#include <iomanip>
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,10 +10,14 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "client/cli/bid_syntax.h"
 #include "client/cli/commands.h"
+#include "client/cli/connection.h"
+#include "client/cli/follow.h"
 #include "client/cli/lookup.h"
 #include "client/cli/names.h"
+#include "client/cli/options.h"
 #include "client/cli/round_check.h"
 #include "client/cli/table.h"
 
@@ -37,9 +42,9 @@ std::string BidText(const pb::GuestInfo& guest, pb::ResourceKind kind) {
   return "-";
 }
 
-void PrintPrices(const pb::MarketState& state, std::ostream& out) {
-  Table table({"resource", ">unit", ">capacity", ">price", "bound by", ">reserve", ">supply",
-               ">demand", ">sold", "rule"});
+void PrintPrices(const pb::MarketState& state, const Output& out) {
+  Table table({"resource", "?>unit", "?>capacity", ">price", "bound by", ">reserve", ">supply",
+               ">demand", ">sold", "?~rule"});
   for (const pb::ResourceInfo& info : state.resources()) {
     std::vector<std::string> row = {KindName(info.kind()), absl::StrCat(info.unit_size()),
                                     absl::StrCat(info.capacity_units())};
@@ -55,13 +60,13 @@ void PrintPrices(const pb::MarketState& state, std::ostream& out) {
     row.push_back(Printable(info.policy()));
     table.AddRow(std::move(row));
   }
-  out << table.Format();
+  out.data << table.Format(out.look);
 }
 
 void PrintGuests(const google::protobuf::RepeatedPtrField<pb::GuestInfo>& guests,
-                 std::ostream& out) {
-  Table table({">id", "guest", "tenant", "host", "state", "resource", ">seed", ">award", ">charge",
-               "bid", ">spent", ">work done", "unit", "activity"});
+                 const Output& out) {
+  Table table({">id", "guest", "?tenant", "?host", "state", "resource", ">seed", ">award",
+               ">charge", "~bid", ">spent", "?>work done", "?unit", "?~activity"});
   for (const pb::GuestInfo& guest : guests) {
     std::vector<std::string> row = {absl::StrCat(guest.guest_id()), Printable(guest.name()),
                                     Printable(guest.tenant_id()), Printable(guest.host_id()),
@@ -86,11 +91,11 @@ void PrintGuests(const google::protobuf::RepeatedPtrField<pb::GuestInfo>& guests
                            Printable(guest.exit_reason())});
     table.AddRow(std::move(row));
   }
-  out << table.Format();
+  out.data << table.Format(out.look);
 }
 
 void PrintAccounts(const google::protobuf::RepeatedPtrField<pb::Account>& accounts,
-                   std::ostream& out) {
+                   const Output& out) {
   Table table({"tenant", ">available", ">escrow", ">arrears", ">spent"});
   for (const pb::Account& account : accounts) {
     table.AddRow({Printable(account.tenant_id()), absl::StrCat(account.available_microcredits()),
@@ -98,37 +103,93 @@ void PrintAccounts(const google::protobuf::RepeatedPtrField<pb::Account>& accoun
                   absl::StrCat(account.arrears_microcredits()),
                   absl::StrCat(account.spent_microcredits())});
   }
-  out << table.Format();
+  out.data << table.Format(out.look);
 }
 
-void PrintRounds(const pb::ListRoundsResponse& rounds, std::ostream& out) {
-  Table table({">round", "phase", "resource", ">price", "bound by", ">supply", ">demand", ">sold",
-               "cleared", "awards (guest:units)"});
+// When the round takes effect, or was to: "2026-11-29 23:27:32Z".
+std::string TimeText(const pb::Round& round) {
+  if (!round.has_effective_time()) return "";
+  return absl::FormatTime("%Y-%m-%d %H:%M:%SZ", client::FromProto(round.effective_time()),
+                          absl::UTCTimeZone());
+}
+
+// A sum that stays at the largest number instead of passing it: it is only shown.
+int64_t Plus(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum)) return std::numeric_limits<int64_t>::max();
+  return sum;
+}
+
+void PrintRounds(const pb::ListRoundsResponse& rounds, const Output& out) {
+  Table table({">round", "effective", "phase", "resource", ">price", "?bound by", "?>supply",
+               ">demand", ">sold", ">charge", "?cleared", "~awards (guest:units)"});
   for (const pb::Round& round : rounds.rounds()) {
-    bool first = true;
+    std::vector<std::string> head = {absl::StrCat(round.round_id()), TimeText(round),
+                                     PhaseName(round.phase())};
     for (const pb::ResourcePrice& price : round.prices()) {
       std::vector<std::string> awards;
+      int64_t charge = 0;
       for (const pb::GuestOutcome& outcome : round.outcomes()) {
-        if (outcome.kind() != price.kind() || outcome.award_units() == 0) continue;
+        if (outcome.kind() != price.kind()) continue;
+        charge = Plus(charge, outcome.settled() ? outcome.settled_microcredits()
+                                                : outcome.charge_microcredits());
+        if (outcome.award_units() == 0) continue;
         awards.push_back(absl::StrCat(outcome.guest_id(), ":", outcome.award_units()));
       }
-      table.AddRow({first ? absl::StrCat(round.round_id()) : "",
-                    first ? PhaseName(round.phase()) : "", KindName(price.kind()),
-                    absl::StrCat(price.unit_price_microcredits()), BoundByName(price.bound_by()),
-                    absl::StrCat(price.supply_units()), absl::StrCat(price.demand_units()),
-                    absl::StrCat(price.sold_units()), MethodName(price.method()),
-                    absl::StrJoin(awards, " ")});
-      first = false;
+      std::vector<std::string> row = std::exchange(head, std::vector<std::string>(3));
+      row.insert(row.end(),
+                 {KindName(price.kind()), absl::StrCat(price.unit_price_microcredits()),
+                  BoundByName(price.bound_by()), absl::StrCat(price.supply_units()),
+                  absl::StrCat(price.demand_units()), absl::StrCat(price.sold_units()),
+                  absl::StrCat(charge), MethodName(price.method()), absl::StrJoin(awards, " ")});
+      table.AddRow(std::move(row));
     }
-    if (first) table.AddRow({absl::StrCat(round.round_id()), PhaseName(round.phase()), "-"});
+    if (round.prices().empty()) {
+      head.emplace_back("-");
+      table.AddRow(std::move(head));
+    }
   }
-  out << table.Format();
+  out.data << table.Format(out.look);
 }
 
 std::string Now(const pb::MarketState& state) {
   return absl::StrCat("host ", Printable(state.host_id()), ", round ", state.round_id(), " ",
                       PhaseName(state.phase()), ", period ", state.period_ms(),
                       " ms, prices of round ", state.priced_round_id());
+}
+
+// What an operator is told of hosts and a tenant is not. Empty for tenants.
+absl::StatusOr<operators::v1::ListHostsResponse> HostsIfAllowed(Connection& connection) {
+  operators::v1::ListHostsResponse hosts;
+  const absl::Status status = connection.Call(&operators::v1::OperatorService::Stub::ListHosts,
+                                              operators::v1::ListHostsRequest(), &hosts);
+  if (absl::IsPermissionDenied(status)) return operators::v1::ListHostsResponse();
+  if (!status.ok()) return status;
+  return hosts;
+}
+
+// One line for each thing that keeps the market from working; empty if there is none.
+std::vector<std::string> Faults(const pb::MarketState& state,
+                                const operators::v1::ListHostsResponse& hosts, absl::Time now) {
+  std::vector<std::string> faults;
+  for (const operators::v1::Host& host : hosts.hosts()) {
+    if (host.host_id() != state.host_id() || host.connected()) continue;
+    faults.push_back(absl::StrCat("host ", Printable(host.host_id()), " is NOT CONNECTED",
+                                  host.detail().empty() ? "" : ": ", Printable(host.detail()),
+                                  "; its guests keep what they hold, and nothing can change"));
+  }
+  if (!state.has_valid_until()) {
+    faults.push_back(
+        absl::StrCat("host ", Printable(state.host_id()),
+                     " has no prices yet: it has not been connected since marketd began"));
+  } else if (client::FromProto(state.valid_until()) < now) {
+    faults.push_back(
+        absl::StrCat("prices are OUT OF DATE since ",
+                     absl::FormatTime("%Y-%m-%d %H:%M:%SZ", client::FromProto(state.valid_until()),
+                                      absl::UTCTimeZone()),
+                     ": no round was decided in time"));
+  }
+  return faults;
 }
 
 absl::StatusOr<int> Status(Connection& connection, const Output& out, const std::string& host_id) {
@@ -146,17 +207,24 @@ absl::StatusOr<int> Status(Connection& connection, const Output& out, const std:
   }
   context.TryCancel();
   static_cast<void>(stream->Finish());  // Cancelled, by us.
+  const auto hosts = HostsIfAllowed(connection);
+  if (!hosts.ok()) return hosts.status();
+  const std::vector<std::string> faults = Faults(response.state(), *hosts, absl::Now());
+  const int code = faults.empty() ? kExitOk : kExitCheckFailed;
   if (out.json) {
     if (absl::Status status = out.Json(response); !status.ok()) return status;
-    return kExitOk;
+    for (const std::string& fault : faults) out.talk << "nomctl: " << fault << '\n';
+    return code;
   }
-  out.data << Now(response.state()) << "\n\n";
-  PrintPrices(response.state(), out.data);
+  out.data << Now(response.state()) << "\n";
+  for (const std::string& fault : faults) out.data << Red(fault, out.look.colour) << '\n';
+  out.data << "\n";
+  PrintPrices(response.state(), out);
   out.data << '\n';
-  PrintGuests(response.guests(), out.data);
+  PrintGuests(response.guests(), out);
   out.data << '\n';
-  PrintAccounts(response.accounts(), out.data);
-  return kExitOk;
+  PrintAccounts(response.accounts(), out);
+  return code;
 }
 
 void PrintWatched(const pb::WatchResponse& response, std::ostream& out) {
@@ -174,29 +242,29 @@ void PrintWatched(const pb::WatchResponse& response, std::ostream& out) {
   out.flush();
 }
 
-absl::StatusOr<int> Watch(Connection& connection, const Output& out,
-                          const pb::WatchRequest& request, int64_t count) {
-  grpc::ClientContext context;
-  connection.Prepare(context);
-  const auto stream = connection.market().Watch(&context, request);
-  pb::WatchResponse response;
-  for (int64_t seen = 0; stream->Read(&response);) {
-    if (out.json) {
-      if (absl::Status status = out.Json(response, /*one_line=*/true); !status.ok()) return status;
-    } else {
-      PrintWatched(response, out.data);
-    }
-    if (++seen == count) {
-      context.TryCancel();
-      static_cast<void>(stream->Finish());  // Cancelled, by us.
-      return kExitOk;
-    }
-    // Nobody reads any more: the pipe is closed.
-    if (!out.data.good()) context.TryCancel();
+absl::StatusOr<int> Watch(Connection& connection, const Output& out, const std::string& host_id,
+                          const std::vector<std::string>& guests, int64_t count) {
+  Following following;
+  following.request.set_host_id(host_id);
+  for (const std::string& guest : guests) {
+    const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, guest);
+    if (!guest_id.ok()) return guest_id.status();
+    following.request.add_guest_ids(*guest_id);
   }
-  absl::Status status = client::ToAbsl(stream->Finish());
-  if (status.ok()) status = absl::UnavailableError("the market ended the stream");
-  return status;
+  int64_t seen = 0;
+  following.on_response = [&](const pb::WatchResponse& response) -> absl::Status {
+    ++seen;
+    if (out.json) return out.Json(response, /*one_line=*/true);
+    PrintWatched(response, out.data);
+    return absl::OkStatus();
+  };
+  // A pipe that nobody reads any more is an end, too.
+  following.finished = [&] { return (count > 0 && seen >= count) || !out.data.good(); };
+  Stopper stopper;
+  if (absl::Status status = Follow(connection, out, stopper, following); !status.ok()) {
+    return status;
+  }
+  return kExitOk;
 }
 
 struct BidArguments {
@@ -205,6 +273,7 @@ struct BidArguments {
   std::vector<std::string> ranges;
   int64_t budget_microcredits = 0;
   uint32_t expires_after_rounds = 0;
+  std::string request_id;
 };
 
 absl::StatusOr<int> PlaceBid(Connection& connection, const Output& out,
@@ -220,41 +289,32 @@ absl::StatusOr<int> PlaceBid(Connection& connection, const Output& out,
   pb::PlaceBidRequest request;
   *request.mutable_bid() = client::ToProto(bid);
   request.mutable_bid()->set_expires_after_rounds(arguments.expires_after_rounds);
-  request.set_request_id(NewRequestId());
   pb::PlaceBidResponse response;
-  if (absl::Status status = connection.Call(&MarketStub::PlaceBid, request, &response);
+  if (absl::Status status =
+          connection.Write(&MarketStub::PlaceBid, request, &response, arguments.request_id);
       !status.ok()) {
     return status;
   }
-  if (out.json) {
-    if (absl::Status status = out.Json(response); !status.ok()) return status;
-    return kExitOk;
-  }
-  out.data << "bid placed, takes part from round " << response.round_id() << '\n';
-  return kExitOk;
+  return out.Done(response,
+                  absl::StrCat("bid placed, takes part from round ", response.round_id(), "\n"));
 }
 
-absl::StatusOr<int> WithdrawBid(Connection& connection, const Output& out, const std::string& guest,
-                                const std::string& resource_name) {
-  const absl::StatusOr<Resource> resource = ParseResourceArgument(resource_name);
+absl::StatusOr<int> WithdrawBid(Connection& connection, const Output& out,
+                                const BidArguments& arguments) {
+  const absl::StatusOr<Resource> resource = ParseResourceArgument(arguments.resource);
   if (!resource.ok()) return UsageError(resource.status());
-  const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, guest);
+  const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
   if (!guest_id.ok()) return guest_id.status();
   pb::WithdrawBidRequest request;
   request.set_guest_id(*guest_id);
   request.set_kind(client::ToProto(*resource));
-  request.set_request_id(NewRequestId());
   pb::WithdrawBidResponse response;
-  if (absl::Status status = connection.Call(&MarketStub::WithdrawBid, request, &response);
+  if (absl::Status status =
+          connection.Write(&MarketStub::WithdrawBid, request, &response, arguments.request_id);
       !status.ok()) {
     return status;
   }
-  if (out.json) {
-    if (absl::Status status = out.Json(response); !status.ok()) return status;
-    return kExitOk;
-  }
-  out.data << (response.removed() ? "bid withdrawn\n" : "there was no bid\n");
-  return kExitOk;
+  return out.Done(response, response.removed() ? "bid withdrawn\n" : "there was no bid\n");
 }
 
 // Calls, then prints the response as JSON or by `print`.
@@ -291,31 +351,29 @@ void AddMarketCommands(CLI::App& app, Run& run) {
   CLI::App* watch = app.add_subcommand("watch", "Every change as it is told, one a line");
   add_host(watch);
   auto count = std::make_shared<int64_t>(0);
-  auto watched = std::make_shared<std::vector<uint64_t>>();
-  watch->add_option("--count", *count, "End after so many responses")->check(CLI::PositiveNumber);
-  watch->add_option("--guest", *watched, "Only these guests, by id");
+  auto watched = std::make_shared<std::vector<std::string>>();
+  AddWhole(watch, "--count", *count, "End after so many responses", 1, kWholeMax);
+  watch->add_option("--guest", *watched, "Only these guests: names, or id:NUMBER");
   watch->callback([&run, host, count, watched] {
     run = [host, count, watched](Connection& connection, const Output& out) {
-      pb::WatchRequest request;
-      request.set_host_id(*host);
-      for (uint64_t guest_id : *watched) request.add_guest_ids(guest_id);
-      return Watch(connection, out, request, *count);
+      return Watch(connection, out, *host, *watched, *count);
     };
   });
 
   CLI::App* bid = app.add_subcommand("bid", "Replace a guest's bid for a resource");
   auto arguments = std::make_shared<BidArguments>();
-  bid->add_option("guest", arguments->guest, "The guest, by id or name")->required();
+  bid->add_option("guest", arguments->guest, kGuestHelp)->required();
   bid->add_option("resource", arguments->resource, "cpu, memory, ...")->required();
   bid->add_option("range", arguments->ranges,
                   "MAX@PRICE, MIN-MAX@PRICE or MIN-MAX@PRICE=VALUE: so many units beyond the seed, "
                   "each worth so many micro-credits a round; =VALUE: what MIN units are worth")
       ->required();
-  CLI::Option* budget = bid->add_option("--budget", arguments->budget_microcredits,
-                                        "The most that it may be charged in a round, micro-credits")
-                            ->check(CLI::NonNegativeNumber);
-  bid->add_option("--expires-after", arguments->expires_after_rounds,
-                  "Rounds in which it takes part; by default until it is replaced");
+  CLI::Option* budget = AddMoney(bid, "--budget", arguments->budget_microcredits,
+                                 "The most that it may be charged in a round", 0);
+  AddWhole(bid, "--expires-after", arguments->expires_after_rounds,
+           "Rounds in which it takes part; by default until it is replaced", 1,
+           std::numeric_limits<uint32_t>::max());
+  AddRequestId(bid, arguments->request_id);
   bid->callback([&run, arguments, budget] {
     const bool has_budget = budget->count() > 0;
     run = [arguments, has_budget](Connection& connection, const Output& out) {
@@ -324,11 +382,12 @@ void AddMarketCommands(CLI::App& app, Run& run) {
   });
 
   CLI::App* withdraw = app.add_subcommand("withdraw", "Remove a guest's bid for a resource");
-  withdraw->add_option("guest", arguments->guest, "The guest, by id or name")->required();
+  withdraw->add_option("guest", arguments->guest, kGuestHelp)->required();
   withdraw->add_option("resource", arguments->resource, "cpu, memory, ...")->required();
+  AddRequestId(withdraw, arguments->request_id);
   withdraw->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {
-      return WithdrawBid(connection, out, arguments->guest, arguments->resource);
+      return WithdrawBid(connection, out, *arguments);
     };
   });
 
@@ -343,7 +402,7 @@ void AddMarketCommands(CLI::App& app, Run& run) {
                   [&](const pb::GetAccountResponse& response) {
                     google::protobuf::RepeatedPtrField<pb::Account> accounts;
                     *accounts.Add() = response.account();
-                    PrintAccounts(accounts, out.data);
+                    PrintAccounts(accounts, out);
                   });
     };
   });
@@ -352,8 +411,8 @@ void AddMarketCommands(CLI::App& app, Run& run) {
   add_host(rounds);
   auto limit = std::make_shared<int32_t>(20);
   auto before = std::make_shared<uint64_t>(0);
-  rounds->add_option("--limit", *limit, "How many")->check(CLI::Range(1, 1000));
-  rounds->add_option("--before", *before, "Only rounds below this id");
+  AddWhole(rounds, "--limit", *limit, "How many", 1, 1000);
+  AddWhole(rounds, "--before", *before, "Only rounds below this id", 1, kWholeMax);
   rounds->callback([&run, host, limit, before] {
     run = [host, limit, before](Connection& connection, const Output& out) {
       pb::ListRoundsRequest request;
@@ -361,7 +420,7 @@ void AddMarketCommands(CLI::App& app, Run& run) {
       request.set_page_size(*limit);
       request.set_before_round_id(*before);
       return Show(connection, out, &MarketStub::ListRounds, request, pb::ListRoundsResponse(),
-                  [&](const pb::ListRoundsResponse& response) { PrintRounds(response, out.data); });
+                  [&](const pb::ListRoundsResponse& response) { PrintRounds(response, out); });
     };
   });
 
@@ -371,10 +430,9 @@ void AddMarketCommands(CLI::App& app, Run& run) {
     run = [host](Connection& connection, const Output& out) {
       pb::ListGuestsRequest request;
       request.set_host_id(*host);
-      return Show(connection, out, &MarketStub::ListGuests, request, pb::ListGuestsResponse(),
-                  [&](const pb::ListGuestsResponse& response) {
-                    PrintGuests(response.guests(), out.data);
-                  });
+      return Show(
+          connection, out, &MarketStub::ListGuests, request, pb::ListGuestsResponse(),
+          [&](const pb::ListGuestsResponse& response) { PrintGuests(response.guests(), out); });
     };
   });
 }

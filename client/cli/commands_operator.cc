@@ -1,5 +1,6 @@
 // What operators do: host list, tenant create and list, deposit, admit, evict, audit.
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,9 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/bid_syntax.h"
 #include "client/cli/commands.h"
+#include "client/cli/connection.h"
 #include "client/cli/lookup.h"
 #include "client/cli/names.h"
-#include "client/cli/round_check.h"
+#include "client/cli/options.h"
 #include "client/cli/table.h"
 
 namespace nom::cli {
@@ -20,19 +22,9 @@ namespace {
 namespace pb = operators::v1;
 using OperatorStub = pb::OperatorService::Stub;
 
-absl::StatusOr<int> Done(const Output& out, const google::protobuf::Message& response,
-                         const std::string& text) {
-  if (out.json) {
-    if (absl::Status status = out.Json(response); !status.ok()) return status;
-  } else {
-    out.data << text;
-  }
-  return kExitOk;
-}
-
-std::string HostsText(const pb::ListHostsResponse& response) {
-  Table table({"host", "kind", "connected", ">period ms", "resource", ">unit", ">granted",
-               ">granted max", ">capacity", "rule", "detail"});
+std::string HostsText(const pb::ListHostsResponse& response, const Look& look) {
+  Table table({"host", "?kind", "connected", "?>period ms", "resource", "?>unit", ">granted",
+               ">granted max", ">capacity", "?~rule", "~detail"});
   for (const pb::Host& host : response.hosts()) {
     std::vector<std::string> head = {Printable(host.host_id()), Printable(host.kind()),
                                      host.connected() ? "yes" : "no",
@@ -55,7 +47,7 @@ std::string HostsText(const pb::ListHostsResponse& response) {
       table.AddRow(std::move(head));
     }
   }
-  std::string text = table.Format();
+  std::string text = table.Format(look);
   for (const pb::Host& host : response.hosts()) {
     for (uint64_t slot : host.unmanaged_guest_slots()) {
       absl::StrAppend(&text, "host ", Printable(host.host_id()), " runs a guest in slot ", slot,
@@ -65,8 +57,8 @@ std::string HostsText(const pb::ListHostsResponse& response) {
   return text;
 }
 
-std::string TenantsText(const pb::ListTenantsResponse& response) {
-  Table table({"tenant", "name", ">available", ">escrow", ">arrears", ">spent"});
+std::string TenantsText(const pb::ListTenantsResponse& response, const Look& look) {
+  Table table({"tenant", "?~name", ">available", ">escrow", ">arrears", ">spent"});
   for (int i = 0; i < response.tenants_size(); ++i) {
     std::vector<std::string> row = {Printable(response.tenants(i).tenant_id()),
                                     Printable(response.tenants(i).display_name())};
@@ -79,7 +71,7 @@ std::string TenantsText(const pb::ListTenantsResponse& response) {
     }
     table.AddRow(std::move(row));
   }
-  return table.Format();
+  return table.Format(look);
 }
 
 struct AdmitArguments {
@@ -90,6 +82,7 @@ struct AdmitArguments {
   std::string arguments;
   std::vector<std::string> seeds;
   int64_t memory_max_units = 0;
+  std::string request_id;
 };
 
 absl::StatusOr<int> Admit(Connection& connection, const Output& out,
@@ -110,13 +103,13 @@ absl::StatusOr<int> Admit(Connection& connection, const Output& out,
   request.set_image(arguments.image);
   request.set_arguments(arguments.arguments);
   request.set_memory_max_units(arguments.memory_max_units);
-  request.set_request_id(NewRequestId());
   pb::AdmitGuestResponse response;
-  if (absl::Status status = connection.Call(&OperatorStub::AdmitGuest, request, &response);
+  if (absl::Status status =
+          connection.Write(&OperatorStub::AdmitGuest, request, &response, arguments.request_id);
       !status.ok()) {
     return status;
   }
-  return Done(out, response, absl::StrCat("guest ", response.guest_id(), " runs\n"));
+  return out.Done(response, absl::StrCat("guest ", response.guest_id(), " runs\n"));
 }
 
 absl::StatusOr<int> Audit(Connection& connection, const Output& out) {
@@ -136,7 +129,7 @@ absl::StatusOr<int> Audit(Connection& connection, const Output& out) {
   }
   absl::StrAppend(&text,
                   response.balanced() ? "the books balance\n" : "the books DO NOT BALANCE\n");
-  if (absl::StatusOr<int> done = Done(out, response, text); !done.ok()) return done;
+  if (absl::StatusOr<int> done = out.Done(response, text); !done.ok()) return done;
   return response.balanced() ? kExitOk : kExitCheckFailed;
 }
 
@@ -152,7 +145,7 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
           !status.ok()) {
         return status;
       }
-      return Done(out, response, HostsText(response));
+      return out.Done(response, HostsText(response, out.look));
     };
   });
 
@@ -165,14 +158,16 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
   create->add_option("tenant", *tenant_id, "[a-z0-9-]{1,32}")->required();
   create->add_option("--display-name", *display_name, "For people");
   create->add_flag("--token-only", *token_only, "Print the token and nothing else");
-  create->callback([&run, tenant_id, display_name, token_only] {
+  auto request_id = std::make_shared<std::string>();
+  AddRequestId(create, *request_id);
+  create->callback([&run, tenant_id, display_name, token_only, request_id] {
     run = [=](Connection& connection, const Output& out) -> absl::StatusOr<int> {
       pb::CreateTenantRequest request;
       request.mutable_tenant()->set_tenant_id(*tenant_id);
       request.mutable_tenant()->set_display_name(*display_name);
-      request.set_request_id(NewRequestId());
       pb::CreateTenantResponse response;
-      if (absl::Status status = connection.Call(&OperatorStub::CreateTenant, request, &response);
+      if (absl::Status status =
+              connection.Write(&OperatorStub::CreateTenant, request, &response, *request_id);
           !status.ok()) {
         return status;
       }
@@ -181,8 +176,8 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
         return kExitOk;
       }
       out.talk << "The token is shown this once. Keep it in a file that only its owner reads.\n";
-      return Done(out, response,
-                  absl::StrCat("tenant ", *tenant_id, "\ntoken ", response.token(), "\n"));
+      return out.Done(response,
+                      absl::StrCat("tenant ", *tenant_id, "\ntoken ", response.token(), "\n"));
     };
   });
   tenant->add_subcommand("list", "All tenants and their accounts")->callback([&run] {
@@ -193,28 +188,32 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
           !status.ok()) {
         return status;
       }
-      return Done(out, response, TenantsText(response));
+      return out.Done(response, TenantsText(response, out.look));
     };
   });
 
   CLI::App* deposit = app.add_subcommand("deposit", "Operators: put money into an account");
   auto amount = std::make_shared<int64_t>(0);
   deposit->add_option("tenant", *tenant_id, "Whose")->required();
-  deposit->add_option("amount", *amount, "Micro-credits; negative takes out")->required();
-  deposit->callback([&run, tenant_id, amount] {
+  AddMoney(deposit, "amount", *amount,
+           "Micro-credits, as 1500000, or credits, as 1.5cr; negative takes out",
+           std::numeric_limits<int64_t>::min())
+      ->required();
+  AddRequestId(deposit, *request_id);
+  deposit->callback([&run, tenant_id, amount, request_id] {
     run = [=](Connection& connection, const Output& out) -> absl::StatusOr<int> {
       pb::DepositRequest request;
       request.set_tenant_id(*tenant_id);
       request.set_amount_microcredits(*amount);
-      request.set_request_id(NewRequestId());
       pb::DepositResponse response;
-      if (absl::Status status = connection.Call(&OperatorStub::Deposit, request, &response);
+      if (absl::Status status =
+              connection.Write(&OperatorStub::Deposit, request, &response, *request_id);
           !status.ok()) {
         return status;
       }
-      return Done(out, response,
-                  absl::StrCat("tenant ", *tenant_id, " has ",
-                               response.account().available_microcredits(), " micro-credits\n"));
+      return out.Done(
+          response, absl::StrCat("tenant ", *tenant_id, " has ",
+                                 response.account().available_microcredits(), " micro-credits\n"));
     };
   });
 
@@ -228,10 +227,9 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
   admit->add_option("--arguments", arguments->arguments, "The guest's command line");
   admit->add_option("--seed", arguments->seeds,
                     "RESOURCE=UNITS that it owns from now to its end; once for each resource");
-  admit
-      ->add_option("--memory-max", arguments->memory_max_units,
-                   "The most memory it may ever hold, in units; by default the host's")
-      ->check(CLI::NonNegativeNumber);
+  AddWhole(admit, "--memory-max", arguments->memory_max_units,
+           "The most memory it may ever hold, in units; by default the host's", 0, kWholeMax);
+  AddRequestId(admit, arguments->request_id);
   admit->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {
       return Admit(connection, out, *arguments);
@@ -240,20 +238,21 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
 
   CLI::App* evict = app.add_subcommand("evict", "Operators: stop a guest and scrub what it held");
   auto guest = std::make_shared<std::string>();
-  evict->add_option("guest", *guest, "The guest, by id or name")->required();
-  evict->callback([&run, guest] {
-    run = [guest](Connection& connection, const Output& out) -> absl::StatusOr<int> {
+  evict->add_option("guest", *guest, kGuestHelp)->required();
+  AddRequestId(evict, *request_id);
+  evict->callback([&run, guest, request_id] {
+    run = [guest, request_id](Connection& connection, const Output& out) -> absl::StatusOr<int> {
       const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, *guest);
       if (!guest_id.ok()) return guest_id.status();
       pb::EvictGuestRequest request;
       request.set_guest_id(*guest_id);
-      request.set_request_id(NewRequestId());
       pb::EvictGuestResponse response;
-      if (absl::Status status = connection.Call(&OperatorStub::EvictGuest, request, &response);
+      if (absl::Status status =
+              connection.Write(&OperatorStub::EvictGuest, request, &response, *request_id);
           !status.ok()) {
         return status;
       }
-      return Done(out, response, absl::StrCat("guest ", *guest_id, " is gone\n"));
+      return out.Done(response, absl::StrCat("guest ", *guest_id, " is gone\n"));
     };
   });
 

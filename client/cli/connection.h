@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/cli/errors.h"
 #include "client/cli/settings.h"
 #include "client/src/channel.h"
 #include "client/src/convert.h"
@@ -17,6 +18,9 @@
 #include "nom/operators/v1/operators.grpc.pb.h"
 
 namespace nom::cli {
+
+// 128 random bits in hex.
+std::string NewRequestId();
 
 class Connection {
  public:
@@ -26,6 +30,7 @@ class Connection {
   market::v1::MarketService::Stub& market() { return *market_; }
   operators::v1::OperatorService::Stub& operators() { return *operators_; }
   const std::string& target() const { return target_; }
+  bool has_token() const { return !token_.empty(); }
 
   // For a stream: no deadline.
   void Prepare(grpc::ClientContext& context) const { client::AddToken(token_, context); }
@@ -46,6 +51,16 @@ class Connection {
     }
   }
 
+  // Likewise for a call that changes something. The market does what has one id once, however often
+  // it is asked: `request_id` is the user's for a second try, empty for a new one. See
+  // WithRequestId().
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Write(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                     Request request, Response* response, const std::string& request_id) {
+    request.set_request_id(request_id.empty() ? NewRequestId() : request_id);
+    return WithRequestId(Call(method, request, response), request.request_id());
+  }
+
  private:
   Connection() = default;
 
@@ -55,9 +70,6 @@ class Connection {
   std::unique_ptr<market::v1::MarketService::Stub> market_;
   std::unique_ptr<operators::v1::OperatorService::Stub> operators_;
 };
-
-// 128 random bits in hex.
-std::string NewRequestId();
 
 }  // namespace nom::cli
 

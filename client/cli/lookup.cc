@@ -1,29 +1,54 @@
 #include "client/cli/lookup.h"
 
-#include "absl/strings/numbers.h"
+#include <limits>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "client/cli/commands.h"
+#include "client/cli/numbers.h"
+#include "client/cli/table.h"
 
 namespace nom::cli {
 
-absl::StatusOr<uint64_t> FindGuest(Connection& connection, const std::string& id_or_name) {
-  uint64_t guest_id = 0;
-  if (absl::SimpleAtoi(id_or_name, &guest_id)) return guest_id;
+absl::StatusOr<uint64_t> FindGuest(Connection& connection, const std::string& name_or_id) {
+  absl::string_view id = name_or_id;
+  if (absl::ConsumePrefix(&id, "id:")) {
+    const absl::StatusOr<int64_t> number = ParseWhole(id, 1, std::numeric_limits<int64_t>::max());
+    if (!number.ok()) {
+      return UsageError(absl::InvalidArgumentError(
+          absl::StrCat("guest ", name_or_id, ": ", number.status().message())));
+    }
+    return static_cast<uint64_t>(*number);
+  }
   market::v1::ListGuestsResponse guests;
   if (absl::Status status = connection.Call(&market::v1::MarketService::Stub::ListGuests,
                                             market::v1::ListGuestsRequest(), &guests);
       !status.ok()) {
     return status;
   }
+  std::vector<const market::v1::GuestInfo*> found;
+  bool is_an_id = false;
   for (const market::v1::GuestInfo& guest : guests.guests()) {
-    if (guest.name() != id_or_name) continue;
-    if (guest_id != 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("guest \"", id_or_name, "\": more than one has this name; give its id"));
-    }
-    guest_id = guest.guest_id();
+    if (guest.name() == name_or_id) found.push_back(&guest);
+    is_an_id = is_an_id || absl::StrCat(guest.guest_id()) == name_or_id;
   }
-  if (guest_id == 0) return absl::NotFoundError(absl::StrCat("no guest \"", id_or_name, "\""));
-  return guest_id;
+  if (found.empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        "no guest of yours is named \"", name_or_id, "\"; nomctl guests lists them",
+        is_an_id ? absl::StrCat("; for the guest with this id type id:", name_or_id) : ""));
+  }
+  if (found.size() > 1) {
+    const auto one = [](std::string* out, const market::v1::GuestInfo* guest) {
+      absl::StrAppend(out, "id:", guest->guest_id(), " (", Printable(guest->host_id()), ", ",
+                      Printable(guest->tenant_id()), ")");
+    };
+    return absl::InvalidArgumentError(
+        absl::StrCat("several guests are named \"", name_or_id,
+                     "\"; say which: ", absl::StrJoin(found, ", ", one)));
+  }
+  return found[0]->guest_id();
 }
 
 absl::StatusOr<std::string> FindHost(Connection& connection, const std::string& host_id) {
@@ -36,7 +61,7 @@ absl::StatusOr<std::string> FindHost(Connection& connection, const std::string& 
   }
   if (hosts.hosts_size() != 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--host must be given: the market has ", hosts.hosts_size(), " hosts"));
+        absl::StrCat("the market has ", hosts.hosts_size(), " hosts; say which with --host"));
   }
   return hosts.hosts(0).host_id();
 }

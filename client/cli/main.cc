@@ -2,16 +2,24 @@
 
 #include <unistd.h>
 
-#include <cctype>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/cli/completion.h"
+#include "client/cli/connection.h"
+#include "client/cli/errors.h"
+#include "client/cli/options.h"
+#include "client/cli/screen.h"
 #include "client/cli/settings.h"
+#include "client/cli/suggest.h"
+#include "cmake/build_info/build_info.h"
 
 namespace nom::cli {
 namespace {
@@ -24,36 +32,55 @@ constexpr char kExamples[] = R"(Examples:
                                           to 48 more at 400, for 30000 a round at the most
   nomctl withdraw cache memory
   nomctl rounds --limit 5 --json
-  nomctl tenant create shop --token-only > shop.token
+  nomctl deposit shop 1.5cr
   nomctl admit --tenant shop --name cache --image cache.elf --seed memory=8 --seed cpu=10
   nomctl top --rounds 10 --check          ten rounds, then a verdict
   nomctl clear auction.yaml --rule all    an auction of yours, by every rule
+  nomctl help deposit                     more of one command
 )";
 
 constexpr char kFooter[] = R"(
-Money is whole micro-credits; quantities are counts of units (see "unit" in nomctl status).
+Money is micro-credits, as 1500000, or credits, as 1.5cr; numbers are decimal. Quantities are counts
+of units (see "unit" in nomctl status). A guest is given by its name, or by its id as id:7.
 
 Where the market is: --target, else NOM_TARGET, else "target = ..." in the config file, else
 localhost:7070. Who you are: --token-file, else NOM_TOKEN_FILE, else "token_file = ..."; a file with
 the token on one line. TLS, except to this machine: then only if --tls-roots, NOM_TLS_ROOTS or
 "tls_roots = ..." is given. The config file is ~/.config/nom/nomctl.conf.
 
+On a terminal tables are fitted to it and coloured, unless NO_COLOR is set; elsewhere nothing is cut.
+--json prints one style everywhere: snake_case names, numbers as numbers, enums as in the tables.
+
 Ends with 0 if all is well, 1 if a call failed, 2 if the command line, a token file or the config
-file is wrong, 3 if a check (top --check, audit, clear) found something.
+file is wrong, 3 if a check (status, top --check, audit, clear) found something: for status, a host
+that is not connected or prices that are out of date.
 )";
 
-std::string Lower(std::string text) {
-  for (char& c : text) c = c == '_' ? ' ' : static_cast<char>(std::tolower(c));
-  return text;
-}
+constexpr double kTimeoutSecondsDefault = 20;
 
 int Fail(const absl::Status& status, int code) {
-  std::cerr << "nomctl: " << status.message();
-  if (code == kExitCallFailed) {
-    std::cerr << " (" << Lower(absl::StatusCodeToString(status.code())) << ")";
-  }
-  std::cerr << '\n';
+  std::cerr << "nomctl: " << status.message() << '\n';
   return code;
+}
+
+// What is wrong with a command line that CLI11 refused, and what was probably meant.
+std::string Refusal(CLI::App& app, const CLI::ParseError& error) {
+  CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands()[0];
+  std::string name;
+  for (const CLI::App* each = at; each != nullptr; each = each->get_parent()) {
+    name = absl::StrCat(each->get_name(), name.empty() ? "" : " ", name);
+  }
+  for (const std::string& word : app.remaining(/*recurse=*/true)) {
+    const bool option = absl::StartsWith(word, "-");
+    const std::vector<std::string> known = KnownWords(*at, option);
+    if (!option && known.empty()) continue;
+    const std::string meant = Closest(word, known);
+    return absl::StrCat(option ? "unknown option \"" : "unknown command \"", word, "\"",
+                        meant.empty() ? "" : absl::StrCat("; did you mean \"", meant, "\"?"),
+                        "\n  What to do: ", name, " --help lists what there is.\n");
+  }
+  return absl::StrCat(error.what(), "\n  What to do: ", name, " --help says how it is used.\n");
 }
 
 int Main(int argc, char** argv) {
@@ -61,42 +88,81 @@ int Main(int argc, char** argv) {
   app.footer(kFooter);
   app.require_subcommand(1);
   app.fallthrough();
+  app.set_version_flag("--version", absl::StrCat("nomctl ", BuildText()));
   Settings flags;
   std::string config_file;
   bool json = false;
-  double timeout_seconds = 20;
+  double timeout_seconds = kTimeoutSecondsDefault;
   app.add_option("--target", flags.target, "The market: host:port or unix:PATH");
   app.add_option("--token-file", flags.token_file, "A file with your token");
   app.add_option("--tls-roots", flags.tls_roots, "Certificates to check the market's against");
   app.add_option("--config", config_file, "Another config file");
-  app.add_option("--timeout", timeout_seconds, "Seconds that a call may take")
-      ->check(CLI::Range(0.001, 86'400.0));
-  app.add_flag("--json", json, "Print what the market said, as protobuf JSON");
+  app.add_option_function<std::string>(
+         "--timeout",
+         [&](const std::string& text) {
+           timeout_seconds = OrUsage("--timeout", ParseSeconds(text, 0.001, 86'400.0));
+         },
+         "Seconds that a call may take")
+      ->type_name("SECONDS");
+  app.add_flag("--json", json, "Print what the market said as JSON");
   Run run;
+  LocalRun local_run;
   AddMarketCommands(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
   AddClearCommand(app, run);
+  AddLocalCommands(app, local_run);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments[0] == kCompleteCommand) {
+    for (const std::string& word : Candidates(app, {arguments.begin() + 1, arguments.end()})) {
+      std::cout << word << '\n';
+    }
+    return kExitOk;
+  }
+  if (arguments.empty()) {
+    std::cerr << app.help();
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, std::cout, std::cerr) == 0 ? kExitOk : kExitUsage;
+    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);
+    std::cerr << "nomctl: " << Refusal(app, error);
+    return kExitUsage;
   }
 
-  const absl::StatusOr<Settings> file = LoadSettings(config_file, ProcessEnvironment);
-  if (!file.ok()) return Fail(file.status(), kExitUsage);
-  const Settings settings = Resolve(flags, ProcessEnvironment, *file);
-  absl::StatusOr<Connection> connection =
-      Connection::Open(settings, absl::Seconds(timeout_seconds));
-  if (!connection.ok()) return Fail(connection.status(), kExitUsage);
-  const Output out{
-      .data = std::cout, .talk = std::cerr, .json = json, .terminal = isatty(STDOUT_FILENO) != 0};
-  const absl::StatusOr<int> code = run(*connection, out);
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  const Output out{.data = std::cout,
+                   .talk = std::cerr,
+                   .json = json,
+                   .terminal = terminal,
+                   .keys = terminal && isatty(STDIN_FILENO) != 0,
+                   .look = {.width = terminal ? SizeOf(STDOUT_FILENO).columns : 0,
+                            .colour = MayColour(STDOUT_FILENO)}};
+  absl::StatusOr<int> code = kExitOk;
+  std::string target;
+  bool has_token = false;
+  if (local_run) {
+    code = local_run(out);
+  } else {
+    const absl::StatusOr<Settings> file = LoadSettings(config_file, ProcessEnvironment);
+    if (!file.ok()) return Fail(file.status(), kExitUsage);
+    const Settings settings = Resolve(flags, ProcessEnvironment, *file);
+    absl::StatusOr<Connection> connection =
+        Connection::Open(settings, absl::Seconds(timeout_seconds));
+    if (!connection.ok()) return Fail(connection.status(), kExitUsage);
+    target = connection->target();
+    has_token = connection->has_token();
+    code = run(*connection, out);
+  }
   if (!code.ok()) {
     if (IsUsageError(code.status())) return Fail(code.status(), kExitUsage);
-    return Fail(absl::Status(code.status().code(),
-                             absl::StrCat(connection->target(), ": ", code.status().message())),
-                kExitCallFailed);
+    std::cerr << "nomctl: "
+              << Explain({.status = code.status(),
+                          .target = target,
+                          .has_token = has_token,
+                          .arguments = arguments});
+    return kExitCallFailed;
   }
   std::cout.flush();
   if (!std::cout) {

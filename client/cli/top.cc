@@ -1,114 +1,33 @@
 // nomctl top: the live table, and the check of decided against measured that `./nom up` ends with.
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <sstream>
 #include <string>
-#include <thread>
+#include <utility>
 
 #include "CLI/CLI.hpp"
-#include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/cli/connection.h"
+#include "client/cli/follow.h"
+#include "client/cli/options.h"
+#include "client/cli/screen.h"
 #include "client/cli/top_model.h"
 
 namespace nom::cli {
 namespace {
 
-constexpr char kClearScreen[] = "\033[H\033[2J";
 // How long the market may be away before top gives up.
-constexpr int kAwayMsMax = 30'000;
-constexpr int kAgainMsMin = 100;
-constexpr int kAgainMsMax = 2'000;
+constexpr absl::Duration kAwayMax = absl::Seconds(30);
 constexpr int kRoundsPage = 20;
-
-// Written to by the signal handler, which may do little else.
-std::atomic<int> signal_pipe_write{-1};
-
-void OnSignal(int) {
-  const char byte = 1;
-  // A full pipe has told already.
-  [[maybe_unused]] const ssize_t written = write(signal_pipe_write.load(), &byte, 1);
-}
-
-// Turns the first SIGINT or SIGTERM into the end of whatever waits. A second one kills as usual.
-class Stopper {
- public:
-  Stopper() {
-    if (pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) != 0) {
-      pipe_[0] = pipe_[1] = -1;  // No descriptors left: signals end the process at once.
-      return;
-    }
-    signal_pipe_write = pipe_[1];
-    struct sigaction action = {};
-    action.sa_handler = OnSignal;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
-    watcher_ = std::thread([this] {
-      pollfd entry{.fd = pipe_[0], .events = POLLIN, .revents = 0};
-      while (poll(&entry, 1, -1) < 0) continue;  // Interrupted by a signal: it is in the pipe.
-      std::lock_guard lock(mutex_);
-      stopped_ = true;
-      if (context_ != nullptr) context_->TryCancel();
-    });
-  }
-  ~Stopper() {
-    if (pipe_[0] < 0) return;
-    OnSignal(0);
-    watcher_.join();
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal_pipe_write = -1;
-    close(pipe_[0]);
-    close(pipe_[1]);
-  }
-  Stopper(const Stopper&) = delete;
-  Stopper& operator=(const Stopper&) = delete;
-
-  bool stopped() const {
-    std::lock_guard lock(mutex_);
-    return stopped_;
-  }
-  // What a signal is to cancel; null: nothing.
-  void Guard(grpc::ClientContext* context) {
-    std::lock_guard lock(mutex_);
-    context_ = context;
-    if (stopped_ && context_ != nullptr) context_->TryCancel();
-  }
-  // Waits so long, or until a signal.
-  void Pause(int milliseconds) {
-    pollfd entry{.fd = pipe_[0], .events = POLLIN, .revents = 0};
-    poll(&entry, 1, milliseconds);
-  }
-
- private:
-  int pipe_[2] = {-1, -1};
-  std::thread watcher_;
-  mutable std::mutex mutex_;
-  bool stopped_ = false;
-  grpc::ClientContext* context_ = nullptr;
-};
-
-// What a market that restarts may say; anything else is an answer.
-bool MayPass(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kUnknown:
-      return true;
-    default:
-      return false;
-  }
-}
+// Settled rounds that can be looked back at.
+constexpr size_t kRoundsKept = 200;
+constexpr char kFooter[] = "q quit   left/right older/newer round   up/down scroll";
 
 struct TopArguments {
   std::string host;
@@ -122,56 +41,44 @@ class Top {
       : connection_(connection), out_(out), arguments_(std::move(arguments)) {}
 
   absl::StatusOr<int> Run() {
-    int away_ms = 0;
-    int again_ms = kAgainMsMin;
-    while (!Finished()) {
-      const uint64_t heard = heard_;
-      const absl::Status status = FollowStream();
-      if (Finished()) break;
-      if (!MayPass(status)) return status;
-      if (heard_ != heard) {
-        away_ms = 0;
-        again_ms = kAgainMsMin;
-      }
-      if (heard_ == 0 || away_ms >= kAwayMsMax) return status;  // It was never there, or is gone.
-      out_.talk << "nomctl: the market is away (" << status.message() << "), trying again\n";
-      stopper_.Pause(again_ms);
-      away_ms += again_ms;
-      again_ms = std::min(again_ms * 2, kAgainMsMax);
+    const bool drawn = out_.terminal && !out_.json;
+    absl::Status status;
+    {
+      std::optional<Screen> screen;
+      if (drawn) screen_ = &screen.emplace(out_.data);
+      Stopper stopper(drawn && out_.keys ? Stopper::Terminal{.on_key = [this](Key k) { OnKey(k); },
+                                                             .on_resize = [this] { Redraw(); }}
+                                         : Stopper::Terminal());
+      Following following;
+      following.request.set_host_id(arguments_.host);
+      following.on_response = [this](const market::v1::WatchResponse& response) {
+        return OnResponse(response);
+      };
+      following.finished = [this] {
+        return (arguments_.rounds > 0 && model_.rounds_settled() >= arguments_.rounds) ||
+               !out_.data.good();
+      };
+      following.away_max = kAwayMax;
+      std::ostringstream talk;  // What would be written over is told when the screen is left.
+      const Output told{.data = out_.data, .talk = drawn ? talk : out_.talk};
+      status = Follow(connection_, told, stopper, following);
+      screen_ = nullptr;
+      screen.reset();
+      out_.talk << talk.str();
     }
+    if (!status.ok()) return status;
     return Finish();
   }
 
  private:
-  bool Finished() const {
-    return stopper_.stopped() ||
-           (arguments_.rounds > 0 && model_.rounds_settled() >= arguments_.rounds);
-  }
-
-  // Until the end of it all, or of the stream, which is the Status.
-  absl::Status FollowStream() {
-    grpc::ClientContext context;
-    connection_.Prepare(context);
-    stopper_.Guard(&context);
-    market::v1::WatchRequest request;
-    request.set_host_id(arguments_.host);
-    request.set_after_sequence(sequence_);
-    const auto stream = connection_.market().Watch(&context, request);
-    market::v1::WatchResponse response;
-    absl::Status rounds_status;
-    while (!Finished() && stream->Read(&response)) {
-      ++heard_;
-      sequence_ = response.sequence();
+  absl::Status OnResponse(const market::v1::WatchResponse& response) {
+    {
+      std::lock_guard lock(mutex_);
       model_.OnWatch(response);
-      rounds_status = TakeRounds();
-      if (!rounds_status.ok()) break;
-      Redraw();
     }
-    context.TryCancel();
-    const absl::Status status = client::ToAbsl(stream->Finish());
-    stopper_.Guard(nullptr);
-    if (!rounds_status.ok()) return rounds_status;
-    return status.ok() ? absl::UnavailableError("the stream ended") : status;
+    if (absl::Status status = TakeRounds(); !status.ok()) return status;
+    Redraw();
+    return absl::OkStatus();
   }
 
   absl::Status TakeRounds() {
@@ -191,6 +98,7 @@ class Top {
       rounds.MergeFrom(page);
       if (!more) break;
     }
+    std::lock_guard lock(mutex_);
     for (const market::v1::Round& round : model_.OnRounds(rounds)) {
       if (arguments_.rounds > 0 && shown_ >= arguments_.rounds) break;
       ++shown_;
@@ -199,20 +107,69 @@ class Top {
         if (absl::Status status = out_.Json(round, /*one_line=*/true); !status.ok()) return status;
         continue;
       }
-      last_round_ = model_.FormatRound(round);
-      if (!out_.terminal) {
-        out_.data << last_round_ << '\n';
+      if (screen_ == nullptr) {
+        out_.data << model_.FormatRound(round, out_.look) << '\n';
         out_.data.flush();
+        continue;
       }
+      kept_.push_back(round);
+      if (back_ > 0) ++back_;  // Whoever looks at an old round goes on looking at it.
+      if (kept_.size() > kRoundsKept) kept_.pop_front();
+      back_ = std::min(back_, kept_.size() - 1);
     }
     return absl::OkStatus();
   }
 
+  // By the stopper's thread.
+  void OnKey(Key key) {
+    {
+      std::lock_guard lock(mutex_);
+      const int page = std::max(1, SizeOf(STDOUT_FILENO).rows - 2);
+      switch (key) {
+        case Key::kUp:
+          --top_;
+          break;
+        case Key::kDown:
+          ++top_;
+          break;
+        case Key::kPageUp:
+          top_ -= page;
+          break;
+        case Key::kPageDown:
+          top_ += page;
+          break;
+        case Key::kLeft:
+          if (back_ + 1 < kept_.size()) ++back_;
+          break;
+        case Key::kRight:
+          if (back_ > 0) --back_;
+          break;
+        case Key::kHome:
+          top_ = 0;
+          break;
+        case Key::kEnd:
+          back_ = 0;
+          break;
+        case Key::kQuit:
+          break;  // The stopper's.
+      }
+    }
+    Redraw();
+  }
+
+  // By any thread.
   void Redraw() {
-    if (!out_.terminal || out_.json) return;
-    out_.data << kClearScreen << model_.FormatNow() << '\n'
-              << (last_round_.empty() ? "no round has settled yet\n" : last_round_);
-    out_.data.flush();
+    std::lock_guard lock(mutex_);
+    if (screen_ == nullptr) return;
+    const ScreenSize size = SizeOf(STDOUT_FILENO);
+    const Look look{.width = size.columns, .colour = out_.look.colour};
+    std::string text = model_.FormatNow(look) + "\n";
+    if (kept_.empty()) {
+      text += "no round has settled yet\n";
+    } else {
+      text += model_.FormatRound(kept_[kept_.size() - 1 - back_], look);
+    }
+    screen_->Show(Picture(text, top_, size, kFooter));
   }
 
   absl::StatusOr<int> Finish() {
@@ -240,12 +197,13 @@ class Top {
   Connection& connection_;
   const Output& out_;
   const TopArguments arguments_;
-  Stopper stopper_;
+  std::mutex mutex_;  // For what follows: keys come by another thread.
   TopModel model_;
-  uint64_t heard_ = 0;
-  uint64_t sequence_ = 0;
+  Screen* screen_ = nullptr;            // Null off a terminal.
+  std::deque<market::v1::Round> kept_;  // Settled, oldest first.
+  size_t back_ = 0;                     // Which of them is shown: so many before the newest.
+  int top_ = 0;                         // The first line shown.
   int64_t shown_ = 0;
-  std::string last_round_;
 };
 
 }  // namespace
@@ -253,10 +211,12 @@ class Top {
 void AddTopCommand(CLI::App& app, Run& run) {
   auto arguments = std::make_shared<TopArguments>();
   CLI::App* top = app.add_subcommand(
-      "top", "The live table: prices, and each guest's bid, grant decided and grant measured");
+      "top",
+      "The live table: prices, and each guest's bid, grant decided and grant measured.\n\n"
+      "On a terminal: q quits, left and right show older and newer rounds, up and down scroll");
   top->add_option("--host", arguments->host, "The host; by default the only one");
-  top->add_option("--rounds", arguments->rounds, "End after so many rounds have settled")
-      ->check(CLI::PositiveNumber);
+  AddWhole(top, "--rounds", arguments->rounds, "End after so many rounds have settled", 1,
+           kWholeMax);
   top->add_flag("--check", arguments->check,
                 "Operators: at the end, fail (3) if a grant measured was not the grant decided, if "
                 "more was ever granted than there is, or if the books do not balance");

@@ -122,7 +122,9 @@ void TopModel::Check(const operators::v1::AuditResponse& audit) {
   }
 }
 
-std::string TopModel::FormatRound(const market::v1::Round& round) const {
+std::string TopModel::FormatRound(const market::v1::Round& round, const Look& look) const {
+  Look inside = look;
+  inside.indent = 2;
   Table prices({"resource", ">price", "bound by", ">reserve", ">supply", ">demand", ">sold"});
   for (const market::v1::ResourcePrice& price : round.prices()) {
     prices.AddRow({KindName(price.kind()), absl::StrCat(price.unit_price_microcredits()),
@@ -132,7 +134,7 @@ std::string TopModel::FormatRound(const market::v1::Round& round) const {
                    absl::StrCat(price.sold_units())});
   }
   Table guests({"guest", "state", "resource", ">bid", ">decided", ">measured", ">charge",
-                ">work done", "unit", ">spent", ">balance", "activity"});
+                "?>work done", "?unit", ">spent", "?>balance", "?~activity"});
   uint64_t last_guest_id = 0;
   const auto bids = bids_.find(round.round_id());
   for (const market::v1::GuestOutcome& outcome : round.outcomes()) {
@@ -170,18 +172,21 @@ std::string TopModel::FormatRound(const market::v1::Round& round) const {
     guests.AddRow(std::move(row));
   }
   return absl::StrCat("round ", round.round_id(), " of ", Printable(round.host_id()), "\n",
-                      prices.Format(2), guests.empty() ? "" : guests.Format(2));
+                      prices.Format(inside), guests.empty() ? "" : guests.Format(inside));
 }
 
-std::string TopModel::FormatNow() const {
+std::string TopModel::FormatNow(const Look& look) const {
   std::vector<std::string> prices;
   for (const market::v1::ResourcePrice& price : state_.prices()) {
     prices.push_back(absl::StrCat(KindName(price.kind()), " ", price.unit_price_microcredits(),
                                   " (", BoundByName(price.bound_by()), ")"));
   }
-  return absl::StrCat("host ", Printable(state_.host_id()), ", round ", state_.round_id(), " ",
-                      PhaseName(state_.phase()), ", period ", state_.period_ms(), " ms",
-                      prices.empty() ? "" : "; ", absl::StrJoin(prices, ", "), "\n");
+  std::string line =
+      absl::StrCat("host ", Printable(state_.host_id()), ", round ", state_.round_id(), " ",
+                   PhaseName(state_.phase()), ", period ", state_.period_ms(), " ms",
+                   prices.empty() ? "" : "; ", absl::StrJoin(prices, ", "));
+  if (look.width > 0) line = line.substr(0, static_cast<size_t>(look.width));
+  return Bold(line, look.colour) + "\n";
 }
 
 std::string TopModel::FormatSummary(bool checked) const {

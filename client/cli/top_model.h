@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/cli/round_check.h"
+#include "client/cli/table.h"
 #include "nom/market/v1/market.pb.h"
 #include "nom/operators/v1/operators.pb.h"
 
@@ -31,9 +32,9 @@ class TopModel {
   void Check(const operators::v1::AuditResponse& audit);
 
   // The table of one settled round.
-  std::string FormatRound(const market::v1::Round& round) const;
+  std::string FormatRound(const market::v1::Round& round, const Look& look = {}) const;
   // One line: what the market is doing now.
-  std::string FormatNow() const;
+  std::string FormatNow(const Look& look = {}) const;
   // What was seen, the worst differences, all violations and all that was not compared.
   std::string FormatSummary(bool checked) const;
 

@@ -58,6 +58,7 @@ struct Answer {
 struct Answers {
   AuctionSource source;  // With the changes made.
   std::vector<Answer> answers;
+  bool all_rules = false;  // Some of them need not take such an auction.
 };
 
 // Reads a case or a bare auction. Errors: INVALID_ARGUMENT "NAME: line 4: bids[0].held: ...".
@@ -68,9 +69,10 @@ absl::StatusOr<Answers> Ask(AuctionSource source, const WhatIf& what_if);
 
 // What is said of the answers to one auction.
 struct Report {
-  std::string text;         // For people.
-  std::string json;         // One object with the names of policies/cases; numbers are whole.
-  bool refused = false;     // A rule refused what nobody expected it to refuse.
+  std::string text;  // For people.
+  std::string json;  // One object with the names of policies/cases; numbers are whole.
+  // A rule refused what nobody expected it to refuse; where all were asked: every one did.
+  bool refused = false;
   bool unexpected = false;  // An answer is not what was expected.
 };
 Report ReportOf(const Answers& answers);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/json.h"
 #include "client/cli/table.h"
 #include "client/cli/what_if_parts.h"
 #include "policies/cases/case_file.h"
@@ -119,7 +120,7 @@ std::string AwardsText(const JointAuction& auction, const JointClearing& clearin
     }
     table.AddRow(std::move(row));
   }
-  return table.empty() ? "  nobody bids\n" : table.Format(/*indent=*/2);
+  return table.empty() ? "  nobody bids\n" : table.Format({.indent = 2});
 }
 
 std::string AnswerText(const JointAnswer& answer) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "client/cli/json.h"
 #include "policies/cases/case_file.h"
 
 namespace nom::cli {
@@ -73,22 +74,6 @@ std::string GapText(policies::Microcredits welfare, policies::Microcredits bound
   return absl::StrFormat("no allocation is above %d: at most %.3g %% more", bound,
                          100.0 * static_cast<double>(bound - welfare) /
                              static_cast<double>(std::max<int64_t>(1, std::abs(welfare))));
-}
-
-std::string JsonText(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      absl::StrAppendFormat(&out, "\\u%04x", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
 }
 
 std::string JsonOfAnswer(absl::string_view rule, absl::Duration took, Verdict verdict,

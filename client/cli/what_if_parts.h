@@ -26,8 +26,6 @@ const char* BoundByWord(policies::BoundBy bound_by);
 const char* VerdictText(Verdict verdict);
 // "the best there is", or how far from it.
 std::string GapText(policies::Microcredits welfare, policies::Microcredits bound);
-// In quotes.
-std::string JsonText(absl::string_view text);
 // An object for an answer, not yet closed: by which rule, in which time, as expected or not, and
 // the error if there is one.
 std::string JsonOfAnswer(absl::string_view rule, absl::Duration took, Verdict verdict,

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/examples/job_queue.h"
 #include "nom/adviser.h"
@@ -178,6 +179,24 @@ class Office {
   int64_t job_work_ = 0;
 };
 
+// Whole numbers from 0 on, in decimal. CLI11 by itself takes 010 for 8 and 0x10 for 16, which is
+// not what anybody means by a budget.
+template <typename Number>
+void AddNumber(CLI::App& app, const std::string& name, Number& value, const std::string& help) {
+  app.add_option_function<std::string>(
+      name,
+      [&value, name](const std::string& text) {
+        Number number = 0;
+        if (text.find_first_not_of("0123456789") != std::string::npos ||
+            !absl::SimpleAtoi(text, &number)) {
+          throw CLI::ValidationError(name,
+                                     "\"" + text + "\" is not a number that fits: digits only");
+        }
+        value = number;
+      },
+      help);
+}
+
 int Main(int argc, char** argv) {
   Options options;
   int64_t budget = 200'000;
@@ -186,10 +205,9 @@ int Main(int argc, char** argv) {
   app.add_option("--token-file", options.session.token_file, "A file with the tenant's token");
   app.add_option("--tls-roots", options.session.tls_roots_file, "Certificates for the market's");
   app.add_option("--guest-name", options.guest_name, "For which guest")->required();
-  app.add_option("--rounds", options.rounds, "End after so many rounds");
-  app.add_option("--seed", options.seed, "Of the orders that come in");
-  app.add_option("--budget", budget, "The most to spend in a round, micro-credits")
-      ->check(CLI::NonNegativeNumber);
+  AddNumber(app, "--rounds", options.rounds, "End after so many rounds");
+  AddNumber(app, "--seed", options.seed, "Of the orders that come in");
+  AddNumber(app, "--budget", budget, "The most to spend in a round, micro-credits");
   CLI11_PARSE(app, argc, argv);
   options.session.budget_per_round_microcredits = budget;
   options.session.plaintext =

@@ -27,37 +27,53 @@ std::string_view StatusName(NomStatus status);
 
 class Nomhv {
  public:
-  virtual CallResult Call(uint32_t number, uint64_t first, uint64_t second) = 0;
+  virtual CallResult Call(uint32_t number, uint64_t first, uint64_t second, uint64_t third) = 0;
   virtual uint64_t Tsc() = 0;
 
   // Copies like memcpy, but answers false (having copied a part, or nothing) where a plain copy
   // would fault because nomhv has taken a frame of the window away.
   virtual bool TryCopy(void* to, const void* from, size_t bytes) = 0;
 
-  CallResult Query(NomQuery what, uint64_t index = 0) { return Call(NOM_CALL_QUERY, what, index); }
+  CallResult Query(NomQuery what, uint64_t index = 0) {
+    return Call(NOM_CALL_QUERY, what, index, 0);
+  }
 
   // The value is the frames then held. All or nothing.
   CallResult Acquire(uint64_t first_frame, uint64_t count) {
-    return Call(NOM_CALL_ACQUIRE, first_frame, count);
+    return Call(NOM_CALL_ACQUIRE, first_frame, count, 0);
   }
   CallResult Release(uint64_t first_frame, uint64_t count) {
-    return Call(NOM_CALL_RELEASE, first_frame, count);
+    return Call(NOM_CALL_RELEASE, first_frame, count, 0);
   }
 
   // `vector` is 32..255, or 0 for no interrupt.
-  CallResult Notify(uint64_t vector) { return Call(NOM_CALL_NOTIFY, vector, 0); }
+  CallResult Notify(uint64_t vector) { return Call(NOM_CALL_NOTIFY, vector, 0, 0); }
 
-  // Gives the processor away; the value is a NomWake. A deadline of 0 sleeps until a notice or an
-  // interrupt.
-  CallResult Yield(uint64_t deadline_tsc) { return Call(NOM_CALL_YIELD, deadline_tsc, 0); }
+  // Gives the processor away; the value is a NomWake. A deadline of 0 sleeps until a notice, a ring
+  // or an interrupt.
+  CallResult Yield(uint64_t deadline_tsc) { return Call(NOM_CALL_YIELD, deadline_tsc, 0, 0); }
 
   // At most 256 bytes; they are identity-mapped, so a pointer is a guest-physical address.
   CallResult Write(std::string_view text) {
-    return Call(NOM_CALL_WRITE, AddressOf(text.data()), text.size());
+    return Call(NOM_CALL_WRITE, AddressOf(text.data()), text.size(), 0);
   }
 
   // Does not return on nomhv.
-  void Exit(uint64_t code) { (void)Call(NOM_CALL_EXIT, code, 0); }
+  void Exit(uint64_t code) { (void)Call(NOM_CALL_EXIT, code, 0, 0); }
+
+  // Memory shared with another guest, when both name each other, the size (frames up to
+  // NOM_REGION_FRAMES_MAX) and a tag of their choice; the value is its address. What is offered is
+  // of the offerer's grant, and zero.
+  CallResult Offer(uint64_t guest_id, uint64_t frames, uint64_t tag) {
+    return Call(NOM_CALL_OFFER, guest_id, frames, tag);
+  }
+  CallResult Accept(uint64_t guest_id, uint64_t frames, uint64_t tag) {
+    return Call(NOM_CALL_ACCEPT, guest_id, frames, tag);
+  }
+  // The value is a NomLeave: an offerer calls again until its peer is cut off.
+  CallResult Leave(uint64_t region) { return Call(NOM_CALL_LEAVE, region, 0, 0); }
+  // Wakes the other guest, and raises its vector of NOTIFY if it has one.
+  CallResult Ring(uint64_t region) { return Call(NOM_CALL_RING, region, 0, 0); }
 
  protected:
   ~Nomhv() = default;

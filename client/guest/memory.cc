@@ -103,12 +103,30 @@ FramePool::Changes FramePool::Resync() {
 FramePool::Changes FramePool::Update(const NomGuestBoard& board) {
   Changes changes;
   if (board.magic != NOM_GUEST_BOARD_MAGIC) return changes;
-  if (board.frames_held != held_count_) changes = Resync();
-  const uint64_t target =
-      std::max(options_.seed_frames, std::min(board.frames_granted, board.frames_next));
+  if (board.frames_held != held_count_ && board.frames_held != held_count_ + set_aside_) {
+    changes = Resync();
+  }
+  const uint64_t target = TargetOf(board);
   if (held_count_ < target) Grow(target, changes);
   if (held_count_ > target) Shrink(target, changes);
   return changes;
+}
+
+uint64_t FramePool::TargetOf(const NomGuestBoard& board) const {
+  const uint64_t granted = std::min(board.frames_granted, board.frames_next);
+  return std::max(options_.seed_frames, granted) - set_aside_;
+}
+
+bool FramePool::SetAside(uint64_t frames) {
+  if (held_count_ < frames) return false;
+  Changes changes;
+  Shrink(held_count_ - frames, changes);
+  if (changes.released_frames == frames) {
+    set_aside_ += frames;
+    return true;
+  }
+  Grow(held_count_ + changes.released_frames, changes);
+  return false;
 }
 
 void FramePool::Grow(uint64_t target_frames, Changes& changes) {

@@ -75,6 +75,10 @@ class FramePool {
   // there to lower ones). Call it often: before the deadline of each notice.
   Changes Update(const NomGuestBoard& board);
 
+  // Gives back `frames` frames for good, and leaves the grant's room for them to something else: a
+  // region to be offered. False, and nothing is changed, if it cannot give up so many.
+  [[nodiscard]] bool SetAside(uint64_t frames);
+
   // Asks nomhv again, frame run by frame run, what is held.
   Changes Resync();
 
@@ -94,6 +98,8 @@ class FramePool {
   }
   // The lowest free frame at or above the hint, below `end`; kNone if there is none.
   uint64_t LowestFree(uint64_t end);
+  // What the pool should hold, as the board says.
+  uint64_t TargetOf(const NomGuestBoard& board) const;
   void NoteHeld(uint64_t frame, Changes& changes);
   void NoteGone(uint64_t frame, Changes& changes);
   void Grow(uint64_t target_frames, Changes& changes);
@@ -110,6 +116,7 @@ class FramePool {
   uint64_t held_count_ = 0;
   uint64_t free_count_ = 0;
   uint64_t used_count_ = 0;
+  uint64_t set_aside_ = 0;
   uint64_t hint_ = 0;  // No frame below it is free.
 };
 

@@ -69,7 +69,8 @@ BidBook::BidBook(Limits limits, std::optional<BudgetPacer> pacer)
 // --- Wishes. ---
 
 int64_t BidBook::Reserved(const Entry& entry) {
-  int64_t reserved = std::max(BudgetOf(entry.wish), BudgetOf(entry.placed));
+  int64_t reserved =
+      std::max({BudgetOf(entry.wish), BudgetOf(entry.before), BudgetOf(entry.placed)});
   for (const Attempt& attempt : entry.attempts) {
     reserved = std::max(reserved, BudgetOf(attempt.bid));
   }
@@ -193,9 +194,12 @@ void BidBook::Revert(Entry& entry) {
   entry.wish = std::exchange(entry.before, std::nullopt);
   entry.wish_id = ++last_wish_id_;
   entry.is_kept = entry.is_sent = entry.wish.has_value();
-  entry.to_write = entry.placed != entry.wish || !entry.attempts.empty();
+  entry.to_write = entry.placed != entry.wish || !entry.attempts.empty() ||
+                   (entry.wish && entry.placed_sequence == kSequenceNever);
   // What was placed for rounds of its own stays, though nobody wishes for it anew.
-  if (!entry.wish && entry.placed && entry.placed->rounds != 0) entry.to_write = false;
+  if (!entry.wish && entry.placed && entry.placed->rounds != 0 && entry.attempts.empty()) {
+    entry.to_write = false;
+  }
 }
 
 void BidBook::Forget(BidKey key) {
@@ -217,9 +221,10 @@ void BidBook::GiveUp(uint64_t wish_id, const absl::Status& why) {
     if (!entry.is_sent && entry.wish) {
       Revert(entry);
     } else if (entry.wish && entry.wish->rounds != 0) {
-      // It may stand for its own time; it is not tried any more.
+      // It may stand for its own time; it is not tried any more. What a lease before left in doubt
+      // only a write can settle.
       entry.wish.reset();
-      entry.to_write = false;
+      entry.to_write = IsOfLeaseBefore(entry);
     } else {
       entry.problem = why;
     }
@@ -251,10 +256,19 @@ void BidBook::WithdrawAll() {
   }
 }
 
+// Something was written under a lease before the present one, and may stand.
+bool BidBook::IsOfLeaseBefore(const Entry& entry) {
+  return (entry.placed && entry.placed_sequence == kSequenceNever) ||
+         std::any_of(entry.attempts.begin(), entry.attempts.end(),
+                     [](const Attempt& attempt) { return attempt.last == kSequenceNever; });
+}
+
 void BidBook::TakeOver() {
   fence_ = 0;
   for (auto& [key, entry] : entries_) {
-    entry.to_write = entry.to_write || entry.wish.has_value();
+    // In doubt and not wished for any more: withdrawn, so that it is known.
+    entry.to_write = entry.to_write || entry.wish.has_value() || !entry.attempts.empty() ||
+                     (entry.placed && entry.placed->rounds == 0);
     // What stands under the lease before is none that the next one's renewals are told of: only a
     // write under the next one puts an end to it.
     if (entry.placed) entry.placed_sequence = kSequenceNever;
@@ -341,8 +355,12 @@ void BidBook::OnWritten(const Write& write, const absl::Status& status,
       continue;
     }
     const Placed& of = status.ok() && i < placed.size() ? placed[i] : Placed{.status = status};
+    const bool of_lease_before = write.fence != fence_;
     if (of.status.ok()) {
-      OnTaken(item.key, entry, item, write.sequence, of);
+      OnTaken(item.key, entry, item, of_lease_before ? kSequenceNever : write.sequence, of);
+      if (of_lease_before) entry.to_write = true;
+    } else if (of.lost_to && of_lease_before) {
+      Unsend(entry);
     } else if (of.lost_to) {
       Lose(it, ChangeOf(*of.lost_to), of.status);
       continue;
@@ -485,9 +503,14 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
     }
   }
   std::erase_if(entry.attempts,
-                [&](const Attempt& attempt) { return attempt.last <= through_sequence; });
+                [&](const Attempt& attempt) {
+                  // This lease has written it, so that nothing of one before can stand.
+                  const bool is_over = attempt.last == kSequenceNever && leased.sequence != 0;
+                  return is_over || attempt.last <= through_sequence;
+                });
   const bool had_placed = entry.placed.has_value();
-  if (stands && leased.sequence > entry.placed_sequence) {
+  const bool of_lease_before = entry.placed_sequence == kSequenceNever;
+  if (stands && (of_lease_before || leased.sequence > entry.placed_sequence)) {
     entry.placed = stands->bid;
     entry.placed_sequence = leased.sequence;
     entry.first_round_id = round_id_;
@@ -495,7 +518,10 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
   if (held && entry.placed && entry.placed_sequence == leased.sequence) {
     entry.through_round_id = leased.last_round_id;
   }
-  if (!held && entry.placed_sequence <= through_sequence) entry.placed.reset();
+  if (!held && (entry.placed_sequence <= through_sequence ||
+                (of_lease_before && leased.sequence != 0))) {
+    entry.placed.reset();
+  }
   if (entry.in_flight != 0) return;  // What is on its way will tell the rest.
 
   if (!entry.wish) {
@@ -503,10 +529,13 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
     if (!entry.placed && entry.attempts.empty()) {
       Reply(entry, round_id_, had_placed);
       entry.to_write = false;
+    } else if (entry.attempts.empty() && entry.placed && entry.placed->rounds == 0) {
+      // One with rounds of its own was to take its place, and did not come.
+      entry.to_write = true;
     }
     return;
   }
-  if (entry.placed == entry.wish) {
+  if (entry.placed == entry.wish && entry.placed_sequence != kSequenceNever) {
     if (!std::exchange(entry.to_write, false)) return;
     entry.is_kept = true;
     entry.before.reset();

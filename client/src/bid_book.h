@@ -178,6 +178,7 @@ class BidBook {
   absl::Status Check(const Bid& bid) const;
   absl::StatusOr<Bid> WithinLimits(Bid bid);
   static int64_t Reserved(const Entry& entry);
+  static bool IsOfLeaseBefore(const Entry& entry);
   uint64_t StandsRounds(const Bid& bid) const;
   static bool WantsWrite(const Entry& entry, bool fresh, uint64_t round_id);
   void Reply(Entry& entry, absl::StatusOr<uint64_t> result, bool removed = false);

@@ -124,6 +124,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpo
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   // A page of rounds may be large; the market splits what it pushes.
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  // A peer that is gone without a word is noticed, also while nothing is asked of it.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, endpoint.keepalive.ping_interval_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, endpoint.keepalive.ping_timeout_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // As many as it takes.
+  // http_proxy is for the world outside: a proxy would read what is sent to this machine.
+  if (IsLoopback(endpoint.target)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // One connection for each session, not one for the process: sessions fail on their own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(endpoint.target, credentials, arguments);

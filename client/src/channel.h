@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "nom/market/v1/keepalive.h"
 
 namespace nom::client {
 
@@ -18,6 +19,7 @@ struct Endpoint {
   std::string target;
   std::string tls_roots_file;  // Empty: the system's.
   bool plaintext = false;
+  market::v1::Keepalive keepalive = market::v1::kKeepalive;
 };
 
 // True if `target` can only be this machine, by its spelling alone: no name is looked up but
@@ -31,8 +33,13 @@ absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
 // The same checks for a token that came otherwise.
 absl::Status CheckToken(absl::string_view token);
 
-// Does not connect yet. Errors: INVALID_ARGUMENT (no target), FAILED_PRECONDITION (plaintext to
-// what is not loopback), NOT_FOUND or PERMISSION_DENIED (roots file).
+// A connection of its own, whose peer is given up when it answers no ping. Targets on this machine
+// are never reached through a proxy, whatever http_proxy says: they would get the token in plain
+// text. Others may be, inside TLS.
+//
+// Does not connect yet, and reads the roots anew each time. Errors: INVALID_ARGUMENT (no target),
+// FAILED_PRECONDITION (plaintext to what is not loopback), NOT_FOUND or PERMISSION_DENIED (roots
+// file).
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint);
 
 // Nothing if the token is empty.

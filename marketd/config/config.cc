@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "marketd/config/linux_host_config.h"
 #include "marketd/config/yaml_reader.h"
 #include "policies/clearing/rules.h"
 
@@ -32,6 +33,8 @@ constexpr int64_t kGraceMsMin = 100;
 constexpr int64_t kClearingMsMin = 10;
 constexpr int64_t kClearingWorkMax = 1'000'000'000'000'000;
 constexpr int64_t kNomhvGuestsMax = 32;  // NOM_GUESTS_MAX.
+// Each has some files that are read twice a second, and a thread while it shrinks.
+constexpr int64_t kLinuxGuestsMax = 256;
 constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
 constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
@@ -39,6 +42,12 @@ constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kU
 const std::vector<std::string>& KindNames() {
   static const auto* const names =
       new std::vector<std::string>{"cpu", "memory", "cache", "network", "disk", "device"};
+  return *names;
+}
+
+// In the order of HostKind.
+const std::vector<std::string>& HostKindNames() {
+  static const auto* const names = new std::vector<std::string>{"nomhv", "linux", "simulated"};
   return *names;
 }
 
@@ -120,17 +129,18 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
     resource.kind = static_cast<ResourceKind>(kind + 1);
     const bool enforced =
         resource.kind == ResourceKind::kCpu || resource.kind == ResourceKind::kMemory;
-    if (host_kind == HostKind::kNomhv && !enforced) {
-      reader.Complain("kind", "a nomhv host sells cpu and memory only");
+    if (host_kind != HostKind::kSimulated && !enforced) {
+      reader.Complain("kind", absl::StrCat("a ", HostKindNames()[static_cast<size_t>(host_kind)],
+                                           " host sells cpu and memory only"));
     }
   }
   if (reader.Int("unit_size", Need::kRequired, 1, kUnitSizeMax, &resource.unit_size) &&
-      host_kind == HostKind::kNomhv && resource.kind == ResourceKind::kMemory &&
+      host_kind != HostKind::kSimulated && resource.kind == ResourceKind::kMemory &&
       resource.unit_size % 4096 != 0) {
-    reader.Complain("unit_size", "must be whole pages of 4096 bytes on a nomhv host");
+    reader.Complain("unit_size", "must be whole pages of 4096 bytes on a real machine");
   }
   // Left at 0 for all that the machine has: only a real machine can say how much that is.
-  const Need capacity_need = host_kind == HostKind::kNomhv ? Need::kOptional : Need::kRequired;
+  const Need capacity_need = host_kind == HostKind::kSimulated ? Need::kRequired : Need::kOptional;
   reader.Int("capacity_units", capacity_need, 1, policies::kUnitsMax, &resource.capacity_units);
   if (reader.String("rule", Need::kRequired, &resource.rule) &&
       policies::FindRule(resource.rule) == nullptr) {
@@ -178,10 +188,9 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
     reader.Complain("id", "must be 1 to 32 of a-z, 0-9 and -");
   }
   size_t kind = 0;
-  const std::vector<std::string> kinds = {"nomhv", "simulated"};
-  if (reader.OneOf("kind", Need::kRequired, kinds, &kind)) {
-    host.kind = kind == 0 ? HostKind::kNomhv : HostKind::kSimulated;
-    market.kind = kinds[kind];
+  if (reader.OneOf("kind", Need::kRequired, HostKindNames(), &kind)) {
+    host.kind = static_cast<HostKind>(kind);
+    market.kind = HostKindNames()[kind];
   }
   const bool is_nomhv = host.kind == HostKind::kNomhv;
   const Need need = is_nomhv ? Need::kRequired : Need::kOptional;
@@ -194,14 +203,22 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   if (reader.String("doorbell_socket", Need::kOptional, &host.doorbell_socket) && !is_nomhv) {
     reader.Complain("doorbell_socket", "only for kind nomhv");
   }
-  if (reader.Bool("guests_bid", Need::kOptional, &host.guests_bid) && is_nomhv) {
+  if (reader.Bool("guests_bid", Need::kOptional, &host.guests_bid) &&
+      host.kind != HostKind::kSimulated) {
     reader.Complain("guests_bid", "only for kind simulated");
+  }
+  if (host.kind == HostKind::kLinux) {
+    ReadLinuxHost(reader, errors, &host.linux_host);
+  } else {
+    RefuseLinuxHost(reader);
   }
   ReadRounds(reader, &market);
   reader.Bool("publish_border_prices", Need::kOptional, &market.publish_border_prices);
   int64_t guests_max = market.guests_max;
-  reader.Int("guests_max", Need::kOptional, 1,
-             is_nomhv ? kNomhvGuestsMax : int64_t{market::kHostGuestsMax}, &guests_max);
+  const int64_t guests_limit = is_nomhv                        ? kNomhvGuestsMax
+                               : host.kind == HostKind::kLinux ? kLinuxGuestsMax
+                                                               : market::kHostGuestsMax;
+  reader.Int("guests_max", Need::kOptional, 1, guests_limit, &guests_max);
   market.guests_max = static_cast<int>(guests_max);
   std::vector<YAML::Node> resources;
   reader.List("resources", Need::kRequired, 1, &resources);

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "marketd/host/linux/options.h"
 #include "marketd/market/config.h"
 
 namespace nom::marketd {
@@ -30,7 +31,7 @@ struct TlsConfig {
   std::string client_ca;  // Empty: clients show a token only.
 };
 
-enum class HostKind { kNomhv, kSimulated };
+enum class HostKind { kNomhv, kLinux, kSimulated };
 
 struct HostConfig {
   market::HostConfig market;
@@ -38,7 +39,8 @@ struct HostConfig {
   std::string mailbox;          // nomhv: the file that backs the shared memory.
   std::string image_directory;  // nomhv: where guest images are.
   std::string doorbell_socket;  // nomhv: where QEMU's ivshmem-doorbell connects; empty: polling.
-  bool guests_bid = true;       // simulated: guests also bid by themselves, anew each round.
+  market::LinuxHostOptions linux_host;  // linux
+  bool guests_bid = false;  // simulated: guests bid by themselves each round, over their tenants.
 };
 
 struct LimitsConfig {

@@ -23,34 +23,31 @@ class Findings {
   std::vector<std::string>& out_;
 };
 
-constexpr const char* kAccountNames[] = {"",        "available", "escrow",
-                                         "arrears", "revenue",   "deposits"};
-
-void CompareBooks(const std::map<TenantId, Balances>& stored,
-                  const std::map<TenantId, Balances>& rebuilt, Findings& findings) {
-  std::map<TenantId, std::pair<Balances, Balances>> both;
-  for (const auto& [tenant_id, balances] : stored) both[tenant_id].first = balances;
-  for (const auto& [tenant_id, balances] : rebuilt) both[tenant_id].second = balances;
-  for (const auto& [tenant_id, pair] : both) {
-    Microcredits sum = 0;
-    for (int a = 1; a <= kAccountsCount; ++a) {
-      const auto account = static_cast<Account>(a);
-      const Microcredits is = pair.first[account];
-      const Microcredits should = pair.second[account];
-      sum = SaturatingAdd(sum, is);
-      if (is != should) {
-        findings.Add(absl::StrCat("tenant ", tenant_id, ", ", kAccountNames[a], ": the balance is ",
-                                  is, ", its entries add up to ", should));
-      }
-    }
-    if (sum != 0) {
-      findings.Add(absl::StrCat("tenant ", tenant_id, ": the accounts sum to ", sum, ", not 0"));
-    }
-    if (pair.first.available < 0 || pair.first.escrow < 0 || pair.first.arrears > 0) {
-      findings.Add(absl::StrCat("tenant ", tenant_id,
-                                ": available or escrow is below zero, or arrears above it"));
-    }
+void ComparePurse(const Owner& owner, const Purse& is, const Purse& should, Findings& findings) {
+  for (int k = 1; k <= kAccountKindsCount; ++k) {
+    const auto kind = static_cast<AccountKind>(k);
+    if (is[kind] == should[kind]) continue;
+    findings.Add(absl::StrCat(owner, ", ", AccountName(kind), ": the balance is ", is[kind],
+                              ", its entries add up to ", should[kind]));
   }
+  const struct {
+    const char* name;
+    Microcredits Purse::*total;
+  } kTotals[] = {
+      {"deposited", &Purse::deposited}, {"spent", &Purse::spent}, {"earned", &Purse::earned}};
+  for (const auto& [name, total] : kTotals) {
+    if (is.*total == should.*total) continue;
+    findings.Add(absl::StrCat(owner, ": ", name, " is ", is.*total, ", its entries add up to ",
+                              should.*total));
+  }
+}
+
+void ComparePurses(const Purses& stored, const Purses& rebuilt, Findings& findings) {
+  std::map<Owner, std::pair<Purse, Purse>> both;
+  for (const auto& [owner, purse] : stored) both[owner].first = purse;
+  for (const auto& [owner, purse] : rebuilt) both[owner].second = purse;
+  for (const auto& [owner, pair] : both) ComparePurse(owner, pair.first, pair.second, findings);
+  if (std::string wrong = FirstBrokenPromise(stored); !wrong.empty()) findings.Add(wrong);
 }
 
 // Adds what a round's outcomes charged.
@@ -115,9 +112,14 @@ constexpr uint64_t kTransactionsALook = 10'000;
 // Goes through transactions and keeps what they add up to.
 class Auditor {
  public:
-  // `clear` null: rounds are not cleared again.
-  Auditor(AuditMark mark, const ClearFunction* clear, std::vector<std::string>& findings)
-      : mark_(std::move(mark)), clear_(clear), findings_(findings) {}
+  // `clear` null: rounds are not cleared again. Unless it goes on from the first transaction
+  // nobody knows what was in the purses: only the chain is held against itself then.
+  Auditor(AuditMark mark, bool from_the_start, const ClearFunction* clear,
+          std::vector<std::string>& findings)
+      : mark_(std::move(mark)),
+        from_the_start_(from_the_start),
+        clear_(clear),
+        findings_(findings) {}
 
   void Visit(const ChainedTransaction& t) {
     const std::string at = absl::StrCat("transaction ", t.transaction_id, ": ");
@@ -132,17 +134,11 @@ class Auditor {
     mark_.head = {t.transaction_id, t.digest};
     ++mark_.counts.transactions;
     mark_.counts.entries += t.entries.size();
-    std::map<TenantId, Microcredits> sums;
-    for (const Entry& entry : t.entries) {
-      Microcredits& sum = sums[entry.tenant_id];
-      sum = SaturatingAdd(sum, entry.amount_microcredits);
-      Microcredits& balance = mark_.rebuilt[entry.tenant_id][entry.account];
-      balance = SaturatingAdd(balance, entry.amount_microcredits);
-    }
-    for (const auto& [tenant_id, sum] : sums) {
-      if (sum != 0) {
-        findings_.Add(
-            absl::StrCat(at, "its entries of tenant ", tenant_id, " sum to ", sum, ", not 0"));
+    if (from_the_start_) {
+      for (const Entry& entry : t.entries) {
+        if (absl::Status s = Post(entry, mark_.rebuilt); !s.ok()) {
+          findings_.Add(absl::StrCat(at, s.message()));
+        }
       }
     }
     for (const PutRound& put : t.decided) {
@@ -166,9 +162,9 @@ class Auditor {
 
   // When everything up to the head of `snapshot` was visited.
   absl::Status CompareBalances(LedgerSnapshot& snapshot) {
-    const absl::StatusOr<std::map<TenantId, Balances>> stored = snapshot.ReadBalances();
+    const absl::StatusOr<Purses> stored = snapshot.ReadPurses();
     if (!stored.ok()) return stored.status();
-    CompareBooks(*stored, mark_.rebuilt, findings_);
+    ComparePurses(*stored, mark_.rebuilt, findings_);
     std::map<TenantId, Microcredits> open;
     for (auto it = mark_.open_rounds.begin(); it != mark_.open_rounds.end();) {
       const absl::StatusOr<Round> round = snapshot.ReadRound(it->first, it->second);
@@ -176,15 +172,16 @@ class Auditor {
       AddCharged(*round, Closed(*round) ? mark_.closed_rounds : open);
       it = Closed(*round) ? mark_.open_rounds.erase(it) : std::next(it);
     }
-    for (const auto& [tenant_id, balances] : mark_.rebuilt) {
+    for (const auto& [tenant_id, purse] : mark_.rebuilt) {
+      if (tenant_id == kOperator) continue;
       const auto sum = [&id = tenant_id](const std::map<TenantId, Microcredits>& sums) {
         const auto it = sums.find(id);
         return it == sums.end() ? 0 : it->second;
       };
       const Microcredits charged = SaturatingAdd(sum(mark_.closed_rounds), sum(open));
-      if (charged != balances.revenue) {
+      if (charged != purse.spent) {
         findings_.Add(absl::StrCat("tenant ", tenant_id, ": its outcomes charged ", charged,
-                                   ", its account says ", balances.revenue));
+                                   ", its purse says that it spent ", purse.spent));
       }
     }
     return absl::OkStatus();
@@ -194,6 +191,7 @@ class Auditor {
 
  private:
   AuditMark mark_;
+  const bool from_the_start_;
   const ClearFunction* const clear_;
   Findings findings_;
 };
@@ -203,7 +201,7 @@ class Auditor {
 absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear, AuditMark& mark,
                                   const std::function<bool()>& cancelled) {
   AuditResult result;
-  Auditor auditor(mark, &clear, result.findings);
+  Auditor auditor(mark, /*from_the_start=*/true, &clear, result.findings);
   for (;;) {
     const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look();
     if (!snapshot.ok()) return snapshot.status();
@@ -226,9 +224,9 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& cle
   result = auditor.mark().counts;
   result.findings = std::move(findings);
   result.head = auditor.mark().head;
-  for (const auto& [tenant_id, balances] : auditor.mark().rebuilt) {
-    result.revenue_microcredits = SaturatingAdd(result.revenue_microcredits, balances.revenue);
-    result.deposits_microcredits = SaturatingAdd(result.deposits_microcredits, -balances.deposits);
+  if (const auto it = auditor.mark().rebuilt.find(kOperator); it != auditor.mark().rebuilt.end()) {
+    result.revenue_microcredits = it->second.revenue;
+    result.deposits_microcredits = -it->second.issued;
   }
   mark = result.balanced() ? std::move(auditor.mark()) : AuditMark{};
   return result;
@@ -255,7 +253,7 @@ absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max) {
     if (!read.ok()) return read;
   }
   std::vector<std::string> findings;
-  Auditor auditor(std::move(mark), nullptr, findings);
+  Auditor auditor(std::move(mark), all, nullptr, findings);
   absl::Status read =
       snapshot.ReadTransactions(auditor.mark().head.transaction_id, transactions_max,
                                 [&auditor](const ChainedTransaction& transaction) {

@@ -39,17 +39,17 @@ struct AuditResult {
 // Begins empty, and belongs to one ledger.
 struct AuditMark {
   ChainHead head;
-  std::map<TenantId, Balances> rebuilt;            // From entries.
+  Purses rebuilt;                                  // From entries.
   std::map<TenantId, Microcredits> closed_rounds;  // Charged by outcomes of closed rounds.
   std::set<std::pair<HostId, RoundId>> open_rounds;
   AuditResult counts;  // Without findings.
 };
 
 // Checks, of what was written since `mark`: ids follow each other and each digest follows from the
-// one before (chain.h); each tenant's entries sum to zero in each transaction; rounds, cleared
-// again from their record within the work that it says, give the same awards and charges. And of
-// all: the balances are what the entries add up to, none is on the wrong side of zero, and what a
-// tenant's outcomes charged is what its account says was spent.
+// one before (chain.h); every entry is one that could be posted (accounts.h); rounds, cleared again
+// from their record within the work that it says, give the same awards and charges. And of all: the
+// purses are what the entries add up to, and keep their promises; and what a tenant's outcomes
+// charged is what its purse says was spent.
 //
 // Moves `mark` if all was good, otherwise empties it. May be called from any thread, with one mark
 // at a time. `cancelled` (may be empty) is asked between any two transactions: CANCELLED. Other

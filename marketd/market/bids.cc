@@ -36,7 +36,7 @@ absl::Status CheckBidForm(const Resource& resource, GuestId guest_id,
 }
 
 absl::Status CheckBidMeans(const Resource& resource, const std::vector<Range>& ranges,
-                           std::optional<Microcredits> budget, const Balances& balances) {
+                           std::optional<Microcredits> budget, const Purse& purse) {
   int64_t least = std::numeric_limits<int64_t>::max();
   for (const Range& range : ranges) {
     if (range.max_units > 0) least = std::min(least, std::max<int64_t>(1, range.min_units));
@@ -48,7 +48,7 @@ absl::Status CheckBidMeans(const Resource& resource, const std::vector<Range>& r
                                                       " would not pay the reserve for ", least,
                                                       " units, ", cost));
   }
-  const Microcredits money = SaturatingAdd(balances.available, balances.escrow);
+  const Microcredits money = SaturatingAdd(purse.available, purse.escrow);
   if (money <= 0 || money < cost) {
     return absl::FailedPreconditionError(absl::StrCat("the account holds ", money,
                                                       " micro-credits; the reserve for ", least,
@@ -111,7 +111,7 @@ Owners OwnersOf(const State& state, const HostId& host_id) {
   for (const GuestId guest_id : state.GuestsOf(host_id)) {  // By rising id.
     const TenantId& tenant_id = state.guests.at(guest_id).tenant_id;
     if (!owners.ids.emplace(tenant_id, guest_id).second) continue;
-    owners.means[guest_id] = state.tenants.at(tenant_id).balances.available;
+    owners.means[guest_id] = state.PurseOf(tenant_id).available;
   }
   return owners;
 }
@@ -137,7 +137,8 @@ std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
       if (!leased && standing.last_round_id != 0 && standing.last_round_id < round_id) continue;
       int64_t units_max = supply.at(kind);
       if (kind == ResourceKind::kMemory && guest.memory_max_units > 0) {
-        units_max = std::min(units_max, guest.memory_max_units - guest.seed_units(kind));
+        units_max = std::min(units_max, guest.memory_max_units - guest.seed_units(kind) -
+                                            state.contracts.HeldUnits(guest_id, kind, round_id));
       }
       const Microcredits means =
           std::min(available, standing.budget_microcredits.value_or(available));

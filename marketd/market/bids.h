@@ -23,7 +23,7 @@ absl::Status CheckBidForm(const Resource& resource, GuestId guest_id,
 // FAILED_PRECONDITION if the bid could never win: neither the budget nor all the tenant's money
 // would pay the reserve for its least quantity.
 absl::Status CheckBidMeans(const Resource& resource, const std::vector<policies::Range>& ranges,
-                           std::optional<Microcredits> budget, const Balances& balances);
+                           std::optional<Microcredits> budget, const Purse& purse);
 
 // The part of the curve up to `units_max`.
 std::vector<policies::Range> CutToUnits(const std::vector<policies::Range>& ranges,

@@ -1,9 +1,11 @@
 #include "marketd/market/billing.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
+#include "marketd/base/money.h"
 #include "marketd/market/money.h"
 
 namespace nom::market {
@@ -43,8 +45,82 @@ const Outcome* FindOutcome(const Round& round, GuestId guest_id, ResourceKind ki
   return &*it;
 }
 
+void EndContract(Scribe& scribe, const Contract& contract, const std::string& why) {
+  Contract ended = contract;
+  PostRelease(scribe, ended, /*keep=*/0);
+  ended.ended = why;
+  scribe.Write(UpdateContract{std::move(ended)});
+}
+
+void EndContracts(Scribe& scribe, GuestId guest_id, const std::string& why) {
+  for (const Contract* contract : scribe.state().contracts.Of(guest_id)) {
+    EndContract(scribe, *contract, why);
+  }
+}
+
+bool CoverRound(Scribe& scribe, const Contract& contract) {
+  const Microcredits charge = ChargeOf(contract);
+  if (charge > scribe.state().PurseOf(contract.tenant_id).available) return false;
+  Contract covered = contract;
+  PostEscrow(scribe, covered, charge);
+  scribe.Write(UpdateContract{std::move(covered)});
+  return true;
+}
+
+void CloseOutcomes(Round& round) {
+  for (Outcome& outcome : round.outcomes) outcome.settled = true;
+}
+
+namespace {
+
+// What the guest's contracts that are alive in `round` cost for the interval; null: unknown.
+Microcredits BillContractsIn(Scribe& scribe, const Guest& guest, const MeteredInterval* interval,
+                             RoundId decided, Round& round) {
+  const OpenContracts& open = scribe.state().contracts;
+  std::vector<BilledContract> billed;
+  std::map<ContractId, Contract> changed;
+  for (const Contract* contract : open.AliveIn(guest.guest_id, round.round_id)) {
+    changed[contract->contract_id] = *contract;
+    BilledContract& bill = billed.emplace_back(BilledContract{contract});
+    for (const Lot& lot : contract->lots) {
+      bill.passed_on_units[lot.kind] =
+          open.PassedOnUnits(contract->contract_id, lot.kind, round.round_id);
+    }
+  }
+  Microcredits forgiven = 0;
+  if (interval != nullptr) {
+    for (const LotBill& bill : BillContracts(billed, guest.seeds, *interval)) {
+      Outcome& outcome = FindOrAddOutcome(round, guest, bill.kind);
+      if (outcome.settled) continue;  // Its meters were lost meanwhile: nobody pays for that round.
+      Contract& contract = changed.at(bill.contract_id);
+      const Microcredits keep =
+          decided > round.round_id && AliveIn(contract, decided) ? ChargeOf(contract) : 0;
+      const Microcredits paid = PostDue(scribe, contract, bill.due_microcredits, keep);
+      forgiven += bill.due_microcredits - paid;
+      outcome.settled_microcredits += paid;
+    }
+  }
+  for (auto& [id, contract] : changed) {
+    contract.settled_through = scribe.now();
+    scribe.Write(UpdateContract{std::move(contract)});
+  }
+  return forgiven;
+}
+
+void WriteDelivered(const MeteredInterval& interval, Outcome& outcome) {
+  outcome.held = absl::Microseconds(interval.age_us);
+  for (const MeteredInterval::Amount& amount : interval.amounts) {
+    if (amount.kind != outcome.kind) continue;
+    const int64_t age_us = std::max<int64_t>(1, interval.age_us);
+    outcome.delivered_milliunits = ShareRoundedDown(amount.offered_unit_us, 1000, age_us);
+    outcome.used_milliunits = ShareRoundedDown(amount.used_unit_us, 1000, age_us);
+  }
+}
+
+}  // namespace
+
 Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
-                 absl::Span<const Resource> resources, Round* round) {
+                 absl::Span<const Resource> resources, Round* round, RoundId decided) {
   Billed billed;
   Guest guest = scribe.state().guests.at(guest_id);
   if (round == nullptr) return billed;
@@ -55,11 +131,14 @@ Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
   billed.meters_lost = guest.has_run && guest.metered.age_us != kLostAge && !interval &&
                        guest.state != GuestState::kCrashed;
   const MeteredInterval* const known = interval ? &*interval : nullptr;
+  const bool in_force = round->phase == RoundPhase::kEffective;
+  if (in_force) billed.forgiven = BillContractsIn(scribe, guest, known, decided, *round);
   for (const Resource& resource : resources) {
     if (known == nullptr && FindOutcome(*round, guest_id, resource.kind) == nullptr) continue;
     Outcome& outcome = FindOrAddOutcome(*round, guest, resource.kind);
-    if (round->phase == RoundPhase::kEffective) {
-      billed.forgiven += PostSettlement(scribe, known, round->period, outcome);
+    if (in_force && !outcome.settled) {
+      if (known != nullptr) WriteDelivered(*known, outcome);
+      outcome.settled = true;
     }
     if (known != nullptr) {
       PostRent(scribe, *known, resource.seed_rent_unit_price_microcredits, round->period, outcome);

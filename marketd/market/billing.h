@@ -4,6 +4,8 @@
 #ifndef MARKETD_MARKET_BILLING_H_
 #define MARKETD_MARKET_BILLING_H_
 
+#include <string>
+
 #include "absl/types/span.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
@@ -17,12 +19,26 @@ struct Billed {
 };
 
 // Bills `guest_id` for the interval from the reading that the ledger holds to `reading` (null:
-// there is none), on its outcomes in `round`: settles its awards if the round is in force, and adds
-// its seed rent, also to outcomes made for it if it came after the decision. `round` is null before
-// a host's first decision: then nothing is billed and the interval goes on. Moves the ledger's
-// reading, and writes the guest; the caller writes the round.
+// there is none), on its outcomes in `round`: if the round is in force, what its contracts that are
+// alive in it cost, and the rent of its seed, also on outcomes made for it if it came after the
+// decision. `round` is null before a host's first decision: then nothing is billed and the interval
+// goes on. `decided` is the round that waits for its time, 0 if none does: what is set aside for it
+// is not touched. Moves the ledger's reading, and writes the guest and its contracts, which stay
+// open; the caller writes the round.
 Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
-                 absl::Span<const Resource> resources, Round* round);
+                 absl::Span<const Resource> resources, Round* round, RoundId decided);
+
+// Ends a contract: what is left of its escrow goes back.
+void EndContract(Scribe& scribe, const Contract& contract, const std::string& why);
+// All open contracts of a guest.
+void EndContracts(Scribe& scribe, GuestId guest_id, const std::string& why);
+
+// Sets a period's charge aside for a contract that is alive in a round being decided. False, and
+// nothing changes, if that is more than its tenant has.
+bool CoverRound(Scribe& scribe, const Contract& contract);
+
+// No more will be charged for what they awarded.
+void CloseOutcomes(Round& round);
 
 // The outcome of a guest and kind, or null. Outcomes are sorted by guest_id and kind.
 const Outcome* FindOutcome(const Round& round, GuestId guest_id, ResourceKind kind);

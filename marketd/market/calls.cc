@@ -135,8 +135,7 @@ void Engine::Impl::On(const CallEvent& event) {
   Fingerprint fingerprint;
   fingerprint.Add(event.call.index());
   std::visit(fingerprint, event.call);
-  const RequestKey key{
-      event.caller.is_operator ? "operator" : absl::StrCat("tenant/", event.caller.tenant_id), id};
+  const RequestKey key{event.caller.is_operator ? kOperator : event.caller.tenant_id, id};
   bool later = false;
   Reply reply = Do(event, key, fingerprint.hash(), &later);
   if (!later) Answer(event.call_id, std::move(reply));
@@ -231,7 +230,7 @@ Reply Engine::Impl::DoDeposit(const Deposit& call, const Request& request) {
   }
   Scribe scribe(state_, now_, "deposit");
   PostDeposit(scribe, call.tenant_id, call.amount_microcredits);
-  Reply reply{.balances = state_.tenants.at(call.tenant_id).balances};
+  Reply reply{.account = Summarize(state_.PurseOf(call.tenant_id))};
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
   return reply;
@@ -288,7 +287,7 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
       return absl::InvalidArgumentError(absl::StrCat(at, "kind: is there twice"));
     }
   }
-  const std::map<ResourceKind, int64_t> supply = Supply(*host);
+  const std::map<ResourceKind, int64_t> supply = Supply(*host, host->round_id);
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
       return absl::ResourceExhaustedError(
@@ -390,7 +389,7 @@ absl::StatusOr<StandingBid> Engine::Impl::CheckBid(const PlaceBid& call, const C
   }
   if (status.ok()) {
     status = CheckBidMeans(*resource, call.ranges, call.budget_microcredits,
-                           state_.tenants.at(guest->tenant_id).balances);
+                           state_.PurseOf(guest->tenant_id));
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;

@@ -47,7 +47,25 @@ void Append(const PutRound& put, Bytes& out) {
     out.Text(outcome.tenant_id);
     out.Number(outcome.seed_units);
     out.Number(outcome.award_units);
+    out.Number(outcome.contracted_units);
     out.Number(outcome.charge_microcredits);
+  }
+}
+
+void Append(const Contract& contract, Bytes& out) {
+  out.Number(contract.contract_id);
+  out.Number(contract.guest_id);
+  out.Text(contract.tenant_id);
+  out.Text(contract.seller);
+  out.Number(contract.part_of);
+  out.Number(contract.from_round_id);
+  out.Number(contract.until_round_id);
+  out.Number(absl::ToInt64Microseconds(contract.period));
+  out.Number(static_cast<int64_t>(contract.lots.size()));
+  for (const Lot& lot : contract.lots) {
+    out.Number(static_cast<int64_t>(lot.kind));
+    out.Number(lot.units);
+    out.Number(lot.charge_microcredits);
   }
 }
 
@@ -60,6 +78,7 @@ ChainedTransaction ToChain(const Transaction& transaction) {
                          .entries = transaction.entries};
   for (const Change& change : transaction.changes) {
     if (const auto* put = std::get_if<PutRound>(&change)) out.decided.push_back(*put);
+    if (const auto* open = std::get_if<OpenContract>(&change)) out.opened.push_back(open->contract);
   }
   return out;
 }
@@ -72,12 +91,16 @@ std::string NextDigest(const std::string& before, const ChainedTransaction& tran
   bytes.Text(transaction.kind);
   bytes.Number(static_cast<int64_t>(transaction.entries.size()));
   for (const Entry& entry : transaction.entries) {
-    bytes.Text(entry.tenant_id);
-    bytes.Number(static_cast<int64_t>(entry.account));
+    for (const Account& account : {entry.from, entry.to}) {
+      bytes.Text(account.owner);
+      bytes.Number(static_cast<int64_t>(account.kind));
+    }
     bytes.Number(entry.guest_id);
     bytes.Number(entry.amount_microcredits);
   }
   for (const PutRound& put : transaction.decided) Append(put, bytes);
+  bytes.Number(static_cast<int64_t>(transaction.opened.size()));
+  for (const Contract& contract : transaction.opened) Append(contract, bytes);
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
   NOM_CHECK(EVP_Digest(bytes.bytes().data(), bytes.bytes().size(), digest.data(), &size,

@@ -1,10 +1,10 @@
 // The chain that proves a ledger: each transaction's digest is over what it says and the digest of
 // the one before, so that no line can be changed, taken out or put in without the head changing.
 //
-// It covers what is never changed once it is written: the entries, and of a round decided its
-// auctions and what they awarded. Whoever has noted a head (metrics and every audit show it) can
-// tell whether a file that comes later goes on from it. It does not keep out who rewrites the whole
-// file, digests too, and whose head nobody noted.
+// It covers what is never changed once it is written: the entries, the terms of contracts, and of a
+// round decided its auctions and what they awarded. Whoever has noted a head (metrics and every
+// audit show it) can tell whether a file that comes later goes on from it. It does not keep out who
+// rewrites the whole file, digests too, and whose head nobody noted.
 
 #ifndef MARKETD_MARKET_CHAIN_H_
 #define MARKETD_MARKET_CHAIN_H_
@@ -32,6 +32,7 @@ struct ChainedTransaction {
   std::string kind;
   std::vector<Entry> entries;
   std::vector<PutRound> decided;  // Rounds; their phases and settlements are as they stand now.
+  std::vector<Contract> opened;   // Only their terms count.
   std::string digest;
 };
 

@@ -69,18 +69,23 @@ void Engine::Impl::Advance() {
 }
 
 void Engine::Impl::CloseAbsentHosts() {
-  std::vector<Round> open;
+  static constexpr char kWhy[] = "the host is no longer in the config";
+  std::vector<HostId> absent;
   for (const auto& [host_id, book] : state_.hosts) {
-    if (hosts_.contains(host_id)) continue;
-    for (const auto& [round_id, round] : book.open_rounds) open.push_back(round);
+    if (!hosts_.contains(host_id) && !book.open_rounds.empty()) absent.push_back(host_id);
   }
-  for (Round& round : open) {
+  for (const HostId& host_id : absent) {
+    const HostBook book = state_.hosts.at(host_id);
     Scribe scribe(state_, now_, "host closed");
-    for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
-    round.phase = round.phase == RoundPhase::kGrace ? RoundPhase::kReleased : RoundPhase::kSettled;
-    round.reason = "the host is no longer in the config";
-    scribe.Write(UpdateRound{round});
-    scribe.Write(PutHost{round.host_id, state_.hosts.at(round.host_id).boot_id, 0});
+    for (const GuestId guest_id : state_.GuestsOf(host_id)) EndContracts(scribe, guest_id, kWhy);
+    for (auto [round_id, round] : book.open_rounds) {
+      CloseOutcomes(round);
+      const bool decided = round.phase == RoundPhase::kGrace;
+      round.phase = decided ? RoundPhase::kReleased : RoundPhase::kSettled;
+      round.reason = kWhy;
+      scribe.Write(UpdateRound{round});
+    }
+    scribe.Write(PutHost{host_id, book.boot_id, 0});
     Commit(std::move(scribe));
   }
 }
@@ -182,15 +187,14 @@ void Engine::Impl::CheckPromises(const Transaction& transaction) const {
     return absl::StrCat("transaction ", transaction.transaction_id, " (", transaction.kind,
                         "): ", what);
   };
+  std::set<Owner> owners;
   for (const Entry& entry : transaction.entries) {
-    const Balances& b = state_.tenants.at(entry.tenant_id).balances;
-    const auto open = state_.open_charges.find(entry.tenant_id);
-    const Microcredits charges = open == state_.open_charges.end() ? 0 : open->second;
-    NOM_CHECK(b.escrow == charges,
-              broken(absl::StrCat("tenant ", entry.tenant_id, " has ", b.escrow,
-                                  " in escrow for open charges of ", charges)));
-    NOM_CHECK(b.available + b.escrow + b.arrears + b.revenue + b.deposits == 0,
-              broken(absl::StrCat("the accounts of tenant ", entry.tenant_id, " do not sum to 0")));
+    owners.insert({entry.from.owner, entry.to.owner});
+  }
+  for (const Owner& owner : owners) {
+    std::string wrong = FirstBrokenPromise(owner, state_.PurseOf(owner));
+    if (wrong.empty()) wrong = FirstBrokenEscrow(state_, owner);
+    NOM_CHECK(wrong.empty(), broken(wrong));
   }
   for (const Change& change : transaction.changes) {
     const auto* put = std::get_if<PutRound>(&change);

@@ -154,6 +154,8 @@ class Engine::Impl {
   void OnGuestEnded(HostRun& host, const GuestEnded& ended);
   void Detach(HostRun& host, const std::string& why, absl::Duration retry_after);
   void Lose(HostRun& host, const std::string& why);
+  // Ends those of its contracts that would end with this round in any case.
+  void EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id, const std::string& why);
   // Ends the bids and changes the state; money is left to the round.
   void EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, const std::string& reason);
   void SendDestroy(HostRun& host, GuestId guest_id);
@@ -166,12 +168,20 @@ class Engine::Impl {
   void Decide(HostRun& host);
   std::vector<KindAuction> ClearAuctions(const HostRun& host) const;
   static void CountClearings(HostRun& host, const std::vector<KindAuction>& auctions);
-  void WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions);
+  // Contracts that are alive in the round being decided and were open before: covered for it, or
+  // ended.
+  void ExtendContracts(HostRun& host, Scribe& scribe);
+  // What guests hold by contracts that end with the round in force.
+  std::map<BidKey, int64_t> HeldByAwards(const HostRun& host) const;
+  void WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions, Scribe& scribe);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
   // The decided round is in force since `meters` were read: settles the one before.
   void TakeEffect(HostRun& host, const std::vector<GuestMeters>& meters);
   void ReleaseDecided(HostRun& host, const std::string& why);
+  // A decided round that does not come: its contracts end, those of other rounds too stay.
+  void UncoverRound(const HostRun& host, const Contract& contract, RoundId round_id,
+                    const std::string& why, Scribe& scribe);
   void NextRound(HostRun& host);
   static void Count(HostRun& host, const Billed& billed);
   void TellNotices(HostRun& host, const Round& round);
@@ -184,7 +194,8 @@ class Engine::Impl {
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
   // Of the last round decided; null before the first.
   const ResourcePrice* LastPrice(const HostRun& host, ResourceKind kind) const;
-  std::map<ResourceKind, int64_t> Supply(const HostRun& host) const;
+  // What can be auctioned for a round.
+  std::map<ResourceKind, int64_t> Supply(const HostRun& host, RoundId round_id) const;
   // Units that are taken while `round` is in force (null: as things are now), by guests that run or
   // are being created or removed, and by those that the ledger does not know.
   std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;

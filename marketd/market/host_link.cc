@@ -121,12 +121,14 @@ void Engine::Impl::Reconcile(HostRun& host, const HostFacts& facts) {
   if (Book(host).boot_id != facts.boot_id) {
     // The machine forgot its guests, and its meters with them.
     Scribe scribe(state_, now_, "host booted");
+    const RoundId decided_id = Decided(host) == nullptr ? 0 : Decided(host)->round_id;
     if (const Round* in_force = InForce(host)) {
       Round round = *in_force;
       for (const GuestId guest_id : guest_ids) {
-        Count(host, BillGuest(scribe, guest_id, nullptr, host.resources, &round));
+        Count(host, BillGuest(scribe, guest_id, nullptr, host.resources, &round, decided_id));
+        EndAwards(scribe, guest_id, round.round_id, "the machine restarted");
       }
-      for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
+      CloseOutcomes(round);
       round.reason = "the machine restarted";
       scribe.Write(UpdateRound{round});
     }
@@ -173,7 +175,10 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
             in_force != nullptr && guest.metered != LostMeters(guest.guest_id)) {
           // Gone without the machine having restarted: what it held last is not known.
           Round round = *in_force;
-          Count(host, BillGuest(scribe, guest.guest_id, nullptr, host.resources, &round));
+          const RoundId decided_id = Decided(host) == nullptr ? 0 : Decided(host)->round_id;
+          Count(host,
+                BillGuest(scribe, guest.guest_id, nullptr, host.resources, &round, decided_id));
+          EndAwards(scribe, guest.guest_id, round.round_id, "the machine lost the guest");
           again.metered = scribe.state().guests.at(guest.guest_id).metered;
           scribe.Write(UpdateRound{round});
         }
@@ -296,16 +301,25 @@ void Engine::Impl::Evict(HostRun& host, GuestId guest_id, const GuestMeters* rea
   std::map<RoundId, Round> open = Book(host).open_rounds;
   if (!open.empty()) {  // The older is the one in force, if there is one.
     Round& billed = open.begin()->second;
-    Count(host, BillGuest(scribe, guest_id, reading, host.resources, &billed));
+    const RoundId decided_id = Decided(host) == nullptr ? 0 : Decided(host)->round_id;
+    Count(host, BillGuest(scribe, guest_id, reading, host.resources, &billed, decided_id));
   }
+  EndContracts(scribe, guest_id, "the guest was evicted");
   for (auto& [round_id, round] : open) {
     for (Outcome& outcome : round.outcomes) {
-      if (outcome.guest_id == guest_id) PostRelease(scribe, outcome);
+      if (outcome.guest_id == guest_id) outcome.settled = true;
     }
     scribe.Write(UpdateRound{round});
   }
   EndGuest(scribe, guest_id, GuestState::kEvicted, "");
   Commit(std::move(scribe));
+}
+
+void Engine::Impl::EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id,
+                             const std::string& why) {
+  for (const Contract* contract : state_.contracts.AliveIn(guest_id, round_id)) {
+    if (contract->until_round_id == round_id + 1) EndContract(scribe, *contract, why);
+  }
 }
 
 void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,

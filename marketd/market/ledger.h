@@ -25,7 +25,7 @@ class LedgerSnapshot {
   virtual ~LedgerSnapshot() = default;
 
   virtual absl::StatusOr<ChainHead> Head() = 0;
-  virtual absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() = 0;
+  virtual absl::StatusOr<Purses> ReadPurses() = 0;
   // By rising id, those above `after`, at most `limit`.
   virtual absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,

@@ -9,53 +9,53 @@
 namespace nom::market {
 namespace {
 
-const Balances& BalancesOf(const State& state, const TenantId& tenant_id) {
-  const auto it = state.tenants.find(tenant_id);
-  NOM_CHECK(it != state.tenants.end(), absl::StrCat("tenant ", tenant_id, " has no books"));
-  return it->second.balances;
-}
+constexpr auto kAvailable = AccountKind::kAvailable;
+constexpr auto kEscrow = AccountKind::kEscrow;
+constexpr auto kArrears = AccountKind::kArrears;
+
+Account Revenue() { return {kOperator, AccountKind::kRevenue}; }
+Account Issued() { return {kOperator, AccountKind::kIssued}; }
 
 void RepayArrears(Scribe& scribe, const TenantId& tenant_id) {
-  const Balances& balances = BalancesOf(scribe.state(), tenant_id);
-  scribe.Move(tenant_id, 0, Account::kAvailable, Account::kArrears,
-              std::min(balances.available, -balances.arrears));
+  const Purse& purse = scribe.state().PurseOf(tenant_id);
+  scribe.Move({tenant_id, kAvailable}, {tenant_id, kArrears}, 0,
+              std::min(purse.available, -purse.arrears));
 }
 
 }  // namespace
 
 absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcredits amount) {
-  const auto tenant = state.tenants.find(tenant_id);
-  if (tenant == state.tenants.end()) {
+  if (!state.tenants.contains(tenant_id)) {
     return absl::NotFoundError(absl::StrCat("tenant_id: no tenant ", tenant_id));
   }
-  const Balances& balances = tenant->second.balances;
   if (amount == 0) return absl::InvalidArgumentError("amount_microcredits: is 0");
-  const auto total = CheckedSubtract(balances.deposits, amount);
-  if (!total || *total < -kDepositsMaxMicrocredits || *total > kDepositsMaxMicrocredits) {
-    return absl::InvalidArgumentError(absl::StrCat("amount_microcredits: ", amount,
-                                                   " would bring the deposits of ", tenant_id,
-                                                   " above ", kDepositsMaxMicrocredits));
+  const Purse& purse = state.PurseOf(tenant_id);
+  const auto total = CheckedAdd(-state.PurseOf(kOperator).issued, amount);
+  if (!total || *total > kIssuedMaxMicrocredits || *total < -kIssuedMaxMicrocredits) {
+    return absl::InvalidArgumentError(absl::StrCat("amount_microcredits: ", amount, " for ",
+                                                   tenant_id, " would bring all deposits above ",
+                                                   kIssuedMaxMicrocredits));
   }
-  if (amount < 0 && balances.available < -amount) {
-    return absl::FailedPreconditionError(absl::StrCat("amount_microcredits: ", tenant_id, " has ",
-                                                      balances.available, " available, not ",
-                                                      -amount));
+  if (amount < 0 && purse.available < -amount) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "amount_microcredits: ", tenant_id, " has ", purse.available, " available, not ", -amount));
   }
   return absl::OkStatus();
 }
 
 void PostDeposit(Scribe& scribe, const TenantId& tenant_id, Microcredits amount) {
   if (amount > 0) {
-    scribe.Move(tenant_id, 0, Account::kDeposits, Account::kAvailable, amount);
+    scribe.Move(Issued(), {tenant_id, kAvailable}, 0, amount);
     RepayArrears(scribe, tenant_id);
   } else {
-    scribe.Move(tenant_id, 0, Account::kAvailable, Account::kDeposits, -amount);
+    scribe.Move({tenant_id, kAvailable}, Issued(), 0, -amount);
   }
 }
 
-void PostEscrow(Scribe& scribe, const Outcome& outcome) {
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kEscrow,
-              outcome.charge_microcredits);
+void PostEscrow(Scribe& scribe, Contract& contract, Microcredits amount) {
+  scribe.Move({contract.tenant_id, kAvailable}, {contract.tenant_id, kEscrow}, contract.guest_id,
+              amount);
+  contract.escrow_microcredits += amount;
 }
 
 std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeters& to) {
@@ -78,43 +78,27 @@ std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeter
   return out;
 }
 
-Microcredits PostSettlement(Scribe& scribe, const MeteredInterval* interval, absl::Duration period,
-                            Outcome& outcome) {
-  if (outcome.settled) return 0;
-  Microcredits due = 0;
-  if (interval != nullptr) {
-    outcome.held = absl::Microseconds(interval->age_us);
-    for (const MeteredInterval::Amount& amount : interval->amounts) {
-      if (amount.kind != outcome.kind) continue;
-      const int64_t age_us = std::max<int64_t>(1, interval->age_us);
-      outcome.delivered_milliunits = ShareRoundedDown(amount.offered_unit_us, 1000, age_us);
-      outcome.used_milliunits = ShareRoundedDown(amount.used_unit_us, 1000, age_us);
-      const int64_t award_unit_us = SaturatingMultiply(outcome.award_units, interval->alive_us);
-      const int64_t seed_unit_us = SaturatingMultiply(outcome.seed_units, interval->alive_us);
-      const int64_t got_unit_us =
-          std::clamp<int64_t>(amount.offered_unit_us - seed_unit_us, 0, award_unit_us);
-      if (outcome.award_units > 0) {
-        due = ShareRoundedDown(
-            outcome.charge_microcredits, got_unit_us,
-            SaturatingMultiply(outcome.award_units, absl::ToInt64Microseconds(period)));
-      }
-    }
-  }
-  const Balances& balances = BalancesOf(scribe.state(), outcome.tenant_id);
-  const Microcredits escrow = std::min(due, outcome.charge_microcredits);
-  const Microcredits rest = outcome.charge_microcredits - escrow;
-  const Microcredits beyond = std::min(due - escrow, balances.available);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kRevenue, escrow);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kEscrow, Account::kAvailable, rest);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kRevenue, beyond);
-  RepayArrears(scribe, outcome.tenant_id);
-  outcome.settled = true;
-  outcome.settled_microcredits = escrow + beyond;
-  return due - outcome.settled_microcredits;
+Microcredits PostDue(Scribe& scribe, Contract& contract, Microcredits due, Microcredits keep) {
+  if (contract.seller == contract.tenant_id) return 0;
+  const Account seller =
+      contract.seller == kOperator ? Revenue() : Account{contract.seller, kAvailable};
+  const Microcredits from_escrow =
+      std::min(due, std::max<Microcredits>(0, contract.escrow_microcredits - keep));
+  scribe.Move({contract.tenant_id, kEscrow}, seller, contract.guest_id, from_escrow);
+  contract.escrow_microcredits -= from_escrow;
+  const Microcredits beyond =
+      std::min(due - from_escrow, scribe.state().PurseOf(contract.tenant_id).available);
+  scribe.Move({contract.tenant_id, kAvailable}, seller, contract.guest_id, beyond);
+  if (contract.seller != kOperator) RepayArrears(scribe, contract.seller);
+  return from_escrow + beyond;
 }
 
-void PostRelease(Scribe& scribe, Outcome& outcome) {
-  PostSettlement(scribe, nullptr, absl::Seconds(1), outcome);
+void PostRelease(Scribe& scribe, Contract& contract, Microcredits keep) {
+  const Microcredits back = std::max<Microcredits>(0, contract.escrow_microcredits - keep);
+  scribe.Move({contract.tenant_id, kEscrow}, {contract.tenant_id, kAvailable}, contract.guest_id,
+              back);
+  contract.escrow_microcredits -= back;
+  RepayArrears(scribe, contract.tenant_id);
 }
 
 void PostRent(Scribe& scribe, const MeteredInterval& interval,
@@ -123,11 +107,14 @@ void PostRent(Scribe& scribe, const MeteredInterval& interval,
   const Microcredits rent =
       ShareRoundedDown(SaturatingMultiply(outcome.seed_units, seed_rent_unit_price_microcredits),
                        interval.age_us, absl::ToInt64Microseconds(period));
-  const Balances& balances = BalancesOf(scribe.state(), outcome.tenant_id);
-  const Microcredits paid = std::min(rent, balances.available);
-  const Microcredits owed = std::min(rent - paid, kArrearsMaxMicrocredits + balances.arrears);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kAvailable, Account::kRevenue, paid);
-  scribe.Move(outcome.tenant_id, outcome.guest_id, Account::kArrears, Account::kRevenue, owed);
+  const Purse& purse = scribe.state().PurseOf(outcome.tenant_id);
+  const Microcredits paid = std::min(rent, purse.available);
+  const Microcredits owed =
+      std::min({rent - paid, kArrearsMaxMicrocredits + purse.arrears,
+                std::max<Microcredits>(
+                    0, kRevenueMaxMicrocredits - scribe.state().PurseOf(kOperator).revenue)});
+  scribe.Move({outcome.tenant_id, kAvailable}, Revenue(), outcome.guest_id, paid);
+  scribe.Move({outcome.tenant_id, kArrears}, Revenue(), outcome.guest_id, owed);
   outcome.rent_microcredits += paid + owed;
 }
 

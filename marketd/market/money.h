@@ -1,19 +1,20 @@
 // Who pays whom, and when. Every function writes lines of one transaction.
 //
-//   deposit     deposits -> available; arrears are paid from it at once
-//   decision    available -> escrow, the whole charge of each award
-//   settlement  escrow -> revenue, what was delivered; the rest of the escrow -> available
+//   deposit     the operator's issued -> available; arrears are paid from it at once
+//   decision    available -> escrow, a period's charge of every contract that is alive in the round
+//   settlement  escrow -> the seller (the operator's revenue, a tenant's available), what was
+//               delivered; at the contract's end the rest -> available
 //   seed rent   available -> revenue as far as it goes; the rest is owed: arrears -> revenue
 //
 // All is billed for an interval of a guest's own meters (types.h), from the reading that the ledger
 // holds to a newer one. So it matters to nobody's money how often marketd was restarted, stalled
 // or cut off from the host meanwhile: what was held is paid, once.
 //
-// An award costs charge * got / (awarded * period), rounded down, where `got` is what was offered
-// beyond the seed, up to the award for as long as the guest lived: a machine that falls short gives
-// the seed first and is not paid for the rest. If the award was held for longer than its period
-// because the market was away, it costs on at the same rate; what goes beyond the escrow is taken
-// from what is available, and forgiven if that is not enough: nobody falls into debt by our
+// A contract costs charge * got / (units * period), rounded down, where `got` is what was offered
+// beyond the seed, up to its units for as long as the guest lived (contracts.h): a machine that
+// falls short gives the seed first and is not paid for the rest. If it was held for longer than its
+// period because the market was away, it costs on at the same rate; what goes beyond the escrow is
+// taken from what is available, and forgiven if that is not enough: nobody falls into debt by our
 // absence. Seed rent costs seed * rent * age / period.
 //
 // Where the meters are lost (the machine restarted, or the guest is gone without a last reading)
@@ -28,15 +29,17 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "marketd/market/contracts.h"
 #include "marketd/market/host.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
 
 namespace nom::market {
 
-// No tenant's money, in or out, is ever counted above these; far inside 64 bits, so that no sum of
-// a tenant's books can overflow.
-inline constexpr Microcredits kDepositsMaxMicrocredits = 4'000'000'000'000'000'000;
+// A book's money, in or out, is never counted above these. All that is ever paid is money that was
+// issued, or owed while revenue is below its own limit: so no sum overflows 64 bits.
+inline constexpr Microcredits kIssuedMaxMicrocredits = 4'000'000'000'000'000'000;
+inline constexpr Microcredits kRevenueMaxMicrocredits = 5'000'000'000'000'000'000;
 inline constexpr Microcredits kArrearsMaxMicrocredits = 1'000'000'000'000'000'000;
 
 // What PostDeposit needs. NOT_FOUND, INVALID_ARGUMENT (zero; too much), FAILED_PRECONDITION (takes
@@ -44,33 +47,21 @@ inline constexpr Microcredits kArrearsMaxMicrocredits = 1'000'000'000'000'000'00
 absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcredits amount);
 void PostDeposit(Scribe& scribe, const TenantId& tenant_id, Microcredits amount);
 
-// Sets the charge of an award aside. Requires that it is available.
-void PostEscrow(Scribe& scribe, const Outcome& outcome);
-
-// What a guest's meters counted between two readings.
-struct MeteredInterval {
-  int64_t age_us = 0;
-  int64_t alive_us = 0;
-  struct Amount {
-    ResourceKind kind = ResourceKind::kMemory;
-    int64_t offered_unit_us = 0;
-    int64_t used_unit_us = 0;
-  };
-  std::vector<Amount> amounts;
-};
-
 // Nothing if a meter fell, which no honest machine's does: then they were not the same meters.
 std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeters& to);
 
-// Settles one outcome; `interval` is null if its meters are lost. Changes `outcome` only in memory:
-// write the round afterwards. Returns what was forgiven.
-Microcredits PostSettlement(Scribe& scribe, const MeteredInterval* interval, absl::Duration period,
-                            Outcome& outcome);
+// Sets `amount` more aside for a contract. Requires that it is available. These three change
+// `contract` only in memory: write it afterwards.
+void PostEscrow(Scribe& scribe, Contract& contract, Microcredits amount);
 
-// Gives an outcome's escrow back, charging nothing.
-void PostRelease(Scribe& scribe, Outcome& outcome);
+// Pays `due` to the seller: from the escrow beyond `keep`, then from what is available. Returns
+// what was paid. A tenant pays itself nothing.
+Microcredits PostDue(Scribe& scribe, Contract& contract, Microcredits due, Microcredits keep);
 
-// Charges the rent of the seed in `outcome` and adds it there; as PostSettlement.
+// Gives back what is set aside beyond `keep`.
+void PostRelease(Scribe& scribe, Contract& contract, Microcredits keep);
+
+// Charges the rent of the seed in `outcome` and adds it there; write the round afterwards.
 void PostRent(Scribe& scribe, const MeteredInterval& interval,
               Microcredits seed_rent_unit_price_microcredits, absl::Duration period,
               Outcome& outcome);

@@ -49,12 +49,13 @@ const Round* Engine::Impl::Decided(const HostRun& host) const {
   return last.phase == RoundPhase::kGrace ? &last : nullptr;
 }
 
-std::map<ResourceKind, int64_t> Engine::Impl::Supply(const HostRun& host) const {
+std::map<ResourceKind, int64_t> Engine::Impl::Supply(const HostRun& host, RoundId round_id) const {
   std::map<ResourceKind, int64_t> supply;
   for (const Resource& resource : host.resources) supply[resource.kind] = resource.capacity_units;
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    for (const Holding& seed : state_.guests.at(guest_id).seeds) {
-      if (supply.contains(seed.kind)) supply[seed.kind] -= seed.seed_units;
+    const Guest& guest = state_.guests.at(guest_id);
+    for (auto& [kind, units] : supply) {
+      units -= guest.seed_units(kind) + state_.contracts.PromisedUnits(guest_id, kind, round_id);
     }
   }
   for (const HostGuest& guest : host.unmanaged) {
@@ -68,17 +69,23 @@ std::map<ResourceKind, int64_t> Engine::Impl::Supply(const HostRun& host) const 
 
 std::vector<Holding> Engine::Impl::HoldingsIn(const HostRun& host, const Guest& guest,
                                               const Round* round) const {
+  const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
   std::vector<Holding> out;
   for (const Resource& resource : host.resources) {
     Holding holding{.kind = resource.kind, .seed_units = guest.seed_units(resource.kind)};
-    const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
-    const Outcome* outcome =
-        round == nullptr || !holds ? nullptr : FindOutcome(*round, guest.guest_id, resource.kind);
-    if (outcome != nullptr && !outcome->settled) {
-      holding.award_units = outcome->award_units;
-      holding.charge_microcredits = outcome->charge_microcredits;
+    if (round != nullptr && holds) {
+      holding.award_units =
+          state_.contracts.HeldUnits(guest.guest_id, resource.kind, round->round_id);
     }
     out.push_back(holding);
+  }
+  if (round == nullptr || !holds) return out;
+  for (const Contract* contract : state_.contracts.AliveIn(guest.guest_id, round->round_id)) {
+    for (const Lot& lot : contract->lots) {
+      for (Holding& holding : out) {
+        if (holding.kind == lot.kind) holding.charge_microcredits += lot.charge_microcredits;
+      }
+    }
   }
   return out;
 }
@@ -125,7 +132,7 @@ GrantSet Engine::Impl::Grants(const HostRun& host, const Round* next) const {
         GuestGrant{.guest_id = guest_id,
                    .now = now,
                    .next = next == nullptr ? now : HoldingsIn(host, guest, next),
-                   .balance_microcredits = state_.tenants.at(guest.tenant_id).balances.available,
+                   .balance_microcredits = state_.PurseOf(guest.tenant_id).available,
                    .spent_microcredits = guest.spent_microcredits});
   }
   return set;
@@ -140,7 +147,7 @@ GrantSet Engine::Impl::GrantsOf(const HostRun& host, const Round& round) const {
 std::vector<ResourcePrice> Engine::Impl::Prices(const HostRun& host) const {
   std::vector<ResourcePrice> prices = Book(host).prices;
   if (!prices.empty()) return prices;
-  const std::map<ResourceKind, int64_t> supply = Supply(host);
+  const std::map<ResourceKind, int64_t> supply = Supply(host, host.round_id);
   for (const Resource& resource : host.resources) {
     const policies::ReservePolicy policy =
         ReservePolicyOf(resource, config_.seed, host.config->host_id);
@@ -213,9 +220,12 @@ void Engine::Impl::AdvanceRound(HostRun& host) {
 
 void Engine::Impl::Decide(HostRun& host) {
   WriteWaitingPages(host, /*all=*/true);
+  Scribe scribe(state_, now_, "round decided");
+  ExtendContracts(host, scribe);
   const std::vector<KindAuction> auctions = ClearAuctions(host);
   CountClearings(host, auctions);
-  WriteDecision(host, auctions);
+  WriteDecision(host, auctions, scribe);
+  Commit(std::move(scribe));
   ++host.counters.rounds_decided;
   host.last_decided_time = now_;
   host.decided = true;
@@ -225,15 +235,31 @@ void Engine::Impl::Decide(HostRun& host) {
   SendBoard(host);
 }
 
-std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const {
-  const HostId& host_id = host.config->host_id;
-  std::map<BidKey, int64_t> held;
-  if (const Round* in_force = InForce(host)) {
-    for (const Outcome& outcome : in_force->outcomes) {
-      if (!outcome.settled) held[{outcome.guest_id, outcome.kind}] = outcome.award_units;
+void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Contract* contract : state_.contracts.AliveIn(guest_id, host.round_id)) {
+      if (!CoverRound(scribe, *contract)) EndContract(scribe, *contract, "it could not be paid");
     }
   }
-  const std::map<ResourceKind, int64_t> supply = Supply(host);
+}
+
+std::map<BidKey, int64_t> Engine::Impl::HeldByAwards(const HostRun& host) const {
+  std::map<BidKey, int64_t> held;
+  const Round* const in_force = InForce(host);
+  if (in_force == nullptr) return held;
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Contract* contract : state_.contracts.AliveIn(guest_id, in_force->round_id)) {
+      if (AliveIn(*contract, host.round_id)) continue;  // It goes on, and is not in the auction.
+      for (const Lot& lot : contract->lots) held[{guest_id, lot.kind}] += lot.units;
+    }
+  }
+  return held;
+}
+
+std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const {
+  const HostId& host_id = host.config->host_id;
+  const std::map<BidKey, int64_t> held = HeldByAwards(host);
+  const std::map<ResourceKind, int64_t> supply = Supply(host, host.round_id);
   const Owners owners = OwnersOf(state_, host_id);
   std::map<ResourceKind, std::vector<policies::Bid>> bids =
       BidsForRound(state_, host_id, host.round_id, host.resources, supply, owners, held);
@@ -277,7 +303,8 @@ void Engine::Impl::CountClearings(HostRun& host, const std::vector<KindAuction>&
   }
 }
 
-void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions) {
+void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions,
+                                 Scribe& scribe) {
   const HostId& host_id = host.config->host_id;
   PutRound put;
   Round& round = put.round;
@@ -322,23 +349,30 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
                                          .work_max = kind.work_max});
   }
 
-  Scribe scribe(state_, now_, "round decided");
   for (const GuestId guest_id : state_.GuestsOf(host_id)) {
     const Guest& guest = state_.guests.at(guest_id);
     if (guest.state == GuestState::kEvicting) continue;
     GuestRun& run = guest_runs_[guest_id];
     run.decided.clear();
     run.decided_round_id = host.round_id;
-    for (const Resource& resource : host.resources) {
-      Outcome outcome{.guest_id = guest_id,
-                      .kind = resource.kind,
+    Contract contract{.contract_id = state_.last_contract_id + 1,
+                      .guest_id = guest_id,
                       .tenant_id = guest.tenant_id,
-                      .seed_units = guest.seed_units(resource.kind)};
+                      .from_round_id = round.round_id,
+                      .until_round_id = round.round_id + 1,
+                      .period = round.period};
+    for (const Resource& resource : host.resources) {
+      Outcome outcome{
+          .guest_id = guest_id,
+          .kind = resource.kind,
+          .tenant_id = guest.tenant_id,
+          .seed_units = guest.seed_units(resource.kind),
+          .contracted_units = state_.contracts.HeldUnits(guest_id, resource.kind, round.round_id)};
       const auto award = awards.find({guest_id, resource.kind});
-      if (award != awards.end()) {
+      if (award != awards.end() && award->second.units > 0) {
         outcome.award_units = award->second.units;
         outcome.charge_microcredits = award->second.charge_microcredits;
-        PostEscrow(scribe, outcome);
+        contract.lots.push_back({resource.kind, outcome.award_units, outcome.charge_microcredits});
       }
       run.decided.push_back({.kind = resource.kind,
                              .seed_units = outcome.seed_units,
@@ -347,9 +381,11 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
                              .reason = ReasonOf(auctions, guest, outcome)});
       round.outcomes.push_back(std::move(outcome));
     }
+    if (contract.lots.empty()) continue;
+    PostEscrow(scribe, contract, ChargeOf(contract));
+    scribe.Write(OpenContract{std::move(contract)});
   }
   scribe.Write(std::move(put));
-  Commit(std::move(scribe));
 }
 
 void Engine::Impl::TellNotices(HostRun& host, const Round& round) {
@@ -440,14 +476,14 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
     if (guest.state == GuestState::kAdmitted) continue;
     const auto reading = readings.find(guest_id);
     Count(host, BillGuest(scribe, guest_id, reading == readings.end() ? nullptr : reading->second,
-                          host.resources, past ? &*past : &next));
+                          host.resources, past ? &*past : &next, next.round_id));
     if (guest.state == GuestState::kRunning) {
       host.holdings.Set(guest_id, HoldingsIn(host, guest, &next));
     }
   }
   if (past) {
-    for (Outcome& outcome : past->outcomes) {
-      PostRelease(scribe, outcome);  // Of guests that are no more, should there be any.
+    CloseOutcomes(*past);
+    for (const Outcome& outcome : past->outcomes) {
       const auto run = guest_runs_.find(outcome.guest_id);
       if (run == guest_runs_.end()) continue;
       if (run->second.last_settled_round_id != past->round_id) run->second.last_settled.clear();
@@ -460,10 +496,20 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
   }
   next.phase = RoundPhase::kEffective;
   next.applied_time = now_;
+  for (const GuestId guest_id : guest_ids) {
+    const bool runs = state_.guests.at(guest_id).state == GuestState::kRunning;
+    for (const Contract* contract : state_.contracts.Of(guest_id)) {
+      if (contract->until_round_id <= next.round_id) {
+        EndContract(scribe, *contract, "its rounds are over");
+      } else if (contract->from_round_id <= next.round_id && !runs) {
+        EndContract(scribe, *contract, "the guest does not run");
+      }
+    }
+  }
   for (Outcome& outcome : next.outcomes) {
     const auto guest = state_.guests.find(outcome.guest_id);
     if (guest == state_.guests.end() || guest->second.state != GuestState::kRunning) {
-      PostRelease(scribe, outcome);  // It ended during grace: this never took effect.
+      outcome.settled = true;  // It ended during grace: this never took effect.
     }
   }
   scribe.Write(UpdateRound{next});
@@ -496,7 +542,12 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
   if (decided == nullptr) return;
   Round round = *decided;
   Scribe scribe(state_, now_, "round released");
-  for (Outcome& outcome : round.outcomes) PostRelease(scribe, outcome);
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Contract* contract : state_.contracts.AliveIn(guest_id, round.round_id)) {
+      UncoverRound(host, *contract, round.round_id, why, scribe);
+    }
+  }
+  CloseOutcomes(round);
   round.phase = RoundPhase::kReleased;
   round.reason = why;
   scribe.Write(UpdateRound{round});
@@ -519,6 +570,18 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
   ++host.counters.rounds_released;
   host.detail = absl::StrCat("round ", round.round_id, " was released: ", why);
   WithdrawNotices(host, round);
+}
+
+void Engine::Impl::UncoverRound(const HostRun& host, const Contract& contract, RoundId round_id,
+                                const std::string& why, Scribe& scribe) {
+  const bool in_force = AliveIn(contract, Book(host).in_force_round_id);
+  if (!in_force && contract.until_round_id <= round_id + 1) {
+    EndContract(scribe, contract, absl::StrCat("its round was released: ", why));
+    return;
+  }
+  Contract standing = contract;
+  PostRelease(scribe, standing, in_force ? ChargeOf(contract) : 0);
+  scribe.Write(UpdateContract{std::move(standing)});
 }
 
 void Engine::Impl::SendBoard(HostRun& host) {

@@ -1,31 +1,14 @@
 #include "marketd/market/state.h"
 
-#include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
-#include "marketd/base/money.h"
-#include "marketd/base/status.h"
 
 namespace nom::market {
 
-Microcredits& Balances::operator[](Account account) {
-  switch (account) {
-    case Account::kAvailable:
-      return available;
-    case Account::kEscrow:
-      return escrow;
-    case Account::kArrears:
-      return arrears;
-    case Account::kRevenue:
-      return revenue;
-    case Account::kDeposits:
-      return deposits;
-  }
-  Die(__FILE__, __LINE__, "no such account");
-}
-
-Microcredits Balances::operator[](Account account) const {
-  Balances copy = *this;
-  return copy[account];
+AccountSummary Summarize(const Purse& purse) {
+  return AccountSummary{.available = purse.available,
+                        .escrow = purse.escrow,
+                        .arrears = purse.arrears,
+                        .spent = purse.spent};
 }
 
 int64_t Guest::seed_units(ResourceKind kind) const {
@@ -35,41 +18,33 @@ int64_t Guest::seed_units(ResourceKind kind) const {
   return 0;
 }
 
-void AddOpenCharges(const Round& round, int sign, std::map<TenantId, Microcredits>& charges) {
-  for (const Outcome& outcome : round.outcomes) {
-    if (outcome.settled || outcome.charge_microcredits == 0) continue;
-    Microcredits& sum = charges[outcome.tenant_id];
-    sum = SaturatingAdd(sum, sign * outcome.charge_microcredits);
-    if (sum == 0) charges.erase(outcome.tenant_id);
-  }
-}
-
 void State::RebuildIndexes() {
   host_guests.clear();
   for (const auto& [guest_id, guest] : guests) host_guests[guest.host_id].insert(guest_id);
-  open_charges.clear();
-  for (const auto& [host_id, book] : hosts) {
-    for (const auto& [round_id, round] : book.open_rounds) AddOpenCharges(round, 1, open_charges);
-  }
 }
 
 std::string FirstBrokenPromise(const State& state) {
-  for (const auto& [tenant_id, tenant] : state.tenants) {
-    const Balances& b = tenant.balances;
-    const auto open = state.open_charges.find(tenant_id);
-    const Microcredits charges = open == state.open_charges.end() ? 0 : open->second;
-    if (b.available < 0 || b.escrow < 0 || b.arrears > 0) {
-      return absl::StrCat("tenant ", tenant_id, ": a balance is on the wrong side of zero");
-    }
-    absl::int128 sum = 0;
-    for (int a = 1; a <= kAccountsCount; ++a) sum += b[static_cast<Account>(a)];
-    if (sum != 0) return absl::StrCat("tenant ", tenant_id, ": the accounts do not sum to zero");
-    if (b.escrow != charges) {
-      return absl::StrCat("tenant ", tenant_id, ": ", b.escrow, " in escrow, for open charges of ",
-                          charges);
-    }
+  if (std::string wrong = FirstBrokenPromise(state.purses); !wrong.empty()) return wrong;
+  for (const auto& [owner, purse] : state.purses) {
+    if (std::string wrong = FirstBrokenEscrow(state, owner); !wrong.empty()) return wrong;
+  }
+  for (const auto& [tenant_id, escrow] : state.contracts.escrows()) {
+    if (std::string wrong = FirstBrokenEscrow(state, tenant_id); !wrong.empty()) return wrong;
   }
   return "";
+}
+
+std::string FirstBrokenEscrow(const State& state, const Owner& owner) {
+  const Microcredits holds = state.PurseOf(owner).escrow;
+  const Microcredits should = state.contracts.EscrowOf(owner);
+  if (holds == should) return "";
+  return absl::StrCat(owner, ": ", holds, " in escrow, for open contracts of ", should);
+}
+
+const Purse& State::PurseOf(const Owner& owner) const {
+  static const Purse kNone;
+  const auto it = purses.find(owner);
+  return it == purses.end() ? kNone : it->second;
 }
 
 const std::set<GuestId>& State::GuestsOf(const HostId& host_id) const {

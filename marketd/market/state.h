@@ -16,37 +16,16 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "marketd/market/accounts.h"
+#include "marketd/market/contracts.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
-
-// Every tenant has these five accounts, and for each tenant they sum to zero at all times.
-enum class Account : uint8_t {
-  kAvailable = 1,  // To bid with. Never below zero.
-  kEscrow = 2,     // Set aside for awards not yet settled. Never below zero.
-  kArrears = 3,    // Minus the rent that could not be paid. Never above zero.
-  kRevenue = 4,    // What the operator earned from this tenant: the tenant's "spent".
-  kDeposits = 5,   // Minus the money that the operator put in for the tenant.
-};
-inline constexpr int kAccountsCount = 5;
-
-struct Balances {
-  Microcredits available = 0;
-  Microcredits escrow = 0;
-  Microcredits arrears = 0;  // <= 0
-  Microcredits revenue = 0;
-  Microcredits deposits = 0;  // <= 0 unless more was taken out than put in.
-
-  Microcredits& operator[](Account account);
-  Microcredits operator[](Account account) const;
-  friend bool operator==(const Balances&, const Balances&) = default;
-};
 
 struct Tenant {
   TenantId tenant_id;
   std::string display_name;
   std::string token_hash;  // Of the bearer token; opaque here.
-  Balances balances;
   friend bool operator==(const Tenant&, const Tenant&) = default;
 };
 
@@ -126,8 +105,9 @@ struct Outcome {
   TenantId tenant_id;  // Who was charged.
   int64_t seed_units = 0;
   int64_t award_units = 0;
-  Microcredits charge_microcredits = 0;  // For one period of it; escrowed at the decision.
-  bool settled = false;                  // It holds no more, and no escrow is left.
+  int64_t contracted_units = 0;          // By contracts that were open before the decision.
+  Microcredits charge_microcredits = 0;  // For the award, for one period of it.
+  bool settled = false;                  // Nothing more will be charged for the units.
   // Charged for what was delivered: above the charge if it was held for longer than the period.
   Microcredits settled_microcredits = 0;
   // For the seed, while the round was the one in force; in a host's first round, also before it.
@@ -164,9 +144,6 @@ struct Round {
   std::vector<Outcome> outcomes;
   friend bool operator==(const Round&, const Round&) = default;
 };
-
-// Adds (sign 1) or takes off (-1) what is not settled of a round, by tenant. No zeros are kept.
-void AddOpenCharges(const Round& round, int sign, std::map<TenantId, Microcredits>& charges);
 
 // What a host's market must remember.
 struct HostBook {
@@ -205,14 +182,23 @@ struct LeasedBid {
   uint64_t sequence = 0;
   friend bool operator==(const LeasedBid&, const LeasedBid&) = default;
 };
+// What a tenant is told of its purse.
+struct AccountSummary {
+  Microcredits available = 0;
+  Microcredits escrow = 0;
+  Microcredits arrears = 0;  // <= 0
+  Microcredits spent = 0;
+  friend bool operator==(const AccountSummary&, const AccountSummary&) = default;
+};
+AccountSummary Summarize(const Purse& purse);
 
 // The answer to a call, kept so that a retry gets it again.
 struct Reply {
   absl::Status status;
-  GuestId guest_id = 0;  // AdmitGuest.
-  RoundId round_id = 0;  // PlaceBid: the first round in which the bid takes part.
-  bool removed = false;  // WithdrawBid.
-  Balances balances;     // Deposit: after it.
+  GuestId guest_id = 0;    // AdmitGuest.
+  RoundId round_id = 0;    // PlaceBid: the first round in which the bid takes part.
+  bool removed = false;    // WithdrawBid.
+  AccountSummary account;  // Deposit: after it.
   // Of calls that are never kept:
   uint64_t fence = 0;                  // OpenLease.
   std::vector<PlacedBid> placed_bids;  // PlaceBids.
@@ -223,7 +209,7 @@ struct Reply {
 // A write that was done. Ids belong to whoever chose them: nobody can use up, probe or push out
 // another's.
 struct RequestKey {
-  std::string owner;       // "tenant/ID" or "operator".
+  Owner owner;
   std::string request_id;  // 1 to 64 characters.
   friend bool operator==(const RequestKey&, const RequestKey&) = default;
   friend bool operator<(const RequestKey& a, const RequestKey& b) {
@@ -251,30 +237,36 @@ struct LedgerIdentity {
 };
 
 struct State {
-  // Keep the indexes: call after `guests` or `hosts` was filled by hand.
+  // Keep the indexes: call after `guests` was filled by hand.
   void RebuildIndexes();
   const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
+  // An empty one of an owner that never had money.
+  const Purse& PurseOf(const Owner& owner) const;
 
   LedgerIdentity ledger;
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;
+  ContractId last_contract_id = 0;
   std::map<TenantId, Tenant> tenants;
+  Purses purses;
   std::map<GuestId, Guest> guests;  // All but the evicted.
   std::map<BidKey, StandingBid> bids;
   std::map<BidKey, BidFence> bid_fences;  // Kept when a bid goes, until its guest does.
+  OpenContracts contracts;
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;
   // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.
-  std::map<std::pair<GuestId, std::string>, std::vector<std::string>> bid_requests;
+  std::map<std::pair<GuestId, Owner>, std::vector<std::string>> bid_requests;
   // Indexes of the above, kept by whoever changes it (ApplyChange, a ledger's Load).
   std::map<HostId, std::set<GuestId>> host_guests;  // Of `guests`.
-  std::map<TenantId, Microcredits> open_charges;    // Not settled in open rounds: its escrow.
   friend bool operator==(const State&, const State&) = default;
 };
 
-// What does not add up in the books, or "": accounts that do not sum to zero or are on the wrong
-// side of it, escrow that is not that of the open charges.
+// What does not add up in the books, or "": purses (accounts.h), escrow that is not that of open
+// contracts.
 std::string FirstBrokenPromise(const State& state);
+// Of one owner's escrow alone.
+std::string FirstBrokenEscrow(const State& state, const Owner& owner);
 
 }  // namespace nom::market
 

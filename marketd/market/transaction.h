@@ -1,8 +1,8 @@
 // The one way in which durable state changes: a numbered transaction, all of it or none.
 //
-// A transaction carries money entries that sum to zero and the new value of each thing that it
-// changes. It is made by a Scribe, which applies every line to the State at once, so that what the
-// engine believes and what the ledger stores come from the same words.
+// A transaction carries entries that move money between accounts and the new value of each thing
+// that it changes. It is made by a Scribe, which applies every line to the State at once, so that
+// what the engine believes and what the ledger stores come from the same words.
 
 #ifndef MARKETD_MARKET_TRANSACTION_H_
 #define MARKETD_MARKET_TRANSACTION_H_
@@ -18,16 +18,6 @@
 
 namespace nom::market {
 
-// One line of double entry. The amounts of a transaction sum to zero for each tenant.
-struct Entry {
-  TenantId tenant_id;
-  Account account = Account::kAvailable;
-  GuestId guest_id = 0;  // On whose behalf; 0: the tenant's own.
-  Microcredits amount_microcredits = 0;
-  friend bool operator==(const Entry&, const Entry&) = default;
-};
-
-// The whole tenant; its balances are moved by entries only and are ignored here.
 struct PutTenant {
   Tenant tenant;
 };
@@ -65,6 +55,14 @@ struct PutRound {
 struct UpdateRound {
   Round round;
 };
+// A contract begins: its terms, for ever.
+struct OpenContract {
+  Contract contract;
+};
+// How an open contract stands; its terms are ignored here. With a reason why it ended it is closed.
+struct UpdateContract {
+  Contract contract;
+};
 // The host's own line: boot and the round in force.
 struct PutHost {
   HostId host_id;
@@ -76,8 +74,8 @@ struct PutRequest {
   Request request;
 };
 
-using Change =
-    std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, PutHost, PutRequest>;
+using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound,
+                            OpenContract, UpdateContract, PutHost, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.
@@ -87,9 +85,8 @@ struct Transaction {
   std::vector<Change> changes;
 };
 
-// Applies one line. Entries: OUT_OF_RANGE on overflow, NOT_FOUND for an unknown tenant,
-// FAILED_PRECONDITION if available or escrow would fall below zero or arrears rise above it.
-// Nothing is changed then.
+// Applies one line. Entries: the errors of Post (accounts.h), and NOT_FOUND for an unknown tenant;
+// nothing is changed then.
 absl::Status ApplyEntry(const Entry& entry, State& state);
 void ApplyChange(const Change& change, State& state);
 
@@ -106,9 +103,8 @@ class Scribe {
   absl::Time now() const { return transaction_.time; }
   bool empty() const { return transaction_.entries.empty() && transaction_.changes.empty(); }
 
-  // Moves `amount` >= 0 between two accounts of one tenant; nothing if it is 0.
-  void Move(const TenantId& tenant_id, GuestId guest_id, Account from, Account to,
-            Microcredits amount);
+  // Moves `amount` >= 0 between two accounts; nothing if it is 0.
+  void Move(Account from, Account to, GuestId guest_id, Microcredits amount);
   void Write(Change change);
 
   // The finished transaction. If nothing was written its id is given back; don't commit it then.

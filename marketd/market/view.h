@@ -115,19 +115,24 @@ struct HostView {
   HostCounters counters;
 };
 
+struct TenantView : Tenant {
+  Purse purse;
+};
+
 struct View {
   uint64_t sequence = 0;                               // Rises with each view, also over restarts.
   uint64_t transaction_id = 0;                         // All transactions up to this one are in it.
   absl::Time time;                                     // When it was taken.
   std::vector<std::shared_ptr<const HostView>> hosts;  // By rising id.
   std::vector<std::shared_ptr<const GuestView>> guests;  // By rising id; none that is evicted.
-  std::vector<Tenant> tenants;                           // By rising id.
+  std::vector<TenantView> tenants;                       // By rising id.
+  Purse operator_purse;
   std::vector<Notice> notices;  // The latest for each guest and kind, by rising sequence.
 
   // Null if there is none.
   const HostView* FindHost(const HostId& host_id) const;
   const GuestView* FindGuest(GuestId guest_id) const;
-  const Tenant* FindTenant(const TenantId& tenant_id) const;
+  const TenantView* FindTenant(const TenantId& tenant_id) const;
 };
 
 }  // namespace nom::market

@@ -20,10 +20,10 @@ const GuestView* View::FindGuest(GuestId guest_id) const {
   return it != guests.end() && (*it)->guest.guest_id == guest_id ? it->get() : nullptr;
 }
 
-const Tenant* View::FindTenant(const TenantId& tenant_id) const {
+const TenantView* View::FindTenant(const TenantId& tenant_id) const {
   const auto it = std::lower_bound(
       tenants.begin(), tenants.end(), tenant_id,
-      [](const Tenant& tenant, const TenantId& id) { return tenant.tenant_id < id; });
+      [](const TenantView& tenant, const TenantId& id) { return tenant.tenant_id < id; });
   return it != tenants.end() && it->tenant_id == tenant_id ? &*it : nullptr;
 }
 
@@ -38,7 +38,10 @@ std::shared_ptr<const View> Engine::Impl::BuildView() {
     view->guests.push_back(BuildGuestView(FindHost(guest.host_id), guest));
   }
   view->tenants.reserve(state_.tenants.size());
-  for (const auto& [tenant_id, tenant] : state_.tenants) view->tenants.push_back(tenant);
+  for (const auto& [tenant_id, tenant] : state_.tenants) {
+    view->tenants.push_back({tenant, state_.PurseOf(tenant_id)});
+  }
+  view->operator_purse = state_.PurseOf(kOperator);
   for (const auto& [key, notice] : notices_) view->notices.push_back(notice);
   std::sort(view->notices.begin(), view->notices.end(),
             [](const Notice& a, const Notice& b) { return a.sequence < b.sequence; });

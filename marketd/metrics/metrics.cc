@@ -170,16 +170,14 @@ void AddView(const market::View& view, Scrape& out) {
   for (const auto& [key, count] : guests) {
     out.Add(Metric::kGuests, {key.first, StateName(key.second)}, count);
   }
-  double revenue = 0;
   double escrow = 0;
   double arrears = 0;
-  for (const market::Tenant& tenant : view.tenants) {
-    revenue += Credits(tenant.balances.revenue);
-    escrow += Credits(tenant.balances.escrow);
-    arrears -= Credits(tenant.balances.arrears);
+  for (const market::TenantView& tenant : view.tenants) {
+    escrow += Credits(tenant.purse.escrow);
+    arrears -= Credits(tenant.purse.arrears);
   }
   out.Add(Metric::kTenants, {}, static_cast<uint64_t>(view.tenants.size()));
-  out.Add(Metric::kRevenue, {}, revenue);
+  out.Add(Metric::kRevenue, {}, Credits(view.operator_purse.revenue));
   out.Add(Metric::kEscrow, {}, escrow);
   out.Add(Metric::kArrears, {}, arrears);
 }

@@ -325,13 +325,14 @@ market_pb::LeasedBid ToProto(const market::LeasedBid& leased) {
   return out;
 }
 
-market_pb::Account ToProto(const market::TenantId& tenant_id, const market::Balances& balances) {
+market_pb::Account ToProto(const market::TenantId& tenant_id,
+                           const market::AccountSummary& account) {
   market_pb::Account out;
   out.set_tenant_id(tenant_id);
-  out.set_available_microcredits(balances.available);
-  out.set_escrow_microcredits(balances.escrow);
-  out.set_arrears_microcredits(-balances.arrears);
-  out.set_spent_microcredits(balances.revenue);
+  out.set_available_microcredits(account.available);
+  out.set_escrow_microcredits(account.escrow);
+  out.set_arrears_microcredits(-account.arrears);
+  out.set_spent_microcredits(account.spent);
   return out;
 }
 

@@ -292,12 +292,12 @@ grpc::ServerUnaryReactor* MarketService::GetAccount(grpc::CallbackServerContext*
   }
   const market::TenantId tenant_id =
       request->tenant_id().empty() ? caller.tenant_id : request->tenant_id();
-  const market::Tenant* const tenant = view->FindTenant(tenant_id);
+  const market::TenantView* const tenant = view->FindTenant(tenant_id);
   if (tenant == nullptr || (!caller.is_operator && tenant_id != caller.tenant_id)) {
     call.Finish(absl::NotFoundError("tenant_id: there is no such account of yours"));
     return call.reactor();
   }
-  *response->mutable_account() = ToProto(tenant->tenant_id, tenant->balances);
+  *response->mutable_account() = ToProto(tenant->tenant_id, market::Summarize(tenant->purse));
   call.Finish(absl::OkStatus());
   return call.reactor();
 }

@@ -52,11 +52,11 @@ grpc::ServerUnaryReactor* OperatorService::ListTenants(
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginAsOperator(*view, &caller)) return call.reactor();
-  for (const market::Tenant& tenant : view->tenants) {
+  for (const market::TenantView& tenant : view->tenants) {
     operators_pb::Tenant* const to = response->add_tenants();
     to->set_tenant_id(tenant.tenant_id);
     to->set_display_name(tenant.display_name);
-    *response->add_accounts() = ToProto(tenant.tenant_id, tenant.balances);
+    *response->add_accounts() = ToProto(tenant.tenant_id, market::Summarize(tenant.purse));
   }
   call.Finish(absl::OkStatus());
   return call.reactor();
@@ -74,7 +74,7 @@ grpc::ServerUnaryReactor* OperatorService::Deposit(grpc::CallbackServerContext* 
   services_->runtime.Submit(
       std::move(caller), std::move(deposit),
       [call, response, tenant_id = request->tenant_id()](const market::Reply& reply) {
-        if (reply.status.ok()) *response->mutable_account() = ToProto(tenant_id, reply.balances);
+        if (reply.status.ok()) *response->mutable_account() = ToProto(tenant_id, reply.account);
         call.Finish(reply.status);
       });
   return call.reactor();

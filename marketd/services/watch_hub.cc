@@ -336,9 +336,9 @@ std::shared_ptr<const WatchHub::Frame> WatchHub::MakeFrame(std::shared_ptr<const
     *part.add_guests() = ToProto(*guest, round_id);
     to = {guest, round_id, Encode(part, old == nullptr ? nullptr : old->piece)};
   }
-  for (const market::Tenant& tenant : view->tenants) {
+  for (const market::TenantView& tenant : view->tenants) {
     WatchResponse part;
-    *part.add_accounts() = ToProto(tenant.tenant_id, tenant.balances);
+    *part.add_accounts() = ToProto(tenant.tenant_id, market::Summarize(tenant.purse));
     Piece old;
     if (before != nullptr) {
       const auto found = before->accounts.find(tenant.tenant_id);

@@ -8,9 +8,12 @@
 // Guest-physical space:
 //   [0, window_frames)        frames that the guest holds or may come to hold. What it holds at the
 //                             start is [0, seed_frames) and what its grant adds, lowest first.
-//   NOM_GPA_*                 pages of nomhv's, below 4 GiB and above every window.
-// Touching a frame of the window that is not held raises #GP(0) in the guest; anything else outside
-// the window ends the guest (NOM_EXIT_REASON_WILD_ACCESS). Writing a read-only page raises #GP(0).
+//   NOM_GPA_REGIONS           NOM_REGIONS_MAX places of NOM_REGION_FRAMES_MAX frames each: memory
+//                             shared with other guests. Since 1.2.
+//   other NOM_GPA_*           pages of nomhv's, below 4 GiB and above every window.
+// Touching a frame of the window that is not held, or a place where no region lies, raises #GP(0)
+// in the guest; anything else outside the window ends the guest (NOM_EXIT_REASON_WILD_ACCESS).
+// Writing a read-only page raises #GP(0).
 
 #ifndef NOMHV_ABI_GUEST_H_
 #define NOMHV_ABI_GUEST_H_
@@ -18,6 +21,11 @@
 #include "nomhv/abi/version.h"
 
 #define NOM_WINDOW_FRAMES_MAX (0xC0000000u / NOM_FRAME_BYTES)
+
+#define NOM_REGIONS_MAX 8u         // That a guest takes part in at a time.
+#define NOM_REGION_FRAMES_MAX 16u  // In one region.
+#define NOM_GPA_REGIONS 0xC0000000u
+#define NOM_REGIONS_BYTES (NOM_REGIONS_MAX * NOM_REGION_FRAMES_MAX * NOM_FRAME_BYTES)
 
 #define NOM_GPA_MACHINE_BOARD 0xFD000000u  // Read-only, one for all guests. struct NomMachineBoard
 #define NOM_GPA_GUEST_BOARD 0xFD001000u    // Read-only. struct NomGuestBoard
@@ -54,7 +62,13 @@ struct NomStart {
     "gives the processor away until the deadline, a notice or an interrupt")                    \
   X(WRITE, 6, "guest-physical address, bytes up to 256", "",                                    \
     "writes one line to the machine's log, under the guest's id and name")                      \
-  X(EXIT, 7, "code", "does not return", "ends the guest")
+  X(EXIT, 7, "code", "does not return", "ends the guest")                                       \
+  X(OFFER, 8, "guest id, frames, tag", "address",                                               \
+    "lays zeroed frames of the grant where that guest may share them")                          \
+  X(ACCEPT, 9, "guest id, frames, tag", "address",                                              \
+    "shares the region that this guest offers under the tag")                                   \
+  X(LEAVE, 10, "address of a region", "NomLeave", "gives a region up")                          \
+  X(RING, 11, "address of a region", "", "wakes the other guest of a region")
 
 enum NomCall {
 #define NOM_X(name, number, arguments, value, meaning) NOM_CALL_##name = number,
@@ -70,8 +84,24 @@ enum NomQuery {
   NOM_QUERY_NEXT_HELD = 5,  // index = frame: the first held frame at or above it; NOT_HELD if none.
   NOM_QUERY_NEXT_HOLE = 6,  // index = frame: the first frame of the window at or above it not held.
   NOM_QUERY_CYCLES_USED = 7,  // The meter: TSC cycles that the guest has run.
+  NOM_QUERY_REGION = 8,       // index = address of a region: NomRegionState. Since 1.2.
 };
 
-enum NomWake { NOM_WAKE_DEADLINE = 1, NOM_WAKE_NOTICE = 2, NOM_WAKE_INTERRUPT = 3 };
+enum NomWake {
+  NOM_WAKE_DEADLINE = 1,
+  NOM_WAKE_NOTICE = 2,
+  NOM_WAKE_INTERRUPT = 3,
+  NOM_WAKE_RING = 4,  // Since 1.2.
+};
+
+enum NomRegionState {
+  NOM_REGION_OFFERED = 1,  // Nobody has accepted it yet.
+  NOM_REGION_SHARED = 2,
+  NOM_REGION_LEFT = 3,  // The other guest has left it, or has ended: it is the offerer's alone.
+};
+
+// Whether a region is given up: whoever accepted it is out at once; whoever offered it and shares
+// it asks for the other to be cut off, and calls again.
+enum NomLeave { NOM_LEAVE_DONE = 0, NOM_LEAVE_CUTTING_OFF = 1 };
 
 #endif  // NOMHV_ABI_GUEST_H_

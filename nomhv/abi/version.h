@@ -8,7 +8,7 @@
 
 // A reader accepts the same major; a higher minor only adds.
 #define NOM_ABI_MAJOR 1u
-#define NOM_ABI_MINOR 1u
+#define NOM_ABI_MINOR 2u
 #define NOM_ABI_VERSION ((NOM_ABI_MAJOR << 16) | NOM_ABI_MINOR)
 
 #define NOM_FRAME_BYTES 4096u
@@ -44,14 +44,15 @@ enum NomBoundBy { NOM_BOUND_BY_RESERVE = 1, NOM_BOUND_BY_BIDS = 2 };
   X(BELOW_SEED, 8, "a grant would fall below the guest's seed")               \
   X(OVER_CAPACITY, 9, "the sum of grants would exceed what the machine has")  \
   X(NO_SUCH_GUEST, 10, "no guest has this id")                                \
-  X(EXISTS, 11, "a guest already has this id")                                \
-  X(TABLE_FULL, 12, "no free guest slot")                                     \
+  X(EXISTS, 11, "a guest already has this id, or an offer this tag")          \
+  X(TABLE_FULL, 12, "no free guest slot, or place for a region")              \
   X(BAD_IMAGE, 13, "the image is not a guest image; `detail` says why")       \
   X(BAD_VERSION, 14, "the other side speaks another major version")           \
   X(BAD_STATE, 15, "not possible in the guest's present state")               \
   X(CRASHED, 16, "the guest has crashed")                                     \
   X(OVER_BUDGET, 17, "the guest has used up what it may do of this for now")  \
-  X(PAST_EPOCH, 18, "a marketd of a higher epoch commands this machine")
+  X(PAST_EPOCH, 18, "a marketd of a higher epoch commands this machine")      \
+  X(NO_SUCH_REGION, 19, "no region is offered under this tag, or lies there")
 
 enum NomStatus {
 #define NOM_X(name, number, meaning) NOM_STATUS_##name = number,

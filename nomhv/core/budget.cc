@@ -215,7 +215,9 @@ void ProcessorSchedule::Stop(const Choice& choice, uint64_t now_tsc, StopCause c
   NOMHV_CHECK(choice.run, "processor schedule: stopped what never ran");
   Settle(now_tsc);
   if (cause == StopCause::kControl) payer_ = kNomhv;
-  if (cause == StopCause::kTime && now_tsc >= choice.cut_tsc) payer_ = kWhoRunsNext;
+  if (cause == StopCause::kRung || (cause == StopCause::kTime && now_tsc >= choice.cut_tsc)) {
+    payer_ = kWhoRunsNext;
+  }
   accounts_[choice.slot].Unclaim(processor_);
 }
 

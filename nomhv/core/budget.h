@@ -65,6 +65,7 @@ class ProcessorAccount {
 enum class StopCause {
   kItself,   // It sleeps, or has ended.
   kTime,     // Its deadline.
+  kRung,     // A sleeper has been rung.
   kControl,  // The control processor wanted something.
 };
 

@@ -35,7 +35,7 @@ struct NestedMapping {
   NestedFlags flags;
 };
 
-// Not thread-safe for writers: the guest's lock. The processor walks the tables at any time, so
+// Not thread-safe: the guest's claim. The processor walks the tables at any time, so
 // entries are written whole. Each directory entry counts what its table maps, in bits that the
 // processor leaves to software (5.4.1), so that no search looks at more than one entry for each
 // table and the entries of two. Whoever unmaps or narrows flushes every processor that may run the
@@ -61,7 +61,7 @@ class NestedTables {
   Status Reserve(uint64_t first, uint64_t bytes) {
     const uint64_t end = first + bytes;
     for (uint64_t gpa = first & ~(kTableSpan - 1); gpa < end; gpa += kTableSpan) {
-      const Result<std::atomic<uint64_t>*> directory = Directory(gpa, /*build=*/true);
+      const Result<std::atomic<uint64_t>*> directory = BuildDirectory(gpa);
       if (!directory.ok()) return directory.code();
     }
     return {};
@@ -73,7 +73,7 @@ class NestedTables {
     NOMHV_CHECK(
         (gpa | physical) % NOM_FRAME_BYTES == 0 && gpa < kLimit && (physical & ~kAddressMask) == 0,
         "nested tables: bad address to map");
-    const Result<std::atomic<uint64_t>*> directory = Directory(gpa, /*build=*/true);
+    const Result<std::atomic<uint64_t>*> directory = BuildDirectory(gpa);
     if (!directory.ok()) return directory.code();
     std::atomic<uint64_t>* const entry = EntryBelow(directory.value(), gpa);
     if ((entry->load(std::memory_order_relaxed) & kPresent) != 0) return NOM_STATUS_ALREADY_HELD;
@@ -129,8 +129,7 @@ class NestedTables {
   void Destroy() {
     if (memory_ == nullptr) return;
     FreeLevel(root_, kLevels);
-    memory_ = nullptr;
-    root_ = 0;
+    *this = {};
   }
 
  private:
@@ -163,8 +162,10 @@ class NestedTables {
     return reinterpret_cast<std::atomic<uint64_t>*>(memory_->Table(table) + index);
   }
 
-  // The entry that names the last-level table for `gpa`; NOT_HELD if there is no such table.
+  // The entry that names the last-level table for `gpa`; NOT_HELD if there is no such table. Most
+  // are asked for many times in a row, and tables stay.
   Result<std::atomic<uint64_t>*> Directory(uint64_t gpa) const {
+    if (last_directory_ != nullptr && gpa / kTableSpan == last_span_) return last_directory_;
     if (memory_ == nullptr || gpa >= kLimit) return NOM_STATUS_NOT_HELD;
     uint64_t table = root_;
     for (int level = kLevels; level > 2; --level) {
@@ -174,11 +175,14 @@ class NestedTables {
     }
     std::atomic<uint64_t>* const slot = Slot(table, gpa, 2);
     if ((slot->load(std::memory_order_acquire) & kPresent) == 0) return NOM_STATUS_NOT_HELD;
+    last_span_ = gpa / kTableSpan;
+    last_directory_ = slot;
     return slot;
   }
 
-  Result<std::atomic<uint64_t>*> Directory(uint64_t gpa, bool build) {
-    if (!build) return std::as_const(*this).Directory(gpa);
+  Result<std::atomic<uint64_t>*> BuildDirectory(uint64_t gpa) {
+    const Result<std::atomic<uint64_t>*> there = Directory(gpa);
+    if (there.ok()) return there;
     NOMHV_CHECK(memory_ != nullptr && gpa < kLimit, "nested tables: not initialised");
     uint64_t table = root_;
     for (int level = kLevels;; --level) {
@@ -256,6 +260,8 @@ class NestedTables {
 
   M* memory_ = nullptr;
   uint64_t root_ = 0;
+  mutable uint64_t last_span_ = 0;
+  mutable std::atomic<uint64_t>* last_directory_ = nullptr;
 };
 
 }  // namespace nomhv

@@ -5,8 +5,10 @@
 
 #include "nomhv/core/copy_once.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/guest_frames.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
+#include "nomhv/x86/regions.h"
 
 namespace nomhv {
 namespace {
@@ -18,6 +20,9 @@ constexpr uint64_t kFramesPerStep = 16;
 
 CallAnswer Failed(NomStatus status) { return {AfterCall::kResume, status, 0}; }
 CallAnswer Value(uint64_t value) { return {AfterCall::kResume, NOM_STATUS_OK, value}; }
+CallAnswer Answer(const Result<uint64_t>& result) {
+  return result.ok() ? Value(result.value()) : Failed(result.code());
+}
 
 uint64_t CallExists(uint64_t number) {
   switch (number) {
@@ -54,6 +59,8 @@ CallAnswer Query(const GuestMachine& guest, uint64_t what, uint64_t index) {
       return NextFrame(guest, index, /*held=*/false);
     case NOM_QUERY_CYCLES_USED:
       return Value(UsedCyclesNow(guest.slot));
+    case NOM_QUERY_REGION:
+      return Answer(RegionState(guest, index));
     default:
       return Failed(NOM_STATUS_BAD_PARAMETER);
   }
@@ -82,19 +89,18 @@ CallAnswer BeginRelease(GuestMachine& guest, uint64_t first, uint64_t count) {
 
 CallAnswer Notify(GuestMachine& guest, uint64_t vector) {
   if (vector != 0 && (vector < 32 || vector > 255)) return Failed(NOM_STATUS_BAD_PARAMETER);
+  // What was told while there was no vector interrupts nobody later.
+  if (vector == 0 || guest.notice_vector == 0) static_cast<void>(guest.TakeNews(kNewsInterrupt));
   guest.notice_vector = static_cast<uint8_t>(vector);
-  if (vector == 0) guest.interrupt_due = false;
   return {};
 }
 
 CallAnswer Yield(GuestMachine& guest, uint64_t deadline) {
-  if (guest.notice_unseen) {
-    guest.notice_unseen = false;
-    return Value(NOM_WAKE_NOTICE);
-  }
+  if (guest.TakeNews(kNewsNotice)) return Value(NOM_WAKE_NOTICE);
+  if (guest.TakeNews(kNewsRing)) return Value(NOM_WAKE_RING);
   // An interrupt that only waits for this instruction to end (STI before it) would be slept
   // through.
-  if (guest.interrupt_due && (guest.vmcb->rflags & kFlagsInterrupt) != 0) {
+  if (guest.interrupt_due() && (guest.vmcb->rflags & kFlagsInterrupt) != 0) {
     return Value(NOM_WAKE_INTERRUPT);
   }
   if (deadline != 0 && deadline <= ReadTsc()) return Value(NOM_WAKE_DEADLINE);
@@ -126,9 +132,15 @@ CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
   return {};
 }
 
+// The answer of a call that may have changed how many frames are held.
+CallAnswer Changed(GuestMachine& guest, const Result<uint64_t>& result) {
+  if (result.ok()) WriteGuestBoard(guest);
+  return Answer(result);
+}
+
 }  // namespace
 
-CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b) {
+CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
   switch (number) {
     case NOM_CALL_QUERY:
       return Query(guest, a, b);
@@ -145,6 +157,14 @@ CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b) 
     case NOM_CALL_EXIT:
       guest.End(NOM_EXIT_REASON_DONE, a);
       return {AfterCall::kEnded, NOM_STATUS_OK, 0};
+    case NOM_CALL_OFFER:
+      return Changed(guest, OfferRegion(guest, a, b, c));
+    case NOM_CALL_ACCEPT:
+      return Answer(AcceptRegion(guest, a, b, c));
+    case NOM_CALL_LEAVE:
+      return Changed(guest, LeaveRegion(guest, a));
+    case NOM_CALL_RING:
+      return Failed(RingRegion(guest, a).code());
     default:
       return Failed(NOM_STATUS_NO_SUCH_CALL);
   }
@@ -153,12 +173,13 @@ CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b) 
 bool ContinueWork(GuestMachine& guest, CallAnswer& answer) {
   struct Frames {
     GuestMachine& guest;
+    FrameTaker taker{guest};
     [[nodiscard]] bool Holds(uint64_t frame) const {
       return guest.tables.Find(frame * kFrame).has_value();
     }
     [[nodiscard]] bool MayHoldMore() const { return guest.held_frames < guest.granted_frames; }
-    void Give(uint64_t frame) const { GiveFrame(guest, frame); }
-    void Take(uint64_t frame) const { TakeFrame(guest, frame); }
+    void Give(uint64_t frame) const { GiveFrame(guest, frame * kFrame); }
+    void Take(uint64_t frame) { taker.Take(frame * kFrame); }
   };
   answer = {};
   CountFrames(guest);

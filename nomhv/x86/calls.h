@@ -19,7 +19,7 @@ struct CallAnswer {
 
 // Does call `number` for the guest, on its processor. ACQUIRE and RELEASE only begin: guest.work
 // says what is left, and their answer comes from ContinueWork.
-CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b);
+CallAnswer DoCall(GuestMachine& guest, uint64_t number, uint64_t a, uint64_t b, uint64_t c);
 
 // Does the next few frames of guest.work. True when it is done, with the answer.
 bool ContinueWork(GuestMachine& guest, CallAnswer& answer);

@@ -50,6 +50,7 @@ Status BuildPages(GuestMachine& guest, uint64_t machine_board_physical) {
     if (status.ok()) status = step();
   };
   then([&] { return guest.tables.Reserve(0, guest.window_frames * kFrame); });
+  then([&] { return guest.tables.Reserve(NOM_GPA_REGIONS, NOM_REGIONS_BYTES); });
   then([&] { return AllocateOwn(guest.vmcb); });
   then([&] { return AllocateOwn(guest.fpu); });
   then([&] { return AllocateOwn(guest.board); });
@@ -98,9 +99,8 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
   guest.work = {};
   guest.sleep = {};
   guest.notice_vector = 0;
-  guest.notice_unseen = false;
-  guest.interrupt_due = false;
-  guest.notice_tsc = 0;
+  guest.news = 0;
+  guest.processors = 0;
   guest.hold = false;
   guest.ended = false;
   guest.condemned = false;
@@ -146,18 +146,6 @@ void StartGuest(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz,
   guest.alive.store(true, std::memory_order_release);
 }
 
-bool StripGuest(GuestMachine& guest, uint64_t most) {
-  CountFrames(guest);
-  uint64_t end = guest.window_frames * kFrame;
-  for (uint64_t i = 0; i < most && guest.held_frames > 0; ++i) {
-    const std::optional<uint64_t> last = guest.tables.LastMapped(0, end);
-    NOMHV_CHECK(last.has_value(), "guest: fewer frames mapped than held");
-    TakeFrame(guest, *last / kFrame);
-    end = *last;
-  }
-  return guest.held_frames == 0;
-}
-
 void UnbuildGuest(GuestMachine& guest) {
   NOMHV_CHECK(guest.held_frames == 0, "guest: taken apart with its memory");
   guest.tables.Destroy();
@@ -168,62 +156,9 @@ void UnbuildGuest(GuestMachine& guest) {
   FreeOwn(guest.start);
 }
 
-void CountFrames(GuestMachine& guest) {
-  const SpinLockGuard guard(guest.meter_lock);
-  guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
-}
-
-void SetGrantedFrames(GuestMachine& guest, uint64_t frames) {
-  CountFrames(guest);
-  const SpinLockGuard guard(guest.meter_lock);
-  guest.granted_frames = frames;
-}
-
-void GiveFrame(GuestMachine& guest, uint64_t frame) {
-  const Status status = guest.tables.Map(frame * kFrame, AllocateGuestFrame(), NestedFlags{});
-  NOMHV_CHECK(status.ok(), "guest: a frame cannot be mapped where its table is reserved");
-  const SpinLockGuard guard(guest.meter_lock);
-  ++guest.held_frames;
-}
-
-void TakeFrame(GuestMachine& guest, uint64_t frame) {
-  const Result<NestedMapping> old = guest.tables.Unmap(frame * kFrame);
-  const uint64_t physical = old.value().physical;
-  // The claim is ours, so the guest runs nowhere; the next entry flushes before it can use what a
-  // processor may remember.
+void ForgetTranslations(GuestMachine& guest) {
   guest.translations.Invalidate();
-  if (reinterpret_cast<uint64_t>(guest.code_page.host) == physical) guest.code_page = {};
-  {
-    const SpinLockGuard guard(guest.meter_lock);
-    --guest.held_frames;
-  }
-  FreeGuestFrame(physical);
-}
-
-void GrowGuest(GuestMachine& guest, uint64_t count) {
-  CountFrames(guest);
-  uint64_t gpa = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    const std::optional<uint64_t> hole = guest.tables.NextHole(gpa, guest.window_frames * kFrame);
-    if (!hole.has_value()) break;  // The window is full: the guest acquired ahead of its grant.
-    GiveFrame(guest, *hole / kFrame);
-    gpa = *hole + kFrame;
-  }
-}
-
-uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames) {
-  CountFrames(guest);
-  uint64_t taken = 0;
-  uint64_t end = guest.window_frames * kFrame;
-  while (guest.held_frames > frames) {
-    const std::optional<uint64_t> last = guest.tables.LastMapped(guest.seed_frames * kFrame, end);
-    NOMHV_CHECK(last.has_value(), "guest: more frames held than seed and window have");
-    TakeFrame(guest, *last / kFrame);
-    end = *last;
-    ++taken;
-  }
-  guest.forced_frames += taken;
-  return taken;
+  guest.code_page = {};
 }
 
 void WriteGuestBoard(GuestMachine& guest) {

@@ -30,6 +30,13 @@
 
 namespace nomhv {
 
+// What a guest is woken for, or interrupted by.
+enum News : uint32_t {
+  kNewsNotice = 1,     // For YIELD, until it has told so.
+  kNewsRing = 2,       // Likewise.
+  kNewsInterrupt = 4,  // Not delivered yet.
+};
+
 // Frames times time, in frame-microseconds.
 class FrameMeter {
  public:
@@ -92,27 +99,27 @@ struct GuestMachine {
   NomGuestBoard* board = nullptr;
   NomBidPage* bids = nullptr;
   NomStart* start = nullptr;
-  NomGuestBoard board_value{};  // What the board is rewritten from.
-  uint64_t held_frames = 0;
+  NomGuestBoard board_value{};           // What the board is rewritten from.
+  std::atomic<uint64_t> held_frames{0};  // Those of the regions that it offers, too.
   uint64_t granted_frames = 0;
-  FrameMeter frame_meter;  // With held_frames and granted_frames: meter_lock.
+  FrameMeter frame_meter;  // With granted_frames: meter_lock.
   SpinLock meter_lock;
   FrameWork work;
 
-  // Sleep and notices.
+  // Sleep and news.
   SleepState sleep;
-  uint8_t notice_vector = 0;
-  bool notice_unseen = false;  // For YIELD.
-  bool interrupt_due = false;  // The notice's interrupt is not delivered yet.
-  uint64_t notice_tsc = 0;     // When the last notice came.
+  uint8_t notice_vector = 0;  // Of notices and rings.
 
   LineBudget lines;  // Of the log.
 
-  // Read by anybody.
-  std::atomic<bool> alive{false};      // Exists and may run.
-  std::atomic<bool> hold{false};       // The control processor wants the claim.
-  std::atomic<bool> ended{false};      // Set once, with the three below.
-  std::atomic<bool> condemned{false};  // Did not leave its processor in time: to be ended there.
+  // Anybody's.
+  std::atomic<uint32_t> news{0};        // News bits.
+  std::atomic<uint64_t> news_tsc{0};    // When the last came.
+  std::atomic<uint64_t> processors{0};  // A bit for each that has a piece of it.
+  std::atomic<bool> alive{false};       // Exists and may run.
+  std::atomic<bool> hold{false};        // The control processor wants the claim.
+  std::atomic<bool> ended{false};       // Set once, with the three below.
+  std::atomic<bool> condemned{false};   // Did not leave its processor in time: to be ended there.
   NomExitReason exit_reason = NOM_EXIT_REASON_NONE;
   uint64_t exit_detail = 0;
   uint64_t exit_rip = 0;
@@ -122,6 +129,19 @@ struct GuestMachine {
   uint64_t forced_frames = 0;
 
   [[nodiscard]] std::string_view name_view() const { return name; }
+  // It has something to do, if it slept; who tells it pokes its processors.
+  uint32_t Tell(uint32_t bits, uint64_t now_tsc) {
+    news_tsc.store(now_tsc, std::memory_order_relaxed);
+    return news.fetch_or(bits, std::memory_order_acq_rel);
+  }
+  // True once for each time that it was told.
+  bool TakeNews(News bit) {
+    return (news.load(std::memory_order_acquire) & bit) != 0 &&
+           (news.fetch_and(~uint32_t{bit}, std::memory_order_acq_rel) & bit) != 0;
+  }
+  [[nodiscard]] bool interrupt_due() const {
+    return notice_vector != 0 && (news.load(std::memory_order_acquire) & kNewsInterrupt) != 0;
+  }
   void CountExit(NomExit kind) { exits[kind].fetch_add(1, std::memory_order_relaxed); }
   void End(NomExitReason reason, uint64_t detail) {
     exit_reason = reason;
@@ -148,26 +168,13 @@ void LoadSegment(GuestMachine& guest, std::span<const std::byte> image,
 void StartGuest(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz,
                 const LoadPlan& plan);
 
-// The guest runs nowhere and never will: takes up to `most` frames from it and scrubs them. True
-// when it holds none any more.
-[[nodiscard]] bool StripGuest(GuestMachine& guest, uint64_t most);
-// Then: takes its tables, boards and control block.
+// The guest runs nowhere, never will, and holds nothing any more: takes its tables, boards and
+// control block.
 void UnbuildGuest(GuestMachine& guest);
 
-// Under the claim: maps `count` zeroed frames at the lowest holes.
-void GrowGuest(GuestMachine& guest, uint64_t count);
-// Under the claim: takes frames until at most `frames` are held, highest outside the seed first;
-// how many were taken. They are scrubbed and free.
-uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames);
-// Counts in the meter what the guest has held until now. Before frames are given or taken: a step
-// of them takes microseconds.
-void CountFrames(GuestMachine& guest);
-// Maps or unmaps one frame and keeps the books; the guest's choice or ours.
-void GiveFrame(GuestMachine& guest, uint64_t frame);
-void TakeFrame(GuestMachine& guest, uint64_t frame);
-
-// Changes the grant; frames move separately.
-void SetGrantedFrames(GuestMachine& guest, uint64_t frames);
+// Mappings were taken from it: no processor and no device reaches what they led to after its next
+// entry. Under its claim.
+void ForgetTranslations(GuestMachine& guest);
 
 // Rewrites the guest board from board_value and the books.
 void WriteGuestBoard(GuestMachine& guest);

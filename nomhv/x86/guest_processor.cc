@@ -19,12 +19,13 @@ void Answer(GuestMachine& guest, NomStatus status, uint64_t value) {
 // Whether a sleeper has something to do; then it is awake. Under the claim.
 bool TryWake(GuestMachine& guest, ProcessorAccount& account, uint64_t now_tsc) {
   const uint64_t wake_tsc = account.wake_tsc();
-  uint64_t since_tsc = guest.notice_tsc;
+  uint64_t since_tsc = guest.news_tsc.load(std::memory_order_relaxed);
   if (guest.sleep.kind == SleepState::kHalted) {
-    if (!guest.interrupt_due || guest.notice_vector == 0) return false;
-  } else if (guest.notice_unseen) {
-    guest.notice_unseen = false;
+    if (!guest.interrupt_due()) return false;
+  } else if (guest.TakeNews(kNewsNotice)) {
     Answer(guest, NOM_STATUS_OK, NOM_WAKE_NOTICE);
+  } else if (guest.TakeNews(kNewsRing)) {
+    Answer(guest, NOM_STATUS_OK, NOM_WAKE_RING);
   } else if (wake_tsc != 0 && now_tsc >= wake_tsc) {
     since_tsc = wake_tsc;
     Answer(guest, NOM_STATUS_OK, NOM_WAKE_DEADLINE);
@@ -81,6 +82,7 @@ SliceEnd RunSlice(Processor& processor, GuestMachine& guest, ProcessorAccount& a
     }
     if (look_at_clock) {
       const uint64_t now_tsc = ReadTsc();
+      if (processor.rung.exchange(false, std::memory_order_acq_rel)) return {StopCause::kRung};
       if (now_tsc >= deadline_tsc) {
         return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
       }
@@ -136,6 +138,7 @@ void TakePlan(Processor& processor) {
 
 bool TakeTurn(Processor& processor, uint64_t latest_tsc) {
   TakePlan(processor);
+  processor.rung.store(false, std::memory_order_release);
   const uint64_t now_tsc = ReadTsc();
   ChangePayer(processor, [&](ProcessorSchedule& schedule) { schedule.Settle(now_tsc); });
   const ProcessorSchedule::Choice choice =
@@ -196,6 +199,13 @@ uint64_t UsedCyclesNow(uint32_t slot) {
     }
   }
   return used;
+}
+
+void RingGuest(GuestMachine& guest) {
+  constexpr uint32_t kAll = kNewsRing | kNewsInterrupt;
+  if ((guest.Tell(kAll, ReadTsc()) & kAll) == kAll) return;  // It has not looked since the last.
+  PokeProcessorsOf(
+      guest, [](Processor& processor) { processor.rung.store(true, std::memory_order_release); });
 }
 
 void Poke(const Processor& processor) { SendInterrupt(processor.apic_id, kVectorPoke); }

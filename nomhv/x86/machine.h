@@ -4,6 +4,7 @@
 #define NOMHV_X86_MACHINE_H_
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "nomhv/core/budget.h"
@@ -25,6 +26,8 @@ struct alignas(64) Processor {
   // From the control processor: next_pieces are to be taken. Cleared when they are.
   ProcessorPieces next_pieces;
   std::atomic<bool> replan{false};
+  // A guest of this processor was rung: whoever runs here makes room for it.
+  std::atomic<bool> rung{false};
 
   // Who pays for the time here since when (ProcessorSchedule::payer), for the meters; a seqlock of
   // three words.
@@ -71,6 +74,20 @@ void ControlBegins(Processor& processor);
 
 // Makes a processor look at what is asked of it.
 void Poke(const Processor& processor);
+
+// Wakes the guest, if it sleeps, and interrupts it, if it wants that. Any processor.
+void RingGuest(GuestMachine& guest);
+
+// Pokes all that have a piece of the guest, after `before(processor)`.
+template <typename Before>
+void PokeProcessorsOf(const GuestMachine& guest, Before&& before) {
+  for (uint64_t left = guest.processors.load(std::memory_order_acquire); left != 0;
+       left &= left - 1) {
+    Processor& processor = g_machine.processors[std::countr_zero(left)];
+    before(processor);
+    Poke(processor);
+  }
+}
 
 }  // namespace nomhv
 

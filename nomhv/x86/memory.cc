@@ -124,10 +124,10 @@ uint64_t AllocateGuestFrame() {
   return physical;
 }
 
-void FreeGuestFrame(uint64_t physical) {
-  Zero(physical);
+void FreeGuestFrames(std::span<const uint64_t> physical) {
+  for (const uint64_t frame : physical) Zero(frame);
   const SpinLockGuard guard(g_lock);
-  g_guest_frames.Free(physical);
+  for (const uint64_t frame : physical) g_guest_frames.Free(frame);
 }
 
 Result<uint64_t> AllocateOwnFrame() {

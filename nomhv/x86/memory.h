@@ -5,6 +5,7 @@
 #define NOMHV_X86_MEMORY_H_
 
 #include <cstdint>
+#include <span>
 
 #include "nomhv/core/frames.h"
 #include "nomhv/core/result.h"
@@ -21,9 +22,9 @@ void InitMemory(const BootInfo& info);
 // A zeroed frame for a guest. The books say that there is one, so there not being one is a broken
 // promise. Any processor.
 uint64_t AllocateGuestFrame();
-// Scrubs the frame, then frees it: a free frame that was ever a guest's is all zeroes. No processor
-// may reach it any more through nested tables.
-void FreeGuestFrame(uint64_t physical);
+// Scrubs the frames, then frees them: a free frame that was ever a guest's is all zeroes. No
+// processor and no device may reach them any more.
+void FreeGuestFrames(std::span<const uint64_t> physical);
 
 // Zeroed frames for nomhv itself; TABLE_FULL when its share is used up.
 Result<uint64_t> AllocateOwnFrame();

@@ -75,7 +75,8 @@ void World::Handle(const Event& event) {
     trace = Fold(trace, absl::StrCat(transaction.transaction_id, transaction.kind,
                                      absl::ToUnixMicros(transaction.time)));
     for (const Entry& entry : transaction.entries) {
-      trace = Fold(trace, absl::StrCat(entry.tenant_id, static_cast<int>(entry.account),
+      trace = Fold(trace, absl::StrCat(entry.from.owner, static_cast<int>(entry.from.kind),
+                                       entry.to.owner, static_cast<int>(entry.to.kind),
                                        entry.guest_id, entry.amount_microcredits));
     }
     if (on_transaction) on_transaction(transaction);
@@ -237,29 +238,41 @@ void World::Tell(const HostId& host_id, HostNews news) {
 }
 
 std::string CheckBooks(const State& state) {
-  std::map<TenantId, Microcredits> escrow;
+  std::map<Owner, Microcredits> escrow;
   for (const auto& [host_id, book] : state.hosts) {
     if (book.open_rounds.size() > 2) return absl::StrCat(host_id, ": more than two open rounds");
-    for (const auto& [round_id, round] : book.open_rounds) {
-      for (const Outcome& outcome : round.outcomes) {
-        if (!outcome.settled) escrow[outcome.tenant_id] += outcome.charge_microcredits;
-      }
+  }
+  for (const auto& [contract_id, contract] : state.contracts.all()) {
+    escrow[contract.tenant_id] += contract.escrow_microcredits;
+    const auto guest = state.guests.find(contract.guest_id);
+    if (guest == state.guests.end() || guest->second.tenant_id != contract.tenant_id) {
+      return absl::StrCat("contract ", contract_id, " is nobody's");
+    }
+    const auto& rounds = state.hosts.at(guest->second.host_id).open_rounds;
+    const auto covered = std::count_if(rounds.begin(), rounds.end(), [&contract](const auto& r) {
+      return AliveIn(contract, r.first);
+    });
+    if (contract.escrow_microcredits != covered * ChargeOf(contract)) {
+      return absl::StrCat("contract ", contract_id, ": ", contract.escrow_microcredits,
+                          " is set aside, for ", covered, " rounds at ", ChargeOf(contract));
     }
   }
-  for (const auto& [tenant_id, tenant] : state.tenants) {
-    const Balances& b = tenant.balances;
-    if (b.available < 0 || b.escrow < 0 || b.arrears > 0) {
-      return absl::StrCat(tenant_id, ": a balance is on the wrong side of zero");
+  Microcredits sum = 0;
+  for (const auto& [owner, purse] : state.purses) {
+    if (purse.available < 0 || purse.escrow < 0 || purse.arrears > 0) {
+      return absl::StrCat(owner, ": a balance is on the wrong side of zero");
     }
-    if (b.available + b.escrow + b.arrears + b.revenue + b.deposits != 0) {
-      return absl::StrCat(tenant_id, ": the accounts do not sum to zero");
+    for (int k = 1; k <= kAccountKindsCount; ++k) sum += purse[static_cast<AccountKind>(k)];
+    if (purse.available + purse.escrow + purse.arrears + purse.transit + purse.revenue !=
+        purse.deposited - purse.spent + purse.earned) {
+      return absl::StrCat(owner, ": holds what nobody gave it");
     }
-    if (b.escrow != escrow[tenant_id]) {
-      return absl::StrCat(tenant_id, ": ", b.escrow, " in escrow, ", escrow[tenant_id],
-                          " charged and not settled");
+    if (purse.escrow != escrow[owner]) {
+      return absl::StrCat(owner, ": ", purse.escrow, " in escrow, ", escrow[owner],
+                          " in open contracts");
     }
   }
-  return "";
+  return sum == 0 ? "" : "the accounts of all owners do not sum to zero";
 }
 
 HostConfig TestHostConfig(const HostId& host_id, absl::Duration period) {

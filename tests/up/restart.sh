@@ -9,8 +9,8 @@ build=$1 state=$2 period=2s limit=240
 trap finish EXIT
 trap 'exit 143' TERM
 
-guests_now() { grep -E "\"(guestId|name|state)\"" <<<"$("${operator[@]}" guests --json)" | tr -d " ," | sort -u; }
-newest_round() { "${operator[@]}" rounds --limit 1 --json | sed -n 's/.*"roundId": *"\([0-9]*\)".*/\1/p' | head -n 1; }
+guests_now() { grep -E "\"(guest_id|name|state)\"" <<<"$("${operator[@]}" guests --json)" | tr -d " ," | sort -u; }
+newest_round() { "${operator[@]}" rounds --limit 1 --json | sed -n 's/.*"round_id": *\([0-9]*\).*/\1/p' | head -n 1; }
 
 prepare_state 0
 start_market

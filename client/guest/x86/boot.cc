@@ -14,10 +14,10 @@ extern "C" bool NomTryCopy(void* to, const void* from, size_t bytes);
 
 class Machine final : public Nomhv {
  public:
-  CallResult Call(uint32_t number, uint64_t first, uint64_t second) override {
+  CallResult Call(uint32_t number, uint64_t first, uint64_t second, uint64_t third) override {
     uint64_t status = number;
-    uint64_t value = 0;
-    asm volatile("vmmcall" : "+a"(status), "=d"(value) : "D"(first), "S"(second) : "memory");
+    uint64_t value = third;
+    asm volatile("vmmcall" : "+a"(status), "+d"(value) : "D"(first), "S"(second) : "memory");
     return {static_cast<NomStatus>(status), value};
   }
   uint64_t Tsc() override {

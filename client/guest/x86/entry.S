@@ -148,26 +148,23 @@ interrupt_common:
     iretq
 
     // bool NomTryCopy(void* to, const void* from, size_t bytes): a copy that may touch frames that
-    // nomhv has taken. A fault between the two labels goes on at the third (x86/interrupts.cc).
+    // nomhv has taken. A fault between the first two labels goes on at the third (x86/fixup.h).
     .p2align 4
     .globl NomTryCopy
-    .globl nom_try_copy_begin
-    .globl nom_try_copy_end
-    .globl nom_try_copy_failed
 NomTryCopy:
     movq %rdx, %rcx
     shrq $3, %rcx
     andl $7, %edx
-nom_try_copy_begin:
-    rep movsq
+4:  rep movsq
     movl %edx, %ecx
     rep movsb
-nom_try_copy_end:
-    movl $1, %eax
+5:  movl $1, %eax
     ret
-nom_try_copy_failed:
-    xorl %eax, %eax
+6:  xorl %eax, %eax
     ret
+
+    .section .nom_fixups, "a"
+    .quad 4b, 5b, 6b
 
     .section .rodata, "a"
     .p2align 3

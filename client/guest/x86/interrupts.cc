@@ -4,6 +4,7 @@
 #include "client/guest/calls.h"
 #include "client/guest/console.h"
 #include "client/guest/x86/boot.h"
+#include "client/guest/x86/fixup.h"
 
 namespace nom::guest {
 namespace {
@@ -37,13 +38,13 @@ bool reporting = false;  // The default report of a fault is being written.
 InterruptHandler handlers[kVectors];
 
 extern "C" const char nom_interrupt_stubs[];
-extern "C" const char nom_try_copy_begin[];
-extern "C" const char nom_try_copy_end[];
-extern "C" const char nom_try_copy_failed[];
+extern "C" const Fixup nom_fixups_begin[];
+extern "C" const Fixup nom_fixups_end[];
 
 void Fault(InterruptFrame& frame) {
-  if (frame.rip >= AddressOf(nom_try_copy_begin) && frame.rip < AddressOf(nom_try_copy_end)) {
-    frame.rip = AddressOf(nom_try_copy_failed);
+  for (const Fixup* fixup = nom_fixups_begin; fixup != nom_fixups_end; ++fixup) {
+    if (frame.rip < fixup->begin || frame.rip >= fixup->end) continue;
+    frame.rip = fixup->resume;
     return;
   }
   // A fault while one is being reported: there is nothing left to say it with. With no interrupt

@@ -64,7 +64,7 @@ void SetUpPaging(uint64_t window_frames) {
     uint64_t entry = 0;
     if (i < kImageTables) {
       entry = AddressOf(image_tables[i]) | kPresent | kWritable;
-    } else if (address < window_bytes) {
+    } else if (address < window_bytes || address == NOM_GPA_REGIONS) {
       entry = address | kPresent | kWritable | kLarge | kNoExecute;
     } else if (address == NOM_GPA_MACHINE_BOARD / kLargeBytes * kLargeBytes) {
       entry = AddressOf(nomhv_table) | kPresent | kWritable;

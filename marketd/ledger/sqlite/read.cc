@@ -37,14 +37,12 @@ absl::Status ReadTenants(Database& db, State& state) {
             Tenant{.tenant_id = id, .display_name = row.Text(1), .token_hash = row.Text(2)};
         return absl::OkStatus();
       }));
-  NOM_ASSIGN_OR_RETURN(const auto balances, ReadBalances(db));
-  for (const auto& [tenant_id, of_tenant] : balances) {
-    const auto tenant = state.tenants.find(tenant_id);
-    if (tenant == state.tenants.end()) {
+  NOM_ASSIGN_OR_RETURN(state.purses, ReadPurses(db));
+  for (const auto& [owner, purse] : state.purses) {
+    if (owner != kOperator && !state.tenants.contains(owner)) {
       return absl::DataLossError(
-          absl::StrCat("ledger ", db.path(), ": a balance of no tenant: ", tenant_id));
+          absl::StrCat("ledger ", db.path(), ": a purse of no tenant: ", owner));
     }
-    tenant->second.balances = of_tenant;
   }
   return absl::OkStatus();
 }
@@ -182,14 +180,54 @@ absl::Status ReadHosts(Database& db, State& state) {
   return absl::OkStatus();
 }
 
+constexpr char kSelectContracts[] =
+    "SELECT contract_id, guest_id, tenant_id, seller, part_of, from_round_id, until_round_id,"
+    " period_us, escrow_microcredits, settled_through_us, ended FROM contracts WHERE ";
+
+absl::StatusOr<Contract> ReadContract(Database& db, const Statement& row) {
+  Contract contract{.contract_id = Id(row, 0),
+                    .guest_id = Id(row, 1),
+                    .tenant_id = row.Text(2),
+                    .seller = row.Text(3),
+                    .part_of = Id(row, 4),
+                    .from_round_id = Id(row, 5),
+                    .until_round_id = Id(row, 6),
+                    .period = absl::Microseconds(row.Int(7)),
+                    .escrow_microcredits = row.Int(8),
+                    .settled_through = FromMicros(row.Int(9)),
+                    .ended = row.Text(10)};
+  Statement select = db.Prepare(
+      "SELECT kind, units, charge_microcredits FROM lots WHERE contract_id = ? ORDER BY kind");
+  select.Bind(row.Int(0));
+  NOM_RETURN_IF_ERROR(ForEachRow(std::move(select), [&](Statement& l) {
+    Lot lot{.units = l.Int(1), .charge_microcredits = l.Int(2)};
+    NOM_RETURN_IF_ERROR(ToKind(db, l.Int(0), lot.kind));
+    contract.lots.push_back(lot);
+    return absl::OkStatus();
+  }));
+  return contract;
+}
+
+absl::Status ReadContracts(Database& db, State& state) {
+  static const std::string kSelect = absl::StrCat(kSelectContracts, "ended = ''");
+  NOM_ASSIGN_OR_RETURN(const int64_t last,
+                       db.QueryInt("SELECT COALESCE(MAX(contract_id), 0) FROM contracts"));
+  state.last_contract_id = static_cast<uint64_t>(last);
+  return ForEachRow(db.Prepare(kSelect.c_str()), [&](Statement& row) {
+    NOM_ASSIGN_OR_RETURN(const Contract contract, ReadContract(db, row));
+    state.contracts.Put(contract);
+    return absl::OkStatus();
+  });
+}
+
 absl::Status ReadRequests(Database& db, State& state) {
   return ForEachRow(
       db.Prepare("SELECT owner, request_id, transaction_id, fingerprint, status, message, guest_id,"
-                 " round_id, removed, available, escrow, arrears, revenue, deposits, bid_guest_id"
+                 " round_id, removed, available, escrow, arrears, spent, bid_guest_id"
                  " FROM requests ORDER BY transaction_id"),
       [&](Statement& row) {
         Request request{.key = {row.Text(0), row.Text(1)},
-                        .bid_guest_id = Id(row, 14),
+                        .bid_guest_id = Id(row, 13),
                         .fingerprint = row.Bits(3),
                         .transaction_id = Id(row, 2)};
         absl::StatusCode code = absl::StatusCode::kOk;
@@ -198,11 +236,10 @@ absl::Status ReadRequests(Database& db, State& state) {
                               .guest_id = Id(row, 6),
                               .round_id = Id(row, 7),
                               .removed = row.Int(8) != 0,
-                              .balances = {.available = row.Int(9),
-                                           .escrow = row.Int(10),
-                                           .arrears = row.Int(11),
-                                           .revenue = row.Int(12),
-                                           .deposits = row.Int(13)}};
+                              .account = {.available = row.Int(9),
+                                          .escrow = row.Int(10),
+                                          .arrears = row.Int(11),
+                                          .spent = row.Int(12)}};
         if (request.bid_guest_id != 0) {
           state.bid_requests[{request.bid_guest_id, request.key.owner}].push_back(
               request.key.request_id);
@@ -267,7 +304,7 @@ absl::Status ReadRound(Database& db, Round& round) {
   Statement select = db.Prepare(
       "SELECT guest_id, kind, tenant_id, seed_units, award_units, charge_microcredits, settled,"
       " settled_microcredits, rent_microcredits, delivered_milliunits, used_milliunits,"
-      " held_us"
+      " held_us, contracted_units"
       " FROM outcomes WHERE host_id = ? AND round_id = ? ORDER BY guest_id, kind");
   select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
   return ForEachRow(std::move(select), [&](Statement& row) {
@@ -275,6 +312,7 @@ absl::Status ReadRound(Database& db, Round& round) {
                     .tenant_id = row.Text(2),
                     .seed_units = row.Int(3),
                     .award_units = row.Int(4),
+                    .contracted_units = row.Int(12),
                     .charge_microcredits = row.Int(5),
                     .settled = row.Int(6) != 0,
                     .settled_microcredits = row.Int(7),
@@ -299,16 +337,23 @@ absl::StatusOr<ChainHead> ReadHead(Database& db) {
   return head;
 }
 
-absl::StatusOr<std::map<TenantId, Balances>> ReadBalances(Database& db) {
-  std::map<TenantId, Balances> out;
-  NOM_RETURN_IF_ERROR(ForEachRow(
-      db.Prepare("SELECT tenant_id, account, amount_microcredits FROM balances"),
-      [&](Statement& row) {
-        Account account = Account::kAvailable;
-        NOM_RETURN_IF_ERROR(ToEnum(db, "account", row.Int(1), 1, kAccountsCount, account));
-        out[row.Text(0)][account] = row.Int(2);
-        return absl::OkStatus();
-      }));
+absl::StatusOr<Purses> ReadPurses(Database& db) {
+  Purses out;
+  NOM_RETURN_IF_ERROR(
+      ForEachRow(db.Prepare("SELECT owner, available, escrow, arrears, transit, revenue, issued,"
+                            " deposited, spent, earned FROM purses"),
+                 [&](Statement& row) {
+                   out[row.Text(0)] = Purse{.available = row.Int(1),
+                                            .escrow = row.Int(2),
+                                            .arrears = row.Int(3),
+                                            .transit = row.Int(4),
+                                            .revenue = row.Int(5),
+                                            .issued = row.Int(6),
+                                            .deposited = row.Int(7),
+                                            .spent = row.Int(8),
+                                            .earned = row.Int(9)};
+                   return absl::OkStatus();
+                 }));
   return out;
 }
 
@@ -324,12 +369,17 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
                            .kind = row.Text(2),
                            .digest = row.Text(3)};
     Statement entries = db.Prepare(
-        "SELECT tenant_id, account, guest_id, amount_microcredits FROM entries"
+        "SELECT from_owner, from_kind, to_owner, to_kind, guest_id, amount_microcredits FROM "
+        "entries"
         " WHERE transaction_id = ? ORDER BY position");
     entries.Bind(row.Int(0));
     NOM_RETURN_IF_ERROR(ForEachRow(std::move(entries), [&](Statement& e) {
-      Entry entry{.tenant_id = e.Text(0), .guest_id = Id(e, 2), .amount_microcredits = e.Int(3)};
-      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(1), 1, kAccountsCount, entry.account));
+      Entry entry{.from = {.owner = e.Text(0)},
+                  .to = {.owner = e.Text(2)},
+                  .guest_id = Id(e, 4),
+                  .amount_microcredits = e.Int(5)};
+      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(1), 1, kAccountKindsCount, entry.from.kind));
+      NOM_RETURN_IF_ERROR(ToEnum(db, "account", e.Int(3), 1, kAccountKindsCount, entry.to.kind));
       out.entries.push_back(std::move(entry));
       return absl::OkStatus();
     }));
@@ -341,6 +391,15 @@ absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
       NOM_RETURN_IF_ERROR(ReadRound(db, put.round));
       NOM_RETURN_IF_ERROR(ReadAuctions(db, put));
       out.decided.push_back(std::move(put));
+      return absl::OkStatus();
+    }));
+    static const std::string kOpened =
+        absl::StrCat(kSelectContracts, "transaction_id = ? ORDER BY contract_id");
+    Statement contracts = db.Prepare(kOpened.c_str());
+    contracts.Bind(row.Int(0));
+    NOM_RETURN_IF_ERROR(ForEachRow(std::move(contracts), [&](Statement& c) {
+      NOM_ASSIGN_OR_RETURN(Contract contract, ReadContract(db, c));
+      out.opened.push_back(std::move(contract));
       return absl::OkStatus();
     }));
     return visit(out);
@@ -362,6 +421,7 @@ absl::StatusOr<State> ReadState(Database& db) {
                                  }));
   NOM_RETURN_IF_ERROR(ReadTenants(db, state));
   NOM_RETURN_IF_ERROR(ReadGuests(db, state));
+  NOM_RETURN_IF_ERROR(ReadContracts(db, state));
   NOM_RETURN_IF_ERROR(ReadHosts(db, state));
   NOM_RETURN_IF_ERROR(ReadRequests(db, state));
   state.RebuildIndexes();

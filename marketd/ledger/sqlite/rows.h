@@ -4,7 +4,6 @@
 #define MARKETD_LEDGER_SQLITE_ROWS_H_
 
 #include <functional>
-#include <map>
 #include <string>
 
 #include "absl/status/status.h"
@@ -26,7 +25,7 @@ absl::Status WriteTransaction(Database& db, const Transaction& transaction,
 absl::Status ReadChain(Database& db, uint64_t after, uint64_t limit,
                        const std::function<absl::Status(const ChainedTransaction&)>& visit);
 absl::StatusOr<ChainHead> ReadHead(Database& db);
-absl::StatusOr<std::map<TenantId, Balances>> ReadBalances(Database& db);
+absl::StatusOr<Purses> ReadPurses(Database& db);
 
 // Reads all that an engine starts from.
 absl::StatusOr<State> ReadState(Database& db);

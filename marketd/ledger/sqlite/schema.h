@@ -12,9 +12,9 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 4;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 5;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
-inline constexpr int32_t kSchemaVersionMin = 4;
+inline constexpr int32_t kSchemaVersionMin = 5;
 
 inline constexpr char kSchemaSql[] = R"sql(
 -- One row: written each time that the ledger is opened, before anybody is told that it is there.
@@ -44,24 +44,34 @@ CREATE TABLE tenants (
   token_hash TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- account: 1 available, 2 escrow, 3 arrears, 4 revenue, 5 deposits.
+-- Money went from one account to another. Owners are tenants and '@operator'. Account kinds:
+-- 1 available, 2 escrow, 3 arrears, 4 transit, 5 revenue, 6 issued.
 CREATE TABLE entries (
   transaction_id INTEGER NOT NULL REFERENCES transactions,
   position INTEGER NOT NULL,
-  tenant_id TEXT NOT NULL REFERENCES tenants,
-  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
+  from_owner TEXT NOT NULL,
+  from_kind INTEGER NOT NULL CHECK (from_kind BETWEEN 1 AND 6),
+  to_owner TEXT NOT NULL,
+  to_kind INTEGER NOT NULL CHECK (to_kind BETWEEN 1 AND 6),
   guest_id INTEGER NOT NULL,
-  amount_microcredits INTEGER NOT NULL,
+  amount_microcredits INTEGER NOT NULL CHECK (amount_microcredits > 0),
   PRIMARY KEY (transaction_id, position)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE balances (
-  tenant_id TEXT NOT NULL REFERENCES tenants,
-  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
-  amount_microcredits INTEGER NOT NULL,
-  PRIMARY KEY (tenant_id, account),
-  CHECK (account NOT IN (1, 2) OR amount_microcredits >= 0),
-  CHECK (account <> 3 OR amount_microcredits <= 0)
+-- What an owner's entries add up to: its accounts, and what passed between it and others.
+CREATE TABLE purses (
+  owner TEXT PRIMARY KEY,
+  available INTEGER NOT NULL CHECK (available >= 0),
+  escrow INTEGER NOT NULL CHECK (escrow >= 0),
+  arrears INTEGER NOT NULL CHECK (arrears <= 0),
+  transit INTEGER NOT NULL,
+  revenue INTEGER NOT NULL,
+  issued INTEGER NOT NULL,
+  deposited INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  earned INTEGER NOT NULL,
+  CHECK (owner = '@operator' OR revenue = 0 AND issued = 0),
+  CHECK (available + escrow + arrears + transit + revenue = deposited - spent + earned)
 ) STRICT, WITHOUT ROWID;
 
 -- state: 1 admitted, 2 running, 3 crashed, 4 evicted, 5 evicting.
@@ -185,6 +195,7 @@ CREATE TABLE outcomes (
   tenant_id TEXT NOT NULL REFERENCES tenants,
   seed_units INTEGER NOT NULL,
   award_units INTEGER NOT NULL,
+  contracted_units INTEGER NOT NULL,
   charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
   settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
   settled_microcredits INTEGER NOT NULL CHECK (settled_microcredits >= 0),
@@ -194,6 +205,34 @@ CREATE TABLE outcomes (
   held_us INTEGER NOT NULL,
   PRIMARY KEY (host_id, round_id, guest_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
+) STRICT, WITHOUT ROWID;
+
+-- Terms, and how each stands: ended is why it ended, '' while it is open. part_of: the contract of
+-- another guest that its units are out of, 0: they are the host's own.
+CREATE TABLE contracts (
+  contract_id INTEGER PRIMARY KEY,
+  transaction_id INTEGER NOT NULL REFERENCES transactions,
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  tenant_id TEXT NOT NULL REFERENCES tenants,
+  seller TEXT NOT NULL,
+  part_of INTEGER NOT NULL,
+  from_round_id INTEGER NOT NULL,
+  until_round_id INTEGER NOT NULL CHECK (until_round_id > from_round_id),
+  period_us INTEGER NOT NULL CHECK (period_us > 0),
+  escrow_microcredits INTEGER NOT NULL CHECK (escrow_microcredits >= 0),
+  settled_through_us INTEGER NOT NULL,
+  ended TEXT NOT NULL,
+  CHECK (ended = '' OR escrow_microcredits = 0)
+) STRICT;
+CREATE INDEX contracts_by_transaction ON contracts (transaction_id);
+CREATE INDEX contracts_open ON contracts (contract_id) WHERE ended = '';
+
+CREATE TABLE lots (
+  contract_id INTEGER NOT NULL REFERENCES contracts,
+  kind INTEGER NOT NULL,
+  units INTEGER NOT NULL CHECK (units > 0),
+  charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
+  PRIMARY KEY (contract_id, kind)
 ) STRICT, WITHOUT ROWID;
 
 -- The answers to writes, so that a retry gets the same one. status is an absl::StatusCode.
@@ -212,8 +251,7 @@ CREATE TABLE requests (
   available INTEGER NOT NULL,
   escrow INTEGER NOT NULL,
   arrears INTEGER NOT NULL,
-  revenue INTEGER NOT NULL,
-  deposits INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
   PRIMARY KEY (owner, request_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_of_bids ON requests (bid_guest_id, owner, transaction_id)
@@ -237,6 +275,7 @@ CREATE TRIGGER outcomes_kept_u BEFORE UPDATE ON outcomes
   WHEN NEW.host_id <> OLD.host_id OR NEW.round_id <> OLD.round_id
     OR NEW.guest_id <> OLD.guest_id OR NEW.kind <> OLD.kind OR NEW.tenant_id <> OLD.tenant_id
     OR NEW.seed_units <> OLD.seed_units OR NEW.award_units <> OLD.award_units
+    OR NEW.contracted_units <> OLD.contracted_units
     OR NEW.charge_microcredits <> OLD.charge_microcredits
     OR (OLD.settled = 1 AND (NEW.settled <> 1
                              OR NEW.settled_microcredits <> OLD.settled_microcredits))
@@ -249,6 +288,19 @@ CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
     OR NEW.effective_us <> OLD.effective_us OR NEW.period_us <> OLD.period_us
     OR NEW.transaction_id <> OLD.transaction_id
   BEGIN SELECT RAISE(ABORT, 'a round only goes on to its next phase'); END;
+CREATE TRIGGER contracts_kept_d BEFORE DELETE ON contracts
+  BEGIN SELECT RAISE(ABORT, 'contracts are never deleted'); END;
+CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
+  WHEN NEW.contract_id <> OLD.contract_id OR NEW.transaction_id <> OLD.transaction_id
+    OR NEW.guest_id <> OLD.guest_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.seller <> OLD.seller
+    OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
+    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
+    OR OLD.ended <> ''
+  BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
+CREATE TRIGGER lots_kept_d BEFORE DELETE ON lots
+  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never deleted'); END;
+CREATE TRIGGER lots_kept_u BEFORE UPDATE ON lots
+  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never changed'); END;
 CREATE TRIGGER requests_kept_d BEFORE DELETE ON requests WHEN OLD.bid_guest_id = 0
   BEGIN SELECT RAISE(ABORT, 'requests of money and guests are never deleted'); END;
 CREATE TRIGGER identity_kept_u BEFORE UPDATE ON identity

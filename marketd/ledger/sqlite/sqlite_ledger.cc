@@ -149,9 +149,7 @@ class SqliteSnapshot : public LedgerSnapshot {
   explicit SqliteSnapshot(std::unique_ptr<Database> db) : db_(std::move(db)) {}
 
   absl::StatusOr<ChainHead> Head() override { return ReadHead(*db_); }
-  absl::StatusOr<std::map<TenantId, Balances>> ReadBalances() override {
-    return market::ReadBalances(*db_);
-  }
+  absl::StatusOr<Purses> ReadPurses() override { return market::ReadPurses(*db_); }
   absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,
       const std::function<absl::Status(const ChainedTransaction&)>& visit) override {

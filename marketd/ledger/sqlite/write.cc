@@ -10,33 +10,55 @@ namespace {
 int64_t Number(ResourceKind kind) { return static_cast<int64_t>(kind); }
 int64_t Number(uint64_t id) { return static_cast<int64_t>(id); }
 
-absl::Status WriteEntry(Database& db, uint64_t transaction_id, int64_t position,
-                        const Entry& entry) {
-  NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)")
-                          .Bind(Number(transaction_id))
-                          .Bind(position)
-                          .Bind(entry.tenant_id)
-                          .Bind(static_cast<int64_t>(entry.account))
-                          .Bind(Number(entry.guest_id))
-                          .Bind(entry.amount_microcredits)
-                          .Run());
-  // An upsert would check the inserted row, a lone negative amount, against the table's CHECKs.
-  NOM_RETURN_IF_ERROR(db.Prepare("INSERT OR IGNORE INTO balances VALUES (?, ?, 0)")
-                          .Bind(entry.tenant_id)
-                          .Bind(static_cast<int64_t>(entry.account))
-                          .Run());
-  NOM_RETURN_IF_ERROR(db.Prepare("UPDATE balances SET amount_microcredits = amount_microcredits + ?"
-                                 " WHERE tenant_id = ? AND account = ?")
-                          .Bind(entry.amount_microcredits)
-                          .Bind(entry.tenant_id)
-                          .Bind(static_cast<int64_t>(entry.account))
-                          .Run());
-  if (entry.account != Account::kRevenue || entry.guest_id == 0) return absl::OkStatus();
-  return db
-      .Prepare("UPDATE guests SET spent_microcredits = spent_microcredits + ? WHERE guest_id = ?")
-      .Bind(entry.amount_microcredits)
-      .Bind(Number(entry.guest_id))
-      .Run();
+absl::Status WriteEntries(Database& db, const Transaction& transaction) {
+  int64_t position = 0;
+  for (const Entry& entry : transaction.entries) {
+    NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+                            .Bind(Number(transaction.transaction_id))
+                            .Bind(position++)
+                            .Bind(entry.from.owner)
+                            .Bind(static_cast<int64_t>(entry.from.kind))
+                            .Bind(entry.to.owner)
+                            .Bind(static_cast<int64_t>(entry.to.kind))
+                            .Bind(Number(entry.guest_id))
+                            .Bind(entry.amount_microcredits)
+                            .Run());
+    if (entry.guest_id == 0 || !IsPayment(entry)) continue;
+    NOM_RETURN_IF_ERROR(db.Prepare("UPDATE guests SET spent_microcredits = spent_microcredits + ?"
+                                   " WHERE guest_id = ?")
+                            .Bind(entry.amount_microcredits)
+                            .Bind(Number(entry.guest_id))
+                            .Run());
+  }
+  return absl::OkStatus();
+}
+
+// Each owner's once, whatever number of entries moved them.
+absl::Status MovePurses(Database& db, const Transaction& transaction) {
+  for (const auto& [owner, change] : PurseChanges(transaction.entries)) {
+    // An upsert would check the inserted row, a lone difference, against the table's CHECKs.
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("INSERT OR IGNORE INTO purses VALUES (?, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
+            .Bind(owner)
+            .Run());
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("UPDATE purses SET available = available + ?, escrow = escrow + ?,"
+                   " arrears = arrears + ?, transit = transit + ?, revenue = revenue + ?,"
+                   " issued = issued + ?, deposited = deposited + ?, spent = spent + ?,"
+                   " earned = earned + ? WHERE owner = ?")
+            .Bind(change.available)
+            .Bind(change.escrow)
+            .Bind(change.arrears)
+            .Bind(change.transit)
+            .Bind(change.revenue)
+            .Bind(change.issued)
+            .Bind(change.deposited)
+            .Bind(change.spent)
+            .Bind(change.earned)
+            .Bind(owner)
+            .Run());
+  }
+  return absl::OkStatus();
 }
 
 struct ChangeWriter {
@@ -213,7 +235,7 @@ struct ChangeWriter {
   absl::Status WriteOutcomes(const Round& round) const {
     for (const Outcome& outcome : round.outcomes) {
       NOM_RETURN_IF_ERROR(
-          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                      " ON CONFLICT DO UPDATE SET settled = excluded.settled,"
                      " settled_microcredits = excluded.settled_microcredits,"
                      " rent_microcredits = excluded.rent_microcredits,"
@@ -226,6 +248,7 @@ struct ChangeWriter {
               .Bind(outcome.tenant_id)
               .Bind(outcome.seed_units)
               .Bind(outcome.award_units)
+              .Bind(outcome.contracted_units)
               .Bind(outcome.charge_microcredits)
               .Bind(outcome.settled ? 1 : 0)
               .Bind(outcome.settled_microcredits)
@@ -236,6 +259,46 @@ struct ChangeWriter {
               .Run());
     }
     return absl::OkStatus();
+  }
+
+  absl::Status operator()(const OpenContract& open) const {
+    const Contract& contract = open.contract;
+    NOM_RETURN_IF_ERROR(
+        db.Prepare("INSERT INTO contracts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            .Bind(Number(contract.contract_id))
+            .Bind(Number(transaction_id))
+            .Bind(Number(contract.guest_id))
+            .Bind(contract.tenant_id)
+            .Bind(contract.seller)
+            .Bind(Number(contract.part_of))
+            .Bind(Number(contract.from_round_id))
+            .Bind(Number(contract.until_round_id))
+            .Bind(absl::ToInt64Microseconds(contract.period))
+            .Bind(contract.escrow_microcredits)
+            .Bind(ToMicros(contract.settled_through))
+            .Bind(contract.ended)
+            .Run());
+    for (const Lot& lot : contract.lots) {
+      NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO lots VALUES (?, ?, ?, ?)")
+                              .Bind(Number(contract.contract_id))
+                              .Bind(Number(lot.kind))
+                              .Bind(lot.units)
+                              .Bind(lot.charge_microcredits)
+                              .Run());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const UpdateContract& update) const {
+    return db
+        .Prepare(
+            "UPDATE contracts SET escrow_microcredits = ?, settled_through_us = ?, ended = ?"
+            " WHERE contract_id = ?")
+        .Bind(update.contract.escrow_microcredits)
+        .Bind(ToMicros(update.contract.settled_through))
+        .Bind(update.contract.ended)
+        .Bind(Number(update.contract.contract_id))
+        .Run();
   }
 
   absl::Status operator()(const PutHost& put) const {
@@ -253,7 +316,7 @@ struct ChangeWriter {
     const Request& request = put.request;
     const Reply& reply = request.reply;
     NOM_RETURN_IF_ERROR(
-        db.Prepare("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        db.Prepare("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                    " ON CONFLICT DO UPDATE SET transaction_id = excluded.transaction_id,"
                    " fingerprint = excluded.fingerprint, status = excluded.status,"
                    " message = excluded.message, guest_id = excluded.guest_id")
@@ -267,11 +330,10 @@ struct ChangeWriter {
             .Bind(Number(reply.guest_id))
             .Bind(Number(reply.round_id))
             .Bind(reply.removed ? 1 : 0)
-            .Bind(reply.balances.available)
-            .Bind(reply.balances.escrow)
-            .Bind(reply.balances.arrears)
-            .Bind(reply.balances.revenue)
-            .Bind(reply.balances.deposits)
+            .Bind(reply.account.available)
+            .Bind(reply.account.escrow)
+            .Bind(reply.account.arrears)
+            .Bind(reply.account.spent)
             .Run());
     if (request.bid_guest_id == 0) return absl::OkStatus();
     return db
@@ -297,10 +359,8 @@ absl::Status WriteTransaction(Database& db, const Transaction& transaction,
                           .Bind(transaction.kind)
                           .Bind(digest)
                           .Run());
-  int64_t position = 0;
-  for (const Entry& entry : transaction.entries) {
-    NOM_RETURN_IF_ERROR(WriteEntry(db, transaction.transaction_id, position++, entry));
-  }
+  NOM_RETURN_IF_ERROR(WriteEntries(db, transaction));
+  NOM_RETURN_IF_ERROR(MovePurses(db, transaction));
   for (const Change& change : transaction.changes) {
     NOM_RETURN_IF_ERROR(std::visit(ChangeWriter{db, transaction.transaction_id}, change));
   }

@@ -9,6 +9,7 @@
 #include "nomhv/x86/cpu.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
+#include "nomhv/x86/regions.h"
 
 namespace nomhv {
 namespace {
@@ -226,6 +227,7 @@ void Control::Serve(const NomCommand& command) {
 
 void Control::Turn() {
   BuryEnded();
+  CutOffNext(dispatch_);
   pulse_.Beat();
   if (!mailbox_.has_value()) return;
   NomCommand command;

@@ -40,11 +40,8 @@ void Dispatch::Hold(uint32_t slot) {
 void Dispatch::Release(uint32_t slot) {
   g_machine.guests[slot].hold.store(false, std::memory_order_release);
   g_machine.accounts[slot].Unclaim(0);
-  const std::span<Processor> processors = GuestProcessors();
-  for (size_t i = 0; i < processors.size(); ++i) {
-    for (uint32_t k = 0; k < plan_[i].count; ++k) {
-      if (plan_[i].pieces[k].slot == slot && processors[i].index != 0) Poke(processors[i]);
-    }
+  if (g_machine.first_guest_processor != 0) {
+    PokeProcessorsOf(g_machine.guests[slot], [](Processor&) {});
   }
 }
 
@@ -56,6 +53,15 @@ void Dispatch::Replan() {
   }
   const std::span<Processor> processors = GuestProcessors();
   PlanProcessors(millicores, {plan_, processors.size()});
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    uint64_t mask = 0;
+    for (size_t i = 0; i < processors.size(); ++i) {
+      for (uint32_t k = 0; k < plan_[i].count; ++k) {
+        if (plan_[i].pieces[k].slot == slot) mask |= uint64_t{1} << processors[i].index;
+      }
+    }
+    g_machine.guests[slot].processors.store(mask, std::memory_order_release);
+  }
   for (size_t i = 0; i < processors.size(); ++i) {
     processors[i].next_pieces = plan_[i];
     processors[i].replan.store(true, std::memory_order_release);

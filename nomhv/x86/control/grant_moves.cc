@@ -4,16 +4,11 @@
 #include <cstring>
 
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/guest_frames.h"
 #include "nomhv/x86/machine.h"
+#include "nomhv/x86/regions.h"
 
 namespace nomhv {
-namespace {
-
-// Frames moved while their guest stands still.
-constexpr uint64_t kFramesPerStep = 128;
-
-}  // namespace
-
 uint64_t GrantMoves::Shrink(const FrameChange& change) {
   GuestMachine& guest = g_machine.guests[change.slot];
   uint64_t taken = 0;
@@ -22,9 +17,12 @@ uint64_t GrantMoves::Shrink(const FrameChange& change) {
       const Held held(*dispatch_, change.slot);
       // From here on it can only give frames back, between two steps, too.
       if (first) SetGrantedFrames(guest, change.to_frames);
-      const uint64_t step =
-          guest.held_frames > kFramesPerStep ? guest.held_frames - kFramesPerStep : 0;
-      taken += ShrinkGuest(guest, std::max(change.to_frames, step));
+      const uint64_t held_before = guest.held_frames;
+      if (ShrinkGuest(guest, change.to_frames, guest.seed_frames, FrameTaker::kMost) == 0) {
+        TakeOfferedRegions(*dispatch_, guest, change.to_frames);
+      }
+      taken += held_before - guest.held_frames;
+      guest.forced_frames += held_before - guest.held_frames;
       WriteGuestBoard(guest);
       if (guest.held_frames <= change.to_frames) return taken;
     }
@@ -40,9 +38,9 @@ void GrantMoves::Grow(const FrameChange& change) {
       const Held held(*dispatch_, change.slot);
       if (first) SetGrantedFrames(guest, change.to_frames);
       // What it acquired itself between two steps is not given once more.
-      const uint64_t room =
-          change.to_frames > guest.held_frames ? change.to_frames - guest.held_frames : 0;
-      const uint64_t step = std::min({left, room, kFramesPerStep});
+      const uint64_t holds = guest.held_frames;
+      const uint64_t room = change.to_frames > holds ? change.to_frames - holds : 0;
+      const uint64_t step = std::min({left, room, uint64_t{FrameTaker::kMost}});
       GrowGuest(guest, step);
       left = step == 0 ? 0 : left - step;
       WriteGuestBoard(guest);
@@ -105,9 +103,7 @@ void GrantMoves::Prepare(const GrantPlan& plan, const NomGrants& grants, uint64_
     if (!told) continue;
     // Only now: who is woken must find the notice on its board.
     const Held held(*dispatch_, slot);
-    guest.notice_unseen = true;
-    guest.notice_tsc = ReadTsc();
-    guest.interrupt_due = guest.notice_vector != 0;
+    guest.Tell(kNewsNotice | kNewsInterrupt, ReadTsc());
   }
 }
 

@@ -3,16 +3,12 @@
 #include <algorithm>
 
 #include "nomhv/core/status_text.h"
+#include "nomhv/x86/guest_frames.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
+#include "nomhv/x86/regions.h"
 
 namespace nomhv {
-namespace {
-
-constexpr uint64_t kFramesPerStep = 128;
-
-}  // namespace
-
 Result<uint32_t> GuestLife::Create(const NomCreate& create, std::span<const std::byte> image,
                                    NomImageFault& fault) {
   fault = NOM_IMAGE_FAULT_NONE;
@@ -29,7 +25,7 @@ Result<uint32_t> GuestLife::Create(const NomCreate& create, std::span<const std:
     return status.code();
   }
   while (guest.held_frames < create.seed_frames) {
-    GrowGuest(guest, std::min(create.seed_frames - guest.held_frames, kFramesPerStep));
+    GrowGuest(guest, std::min<uint64_t>(create.seed_frames - guest.held_frames, FrameTaker::kMost));
     p_.pulse->Rest();
   }
   for (uint32_t i = 0; i < plan.segment_count; ++i) {
@@ -60,7 +56,9 @@ void GuestLife::Bury(uint32_t slot) {
     guest.alive.store(false, std::memory_order_release);
   }
   // No processor runs it from here on.
-  while (!StripGuest(guest, kFramesPerStep)) p_.pulse->Rest();
+  LeaveAcceptedRegions(guest);
+  TakeOfferedRegions(*p_.dispatch, guest, 0);
+  while (ShrinkGuest(guest, 0, 0, FrameTaker::kMost) > 0) p_.pulse->Rest();
   UnbuildGuest(guest);
 }
 

@@ -167,14 +167,17 @@ AfterExit NestedPageFault(GuestMachine& guest) {
     // Else it was mapped since the processor looked.
     return refused ? GeneralProtection(guest) : AfterExit::kResume;
   }
-  if (gpa / NOM_FRAME_BYTES < guest.window_frames) return GeneralProtection(guest);
+  if (gpa / NOM_FRAME_BYTES < guest.window_frames ||
+      (gpa >= NOM_GPA_REGIONS && gpa - NOM_GPA_REGIONS < NOM_REGIONS_BYTES)) {
+    return GeneralProtection(guest);
+  }
   return End(guest, NOM_EXIT_REASON_WILD_ACCESS, gpa);
 }
 
 AfterExit Halt(GuestMachine& guest) {
   AdvancePast(guest, kOpcodeHlt, InCode64(*guest.vmcb));
   if ((guest.vmcb->rflags & kFlagsInterrupt) == 0) return End(guest, NOM_EXIT_REASON_DONE, 0);
-  if (guest.interrupt_due) return AfterExit::kResume;
+  if (guest.interrupt_due()) return AfterExit::kResume;
   guest.sleep = {SleepState::kHalted, 0};
   return AfterExit::kSleep;
 }
@@ -185,8 +188,8 @@ AfterExit Call(GuestMachine& guest) {
   const bool code64 = InCode64(v);
   const uint64_t mask = code64 ? ~uint64_t{0} : 0xffffffff;
   AdvancePast(guest, kOpcodeVmmcall, code64);
-  const CallAnswer answer =
-      DoCall(guest, v.rax & mask, guest.registers.rdi & mask, guest.registers.rsi & mask);
+  const CallAnswer answer = DoCall(guest, v.rax & mask, guest.registers.rdi & mask,
+                                   guest.registers.rsi & mask, guest.registers.rdx & mask);
   if (guest.work.busy()) return AfterExit::kResume;  // Its answer comes later.
   v.rax = answer.status;
   guest.registers.rdx = answer.value;

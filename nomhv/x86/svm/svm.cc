@@ -166,7 +166,7 @@ void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
   v.exit_interrupt_info = 0;
   guest.pending_event = 0;
 
-  const bool virtual_irq = guest.interrupt_due && guest.notice_vector != 0;
+  const bool virtual_irq = guest.interrupt_due();
   v.virtual_interrupt = kVirtualIntrMasking | (v.virtual_interrupt & 0xff);
   if (virtual_irq) {
     v.virtual_interrupt |= kVirtualIrq | kVirtualIrqIgnoreTpr |
@@ -174,7 +174,7 @@ void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
   }
   SvmRun(reinterpret_cast<uint64_t>(&v), &guest.registers, processor.host_state);
   if (virtual_irq && (v.virtual_interrupt & kVirtualIrq) == 0) {
-    guest.interrupt_due = false;
+    static_cast<void>(guest.TakeNews(kNewsInterrupt));
     guest.interrupts.fetch_add(1, std::memory_order_relaxed);
   }
 }

@@ -20,9 +20,9 @@ TEST_F(Isolation, EveryWayOutOfTheWindowEndsTheGuest) {
   // HPET, the local APIC, the firmware, beyond the boards, PCI, 4 GiB and far away.
   for (const uint64_t address :
        {uint64_t{1024} * NOM_FRAME_BYTES, uint64_t{0x8000000}, uint64_t{0xB0000000},
-        uint64_t{0xC0000000}, uint64_t{0xFEC00000}, uint64_t{0xFED00000}, uint64_t{0xFEE00020},
-        uint64_t{0xFFFFFFF0}, uint64_t{NOM_GPA_START_PAGE} + 0x1000, uint64_t{0xFCFFFFF8},
-        uint64_t{1} << 32, uint64_t{1} << 38}) {
+        uint64_t{NOM_GPA_REGIONS} + NOM_REGIONS_BYTES, uint64_t{0xFEC00000}, uint64_t{0xFED00000},
+        uint64_t{0xFEE00020}, uint64_t{0xFFFFFFF0}, uint64_t{NOM_GPA_START_PAGE} + 0x1000,
+        uint64_t{0xFCFFFFF8}, uint64_t{1} << 32, uint64_t{1} << 38}) {
     for (const int write : {0, 1}) {
       SCOPED_TRACE(::testing::Message()
                    << std::hex << address << (write != 0 ? " write" : " read"));
@@ -70,23 +70,24 @@ class RandomCalls : public Scenario {};
 
 TEST_F(RandomCalls, HarmNobody) {
   const uint64_t neighbour = Create({.program = "worker", .millicores = 200});
+  const uint64_t churner = Create({.program = "keeper", .arguments = "churn=1", .millicores = 200});
   std::vector<uint64_t> callers;
   for (int seed = 1; seed <= 3; ++seed) {
     callers.push_back(Create({.program = "attack_calls",
                               .arguments = "calls=35000 seed=" + std::to_string(seed),
-                              .millicores = 400}));
+                              .millicores = 300}));
   }
   const uint64_t victim =
-      Create({.program = "attack_calls", .arguments = "calls=100000000 seed=9", .millicores = 400});
+      Create({.program = "attack_calls", .arguments = "calls=100000000 seed=9", .millicores = 300});
   std::mt19937_64 random(5);
   bool destroyed = false;
   for (int round = 0; round < 400; ++round) {
-    std::vector<Grant> grants = {{neighbour, 512, 200}};
+    std::vector<Grant> grants = {{neighbour, 512, 200}, {churner, 700, 200}};
     for (const uint64_t id : callers) {
-      if (!machine.End(id).has_value()) grants.push_back({id, 512 + random() % 513, 400});
+      if (!machine.End(id).has_value()) grants.push_back({id, 512 + random() % 513, 300});
     }
-    if (grants.size() == 1) break;
-    if (!destroyed) grants.push_back({victim, 512 + random() % 513, 400});
+    if (grants.size() == 2) break;
+    if (!destroyed) grants.push_back({victim, 512 + random() % 513, 300});
     const auto obeyed = [](uint32_t status) {
       // A caller may have ended since we looked.
       return status == NOM_STATUS_OK || status == NOM_STATUS_CRASHED;
@@ -100,6 +101,7 @@ TEST_F(RandomCalls, HarmNobody) {
   }
   for (const uint64_t id : callers) ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
   ExpectProgress(neighbour);
+  ExpectProgress(churner);
 }
 
 struct Crime {

@@ -84,6 +84,8 @@ class Machine {
   // Sent with each command that names none.
   void set_epoch(uint64_t epoch) { epoch_ = epoch; }
   uint64_t epoch() const { return epoch_; }
+  // The id that the next Create gives.
+  uint64_t next_guest() const { return next_guest_; }
   std::byte* payload() { return base_ + NOM_MAILBOX_PAYLOAD_AT; }
   NomMailboxHeader* raw_header() { return reinterpret_cast<NomMailboxHeader*>(base_); }
   NomCommand* raw_command(uint32_t index) {

@@ -47,6 +47,27 @@ uint64_t Interesting(Random& random, const Start& start) {
   }
 }
 
+// Guests whose ids lie side by side attack together: calls that may succeed.
+void AimAtRegions(Random& random, const Start& start, uint32_t number, uint64_t* first,
+                  uint64_t* second) {
+  constexpr uint64_t kPlaceBytes = NOM_REGION_FRAMES_MAX * NOM_FRAME_BYTES;
+  if (number == NOM_CALL_OFFER || number == NOM_CALL_ACCEPT) {
+    *first = start.guest_id + random.Below(5) - 2;
+    *second = 1 + random.Below(NOM_REGION_FRAMES_MAX);
+  } else {
+    *first = NOM_GPA_REGIONS + random.Below(NOM_REGIONS_MAX) * kPlaceBytes;
+  }
+}
+
+// Writes all over a region that may be gone by now.
+void Scribble(Nomhv& nomhv, uint64_t region, uint64_t frames) {
+  alignas(64) static uint64_t junk[NOM_FRAME_BYTES / 8];
+  for (uint64_t& word : junk) word = region ^ 0xa77ac4a77ac4;
+  for (uint64_t i = 0; i < frames; ++i) {
+    (void)nomhv.TryCopy(PointerTo<void>(region + i * NOM_FRAME_BYTES), junk, sizeof(junk));
+  }
+}
+
 bool Known(uint64_t status) { return StatusName(static_cast<NomStatus>(status)) != "UNKNOWN"; }
 
 }  // namespace
@@ -63,7 +84,7 @@ int GuestMain(const nom::guest::Start& start) {
   Nomhv& nomhv = Hypervisor();
   Random random(static_cast<uint64_t>(seed));
   for (int64_t i = 0; i < calls; ++i) {
-    auto number = static_cast<uint32_t>(random.Below(16) == 0 ? random.Next() : random.Below(10));
+    auto number = static_cast<uint32_t>(random.Below(16) == 0 ? random.Next() : random.Below(14));
     uint64_t first = Interesting(random, start);
     uint64_t second = Interesting(random, start);
     // It would end, sleep for ever, or give back the frames that this program lies in.
@@ -75,9 +96,17 @@ int GuestMain(const nom::guest::Start& start) {
       second = random.Below(64);
     }
     if (number == NOM_CALL_ACQUIRE && random.Below(2) == 0) second = random.Below(64);
-    const CallResult result = nomhv.Call(number, first, second);
+    uint64_t third = random.Next();
+    if (number >= NOM_CALL_OFFER && number <= NOM_CALL_RING && random.Below(8) != 0) {
+      AimAtRegions(random, start, number, &first, &second);
+      third = random.Below(3);
+    }
+    const CallResult result = nomhv.Call(number, first, second, third);
+    if ((number == NOM_CALL_OFFER || number == NOM_CALL_ACCEPT) && result.ok()) {
+      Scribble(nomhv, result.value, second);
+    }
     NOM_CHECK(Known(result.status), "call ", number, " answered ", uint64_t{result.status});
-    NOM_CHECK((number >= 1 && number <= 7) == (result.status != NOM_STATUS_NO_SUCH_CALL), number);
+    NOM_CHECK((number >= 1 && number <= 11) == (result.status != NOM_STATUS_NO_SUCH_CALL), number);
   }
   // The books still agree with the window.
   uint64_t held = 0;

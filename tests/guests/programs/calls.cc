@@ -29,7 +29,7 @@ void Queries(Nomhv& nomhv) {
   for (uint64_t call = NOM_CALL_QUERY; call <= NOM_CALL_EXIT; ++call) {
     NOM_CHECK(nomhv.Query(NOM_QUERY_CALL_EXISTS, call).value == 1, call);
   }
-  for (const uint64_t call : {uint64_t{0}, uint64_t{8}, uint64_t{1000}, uint64_t{1} << 32 | 1}) {
+  for (const uint64_t call : {uint64_t{0}, uint64_t{12}, uint64_t{1000}, uint64_t{1} << 32 | 1}) {
     EXPECT_CALL(nomhv.Query(NOM_QUERY_CALL_EXISTS, call), NOM_STATUS_OK);
     NOM_CHECK(nomhv.Query(NOM_QUERY_CALL_EXISTS, call).value == 0, call);
   }
@@ -41,8 +41,8 @@ void Queries(Nomhv& nomhv) {
   NOM_CHECK(nomhv.Query(NOM_QUERY_NEXT_HOLE, 0).value == kSeed);
   EXPECT_CALL(nomhv.Query(NOM_QUERY_NEXT_HOLE, kWindow), NOM_STATUS_NOT_HELD);
   EXPECT_CALL(nomhv.Query(NOM_QUERY_NEXT_HOLE, ~uint64_t{0}), NOM_STATUS_NOT_HELD);
-  for (const uint64_t what : {0, 8, 4096}) {
-    EXPECT_CALL(nomhv.Call(NOM_CALL_QUERY, what, 0), NOM_STATUS_BAD_PARAMETER);
+  for (const uint64_t what : {0, 9, 4096}) {
+    EXPECT_CALL(nomhv.Call(NOM_CALL_QUERY, what, 0, 0), NOM_STATUS_BAD_PARAMETER);
   }
   const uint64_t before = nomhv.Query(NOM_QUERY_CYCLES_USED).value;
   const uint64_t after = nomhv.Query(NOM_QUERY_CYCLES_USED).value;
@@ -50,8 +50,8 @@ void Queries(Nomhv& nomhv) {
 }
 
 void NoSuchCalls(Nomhv& nomhv) {
-  for (const uint32_t number : {0u, 8u, 0xffffffffu}) {
-    EXPECT_CALL(nomhv.Call(number, 0, 0), NOM_STATUS_NO_SUCH_CALL);
+  for (const uint32_t number : {0u, 12u, 0xffffffffu}) {
+    EXPECT_CALL(nomhv.Call(number, 0, 0, 0), NOM_STATUS_NO_SUCH_CALL);
   }
 }
 
@@ -141,7 +141,7 @@ void Frames(Nomhv& nomhv) {
 
 void Writes(Nomhv& nomhv) {
   const auto write = [&](uint64_t at, uint64_t bytes) {
-    return nomhv.Call(NOM_CALL_WRITE, at, bytes);
+    return nomhv.Call(NOM_CALL_WRITE, at, bytes, 0);
   };
   const uint64_t last = (kSeed - 1) * NOM_FRAME_BYTES;
   EXPECT_CALL(write(last, 257), NOM_STATUS_BAD_PARAMETER);

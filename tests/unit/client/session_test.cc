@@ -15,6 +15,7 @@
 
 #include "nom/adviser.h"
 #include "nom/pacing.h"
+#include "tests/net/forwarder.h"
 #include "tests/unit/client/fake_market.h"
 #include "tests/unit/client/simulated_clock.h"
 
@@ -340,6 +341,31 @@ TEST_F(SessionTest, SilenceIsSafeModeWhileTheStreamIsUp) {
   EXPECT_EQ(bid.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(market_.bids(), SizeIs(1)) << "nothing was sent";
   EXPECT_TRUE(session->Withdraw(Resource::kMemory).ok()) << "less spending is always allowed";
+}
+
+TEST_F(SessionTest, AConnectionThatWasCutOffWithoutAWordIsReplaced) {
+  testing::Forwarder forwarder(market_.target());
+  SessionOptions options = Options();
+  options.target = forwarder.address();
+  Mailbox<bool> stale;
+  const std::unique_ptr<Session> session = Connect(std::move(options));
+  session->OnStale([&](const Staleness& now) { stale.Put(now.stale); });
+  forwarder.Freeze();
+  // Time by the simulated clock alone, so that gRPC's own pings, which are in real time, do not
+  // come into it.
+  std::atomic<bool> back{false};
+  std::thread time([&] {
+    while (!back) {
+      clock_.Advance(absl::Milliseconds(50));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      Publish(7);
+    }
+  });
+  EXPECT_TRUE(stale.WaitFor(2)[1]) << "after the present, which is told first";
+  EXPECT_FALSE(stale.WaitFor(3)[2]);
+  back = true;
+  time.join();
+  EXPECT_GE(forwarder.connections(), 2);
 }
 
 TEST_F(SessionTest, NoticesAreToldOnceAlsoOverAReconnect) {

@@ -118,7 +118,7 @@ TEST(TableTest, ColumnsAndHarmlessText) {
   Table table({"name", ">units"});
   table.AddRow({"a", "100"});
   table.AddRow({"longer"});
-  EXPECT_EQ(table.Format(1),
+  EXPECT_EQ(table.Format({.indent = 1}),
             " name    units\n"
             " a         100\n"
             " longer\n");

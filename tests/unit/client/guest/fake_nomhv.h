@@ -33,7 +33,7 @@ class FakeNomhv final : public Nomhv {
     UpdateBoard();
   }
 
-  CallResult Call(uint32_t number, uint64_t first, uint64_t second) override {
+  CallResult Call(uint32_t number, uint64_t first, uint64_t second, uint64_t /*third*/) override {
     ++calls;
     switch (number) {
       case NOM_CALL_QUERY:

@@ -87,6 +87,10 @@ TEST(ConfigTest, ReadsReservePolicies) {
 TEST(ConfigTest, SampleIsRightAndNamesEveryKey) {
   const absl::StatusOr<Config> config = LoadConfig(NOM_SOURCE_DIR "/deploy/marketd.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
+  // A market to be tried: nobody bids but those who were asked to.
+  ASSERT_EQ(config->hosts[0].kind, HostKind::kSimulated);
+  EXPECT_FALSE(config->hosts[0].guests_bid);
+  EXPECT_EQ(config->hosts[0].guests_bid, HostConfig().guests_bid);
   // The comments in it promise these defaults.
   EXPECT_EQ(config->limits.message_max_bytes, LimitsConfig().message_max_bytes);
   EXPECT_EQ(config->limits.watches_max, LimitsConfig().watches_max);
@@ -139,7 +143,7 @@ TEST(ConfigTest, WrongValues) {
       {"uniform_price/1", "uniform price",
        "rule: must be a clearing rule and its version (uniform_price/1, "},
       {"kind: memory", "kind: gold", "must be one of cpu, memory, cache, network, disk, device"},
-      {"kind: simulated", "kind: xen", "hosts[0].kind: must be one of nomhv, simulated"},
+      {"kind: simulated", "kind: xen", "hosts[0].kind: must be one of nomhv, linux, simulated"},
       {"period_ms: 1000", "period_ms: 1000\n    grace_ms: 501",
        "grace_ms: must be from 100 to 500"},
       {"period_ms: 1000", "period_ms: 1000\n    clearing_work_max: 0",
@@ -192,6 +196,90 @@ TEST(ConfigTest, NomhvMayLeaveCapacityToTheMachine) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->hosts[0].market.resources[0].capacity_units, 0);
   EXPECT_EQ(config->hosts[0].mailbox, "/m");
+}
+
+constexpr char kLinux[] = R"(listen: 127.0.0.1:0
+plaintext: true
+ledger: /tmp/ledger
+operator_token_file: /tmp/token
+hosts:
+  - id: lab
+    kind: linux
+    cgroup_root: /sys/fs/cgroup/nom
+    run_directory: /run/nom/linux
+    launcher_socket: /run/nom/launcher
+    cpu_unsold: 0.1 cores
+    memory_unsold: 512MiB
+    period_ms: 1000
+    recipes:
+      - name: web
+        argv: [/usr/bin/web, -p, "80"]
+        user: www-data
+        arguments: true
+        force: swap
+        cpu: idle
+        network: none
+      - name: batch
+        argv: [/bin/batch]
+        user: nobody
+    resources:
+      - kind: memory
+        unit_size: 1048576
+        rule: uniform_price/1
+        reserve_unit_price_microcredits: 5
+)";
+
+TEST(ConfigTest, ReadsALinuxHost) {
+  const absl::StatusOr<Config> config = ParseConfig(kLinux, "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->hosts[0].kind, HostKind::kLinux);
+  EXPECT_EQ(config->hosts[0].market.kind, "linux");
+  const market::LinuxHostOptions& host = config->hosts[0].linux_host;
+  EXPECT_EQ(host.cgroup_root, "/sys/fs/cgroup/nom");
+  EXPECT_EQ(host.cpu_unsold_millicores, 100);
+  EXPECT_EQ(host.memory_unsold_bytes, 512 << 20);
+  ASSERT_EQ(host.recipes.size(), 2u);
+  EXPECT_THAT(host.recipes[0].argv, ElementsAre("/usr/bin/web", "-p", "80"));
+  EXPECT_TRUE(host.recipes[0].arguments);
+  EXPECT_EQ(host.recipes[0].force, market::Recipe::Force::kSwap);
+  EXPECT_EQ(host.recipes[0].cpu, market::Recipe::Cpu::kIdle);
+  EXPECT_EQ(host.recipes[0].network, market::Recipe::Network::kNone);
+  EXPECT_EQ(host.recipes[1].force, market::Recipe::Force::kKill);
+  EXPECT_EQ(host.recipes[1].processes_max, market::Recipe().processes_max);
+}
+
+TEST(ConfigTest, WrongLinuxHosts) {
+  struct Case {
+    const char* from;
+    const char* to;
+    const char* error;
+  };
+  for (const Case& c : {
+           Case{"    cgroup_root: /sys/fs/cgroup/nom\n", "", "hosts[0].cgroup_root: missing"},
+           Case{"/sys/fs/cgroup/nom", "sys/fs",
+                "f:8:18: hosts[0].cgroup_root: must be an absolute"},
+           Case{"/run/nom/linux", "/run/nom/", "run_directory: must not end with /"},
+           Case{"512MiB", "512", "f:12:20: hosts[0].memory_unsold: \"512\": has no unit"},
+           Case{"0.1 cores", "3 bushels", "cpu_unsold: \"3 bushels\": unknown unit \"bushels\""},
+           Case{"user: www-data", "user: root",
+                "f:17:15: hosts[0].recipes[0].user: no guest runs as root"},
+           Case{"[/usr/bin/web,", "[/srv/../bin/sh,",
+                "f:16:15: hosts[0].recipes[0].argv: \"/srv/../bin/sh\" steps up"},
+           Case{"[/usr/bin/web,", "[[x],", "hosts[0].recipes[0].argv[0]: must be a text"},
+           Case{"name: batch", "name: web", "another recipe is already called \"web\""},
+           Case{"force: swap", "force: beg", "force: must be one of kill, swap"},
+           Case{"force: swap", "priority: 3", "recipes[0].priority: unknown key"},
+           Case{"kind: memory", "kind: disk", "a linux host sells cpu and memory only"},
+           Case{"    period_ms", "    guests_max: 257\n    period_ms", "must be from 1 to 256"},
+           Case{"    period_ms", "    mailbox: /x\n    period_ms", "mailbox: only for kind nomhv"},
+           Case{"    period_ms", "    guests_bid: true\n    period_ms", "only for kind simulated"},
+       }) {
+    const std::string text = absl::StrReplaceAll(kLinux, {{c.from, c.to}});
+    ASSERT_NE(text, kLinux) << c.from;
+    EXPECT_THAT(ErrorsOf(text), ::testing::Contains(HasSubstr(c.error))) << c.to;
+  }
+  EXPECT_THAT(ErrorsOf(With("kind: simulated", "kind: simulated\n    cgroup_root: /x")),
+              ElementsAre(HasSubstr("cgroup_root: only for kind linux")));
 }
 
 TEST(ConfigTest, LocalAddresses) {

@@ -133,7 +133,8 @@ TEST(CutToUnits, EndsWhereTheMachineEnds) {
 
 State TwoGuestsOneTenant(Microcredits available) {
   State state;
-  state.tenants["t"] = {.tenant_id = "t", .balances = {.available = available}};
+  state.tenants["t"] = {.tenant_id = "t"};
+  state.purses["t"] = {.available = available};
   for (const GuestId id : {1u, 2u}) {
     state.guests[id] = {
         .guest_id = id, .host_id = "h", .tenant_id = "t", .state = GuestState::kRunning};

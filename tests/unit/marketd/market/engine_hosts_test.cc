@@ -55,7 +55,7 @@ TEST_F(EngineHostsTest, ARebootedHostGetsItsGuestsBack) {
   world_->Run(absl::Milliseconds(500));
   ASSERT_TRUE(host().guests().contains(guest));
   EXPECT_EQ(Held(guest), 16) << "its award went with the machine";
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
   EXPECT_EQ(world_->state().guests.at(guest).state, GuestState::kRunning);
   EXPECT_EQ(book().boot_id, host().boot_id());
   ASSERT_TRUE(RunUntilInForce(2));
@@ -147,7 +147,7 @@ TEST_F(EngineHostsTest, ACrashedGuestHoldsNothingAndPaysForTheTimeItRan) {
   EXPECT_TRUE(world_->state().bids.empty());
   EXPECT_TRUE(absl::IsFailedPrecondition(Bid("ann", MemoryBid(guest, 4, 5'000)).status));
   ASSERT_TRUE(RunUntilInForce(2));
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
   const auto rounds = world_->ledger().reader().ListRounds("h", 2, 1);
   const Outcome& outcome = rounds->front().outcomes[1];
   EXPECT_EQ(outcome.rent_microcredits, 2 * 16 * 40) << "its seed stays reserved";
@@ -164,7 +164,7 @@ TEST_F(EngineHostsTest, AnAwardOfAGuestThatEndsInGraceIsReleased) {
   EXPECT_EQ(outcome.award_units, 4);
   EXPECT_TRUE(outcome.settled);
   EXPECT_EQ(outcome.settled_microcredits, 0);
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
 }
 
 TEST_F(EngineHostsTest, BidPagesAreCheckedAsStrangers) {
@@ -211,7 +211,7 @@ TEST_F(EngineHostsTest, ARestartedMarketGoesOn) {
   world_->Restart();
   EXPECT_TRUE(host_view().connected);
   EXPECT_EQ(Held(guest), 20);
-  EXPECT_EQ(balances("ann").escrow, 2'000);
+  EXPECT_EQ(purse("ann").escrow, 2'000);
   ASSERT_TRUE(RunUntilInForce(2));
   EXPECT_EQ(Settled(1).outcomes[1].settled_microcredits, 2'000);
 }
@@ -233,7 +233,7 @@ TEST_F(EngineHostsTest, ADecisionThatSleptTooLongIsReleasedAtRestart) {
   ASSERT_TRUE(RunUntilDecided(1));
   world_->Stall(5 * kPeriod);
   world_->Restart();
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
   EXPECT_EQ(Held(guest), 16);
   EXPECT_EQ(host_view().round_id, 2u);
 }

@@ -65,7 +65,7 @@ TEST_F(InterruptionsTest, TimeWithoutMarketdIsPaid) {
   EXPECT_NEAR(static_cast<double>(PaidIn(1)), 2'000 * absl::FDivDuration(held, kPeriod), 2);
   EXPECT_EQ(Held(guest), 20);
   EXPECT_EQ(world_->state().guests.at(guest).spent_microcredits,
-            -balances("ann").deposits - balances("ann").available - balances("ann").escrow);
+            purse("ann").deposited - purse("ann").available - purse("ann").escrow);
   EXPECT_EQ(CheckBooks(world_->state()), "");
 }
 
@@ -136,7 +136,7 @@ TEST_F(InterruptionsTest, MetersThatAreLostAreNotGuessed) {
   host().Reboot();
   world_->Run(absl::Milliseconds(500));
   ASSERT_TRUE(RunUntilConnected());
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
   EXPECT_EQ(host_view().counters.meters_lost, 1u);
   ASSERT_TRUE(RunUntilInForce(2));
   EXPECT_EQ(PaidIn(1), 0);
@@ -192,12 +192,12 @@ TEST_F(InterruptionsTest, AReleasedRoundTakesItsNoticesBackAndUsesUpNoBid) {
 TEST_F(InterruptionsTest, AHostTakenOutOfTheConfigIsClosed) {
   const GuestId guest = Holder();
   ASSERT_TRUE(RunUntilDecided(2));
-  EXPECT_EQ(balances("ann").escrow, 4'000);
+  EXPECT_EQ(purse("ann").escrow, 4'000);
   HostConfig host = world_->config().hosts[0];
   world_->config().hosts[0] = TestHostConfig("g", kPeriod);
   world_->AddHost("g", TestHostOptions(2));
   world_->Restart();
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
   const auto rounds = world_->ledger().reader().ListRounds("h", 0, 2);
   ASSERT_TRUE(rounds.ok());
   EXPECT_EQ((*rounds)[0].phase, RoundPhase::kReleased);
@@ -241,7 +241,7 @@ TEST_F(InterruptionsTest, NobodysWritesForgetAnothers) {
   EXPECT_EQ(world_->state().requests, known.requests) << "the ledger forgets the same ones";
   EXPECT_EQ(world_->state().bid_requests, known.bid_requests);
   EXPECT_EQ(world_->AskAsOperator(deposit), first);
-  EXPECT_EQ(balances("ann").available, 1'000'000'005);
+  EXPECT_EQ(purse("ann").available, 1'000'000'005);
   ASSERT_TRUE(world_->AskAsOperator(EvictGuest{NewId(), guest}).status.ok());
   EXPECT_TRUE(world_->state().bid_requests.empty());
 }
@@ -263,8 +263,8 @@ TEST_F(InterruptionsTest, EveryEntryBelongsToAnOutcome) {
       statement[outcome.tenant_id] += outcome.settled_microcredits + outcome.rent_microcredits;
     }
   }
-  EXPECT_EQ(statement["ann"], balances("ann").revenue);
-  EXPECT_EQ(statement["bob"], balances("bob").revenue);
+  EXPECT_EQ(statement["ann"], purse("ann").spent);
+  EXPECT_EQ(statement["bob"], purse("bob").spent);
   EXPECT_GT(statement["bob"], 0);
 }
 

@@ -34,7 +34,7 @@ TEST_F(EngineTest, ARoundGoesThroughItsLife) {
   EXPECT_EQ(host_view().phase, RoundPhase::kGrace);
   EXPECT_EQ(Held(guest), 16) << "not before its time";
   // Nobody else wants it: 40 units at the reserve of 500.
-  EXPECT_EQ(balances("ann").escrow, 20'000);
+  EXPECT_EQ(purse("ann").escrow, 20'000);
   ASSERT_EQ(world_->view().notices.size(), 1u);
   const Notice& notice = world_->view().notices[0];
   EXPECT_EQ(notice.units_now, 16);
@@ -82,7 +82,7 @@ TEST_F(EngineTest, RetriesAreHarmless) {
   // Ids are durable.
   world_->Restart();
   EXPECT_EQ(world_->AskAsOperator(deposit), first);
-  EXPECT_EQ(balances("ann").available, 1'000'000'005);
+  EXPECT_EQ(purse("ann").available, 1'000'000'005);
 }
 
 TEST_F(EngineTest, RequestIdsBelongToTheirOwner) {
@@ -213,8 +213,8 @@ TEST_F(EngineTest, WithdrawingEndsTheBidNotTheGrant) {
 
 TEST_F(EngineTest, WinningAlwaysMeansBeingAbleToPay) {
   const GuestId poor = Admit("bob", "poor");
-  ASSERT_TRUE(world_->AskAsOperator(Deposit{NewId(), "bob", 3'000 - balances("bob").available})
-                  .status.ok());
+  ASSERT_TRUE(
+      world_->AskAsOperator(Deposit{NewId(), "bob", 3'000 - purse("bob").available}).status.ok());
   ASSERT_TRUE(Bid("bob", MemoryBid(poor, 100, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilDecided(1));
   // Asked for 100; all it owns is worth less than one unit is to it, and buys at most that.
@@ -224,15 +224,15 @@ TEST_F(EngineTest, WinningAlwaysMeansBeingAbleToPay) {
   EXPECT_EQ(CheckBooks(world_->state()), "");
   // Rent takes the rest; the seed stays.
   ASSERT_TRUE(RunUntilInForce(4));
-  EXPECT_EQ(balances("bob").available, 0);
-  EXPECT_LT(balances("bob").arrears, 0);
+  EXPECT_EQ(purse("bob").available, 0);
+  EXPECT_LT(purse("bob").arrears, 0);
   EXPECT_EQ(Held(poor), 16);
 }
 
 TEST_F(EngineTest, TruthfulSiblingsDoNotStarveEachOther) {
   const GuestId first = Admit("bob", "first");
   const GuestId second = Admit("bob", "second");
-  ASSERT_TRUE(world_->AskAsOperator(Deposit{NewId(), "bob", 2'000'000 - balances("bob").available})
+  ASSERT_TRUE(world_->AskAsOperator(Deposit{NewId(), "bob", 2'000'000 - purse("bob").available})
                   .status.ok());
   // Each is worth all that bob has; together they cost 40,000.
   for (const GuestId guest : {first, second}) {
@@ -248,10 +248,10 @@ TEST_F(EngineTest, EvictionReturnsTheSeedAndWhatWasInEscrow) {
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 240, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilInForce(1));
   ASSERT_TRUE(RunUntilDecided(2));
-  EXPECT_GT(balances("ann").escrow, 0);
+  EXPECT_GT(purse("ann").escrow, 0);
   const EvictGuest evict{NewId(), guest};
   ASSERT_TRUE(world_->AskAsOperator(evict).status.ok());
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
   EXPECT_TRUE(world_->state().guests.empty());
   EXPECT_TRUE(world_->state().bids.empty());
   EXPECT_TRUE(host().guests().empty());
@@ -309,10 +309,10 @@ TEST_F(EngineTest, ADecisionWhoseTimePassedIsReleased) {
   const GuestId guest = Admit("ann", "one");
   ASSERT_TRUE(Bid("ann", MemoryBid(guest, 4, 5'000)).status.ok());
   ASSERT_TRUE(RunUntilDecided(1));
-  EXPECT_EQ(balances("ann").escrow, 2'000);
+  EXPECT_EQ(purse("ann").escrow, 2'000);
   world_->Stall(3 * kPeriod);
   world_->Run(absl::Milliseconds(10));
-  EXPECT_EQ(balances("ann").escrow, 0);
+  EXPECT_EQ(purse("ann").escrow, 0);
   EXPECT_EQ(host_view().counters.rounds_released, 1u);
   EXPECT_EQ(Held(guest), 16);
   ASSERT_TRUE(RunUntilInForce(2));

@@ -64,9 +64,7 @@ class MarketTest : public testing::Test {
   int64_t Held(GuestId guest_id, ResourceKind kind = ResourceKind::kMemory) {
     return host().guests().at(guest_id).units.at(kind);
   }
-  const Balances& balances(const TenantId& tenant_id) {
-    return world_->state().tenants.at(tenant_id).balances;
-  }
+  const Purse& purse(const TenantId& tenant_id) { return world_->state().PurseOf(tenant_id); }
   bool RunUntilDecided(RoundId round_id) {
     return world_->RunUntil([&] { return book().last_decided_round_id >= round_id; }, 20 * kPeriod);
   }

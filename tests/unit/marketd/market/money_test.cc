@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <vector>
 
 namespace nom::market {
 namespace {
@@ -20,23 +21,43 @@ class MoneyTest : public testing::Test {
                 .state = GuestState::kRunning};
     state_.guests[1] = guest;
   }
-  Balances& balances() { return state_.tenants["t"].balances; }
+  Purse& purse() { return state_.purses["t"]; }
+  // All but what passed between it and others.
+  void ExpectHolds(Microcredits available, Microcredits arrears, Microcredits spent) {
+    EXPECT_EQ(purse().available, available);
+    EXPECT_EQ(purse().arrears, arrears);
+    EXPECT_EQ(purse().spent, spent);
+    EXPECT_EQ(FirstBrokenPromise(state_.purses), "");
+  }
   void Deposit(Microcredits amount) {
     Scribe scribe(state_, kNow, "deposit");
     PostDeposit(scribe, "t", amount);
     (void)std::move(scribe).Finish();
   }
-  Outcome Settle(Outcome outcome, const MeteredInterval* interval) {
-    Scribe scribe(state_, kNow, "x");
-    PostEscrow(scribe, outcome);
-    EXPECT_EQ(balances().escrow, outcome.charge_microcredits);
-    forgiven_ = PostSettlement(scribe, interval, absl::Seconds(60), outcome);
-    EXPECT_EQ(balances().escrow, 0);
-    (void)std::move(scribe).Finish();
-    return outcome;
+  // Of memory, for a minute.
+  static Contract Won(int64_t units, Microcredits charge) {
+    return {.contract_id = 1,
+            .guest_id = 1,
+            .tenant_id = "t",
+            .lots = {{ResourceKind::kMemory, units, charge}},
+            .from_round_id = 1,
+            .until_round_id = 2,
+            .period = absl::Seconds(60)};
   }
-  Microcredits SettledFor(const Outcome& outcome, const MeteredInterval& interval) {
-    return Settle(outcome, &interval).settled_microcredits;
+  // Covers it, bills it for the interval, gives the rest back. Returns what was paid.
+  Microcredits SettledFor(Contract contract, const MeteredInterval& interval) {
+    Scribe scribe(state_, kNow, "x");
+    PostEscrow(scribe, contract, ChargeOf(contract));
+    EXPECT_EQ(purse().escrow, ChargeOf(contract));
+    const std::vector<LotBill> bills =
+        BillContracts({{&contract}}, state_.guests[1].seeds, interval);
+    EXPECT_EQ(bills.size(), 1u);
+    const Microcredits paid = PostDue(scribe, contract, bills[0].due_microcredits, /*keep=*/0);
+    PostRelease(scribe, contract, /*keep=*/0);
+    forgiven_ = bills[0].due_microcredits - paid;
+    EXPECT_EQ(purse().escrow, 0);
+    (void)std::move(scribe).Finish();
+    return paid;
   }
   // So many units of memory were offered for so long; alive all the time.
   static MeteredInterval Offered(int64_t milliunits, int64_t seconds) {
@@ -59,30 +80,26 @@ TEST_F(MoneyTest, DepositsAreCheckedAndPayArrearsFirst) {
   EXPECT_TRUE(
       absl::IsInvalidArgument(CheckDeposit(state_, "t", std::numeric_limits<int64_t>::min())));
   EXPECT_TRUE(absl::IsFailedPrecondition(CheckDeposit(state_, "t", -1)));
-  balances() = {.arrears = -30, .revenue = 30};
+  purse() = {.arrears = -30, .spent = 30};
+  state_.purses[kOperator] = {.revenue = 30, .earned = 30};
   ASSERT_TRUE(CheckDeposit(state_, "t", 100).ok());
   Deposit(100);
-  EXPECT_EQ(balances(), (Balances{.available = 70, .revenue = 30, .deposits = -100}));
+  ExpectHolds(70, 0, 30);
+  EXPECT_EQ(purse().deposited, 100);
   EXPECT_TRUE(CheckDeposit(state_, "t", -70).ok());
   EXPECT_FALSE(CheckDeposit(state_, "t", -71).ok());
   Deposit(-70);
-  EXPECT_EQ(balances(), (Balances{.revenue = 30, .deposits = -30}));
+  ExpectHolds(0, 0, 30);
+  EXPECT_EQ(purse().deposited, 30);
+  EXPECT_EQ(state_.PurseOf(kOperator).issued, -30);
 }
 
 TEST_F(MoneyTest, WhatWasDeliveredIsCharged) {
   Deposit(10'000);
-  const Outcome won{.guest_id = 1,
-                    .tenant_id = "t",
-                    .seed_units = 4,
-                    .award_units = 6,
-                    .charge_microcredits = 100};
-  const MeteredInterval all = Offered(10'000, 60);
-  const Outcome settled = Settle(won, &all);
-  EXPECT_EQ(settled.settled_microcredits, 100);
-  EXPECT_EQ(settled.delivered_milliunits, 10'000);
-  EXPECT_EQ(settled.used_milliunits, 5'000);
-  EXPECT_EQ(settled.held, absl::Seconds(60));
-  EXPECT_EQ(balances(), (Balances{.available = 9'900, .revenue = 100, .deposits = -10'000}));
+  const Contract won = Won(6, 100);
+  EXPECT_EQ(SettledFor(won, Offered(10'000, 60)), 100);
+  ExpectHolds(9'900, 0, 100);
+  EXPECT_EQ(state_.PurseOf(kOperator).revenue, 100);
   EXPECT_EQ(state_.guests[1].spent_microcredits, 100);
   // The machine gave 9 of 10: the seed first, so 5 of the 6 that were bought.
   EXPECT_EQ(SettledFor(won, Offered(9'000, 60)), 83);
@@ -99,29 +116,45 @@ TEST_F(MoneyTest, WhatWasDeliveredIsCharged) {
   MeteredInterval quarter = Offered(10'000, 15);
   quarter.age_us = 60'000'000;
   EXPECT_EQ(SettledFor(won, quarter), 25);
-  // Nobody knows.
-  const Outcome unmetered = Settle(won, nullptr);
-  EXPECT_TRUE(unmetered.settled);
-  EXPECT_EQ(unmetered.settled_microcredits, 0);
 }
 
 TEST_F(MoneyTest, WhatIsHeldBeyondThePeriodAndCannotBePaidIsForgiven) {
   Deposit(150);
-  const Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 6, .charge_microcredits = 100};
-  EXPECT_EQ(SettledFor(won, Offered(6'000, 120)), 150);
+  state_.guests[1].seeds.clear();
+  EXPECT_EQ(SettledFor(Won(6, 100), Offered(6'000, 120)), 150);
   EXPECT_EQ(forgiven_, 50);
-  EXPECT_EQ(balances(), (Balances{.revenue = 150, .deposits = -150}));
+  ExpectHolds(0, 0, 150);
 }
 
-TEST_F(MoneyTest, AnOutcomeIsSettledOnce) {
-  Deposit(1'000);
-  Outcome won{.guest_id = 1, .tenant_id = "t", .award_units = 1, .charge_microcredits = 100};
-  won = Settle(won, nullptr);
-  const Balances before = balances();
+TEST_F(MoneyTest, WhatIsSetAsideForTheNextRoundIsNotTouched) {
+  Deposit(250);
   Scribe scribe(state_, kNow, "x");
-  PostRelease(scribe, won);
-  EXPECT_EQ(balances(), before);
-  EXPECT_TRUE(scribe.empty());
+  Contract contract = Won(6, 100);
+  PostEscrow(scribe, contract, 200);
+  EXPECT_EQ(PostDue(scribe, contract, 180, /*keep=*/100), 150);
+  EXPECT_EQ(contract.escrow_microcredits, 100);
+  PostRelease(scribe, contract, /*keep=*/100);
+  EXPECT_EQ(contract.escrow_microcredits, 100);
+  ExpectHolds(0, 0, 150);
+}
+
+TEST_F(MoneyTest, ATenantThatLetsUnitsIsPaidAndPaysWhatItOwes) {
+  state_.tenants["u"].tenant_id = "u";
+  state_.purses["u"] = {.arrears = -30, .spent = 30};
+  state_.purses[kOperator] = {.revenue = 30, .earned = 30};
+  Deposit(100);
+  Scribe scribe(state_, kNow, "x");
+  Contract sublet = Won(6, 100);
+  sublet.seller = "u";
+  PostEscrow(scribe, sublet, 100);
+  EXPECT_EQ(PostDue(scribe, sublet, 80, /*keep=*/0), 80);
+  PostRelease(scribe, sublet, /*keep=*/0);
+  ExpectHolds(20, 0, 80);
+  EXPECT_EQ(state_.PurseOf("u"), (Purse{.available = 50, .spent = 30, .earned = 80}));
+  // From itself it rents for nothing.
+  sublet.seller = "t";
+  PostEscrow(scribe, sublet, 20);
+  EXPECT_EQ(PostDue(scribe, sublet, 20, /*keep=*/0), 0);
 }
 
 TEST_F(MoneyTest, RentIsForTheTimeHeldAndGoesToArrears) {
@@ -133,7 +166,7 @@ TEST_F(MoneyTest, RentIsForTheTimeHeldAndGoesToArrears) {
     EXPECT_EQ(outcome.rent_microcredits, 50);
     (void)std::move(scribe).Finish();
   }
-  EXPECT_EQ(balances(), (Balances{.available = 20, .revenue = 50, .deposits = -70}));
+  ExpectHolds(20, 0, 50);
   {
     // An hour: 20 can be paid, the rest is owed; the seed stays.
     Scribe scribe(state_, kNow, "rent");
@@ -141,18 +174,32 @@ TEST_F(MoneyTest, RentIsForTheTimeHeldAndGoesToArrears) {
     EXPECT_EQ(outcome.rent_microcredits, 6'050);
     (void)std::move(scribe).Finish();
   }
-  EXPECT_EQ(balances(),
-            (Balances{.available = 0, .arrears = -5'980, .revenue = 6'050, .deposits = -70}));
+  ExpectHolds(0, -5'980, 6'050);
   EXPECT_EQ(state_.guests[1].spent_microcredits, 6'050);
 }
 
 TEST_F(MoneyTest, ArrearsStopBeforeTheyOverflow) {
-  balances() = {.arrears = -kArrearsMaxMicrocredits + 5, .revenue = kArrearsMaxMicrocredits - 5};
+  purse() = {.arrears = -kArrearsMaxMicrocredits + 5, .spent = kArrearsMaxMicrocredits - 5};
   Scribe scribe(state_, kNow, "rent");
   Outcome outcome{.guest_id = 1, .tenant_id = "t", .seed_units = 4};
   PostRent(scribe, Offered(4'000, 60), policies::kValueMaxMicrocredits, absl::Seconds(60), outcome);
   EXPECT_EQ(outcome.rent_microcredits, 5);
-  EXPECT_EQ(balances().arrears, -kArrearsMaxMicrocredits);
+  EXPECT_EQ(purse().arrears, -kArrearsMaxMicrocredits);
+}
+
+TEST_F(MoneyTest, NothingIsOwedThatWouldBringRevenueToItsLimit) {
+  state_.purses[kOperator] = {.revenue = kRevenueMaxMicrocredits - 7};
+  Scribe scribe(state_, kNow, "rent");
+  Outcome outcome{.guest_id = 1, .tenant_id = "t", .seed_units = 4};
+  PostRent(scribe, Offered(4'000, 60), 25, absl::Seconds(60), outcome);
+  EXPECT_EQ(outcome.rent_microcredits, 7);
+}
+
+TEST_F(MoneyTest, DepositsOfAllTenantsStayInsideOneLimit) {
+  state_.tenants["u"].tenant_id = "u";
+  Deposit(kIssuedMaxMicrocredits - 1);
+  EXPECT_TRUE(CheckDeposit(state_, "u", 1).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckDeposit(state_, "u", 2)));
 }
 
 TEST(MeteredIntervalTest, IsTheDifferenceOfTwoReadings) {
@@ -174,13 +221,11 @@ TEST(MeteredIntervalTest, IsTheDifferenceOfTwoReadings) {
   EXPECT_FALSE(Between(to, fell).has_value()) << "no honest meter falls";
 }
 
-TEST_F(MoneyTest, EntriesNeverPutABalanceOnTheWrongSide) {
-  EXPECT_TRUE(absl::IsFailedPrecondition(ApplyEntry({"t", Account::kAvailable, 0, -1}, state_)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(ApplyEntry({"t", Account::kEscrow, 0, -1}, state_)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(ApplyEntry({"t", Account::kArrears, 0, 1}, state_)));
-  EXPECT_TRUE(absl::IsNotFound(ApplyEntry({"u", Account::kRevenue, 0, 1}, state_)));
-  balances().revenue = std::numeric_limits<int64_t>::max();
-  EXPECT_TRUE(absl::IsOutOfRange(ApplyEntry({"t", Account::kRevenue, 0, 1}, state_)));
+TEST_F(MoneyTest, EntriesAreOfTenantsThatThereAre) {
+  const Account revenue{kOperator, AccountKind::kRevenue};
+  EXPECT_TRUE(absl::IsNotFound(ApplyEntry({{"u", AccountKind::kArrears}, revenue, 0, 1}, state_)));
+  EXPECT_TRUE(absl::IsNotFound(ApplyEntry({revenue, {"u", AccountKind::kArrears}, 0, 1}, state_)));
+  EXPECT_TRUE(ApplyEntry({{"t", AccountKind::kArrears}, revenue, 0, 1}, state_).ok());
 }
 
 TEST(MoneyDeathTest, MoneyIsNotMade) {
@@ -189,7 +234,7 @@ TEST(MoneyDeathTest, MoneyIsNotMade) {
   EXPECT_DEATH(
       {
         Scribe scribe(state, kNow, "x");
-        scribe.Move("t", 0, Account::kAvailable, Account::kRevenue, 1);
+        scribe.Move({"t", AccountKind::kAvailable}, {kOperator, AccountKind::kRevenue}, 0, 1);
       },
       "wrong side of zero");
 }

@@ -114,11 +114,11 @@ TEST_F(RuntimeTest, AnsweredMeansDurable) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(acknowledged, kThreads * kCalls);
-  EXPECT_EQ(runtime_->view()->FindTenant("ann")->balances.available, kThreads * kCalls);
+  EXPECT_EQ(runtime_->view()->FindTenant("ann")->purse.available, kThreads * kCalls);
   runtime_->Stop();
   runtime_.reset();
   const auto state = ledger_->Load();
-  EXPECT_EQ(state->tenants.at("ann").balances.available, kThreads * kCalls);
+  EXPECT_EQ(state->PurseOf("ann").available, kThreads * kCalls);
 }
 
 TEST_F(RuntimeTest, StoppingAnswersEverybody) {
@@ -135,7 +135,7 @@ TEST_F(RuntimeTest, StoppingAnswersEverybody) {
   }
   runtime_->Stop();
   EXPECT_EQ(answers, 500);
-  EXPECT_EQ(ledger_->Load()->tenants.at("ann").balances.available, deposited);
+  EXPECT_EQ(ledger_->Load()->PurseOf("ann").available, deposited);
 }
 
 TEST_F(RuntimeTest, AFullQueueRefusesAtOnce) {
@@ -187,7 +187,7 @@ TEST_F(RuntimeTest, AFailedCommitTellsNobody) {
     ++answers;
   });
   EXPECT_TRUE(absl::IsResourceExhausted(fatal.get_future().get()));
-  EXPECT_EQ(runtime_->view()->FindTenant("ann")->balances.available, 0);
+  EXPECT_EQ(runtime_->view()->FindTenant("ann")->purse.available, 0);
   runtime_->Stop();
   EXPECT_FALSE(said_ok);
   EXPECT_EQ(answers, 1);

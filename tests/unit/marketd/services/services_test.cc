@@ -42,8 +42,9 @@ TEST(TokenTest, TokensDifferAndHashesAreSha256) {
 class AuthenticatorTest : public ::testing::Test {
  protected:
   AuthenticatorTest() : authenticator_("the-operators-token") {
-    view_.tenants.push_back({.tenant_id = "alice", .token_hash = HashToken("token-of-alice")});
-    view_.tenants.push_back({.tenant_id = "bob", .token_hash = HashToken("token-of-bob")});
+    view_.tenants.push_back(
+        {{.tenant_id = "alice", .token_hash = HashToken("token-of-alice")}, {}});
+    view_.tenants.push_back({{.tenant_id = "bob", .token_hash = HashToken("token-of-bob")}, {}});
   }
   Authenticator authenticator_;
   market::View view_;

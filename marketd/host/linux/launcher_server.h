@@ -1,0 +1,65 @@
+// The launcher: listens for marketd, starts guests by recipe, says how they ended.
+
+#ifndef MARKETD_HOST_LINUX_LAUNCHER_SERVER_H_
+#define MARKETD_HOST_LINUX_LAUNCHER_SERVER_H_
+
+#include <sys/types.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "marketd/host/linux/launch.h"
+#include "marketd/host/linux/options.h"
+
+namespace nom::market {
+
+// One thread, and the only one of its process: it forks.
+class LauncherServer {
+ public:
+  // How many ends of guests are remembered for a marketd that asks for them later.
+  static constexpr size_t kEndsMax = 1024;
+
+  // Listens at options.launcher_socket, which only `marketd_uid` and its group may connect to, and
+  // answers that user only. Takes SIGCHLD, SIGTERM and SIGINT of the process for itself. Errors:
+  // FAILED_PRECONDITION naming the socket.
+  static absl::StatusOr<std::unique_ptr<LauncherServer>> Listen(
+      LinuxHostOptions options, uid_t marketd_uid, gid_t marketd_gid,
+      std::function<void(const std::string&)> log);
+  ~LauncherServer();
+  LauncherServer(const LauncherServer&) = delete;
+  LauncherServer& operator=(const LauncherServer&) = delete;
+
+  // Until SIGTERM or SIGINT; returns its number. Guests go on: they are not this process's to end.
+  int Run();
+
+ private:
+  LauncherServer(LinuxHostOptions options, uid_t marketd_uid,
+                 std::function<void(const std::string&)> log)
+      : options_(std::move(options)), marketd_uid_(marketd_uid), log_(std::move(log)) {}
+
+  void Accept();
+  // False if the caller is to be hung up on.
+  bool Answer();
+  void Start(const LaunchStart& start);
+  void Reap();
+  bool Send(const LaunchReply& reply);
+  void HangUp();
+
+  const LinuxHostOptions options_;
+  const uid_t marketd_uid_;
+  const std::function<void(const std::string&)> log_;
+  int listener_ = -1;
+  int signals_ = -1;
+  int caller_ = -1;  // The one marketd, the latest to come.
+  std::map<pid_t, GuestId> running_;
+  std::deque<LaunchEnded> ends_;  // The latest.
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_HOST_LINUX_LAUNCHER_SERVER_H_

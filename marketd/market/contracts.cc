@@ -1,0 +1,176 @@
+#include "marketd/market/contracts.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/money.h"
+
+namespace nom::market {
+
+bool AliveIn(const Contract& contract, RoundId round_id) {
+  return contract.ended.empty() && contract.from_round_id <= round_id &&
+         round_id < contract.until_round_id;
+}
+
+int64_t UnitsOf(const Contract& contract, ResourceKind kind) {
+  for (const Lot& lot : contract.lots) {
+    if (lot.kind == kind) return lot.units;
+  }
+  return 0;
+}
+
+Microcredits ChargeOf(const Contract& contract) {
+  Microcredits sum = 0;
+  for (const Lot& lot : contract.lots) sum = SaturatingAdd(sum, lot.charge_microcredits);
+  return sum;
+}
+
+void OpenContracts::AddEscrow(const TenantId& tenant_id, Microcredits amount) {
+  if (amount == 0) return;
+  Microcredits& sum = escrows_[tenant_id];
+  sum = SaturatingAdd(sum, amount);
+  if (sum == 0) escrows_.erase(tenant_id);
+}
+
+void OpenContracts::Put(const Contract& contract) {
+  const ContractId id = contract.contract_id;
+  if (const auto before = all_.find(id); before != all_.end()) {
+    AddEscrow(contract.tenant_id, -before->second.escrow_microcredits);
+  }
+  const auto drop = [id](auto& index, uint64_t key) {
+    const auto it = index.find(key);
+    if (it == index.end()) return;
+    it->second.erase(id);
+    if (it->second.empty()) index.erase(it);
+  };
+  if (!contract.ended.empty()) {
+    all_.erase(id);
+    drop(of_guest_, contract.guest_id);
+    drop(parts_, contract.part_of);
+    return;
+  }
+  AddEscrow(contract.tenant_id, contract.escrow_microcredits);
+  all_[id] = contract;
+  of_guest_[contract.guest_id].insert(id);
+  if (contract.part_of != 0) parts_[contract.part_of].insert(id);
+}
+
+const Contract* OpenContracts::Find(ContractId contract_id) const {
+  const auto it = all_.find(contract_id);
+  return it == all_.end() ? nullptr : &it->second;
+}
+
+std::vector<const Contract*> OpenContracts::Of(GuestId guest_id) const {
+  std::vector<const Contract*> out;
+  const auto ids = of_guest_.find(guest_id);
+  if (ids == of_guest_.end()) return out;
+  for (const ContractId id : ids->second) out.push_back(&all_.at(id));
+  return out;
+}
+
+std::vector<const Contract*> OpenContracts::AliveIn(GuestId guest_id, RoundId round_id) const {
+  std::vector<const Contract*> out = Of(guest_id);
+  std::erase_if(out, [&](const Contract* c) { return !market::AliveIn(*c, round_id); });
+  return out;
+}
+
+int64_t OpenContracts::HeldUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const {
+  int64_t units = 0;
+  for (const Contract* contract : AliveIn(guest_id, round_id)) {
+    const int64_t all = UnitsOf(*contract, kind);
+    if (all == 0) continue;
+    units += std::max<int64_t>(0, all - PassedOnUnits(contract->contract_id, kind, round_id));
+  }
+  return units;
+}
+
+int64_t OpenContracts::PassedOnUnits(ContractId contract_id, ResourceKind kind,
+                                     RoundId round_id) const {
+  int64_t units = 0;
+  const auto parts = parts_.find(contract_id);
+  if (parts == parts_.end()) return 0;
+  for (const ContractId id : parts->second) {
+    const Contract& part = all_.at(id);
+    if (market::AliveIn(part, round_id)) units += UnitsOf(part, kind);
+  }
+  return units;
+}
+
+int64_t OpenContracts::PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const {
+  int64_t units = 0;
+  for (const Contract* contract : AliveIn(guest_id, round_id)) {
+    if (contract->part_of == 0 || Find(contract->part_of) == nullptr) {
+      units += UnitsOf(*contract, kind);
+    }
+  }
+  return units;
+}
+
+Microcredits OpenContracts::EscrowOf(const TenantId& tenant_id) const {
+  const auto it = escrows_.find(tenant_id);
+  return it == escrows_.end() ? 0 : it->second;
+}
+
+absl::Status OpenContracts::CheckPart(const Contract& part) const {
+  const Contract* const whole = Find(part.part_of);
+  if (whole == nullptr) {
+    return absl::NotFoundError(absl::StrCat("part_of: no open contract ", part.part_of));
+  }
+  if (part.from_round_id < whole->from_round_id || part.until_round_id > whole->until_round_id ||
+      part.from_round_id >= part.until_round_id) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "from_round_id, until_round_id: [", part.from_round_id, ", ", part.until_round_id,
+        ") is not within [", whole->from_round_id, ", ", whole->until_round_id, ")"));
+  }
+  for (const Lot& lot : part.lots) {
+    // Parts begin and end at rounds: what is in others' hands changes nowhere else.
+    std::set<RoundId> rounds = {part.from_round_id};
+    if (const auto parts = parts_.find(whole->contract_id); parts != parts_.end()) {
+      for (const ContractId id : parts->second) rounds.insert(all_.at(id).from_round_id);
+    }
+    for (const RoundId round_id : rounds) {
+      if (round_id < part.from_round_id || round_id >= part.until_round_id) continue;
+      const int64_t free =
+          UnitsOf(*whole, lot.kind) - PassedOnUnits(whole->contract_id, lot.kind, round_id);
+      if (lot.units <= free) continue;
+      return absl::ResourceExhaustedError(
+          absl::StrCat("lots: ", lot.units, " units of resource ", static_cast<int>(lot.kind),
+                       "; contract ", whole->contract_id, " has ", free, " in round ", round_id));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<LotBill> BillContracts(absl::Span<const BilledContract> contracts,
+                                   const std::vector<Holding>& seeds,
+                                   const MeteredInterval& interval) {
+  std::map<ResourceKind, int64_t> left_unit_us;  // Offered, and in no lot yet.
+  for (const MeteredInterval::Amount& amount : interval.amounts) {
+    left_unit_us[amount.kind] = amount.offered_unit_us;
+  }
+  for (const Holding& seed : seeds) {
+    left_unit_us[seed.kind] -= SaturatingMultiply(seed.seed_units, interval.alive_us);
+  }
+  std::vector<LotBill> bills;
+  for (const BilledContract& billed : contracts) {
+    const Contract& contract = *billed.contract;
+    for (const Lot& lot : contract.lots) {
+      const auto passed = billed.passed_on_units.find(lot.kind);
+      const int64_t passed_on =
+          passed == billed.passed_on_units.end() ? 0 : std::min(passed->second, lot.units);
+      const int64_t most_unit_us = SaturatingMultiply(lot.units - passed_on, interval.alive_us);
+      int64_t& left = left_unit_us[lot.kind];
+      const int64_t got_unit_us = std::clamp<int64_t>(left, 0, most_unit_us);
+      left -= got_unit_us;
+      const int64_t paid_unit_us =
+          SaturatingAdd(got_unit_us, SaturatingMultiply(passed_on, interval.age_us));
+      bills.push_back({contract.contract_id, lot.kind,
+                       ShareRoundedDown(lot.charge_microcredits, paid_unit_us,
+                                        SaturatingMultiply(lot.units, absl::ToInt64Microseconds(
+                                                                          contract.period)))});
+    }
+  }
+  return bills;
+}
+
+}  // namespace nom::market

@@ -1,0 +1,139 @@
+// Contracts: who holds which units, in which rounds, at what price, and whom it pays.
+//
+// Whatever a guest holds beyond its seed it holds by a contract. An award is the ordinary contract
+// of one round. One of several rounds, one that begins in a later round (a future) and one whose
+// units are out of another's (a sublet) differ from it in their terms only. What can be auctioned
+// for a round is the capacity less the seeds less what open contracts promise in that round.
+//
+// Terms never change once a contract is open. What does: what is set aside for it, up to when it is
+// billed, and in the end why it ended.
+
+#ifndef MARKETD_MARKET_CONTRACTS_H_
+#define MARKETD_MARKET_CONTRACTS_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "marketd/market/accounts.h"
+#include "marketd/market/types.h"
+
+namespace nom::market {
+
+using ContractId = uint64_t;  // Counts from 1 in its book.
+
+// Units of one kind in a contract.
+struct Lot {
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t units = 0;                     // Above zero.
+  Microcredits charge_microcredits = 0;  // For all of them, for one period of the contract.
+  friend bool operator==(const Lot&, const Lot&) = default;
+};
+
+struct Contract {
+  // Terms.
+  ContractId contract_id = 0;
+  GuestId guest_id = 0;      // Who holds the units.
+  TenantId tenant_id;        // Who pays: the guest's.
+  Owner seller = kOperator;  // Who is paid.
+  // The contract, of another guest, out of which these units are; it holds so much less meanwhile.
+  // 0: they are the host's own.
+  ContractId part_of = 0;
+  std::vector<Lot> lots;       // By rising kind.
+  RoundId from_round_id = 0;   // The first round in which it is alive,
+  RoundId until_round_id = 0;  // and the first in which it no longer is.
+  absl::Duration period;       // That the lots' charges are for.
+
+  // How it stands.
+  Microcredits escrow_microcredits = 0;            // Set aside for it.
+  absl::Time settled_through = absl::UnixEpoch();  // Billed up to then.
+  std::string ended;                               // Why it ended; empty while it is open.
+  friend bool operator==(const Contract&, const Contract&) = default;
+};
+
+bool AliveIn(const Contract& contract, RoundId round_id);
+int64_t UnitsOf(const Contract& contract, ResourceKind kind);
+// For all lots, for one period.
+Microcredits ChargeOf(const Contract& contract);
+
+// All contracts of a book that have not ended, with what is looked up about them.
+class OpenContracts {
+ public:
+  // Opens it, or takes how it stands; one that has ended goes.
+  void Put(const Contract& contract);
+
+  const Contract* Find(ContractId contract_id) const;  // Null if it is not open.
+  const std::map<ContractId, Contract>& all() const { return all_; }
+  // By rising id.
+  std::vector<const Contract*> Of(GuestId guest_id) const;
+  std::vector<const Contract*> AliveIn(GuestId guest_id, RoundId round_id) const;
+
+  // What the guest holds beyond its seed: by its contracts, less what of them is in others' hands.
+  int64_t HeldUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const;
+  // What of a contract's units is in others' hands.
+  int64_t PassedOnUnits(ContractId contract_id, ResourceKind kind, RoundId round_id) const;
+  // What the guest's contracts take out of the host's own units: all but what is part of a contract
+  // that is open itself.
+  int64_t PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const;
+  // What is set aside for all contracts that `tenant_id` pays.
+  Microcredits EscrowOf(const TenantId& tenant_id) const;
+  const std::map<TenantId, Microcredits>& escrows() const { return escrows_; }
+
+  // Whether `part` may be opened out of the contract that it names: within its rounds, and of units
+  // that are not in others' hands in any of them. Errors: NOT_FOUND, INVALID_ARGUMENT,
+  // RESOURCE_EXHAUSTED.
+  absl::Status CheckPart(const Contract& part) const;
+
+  friend bool operator==(const OpenContracts&, const OpenContracts&) = default;
+
+ private:
+  void AddEscrow(const TenantId& tenant_id, Microcredits amount);
+
+  std::map<ContractId, Contract> all_;
+  std::map<GuestId, std::set<ContractId>> of_guest_;
+  std::map<ContractId, std::set<ContractId>> parts_;
+  std::map<TenantId, Microcredits> escrows_;  // No zeros.
+};
+
+// What a guest's meters counted between two readings.
+struct MeteredInterval {
+  int64_t age_us = 0;
+  int64_t alive_us = 0;
+  struct Amount {
+    ResourceKind kind = ResourceKind::kMemory;
+    int64_t offered_unit_us = 0;
+    int64_t used_unit_us = 0;
+  };
+  std::vector<Amount> amounts;
+};
+
+// What is due for one lot.
+struct LotBill {
+  ContractId contract_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+  Microcredits due_microcredits = 0;
+};
+
+// One of a guest's contracts through an interval, and its units of each kind that were in others'
+// hands all the while.
+struct BilledContract {
+  const Contract* contract = nullptr;
+  std::map<ResourceKind, int64_t> passed_on_units;
+};
+
+// Bills the contracts that one guest held through an interval. What was offered to it beyond its
+// seed fills its lots, those of the oldest contract first: a machine that falls short is not paid
+// for the rest. A lot costs charge * got / (units * period), rounded down. What it passed on it
+// pays for as if it had got it: whoever has it pays in turn.
+std::vector<LotBill> BillContracts(absl::Span<const BilledContract> contracts,
+                                   const std::vector<Holding>& seeds,
+                                   const MeteredInterval& interval);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_CONTRACTS_H_

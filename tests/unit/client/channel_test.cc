@@ -1,0 +1,86 @@
+// How a market is reached: through no proxy, and never by a connection that is dead.
+
+#include "client/src/channel.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "nom/market/v1/market.grpc.pb.h"
+#include "tests/net/forwarder.h"
+#include "tests/net/sockets.h"
+#include "tests/unit/client/fake_market.h"
+
+namespace nom::client {
+namespace {
+
+using client_test::FakeMarket;
+
+absl::Status GetAccount(const std::shared_ptr<grpc::Channel>& channel, const std::string& token) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  AddToken(token, context);
+  market::v1::GetAccountResponse response;
+  const grpc::Status status =
+      market::v1::MarketService::NewStub(channel)->GetAccount(&context, {}, &response);
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+class ProxyTest : public ::testing::Test {
+ protected:
+  ProxyTest() : proxy_(testing::ListenOnLoopback(&address_)) {
+    for (const char* name : {"http_proxy", "https_proxy", "grpc_proxy"}) {
+      ::setenv(name, ("http://" + address_).c_str(), 1);
+    }
+  }
+  ~ProxyTest() override {
+    for (const char* name : {"http_proxy", "https_proxy", "grpc_proxy"}) ::unsetenv(name);
+  }
+  // What a proxy that listens was sent, within a moment; a proxy that was asked would have heard of
+  // it before the call was answered.
+  bool Asked() const {
+    pollfd poll{.fd = proxy_.fd(), .events = POLLIN, .revents = 0};
+    return ::poll(&poll, 1, 0) > 0;
+  }
+
+  std::string address_;
+  testing::Socket proxy_;
+};
+
+TEST_F(ProxyTest, WhatIsOnThisMachineIsNeverReachedThroughOne) {
+  FakeMarket market;
+  market.RequireToken("secret");
+  const std::string port = market.target().substr(market.target().rfind(':'));
+  for (const std::string& target :
+       {market.target(), "localhost" + port, "dns:///127.0.0.1" + port, "ipv4:127.0.0.1" + port}) {
+    const auto channel = OpenChannel({.target = target, .plaintext = true});
+    ASSERT_TRUE(channel.ok()) << channel.status();
+    const absl::Status status = GetAccount(*channel, "secret");
+    EXPECT_TRUE(status.ok()) << target << ": " << status;
+    EXPECT_FALSE(Asked()) << target;
+  }
+}
+
+TEST(KeepaliveTest, AConnectionThatWasCutOffIsGivenUpWithoutACall) {
+  FakeMarket market;
+  testing::Forwarder forwarder(market.target());
+  const auto channel =
+      OpenChannel({.target = forwarder.address(),
+                   .plaintext = true,
+                   .keepalive = {.ping_interval_ms = 200, .ping_timeout_ms = 200}});
+  ASSERT_TRUE(channel.ok()) << channel.status();
+  ASSERT_TRUE(GetAccount(*channel, "").ok());
+  forwarder.Freeze();
+  // Without pings this would be READY for as long as the test lasts.
+  EXPECT_TRUE((*channel)->WaitForStateChange(
+      GRPC_CHANNEL_READY, std::chrono::system_clock::now() + std::chrono::seconds(60)));
+  const absl::Status status = GetAccount(*channel, "");
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(forwarder.connections(), 2);
+}
+
+}  // namespace
+}  // namespace nom::client

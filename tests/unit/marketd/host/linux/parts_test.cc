@@ -1,0 +1,578 @@
+// What a Linux host is made of, each part alone.
+
+#include <sys/wait.h>
+
+#include <cstring>
+#include <set>
+#include <tuple>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "marketd/host/linux/board_file.h"
+#include "marketd/host/linux/limits.h"
+#include "marketd/host/linux/machine.h"
+#include "marketd/host/linux/meters.h"
+#include "marketd/host/linux/recipe.h"
+#include "marketd/host/linux/shrink.h"
+#include "marketd/host/linux/state_file.h"
+#include "tests/unit/marketd/host/linux/fake_cgroups.h"
+
+namespace nom::market {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// --- cgroup_files ---
+
+class CgroupFilesTest : public ::testing::Test {
+ protected:
+  TemporaryFolder folder_;
+  FakeCgroups files_{folder_.path() + "/tree"};
+};
+
+TEST_F(CgroupFilesTest, ReadsAndWritesTheKernelsTexts) {
+  ASSERT_TRUE(files_.Make("g").ok());
+  EXPECT_EQ(files_.ReadCpuMax("g").value(), CpuMax{});
+  EXPECT_TRUE(files_.WriteCpuMax("g", {.quota_us = 12'300}).ok());
+  EXPECT_EQ(files_.Get("g", "cpu.max"), "12300 100000");
+  EXPECT_EQ(files_.ReadCpuMax("g")->quota_us, 12'300);
+  EXPECT_EQ(files_.ReadMemoryMax("g").value(), kCgroupMax);
+  EXPECT_TRUE(files_.WriteMemoryMax("g", 4096).ok());
+  EXPECT_EQ(files_.ReadMemoryMax("g").value(), 4096);
+  EXPECT_TRUE(files_.WriteMemoryMax("g", kCgroupMax).ok());
+  EXPECT_EQ(files_.Get("g", "memory.max"), "max");
+  EXPECT_EQ(files_.ReadOomKills("g").value(), 0u);
+  EXPECT_FALSE(files_.Populated("g").value());
+  PutFile(files_.root() + "/g/cgroup.procs", "12\n7\n");
+  EXPECT_THAT(files_.Processes("g").value(), ElementsAre(12, 7));
+  EXPECT_THAT(files_.Children("").value(), ElementsAre("g"));
+  EXPECT_TRUE(files_.Remove("g").ok());
+  EXPECT_THAT(files_.Children("").value(), ElementsAre());
+}
+
+TEST_F(CgroupFilesTest, EveryErrnoHasItsMeaningAndNamesTheFile) {
+  ASSERT_TRUE(files_.Make("g").ok());
+  for (const auto& [error, code] : {std::pair(EAGAIN, absl::StatusCode::kResourceExhausted),
+                                    std::pair(EBUSY, absl::StatusCode::kFailedPrecondition),
+                                    std::pair(ENODEV, absl::StatusCode::kNotFound),
+                                    std::pair(EACCES, absl::StatusCode::kPermissionDenied),
+                                    std::pair(EINVAL, absl::StatusCode::kInvalidArgument),
+                                    std::pair(EIO, absl::StatusCode::kUnavailable)}) {
+    files_.Fail("g", "memory.max", error, 1);
+    const absl::Status status = files_.WriteMemoryMax("g", 4096);
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("/g/memory.max"));
+  }
+  EXPECT_EQ(files_.WriteMemoryMax("none", 1).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(files_.Make("g").code(), absl::StatusCode::kAlreadyExists);
+  // A kernel without swap has no file for it.
+  std::filesystem::remove(files_.root() + "/g/memory.swap.max");
+  EXPECT_TRUE(files_.WriteMemorySwapMax("g", 0).ok());
+  EXPECT_FALSE(files_.WriteMemorySwapMax("g", kCgroupMax).ok());
+}
+
+TEST_F(CgroupFilesTest, TextsThatNoKernelWritesAreRefused) {
+  ASSERT_TRUE(files_.Make("g").ok());
+  for (const char* text : {"", "x", "-5", "99999999999999999999", "12 x"}) {
+    PutFile(files_.root() + "/g/memory.current", text);
+    EXPECT_EQ(files_.ReadMemoryCurrent("g").status().code(), absl::StatusCode::kDataLoss) << text;
+  }
+  for (const char* text : {"", "max", "max x", "5 0", "5 -1"}) {
+    PutFile(files_.root() + "/g/cpu.max", text);
+    EXPECT_EQ(files_.ReadCpuMax("g").status().code(), absl::StatusCode::kDataLoss) << text;
+  }
+  PutFile(files_.root() + "/g/cgroup.events", "frozen 0\n");
+  EXPECT_EQ(files_.Populated("g").status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(CgroupVersionTest, AnOrdinaryFolderAndNoFolderAreRefusedInOneSentence) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(std::string(CgroupFiles(folder.path()).CheckVersion().message()),
+              HasSubstr("is not on a cgroup v2 file system; on a hybrid machine boot with "
+                        "systemd.unified_cgroup_hierarchy=1"));
+  const absl::Status none = CgroupFiles(folder.path() + "/none").CheckVersion();
+  EXPECT_EQ(none.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(none.message()), HasSubstr("the holder unit makes it"));
+}
+
+TEST_F(CgroupFilesTest, AMissingControllerIsNamedWithTheWayToTurnItOn) {
+  EXPECT_TRUE(PrepareCgroupRoot(files_).ok());
+  EXPECT_EQ(files_.Get("", "cgroup.subtree_control"), "cpu memory pids");
+  files_.ForgetWrites();
+  EXPECT_TRUE(PrepareCgroupRoot(files_).ok());  // Nothing to do any more.
+  EXPECT_THAT(files_.writes(), ElementsAre());
+
+  PutFile(files_.root() + "/cgroup.controllers", "cpu pids");
+  EXPECT_THAT(std::string(PrepareCgroupRoot(files_).message()),
+              AllOf(HasSubstr("has no memory controller"),
+                    HasSubstr("echo +memory > " + folder_.path() + "/cgroup.subtree_control"),
+                    HasSubstr("cgroup_enable=memory")));
+}
+
+TEST_F(CgroupFilesTest, ARootThatCannotBeDrivenIsRefusedInOneSentence) {
+  files_.Fail("", "cgroup.subtree_control", EBUSY);
+  PutFile(files_.root() + "/cgroup.subtree_control", "");
+  // The read fails too while the fault lasts: the second time it is the write alone.
+  EXPECT_EQ(PrepareCgroupRoot(files_).code(), absl::StatusCode::kFailedPrecondition);
+  files_.Heal();
+  PutFile(files_.root() + "/cgroup.procs", "1\n2\n3\n");
+  files_.on_write = [this](const std::string&) {
+    files_.Fail("", "cgroup.subtree_control", EBUSY, 1);
+  };
+  EXPECT_THAT(std::string(PrepareCgroupRoot(files_).message()),
+              HasSubstr("3 processes live in it, so that it cannot have controllers"));
+  files_.on_write = [this](const std::string&) {
+    files_.Fail("", "cgroup.subtree_control", EACCES, 1);
+  };
+  EXPECT_THAT(std::string(PrepareCgroupRoot(files_).message()), HasSubstr("is not ours to write"));
+}
+
+// --- shrink ---
+
+constexpr int64_t kTarget = 100;
+
+struct Step {
+  int64_t current;
+  bool populated;
+  bool failed;
+  bool late;
+};
+
+// Every machine that there can be, to a depth: whatever is seen, the promises hold. What is seen is
+// not made consistent on purpose: a kernel under load is not either.
+void Explore(const Shrink& machine, Recipe::Force force, int depth, int reclaims, int kills,
+             ShrinkAction before, int64_t* seen) {
+  for (const int64_t current : {kTarget - 1, kTarget, kTarget + 1, kTarget + 50}) {
+    for (const bool populated : {true, false}) {
+      for (const bool failed : {false, true}) {
+        for (const bool late : {false, true}) {
+          Shrink next = machine;
+          const ShrinkAction action = next.Next({.current_bytes = current,
+                                                 .populated = populated,
+                                                 .action_failed = failed,
+                                                 .late = late});
+          ++*seen;
+          const bool over = before == ShrinkAction::kDone || before == ShrinkAction::kGiveUp;
+          if (over) {
+            ASSERT_EQ(action, before);
+            continue;
+          }
+          switch (action) {
+            case ShrinkAction::kReclaim:
+              ASSERT_TRUE(populated && !late && current > kTarget);
+              ASSERT_EQ(next.reclaim_bytes(), current - kTarget);
+              ASSERT_EQ(kills, 0);
+              ASSERT_LT(reclaims, Shrink::kReclaimsMax);
+              break;
+            case ShrinkAction::kSetMax:
+              // Never below what a living guest uses, but where the kernel may swap.
+              ASSERT_TRUE(!populated || current <= kTarget || force == Recipe::Force::kSwap);
+              if (populated) {
+                ASSERT_EQ(kills, 0);
+              }
+              break;
+            case ShrinkAction::kKill:
+              ASSERT_TRUE(populated);
+              ASSERT_EQ(kills, 0);  // Once.
+              // Not one that fits, unless its limit could not be written.
+              if (current <= kTarget) {
+                ASSERT_TRUE(before == ShrinkAction::kSetMax && failed);
+              } else if (!(before == ShrinkAction::kSetMax && failed)) {
+                ASSERT_TRUE(late ||
+                            (reclaims == Shrink::kReclaimsMax && force == Recipe::Force::kKill));
+              }
+              break;
+            case ShrinkAction::kDone:
+              ASSERT_EQ(before, ShrinkAction::kSetMax);
+              ASSERT_FALSE(failed);
+              break;
+            case ShrinkAction::kGiveUp:
+              ASSERT_TRUE(failed || kills == 1);
+              break;
+            case ShrinkAction::kWaitEmpty:
+              ASSERT_EQ(kills, 1);
+              break;
+          }
+          if (depth > 0) {
+            Explore(next, force, depth - 1, reclaims + (action == ShrinkAction::kReclaim),
+                    kills + (action == ShrinkAction::kKill), action, seen);
+            if (::testing::Test::HasFatalFailure()) return;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(ShrinkTest, KeepsItsPromisesWhateverIsSeen) {
+  for (const Recipe::Force force : {Recipe::Force::kKill, Recipe::Force::kSwap}) {
+    int64_t seen = 0;
+    Explore(Shrink(kTarget, force), force, 3, 0, 0, ShrinkAction::kWaitEmpty, &seen);
+    EXPECT_GT(seen, 100'000);
+  }
+}
+
+std::vector<ShrinkAction> RunSteps(Shrink& shrink, const std::vector<Step>& steps) {
+  std::vector<ShrinkAction> actions;
+  for (const Step& s : steps) {
+    actions.push_back(shrink.Next({s.current, s.populated, s.failed, s.late}));
+  }
+  return actions;
+}
+
+TEST(ShrinkTest, OneThatFitsIsOnlyWritten) {
+  Shrink shrink(kTarget, Recipe::Force::kKill);
+  EXPECT_THAT(RunSteps(shrink, {{90, true, false, false}, {90, true, false, false}}),
+              ElementsAre(ShrinkAction::kSetMax, ShrinkAction::kDone));
+  EXPECT_EQ(shrink.forced_bytes(), 0);
+  EXPECT_FALSE(shrink.killed());
+}
+
+TEST(ShrinkTest, AHogOfPageCacheIsReclaimed) {
+  Shrink shrink(kTarget, Recipe::Force::kKill);
+  EXPECT_THAT(RunSteps(shrink, {{150, true, false, false},
+                                {110, true, true, false},
+                                {80, true, false, false},
+                                {80, true, false, false}}),
+              ElementsAre(ShrinkAction::kReclaim, ShrinkAction::kReclaim, ShrinkAction::kSetMax,
+                          ShrinkAction::kDone));
+  EXPECT_EQ(shrink.forced_bytes(), 50);
+}
+
+TEST(ShrinkTest, ARefuserIsKilledOrSwapped) {
+  const std::vector<Step> refuses(4, Step{150, true, true, false});
+  Shrink kill(kTarget, Recipe::Force::kKill);
+  EXPECT_EQ(RunSteps(kill, refuses).back(), ShrinkAction::kKill);
+  EXPECT_THAT(
+      RunSteps(kill,
+               {{150, true, false, false}, {20, false, false, false}, {20, false, false, false}}),
+      ElementsAre(ShrinkAction::kWaitEmpty, ShrinkAction::kSetMax, ShrinkAction::kDone));
+  EXPECT_TRUE(kill.killed());
+  Shrink swap(kTarget, Recipe::Force::kSwap);
+  EXPECT_EQ(RunSteps(swap, refuses).back(), ShrinkAction::kSetMax);
+  EXPECT_EQ(swap.Next({100, true, false, false}), ShrinkAction::kDone);
+  EXPECT_FALSE(swap.killed());
+}
+
+TEST(ShrinkTest, OneThatDoesNotDieIsGivenUpInTheEnd) {
+  Shrink shrink(kTarget, Recipe::Force::kKill);
+  ShrinkAction last = ShrinkAction::kDone;
+  int steps = 0;
+  while (last != ShrinkAction::kGiveUp && ++steps < 10'000) {
+    last = shrink.Next({.current_bytes = 150, .late = true});
+  }
+  EXPECT_EQ(last, ShrinkAction::kGiveUp);
+  EXPECT_EQ(steps, Shrink::kWaitsMax + 2);
+}
+
+// --- limits ---
+
+TEST(LimitsTest, AGrantIsAQuotaOfAHundredMilliseconds) {
+  const Amounts seed{.millicores = 100};
+  EXPECT_EQ(CpuLimitsFor(nullptr, seed, {.millicores = 123}).max,
+            (CpuMax{.quota_us = 12'300, .period_us = 100'000}));
+  EXPECT_EQ(MillicoresOf({.quota_us = 12'300}, 7), 123);
+  EXPECT_EQ(MillicoresOf({}, 7), 7);
+  Recipe recipe;
+  recipe.cpu_burst_us = 20'000;
+  EXPECT_EQ(CpuLimitsFor(&recipe, seed, {.millicores = 500}).burst_us, 20'000);
+  EXPECT_EQ(CpuLimitsFor(&recipe, seed, {.millicores = 100}).burst_us,
+            10'000);  // The kernel's limit.
+}
+
+TEST(LimitsTest, AnIdleGuestHasNoLimitUntilItWins) {
+  Recipe recipe;
+  recipe.cpu = Recipe::Cpu::kIdle;
+  const Amounts seed{.millicores = 50};
+  const CpuLimits idle = CpuLimitsFor(&recipe, seed, seed);
+  EXPECT_EQ(idle.max.quota_us, kCgroupMax);
+  EXPECT_EQ(idle.weight, 5);
+  const CpuLimits won = CpuLimitsFor(&recipe, seed, {.millicores = 60});
+  EXPECT_EQ(won.max.quota_us, 6'000);
+  EXPECT_GE(won.weight, 100 * idle.weight);
+}
+
+// --- meters ---
+
+TEST(MetersTest, OfferedIsWhatWasHeldLessWhatWasStolen) {
+  MeterSums sums;
+  const Amounts held{.millicores = 400, .memory_bytes = 1000};
+  AddInterval({.length_us = 1'000'000, .processors = 2}, held,
+              {.cpu_usage_us = 100'000, .memory_bytes = 300}, sums);
+  EXPECT_EQ(sums.cpu_offered, absl::uint128(400'000'000));
+  EXPECT_EQ(sums.memory_offered, absl::uint128(1'000'000'000));
+  EXPECT_EQ(sums.memory_used, absl::uint128(300'000'000));
+  // A quarter of two processors was stolen; it used 200 millicores.
+  AddInterval({.length_us = 1'000'000, .stolen_us = 500'000, .processors = 2}, held,
+              {.cpu_usage_us = 300'000}, sums);
+  EXPECT_EQ(sums.cpu_offered, absl::uint128(700'000'000));
+  // It got its whole grant in spite of it: it was offered that.
+  AddInterval({.length_us = 1'000'000, .stolen_us = 1'000'000, .processors = 2}, held,
+              {.cpu_usage_us = 700'000}, sums);
+  EXPECT_EQ(sums.cpu_offered, absl::uint128(1'100'000'000));
+}
+
+TEST(MetersTest, NothingThatAKernelSaysMakesThemFall) {
+  MeterSums sums;
+  for (const int64_t length_us : {int64_t{1000}, int64_t{-5}, int64_t{0}}) {
+    for (const int64_t stolen_us : {int64_t{-10}, int64_t{0}, INT64_MAX}) {
+      for (const uint64_t usage_us : {uint64_t{0}, uint64_t{50}, uint64_t{20}}) {
+        const MeterSums before = sums;
+        AddInterval({.length_us = length_us, .stolen_us = stolen_us, .processors = 0},
+                    {.millicores = 100, .memory_bytes = 10},
+                    {.cpu_usage_us = usage_us, .memory_bytes = -1}, sums);
+        EXPECT_GE(sums.cpu_offered, before.cpu_offered);
+        EXPECT_GE(sums.cpu_usage_us, before.cpu_usage_us);
+        EXPECT_GE(sums.memory_offered, before.memory_offered);
+        EXPECT_GE(sums.memory_used, before.memory_used);
+      }
+    }
+  }
+}
+
+TEST(MetersTest, OneThatEndedIsOfferedNothingMore) {
+  MeterSums sums{.created_us = 10, .ended_us = 30};
+  AddInterval({.length_us = 100, .processors = 1}, {.millicores = 10, .memory_bytes = 10}, {},
+              sums);
+  EXPECT_EQ(sums.cpu_offered, absl::uint128(0));
+  const GuestMeters meters = ToGuestMeters(7, sums, 60, {});
+  EXPECT_EQ(meters.age_us, 50);
+  EXPECT_EQ(meters.alive_us, 20);
+}
+
+TEST(MetersTest, UnitsAreCountedModuloTwoToThe64) {
+  MeterSums sums;
+  sums.memory_offered = (absl::uint128(1) << 64) * 1024 + 5 * 1024;
+  const std::vector<Resource> resources = {{.kind = ResourceKind::kMemory, .unit_size = 1024},
+                                           {.kind = ResourceKind::kCpu}};
+  const GuestMeters meters = ToGuestMeters(7, sums, 1, resources);
+  ASSERT_EQ(meters.amounts.size(), 2u);
+  EXPECT_EQ(meters.amounts[0].kind, ResourceKind::kCpu);
+  EXPECT_EQ(meters.amounts[1].offered_unit_us, 5u);
+}
+
+// --- state_file ---
+
+HostRecord SomeRecord() {
+  HostRecord record{.boot_id = 0xfeedface12345678,
+                    .at_us = 123'456,
+                    .stolen_us = 7,
+                    .applied_round_id = 12,
+                    .applied_at_us = 99,
+                    .applying_round_id = 13};
+  GuestRecord guest{.name = "web",
+                    .recipe = "http",
+                    .phase = GuestRecord::Phase::kRunning,
+                    .seed = {100, 1 << 20},
+                    .held = {200, 2 << 20},
+                    .target = Amounts{300, 3 << 20},
+                    .memory_window_bytes = 1 << 30};
+  guest.sums = {.created_us = 5,
+                .ended_us = -1,
+                .cpu_usage_us = 77,
+                .cpu_offered = absl::MakeUint128(3, 4),
+                .memory_offered = absl::MakeUint128(5, 6),
+                .memory_used = absl::MakeUint128(7, 8)};
+  guest.applied = guest.sums;
+  guest.has_applied = true;
+  record.guests[17] = guest;
+  GuestRecord ended{.name = "batch", .recipe = "b", .phase = GuestRecord::Phase::kEnded};
+  ended.exit_reason = "killed: line\nbreak, blanks and \"quotes\"";
+  record.guests[18] = ended;
+  return record;
+}
+
+TEST(StateFileTest, IsReadBackAsWritten) {
+  const std::string text = HostRecordText(SomeRecord());
+  const absl::StatusOr<HostRecord> read = ParseHostRecord(text);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(HostRecordText(*read), text);
+  EXPECT_EQ(read->guests.at(18).exit_reason, SomeRecord().guests.at(18).exit_reason);
+  EXPECT_EQ(read->guests.at(17).sums.memory_used, absl::MakeUint128(7, 8));
+  EXPECT_EQ(*read->applying_round_id, 13u);
+  EXPECT_EQ(read->guests.at(17).target->millicores, 300);
+}
+
+TEST(StateFileTest, NothingCutShortOrChangedPassesForARecord) {
+  const std::string text = HostRecordText(SomeRecord());
+  // Without the last line's end it is whole all the same.
+  for (size_t length = 0; length < text.size() - 1; ++length) {
+    const auto read = ParseHostRecord(text.substr(0, length));
+    EXPECT_EQ(read.status().code(), absl::StatusCode::kDataLoss) << length;
+  }
+  for (const char* bad :
+       {"nom-linux-host 2\nend\n", "nom-linux-host 1\nboot x 1 2\nend\n",
+        "nom-linux-host 1\nsums 4 1 2 3 0:0 0:0 0:0\nend\n", "nom-linux-host 1\nnews\nend\n",
+        "nom-linux-host 1\nguest 4 flying =YQ== - 0 -\nend\n"}) {
+    EXPECT_EQ(ParseHostRecord(bad).status().code(), absl::StatusCode::kDataLoss) << bad;
+  }
+}
+
+TEST(StateFileTest, IsReplacedAsAWhole) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/state";
+  EXPECT_TRUE(absl::IsNotFound(LoadHostRecord(path).status()));
+  ASSERT_TRUE(SaveHostRecord(path, SomeRecord()).ok());
+  EXPECT_EQ(LoadHostRecord(path)->applied_round_id, 12u);
+  EXPECT_FALSE(SaveHostRecord(folder.path() + "/none/state", SomeRecord()).ok());
+}
+
+// --- board_file ---
+
+TEST(BoardFileTest, IsNomhvsLayoutAndOutlivesItsWriter) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/board";
+  BoardContents contents{.round_id = 5, .priced_round_id = 4};
+  contents.period = absl::Seconds(2);
+  contents.valid_for = absl::Seconds(3);
+  contents.prices.push_back({.kind = ResourceKind::kMemory,
+                             .unit_size = 4096,
+                             .unit_price_microcredits = 77,
+                             .supply_units = 9});
+  const GuestGrant grant{.guest_id = 17,
+                         .now = {{.kind = ResourceKind::kCpu, .seed_units = 1, .award_units = 4}},
+                         .next = {{.kind = ResourceKind::kCpu, .seed_units = 1, .award_units = 2}}};
+  for (int life = 1; life <= 2; ++life) {
+    auto board = BoardFile::Open(path, 17);
+    ASSERT_TRUE(board.ok()) << board.status();
+    (*board)->WriteMachine(contents, 1'000'000);
+    (*board)->WriteGuest(grant, 6, 2'000'000);
+    (*board)->WriteGuest(grant, 6, 0);
+    const std::string bytes = GetFile(path);
+    ASSERT_EQ(bytes.size(), kBoardFileBytes);
+    NomMachineBoard machine;
+    NomGuestBoard guest;
+    std::memcpy(&machine, bytes.data(), sizeof(machine));
+    std::memcpy(&guest, bytes.data() + NOM_FRAME_BYTES, sizeof(guest));
+    EXPECT_EQ(machine.magic, NOM_MACHINE_BOARD_MAGIC);
+    EXPECT_EQ(machine.sequence % 2, 0u);
+    EXPECT_EQ(machine.tsc_hz, kBoardFileHz);
+    EXPECT_EQ(machine.valid_until_tsc, 4'000'000'000u);
+    EXPECT_EQ(machine.prices[0].unit_price_microcredits, 77);
+    EXPECT_EQ(guest.guest_id, 17u);
+    EXPECT_EQ(guest.sequence % 2, 0u);
+    EXPECT_EQ(guest.notice_sequence, static_cast<uint64_t>(life));  // Goes on counting.
+    EXPECT_EQ(guest.notice_round_id, 6u);
+    EXPECT_EQ(guest.deadline_tsc, 0u);  // The notice is over.
+    EXPECT_EQ(guest.holdings[0].units, 5);
+    EXPECT_EQ(guest.holdings[0].next_units, 3);
+  }
+}
+
+TEST(BoardFileTest, ASequenceLeftOddBecomesEvenAgain) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/board";
+  std::string bytes(kBoardFileBytes, '\0');
+  const uint32_t odd = 7;
+  std::memcpy(bytes.data() + offsetof(NomMachineBoard, sequence), &odd, sizeof(odd));
+  PutFile(path, bytes);
+  auto board = BoardFile::Open(path, 17);
+  ASSERT_TRUE(board.ok());
+  (*board)->WriteMachine({}, 1);
+  uint32_t sequence = 0;
+  std::memcpy(&sequence, GetFile(path).data() + offsetof(NomMachineBoard, sequence),
+              sizeof(sequence));
+  EXPECT_EQ(sequence, 8u);
+}
+
+// --- launch ---
+
+TEST(LaunchTest, EveryMessageIsReadBack) {
+  const auto start = ParseLaunchRequest(
+      LaunchText(LaunchRequest(LaunchStart{17, "web", "a b\n\0c and = base64"})));
+  ASSERT_TRUE(start.ok());
+  EXPECT_EQ(std::get<LaunchStart>(*start).arguments, "a b\n");  // As the C text above ends.
+  EXPECT_TRUE(std::holds_alternative<LaunchList>(*ParseLaunchRequest("list")));
+  EXPECT_EQ(
+      std::get<LaunchStarted>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchStarted{1, 2})))).pid,
+      2);
+  EXPECT_EQ(std::get<LaunchRefused>(
+                *ParseLaunchReply(LaunchText(LaunchReply(LaunchRefused{1, "no: because"}))))
+                .what,
+            "no: because");
+  EXPECT_EQ(
+      std::get<LaunchEnded>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchEnded{1, "exit 0"}))))
+          .how,
+      "exit 0");
+  EXPECT_EQ(
+      std::get<LaunchListed>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchListed{3})))).running,
+      3);
+}
+
+TEST(LaunchTest, WhatIsNotInTheVocabularyIsRefused) {
+  for (const char* text :
+       {"", " ", "start", "start 1", "start 1 web x", "start 1 =d2Vi", "start x =d2Vi =",
+        "start 1 =d2Vi = =", "start -1 =d2Vi =", "start 1 =d2V! =", "exec /bin/sh", "list all",
+        "LIST", "start 1  =d2Vi ="}) {
+    EXPECT_EQ(ParseLaunchRequest(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+  for (const char* text : {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed"}) {
+    EXPECT_EQ(ParseLaunchReply(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(LaunchTest, SaysHowAProcessEnded) {
+  EXPECT_EQ(ExitText(W_EXITCODE(3, 0)), "exit 3");
+  EXPECT_EQ(ExitText(W_EXITCODE(0, SIGKILL)), "signal 9 (Killed)");
+}
+
+TEST(LaunchTest, ALauncherThatIsNotThereIsSaidSo) {
+  const TemporaryFolder folder;
+  const auto launcher = NewSocketLauncher(folder.path() + "/socket");
+  const absl::Status status = launcher->Start({.guest_id = 1, .recipe = "web"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("new ones cannot be started until"));
+  EXPECT_THAT(launcher->TakeEnded(), ::testing::IsEmpty());
+}
+
+// --- recipe ---
+
+TEST(RecipeTest, WhatWouldLeadOutsideIsRefused) {
+  const Recipe good{.name = "web", .argv = {"/usr/bin/web", "-x"}, .user = "www-data"};
+  EXPECT_TRUE(CheckRecipe(good).ok());
+  const auto error = [&good](auto change) {
+    Recipe recipe = good;
+    change(recipe);
+    return std::string(CheckRecipe(recipe).message());
+  };
+  EXPECT_THAT(error([](Recipe& r) { r.name = "We b"; }), HasSubstr("name: must be 1 to 63"));
+  EXPECT_THAT(error([](Recipe& r) { r.argv = {}; }), HasSubstr("argv: names no program"));
+  EXPECT_THAT(error([](Recipe& r) { r.argv = {"web"}; }),
+              HasSubstr("argv[0]: must be an absolute"));
+  EXPECT_THAT(error([](Recipe& r) { r.argv = {"/srv/../bin/sh"}; }), HasSubstr("steps up"));
+  EXPECT_THAT(error([](Recipe& r) { r.user = "root"; }), HasSubstr("no guest runs as root"));
+  EXPECT_THAT(error([](Recipe& r) { r.user = "00"; }), HasSubstr("no guest runs as root"));
+  EXPECT_THAT(error([](Recipe& r) { r.user = ""; }), HasSubstr("user: is missing"));
+  EXPECT_THAT(error([](Recipe& r) { r.root = "srv"; }), HasSubstr("root: must be an absolute"));
+  EXPECT_THAT(error([](Recipe& r) { r.directory = "/a/.."; }), HasSubstr("directory: "));
+  EXPECT_THAT(error([](Recipe& r) { r.processes_max = 0; }), HasSubstr("processes_max: "));
+}
+
+// --- machine ---
+
+TEST(MachineTest, IsReadFromProc) {
+  const TemporaryFolder folder;
+  const std::string proc = folder.path();
+  PutFile(proc + "/sys/kernel/random/boot_id", "0123abcd-4567-89ef-0000-000000000000\n");
+  PutFile(proc + "/sys/kernel/osrelease", "6.1.0-test\n");
+  PutFile(proc + "/stat", "cpu  1 2 3 4 5 6 7 200 9 10\ncpu0 1 2\ncpu1 1 2\nctxt 5\n");
+  PutFile(proc + "/meminfo", "MemTotal:  1024 kB\nMemFree: 1 kB\nSwapTotal: 8 kB\n");
+  const auto facts = ReadMachineFacts(proc);
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->boot_id, 0x0123abcd456789efu);
+  EXPECT_EQ(facts->processors, 2);
+  EXPECT_EQ(facts->memory_bytes, 1 << 20);
+  EXPECT_EQ(facts->swap_bytes, 8192);
+  EXPECT_EQ(facts->kernel, "6.1.0-test");
+  EXPECT_EQ(ReadStolenUs(proc).value(), 2'000'000);
+  for (const char* file : {"/stat", "/meminfo", "/sys/kernel/random/boot_id"}) {
+    const std::string good = GetFile(proc + file);
+    PutFile(proc + file, "nonsense\n");
+    EXPECT_THAT(std::string(ReadMachineFacts(proc).status().message()), HasSubstr(file));
+    PutFile(proc + file, good);
+  }
+}
+
+}  // namespace
+}  // namespace nom::market
