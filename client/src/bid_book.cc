@@ -502,12 +502,11 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
       stands = attempt;
     }
   }
-  std::erase_if(entry.attempts,
-                [&](const Attempt& attempt) {
-                  // This lease has written it, so that nothing of one before can stand.
-                  const bool is_over = attempt.last == kSequenceNever && leased.sequence != 0;
-                  return is_over || attempt.last <= through_sequence;
-                });
+  std::erase_if(entry.attempts, [&](const Attempt& attempt) {
+    // This lease has written it, so that nothing of one before can stand.
+    const bool is_over = attempt.last == kSequenceNever && leased.sequence != 0;
+    return is_over || attempt.last <= through_sequence;
+  });
   const bool had_placed = entry.placed.has_value();
   const bool of_lease_before = entry.placed_sequence == kSequenceNever;
   if (stands && (of_lease_before || leased.sequence > entry.placed_sequence)) {
@@ -518,8 +517,8 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
   if (held && entry.placed && entry.placed_sequence == leased.sequence) {
     entry.through_round_id = leased.last_round_id;
   }
-  if (!held && (entry.placed_sequence <= through_sequence ||
-                (of_lease_before && leased.sequence != 0))) {
+  if (!held &&
+      (entry.placed_sequence <= through_sequence || (of_lease_before && leased.sequence != 0))) {
     entry.placed.reset();
   }
   if (entry.in_flight != 0) return;  // What is on its way will tell the rest.

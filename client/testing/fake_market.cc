@@ -250,11 +250,10 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
       if (request->guest_ids_size() > 0) {
         const std::set<uint64_t> wanted(request->guest_ids().begin(), request->guest_ids().end());
         auto& all = *response.mutable_guests();
-        all.erase(std::remove_if(all.begin(), all.end(),
-                                 [&](const auto& guest) {
-                                   return !wanted.contains(guest.guest_id());
-                                 }),
-                  all.end());
+        all.erase(
+            std::remove_if(all.begin(), all.end(),
+                           [&](const auto& guest) { return !wanted.contains(guest.guest_id()); }),
+            all.end());
       }
       lock.unlock();
       const bool written = writer->Write(response);
@@ -315,8 +314,8 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
     Fence& last = fences[key];
     if (last.fence > fence.fence) {
       placed.set_lost_to(stood ? pb::LEASED_BID_STATE_TAKEN_OVER : pb::LEASED_BID_STATE_WITHDRAWN);
-      return say(absl::StatusCode::kAborted, stood ? "the bid has been taken over"
-                                                   : "the bid was withdrawn by somebody else");
+      return say(absl::StatusCode::kAborted,
+                 stood ? "the bid has been taken over" : "the bid was withdrawn by somebody else");
     }
     if (last >= fence || fence <= closed[key]) {
       return say(absl::StatusCode::kAborted, "a later write has overtaken it");
@@ -376,8 +375,7 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   grpc::Status ListRounds(grpc::ServerContext* /*context*/, const pb::ListRoundsRequest* request,
                           pb::ListRoundsResponse* response) override {
     std::lock_guard lock(mutex);
-    const uint64_t before =
-        request->before_round_id() == 0 ? round : request->before_round_id();
+    const uint64_t before = request->before_round_id() == 0 ? round : request->before_round_id();
     const int most = request->page_size() == 0 ? 20 : request->page_size();
     for (auto it = records.lower_bound(before); it != records.begin();) {
       --it;
@@ -460,8 +458,7 @@ uint64_t FakeMarket::AddGuest(const std::string& name, int64_t seed_units) {
 void FakeMarket::RemoveGuest(uint64_t guest_id) {
   std::lock_guard lock(impl_->mutex);
   impl_->guests.erase(guest_id);
-  std::erase_if(impl_->standing_bids,
-                [&](const auto& bid) { return bid.first.first == guest_id; });
+  std::erase_if(impl_->standing_bids, [&](const auto& bid) { return bid.first.first == guest_id; });
   impl_->Changed();
 }
 
@@ -501,8 +498,8 @@ std::vector<Bid> FakeMarket::bids() const {
     bid.guest_id = key.first;
     bid.resource = static_cast<Resource>(key.second);
     for (const pb::BidRange& range : standing.bid.ranges()) {
-      bid.ranges.push_back({range.min_units(), range.max_units(),
-                            range.value_at_min_microcredits(), range.unit_price_microcredits()});
+      bid.ranges.push_back({range.min_units(), range.max_units(), range.value_at_min_microcredits(),
+                            range.unit_price_microcredits()});
     }
     if (standing.bid.has_budget_microcredits()) {
       bid.budget_microcredits = standing.bid.budget_microcredits();

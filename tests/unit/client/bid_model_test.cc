@@ -1,7 +1,8 @@
 // A session's bid book against a model of a market, in which requests and answers are lost or come
 // late, rounds go by unseen, the market restarts or gets another ledger, other sessions and people
 // bid for the same guests, and guests go. Steps are drawn from a seed, which is printed and can be
-// given again: NOM_MODEL_SEED=... and NOM_MODEL_STEPS=... (a million steps take about a second, and are what the seeds below come to).
+// given again: NOM_MODEL_SEED=... and NOM_MODEL_STEPS=... (a million steps take about a second, and
+// are what the seeds below come to).
 //
 // What must hold, always:
 //   - what the market holds of the session is never worth more than the session's budget
@@ -120,7 +121,8 @@ class ModelMarket {
               .lost_to = bids.contains(item.key) ? BidBook::LeasedState::kTakenOver
                                                  : BidBook::LeasedState::kWithdrawn};
     }
-    if (last != fences.end() && last->second >= fence) return {.status = absl::AbortedError("late")};
+    if (last != fences.end() && last->second >= fence)
+      return {.status = absl::AbortedError("late")};
     if (closed.contains(item.key) && fence <= closed[item.key]) {
       return {.status = absl::AbortedError("given up")};
     }

@@ -9,10 +9,11 @@
 //   market.Decide();                                  // one round: awards, charges, prices
 //   EXPECT_EQ(market.award_units(guest, nom::Resource::kMemory), 64);
 //
-// It speaks the market's own protocol over gRPC on the loopback: leases and their fences, lifetimes of
-// bids, decided rounds, notices, another ledger. Prices are posted by the test: a bid wins the
-// quantity that leaves it the most at the posted price, as far as its budget and what is for sale go
-// (in order of guests). It keeps no accounts. Rounds pass when the test says so, never by themselves.
+// It speaks the market's own protocol over gRPC on the loopback: leases and their fences, lifetimes
+// of bids, decided rounds, notices, another ledger. Prices are posted by the test: a bid wins the
+// quantity that leaves it the most at the posted price, as far as its budget and what is for sale
+// go (in order of guests). It keeps no accounts. Rounds pass when the test says so, never by
+// themselves.
 //
 // Link nom::testing (find_package(nom COMPONENTS testing)).
 
@@ -34,8 +35,8 @@ namespace nom::testing {
 // Thread-safe.
 class FakeMarket {
  public:
-  // Listens on a free port of the loopback. Sells all resources, a thousand units each at a price of
-  // 1, in rounds of `period` whose prices are good for two of them. Aborts if it cannot listen.
+  // Listens on a free port of the loopback. Sells all resources, a thousand units each at a price
+  // of 1, in rounds of `period` whose prices are good for two of them. Aborts if it cannot listen.
   explicit FakeMarket(absl::Duration period = absl::Seconds(60));
   ~FakeMarket();
   FakeMarket(const FakeMarket&) = delete;
