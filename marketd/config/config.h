@@ -47,7 +47,7 @@ struct LimitsConfig {
   int64_t message_max_bytes = 1 << 20;
   int64_t watches_max = 1024;            // Over all callers.
   int64_t watches_per_tenant_max = 256;  // Of one tenant.
-  int64_t bids_per_second = 50;          // PlaceBid and WithdrawBid of one tenant, sustained.
+  int64_t bids_per_second = 50;          // Calls that write or renew bids, of one tenant, sustained.
   int64_t bids_burst = 200;              // And at once.
 };
 

@@ -49,7 +49,8 @@ market_pb::MarketState StateToProto(const market::HostView& host);
 market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId round_id);
 market_pb::PlacedBid ToProto(const market::PlacedBid& placed);
 market_pb::LeasedBid ToProto(const market::LeasedBid& leased);
-market_pb::Account ToProto(const market::TenantId& tenant_id, const market::AccountSummary& account);
+market_pb::Account ToProto(const market::TenantId& tenant_id,
+                           const market::AccountSummary& account);
 // Outcomes of `caller`'s guests only, unless it is an operator.
 market_pb::Round ToProto(const market::Round& round, const market::Caller& caller, bool border);
 operators_pb::Host ToProto(const market::HostView& host);

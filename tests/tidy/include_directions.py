@@ -39,8 +39,8 @@ MAY_KNOW = {
 OWNED = {
     "prometheus/": ["marketd/metrics", "tests"],
     "sqlite3.h": ["marketd/ledger", "tests"],
-    "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/examples", "tests", "bench",
-                "marketd/metrics"],
+    "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/testing", "client/examples", "tests",
+                "bench", "marketd/metrics"],
     "yaml-cpp/": ["marketd/config", "policies/cases", "tests"],
 }
 # What everybody may know: which build this is.
