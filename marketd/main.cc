@@ -27,6 +27,7 @@
 #include "marketd/host/linux/linux_host.h"
 #include "marketd/host/nomhv/nomhv_host.h"
 #include "marketd/host/simulated/simulated_host.h"
+#include "marketd/ledger/sqlite/keep.h"
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
 #include "marketd/market/clearing.h"
 #include "marketd/market/runtime.h"
@@ -52,6 +53,8 @@ constexpr int kFatalSignal = SIGUSR1;
 struct Flags {
   std::string config;
   std::string ready_file;
+  std::string backup;
+  std::string restore;
   bool check = false;
 };
 
@@ -130,7 +133,9 @@ class Process {
                                       config_.limits.watches_per_tenant_max);
     market::Runtime::Options options;
     options.config = ToMarketConfig(config_);
-    options.clear = metrics_.Timed(market::ClearByRule);
+    options.clear.of_kind = metrics_.Timed(market::ClearFunction(market::ClearByRule));
+    options.clear.joint =
+        metrics_.Timed(market::JointClearFunction(policies::ClearJointWithin));
     // The first view comes of the first tick: the ledger is open and the engine runs.
     auto ticked = std::make_shared<std::promise<void>>();
     auto ticked_once = std::make_shared<std::once_flag>();
@@ -236,12 +241,35 @@ int WaitForEnd(const sigset_t& signals, market::Runtime& runtime) {
   }
 }
 
+// Exits as Run() does.
+int Keep(const Config& config, const Flags& flags) {
+  absl::StatusOr<market::ChainHead> head = market::ChainHead();
+  if (!flags.backup.empty()) {
+    head = market::BackUpLedger(config.ledger, flags.backup);
+  } else {
+    const auto restored = market::RestoreLedger(flags.restore, config.ledger, Clock::Real().Now());
+    if (restored.ok() && !restored->replaced.empty()) {
+      Say(absl::StrCat("the ledger that was there is ", restored->replaced, " now"));
+    }
+    head = restored.ok() ? absl::StatusOr<market::ChainHead>(restored->head) : restored.status();
+  }
+  if (!head.ok()) {
+    Say(std::string(head.status().message()));
+    return absl::IsDataLoss(head.status()) ? kExitDataLoss : kExitFailure;
+  }
+  std::cout << (flags.backup.empty() ? config.ledger : flags.backup)
+            << ": proven, head is transaction " << head->transaction_id << " " << head->digest
+            << "\n";
+  return kExitOk;
+}
+
 int Run(const Flags& flags) {
   const absl::StatusOr<Config> config = LoadConfig(flags.config);
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
     return kExitUsage;
   }
+  if (!flags.backup.empty() || !flags.restore.empty()) return Keep(*config, flags);
   const absl::StatusOr<Secrets> secrets = LoadSecrets(*config);
   if (!secrets.ok()) {
     std::cerr << secrets.status().message() << "\n";
@@ -300,7 +328,8 @@ int Main(int argc, char** argv) {
       "The clearing house of nom: collects bids, runs an auction every round, keeps the books.\n\n"
       "Examples:\n"
       "  marketd --check --config /etc/nom/marketd.yaml\n"
-      "  marketd --config /etc/nom/marketd.yaml");
+      "  marketd --config /etc/nom/marketd.yaml\n"
+      "  marketd --config /etc/nom/marketd.yaml --backup market-$(date +%F).sqlite");
   app.name("marketd");
   app.set_version_flag("--version", absl::StrCat("marketd ", NOM_VERSION));
   app.footer(
@@ -312,6 +341,16 @@ int Main(int argc, char** argv) {
       ->required()
       ->type_name("FILE");
   app.add_flag("--check", flags.check, "Only say what is wrong with the configuration");
+  CLI::Option* backup =
+      app.add_option("--backup", flags.backup,
+                     "Only copy the ledger to this new file, proven; a running marketd goes on")
+          ->type_name("FILE");
+  app.add_option(
+         "--restore", flags.restore,
+         "Only put this backup, proven, in place of the ledger, which is kept under another "
+         "name; marketd must not run")
+      ->type_name("FILE")
+      ->excludes(backup);
   app.add_option("--ready-file", flags.ready_file,
                  "Written once all is up: grpc=ADDRESS, metrics=ADDRESS, pid=NUMBER")
       ->type_name("FILE");

@@ -7,6 +7,7 @@
 
 #include "client/guest/calls.h"
 #include "client/guest/console.h"
+#include "client/guest/ring.h"
 #include "client/guest/start.h"
 
 namespace {
@@ -33,6 +34,29 @@ uint64_t TicksPerRound(Work work) {
 void Cpuid() {
   uint32_t a = 0, b = 0, c = 0, d = 0;
   asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+}
+
+// A message over a ring, each side for itself: both ends are here, in memory that nobody shares, as
+// the instructions are the same.
+void Ring(Console& console) {
+  alignas(NOM_FRAME_BYTES) static std::byte memory[2 * NOM_FRAME_BYTES];
+  constexpr uint64_t kMessages = 32;
+  auto* const ring = reinterpret_cast<nom::guest::RingMemory*>(memory);
+  nom::guest::RingSender sender(ring, sizeof(memory));
+  nom::guest::RingReceiver receiver(ring, sizeof(memory));
+  nom::guest::Message message;
+  uint64_t send = ~uint64_t{0};
+  uint64_t receive = ~uint64_t{0};
+  for (int batch = 0; batch < 100; ++batch) {
+    const uint64_t start = Hypervisor().Tsc();
+    for (uint64_t i = 0; i < kMessages; ++i) (void)sender.Send(message);
+    const uint64_t sent = Hypervisor().Tsc();
+    for (uint64_t i = 0; i < kMessages; ++i) (void)receiver.Receive(&message);
+    send = std::min(send, (sent - start) / kMessages);
+    receive = std::min(receive, (Hypervisor().Tsc() - sent) / kMessages);
+  }
+  console.Line("bench ring-send ", send);
+  console.Line("bench ring-receive ", receive);
 }
 
 // Two guests that share a processor and give it to each other all the time: of each round, a half.
@@ -77,6 +101,7 @@ int GuestMain(const nom::guest::Start& start) {
     (void)nomhv.Acquire(many, kMany);
   });
   line("hand-over", moved / kMany - kZeroing);
+  Ring(console);
   // A hole: nested page fault, #GP into the guest, the guest's handler.
   (void)nomhv.Release(frame, 1);
   uint64_t word = 0;

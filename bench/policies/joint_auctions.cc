@@ -179,6 +179,54 @@ JointAuction BundleAuction(int64_t bids, int64_t bundles, int resources, int64_t
   return auction;
 }
 
+JointAuction WorkingPointAuction(int64_t guests, int64_t points, uint64_t seed) {
+  // 16 processors in tens of millicores, 16 GiB in lots of 4 MiB, ways, Mbit/s in tens, IOPS in
+  // hundreds, functions.
+  constexpr UnitVector kMachine = {1'600, 4'096, 20, 1'000, 1'000, 8};
+  constexpr PriceVector kReserves = {20'000, 10'000, 100'000, 5'000, 5'000, 300'000};
+  BenchRandom random(seed);
+  JointAuction auction;
+  auction.resource_count = kJointResourcesMax;
+  auction.capacity_units = kMachine;
+  auction.reserve_unit_prices_microcredits = kReserves;
+  auction.seed = seed;
+  for (int64_t i = 0; i < guests; ++i) {
+    JointBid& bid = auction.bids.emplace_back();
+    bid.guest_id = static_cast<GuestId>(i) + 1;
+    bid.owner_id = static_cast<uint64_t>(i % 3 == 2 ? 1'000'000 + i : i / 3);
+    const double wealth = Wealth(random);
+    std::array<double, kJointResourcesMax> peak = {};
+    std::array<double, kJointResourcesMax> power = {};
+    for (size_t r = 0; r < peak.size(); ++r) {
+      const double share = static_cast<double>(kMachine[r]) / static_cast<double>(guests);
+      // Not everybody needs a device, or a way of its own.
+      peak[r] = random.Between(0, 3) == 0 ? 0 : 6 * share * random.Uniform();
+      power[r] = 0.3 + 0.5 * random.Uniform();
+    }
+    std::set<UnitVector> seen;
+    for (int64_t p = 0; p < points; ++p) {
+      const double load = random.Uniform();
+      Bundle bundle;
+      double worth = 0;
+      double terms = 0;
+      for (size_t r = 0; r < peak.size(); ++r) {
+        if (peak[r] < 0.5) continue;
+        const double part = std::min(1.0, load * (0.6 + 0.8 * random.Uniform()));
+        bundle.units[r] = std::min<int64_t>(kMachine[r], std::llround(part * peak[r]));
+        const double has = static_cast<double>(bundle.units[r]) / peak[r];
+        // A harmonic mean: the scarcest counts most.
+        worth += 1 / std::max(0.001, std::pow(has, power[r]));
+        ++terms;
+      }
+      if (bundle.units == UnitVector{} || !seen.insert(bundle.units).second) continue;
+      bundle.value_microcredits = std::min(
+          kValueMaxMicrocredits, static_cast<Microcredits>(wealth / 1'000 * terms / worth));
+      bid.bundles.push_back(bundle);
+    }
+  }
+  return auction;
+}
+
 JointAuction AlikeAuction(int64_t bids, int resources, int64_t capacity, Combination combination,
                           uint64_t seed) {
   BenchRandom random(seed);

@@ -186,6 +186,35 @@ void Bundles() {
                      CbcMs(small, ours.welfare_microcredits), 20);
 }
 
+// What marketd is for: all kinds of a machine, guests with working points, owners.
+void WorkingPoints() {
+  bench::PrintWork("joint, 6 kinds, 1,000 working points a guest, all charges, proven");
+  struct Size {
+    int64_t guests;
+    size_t seeds;
+    double goal_ms;
+  };
+  for (const Size& size : {Size{32, 20, 100}, Size{256, 8, 1'000}}) {
+    std::vector<double> times;
+    size_t winners = 0;
+    int open = 0;
+    for (size_t seed = 1; seed <= size.seeds; ++seed) {
+      const JointAuction auction = WorkingPointAuction(size.guests, 1'000, seed);
+      JointClearing clearing;
+      times.push_back(bench::OnceMs([&] { clearing = MustClear(auction); }));
+      winners = std::max(winners, clearing.awards.size());
+      open += !IsProven(clearing);
+    }
+    std::sort(times.begin(), times.end());
+    const std::string guests = std::to_string(size.guests) + " guests, ";
+    bench::PrintWithin(guests + "median of " + std::to_string(size.seeds), times[times.size() / 2],
+                       size.goal_ms);
+    bench::PrintWithin(guests + "slowest; at most " + std::to_string(winners) +
+                           " winners, not proven: " + std::to_string(open),
+                       times.back(), size.goal_ms);
+  }
+}
+
 void BesideCbc(int resources, int64_t cells, CurveKind kind, Combination combination) {
   JointWorkload workload;
   workload.resources = resources;
@@ -251,6 +280,7 @@ void Growth(const std::string& folder) {
 int main(int argc, char** argv) {
   using namespace nom::policies;  // NOLINT(google-build-using-namespace)
   for (int resources = 1; resources <= 4; ++resources) AllFamilies(resources);
+  WorkingPoints();
   Bundles();
   SlowestOfAHundred();
   Cliffs();

@@ -202,6 +202,8 @@ const char* NameOf(Method method) {
       return "greedy";
     case Method::kRepeatLast:
       return "repeat_last";
+    case Method::kBounded:
+      return "bounded";
   }
   return "";
 }

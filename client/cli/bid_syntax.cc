@@ -92,4 +92,54 @@ absl::StatusOr<std::pair<Resource, int64_t>> ParseQuantity(absl::string_view tex
   return std::pair(*resource, units);
 }
 
+absl::StatusOr<Bundle> ParseBundle(const std::string& text) {
+  const auto wrong = [&text](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("bundle \"", text, "\": ", what));
+  };
+  const std::vector<absl::string_view> halves = absl::StrSplit(text, '@');
+  Bundle bundle;
+  if (halves.size() != 2) return wrong("expected RESOURCE=UNITS,...@VALUE, as memory=8,cpu=20@900");
+  if (!absl::SimpleAtoi(halves[1], &bundle.value_microcredits) || bundle.value_microcredits < 0 ||
+      bundle.value_microcredits > kBidValueMaxMicrocredits) {
+    return wrong(absl::StrCat("the value is a whole number of micro-credits, at most ",
+                              kBidValueMaxMicrocredits));
+  }
+  for (const absl::string_view part : absl::StrSplit(halves[0], ',')) {
+    const absl::StatusOr<std::pair<Resource, int64_t>> quantity = ParseQuantity(part);
+    if (!quantity.ok()) return wrong(quantity.status().message());
+    if (quantity->second < 1 || quantity->second > kBidUnitsMax) {
+      return wrong(absl::StrCat("units are from 1 to ", kBidUnitsMax));
+    }
+    if (!bundle.units.insert(*quantity).second) {
+      return wrong(absl::StrCat(ResourceName(quantity->first), " is there twice"));
+    }
+  }
+  return bundle;
+}
+
+absl::StatusOr<std::pair<Resource, std::vector<BidRange>>> ParseCurve(const std::string& text) {
+  const auto wrong = [&text](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("curve \"", text, "\": ", what));
+  };
+  const size_t colon = text.find(':');
+  if (colon == std::string::npos) return wrong("expected RESOURCE: RANGE ..., as memory: 16@900");
+  const absl::StatusOr<Resource> resource = ParseResourceArgument(text.substr(0, colon));
+  if (!resource.ok()) return wrong(resource.status().message());
+  const std::vector<std::string> texts =
+      absl::StrSplit(text.substr(colon + 1), ' ', absl::SkipEmpty());
+  absl::StatusOr<std::vector<BidRange>> ranges = ParseRanges(texts);
+  if (!ranges.ok()) return wrong(ranges.status().message());
+  if (ranges->empty()) return wrong("there are no ranges");
+  return std::pair(*resource, *std::move(ranges));
+}
+
+absl::StatusOr<Combination> ParseCombination(absl::string_view text) {
+  if (text == "sum") return Combination::kSum;
+  if (text == "min") return Combination::kMin;
+  if (text == "max") return Combination::kMax;
+  if (text == "product") return Combination::kProduct;
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\": curves are combined by sum, min, max or product"));
+}
+
 }  // namespace nom::cli

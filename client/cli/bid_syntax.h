@@ -24,6 +24,16 @@ absl::StatusOr<std::vector<BidRange>> ParseRanges(const std::vector<std::string>
 // The reverse in its shortest form, for one range.
 std::string FormatRange(const BidRange& range);
 
+// "memory=8,cpu=20@90000": eight units of memory and twenty of cpu, all or nothing, are worth
+// 90,000. Errors: INVALID_ARGUMENT that quotes what is wrong.
+absl::StatusOr<Bundle> ParseBundle(const std::string& text);
+
+// "memory: 16@900 17-64@400": a resource and its ranges, as of ParseRanges.
+absl::StatusOr<std::pair<Resource, std::vector<BidRange>>> ParseCurve(const std::string& text);
+
+// "sum", "min", "max" or "product".
+absl::StatusOr<Combination> ParseCombination(absl::string_view text);
+
 // "memory=8". Errors: INVALID_ARGUMENT (unknown resource, negative or no number).
 absl::StatusOr<std::pair<Resource, int64_t>> ParseQuantity(absl::string_view text);
 

@@ -26,21 +26,22 @@
 #include "client/cli/what_if_joint.h"
 #include "policies/bidding/range.h"
 #include "policies/cases/joint_case_file.h"
+#include "policies/clearing/joint/joint_fallback.h"
 
 namespace nom::cli {
 namespace {
 
-constexpr char kDescription[] = R"(Clear an auction here, to try an idea or to ask "what if"
+constexpr char kDescription[] = "Clear an auction here, to try an idea or to ask \"what if\"";
 
+constexpr char kFooter[] = R"(
 Examples:
   nomctl clear policies/cases/worked_example.yaml   each rule that the file expects something of
   nomctl clear auction.yaml --rule all --json
   nomctl clear auction.yaml --rule mpsp/1 --work-max 100000
   nomctl clear - <auction.yaml
   nomctl clear --round 12                           a past round again, as operator
-  nomctl clear --round 12 --reserve 500             what a higher reserve would have done)";
+  nomctl clear --round 12 --reserve 500             what a higher reserve would have done
 
-constexpr char kFooter[] = R"(
 The file is an auction or a case, of one resource or a joint one, in the format of policies/cases;
 --json uses its names. Joint auctions are cleared by joint_vcg/1; where --work-max ends it early,
 each charge is told with the interval in which VCG's lies.
@@ -126,10 +127,22 @@ absl::StatusOr<std::vector<Report>> FromLedger(Connection& connection,
         !status.ok()) {
       return status;
     }
+    const std::string name =
+        absl::StrCat("round ", arguments.round_id, " of ", Printable(*host), ", ");
+    if (record.policy() == kJointRule) {  // One record for all resources.
+      WhatIf what_if = arguments.what_if;
+      if (!what_if.work_max && record.work_max() > 0) {
+        what_if.work_max = record.work_max() * policies::kJointStepsAStep;
+      }
+      const absl::StatusOr<JointAnswer> answer = AskJoint(
+          name + "all resources (bidders are guest * 8 + resource, + 0 for several together)",
+          record.auction(), what_if);
+      if (!answer.ok()) return UsageError(answer.status());
+      reports.push_back(ReportOf(*answer));
+      break;
+    }
     absl::StatusOr<AuctionSource> source =
-        ParseSource(absl::StrCat("round ", arguments.round_id, " of ", Printable(*host), ", ",
-                                 KindName(price.kind())),
-                    record.auction());
+        ParseSource(name + KindName(price.kind()), record.auction());
     if (!source.ok()) return source.status();
     source->rule = record.policy();
     if (record.work_max() > 0) source->work_max = record.work_max();

@@ -50,11 +50,12 @@ void AddLocalCommands(CLI::App& app, LocalRun& run) {
   });
 
   CLI::App* completion =
-      app.add_subcommand("completion",
-                         "A script that teaches a shell nomctl's words\n\nExamples:\n"
-                         "  source <(nomctl completion bash)\n"
-                         "  nomctl completion zsh >\"${fpath[1]}/_nomctl\"\n"
-                         "  nomctl completion fish >~/.config/fish/completions/nomctl.fish");
+      app.add_subcommand("completion", "A script that teaches a shell nomctl's words");
+  completion->footer(
+      "\nExamples:\n"
+      "  source <(nomctl completion bash)\n"
+      "  nomctl completion zsh >\"${fpath[1]}/_nomctl\"\n"
+      "  nomctl completion fish >~/.config/fish/completions/nomctl.fish");
   auto shell = std::make_shared<std::string>();
   completion->add_option("shell", *shell, "bash, zsh or fish")->required();
   completion->callback([&run, shell] {

@@ -27,17 +27,50 @@ namespace {
 namespace pb = market::v1;
 using MarketStub = pb::MarketService::Stub;
 
+constexpr char kBidFooter[] =
+    R"(Examples
+  nomctl bid cache memory 16@900 17-64@400 --budget 30000
+  nomctl bid cache --bundle memory=16,cpu=20@40000 --bundle memory=32,cpu=20@55000
+  nomctl bid cache --combine min --curve "memory: 64@900" --curve "cpu: 50@1200"
+Bundles and curves of several resources are for hosts that clear all of them together (the rule in
+nomctl status is joint_vcg/1 for each). Such a bid replaces all bids of the guest.)";
+
+std::string RangesText(const google::protobuf::RepeatedPtrField<pb::BidRange>& ranges) {
+  std::vector<std::string> texts;
+  for (const pb::BidRange& range : ranges) {
+    texts.push_back(FormatRange({.min_units = range.min_units(),
+                                 .max_units = range.max_units(),
+                                 .value_at_min_microcredits = range.value_at_min_microcredits(),
+                                 .unit_price_microcredits = range.unit_price_microcredits()}));
+  }
+  return absl::StrJoin(texts, " ");
+}
+
+// What a valuation says of one of its resources; "" if nothing.
+std::string ValuationText(const pb::Valuation& valuation, pb::ResourceKind kind) {
+  for (const pb::BidCurve& curve : valuation.curves()) {
+    if (curve.kind() != kind) continue;
+    return absl::StrCat(CombinationName(valuation.combination()), " of ", valuation.curves_size(),
+                        ": ", RangesText(curve.ranges()));
+  }
+  for (int r = 0; r < valuation.bundle_kinds_size(); ++r) {
+    if (valuation.bundle_kinds(r) != kind) continue;
+    int64_t most = 0;
+    for (const pb::BidBundle& bundle : valuation.bundles()) {
+      if (r < bundle.units_size()) most = std::max(most, bundle.units(r));
+    }
+    return absl::StrCat("one of ", valuation.bundles_size(), " bundles, up to ", most);
+  }
+  return "";
+}
+
 std::string BidText(const pb::GuestInfo& guest, pb::ResourceKind kind) {
   for (const pb::Bid& bid : guest.bids()) {
-    if (bid.kind() != kind) continue;
-    std::vector<std::string> ranges;
-    for (const pb::BidRange& range : bid.ranges()) {
-      ranges.push_back(FormatRange({.min_units = range.min_units(),
-                                    .max_units = range.max_units(),
-                                    .value_at_min_microcredits = range.value_at_min_microcredits(),
-                                    .unit_price_microcredits = range.unit_price_microcredits()}));
+    if (bid.has_valuation()) {
+      if (std::string text = ValuationText(bid.valuation(), kind); !text.empty()) return text;
+    } else if (bid.kind() == kind) {
+      return RangesText(bid.ranges());
     }
-    return absl::StrJoin(ranges, " ");
   }
   return "-";
 }
@@ -106,6 +139,22 @@ void PrintAccounts(const google::protobuf::RepeatedPtrField<pb::Account>& accoun
   out.data << table.Format(out.look);
 }
 
+// Of rounds whose resources were cleared together.
+void PrintCertificates(const pb::ListRoundsResponse& rounds, const Output& out) {
+  Table table({">round", "all resources together", ">welfare", ">proven at most", "charges"});
+  bool any = false;
+  for (const pb::Round& round : rounds.rounds()) {
+    if (!round.has_certificate()) continue;
+    any = true;
+    const pb::Certificate& certificate = round.certificate();
+    table.AddRow({absl::StrCat(round.round_id()), MethodName(certificate.method()),
+                  absl::StrCat(certificate.welfare_microcredits()),
+                  absl::StrCat(certificate.welfare_bound_microcredits()),
+                  certificate.charges_are_exact() ? "exact" : "within bounds"});
+  }
+  if (any) out.data << '\n' << table.Format(out.look);
+}
+
 // When the round takes effect, or was to: "2026-11-29 23:27:32Z".
 std::string TimeText(const pb::Round& round) {
   if (!round.has_effective_time()) return "";
@@ -150,6 +199,7 @@ void PrintRounds(const pb::ListRoundsResponse& rounds, const Output& out) {
     }
   }
   out.data << table.Format(out.look);
+  PrintCertificates(rounds, out);
 }
 
 std::string Now(const pb::MarketState& state) {
@@ -271,20 +321,67 @@ struct BidArguments {
   std::string guest;
   std::string resource;
   std::vector<std::string> ranges;
+  std::vector<std::string> bundles;
+  std::string combination;
+  std::vector<std::string> curves;
+  int64_t whole_value_microcredits = 0;
   int64_t budget_microcredits = 0;
   uint32_t expires_after_rounds = 0;
   std::string request_id;
 };
 
+// What was typed, without the guest.
+absl::StatusOr<Bid> ParseBid(const BidArguments& arguments) {
+  Bid bid;
+  if (!arguments.resource.empty()) {
+    if (!arguments.bundles.empty() || !arguments.curves.empty()) {
+      return absl::InvalidArgumentError(
+          "either a resource and its ranges, or --bundle, or --combine and --curve");
+    }
+    if (arguments.ranges.empty())
+      return absl::InvalidArgumentError("range: at least one is needed");
+    const absl::StatusOr<Resource> resource = ParseResourceArgument(arguments.resource);
+    if (!resource.ok()) return resource.status();
+    bid.resource = *resource;
+    absl::StatusOr<std::vector<BidRange>> ranges = ParseRanges(arguments.ranges);
+    if (!ranges.ok()) return ranges.status();
+    bid.ranges = *std::move(ranges);
+    return bid;
+  }
+  if (arguments.bundles.empty() == arguments.curves.empty()) {
+    return absl::InvalidArgumentError(
+        "expected a resource and its ranges, or --bundle, or --combine and --curve");
+  }
+  Valuation& valuation = bid.valuation.emplace();
+  for (const std::string& text : arguments.bundles) {
+    absl::StatusOr<Bundle> bundle = ParseBundle(text);
+    if (!bundle.ok()) return bundle.status();
+    valuation.bundles.push_back(*std::move(bundle));
+  }
+  if (arguments.curves.empty()) return bid;
+  const absl::StatusOr<Combination> combination = ParseCombination(arguments.combination);
+  if (!combination.ok()) return combination.status();
+  valuation.combination = *combination;
+  valuation.whole_value_microcredits = arguments.whole_value_microcredits;
+  for (const std::string& text : arguments.curves) {
+    absl::StatusOr<std::pair<Resource, std::vector<BidRange>>> curve = ParseCurve(text);
+    if (!curve.ok()) return curve.status();
+    if (!valuation.curves.insert(*std::move(curve)).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("curve \"", text, "\": a second one for this resource"));
+    }
+  }
+  return bid;
+}
+
 absl::StatusOr<int> PlaceBid(Connection& connection, const Output& out,
                              const BidArguments& arguments, bool has_budget) {
-  const absl::StatusOr<Resource> resource = ParseResourceArgument(arguments.resource);
-  if (!resource.ok()) return UsageError(resource.status());
-  const absl::StatusOr<std::vector<BidRange>> ranges = ParseRanges(arguments.ranges);
-  if (!ranges.ok()) return UsageError(ranges.status());
+  absl::StatusOr<Bid> parsed = ParseBid(arguments);
+  if (!parsed.ok()) return UsageError(parsed.status());
   const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
   if (!guest_id.ok()) return guest_id.status();
-  Bid bid{.guest_id = *guest_id, .resource = *resource, .ranges = *ranges};
+  Bid bid = *std::move(parsed);
+  bid.guest_id = *guest_id;
   if (has_budget) bid.budget_microcredits = arguments.budget_microcredits;
   pb::PlaceBidRequest request;
   *request.mutable_bid() = client::ToProto(bid);
@@ -301,13 +398,15 @@ absl::StatusOr<int> PlaceBid(Connection& connection, const Output& out,
 
 absl::StatusOr<int> WithdrawBid(Connection& connection, const Output& out,
                                 const BidArguments& arguments) {
-  const absl::StatusOr<Resource> resource = ParseResourceArgument(arguments.resource);
-  if (!resource.ok()) return UsageError(resource.status());
+  pb::WithdrawBidRequest request;
+  if (!arguments.resource.empty()) {
+    const absl::StatusOr<Resource> resource = ParseResourceArgument(arguments.resource);
+    if (!resource.ok()) return UsageError(resource.status());
+    request.set_kind(client::ToProto(*resource));
+  }
   const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
   if (!guest_id.ok()) return guest_id.status();
-  pb::WithdrawBidRequest request;
   request.set_guest_id(*guest_id);
-  request.set_kind(client::ToProto(*resource));
   pb::WithdrawBidResponse response;
   if (absl::Status status =
           connection.Write(&MarketStub::WithdrawBid, request, &response, arguments.request_id);
@@ -360,14 +459,33 @@ void AddMarketCommands(CLI::App& app, Run& run) {
     };
   });
 
-  CLI::App* bid = app.add_subcommand("bid", "Replace a guest's bid for a resource");
+  CLI::App* bid =
+      app.add_subcommand("bid", "Replace a guest's bid for a resource, or for several together");
+  bid->footer(kBidFooter);
   auto arguments = std::make_shared<BidArguments>();
   bid->add_option("guest", arguments->guest, kGuestHelp)->required();
-  bid->add_option("resource", arguments->resource, "cpu, memory, ...")->required();
+  bid->add_option("resource", arguments->resource, "cpu, memory, ...");
   bid->add_option("range", arguments->ranges,
                   "MAX@PRICE, MIN-MAX@PRICE or MIN-MAX@PRICE=VALUE: so many units beyond the seed, "
-                  "each worth so many micro-credits a round; =VALUE: what MIN units are worth")
-      ->required();
+                  "each worth so many micro-credits a round; =VALUE: what MIN units are worth");
+  bid->add_option(
+         "--bundle", arguments->bundles,
+         "RESOURCE=UNITS,...@VALUE: so much of several resources, all or nothing, is worth "
+         "so many micro-credits a round; at most one of all bundles is won")
+      ->take_all();
+  CLI::Option* combine =
+      bid->add_option("--combine", arguments->combination,
+                      "How --curve of several resources make one value: sum, min, max or product");
+  CLI::Option* curve =
+      bid->add_option("--curve", arguments->curves,
+                      "\"RESOURCE: RANGE ...\": the ranges of one resource; in a product they are "
+                      "levels, parts of 1048576")
+          ->take_all();
+  combine->needs(curve);
+  curve->needs(combine);
+  AddMoney(bid, "--whole-value", arguments->whole_value_microcredits,
+           "What a product is worth where all levels are at the top", 0)
+      ->needs(combine);
   CLI::Option* budget = AddMoney(bid, "--budget", arguments->budget_microcredits,
                                  "The most that it may be charged in a round", 0);
   AddWhole(bid, "--expires-after", arguments->expires_after_rounds,
@@ -381,9 +499,11 @@ void AddMarketCommands(CLI::App& app, Run& run) {
     };
   });
 
-  CLI::App* withdraw = app.add_subcommand("withdraw", "Remove a guest's bid for a resource");
+  CLI::App* withdraw =
+      app.add_subcommand("withdraw", "Remove a guest's bid for a resource, or for several");
   withdraw->add_option("guest", arguments->guest, kGuestHelp)->required();
-  withdraw->add_option("resource", arguments->resource, "cpu, memory, ...")->required();
+  withdraw->add_option("resource", arguments->resource,
+                       "cpu, memory, ...; without it, the bid for several resources");
   AddRequestId(withdraw, arguments->request_id);
   withdraw->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {

@@ -32,6 +32,7 @@ constexpr char kExamples[] = R"(Examples:
                                           to 48 more at 400, for 30000 a round at the most
   nomctl withdraw cache memory
   nomctl rounds --limit 5 --json
+  nomctl statement                        what was paid, by whom and for what
   nomctl deposit shop 1.5cr
   nomctl admit --tenant shop --name cache --image cache.elf --seed memory=8 --seed cpu=10
   nomctl top --rounds 10 --check          ten rounds, then a verdict
@@ -85,7 +86,6 @@ std::string Refusal(CLI::App& app, const CLI::ParseError& error) {
 
 int Main(int argc, char** argv) {
   CLI::App app(kExamples, "nomctl");
-  app.footer(kFooter);
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", absl::StrCat("nomctl ", BuildText()));
@@ -108,10 +108,13 @@ int Main(int argc, char** argv) {
   Run run;
   LocalRun local_run;
   AddMarketCommands(app, run);
+  AddStatementCommand(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
+  AddHostCommands(app, run, local_run);
   AddClearCommand(app, run);
   AddLocalCommands(app, local_run);
+  app.footer(kFooter);  // Now: commands take over the footer that there is when they are added.
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (!arguments.empty() && arguments[0] == kCompleteCommand) {
     for (const std::string& word : Candidates(app, {arguments.begin() + 1, arguments.end()})) {

@@ -25,6 +25,9 @@ std::string BoundByName(market::v1::BoundBy bound_by) {
 std::string MethodName(market::v1::ClearingMethod method) {
   return Word(market::v1::ClearingMethod_Name(method), "CLEARING_METHOD_");
 }
+std::string CombinationName(market::v1::Combination combination) {
+  return Word(market::v1::Combination_Name(combination), "COMBINATION_");
+}
 std::string PhaseName(market::v1::RoundPhase phase) {
   return Word(market::v1::RoundPhase_Name(phase), "ROUND_PHASE_");
 }

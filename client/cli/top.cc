@@ -211,9 +211,9 @@ class Top {
 void AddTopCommand(CLI::App& app, Run& run) {
   auto arguments = std::make_shared<TopArguments>();
   CLI::App* top = app.add_subcommand(
-      "top",
-      "The live table: prices, and each guest's bid, grant decided and grant measured.\n\n"
-      "On a terminal: q quits, left and right show older and newer rounds, up and down scroll");
+      "top", "The live table: prices, and each guest's bid, grant decided and grant measured");
+  top->footer(
+      "\nOn a terminal: q quits, left and right show older and newer rounds, up and down scroll.");
   top->add_option("--host", arguments->host, "The host; by default the only one");
   AddWhole(top, "--rounds", arguments->rounds, "End after so many rounds have settled", 1,
            kWholeMax);

@@ -14,9 +14,28 @@ namespace {
 // How many decided rounds to remember the bids of until they settle.
 constexpr size_t kBidRoundsMax = 16;
 
+// Of one of several resources that are bid for together; 0: it is not.
+int64_t MostUnits(const market::v1::Valuation& valuation, market::v1::ResourceKind kind) {
+  int64_t most = 0;
+  for (const market::v1::BidCurve& curve : valuation.curves()) {
+    if (curve.kind() != kind || curve.ranges().empty()) continue;
+    most = curve.ranges(curve.ranges_size() - 1).max_units();
+  }
+  for (const market::v1::BidBundle& bundle : valuation.bundles()) {
+    const int kinds = std::min(bundle.units_size(), valuation.bundle_kinds_size());
+    for (int r = 0; r < kinds; ++r) {
+      if (valuation.bundle_kinds(r) == kind) most = std::max(most, bundle.units(r));
+    }
+  }
+  return most;
+}
+
 // The most that a bid asks for, and the most that it says one unit is worth.
 std::string BidText(const std::vector<market::v1::Bid>& bids, market::v1::ResourceKind kind) {
   for (const market::v1::Bid& bid : bids) {
+    if (const int64_t most = MostUnits(bid.valuation(), kind); most > 0) {
+      return absl::StrCat(most, " together");
+    }
     if (bid.kind() != kind || bid.ranges_size() == 0) continue;
     const market::v1::BidRange& first = bid.ranges(0);
     // By the unit; a first range of several units at once says what they are worth together.

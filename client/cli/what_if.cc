@@ -35,6 +35,8 @@ const char* MethodName(policies::Method method) {
       return "greedy";
     case policies::Method::kRepeatLast:
       return "repeat_last";
+    case policies::Method::kBounded:
+      return "bounded";
   }
   return "unknown";
 }

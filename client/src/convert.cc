@@ -1,6 +1,7 @@
 #include "client/src/convert.h"
 
 #include <algorithm>
+#include <set>
 
 namespace nom::client {
 
@@ -100,6 +101,7 @@ MarketStatus FromProto(const market::v1::MarketState& state) {
     entry.resource = *resource;
     entry.unit_size = info.unit_size();
     entry.capacity_units = info.capacity_units();
+    entry.rule = info.policy();
     for (const market::v1::ResourcePrice& price : state.prices()) {
       if (price.kind() == info.kind()) SetPrice(price, entry);
     }
@@ -151,16 +153,56 @@ std::optional<Notice> FromProto(const market::v1::Notice& notice) {
                 .withdrawn = notice.withdrawn()};
 }
 
-market::v1::Bid ToProto(const Bid& bid) {
-  market::v1::Bid out;
-  out.set_guest_id(bid.guest_id);
-  out.set_kind(ToProto(bid.resource));
-  for (const BidRange& range : bid.ranges) {
-    market::v1::BidRange* to = out.add_ranges();
+namespace {
+
+void AddRanges(const std::vector<BidRange>& ranges,
+               google::protobuf::RepeatedPtrField<market::v1::BidRange>* out) {
+  for (const BidRange& range : ranges) {
+    market::v1::BidRange* to = out->Add();
     to->set_min_units(range.min_units);
     to->set_max_units(range.max_units);
     to->set_value_at_min_microcredits(range.value_at_min_microcredits);
     to->set_unit_price_microcredits(range.unit_price_microcredits);
+  }
+}
+
+}  // namespace
+
+market::v1::Valuation ToProto(const Valuation& valuation) {
+  market::v1::Valuation out;
+  if (!valuation.curves.empty()) {
+    out.set_combination(static_cast<market::v1::Combination>(valuation.combination));
+  }
+  out.set_whole_value_microcredits(valuation.whole_value_microcredits);
+  for (const auto& [resource, ranges] : valuation.curves) {
+    market::v1::BidCurve* curve = out.add_curves();
+    curve->set_kind(ToProto(resource));
+    AddRanges(ranges, curve->mutable_ranges());
+  }
+  std::set<Resource> used;
+  for (const Bundle& bundle : valuation.bundles) {
+    for (const auto& [resource, units] : bundle.units) used.insert(resource);
+  }
+  for (const Resource resource : used) out.add_bundle_kinds(ToProto(resource));
+  for (const Bundle& bundle : valuation.bundles) {
+    market::v1::BidBundle* to = out.add_bundles();
+    for (const Resource resource : used) {
+      const auto units = bundle.units.find(resource);
+      to->add_units(units == bundle.units.end() ? 0 : units->second);
+    }
+    to->set_value_microcredits(bundle.value_microcredits);
+  }
+  return out;
+}
+
+market::v1::Bid ToProto(const Bid& bid) {
+  market::v1::Bid out;
+  out.set_guest_id(bid.guest_id);
+  if (bid.valuation) {
+    *out.mutable_valuation() = ToProto(*bid.valuation);
+  } else {
+    out.set_kind(ToProto(bid.resource));
+    AddRanges(bid.ranges, out.mutable_ranges());
   }
   if (bid.budget_microcredits) out.set_budget_microcredits(*bid.budget_microcredits);
   return out;

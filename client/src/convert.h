@@ -33,6 +33,7 @@ MarketStatus FromProto(const market::v1::MarketState& state);
 GuestStatus FromProto(const market::v1::GuestInfo& info);
 AccountStatus FromProto(const market::v1::Account& account);
 std::optional<Notice> FromProto(const market::v1::Notice& notice);
+market::v1::Valuation ToProto(const Valuation& valuation);
 market::v1::Bid ToProto(const Bid& bid);
 
 }  // namespace nom::client

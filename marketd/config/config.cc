@@ -21,6 +21,7 @@
 #include "absl/strings/strip.h"
 #include "marketd/config/linux_host_config.h"
 #include "marketd/config/yaml_reader.h"
+#include "policies/clearing/joint/joint_fallback.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::marketd {
@@ -120,8 +121,9 @@ void ReadLimits(const YAML::Node& node, YamlErrors* errors, LimitsConfig* limits
   reader.Finish();
 }
 
+// `joint_rule`: what clears all resources of the host together; empty if each has a rule.
 market::Resource ReadResource(const YAML::Node& node, const std::string& path, HostKind host_kind,
-                              YamlErrors* errors) {
+                              const std::string& joint_rule, YamlErrors* errors) {
   MapReader reader(node, path, errors);
   market::Resource resource;
   size_t kind = 0;
@@ -142,8 +144,13 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
   // Left at 0 for all that the machine has: only a real machine can say how much that is.
   const Need capacity_need = host_kind == HostKind::kSimulated ? Need::kRequired : Need::kOptional;
   reader.Int("capacity_units", capacity_need, 1, policies::kUnitsMax, &resource.capacity_units);
-  if (reader.String("rule", Need::kRequired, &resource.rule) &&
-      policies::FindRule(resource.rule) == nullptr) {
+  if (!joint_rule.empty()) {
+    if (reader.String("rule", Need::kOptional, &resource.rule)) {
+      reader.Complain("rule", "this host's clearing rule is for all of its resources");
+    }
+    resource.rule = joint_rule;
+  } else if (reader.String("rule", Need::kRequired, &resource.rule) &&
+             policies::FindRule(resource.rule) == nullptr) {
     reader.Complain("rule", absl::StrCat("must be a clearing rule and its version (", RuleNames(),
                                          "), is \"", resource.rule, "\""));
   }
@@ -220,12 +227,18 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
                                                                : market::kHostGuestsMax;
   reader.Int("guests_max", Need::kOptional, 1, guests_limit, &guests_max);
   market.guests_max = static_cast<int>(guests_max);
+  if (reader.String("clearing", Need::kOptional, &market.joint_rule) &&
+      market.joint_rule != policies::kJointVcg) {
+    reader.Complain("clearing", absl::StrCat("must be ", std::string(policies::kJointVcg),
+                                             ", is \"", market.joint_rule, "\""));
+  }
   std::vector<YAML::Node> resources;
   reader.List("resources", Need::kRequired, 1, &resources);
   std::set<ResourceKind> seen;
   for (size_t i = 0; i < resources.size(); ++i) {
     const std::string resource_path = absl::StrCat(reader.PathOf("resources"), "[", i, "]");
-    market.resources.push_back(ReadResource(resources[i], resource_path, host.kind, errors));
+    market.resources.push_back(
+        ReadResource(resources[i], resource_path, host.kind, market.joint_rule, errors));
     const bool has_kind = resources[i].IsMap() && resources[i]["kind"];
     if (has_kind && !seen.insert(market.resources.back().kind).second) {
       errors->Add(resources[i]["kind"].Mark(), absl::StrCat(resource_path, ".kind"),

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "policies/cases/case_file.h"
+#include "policies/cases/joint_case_file.h"
+#include "policies/clearing/fallback.h"
 
 namespace nom::market {
 namespace {
@@ -63,46 +65,122 @@ bool Closed(const Round& round) {
   return round.phase == RoundPhase::kSettled || round.phase == RoundPhase::kReleased;
 }
 
-void Replay(const AuctionRecord& record, const Round& round, const ClearFunction& clear,
-            Findings& findings) {
-  const std::string at = absl::StrCat("host ", record.host_id, ", round ", record.round_id,
-                                      ", resource ", static_cast<int>(record.kind), ": ");
+// Awards by guest and kind.
+using Awards = std::map<BidKey, KindAward>;
+
+// What a record says when it is cleared again.
+struct Again {
+  std::vector<KindAward> awards;
+  std::map<ResourceKind, Microcredits> unit_prices;
+  std::optional<Certificate> certificate;
+};
+
+absl::StatusOr<Again> ClearKindAgain(const AuctionRecord& record, const ClearFunction& clear) {
   const absl::StatusOr<policies::Auction> auction = policies::ParseAuction(record.auction);
   if (!auction.ok()) {
-    findings.Add(absl::StrCat(at, "its auction can't be read: ", auction.status().message()));
-    return;
+    return absl::DataLossError(
+        absl::StrCat("its auction can't be read: ", auction.status().message()));
   }
   const absl::StatusOr<policies::Clearing> clearing = clear(record.rule, *auction, record.work_max);
-  if (!clearing.ok()) {
-    findings.Add(absl::StrCat(at, "can't be cleared again: ", clearing.status().message()));
-    return;
-  }
-  std::map<GuestId, std::pair<int64_t, Microcredits>> again;
+  if (!clearing.ok()) return clearing.status();
+  Again again;
   for (const policies::Award& award : clearing->awards) {
-    again[award.guest_id] = {award.units, award.charge_microcredits};
+    again.awards.push_back({award.guest_id, record.kind, award.units, award.charge_microcredits});
   }
+  again.unit_prices[record.kind] = clearing->clearing_unit_price_microcredits;
+  return again;
+}
+
+absl::StatusOr<Again> ClearAllAgain(const AuctionRecord& record, const Round& round,
+                                    const JointClearFunction& clear) {
+  if (record.rule != policies::kJointVcg) {
+    return absl::DataLossError(absl::StrCat("no rule for several kinds is called ", record.rule));
+  }
+  const absl::StatusOr<policies::JointAuction> auction =
+      policies::ParseJointAuction(record.auction);
+  if (!auction.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("its auction can't be read: ", auction.status().message()));
+  }
+  std::vector<ResourceKind> kinds;
+  for (const ResourcePrice& price : round.prices) kinds.push_back(price.kind);
+  if (auction->resource_count != static_cast<int>(kinds.size())) {
+    return absl::DataLossError(absl::StrCat("its auction is for ", auction->resource_count,
+                                            " kinds, and there are ", kinds.size(), " prices"));
+  }
+  const absl::StatusOr<policies::JointCleared> cleared = clear(*auction, record.work_max);
+  if (!cleared.ok()) return cleared.status();
+  const policies::JointClearing& clearing = cleared->clearing;
+  Again again;
+  again.awards = AwardsByKind(*auction, clearing, kinds);
+  for (size_t r = 0; r < kinds.size(); ++r) {
+    again.unit_prices[kinds[r]] = clearing.clearing_unit_prices_microcredits[r];
+  }
+  again.certificate = CertificateOf(*cleared);
+  return again;
+}
+
+void CompareAwards(const std::string& at, const AuctionRecord& record, const Round& round,
+                   const Again& again, Findings& findings) {
+  Awards awards;
+  for (const KindAward& award : again.awards) awards[{award.guest_id, award.kind}] = award;
   for (const Outcome& outcome : round.outcomes) {
-    if (outcome.kind != record.kind) continue;
-    const auto it = again.find(outcome.guest_id);
-    const std::pair<int64_t, Microcredits> should =
-        it == again.end() ? std::pair<int64_t, Microcredits>{0, 0} : it->second;
-    if (should != std::pair(outcome.award_units, outcome.charge_microcredits)) {
-      findings.Add(absl::StrCat(at, "guest ", outcome.guest_id, " was awarded ",
-                                outcome.award_units, " for ", outcome.charge_microcredits,
-                                "; cleared again: ", should.first, " for ", should.second));
+    if (record.kind != kSeveralKinds && outcome.kind != record.kind) continue;
+    const auto it = awards.find({outcome.guest_id, outcome.kind});
+    const KindAward should = it == awards.end() ? KindAward{} : it->second;
+    if (should.units != outcome.award_units ||
+        should.charge_microcredits != outcome.charge_microcredits) {
+      findings.Add(absl::StrCat(
+          at, "guest ", outcome.guest_id, " was awarded ", outcome.award_units, " for ",
+          outcome.charge_microcredits,
+          record.kind == kSeveralKinds ? absl::StrCat(" of ", KindName(outcome.kind)) : "",
+          "; cleared again: ", should.units, " for ", should.charge_microcredits));
     }
-    if (it != again.end()) again.erase(it);
+    if (it != awards.end()) awards.erase(it);
   }
-  for (const auto& [guest_id, award] : again) {
-    findings.Add(absl::StrCat(at, "guest ", guest_id, " wins ", award.first,
+  for (const auto& [key, award] : awards) {
+    findings.Add(absl::StrCat(at, "guest ", key.first, " wins ", award.units,
                               " when cleared again, and has no outcome"));
   }
+}
+
+std::string ToString(const std::optional<Certificate>& certificate) {
+  if (!certificate) return "none";
+  return absl::StrCat("welfare ", certificate->welfare_microcredits, " of at most ",
+                      certificate->welfare_bound_microcredits, ", charges ",
+                      certificate->charges_are_exact ? "exact" : "not exact");
+}
+
+void Replay(const AuctionRecord& record, const Round& round, const ClearFunctions& clear,
+            Findings& findings) {
+  const bool is_joint = record.kind == kSeveralKinds;
+  const std::string at = absl::StrCat(
+      "host ", record.host_id, ", round ", record.round_id, ", ",
+      is_joint ? "all resources" : absl::StrCat("resource ", static_cast<int>(record.kind)), ": ");
+  if (record.chain != policies::kFallbackChain) {
+    findings.Add(absl::StrCat(at, "was cleared by version ", record.chain,
+                              " of the fallbacks; this marketd has ", policies::kFallbackChain));
+    return;
+  }
+  const absl::StatusOr<Again> again =
+      is_joint ? ClearAllAgain(record, round, clear.joint) : ClearKindAgain(record, clear.of_kind);
+  if (!again.ok()) {
+    const bool is_lost = absl::IsDataLoss(again.status());
+    findings.Add(
+        absl::StrCat(at, is_lost ? "" : "can't be cleared again: ", again.status().message()));
+    return;
+  }
+  CompareAwards(at, record, round, *again, findings);
   for (const ResourcePrice& price : round.prices) {
-    if (price.kind == record.kind &&
-        price.unit_price_microcredits != clearing->clearing_unit_price_microcredits) {
+    const auto it = again->unit_prices.find(price.kind);
+    if (it != again->unit_prices.end() && price.unit_price_microcredits != it->second) {
       findings.Add(absl::StrCat(at, "the price was ", price.unit_price_microcredits,
-                                "; cleared again: ", clearing->clearing_unit_price_microcredits));
+                                "; cleared again: ", it->second));
     }
+  }
+  if (is_joint && round.certificate != again->certificate) {
+    findings.Add(absl::StrCat(at, "its certificate was ", ToString(round.certificate),
+                              "; cleared again: ", ToString(again->certificate)));
   }
 }
 
@@ -114,7 +192,7 @@ class Auditor {
  public:
   // `clear` null: rounds are not cleared again. Unless it goes on from the first transaction
   // nobody knows what was in the purses: only the chain is held against itself then.
-  Auditor(AuditMark mark, bool from_the_start, const ClearFunction* clear,
+  Auditor(AuditMark mark, bool from_the_start, const ClearFunctions* clear,
           std::vector<std::string>& findings)
       : mark_(std::move(mark)),
         from_the_start_(from_the_start),
@@ -192,14 +270,14 @@ class Auditor {
  private:
   AuditMark mark_;
   const bool from_the_start_;
-  const ClearFunction* const clear_;
+  const ClearFunctions* const clear_;
   Findings findings_;
 };
 
 }  // namespace
 
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear, AuditMark& mark,
-                                  const std::function<bool()>& cancelled) {
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear,
+                                  AuditMark& mark, const std::function<bool()>& cancelled) {
   AuditResult result;
   Auditor auditor(mark, /*from_the_start=*/true, &clear, result.findings);
   for (;;) {
@@ -232,7 +310,7 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& cle
   return result;
 }
 
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear) {
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear) {
   AuditMark mark;
   return Audit(reader, clear, mark);
 }

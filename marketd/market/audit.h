@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "marketd/market/clearing.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/ledger.h"
 
 namespace nom::market {
@@ -54,11 +54,12 @@ struct AuditMark {
 // Moves `mark` if all was good, otherwise empties it. May be called from any thread, with one mark
 // at a time. `cancelled` (may be empty) is asked between any two transactions: CANCELLED. Other
 // errors: what the reader says.
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear, AuditMark& mark,
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear,
+                                  AuditMark& mark,
                                   const std::function<bool()>& cancelled = nullptr);
 
 // All of it, from the first transaction.
-absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunction& clear);
+absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear);
 
 // The chain and the sums alone, without clearing anything again: what a ledger shows of itself when
 // it is loaded. Of the last `transactions_max` transactions; of all if there are no more: only then

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "marketd/base/status.h"
+#include "policies/clearing/joint/joint_fallback.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::market {
@@ -31,8 +32,9 @@ absl::Status CheckBidForm(const Resource& resource, GuestId guest_id,
   if (ranges.empty()) {
     return absl::InvalidArgumentError("ranges: there are none; withdraw the bid instead");
   }
-  return policies::CheckBidForRule(resource.rule,
-                                   policies::Bid{.guest_id = guest_id, .ranges = ranges});
+  const policies::Bid bid{.guest_id = guest_id, .ranges = ranges};
+  if (resource.rule == policies::kJointVcg) return policies::ValidateBid(bid);  // Takes any.
+  return policies::CheckBidForRule(resource.rule, bid);
 }
 
 absl::Status CheckBidMeans(const Resource& resource, const std::vector<Range>& ranges,

@@ -45,6 +45,12 @@ const Outcome* FindOutcome(const Round& round, GuestId guest_id, ResourceKind ki
   return &*it;
 }
 
+bool IsToBeBilled(const Round& round, const Contract& contract) {
+  if (!AliveIn(contract, round.round_id) || contract.lots.empty()) return false;
+  const Outcome* const outcome = FindOutcome(round, contract.guest_id, contract.lots.front().kind);
+  return outcome != nullptr && !outcome->settled;
+}
+
 void EndContract(Scribe& scribe, const Contract& contract, const std::string& why) {
   Contract ended = contract;
   PostRelease(scribe, ended, /*keep=*/0);
@@ -87,20 +93,22 @@ Microcredits BillContractsIn(Scribe& scribe, const Guest& guest, const MeteredIn
           open.PassedOnUnits(contract->contract_id, lot.kind, round.round_id);
     }
   }
+  const auto keep = [decided, &round](const Contract& contract) {
+    return decided > round.round_id && AliveIn(contract, decided) ? ChargeOf(contract) : 0;
+  };
   Microcredits forgiven = 0;
   if (interval != nullptr) {
     for (const LotBill& bill : BillContracts(billed, guest.seeds, *interval)) {
       Outcome& outcome = FindOrAddOutcome(round, guest, bill.kind);
       if (outcome.settled) continue;  // Its meters were lost meanwhile: nobody pays for that round.
       Contract& contract = changed.at(bill.contract_id);
-      const Microcredits keep =
-          decided > round.round_id && AliveIn(contract, decided) ? ChargeOf(contract) : 0;
-      const Microcredits paid = PostDue(scribe, contract, bill.due_microcredits, keep);
+      const Microcredits paid = PostDue(scribe, contract, bill.due_microcredits, keep(contract));
       forgiven += bill.due_microcredits - paid;
       outcome.settled_microcredits += paid;
     }
   }
   for (auto& [id, contract] : changed) {
+    PostRelease(scribe, contract, keep(contract));
     contract.settled_through = scribe.now();
     scribe.Write(UpdateContract{std::move(contract)});
   }

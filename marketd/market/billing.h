@@ -23,10 +23,13 @@ struct Billed {
 // alive in it cost, and the rent of its seed, also on outcomes made for it if it came after the
 // decision. `round` is null before a host's first decision: then nothing is billed and the interval
 // goes on. `decided` is the round that waits for its time, 0 if none does: what is set aside for it
-// is not touched. Moves the ledger's reading, and writes the guest and its contracts, which stay
+// stays; what was for the round billed, and is not spent, goes back. Moves the ledger's reading, and writes the guest and its contracts, which stay
 // open; the caller writes the round.
 Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
                  absl::Span<const Resource> resources, Round* round, RoundId decided);
+
+// Whether the round is still to be billed for the contract.
+bool IsToBeBilled(const Round& round, const Contract& contract);
 
 // Ends a contract: what is left of its escrow goes back.
 void EndContract(Scribe& scribe, const Contract& contract, const std::string& why);

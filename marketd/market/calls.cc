@@ -10,6 +10,7 @@
 #include "marketd/base/status.h"
 #include "marketd/market/bids.h"
 #include "marketd/market/engine_impl.h"
+#include "marketd/market/joint_bids.h"
 #include "marketd/market/money.h"
 
 namespace nom::market {
@@ -52,15 +53,33 @@ class Fingerprint {
   void operator()(const PlaceBid& call) {
     Add(call.guest_id);
     Add(static_cast<int>(call.kind));
-    for (const policies::Range& range : call.ranges) {
+    Add(call.ranges);
+    if (call.valuation != nullptr) Add(*call.valuation);
+    Add(call.budget_microcredits.has_value() ? 1 : 0);
+    Add(call.budget_microcredits.value_or(0));
+    Add(call.expires_after_rounds);
+  }
+  void Add(const std::vector<policies::Range>& ranges) {
+    for (const policies::Range& range : ranges) {
       Add(range.min_units);
       Add(range.max_units);
       Add(range.value_at_min_microcredits);
       Add(range.unit_price_microcredits);
     }
-    Add(call.budget_microcredits.has_value() ? 1 : 0);
-    Add(call.budget_microcredits.value_or(0));
-    Add(call.expires_after_rounds);
+  }
+  void Add(const Valuation& valuation) {
+    for (const policies::Bundle& bundle : valuation.bundles) {
+      for (const int64_t units : bundle.units) Add(units);
+      Add(bundle.value_microcredits);
+    }
+    Add(valuation.bundles.size());
+    if (!valuation.curves) return;
+    Add(static_cast<int>(valuation.curves->combination));
+    Add(valuation.curves->whole_value_microcredits);
+    for (const std::vector<policies::Range>& curve : valuation.curves->curves) {
+      Add(curve.size());
+      Add(curve);
+    }
   }
   void operator()(const WithdrawBid& call) {
     Add(call.guest_id);
@@ -96,7 +115,7 @@ absl::Status NoSuchGuest(GuestId guest_id) {
 
 absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
   return absl::InvalidArgumentError(
-      absl::StrCat("kind: resource ", static_cast<int>(kind), " is not sold on host ", host_id));
+      absl::StrCat("kind: ", KindName(kind), " is not sold on host ", host_id));
 }
 
 }  // namespace
@@ -287,12 +306,12 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
       return absl::InvalidArgumentError(absl::StrCat(at, "kind: is there twice"));
     }
   }
-  const std::map<ResourceKind, int64_t> supply = Supply(*host, host->round_id);
+  const std::map<ResourceKind, int64_t> supply = SupplyFrom(*host, host->round_id);
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
       return absl::ResourceExhaustedError(
           absl::StrCat("seeds: ", units, " units of resource ", static_cast<int>(kind), "; host ",
-                       call.host_id, " has ", supply.at(kind), " without a seed"));
+                       call.host_id, " has ", supply.at(kind), " that nobody was promised"));
     }
     seeds->push_back(Holding{.kind = kind, .seed_units = units});
   }
@@ -371,25 +390,59 @@ const Guest* Engine::Impl::FindGuest(GuestId guest_id, const Caller& caller) {
   return &it->second;
 }
 
+absl::Status Engine::Impl::CheckForm(const HostRun& host, GuestId guest_id, ResourceKind kind,
+                                     const std::vector<policies::Range>& ranges,
+                                     const Valuation* valuation,
+                                     std::optional<Microcredits> budget) const {
+  const bool is_joint = !host.config->joint_rule.empty();
+  const int64_t steps_max =
+      GuestReadingSteps(ClearingWorkMax(*host.config, hosts_.size()), host.config->guests_max);
+  if ((kind == kSeveralKinds) != (valuation != nullptr) ||
+      (valuation != nullptr && !ranges.empty())) {
+    return absl::InvalidArgumentError(
+        "valuation: a bid has either a kind and ranges, or a valuation of several kinds");
+  }
+  if (valuation != nullptr) {
+    if (!is_joint) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("valuation: host ", host.config->host_id,
+                       " clears each resource by itself; bid for one kind at a time"));
+    }
+    return CheckValuation(host.resources, *valuation, budget, steps_max);
+  }
+  const Resource* const resource = FindResource(host.resources, kind);
+  if (resource == nullptr) return NotSold(kind, host.config->host_id);
+  if (absl::Status s = CheckBidForm(*resource, guest_id, ranges, budget); !s.ok()) return s;
+  return is_joint ? CheckSingleBid(*resource, guest_id, ranges, steps_max) : absl::OkStatus();
+}
+
+void Engine::Impl::DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind,
+                                BidFence fence) {
+  for (const BidKey& key : state_.BidsOf(guest_id)) {
+    if ((key.second == kSeveralKinds) != (kind == kSeveralKinds)) {
+      scribe.Write(DropBid{key, fence});
+    }
+  }
+}
+
 absl::StatusOr<StandingBid> Engine::Impl::CheckBid(const PlaceBid& call, const Caller& caller) {
   const Guest* guest = FindGuest(call.guest_id, caller);
   if (guest == nullptr) return NoSuchGuest(call.guest_id);
   HostRun& host = *FindHost(guest->host_id);
-  const Resource* resource = FindResource(host.resources, call.kind);
-  if (resource == nullptr) {
-    ++host.counters.bids_refused;
-    return NotSold(call.kind, guest->host_id);
-  }
-  absl::Status status =
-      CheckBidForm(*resource, call.guest_id, call.ranges, call.budget_microcredits);
+  absl::Status status = CheckForm(host, call.guest_id, call.kind, call.ranges, call.valuation.get(),
+                                  call.budget_microcredits);
   if (status.ok() && guest->state != GuestState::kRunning &&
       guest->state != GuestState::kAdmitted) {
     status = absl::FailedPreconditionError(
         absl::StrCat("guest ", call.guest_id, " has ended: ", guest->exit_reason));
   }
   if (status.ok()) {
-    status = CheckBidMeans(*resource, call.ranges, call.budget_microcredits,
-                           state_.PurseOf(guest->tenant_id));
+    const Purse& purse = state_.PurseOf(guest->tenant_id);
+    status =
+        call.valuation != nullptr
+            ? CheckValuationMeans(host.resources, *call.valuation, call.budget_microcredits, purse)
+            : CheckBidMeans(*FindResource(host.resources, call.kind), call.ranges,
+                            call.budget_microcredits, purse);
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;
@@ -401,6 +454,7 @@ absl::StatusOr<StandingBid> Engine::Impl::CheckBid(const PlaceBid& call, const C
       .guest_id = call.guest_id,
       .kind = call.kind,
       .ranges = call.ranges,
+      .valuation = call.valuation,
       .budget_microcredits = call.budget_microcredits,
       .first_round_id = first,
       .last_round_id = call.expires_after_rounds == 0 ? 0 : first + call.expires_after_rounds - 1,
@@ -413,6 +467,7 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
   bid->fence = NextFence();
   Reply reply{.round_id = bid->first_round_id};
   Scribe scribe(state_, now_, "bid placed");
+  DropReplaced(scribe, call.guest_id, call.kind, bid->fence);
   scribe.Write(PutBid{*std::move(bid)});
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
@@ -424,7 +479,7 @@ Reply Engine::Impl::DoWithdrawBid(const WithdrawBid& call, const Caller& caller,
   const Guest* guest = FindGuest(call.guest_id, caller);
   if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
   const HostRun& host = *FindHost(guest->host_id);
-  if (FindResource(host.resources, call.kind) == nullptr) {
+  if (call.kind != kSeveralKinds && FindResource(host.resources, call.kind) == nullptr) {
     return Refused(NotSold(call.kind, guest->host_id));
   }
   const BidKey key{call.guest_id, call.kind};

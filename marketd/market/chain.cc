@@ -37,7 +37,15 @@ void Append(const PutRound& put, Bytes& out) {
     out.Number(static_cast<int64_t>(record.method));
     out.Text(record.fault);
     out.Number(record.work_max);
+    out.Number(record.chain);
     out.Text(record.auction);
+  }
+  if (put.round.certificate) {
+    const Certificate& certificate = *put.round.certificate;
+    out.Number(static_cast<int64_t>(certificate.method));
+    out.Number(certificate.welfare_microcredits);
+    out.Number(certificate.welfare_bound_microcredits);
+    out.Number(int64_t{certificate.charges_are_exact ? 1 : 0});
   }
   // Those without an award may be added to later, for the rent.
   for (const Outcome& outcome : put.round.outcomes) {

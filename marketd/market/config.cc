@@ -6,12 +6,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "marketd/market/joint_round.h"
 #include "marketd/market/reserves.h"
 #include "policies/clearing/fallback.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::market {
 namespace {
+
+// About a hundred bundles.
+constexpr int64_t kGuestReadingStepsMin = 25'000;
 
 absl::Status Wrong(absl::string_view where, absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(where, field, ": ", what));
@@ -23,7 +27,8 @@ absl::Status CheckMoney(absl::string_view where, absl::string_view field, Microc
                absl::StrCat(amount, " is outside [0, ", policies::kValueMaxMicrocredits, "]"));
 }
 
-absl::Status CheckResource(absl::string_view where, const Resource& resource) {
+absl::Status CheckResource(absl::string_view where, const HostConfig& host,
+                           const Resource& resource) {
   if (resource.kind < ResourceKind::kCpu || resource.kind > ResourceKind::kDevice) {
     return Wrong(where, "kind", "unknown");
   }
@@ -33,7 +38,13 @@ absl::Status CheckResource(absl::string_view where, const Resource& resource) {
         where, "capacity_units",
         absl::StrCat(resource.capacity_units, " is outside [0, ", policies::kUnitsMax, "]"));
   }
-  if (policies::FindRule(resource.rule) == nullptr) {
+  if (!host.joint_rule.empty()) {
+    if (resource.rule != host.joint_rule) {
+      return Wrong(where, "rule",
+                   absl::StrCat("is '", resource.rule,
+                                "'; all resources of this host are cleared by ", host.joint_rule));
+    }
+  } else if (policies::FindRule(resource.rule) == nullptr) {
     return Wrong(where, "rule", absl::StrCat("no rule is called '", resource.rule, "'"));
   }
   if (absl::Status s = policies::ValidateReserve(ReservePolicyOf(resource, 0, "")); !s.ok()) {
@@ -53,7 +64,31 @@ absl::Status CheckResource(absl::string_view where, const Resource& resource) {
   return absl::OkStatus();
 }
 
-absl::Status CheckHost(absl::string_view where, const HostConfig& host) {
+// What one auction for all kinds needs.
+absl::Status CheckJoint(absl::string_view where, const HostConfig& host, size_t hosts) {
+  if (host.joint_rule != policies::kJointVcg) {
+    return Wrong(where, "clearing",
+                 absl::StrCat("no rule for all resources is called '", host.joint_rule, "'"));
+  }
+  const auto bidders =
+      static_cast<int64_t>(host.guests_max) * static_cast<int64_t>(host.resources.size());
+  if (bidders > policies::kJointBidsMax) {
+    return Wrong(where, "guests_max",
+                 absl::StrCat(host.guests_max, " guests and ", host.resources.size(),
+                              " resources are more than ", policies::kJointBidsMax,
+                              " bidders in one auction"));
+  }
+  const int64_t steps = GuestReadingSteps(ClearingWorkMax(host, hosts), host.guests_max);
+  if (steps < kGuestReadingStepsMin) {
+    return Wrong(where, "clearing_work_max",
+                 absl::StrCat("leaves each of ", host.guests_max, " guests ", steps,
+                              " steps for reading its bid; ", kGuestReadingStepsMin,
+                              " are the least: give more time to clearing, or fewer guests"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckHost(absl::string_view where, const HostConfig& host, size_t hosts) {
   if (!IsName(host.host_id, 32)) {
     return Wrong(where, "host_id", "must be 1 to 32 characters of a-z, 0-9 and '-'");
   }
@@ -74,10 +109,13 @@ absl::Status CheckHost(absl::string_view where, const HostConfig& host) {
     return Wrong(where, "guests_max", absl::StrCat("must be in [1, ", kHostGuestsMax, "]"));
   }
   if (host.resources.empty()) return Wrong(where, "resources", "there are none");
+  if (!host.joint_rule.empty()) {
+    if (absl::Status s = CheckJoint(where, host, hosts); !s.ok()) return s;
+  }
   std::set<ResourceKind> kinds;
   for (size_t i = 0; i < host.resources.size(); ++i) {
     const std::string at = absl::StrCat(where, "resources[", i, "].");
-    if (absl::Status s = CheckResource(at, host.resources[i]); !s.ok()) return s;
+    if (absl::Status s = CheckResource(at, host, host.resources[i]); !s.ok()) return s;
     if (!kinds.insert(host.resources[i].kind).second) return Wrong(at, "kind", "is there twice");
   }
   return absl::OkStatus();
@@ -95,7 +133,9 @@ bool IsName(const std::string& text, size_t max_bytes) {
 int64_t ClearingWorkMax(const HostConfig& host, size_t hosts) {
   if (host.clearing_work_max > 0) return host.clearing_work_max;
   const double seconds = absl::ToDoubleSeconds(host.clearing);
-  const auto shares = static_cast<int64_t>(host.resources.size() * hosts);
+  // One auction has what as many as there are resources would have.
+  const size_t auctions = host.joint_rule.empty() ? host.resources.size() : 1;
+  const auto shares = static_cast<int64_t>(auctions * hosts);
   return std::max<int64_t>(
       1, static_cast<int64_t>(seconds * policies::kWorkASecond) / std::max<int64_t>(1, shares));
 }
@@ -108,7 +148,7 @@ absl::Status ValidateConfig(const MarketConfig& config) {
   std::set<HostId> ids;
   for (size_t i = 0; i < config.hosts.size(); ++i) {
     const std::string at = absl::StrCat("hosts[", i, "].");
-    if (absl::Status s = CheckHost(at, config.hosts[i]); !s.ok()) return s;
+    if (absl::Status s = CheckHost(at, config.hosts[i], config.hosts.size()); !s.ok()) return s;
     if (!ids.insert(config.hosts[i].host_id).second) return Wrong(at, "host_id", "is there twice");
   }
   return absl::OkStatus();

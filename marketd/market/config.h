@@ -26,6 +26,9 @@ struct HostConfig {
   absl::Duration period = absl::Seconds(60);
   absl::Duration grace = absl::Seconds(12);    // Default: a fifth of the period.
   absl::Duration clearing = absl::Seconds(6);  // Default: a tenth of the period.
+  // Not empty: the rule that clears all resources together, policies::kJointVcg, and the rule of
+  // each of them. Empty: each has its own.
+  std::string joint_rule;
   // capacity_units 0: all that the host has. The host's own capacity is never exceeded.
   std::vector<Resource> resources;
   bool publish_border_prices = false;  // Tell watchers the highest rejected price.
@@ -48,7 +51,8 @@ struct MarketConfig {
   uint64_t seed = 0;  // Orders ties in auctions, mixed with host, round and resource.
 };
 
-// The steps of work that each of the host's auctions may take: above zero. One thread clears for
+// The steps of work that each of the host's auctions may take, or its one auction of all kinds:
+// above zero. One thread clears for
 // all `hosts` of a process, whose rounds may close at the same instant.
 int64_t ClearingWorkMax(const HostConfig& host, size_t hosts);
 

@@ -10,15 +10,14 @@
 
 namespace nom::market {
 
-Engine::Engine(MarketConfig config, State state, ClearFunction clear)
-    : impl_(std::make_unique<Impl>(std::move(config), std::move(state),
-                                   clear ? std::move(clear) : ClearByRule)) {}
+Engine::Engine(MarketConfig config, State state, ClearFunctions clear)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(state), std::move(clear))) {}
 Engine::~Engine() = default;
 
 Effects Engine::Handle(const Event& event, absl::Time now) { return impl_->Handle(event, now); }
 const State& Engine::state() const { return impl_->state(); }
 
-Engine::Impl::Impl(MarketConfig config, State state, ClearFunction clear)
+Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear)
     : config_(std::move(config)), clear_(std::move(clear)), state_(std::move(state)) {
   durable_transaction_id_ = state_.last_transaction_id;
   guest_id_seen_max_ = state_.last_guest_id;

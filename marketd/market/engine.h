@@ -22,8 +22,8 @@
 #include <memory>
 
 #include "absl/time/time.h"
-#include "marketd/market/clearing.h"
 #include "marketd/market/config.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/effect.h"
 #include "marketd/market/event.h"
 #include "marketd/market/state.h"
@@ -36,7 +36,7 @@ class Engine {
   // `config` has passed ValidateConfig; `state` is what the ledger holds. The markets of hosts in
   // `state` that are not in `config` are closed: all escrow goes back, and nothing is left but to
   // evict their guests. Begins with a Tick.
-  Engine(MarketConfig config, State state, ClearFunction clear = nullptr);
+  Engine(MarketConfig config, State state, ClearFunctions clear = {});
   ~Engine();
 
   // Events may come in any order that the world can produce; times may go backwards.

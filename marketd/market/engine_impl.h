@@ -18,9 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "marketd/market/billing.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/engine.h"
 #include "marketd/market/holdings.h"
-#include "marketd/market/round_auctions.h"
 #include "marketd/market/schedule.h"
 
 namespace nom::market {
@@ -79,7 +79,7 @@ struct GuestRun {
 
 class Engine::Impl {
  public:
-  Impl(MarketConfig config, State state, ClearFunction clear);
+  Impl(MarketConfig config, State state, ClearFunctions clear);
 
   Effects Handle(const Event& event, absl::Time now);
   const State& state() const { return state_; }
@@ -122,6 +122,14 @@ class Engine::Impl {
   // The bid as it will stand, but for its fence, if it may: errors as PlaceBid. Counts refusals.
   absl::StatusOr<StandingBid> CheckBid(const PlaceBid& call, const Caller& caller);
   absl::Status CheckAdmit(const AdmitGuest& call, std::vector<Holding>* seeds);
+
+  // What of a bid can be judged without knowing anyone's money, and what the host's rule says to
+  // it.
+  absl::Status CheckForm(const HostRun& host, GuestId guest_id, ResourceKind kind,
+                         const std::vector<policies::Range>& ranges, const Valuation* valuation,
+                         std::optional<Microcredits> budget) const;
+  // Bids for single kinds, if one for several comes, and the other way round.
+  void DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind, BidFence fence);
 
   // --- leases.cc: whose a bid is, and how long it stands without being written again. ---
   Reply DoOpenLease();
@@ -166,14 +174,14 @@ class Engine::Impl {
   void BeginRounds(HostRun& host);
   void AdvanceRound(HostRun& host);
   void Decide(HostRun& host);
-  std::vector<KindAuction> ClearAuctions(const HostRun& host) const;
-  static void CountClearings(HostRun& host, const std::vector<KindAuction>& auctions);
+  static void CountClearings(HostRun& host, const Decision& decision);
   // Contracts that are alive in the round being decided and were open before: covered for it, or
   // ended.
   void ExtendContracts(HostRun& host, Scribe& scribe);
   // What guests hold by contracts that end with the round in force.
   std::map<BidKey, int64_t> HeldByAwards(const HostRun& host) const;
-  void WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions, Scribe& scribe);
+  void WriteDecision(HostRun& host, const RoundSnapshot& snapshot, Decision decision,
+                     Scribe& scribe);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
   // The decided round is in force since `meters` were read: settles the one before.
@@ -192,10 +200,10 @@ class Engine::Impl {
   const Round* Decided(const HostRun& host) const;  // Null: none waits for its time.
   // Of the last round decided; before the first one, the reserves.
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
-  // Of the last round decided; null before the first.
-  const ResourcePrice* LastPrice(const HostRun& host, ResourceKind kind) const;
   // What can be auctioned for a round.
   std::map<ResourceKind, int64_t> Supply(const HostRun& host, RoundId round_id) const;
+  // The least of that and all later rounds: what nobody was promised.
+  std::map<ResourceKind, int64_t> SupplyFrom(const HostRun& host, RoundId round_id) const;
   // Units that are taken while `round` is in force (null: as things are now), by guests that run or
   // are being created or removed, and by those that the ledger does not know.
   std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;
@@ -215,7 +223,7 @@ class Engine::Impl {
   std::shared_ptr<const GuestView> BuildGuestView(const HostRun* host, const Guest& guest) const;
 
   const MarketConfig config_;
-  const ClearFunction clear_;
+  const ClearFunctions clear_;
   State state_;
   std::map<HostId, HostRun> hosts_;
   std::map<GuestId, GuestRun> guest_runs_;

@@ -4,6 +4,7 @@
 #define MARKETD_MARKET_EVENT_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -71,12 +72,15 @@ struct EvictGuest {
 
 // Errors: NOT_FOUND (no such guest, or not the caller's), INVALID_ARGUMENT names the field,
 // FAILED_PRECONDITION (the guest has ended; or the budget or the account could not even pay the
-// reserve for the least quantity).
+// reserve for the least quantity). A bid for several kinds, which a host takes that clears all
+// together, replaces all bids of the guest; a bid for one kind replaces what stands for it, and a
+// bid for several.
 struct PlaceBid {
   std::string request_id;  // Empty as part of PlaceBids.
   GuestId guest_id = 0;
-  ResourceKind kind = ResourceKind::kMemory;
-  std::vector<policies::Range> ranges;
+  ResourceKind kind = ResourceKind::kMemory;             // kSeveralKinds: see `valuation`.
+  std::vector<policies::Range> ranges;                   // Of a single kind.
+  std::shared_ptr<const Valuation> valuation = nullptr;  // Of several; null for a single one.
   std::optional<Microcredits> budget_microcredits;
   uint32_t expires_after_rounds = 0;  // 0: stands until replaced.
   bool renewed =
@@ -86,7 +90,7 @@ struct PlaceBid {
 struct WithdrawBid {
   std::string request_id;
   GuestId guest_id = 0;
-  ResourceKind kind = ResourceKind::kMemory;
+  ResourceKind kind = ResourceKind::kMemory;  // kSeveralKinds: the bid for several.
 };
 
 // --- Leases of bids. These calls have no request_id: fence and sequence make retries harmless. ---

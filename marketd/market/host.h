@@ -10,6 +10,7 @@
 #define MARKETD_MARKET_HOST_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -117,7 +118,9 @@ struct GuestBids {
   struct Bid {
     ResourceKind kind = ResourceKind::kMemory;
     Microcredits budget_microcredits = 0;  // 0: no limit of its own.
-    std::vector<policies::Range> ranges;   // Empty withdraws.
+    std::vector<policies::Range> ranges;   // Empty withdraws, unless there is a valuation.
+    // Of a bid for several kinds, whose kind is kSeveralKinds; it is the page's only one then.
+    std::shared_ptr<const Valuation> valuation = nullptr;
   };
   std::vector<Bid> bids;
   std::string error;  // Not empty: the page was unreadable, and why; bids is empty then.

@@ -26,7 +26,6 @@ constexpr absl::Duration kAttachRetryMax = absl::Seconds(5);
 // Between two bid pages of one guest that are written.
 constexpr absl::Duration kBidPageInterval = absl::Seconds(1);
 // The largest id that is ever given: JSON and doubles carry it exactly.
-constexpr GuestId kGuestIdMax = (GuestId{1} << 53) - 1;
 
 }  // namespace
 
@@ -327,12 +326,7 @@ void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
   Guest guest = state_.guests.at(guest_id);
   guest.state = state;
   guest.exit_reason = reason;
-  std::vector<BidKey> keys;
-  for (auto bid = state_.bids.lower_bound({guest_id, ResourceKind{0}});
-       bid != state_.bids.end() && bid->first.first == guest_id; ++bid) {
-    keys.push_back(bid->first);
-  }
-  for (const BidKey& key : keys) {
+  for (const BidKey& key : state_.BidsOf(guest_id)) {
     scribe.Write(DropBid{key, {}});
     renewed_through_.erase(key);
   }
@@ -373,18 +367,26 @@ void Engine::Impl::OnGuestBids(HostRun& host, const GuestBids& page) {
   absl::Status status =
       page.error.empty() ? absl::OkStatus() : absl::InvalidArgumentError(page.error);
   std::set<ResourceKind> kinds;
+  const bool is_several = std::any_of(page.bids.begin(), page.bids.end(),
+                                      [](const auto& bid) { return bid.valuation != nullptr; });
   for (size_t i = 0; i < page.bids.size() && status.ok(); ++i) {
     const GuestBids::Bid& bid = page.bids[i];
-    const auto resource = std::find_if(host.resources.begin(), host.resources.end(),
-                                       [&bid](const Resource& r) { return r.kind == bid.kind; });
-    if (resource == host.resources.end()) {
+    const bool is_sold = bid.kind == kSeveralKinds ||
+                         std::any_of(host.resources.begin(), host.resources.end(),
+                                     [&bid](const Resource& r) { return r.kind == bid.kind; });
+    if (!is_sold) {
       status = absl::InvalidArgumentError("kind: is not sold on this host");
     } else if (!kinds.insert(bid.kind).second) {
       status = absl::InvalidArgumentError("kind: is there twice");
     } else if (bid.budget_microcredits < 0) {
       status = absl::InvalidArgumentError("budget_microcredits: is negative");
-    } else if (!bid.ranges.empty()) {
-      status = CheckBidForm(*resource, page.guest_id, bid.ranges, std::nullopt);
+    } else if (!bid.ranges.empty() || bid.valuation != nullptr) {
+      status =
+          CheckForm(host, page.guest_id, bid.kind, bid.ranges, bid.valuation.get(), std::nullopt);
+    }
+    if (status.ok() && bid.kind != kSeveralKinds && !bid.ranges.empty() && is_several) {
+      status =
+          absl::InvalidArgumentError("kind: does not go together with a bid for several kinds");
     }
     if (!status.ok()) {
       status = absl::InvalidArgumentError(absl::StrCat("bids[", i, "].", status.message()));
@@ -426,11 +428,14 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
   for (const GuestBids::Bid& from : page.bids) {
     const BidKey key{guest_id, from.kind};
     const auto standing = state_.bids.find(key);
-    if (from.ranges.empty()) {
+    if (from.ranges.empty() && from.valuation == nullptr) {
       if (standing != state_.bids.end()) scribe.Write(DropBid{key, NextFence()});
       continue;
     }
-    StandingBid bid{.guest_id = guest_id, .kind = from.kind, .ranges = from.ranges};
+    StandingBid bid{.guest_id = guest_id,
+                    .kind = from.kind,
+                    .ranges = from.ranges,
+                    .valuation = from.valuation};
     if (from.budget_microcredits != 0) bid.budget_microcredits = from.budget_microcredits;
     if (standing != state_.bids.end()) {
       // The same bid again, whoever first made it: nothing to write.
@@ -440,6 +445,7 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
     }
     bid.fence = NextFence();
     bid.first_round_id = Book(host).last_decided_round_id + 1;
+    DropReplaced(scribe, guest_id, from.kind, bid.fence);
     scribe.Write(PutBid{std::move(bid)});
     ++host.counters.bids_accepted;
   }

@@ -69,6 +69,7 @@ Reply Engine::Impl::DoPlaceBids(const PlaceBids& call, const Caller& caller) {
 PlacedBid Engine::Impl::PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& caller,
                                  Scribe& scribe) {
   const BidKey key{bid.guest_id, bid.kind};
+  const bool withdraws = bid.ranges.empty() && bid.valuation == nullptr;
   const Guest* const guest = FindGuest(bid.guest_id, caller);
   if (guest == nullptr) {
     return {.status = absl::NotFoundError(absl::StrCat("guest_id: no guest ", bid.guest_id))};
@@ -87,8 +88,7 @@ PlacedBid Engine::Impl::PlaceOne(const PlaceBid& bid, BidFence fence, const Call
         return {.status = absl::AbortedError("a later write of the same lease has overtaken it")};
       }
       // Again, as its answer was lost.
-      if (bid.ranges.empty())
-        return {.round_id = Book(*FindHost(guest->host_id)).last_decided_round_id + 1};
+      if (withdraws) return {.round_id = Book(*FindHost(guest->host_id)).last_decided_round_id + 1};
       if (stands) return {.round_id = standing->second.first_round_id};
       return {.status = absl::AbortedError("it was placed before, and has lapsed")};
     }
@@ -97,7 +97,7 @@ PlacedBid Engine::Impl::PlaceOne(const PlaceBid& bid, BidFence fence, const Call
       closed != closed_through_.end() && fence <= closed->second) {
     return {.status = absl::AbortedError("its lease has given up waiting for it")};
   }
-  if (bid.ranges.empty()) {
+  if (withdraws) {
     scribe.Write(DropBid{key, fence});
     renewed_through_.erase(key);
     return {.round_id = Book(*FindHost(guest->host_id)).last_decided_round_id + 1,
@@ -112,6 +112,7 @@ PlacedBid Engine::Impl::PlaceOne(const PlaceBid& bid, BidFence fence, const Call
   if (!checked.ok()) return {.status = checked.status()};
   checked->fence = fence;
   const RoundId first = checked->first_round_id;
+  DropReplaced(scribe, bid.guest_id, bid.kind, fence);
   scribe.Write(PutBid{*std::move(checked)});
   renewed_through_.erase(key);
   return {.round_id = first};

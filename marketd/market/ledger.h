@@ -45,7 +45,8 @@ class LedgerReader {
   virtual absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id,
                                                         RoundId before_round_id, int limit) = 0;
 
-  // NOT_FOUND if there was no such round, or the resource was not sold in it.
+  // NOT_FOUND if there was no such round, or the resource was not sold in it. Where all kinds were
+  // one auction, that one, whose kind is kSeveralKinds.
   virtual absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                                    ResourceKind kind) = 0;
 

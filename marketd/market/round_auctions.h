@@ -1,15 +1,7 @@
 // The auctions of one round: all kinds of a host, cleared so that whoever wins can pay.
 //
 // Every bid goes into its auction with its whole curve, up to its own budget and its owner's means.
-// What an owner is charged is mostly far below what its bids are worth, so its guests and kinds do
-// not stand in each other's way. Only if an owner's charges, added up, exceed its means are its
-// bids made worth less, all of them by one factor, and the auctions cleared again. As one owner
-// bids less others are charged less, so factors go up again, too, as in pacing equilibria
-// (Conitzer, Kroer, Sodomka, Stier-Moses, "Multiplicative pacing equilibria in auction markets",
-// 2022), at most kMeansTries times; of the clearings in which everybody can pay the one that is
-// worth the most by the bids as they came counts. If there is none, every owner's bids are cut, in
-// rising order of guest and then kind, to what the ones before leave: no rule charges more than a
-// bid is worth.
+// How that is seen to: means_pacing.h.
 
 #ifndef MARKETD_MARKET_ROUND_AUCTIONS_H_
 #define MARKETD_MARKET_ROUND_AUCTIONS_H_
@@ -20,6 +12,7 @@
 #include <vector>
 
 #include "marketd/market/clearing.h"
+#include "marketd/market/means_pacing.h"
 #include "marketd/market/types.h"
 #include "policies/clearing/auction.h"
 
@@ -27,7 +20,6 @@ namespace nom::market {
 
 // As many as the work allows with kMeansTryWork steps each, if that is more than kMeansTriesMin.
 inline constexpr int kMeansTries = 32;
-inline constexpr int kMeansTriesMin = 3;
 inline constexpr int64_t kMeansTryWork = 500'000;
 
 // One kind's auction and how it was cleared.

@@ -11,27 +11,30 @@
 #include "marketd/market/engine_impl.h"
 #include "marketd/market/money.h"
 #include "marketd/market/reserves.h"
-#include "policies/cases/case_file.h"
 
 namespace nom::market {
 namespace {
 
 // Why a guest won what it won of a resource.
-AwardReason ReasonOf(const std::vector<KindAuction>& auctions, const Guest& guest,
-                     const Outcome& outcome) {
+AwardReason ReasonOf(const RoundSnapshot& snapshot, const std::vector<ResourcePrice>& prices,
+                     const State& state, const Guest& guest, const Outcome& outcome) {
   if (guest.state != GuestState::kRunning) return AwardReason::kNotRunning;
-  for (const KindAuction& kind : auctions) {
-    if (kind.resource->kind != outcome.kind) continue;
-    for (const policies::Bid& bid : kind.auction.bids) {
+  const auto price = std::find_if(prices.begin(), prices.end(),
+                                  [&](const ResourcePrice& p) { return p.kind == outcome.kind; });
+  const bool by_bids = price != prices.end() && price->bound_by == policies::BoundBy::kBids;
+  const AwardReason lost = by_bids ? AwardReason::kOutbid : AwardReason::kBelowReserve;
+  for (const RoundSnapshot::OnSale& kind : snapshot.kinds) {
+    if (kind.resource.kind != outcome.kind) continue;
+    for (const policies::Bid& bid : kind.bids) {
       if (bid.guest_id != guest.guest_id) continue;
       if (bid.ranges.empty()) return AwardReason::kNoMeans;
       if (outcome.award_units >= UnitsMax(bid.ranges)) return AwardReason::kServed;
-      if (outcome.award_units > 0) return AwardReason::kPartlyServed;
-      return kind.clearing.bound_by == policies::BoundBy::kBids ? AwardReason::kOutbid
-                                                                : AwardReason::kBelowReserve;
+      return outcome.award_units > 0 ? AwardReason::kPartlyServed : lost;
     }
   }
-  return AwardReason::kNoBid;
+  if (!snapshot.is_joint || state.BidsOf(guest.guest_id).empty()) return AwardReason::kNoBid;
+  // Of several kinds at once, one bundle of those that were asked for, or none.
+  return outcome.award_units > 0 ? AwardReason::kServed : lost;
 }
 
 }  // namespace
@@ -65,6 +68,24 @@ std::map<ResourceKind, int64_t> Engine::Impl::Supply(const HostRun& host, RoundI
   }
   for (auto& [kind, units] : supply) units = std::max<int64_t>(0, units);
   return supply;
+}
+
+std::map<ResourceKind, int64_t> Engine::Impl::SupplyFrom(const HostRun& host,
+                                                         RoundId round_id) const {
+  std::set<RoundId> rounds = {round_id};  // What is promised grows where a contract begins only.
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    for (const Contract* contract : state_.contracts.Of(guest_id)) {
+      if (contract->from_round_id > round_id) rounds.insert(contract->from_round_id);
+    }
+  }
+  std::map<ResourceKind, int64_t> least;
+  for (const RoundId id : rounds) {
+    for (const auto& [kind, units] : Supply(host, id)) {
+      const auto [it, fresh] = least.emplace(kind, units);
+      if (!fresh) it->second = std::min(it->second, units);
+    }
+  }
+  return least;
 }
 
 std::vector<Holding> Engine::Impl::HoldingsIn(const HostRun& host, const Guest& guest,
@@ -164,13 +185,6 @@ std::vector<ResourcePrice> Engine::Impl::Prices(const HostRun& host) const {
   return prices;
 }
 
-const ResourcePrice* Engine::Impl::LastPrice(const HostRun& host, ResourceKind kind) const {
-  for (const ResourcePrice& price : Book(host).prices) {
-    if (price.kind == kind) return &price;
-  }
-  return nullptr;
-}
-
 void Engine::Impl::BeginRounds(HostRun& host) {
   const Round* decided = Decided(host);
   if (decided != nullptr) {
@@ -222,9 +236,12 @@ void Engine::Impl::Decide(HostRun& host) {
   WriteWaitingPages(host, /*all=*/true);
   Scribe scribe(state_, now_, "round decided");
   ExtendContracts(host, scribe);
-  const std::vector<KindAuction> auctions = ClearAuctions(host);
-  CountClearings(host, auctions);
-  WriteDecision(host, auctions, scribe);
+  const RoundSnapshot snapshot =
+      TakeSnapshot(state_, *host.config, config_.seed, hosts_.size(), host.resources,
+                   Supply(host, host.round_id), HeldByAwards(host), host.round_id);
+  Decision decision = market::Decide(snapshot, clear_);
+  CountClearings(host, decision);
+  WriteDecision(host, snapshot, std::move(decision), scribe);
   Commit(std::move(scribe));
   ++host.counters.rounds_decided;
   host.last_decided_time = now_;
@@ -237,6 +254,9 @@ void Engine::Impl::Decide(HostRun& host) {
 
 void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const GuestState guest = state_.guests.at(guest_id).state;
+    // What they hold is billed once more, and then their contracts end.
+    if (guest == GuestState::kCrashed || guest == GuestState::kEvicting) continue;
     for (const Contract* contract : state_.contracts.AliveIn(guest_id, host.round_id)) {
       if (!CoverRound(scribe, *contract)) EndContract(scribe, *contract, "it could not be paid");
     }
@@ -256,39 +276,14 @@ std::map<BidKey, int64_t> Engine::Impl::HeldByAwards(const HostRun& host) const 
   return held;
 }
 
-std::vector<KindAuction> Engine::Impl::ClearAuctions(const HostRun& host) const {
-  const HostId& host_id = host.config->host_id;
-  const std::map<BidKey, int64_t> held = HeldByAwards(host);
-  const std::map<ResourceKind, int64_t> supply = Supply(host, host.round_id);
-  const Owners owners = OwnersOf(state_, host_id);
-  std::map<ResourceKind, std::vector<policies::Bid>> bids =
-      BidsForRound(state_, host_id, host.round_id, host.resources, supply, owners, held);
-  std::vector<KindAuction> auctions;
-  for (const Resource& resource : host.resources) {
-    policies::Auction auction;
-    auction.capacity_units = supply.at(resource.kind);
-    const policies::ReservePolicy policy = ReservePolicyOf(resource, config_.seed, host_id);
-    const policies::ReserveOutput reserve =
-        ReserveOfRound(policy, host.round_id, LastPrice(host, resource.kind));
-    auction.reserve_unit_price_microcredits = reserve.reserve_unit_price_microcredits;
-    auction.reclaim_penalty_microcredits = resource.reclaim_penalty_microcredits;
-    auction.seed = AuctionSeed(config_.seed, host_id, host.round_id, resource.kind);
-    auction.bids = std::move(bids[resource.kind]);
-    auctions.push_back(
-        KindAuction{.resource = &resource,
-                    .auction = std::move(auction),
-                    .reserve_policy = std::string(policies::ReserveName(policy.kind)),
-                    .reserve_change_microcredits = reserve.change_microcredits});
-  }
-  ClearWithinMeans(auctions, owners.means, ClearingWorkMax(*host.config, hosts_.size()), clear_);
-  return auctions;
-}
-
-void Engine::Impl::CountClearings(HostRun& host, const std::vector<KindAuction>& auctions) {
-  for (const KindAuction& kind : auctions) {
-    switch (kind.clearing.method) {
+void Engine::Impl::CountClearings(HostRun& host, const Decision& decision) {
+  for (const ResourcePrice& price : decision.prices) {
+    switch (price.method) {
       case policies::Method::kExact:
         ++host.counters.clearings_exact;
+        break;
+      case policies::Method::kBounded:
+        ++host.counters.clearings_bounded;
         break;
       case policies::Method::kCoarser:
         ++host.counters.clearings_coarser;
@@ -303,7 +298,7 @@ void Engine::Impl::CountClearings(HostRun& host, const std::vector<KindAuction>&
   }
 }
 
-void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& auctions,
+void Engine::Impl::WriteDecision(HostRun& host, const RoundSnapshot& snapshot, Decision decision,
                                  Scribe& scribe) {
   const HostId& host_id = host.config->host_id;
   PutRound put;
@@ -317,37 +312,11 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
   round.effective_time = host.schedule->effective();
   round.applied_time = absl::UnixEpoch();
   round.period = host.schedule->period();
-
-  std::map<BidKey, policies::Award> awards;
-  for (const KindAuction& kind : auctions) {
-    const Resource& resource = *kind.resource;
-    ResourcePrice price{
-        .kind = resource.kind,
-        .unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits,
-        .reserve_unit_price_microcredits = kind.auction.reserve_unit_price_microcredits,
-        .reserve_policy = kind.reserve_policy,
-        .reserve_change_microcredits = kind.reserve_change_microcredits,
-        .supply_units = kind.auction.capacity_units,
-        .highest_rejected_unit_price_microcredits =
-            kind.clearing.highest_rejected_unit_price_microcredits,
-        .bound_by = kind.clearing.bound_by,
-        .rule = resource.rule,
-        .method = kind.clearing.method};
-    for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
-    for (const policies::Award& award : kind.clearing.awards) {
-      price.sold_units += award.units;
-      awards[{award.guest_id, resource.kind}] = award;
-    }
-    round.prices.push_back(std::move(price));
-    put.auctions.push_back(AuctionRecord{.host_id = host_id,
-                                         .round_id = host.round_id,
-                                         .kind = resource.kind,
-                                         .rule = resource.rule,
-                                         .method = kind.clearing.method,
-                                         .auction = policies::ToText(kind.auction),
-                                         .fault = kind.fault,
-                                         .work_max = kind.work_max});
-  }
+  round.prices = std::move(decision.prices);
+  round.certificate = decision.certificate;
+  put.auctions = std::move(decision.records);
+  std::map<BidKey, KindAward> awards;
+  for (const KindAward& award : decision.awards) awards[{award.guest_id, award.kind}] = award;
 
   for (const GuestId guest_id : state_.GuestsOf(host_id)) {
     const Guest& guest = state_.guests.at(guest_id);
@@ -378,7 +347,7 @@ void Engine::Impl::WriteDecision(HostRun& host, const std::vector<KindAuction>& 
                              .seed_units = outcome.seed_units,
                              .award_units = outcome.award_units,
                              .charge_microcredits = outcome.charge_microcredits,
-                             .reason = ReasonOf(auctions, guest, outcome)});
+                             .reason = ReasonOf(snapshot, round.prices, state_, guest, outcome)});
       round.outcomes.push_back(std::move(outcome));
     }
     if (contract.lots.empty()) continue;
@@ -516,11 +485,9 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
   scribe.Write(PutHost{host_id, Book(host).boot_id, next.round_id});
   // A bid for a number of rounds has used up this one only now.
   for (const GuestId guest_id : guest_ids) {
-    for (const Resource& resource : host.resources) {
-      const auto bid = state_.bids.find({guest_id, resource.kind});
-      if (bid == state_.bids.end()) continue;
-      const RoundId last = LastRound(bid->second);
-      if (last != 0 && last <= next.round_id) scribe.Write(DropBid{BidKey(bid->first), {}});
+    for (const BidKey& key : state_.BidsOf(guest_id)) {
+      const RoundId last = LastRound(state_.bids.at(key));
+      if (last != 0 && last <= next.round_id) scribe.Write(DropBid{key, {}});
     }
   }
   Commit(std::move(scribe));
@@ -553,14 +520,11 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
   scribe.Write(UpdateRound{round});
   // It counts for nobody: bids for a number of rounds that took part in it get another one.
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    for (const Resource& resource : host.resources) {
-      const auto it = state_.bids.find({guest_id, resource.kind});
-      if (it == state_.bids.end()) continue;
-      StandingBid bid = it->second;
+    for (const BidKey& key : state_.BidsOf(guest_id)) {
+      StandingBid bid = state_.bids.at(key);
       if (bid.last_round_id == 0 || bid.first_round_id > round.round_id) continue;
       ++bid.last_round_id;
-      if (const auto renewed = renewed_through_.find(it->first);
-          renewed != renewed_through_.end()) {
+      if (const auto renewed = renewed_through_.find(key); renewed != renewed_through_.end()) {
         ++renewed->second;
       }
       scribe.Write(PutBid{std::move(bid)});
@@ -574,13 +538,15 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
 
 void Engine::Impl::UncoverRound(const HostRun& host, const Contract& contract, RoundId round_id,
                                 const std::string& why, Scribe& scribe) {
-  const bool in_force = AliveIn(contract, Book(host).in_force_round_id);
-  if (!in_force && contract.until_round_id <= round_id + 1) {
+  const Round* const in_force = InForce(host);
+  const bool holds = in_force != nullptr && AliveIn(contract, in_force->round_id);
+  if (!holds && contract.until_round_id <= round_id + 1) {
     EndContract(scribe, contract, absl::StrCat("its round was released: ", why));
     return;
   }
   Contract standing = contract;
-  PostRelease(scribe, standing, in_force ? ChargeOf(contract) : 0);
+  PostRelease(scribe, standing,
+              holds && IsToBeBilled(*in_force, contract) ? ChargeOf(contract) : 0);
   scribe.Write(UpdateContract{std::move(standing)});
 }
 

@@ -20,8 +20,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "marketd/base/clock.h"
-#include "marketd/market/clearing.h"
 #include "marketd/market/config.h"
+#include "marketd/market/decision.h"
 #include "marketd/market/event.h"
 #include "marketd/market/host.h"
 #include "marketd/market/ledger.h"
@@ -60,7 +60,7 @@ class Runtime {
     MarketConfig config;
     size_t events_max = 16'384;
     absl::Duration poll_interval = absl::Milliseconds(20);  // Of hosts, when idle.
-    ClearFunction clear;                                    // Empty: ClearByRule.
+    ClearFunctions clear;
     // Called on the engine thread with each new view; must return at once. May be empty.
     std::function<void(std::shared_ptr<const View>)> on_view;
     // Called once, from any thread, when the market can't go on (a commit failed). After it nothing

@@ -18,6 +18,35 @@ int64_t Guest::seed_units(ResourceKind kind) const {
   return 0;
 }
 
+bool operator==(const StandingBid& a, const StandingBid& b) {
+  const bool same_valuation =
+      a.valuation == b.valuation ||
+      (a.valuation != nullptr && b.valuation != nullptr && *a.valuation == *b.valuation);
+  return same_valuation && a.guest_id == b.guest_id && a.kind == b.kind && a.ranges == b.ranges &&
+         a.budget_microcredits == b.budget_microcredits && a.first_round_id == b.first_round_id &&
+         a.last_round_id == b.last_round_id && a.fence == b.fence &&
+         a.lease_rounds == b.lease_rounds;
+}
+
+absl::string_view KindName(ResourceKind kind) {
+  if (kind == kSeveralKinds) return "several kinds";
+  switch (kind) {
+    case ResourceKind::kCpu:
+      return "cpu";
+    case ResourceKind::kMemory:
+      return "memory";
+    case ResourceKind::kCache:
+      return "cache";
+    case ResourceKind::kNetwork:
+      return "network";
+    case ResourceKind::kDisk:
+      return "disk";
+    case ResourceKind::kDevice:
+      return "device";
+  }
+  return "unknown";
+}
+
 void State::RebuildIndexes() {
   host_guests.clear();
   for (const auto& [guest_id, guest] : guests) host_guests[guest.host_id].insert(guest_id);
@@ -32,6 +61,15 @@ std::string FirstBrokenPromise(const State& state) {
     if (std::string wrong = FirstBrokenEscrow(state, tenant_id); !wrong.empty()) return wrong;
   }
   return "";
+}
+
+std::vector<BidKey> State::BidsOf(GuestId guest_id) const {
+  std::vector<BidKey> keys;
+  for (auto bid = bids.lower_bound({guest_id, kSeveralKinds});
+       bid != bids.end() && bid->first.first == guest_id; ++bid) {
+    keys.push_back(bid->first);
+  }
+  return keys;
 }
 
 std::string FirstBrokenEscrow(const State& state, const Owner& owner) {

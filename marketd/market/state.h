@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -65,11 +66,13 @@ struct BidFence {
   friend auto operator<=>(const BidFence&, const BidFence&) = default;
 };
 
-// A bid as it stands until it is replaced, withdrawn or lapses.
+// A bid as it stands until it is replaced, withdrawn or lapses. A guest has either bids for single
+// kinds, each of its own, or one for several kinds under one valuation, which replace each other.
 struct StandingBid {
   GuestId guest_id = 0;
-  ResourceKind kind = ResourceKind::kMemory;
-  std::vector<policies::Range> ranges;              // Not empty.
+  ResourceKind kind = ResourceKind::kMemory;        // kSeveralKinds: see `valuation`.
+  std::vector<policies::Range> ranges;              // Of a single kind; not empty.
+  std::shared_ptr<const Valuation> valuation = {};  // Of several; null for a single one.
   std::optional<Microcredits> budget_microcredits;  // The most it may be charged in a round.
   RoundId first_round_id = 0;  // Takes part from this round on; 0: from the next.
   RoundId last_round_id = 0;   // Takes part up to this round; 0: until replaced.
@@ -77,7 +80,7 @@ struct StandingBid {
   // Takes part in so many rounds after its lease was last renewed, which nothing durable tells, and
   // up to last_round_id in any case. 0: last_round_id is all.
   uint32_t lease_rounds = 0;
-  friend bool operator==(const StandingBid&, const StandingBid&) = default;
+  friend bool operator==(const StandingBid& a, const StandingBid& b);
 };
 using BidKey = std::pair<GuestId, ResourceKind>;
 
@@ -96,6 +99,17 @@ struct ResourcePrice {
   std::string rule;
   policies::Method method = policies::Method::kExact;
   friend bool operator==(const ResourcePrice&, const ResourcePrice&) = default;
+};
+
+// What one auction for all kinds proved of its awards.
+struct Certificate {
+  policies::Method method = policies::Method::kExact;
+  // What the awards are worth, and what is not sold at the reserves, as policies' joint rule
+  // defines; no awards are worth more than the bound.
+  Microcredits welfare_microcredits = 0;
+  Microcredits welfare_bound_microcredits = 0;
+  bool charges_are_exact = true;  // Each is what its owner's presence costs the others.
+  friend bool operator==(const Certificate&, const Certificate&) = default;
 };
 
 // One guest, one resource, one round.
@@ -137,8 +151,9 @@ struct Round {
   absl::Time effective_time;  // Planned.
   absl::Time applied_time;    // When the host had put it in force; epoch before that.
   absl::Duration period;
-  std::string reason;                 // Why it was released, or ended before its time.
-  std::vector<ResourcePrice> prices;  // By rising kind.
+  std::string reason;                      // Why it was released, or ended before its time.
+  std::vector<ResourcePrice> prices;       // By rising kind.
+  std::optional<Certificate> certificate;  // Of a round whose kinds were cleared together.
   // By rising guest_id, then kind: all guests with a seed when it was decided, and those that came
   // later and paid rent while it was in force.
   std::vector<Outcome> outcomes;
@@ -240,6 +255,7 @@ struct State {
   // Keep the indexes: call after `guests` was filled by hand.
   void RebuildIndexes();
   const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
+  std::vector<BidKey> BidsOf(GuestId guest_id) const;
   // An empty one of an owner that never had money.
   const Purse& PurseOf(const Owner& owner) const;
 
@@ -250,6 +266,7 @@ struct State {
   std::map<TenantId, Tenant> tenants;
   Purses purses;
   std::map<GuestId, Guest> guests;  // All but the evicted.
+  // The key of a bid for several kinds is its guest and kSeveralKinds.
   std::map<BidKey, StandingBid> bids;
   std::map<BidKey, BidFence> bid_fences;  // Kept when a bid goes, until its guest does.
   OpenContracts contracts;

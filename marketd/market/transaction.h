@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "marketd/market/state.h"
+#include "policies/clearing/fallback.h"
 
 namespace nom::market {
 
@@ -33,22 +34,25 @@ struct DropBid {
   BidKey key;
   BidFence fence;  // Of who withdrew it; fence 0: it lapsed, and the last writer stays the last.
 };
-// A resource's auction as it was cleared, in the text of policies/cases, for ever.
+// A resource's auction as it was cleared, in the text of policies/cases, for ever; or that of all
+// kinds of the host together (joint_round.h).
 struct AuctionRecord {
   HostId host_id;
   RoundId round_id = 0;
-  ResourceKind kind = ResourceKind::kMemory;
+  ResourceKind kind = ResourceKind::kMemory;  // kSeveralKinds: of all, one auction.
   std::string rule;
   policies::Method method = policies::Method::kExact;
   std::string auction;
   std::string fault;  // Why the rule failed and the last awards were repeated; empty: it did not.
   int64_t work_max = 0;  // That it was cleared within; see ClearByRule.
+  // Which chain of fallbacks that was (policies/clearing/fallback.h).
+  int64_t chain = policies::kFallbackChain;
   friend bool operator==(const AuctionRecord&, const AuctionRecord&) = default;
 };
 // A round was decided: it becomes open, and its prices the host's.
 struct PutRound {
   Round round;
-  std::vector<AuctionRecord> auctions;
+  std::vector<AuctionRecord> auctions;  // One for each price, or one of kSeveralKinds.
 };
 // The round's phase, applied time, reason, and every outcome anew; outcomes of guests that came
 // after the decision may be added. kSettled and kReleased close it.

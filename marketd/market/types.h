@@ -1,21 +1,27 @@
 // The market's nouns: ids, money, resources, bids, grants. Plain values, no behaviour.
 //
-// The words are those of DESIGN: unit, seed, award, grant (seed plus award), round.
+// A unit is the lot in which a resource is sold; a seed is what a guest owns from admission to
+// exit; an award is what it won in a round; a grant is both together.
 
 #ifndef MARKETD_MARKET_TYPES_H_
 #define MARKETD_MARKET_TYPES_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "policies/clearing/auction.h"
+#include "policies/clearing/joint/joint_auction.h"
 #include "policies/reserve/reserve.h"
 
 namespace nom::market {
 
 using policies::GuestId;
 using policies::Microcredits;
+inline constexpr GuestId kGuestIdMax = (GuestId{1} << 53) - 1;  // Of those that we give.
 using RoundId = uint64_t;  // Counts from 1 on each host; 0 is "none".
 using HostId = std::string;
 using TenantId = std::string;  // [a-z0-9-]{1,32}
@@ -30,12 +36,22 @@ enum class ResourceKind : uint8_t {
   kDevice = 6
 };
 
+inline constexpr size_t kKindsCount = 6;
+static_assert(kKindsCount == policies::kJointResourcesMax, "one auction takes all kinds");
+// In the place of a kind: a bid for several kinds, a record of them all.
+inline constexpr ResourceKind kSeveralKinds{0};
+
+// "cpu", "memory", ...; "several kinds"; "unknown" for anything else.
+absl::string_view KindName(ResourceKind kind);
+
 // A kind of thing sold on a host.
 struct Resource {
   ResourceKind kind = ResourceKind::kMemory;
   int64_t unit_size = 1;       // Bytes of memory, millicores of cpu, ... in one unit.
   int64_t capacity_units = 0;  // The whole host, seeds included.
-  std::string rule;            // Clearing rule and version, see policies/clearing/rules.h.
+  // Clearing rule and version, see policies/clearing/rules.h; on a host where all kinds are cleared
+  // together it is HostConfig::joint_rule.
+  std::string rule;
   // The operator's lowest price of a unit for a round, as policies/reserve/reserve.h says: fixed,
   // or from this floor up to the ceiling by policy. Each round's own stands in its ResourcePrice.
   Microcredits reserve_unit_price_microcredits = 0;
@@ -44,6 +60,17 @@ struct Resource {
   int64_t reserve_knee_ppm = 0;
   Microcredits reclaim_penalty_microcredits = 0;       // A unit taken from a holder.
   Microcredits seed_rent_unit_price_microcredits = 0;  // A unit of seed, a round.
+};
+
+// What amounts of several kinds are worth together: bundles, of which at most one is won, or one
+// curve a kind joined by a combination (policies/clearing/joint/joint_auction.h). All arrays of
+// units and curves have the entry of a kind at kind - 1. Under kSum every kind stands for itself:
+// each is sold at its reserve or above.
+struct Valuation {
+  std::vector<policies::Bundle> bundles;
+  std::optional<policies::CurveFamily> curves;  // Not together with bundles.
+
+  friend bool operator==(const Valuation&, const Valuation&) = default;
 };
 
 // One guest's hold on one resource, in units.

@@ -74,6 +74,7 @@ struct HostCounters {
   uint64_t rounds_released = 0;  // Decided, but never in force.
   uint64_t rounds_skipped = 0;   // Whole periods in which nothing could be decided.
   uint64_t clearings_exact = 0;  // By method, per resource.
+  uint64_t clearings_bounded = 0;
   uint64_t clearings_coarser = 0;
   uint64_t clearings_greedy = 0;
   uint64_t clearings_repeat_last = 0;

@@ -88,9 +88,8 @@ std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun* hos
     view->now = HoldingsNow(*host, guest);
     view->next = decided != nullptr ? HoldingsIn(*host, guest, decided) : view->now;
   }
-  for (auto bid = state_.bids.lower_bound({guest.guest_id, ResourceKind{0}});
-       bid != state_.bids.end() && bid->first.first == guest.guest_id; ++bid) {
-    view->bids.push_back(bid->second);
+  for (const BidKey& key : state_.BidsOf(guest.guest_id)) {
+    view->bids.push_back(state_.bids.at(key));
   }
   const auto run = guest_runs_.find(guest.guest_id);
   if (run != guest_runs_.end()) {

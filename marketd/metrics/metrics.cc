@@ -40,23 +40,7 @@ double Credits(market::Microcredits microcredits) {
 
 double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
-const char* KindName(market::ResourceKind kind) {
-  switch (kind) {
-    case market::ResourceKind::kCpu:
-      return "cpu";
-    case market::ResourceKind::kMemory:
-      return "memory";
-    case market::ResourceKind::kCache:
-      return "cache";
-    case market::ResourceKind::kNetwork:
-      return "network";
-    case market::ResourceKind::kDisk:
-      return "disk";
-    case market::ResourceKind::kDevice:
-      return "device";
-  }
-  return "unknown";
-}
+std::string KindLabel(market::ResourceKind kind) { return std::string(market::KindName(kind)); }
 
 const char* StateName(market::GuestState state) {
   switch (state) {
@@ -112,12 +96,12 @@ class Scrape {
 void AddHost(const market::HostView& host, Scrape& out) {
   const std::string& id = host.host_id;
   for (const market::Resource& resource : host.resources) {
-    out.Add(Metric::kCapacity, {id, KindName(resource.kind)}, resource.capacity_units);
-    out.Add(Metric::kReserve, {id, KindName(resource.kind)},
+    out.Add(Metric::kCapacity, {id, KindLabel(resource.kind)}, resource.capacity_units);
+    out.Add(Metric::kReserve, {id, KindLabel(resource.kind)},
             Credits(resource.reserve_unit_price_microcredits));
   }
   for (const market::ResourcePrice& price : host.prices) {
-    const std::vector<std::string> labels = {id, KindName(price.kind)};
+    const std::vector<std::string> labels = {id, KindLabel(price.kind)};
     out.Add(Metric::kUnitPrice, labels, Credits(price.unit_price_microcredits));
     out.Add(Metric::kSupply, labels, price.supply_units);
     out.Add(Metric::kDemand, labels, price.demand_units);
@@ -125,8 +109,8 @@ void AddHost(const market::HostView& host, Scrape& out) {
     out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
   }
   for (const market::HostSum& sum : host.sums) {
-    out.Add(Metric::kGranted, {id, KindName(sum.kind)}, sum.granted_units);
-    out.Add(Metric::kGrantedMax, {id, KindName(sum.kind)}, sum.granted_max_units);
+    out.Add(Metric::kGranted, {id, KindLabel(sum.kind)}, sum.granted_units);
+    out.Add(Metric::kGrantedMax, {id, KindLabel(sum.kind)}, sum.granted_max_units);
   }
   const market::HostCounters& n = host.counters;
   out.Add(Metric::kRounds, {id, "decided"}, n.rounds_decided);
@@ -134,6 +118,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kRounds, {id, "released"}, n.rounds_released);
   out.Add(Metric::kRounds, {id, "skipped"}, n.rounds_skipped);
   out.Add(Metric::kClearings, {id, "exact"}, n.clearings_exact);
+  out.Add(Metric::kClearings, {id, "bounded"}, n.clearings_bounded);
   out.Add(Metric::kClearings, {id, "coarser"}, n.clearings_coarser);
   out.Add(Metric::kClearings, {id, "greedy"}, n.clearings_greedy);
   out.Add(Metric::kClearings, {id, "repeat_last"}, n.clearings_repeat_last);
@@ -313,6 +298,18 @@ market::ClearFunction Metrics::Timed(market::ClearFunction clear) {
     absl::StatusOr<policies::Clearing> clearing = clear(rule, auction, work_max);
     impl->clearings.Add({{"rule", rule}}, Buckets()).Observe(watch.Seconds());
     return clearing;
+  };
+}
+
+market::JointClearFunction Metrics::Timed(market::JointClearFunction clear) {
+  if (!clear) return clear;
+  return [impl = impl_.get(), clear = std::move(clear)](const policies::JointAuction& auction,
+                                                        int64_t work_max) {
+    const Stopwatch watch;
+    absl::StatusOr<policies::JointCleared> cleared = clear(auction, work_max);
+    impl->clearings.Add({{"rule", std::string(policies::kJointVcg)}}, Buckets())
+        .Observe(watch.Seconds());
+    return cleared;
   };
 }
 

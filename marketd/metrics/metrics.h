@@ -48,6 +48,7 @@ class Metrics {
   // What to give a runtime in place of `clear` and `ledger`, which must outlive them: the same, but
   // timed. An empty `clear` stays empty if nothing is known to time.
   market::ClearFunction Timed(market::ClearFunction clear);
+  market::JointClearFunction Timed(market::JointClearFunction clear);
   std::unique_ptr<market::Ledger> Timed(market::Ledger& ledger);
 
   // A gRPC call has ended. `method` is "package.Service/Method".

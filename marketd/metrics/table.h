@@ -47,9 +47,9 @@ struct MetricRow {
   X(kRounds, "nom_market_rounds_total", kCounter, "host outcome",                               \
     "Rounds: decided, settled, released (never in force), skipped (nothing could be decided).") \
   X(kClearings, "nom_market_clearings_total", kCounter, "host method",                          \
-    "Auctions cleared, by how: exact, coarser, greedy, repeat_last.")                           \
+    "Auctions cleared, by how: exact, bounded, coarser, greedy, repeat_last.")                  \
   X(kClearingDuration, "nom_market_clearing_duration_seconds", kHistogram, "rule",              \
-    "Time that a clearing rule took for one resource.")                                         \
+    "Time that a clearing rule took for one auction.")                                          \
   X(kLastGoodRound, "nom_market_last_good_round_timestamp_seconds", kGauge, "host",             \
     "When the last round was decided, in Unix time; 0 if none was.")                            \
   X(kRoundPeriod, "nom_market_round_period_seconds", kGauge, "host", "Length of a round.")      \

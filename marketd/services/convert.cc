@@ -1,6 +1,7 @@
 #include "marketd/services/convert.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,17 +52,146 @@ market_pb::GuestState ToProto(market::GuestState state) {
   return market_pb::GUEST_STATE_UNSPECIFIED;
 }
 
-market_pb::Bid ToProto(const market::StandingBid& bid, market::RoundId round_id) {
-  market_pb::Bid out;
-  out.set_guest_id(bid.guest_id);
-  out.set_kind(marketd::ToProto(bid.kind));
-  for (const policies::Range& range : bid.ranges) {
-    market_pb::BidRange* const to = out.add_ranges();
+void AddRanges(const std::vector<policies::Range>& ranges,
+               google::protobuf::RepeatedPtrField<market_pb::BidRange>* out) {
+  for (const policies::Range& range : ranges) {
+    market_pb::BidRange* const to = out->Add();
     to->set_min_units(range.min_units);
     to->set_max_units(range.max_units);
     to->set_value_at_min_microcredits(range.value_at_min_microcredits);
     to->set_unit_price_microcredits(range.unit_price_microcredits);
   }
+}
+
+absl::StatusOr<std::vector<policies::Range>> RangesFromProto(
+    const google::protobuf::RepeatedPtrField<market_pb::BidRange>& ranges,
+    absl::string_view field) {
+  if (ranges.size() > kRangesInMessageMax) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": ", ranges.size(), " are too many"));
+  }
+  std::vector<policies::Range> out;
+  out.reserve(static_cast<size_t>(ranges.size()));
+  for (const market_pb::BidRange& range : ranges) {
+    out.push_back({.min_units = range.min_units(),
+                   .max_units = range.max_units(),
+                   .value_at_min_microcredits = range.value_at_min_microcredits(),
+                   .unit_price_microcredits = range.unit_price_microcredits()});
+  }
+  return out;
+}
+
+market::ResourceKind KindAt(size_t entry) { return static_cast<market::ResourceKind>(entry + 1); }
+size_t EntryOf(market::ResourceKind kind) { return static_cast<size_t>(kind) - 1; }
+
+market_pb::Valuation ToProto(const market::Valuation& valuation) {
+  market_pb::Valuation out;
+  if (valuation.curves) {
+    out.set_combination(
+        static_cast<market_pb::Combination>(static_cast<int>(valuation.curves->combination) + 1));
+    out.set_whole_value_microcredits(valuation.curves->whole_value_microcredits);
+    for (size_t k = 0; k < market::kKindsCount; ++k) {
+      if (valuation.curves->curves[k].empty()) continue;
+      market_pb::BidCurve* const curve = out.add_curves();
+      curve->set_kind(marketd::ToProto(KindAt(k)));
+      AddRanges(valuation.curves->curves[k], curve->mutable_ranges());
+    }
+  }
+  std::vector<size_t> used;
+  for (size_t k = 0; k < market::kKindsCount; ++k) {
+    if (std::none_of(valuation.bundles.begin(), valuation.bundles.end(),
+                     [k](const policies::Bundle& bundle) { return bundle.units[k] != 0; })) {
+      continue;
+    }
+    used.push_back(k);
+    out.add_bundle_kinds(marketd::ToProto(KindAt(k)));
+  }
+  for (const policies::Bundle& bundle : valuation.bundles) {
+    market_pb::BidBundle* const to = out.add_bundles();
+    for (const size_t k : used) to->add_units(bundle.units[k]);
+    to->set_value_microcredits(bundle.value_microcredits);
+  }
+  return out;
+}
+
+absl::StatusOr<policies::CurveFamily> CurvesFromProto(const market_pb::Valuation& valuation) {
+  policies::CurveFamily family;
+  if (valuation.combination() < market_pb::COMBINATION_SUM ||
+      valuation.combination() > market_pb::COMBINATION_PRODUCT) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bid.valuation.combination: ", static_cast<int>(valuation.combination()),
+                     " is no way to combine curves"));
+  }
+  family.combination =
+      static_cast<policies::Combination>(static_cast<int>(valuation.combination()) - 1);
+  family.whole_value_microcredits = valuation.whole_value_microcredits();
+  for (int i = 0; i < valuation.curves_size(); ++i) {
+    const std::string at = absl::StrCat("bid.valuation.curves[", i, "].");
+    NOM_ASSIGN_OR_RETURN(const market::ResourceKind kind,
+                         KindFromProto(valuation.curves(i).kind(), absl::StrCat(at, "kind")));
+    std::vector<policies::Range>& curve = family.curves[EntryOf(kind)];
+    if (!curve.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(at, "kind: a second curve for ", market::KindName(kind)));
+    }
+    NOM_ASSIGN_OR_RETURN(curve,
+                         RangesFromProto(valuation.curves(i).ranges(), absl::StrCat(at, "ranges")));
+    if (curve.empty())
+      return absl::InvalidArgumentError(absl::StrCat(at, "ranges: there are none"));
+  }
+  return family;
+}
+
+absl::StatusOr<std::vector<policies::Bundle>> BundlesFromProto(
+    const market_pb::Valuation& valuation) {
+  std::vector<size_t> entries;
+  for (int i = 0; i < valuation.bundle_kinds_size(); ++i) {
+    const std::string at = absl::StrCat("bid.valuation.bundle_kinds[", i, "]");
+    NOM_ASSIGN_OR_RETURN(const market::ResourceKind kind,
+                         KindFromProto(valuation.bundle_kinds(i), at));
+    if (std::find(entries.begin(), entries.end(), EntryOf(kind)) != entries.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(at, ": ", market::KindName(kind), " is there twice"));
+    }
+    entries.push_back(EntryOf(kind));
+  }
+  if (valuation.bundles_size() > policies::kBundlesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bid.valuation.bundles: ", valuation.bundles_size(), " are more than ",
+                     policies::kBundlesMax));
+  }
+  std::vector<policies::Bundle> bundles;
+  bundles.reserve(static_cast<size_t>(valuation.bundles_size()));
+  for (int i = 0; i < valuation.bundles_size(); ++i) {
+    const market_pb::BidBundle& from = valuation.bundles(i);
+    if (from.units_size() != static_cast<int>(entries.size())) {
+      return absl::InvalidArgumentError(absl::StrCat("bid.valuation.bundles[", i,
+                                                     "].units: ", from.units_size(), " for ",
+                                                     entries.size(), " bundle_kinds"));
+    }
+    policies::Bundle& to = bundles.emplace_back();
+    for (int r = 0; r < from.units_size(); ++r) {
+      to.units[entries[static_cast<size_t>(r)]] = from.units(r);
+    }
+    to.value_microcredits = from.value_microcredits();
+  }
+  return bundles;
+}
+
+absl::StatusOr<market::Valuation> FromProto(const market_pb::Valuation& valuation) {
+  market::Valuation out;
+  if (valuation.curves_size() > 0 || valuation.combination() != 0) {
+    NOM_ASSIGN_OR_RETURN(out.curves, CurvesFromProto(valuation));
+  }
+  NOM_ASSIGN_OR_RETURN(out.bundles, BundlesFromProto(valuation));
+  return out;
+}
+
+market_pb::Bid ToProto(const market::StandingBid& bid, market::RoundId round_id) {
+  market_pb::Bid out;
+  out.set_guest_id(bid.guest_id);
+  out.set_kind(marketd::ToProto(bid.kind));
+  AddRanges(bid.ranges, out.mutable_ranges());
+  if (bid.valuation != nullptr) *out.mutable_valuation() = ToProto(*bid.valuation);
   if (bid.budget_microcredits.has_value()) {
     out.set_budget_microcredits(*bid.budget_microcredits);
   }
@@ -100,17 +230,17 @@ absl::StatusOr<market::PlaceBid> FromProto(const market_pb::PlaceBidRequest& req
 absl::StatusOr<market::PlaceBid> FromProto(const market_pb::Bid& bid, absl::string_view field) {
   market::PlaceBid out;
   out.guest_id = bid.guest_id();
-  NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(bid.kind(), absl::StrCat(field, ".kind")));
-  if (bid.ranges_size() > kRangesInMessageMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(field, ".ranges: ", bid.ranges_size(), " are too many"));
-  }
-  out.ranges.reserve(static_cast<size_t>(bid.ranges_size()));
-  for (const market_pb::BidRange& range : bid.ranges()) {
-    out.ranges.push_back({.min_units = range.min_units(),
-                          .max_units = range.max_units(),
-                          .value_at_min_microcredits = range.value_at_min_microcredits(),
-                          .unit_price_microcredits = range.unit_price_microcredits()});
+  if (bid.has_valuation()) {
+    if (bid.kind() != market_pb::RESOURCE_KIND_UNSPECIFIED || bid.ranges_size() > 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(field, ".valuation: does not go together with kind and ranges"));
+    }
+    out.kind = market::kSeveralKinds;
+    NOM_ASSIGN_OR_RETURN(market::Valuation valuation, FromProto(bid.valuation()));
+    out.valuation = std::make_shared<const market::Valuation>(std::move(valuation));
+  } else {
+    NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(bid.kind(), absl::StrCat(field, ".kind")));
+    NOM_ASSIGN_OR_RETURN(out.ranges, RangesFromProto(bid.ranges(), absl::StrCat(field, ".ranges")));
   }
   if (bid.has_budget_microcredits()) out.budget_microcredits = bid.budget_microcredits();
   out.expires_after_rounds = bid.expires_after_rounds();
@@ -128,6 +258,12 @@ absl::StatusOr<market::PlaceBids> FromProto(const market_pb::PlaceBidsRequest& r
                                                    market::kBidsPerCallMax, " in one call"));
   }
   for (int i = 0; i < request.bids_size(); ++i) {
+    const market_pb::Bid& asked = request.bids(i);
+    if (asked.kind() == market_pb::RESOURCE_KIND_UNSPECIFIED && asked.ranges_size() == 0 &&
+        !asked.has_valuation()) {  // Withdraws the bid for several kinds.
+      out.bids.push_back({.guest_id = asked.guest_id(), .kind = market::kSeveralKinds});
+      continue;
+    }
     NOM_ASSIGN_OR_RETURN(market::PlaceBid bid,
                          FromProto(request.bids(i), absl::StrCat("bids[", i, "]")));
     out.bids.push_back(std::move(bid));
@@ -145,8 +281,11 @@ absl::StatusOr<market::RenewLease> FromProto(const market_pb::RenewLeaseRequest&
                                                    market::kBidsPerRenewalMax, " in one call"));
   }
   for (int i = 0; i < request.bids_size(); ++i) {
-    NOM_ASSIGN_OR_RETURN(const market::ResourceKind kind,
-                         KindFromProto(request.bids(i).kind(), absl::StrCat("bids[", i, "].kind")));
+    market::ResourceKind kind = market::kSeveralKinds;
+    if (request.bids(i).kind() != market_pb::RESOURCE_KIND_UNSPECIFIED) {
+      NOM_ASSIGN_OR_RETURN(
+          kind, KindFromProto(request.bids(i).kind(), absl::StrCat("bids[", i, "].kind")));
+    }
     out.bids.emplace_back(request.bids(i).guest_id(), kind);
   }
   return out;
@@ -156,7 +295,11 @@ absl::StatusOr<market::WithdrawBid> FromProto(const market_pb::WithdrawBidReques
   market::WithdrawBid out;
   out.request_id = request.request_id();
   out.guest_id = request.guest_id();
-  NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(request.kind(), "kind"));
+  if (request.kind() == market_pb::RESOURCE_KIND_UNSPECIFIED) {
+    out.kind = market::kSeveralKinds;
+  } else {
+    NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(request.kind(), "kind"));
+  }
   return out;
 }
 
@@ -192,6 +335,8 @@ market_pb::ClearingMethod ToProto(policies::Method method) {
       return market_pb::CLEARING_METHOD_GREEDY;
     case policies::Method::kRepeatLast:
       return market_pb::CLEARING_METHOD_REPEAT_LAST;
+    case policies::Method::kBounded:
+      return market_pb::CLEARING_METHOD_BOUNDED;
   }
   return market_pb::CLEARING_METHOD_UNSPECIFIED;
 }
@@ -347,6 +492,13 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
   out.set_reason(round.reason);
   for (const market::ResourcePrice& price : round.prices) {
     *out.add_prices() = ToProto(price, border);
+  }
+  if (round.certificate) {
+    market_pb::Certificate* const to = out.mutable_certificate();
+    to->set_method(ToProto(round.certificate->method));
+    to->set_welfare_microcredits(round.certificate->welfare_microcredits);
+    to->set_welfare_bound_microcredits(round.certificate->welfare_bound_microcredits);
+    to->set_charges_are_exact(round.certificate->charges_are_exact);
   }
   for (const market::Outcome& outcome : round.outcomes) {
     if (!caller.is_operator && outcome.tenant_id != caller.tenant_id) continue;

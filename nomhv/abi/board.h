@@ -68,7 +68,9 @@ struct NomGuestBoard {
   uint64_t millicores_next;
   int64_t balance_microcredits;  // Of the tenant, as marketd last said.
   int64_t spent_microcredits;    // By this guest since admission.
-  uint64_t reserved[4];
+  uint32_t devices;              // A bit for each of the device board's. Since 1.2.
+  uint32_t devices_next;
+  uint64_t reserved[3];
   struct NomHolding holdings[NOM_RESOURCES_MAX];
 };
 

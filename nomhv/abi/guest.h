@@ -10,8 +10,10 @@
 //                             start is [0, seed_frames) and what its grant adds, lowest first.
 //   NOM_GPA_REGIONS           NOM_REGIONS_MAX places of NOM_REGION_FRAMES_MAX frames each: memory
 //                             shared with other guests. Since 1.2.
+//   NOM_GPA_DEVICES           NOM_DEVICES_MAX places of NOM_DEVICE_PLACE_BYTES each: registers of
+//                             devices that the guest holds. Since 1.2.
 //   other NOM_GPA_*           pages of nomhv's, below 4 GiB and above every window.
-// Touching a frame of the window that is not held, or a place where no region lies, raises #GP(0)
+// Touching a frame of the window that is not held, or a place where nothing lies, raises #GP(0)
 // in the guest; anything else outside the window ends the guest (NOM_EXIT_REASON_WILD_ACCESS).
 // Writing a read-only page raises #GP(0).
 
@@ -27,10 +29,34 @@
 #define NOM_GPA_REGIONS 0xC0000000u
 #define NOM_REGIONS_BYTES (NOM_REGIONS_MAX * NOM_REGION_FRAMES_MAX * NOM_FRAME_BYTES)
 
+// The registers of PCI functions that the guest holds: a place of its own for each, by its number.
+#define NOM_DEVICES_MAX 12u
+#define NOM_GPA_DEVICES 0xC8000000u
+#define NOM_DEVICE_PLACE_BYTES 0x200000u
+#define NOM_DEVICES_BYTES (NOM_DEVICES_MAX * NOM_DEVICE_PLACE_BYTES)
+
 #define NOM_GPA_MACHINE_BOARD 0xFD000000u  // Read-only, one for all guests. struct NomMachineBoard
 #define NOM_GPA_GUEST_BOARD 0xFD001000u    // Read-only. struct NomGuestBoard
 #define NOM_GPA_BID_PAGE 0xFD002000u       // Read and write. struct NomBidPage
 #define NOM_GPA_START_PAGE 0xFD003000u     // Read-only. struct NomStart
+
+#define NOM_GPA_DEVICE_BOARD 0xFD004000u  // Read-only, one for all. struct NomDeviceBoard
+
+// A PCI function that the market sells. It reads and writes the memory of the guest that holds it,
+// at guest-physical addresses, and nothing else; it is reset when it changes hands. It raises no
+// interrupts: drivers poll.
+struct NomDevice {
+  uint32_t place;          // bus << 8 | device << 3 | function
+  uint32_t id;             // device << 16 | vendor
+  uint32_t bar_offset[6];  // Of its memory BARs in the device's place; ~0: none.
+  uint32_t bar_bytes[6];
+  uint8_t config[256];  // Its configuration space as found at boot, without the BARs' addresses.
+};
+struct NomDeviceBoard {
+  uint32_t device_count;
+  uint32_t reserved;
+  struct NomDevice devices[NOM_DEVICES_MAX];
+};
 
 #define NOM_START_MAGIC 0x54534d4eu  // "NMST"
 
@@ -103,5 +129,9 @@ enum NomRegionState {
 // Whether a region is given up: whoever accepted it is out at once; whoever offered it and shares
 // it asks for the other to be cut off, and calls again.
 enum NomLeave { NOM_LEAVE_DONE = 0, NOM_LEAVE_CUTTING_OFF = 1 };
+
+#if defined(__cplusplus)
+static_assert(sizeof(NomDeviceBoard) <= NOM_FRAME_BYTES, "a board is one page");
+#endif
 
 #endif  // NOMHV_ABI_GUEST_H_

@@ -7,6 +7,7 @@
 //   offset 0                   struct NomMailboxHeader
 //   NOM_MAILBOX_COMMANDS_AT    ring of NomCommand, marketd writes, nomhv reads
 //   NOM_MAILBOX_EVENTS_AT      ring of NomEvent, nomhv writes, marketd reads
+//   NOM_MAILBOX_DEVICES_AT     struct NomDeviceBoard, nomhv writes at boot
 //   NOM_MAILBOX_METERS_AT      NOM_GUESTS_MAX NomMeter, nomhv writes, seqlocked
 //   NOM_MAILBOX_BIDS_AT        NOM_GUESTS_MAX pages: copies of bid pages, nomhv writes, seqlocked
 //   by
@@ -30,6 +31,7 @@
 #define NOMHV_ABI_MAILBOX_H_
 
 #include "nomhv/abi/board.h"
+#include "nomhv/abi/guest.h"
 #include "nomhv/abi/version.h"
 
 #define NOM_MAILBOX_MAGIC 0x58424d4du  // "MMBX"
@@ -39,6 +41,7 @@
 
 #define NOM_MAILBOX_COMMANDS_AT 0x1000u
 #define NOM_MAILBOX_EVENTS_AT 0x3000u
+#define NOM_MAILBOX_DEVICES_AT 0x7000u
 #define NOM_MAILBOX_METERS_AT 0x10000u
 #define NOM_MAILBOX_ROUND_AT 0x18000u
 #define NOM_MAILBOX_BIDS_AT 0x20000u
@@ -122,7 +125,7 @@ struct NomGrant {
   int64_t balance_microcredits;
   int64_t spent_microcredits;
   uint32_t holding_count;
-  uint32_t reserved;
+  uint32_t devices;  // A bit for each of the device board's; one guest a device. Since 1.2.
   struct NomHolding holdings[NOM_RESOURCES_MAX];  // For the guest board, copied as they are.
 };
 
@@ -216,7 +219,8 @@ struct NomMeter {
   char name[NOM_NAME_BYTES];
   uint64_t exits[NOM_EXITS_COUNT];
   uint64_t lines_lost;  // Of its log: over its budget of lines. Since 1.1.
-  uint64_t reserved[7];
+  uint64_t devices;     // That it holds. Since 1.2.
+  uint64_t reserved[6];
 };
 
 // All meters read at the one instant at which a round's grants took effect.
@@ -244,8 +248,9 @@ static_assert(sizeof(NomEvent) == 64, "one cache line");
 static_assert(NOM_MAILBOX_COMMANDS_AT + NOM_COMMAND_SLOTS * sizeof(NomCommand) <=
                   NOM_MAILBOX_EVENTS_AT,
               "");
-static_assert(NOM_MAILBOX_EVENTS_AT + NOM_EVENT_SLOTS * sizeof(NomEvent) <= NOM_MAILBOX_METERS_AT,
+static_assert(NOM_MAILBOX_EVENTS_AT + NOM_EVENT_SLOTS * sizeof(NomEvent) <= NOM_MAILBOX_DEVICES_AT,
               "");
+static_assert(NOM_MAILBOX_DEVICES_AT + sizeof(NomDeviceBoard) <= NOM_MAILBOX_METERS_AT, "");
 static_assert(NOM_MAILBOX_METERS_AT + NOM_GUESTS_MAX * sizeof(NomMeter) <= NOM_MAILBOX_ROUND_AT,
               "");
 static_assert(NOM_MAILBOX_ROUND_AT + sizeof(NomRoundMeters) <= NOM_MAILBOX_BIDS_AT, "");

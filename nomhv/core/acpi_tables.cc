@@ -63,6 +63,47 @@ PmTimer ReadFadtTimer(std::span<const std::byte> table) {
   return timer;
 }
 
+Ecam ReadMcfg(std::span<const std::byte> table) {
+  for (size_t at = kHeaderBytes + 8; at + 16 <= table.size(); at += 16) {
+    if (At<uint16_t>(table, at + 8) != 0 || At<uint8_t>(table, at + 10) != 0) continue;
+    return {At<uint64_t>(table, at), At<uint8_t>(table, at + 11)};
+  }
+  return {};
+}
+
+RemappingUnit ReadDmar(std::span<const std::byte> table) {
+  constexpr uint16_t kUnit = 0;
+  constexpr uint8_t kEndpoint = 1;
+  constexpr uint8_t kBridge = 2;
+  RemappingUnit unit;
+  for (size_t at = kHeaderBytes + 12; at + 4 <= table.size();) {
+    const auto bytes = At<uint16_t>(table, at + 2);
+    if (bytes < 4 || at + bytes > table.size()) return {};
+    const size_t end = at + bytes;
+    if (At<uint16_t>(table, at) == kUnit) {
+      if (unit.registers != 0 || bytes < 16 || At<uint16_t>(table, at + 6) != 0) return {};
+      unit.registers = At<uint64_t>(table, at + 8);
+      unit.all = (At<uint8_t>(table, at + 4) & 1) != 0;
+      for (at += 16; at + 8 <= end;) {
+        const auto type = At<uint8_t>(table, at);
+        const auto scope_bytes = At<uint8_t>(table, at + 1);
+        if (scope_bytes < 8 || at + scope_bytes > end) return {};
+        // A longer path leads over buses that only configuration space knows.
+        if ((type == kEndpoint || type == kBridge) && scope_bytes == 8 &&
+            unit.scope_count < RemappingUnit::kScopesMax) {
+          const uint32_t place = uint32_t{At<uint8_t>(table, at + 5)} << 8 |
+                                 uint32_t{At<uint8_t>(table, at + 6)} << 3 |
+                                 At<uint8_t>(table, at + 7);
+          unit.scopes[unit.scope_count++] = {static_cast<uint16_t>(place), type == kBridge};
+        }
+        at += scope_bytes;
+      }
+    }
+    at = end;
+  }
+  return unit;
+}
+
 uint64_t ReadHpetAddress(std::span<const std::byte> table) {
   return At<uint8_t>(table, 40) == kSpaceMemory ? At<uint64_t>(table, 44) : 0;
 }

@@ -34,6 +34,28 @@ PmTimer ReadFadtTimer(std::span<const std::byte> table);
 // in memory.
 uint64_t ReadHpetAddress(std::span<const std::byte> table);
 
+// Where functions' configuration space lies in memory, from an MCFG (PCI Firmware 3.2, 4.1.2):
+// segment 0 only.
+struct Ecam {
+  uint64_t base = 0;  // Of bus 0; 0: there is none.
+  uint32_t last_bus = 0;
+};
+Ecam ReadMcfg(std::span<const std::byte> table);
+
+// The one remapping unit of a machine, from a DMAR (VT-d 3.4, 8.3), and what is behind it. Places:
+// bus << 8 | device << 3 | function.
+struct RemappingUnit {
+  static constexpr uint32_t kScopesMax = 64;  // What is beyond is not behind it.
+  uint64_t registers = 0;                     // 0: there is none, or there are several.
+  bool all = false;                           // Every function is behind it.
+  uint32_t scope_count = 0;
+  struct Scope {
+    uint16_t place = 0;
+    bool below = false;  // A bridge: what is below it.
+  } scopes[kScopesMax];
+};
+RemappingUnit ReadDmar(std::span<const std::byte> table);
+
 }  // namespace nomhv
 
 #endif  // NOMHV_CORE_ACPI_TABLES_H_

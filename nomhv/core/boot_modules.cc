@@ -20,17 +20,8 @@ constexpr uint64_t AlignUp4(uint64_t bytes) { return (bytes + 3) & ~uint64_t{3};
 std::optional<uint32_t> Field(const char* header, size_t index) {
   uint32_t number = 0;
   for (size_t i = 0; i < 8; ++i) {
-    const char c = header[6 + index * 8 + i];
-    uint32_t digit = 0;
-    if (c >= '0' && c <= '9') {
-      digit = static_cast<uint32_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      digit = static_cast<uint32_t>(c - 'a') + 10;
-    } else if (c >= 'A' && c <= 'F') {
-      digit = static_cast<uint32_t>(c - 'A') + 10;
-    } else {
-      return std::nullopt;
-    }
+    const uint32_t digit = DigitOf(header[6 + index * 8 + i]);
+    if (digit >= 16) return std::nullopt;
     number = number << 4 | digit;
   }
   return number;
@@ -91,7 +82,8 @@ namespace {
 
 // Reads one line's pairs into `guest`; false if anything about it is wrong.
 bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
-  std::optional<uint64_t> id, seed_frames, window_frames, seed_millicores, frames, millicores;
+  std::optional<uint64_t> id, seed_frames, window_frames, seed_millicores, frames, millicores,
+      devices;
   const struct {
     std::string_view key;
     std::optional<uint64_t>* value;
@@ -100,7 +92,8 @@ bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
                  {"window_frames", &window_frames},
                  {"seed_millicores", &seed_millicores},
                  {"frames", &frames},
-                 {"millicores", &millicores}};
+                 {"millicores", &millicores},
+                 {"devices", &devices}};
   bool has_name = false;
   bool has_arguments = false;
 
@@ -135,6 +128,7 @@ bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
   guest.create.window_frames = window_frames.value_or(guest.granted.frames);
   guest.create.seed_millicores = seed_millicores.value_or(100);
   guest.granted.millicores = millicores.value_or(guest.create.seed_millicores);
+  guest.granted.devices = static_cast<uint32_t>(devices.value_or(0));
   return true;
 }
 

@@ -5,9 +5,9 @@ namespace {
 
 constexpr uint32_t kNone = ~uint32_t{0};
 
-NomStatus CheckGrant(const Guest& guest, const NomGrant& grant) {
+NomStatus CheckGrant(const Guest& guest, const NomGrant& grant, uint32_t devices) {
   if (grant.holding_count > NOM_RESOURCES_MAX || grant.frames > guest.window_frames ||
-      grant.millicores > kMillicoresPerProcessor) {
+      grant.millicores > kMillicoresPerProcessor || (grant.devices & ~devices) != 0) {
     return NOM_STATUS_BAD_PARAMETER;
   }
   if (grant.frames < guest.seed.frames || grant.millicores < guest.seed.millicores) {
@@ -41,16 +41,18 @@ GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants, Grant
     if (guests.at(slot.value()).ended) return {NOM_STATUS_CRASHED, grant.guest_id};
     if (plan.grant_of_slot[slot.value()] != kNone)
       return {NOM_STATUS_BAD_PARAMETER, grant.guest_id};
-    const NomStatus status = CheckGrant(guests.at(slot.value()), grant);
+    const NomStatus status = CheckGrant(guests.at(slot.value()), grant, guests.capacity().devices);
     if (status != NOM_STATUS_OK) return {status, grant.guest_id};
     // Bounded by window and processor above: 32 of them cannot overflow.
     sum.frames += grant.frames;
     sum.millicores += grant.millicores;
-    if (sum.frames > guests.capacity().frames || sum.millicores > guests.capacity().millicores) {
+    if (sum.frames > guests.capacity().frames || sum.millicores > guests.capacity().millicores ||
+        (sum.devices & grant.devices) != 0) {
       return {NOM_STATUS_OVER_CAPACITY, grant.guest_id};
     }
     plan.grant_of_slot[slot.value()] = i;
-    plan.granted[slot.value()] = {grant.frames, grant.millicores};
+    sum.devices |= grant.devices;
+    plan.granted[slot.value()] = {grant.frames, grant.millicores, grant.devices};
   }
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
     if (guests.at(slot).running() && plan.grant_of_slot[slot] == kNone) {

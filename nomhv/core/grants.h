@@ -35,11 +35,13 @@ struct GrantVerdict {
 
 // Checks a copy of marketd's set and fills `plan`; changes nothing else.
 //   BAD_PARAMETER  too many grants or holdings, a guest twice, a running guest left out, frames
-//                  above the window, or more millicores than one processor
+//                  above the window, more millicores than one processor, or a device that is
+//                  not there
 //   NO_SUCH_GUEST  names a guest that does not exist
 //   CRASHED        names a guest that has ended, and is to be left out
 //   BELOW_SEED     of frames or millicores
-//   OVER_CAPACITY  the sum of all grants (offender: the guest whose grant first exceeded it)
+//   OVER_CAPACITY  the sum of all grants (offender: the guest whose grant first exceeded it); two
+//                  guests that hold one device
 [[nodiscard]] GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants,
                                       GrantPlan& plan);
 

@@ -36,7 +36,7 @@ Result<uint32_t> GuestTable::Admit(const NomCreate& create) {
     guest.exists = true;
     guest.id = create.guest_id;
     guest.window_frames = create.window_frames;
-    guest.seed = {create.seed_frames, create.seed_millicores};
+    guest.seed = {create.seed_frames, create.seed_millicores, 0};
     guest.granted = guest.seed;
     guest.next = guest.seed;
     ++count_;
@@ -83,6 +83,8 @@ Amounts GuestTable::granted() const {
     if (!guest.exists) continue;
     sum.frames += guest.granted.frames;
     sum.millicores += guest.granted.millicores;
+    NOMHV_CHECK((sum.devices & guest.granted.devices) == 0, "guest table: two hold a device");
+    sum.devices |= guest.granted.devices;
   }
   NOMHV_CHECK(sum.frames <= capacity_.frames && sum.millicores <= capacity_.millicores,
               "guest table: grants exceed the machine");

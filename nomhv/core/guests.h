@@ -16,10 +16,11 @@ namespace nomhv {
 // A guest has one processor of its own at most.
 inline constexpr uint64_t kMillicoresPerProcessor = 1000;
 
-// Frames and processor time: what a machine has, or what guests hold of it.
+// Frames, processor time and devices: what a machine has, or what guests hold of it.
 struct Amounts {
   uint64_t frames = 0;
   uint64_t millicores = 0;
+  uint32_t devices = 0;  // A bit each.
 
   friend constexpr bool operator==(const Amounts&, const Amounts&) = default;
 };

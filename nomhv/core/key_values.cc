@@ -56,10 +56,7 @@ std::optional<uint64_t> ParseNumber(std::string_view text) {
   if (text.empty()) return std::nullopt;
   uint64_t number = 0;
   for (const char c : text) {
-    uint64_t digit = base;
-    if (c >= '0' && c <= '9') digit = static_cast<uint64_t>(c - '0');
-    if (c >= 'a' && c <= 'f') digit = static_cast<uint64_t>(c - 'a') + 10;
-    if (c >= 'A' && c <= 'F') digit = static_cast<uint64_t>(c - 'A') + 10;
+    const uint64_t digit = DigitOf(c);
     if (digit >= base || __builtin_mul_overflow(number, base, &number) ||
         __builtin_add_overflow(number, digit, &number)) {
       return std::nullopt;

@@ -31,6 +31,13 @@ class KeyValueReader {
 // The value of the first `key` in `text`; nothing if it is not there.
 std::optional<std::string_view> FindValue(std::string_view text, std::string_view key);
 
+// Of a hexadecimal digit; 16 for anything else.
+constexpr uint32_t DigitOf(char c) {
+  if (c >= '0' && c <= '9') return static_cast<uint32_t>(c - '0');
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? static_cast<uint32_t>(lower - 'a') + 10 : 16;
+}
+
 // A whole decimal number, or hexadecimal after 0x; nothing else, and no overflow.
 std::optional<uint64_t> ParseNumber(std::string_view text);
 

@@ -19,17 +19,11 @@ T Load(T& shared) {
 }  // namespace
 
 void Mailbox::Open(uint64_t boot_id, uint64_t tsc_hz, const Amounts& capacity,
-                   uint32_t guest_processors) {
+                   uint32_t guest_processors, const NomDeviceBoard& devices) {
   NomMailboxHeader& h = *header();
   Store(h.magic, 0u, std::memory_order_seq_cst);
   std::memset(memory_ + sizeof(h.magic), 0, NOM_MAILBOX_PAYLOAD_AT - sizeof(h.magic));
-  command_tail_ = 0;
-  event_head_ = 0;
-  epoch_ = 0;
-  heartbeat_tsc_ = 0;
-  heartbeat_gap_tsc_ = 0;
-  granted_max_ = {};
-  for (uint32_t& sequence : bid_sequence_) sequence = 0;
+  *this = Mailbox(memory_);
   h.abi_version = NOM_ABI_VERSION;
   h.boot_id = boot_id;
   h.tsc_hz = tsc_hz;
@@ -37,6 +31,7 @@ void Mailbox::Open(uint64_t boot_id, uint64_t tsc_hz, const Amounts& capacity,
   h.capacity_millicores = capacity.millicores;
   h.guest_processors = guest_processors;
   h.guests_max = NOM_GUESTS_MAX;
+  std::memcpy(memory_ + NOM_MAILBOX_DEVICES_AT, &devices, sizeof(devices));
   Store(h.magic, NOM_MAILBOX_MAGIC, std::memory_order_release);
 }
 

@@ -25,7 +25,8 @@ class Mailbox {
   explicit Mailbox(std::byte* memory) : memory_(memory) {}
 
   // Zeroes all but the payload, writes the header and sets the magic last.
-  void Open(uint64_t boot_id, uint64_t tsc_hz, const Amounts& capacity, uint32_t guest_processors);
+  void Open(uint64_t boot_id, uint64_t tsc_hz, const Amounts& capacity, uint32_t guest_processors,
+            const NomDeviceBoard& devices = {});
 
   // Takes the next command, copied. False when there is none, when the event ring has no room for
   // its answer, or when marketd's index is nonsense (more commands than the ring holds).

@@ -1,6 +1,9 @@
 // A guest's nested page tables: guest-physical to host-physical, four levels, 4 KiB pages (AMD64
-// APM volume 2, 15.25). Nested walks are user accesses, so every entry carries U/S. Physical memory
-// is a parameter: the same code builds real tables and tables in a test's vector.
+// APM volume 2, 15.25). They are second-level tables of VT-d as well (Intel VT-d 3.4, 9.8: the
+// lowest two bits allow reads and writes, 52 to 61 and 63 are ignored), so that what devices reach
+// is what the guest reaches, and never a list to be kept in step. Nested walks are user accesses,
+// so every entry carries U/S. Physical memory is a parameter: the same code builds real tables and
+// tables in a test's vector.
 
 #ifndef NOMHV_CORE_NESTED_PAGING_H_
 #define NOMHV_CORE_NESTED_PAGING_H_
@@ -23,11 +26,14 @@ concept TableMemory = requires(M memory, uint64_t physical) {
   // A zeroed table; fails with TABLE_FULL.
   { memory.AllocateTable() } -> std::same_as<Result<uint64_t>>;
   {memory.FreeTable(physical)};
+  // An entry was changed: an IOMMU that does not snoop caches must see its cache line, too.
+  {memory.Changed(&physical)};
 };
 
 struct NestedFlags {
   bool writable = true;
   bool executable = true;
+  bool device = false;  // Registers: never cached.
 };
 
 struct NestedMapping {
@@ -46,7 +52,7 @@ class NestedTables {
   // `memory` outlives the tables.
   Status Init(M* memory) {
     NOMHV_CHECK(memory_ == nullptr, "nested tables: initialised twice");
-    const Result<uint64_t> root = memory->AllocateTable();
+    const Result<uint64_t> root = NewTable(memory);
     if (!root.ok()) return root.code();
     memory_ = memory;
     root_ = root.value();
@@ -55,6 +61,10 @@ class NestedTables {
 
   // The physical address for nCR3.
   [[nodiscard]] uint64_t root() const { return root_; }
+  // The same tables for an IOMMU that walks three levels, up to 512 GiB.
+  [[nodiscard]] uint64_t root_of_three_levels() const {
+    return Slot(root_, 0, kLevels)->load(std::memory_order_relaxed) & kAddressMask;
+  }
 
   // Builds every table for guest-physical [first, first + bytes), so that Map there cannot fail. On
   // failure what was built stays and is freed by Destroy.
@@ -78,6 +88,7 @@ class NestedTables {
     std::atomic<uint64_t>* const entry = EntryBelow(directory.value(), gpa);
     if ((entry->load(std::memory_order_relaxed) & kPresent) != 0) return NOM_STATUS_ALREADY_HELD;
     entry->store(physical | Bits(flags), std::memory_order_release);
+    memory_->Changed(entry);
     // The processor may set its own bits there meanwhile.
     directory.value()->fetch_add(kOneMapped, std::memory_order_relaxed);
     return {};
@@ -87,8 +98,10 @@ class NestedTables {
   Result<NestedMapping> Unmap(uint64_t gpa) {
     const Result<std::atomic<uint64_t>*> directory = Directory(gpa);
     if (!directory.ok()) return directory.code();
-    const uint64_t old = EntryBelow(directory.value(), gpa)->exchange(0, std::memory_order_acq_rel);
+    std::atomic<uint64_t>* const entry = EntryBelow(directory.value(), gpa);
+    const uint64_t old = entry->exchange(0, std::memory_order_acq_rel);
     if ((old & kPresent) == 0) return NOM_STATUS_NOT_HELD;
+    memory_->Changed(entry);
     directory.value()->fetch_sub(kOneMapped, std::memory_order_relaxed);
     return Decode(old);
   }
@@ -135,12 +148,14 @@ class NestedTables {
  private:
   static constexpr int kLevels = 4;
   static constexpr uint64_t kEntries = 512;
+  static constexpr uint64_t kLineEntries = 8;
   static constexpr uint64_t kTableSpan = uint64_t{NOM_FRAME_BYTES} * kEntries;
   static constexpr uint64_t kDirectorySpan = kTableSpan * kEntries;
   static constexpr uint64_t kLimit = uint64_t{1} << 48;
   static constexpr uint64_t kPresent = 1;
   static constexpr uint64_t kWritable = 2;
   static constexpr uint64_t kUser = 4;
+  static constexpr uint64_t kUncached = 0x18;  // PCD, PWT.
   static constexpr uint64_t kNoExecute = uint64_t{1} << 63;
   static constexpr uint64_t kAddressMask = 0x000ffffffffff000;
   // In a directory entry: how many entries of its table are present.
@@ -150,12 +165,22 @@ class NestedTables {
 
   static uint64_t Bits(NestedFlags flags) {
     return kPresent | kUser | (flags.writable ? kWritable : 0) |
-           (flags.executable ? 0 : kNoExecute);
+           (flags.executable ? 0 : kNoExecute) | (flags.device ? kUncached : 0);
   }
   static NestedMapping Decode(uint64_t bits) {
-    return {bits & kAddressMask, {(bits & kWritable) != 0, (bits & kNoExecute) == 0}};
+    return {bits & kAddressMask,
+            {(bits & kWritable) != 0, (bits & kNoExecute) == 0, (bits & kUncached) != 0}};
   }
   static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t));
+
+  // Seen to be empty before anything leads to it.
+  static Result<uint64_t> NewTable(M* memory) {
+    const Result<uint64_t> fresh = memory->AllocateTable();
+    for (uint64_t i = 0; fresh.ok() && i < kEntries; i += kLineEntries) {
+      memory->Changed(memory->Table(fresh.value()) + i);
+    }
+    return fresh;
+  }
 
   std::atomic<uint64_t>* Slot(uint64_t table, uint64_t gpa, int level) const {
     const uint64_t index = (gpa >> (12 + 9 * (level - 1))) % kEntries;
@@ -189,10 +214,11 @@ class NestedTables {
       std::atomic<uint64_t>* slot = Slot(table, gpa, level);
       uint64_t bits = slot->load(std::memory_order_relaxed);
       if ((bits & kPresent) == 0) {
-        const Result<uint64_t> fresh = memory_->AllocateTable();
+        const Result<uint64_t> fresh = NewTable(memory_);
         if (!fresh.ok()) return fresh.code();
         bits = fresh.value() | kPresent | kWritable | kUser;
         slot->store(bits, std::memory_order_release);
+        memory_->Changed(slot);
       }
       if (level == 2) return slot;
       table = bits & kAddressMask;

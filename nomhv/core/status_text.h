@@ -9,40 +9,27 @@
 
 namespace nomhv {
 
-// What the tables of ABI.md say of it.
+// What the tables of ABI.md say of it; of why a guest ended, the name, as in TRIPLE_FAULT.
+#define NOM_X(name, number, meaning) \
+  case number:                       \
+    return meaning;
 constexpr std::string_view StatusText(NomStatus status) {
-  switch (status) {
-#define NOM_X(name, number, meaning) \
-  case NOM_STATUS_##name:            \
-    return meaning;
-    NOM_STATUS_LIST(NOM_X)
-#undef NOM_X
-  }
+  switch (status) { NOM_STATUS_LIST(NOM_X) }
   return "?";
 }
-
 constexpr std::string_view ImageFaultText(NomImageFault fault) {
-  switch (fault) {
-#define NOM_X(name, number, meaning) \
-  case NOM_IMAGE_FAULT_##name:       \
-    return meaning;
-    NOM_IMAGE_FAULT_LIST(NOM_X)
-#undef NOM_X
-  }
+  switch (fault) { NOM_IMAGE_FAULT_LIST(NOM_X) }
   return "?";
 }
-
-// Its name, as in TRIPLE_FAULT.
-constexpr std::string_view ExitReasonName(NomExitReason reason) {
-  switch (reason) {
+#undef NOM_X
 #define NOM_X(name, number, meaning) \
-  case NOM_EXIT_REASON_##name:       \
+  case number:                       \
     return #name;
-    NOM_EXIT_REASON_LIST(NOM_X)
-#undef NOM_X
-  }
+constexpr std::string_view ExitReasonName(NomExitReason reason) {
+  switch (reason) { NOM_EXIT_REASON_LIST(NOM_X) }
   return "?";
 }
+#undef NOM_X
 
 }  // namespace nomhv
 

@@ -80,6 +80,12 @@ void ReadAcpi(const BootInfo& info, uint32_t own_id, AcpiFacts& facts) {
   if (const TableHeader* hpet = FindTable(rsdp, "HPET"); hpet != nullptr) {
     facts.hpet_address = ReadHpetAddress(bytes(hpet));
   }
+  if (const TableHeader* mcfg = FindTable(rsdp, "MCFG"); mcfg != nullptr) {
+    facts.ecam = ReadMcfg(bytes(mcfg));
+  }
+  if (const TableHeader* dmar = FindTable(rsdp, "DMAR"); dmar != nullptr) {
+    facts.remapping = ReadDmar(bytes(dmar));
+  }
 }
 
 }  // namespace nomhv

@@ -16,6 +16,8 @@ struct AcpiFacts {
   ProcessorList processors;
   PmTimer pm_timer;
   uint64_t hpet_address = 0;  // 0: none.
+  Ecam ecam;
+  RemappingUnit remapping;
 };
 
 // `own_id` is this processor's APIC id.

@@ -1,6 +1,7 @@
 #include "nomhv/x86/doorbell.h"
 
 #include "nomhv/x86/apic.h"
+#include "nomhv/x86/iommu/iommu.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/memory.h"
 #include "nomhv/x86/paging.h"
@@ -18,8 +19,6 @@ constexpr uint8_t kMsix = 0x11;
 constexpr uint32_t kMsixEnable = 1u << 31;
 constexpr uint32_t kMsixMaskAll = 1u << 30;
 constexpr uint64_t kMsixEntryBytes = 16;
-// Fixed delivery, physical destination, edge (APM 2, 16.11).
-constexpr uint32_t kMessageAddress = 0xfee00000;
 
 }  // namespace
 
@@ -43,9 +42,10 @@ Doorbell Doorbell::Open(PciFunction device, uint8_t apic_id) {
   const uint32_t control = ReadConfig(device, *msix);
   WriteConfig(device, *msix, control | kMsixEnable | kMsixMaskAll);
   volatile uint32_t* entry = Physical<volatile uint32_t>(table->first + table_offset);
-  entry[0] = kMessageAddress | uint32_t{apic_id} << 12;
+  const InterruptMessage message = RouteInterrupt(device.place(), apic_id, kVectorDoorbell);
+  entry[0] = message.address;
   entry[1] = 0;
-  entry[2] = kVectorDoorbell;
+  entry[2] = message.data;
   entry[3] = 0;  // Not masked.
   WriteConfig(device, *msix, (control | kMsixEnable) & ~kMsixMaskAll);
 

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "nomhv/core/assert.h"
 #include "nomhv/core/copy_once.h"
 #include "nomhv/core/seqlock.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/devices.h"
+#include "nomhv/x86/iommu/iommu.h"
 #include "nomhv/x86/machine.h"
 #include "nomhv/x86/svm/svm.h"
 
@@ -51,6 +54,8 @@ Status BuildPages(GuestMachine& guest, uint64_t machine_board_physical) {
   };
   then([&] { return guest.tables.Reserve(0, guest.window_frames * kFrame); });
   then([&] { return guest.tables.Reserve(NOM_GPA_REGIONS, NOM_REGIONS_BYTES); });
+  const uint64_t devices_bytes = uint64_t{device_board().device_count} * NOM_DEVICE_PLACE_BYTES;
+  then([&] { return guest.tables.Reserve(NOM_GPA_DEVICES, devices_bytes); });
   then([&] { return AllocateOwn(guest.vmcb); });
   then([&] { return AllocateOwn(guest.fpu); });
   then([&] { return AllocateOwn(guest.board); });
@@ -63,6 +68,7 @@ Status BuildPages(GuestMachine& guest, uint64_t machine_board_physical) {
   map(NOM_GPA_GUEST_BOARD, guest.board, kReadOnly);
   map(NOM_GPA_BID_PAGE, guest.bids, kReadWrite);
   map(NOM_GPA_START_PAGE, guest.start, kReadOnly);
+  map(NOM_GPA_DEVICE_BOARD, &device_board(), kReadOnly);
   return status;
 }
 
@@ -78,40 +84,22 @@ void FillStartPage(GuestMachine& guest, const NomCreate& create, uint64_t tsc_hz
   std::memcpy(start.arguments, create.arguments, sizeof(start.arguments));
 }
 
+// A new guest in the slot; nobody looks at it before it is alive.
 void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
+  // What processors remember of the slot's last guest is told by generations: they go on.
+  const GuestTranslations translations = guest.translations;
+  new (&guest) GuestMachine;
+  guest.translations = translations;
+  guest.translations.Invalidate();
   guest.slot = slot;
   guest.id = create.guest_id;
   std::memcpy(guest.name, create.name, sizeof(guest.name));
   guest.seed_frames = create.seed_frames;
   guest.window_frames = create.window_frames;
-  guest.created_tsc = ReadTsc();
-  guest.boot_guest = false;
-  guest.registers = {};
-  guest.xcr0 = 1;
-  guest.debug_registers = {};
-  guest.code_page = {};
-  guest.pending_event = 0;
-  guest.translations.Invalidate();
-  guest.board_value = {};
-  guest.held_frames = 0;
   guest.granted_frames = create.seed_frames;
+  guest.created_tsc = ReadTsc();
   guest.frame_meter.Start(TscToUs(guest.created_tsc));
-  guest.work = {};
-  guest.sleep = {};
-  guest.notice_vector = 0;
-  guest.news = 0;
-  guest.processors = 0;
-  guest.hold = false;
-  guest.ended = false;
-  guest.condemned = false;
-  guest.exit_reason = NOM_EXIT_REASON_NONE;
-  guest.exit_detail = 0;
-  guest.exit_rip = 0;
-  for (std::atomic<uint64_t>& count : guest.exits) count = 0;
-  guest.interrupts = 0;
   guest.lines = LineBudget(TscToUs(guest.created_tsc));
-  guest.lines_lost = 0;
-  guest.forced_frames = 0;
 }
 
 }  // namespace
@@ -159,6 +147,7 @@ void UnbuildGuest(GuestMachine& guest) {
 void ForgetTranslations(GuestMachine& guest) {
   guest.translations.Invalidate();
   guest.code_page = {};
+  if (guest.devices != 0) ForgetDeviceTranslations(guest.slot);
 }
 
 void WriteGuestBoard(GuestMachine& guest) {
@@ -167,6 +156,7 @@ void WriteGuestBoard(GuestMachine& guest) {
   value.abi_version = NOM_ABI_VERSION;
   value.frames_granted = guest.granted_frames;
   value.frames_held = guest.held_frames;
+  value.devices = guest.devices;
   SeqlockWrite(guest.board, value);
 }
 

@@ -105,6 +105,7 @@ struct GuestMachine {
   FrameMeter frame_meter;  // With granted_frames: meter_lock.
   SpinLock meter_lock;
   FrameWork work;
+  uint32_t devices = 0;  // A bit for each that it holds.
 
   // Sleep and news.
   SleepState sleep;

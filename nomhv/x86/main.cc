@@ -12,8 +12,10 @@
 #include "nomhv/x86/boot_info.h"
 #include "nomhv/x86/control/control.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/devices.h"
 #include "nomhv/x86/doorbell.h"
 #include "nomhv/x86/interrupts.h"
+#include "nomhv/x86/iommu/iommu.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
 #include "nomhv/x86/memory.h"
@@ -195,10 +197,15 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   }
   // Before there are other processors: this changes the machine's memory map, which QEMU 7.2 does
   // not survive if another processor uses its APIC at that moment.
+  UseEcam(acpi.ecam);
   if (const uint32_t stopped = StopBusMasters(); stopped > 0) {
     Log(LogLevel::kInfo, "bus mastering turned off at ", stopped,
         " devices that the firmware had left it on at");
   }
+  if (acpi.remapping.registers == 0 || !OpenIommu(acpi.remapping.registers)) {
+    Log(LogLevel::kInfo, "no IOMMU that nomhv can use: no device is handed out");
+  }
+  FindDevices(acpi.remapping, FindValue(g_boot_info.command_line, "devices") == "trusted");
   Doorbell doorbell;
   std::byte* mailbox = FindMailbox(doorbell);
   StartProcessors(acpi.processors);
@@ -210,7 +217,8 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   const uint32_t guest_processors = g_machine.processor_count - g_machine.first_guest_processor;
 
   const Result<uint64_t> board = AllocateOwnFrame();
-  const Amounts capacity = {GuestFramesTotal(), kDeliveredMillicores * guest_processors};
+  const Amounts capacity = {GuestFramesTotal(), kDeliveredMillicores * guest_processors,
+                            AllDevices()};
   Log(LogLevel::kInfo, guest_processors, " guest processors, ", capacity.millicores,
       " millicores and ", capacity.frames, " frames for guests",
       mailbox == nullptr ? ", no mailbox" : "");

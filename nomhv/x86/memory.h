@@ -35,6 +35,11 @@ struct MachineTables {
   static uint64_t* Table(uint64_t physical) { return reinterpret_cast<uint64_t*>(physical); }
   static Result<uint64_t> AllocateTable() { return AllocateOwnFrame(); }
   static void FreeTable(uint64_t physical) { FreeOwnFrame(physical); }
+  // For an IOMMU that does not snoop.
+  static inline bool flush_entries = false;
+  static void Changed(const void* entry) {
+    if (flush_entries) asm volatile("clflush (%0)" ::"r"(entry) : "memory");
+  }
 };
 
 template <typename T>

@@ -1,48 +1,63 @@
 #include "nomhv/x86/pci.h"
 
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/memory.h"
+#include "nomhv/x86/paging.h"
 
 namespace nomhv {
 namespace {
 
 constexpr uint16_t kAddressPort = 0xcf8;
 constexpr uint16_t kDataPort = 0xcfc;
-constexpr uint32_t kIvshmem = 0x1110'1af4;
-constexpr uint8_t kCommand = 0x04;
-constexpr uint8_t kHeaderType = 0x0c;
-constexpr uint8_t kBar0 = 0x10;
-constexpr uint8_t kCapabilities = 0x34;
-constexpr uint32_t kMemoryAndMaster = (1u << 1) | (1u << 2);
+constexpr uint32_t kCommand = 0x04;
+constexpr uint32_t kBar0 = 0x10;
+constexpr uint32_t kCapabilities = 0x34;
 
-uint32_t Address(PciFunction f, uint8_t offset) {
-  return 1u << 31 | f.bus << 16 | f.device << 11 | f.function << 8 | offset;
+Ecam g_ecam;
+
+volatile uint32_t* InMemory(PciFunction f, uint32_t offset) {
+  return Physical<volatile uint32_t>(g_ecam.base + (uint64_t{f.place()} << 12) + offset);
 }
+uint32_t ByPort(PciFunction f, uint32_t offset) { return 1u << 31 | f.place() << 8 | offset; }
 
 }  // namespace
 
-uint32_t ReadConfig(PciFunction f, uint8_t offset) {
-  Out32(kAddressPort, Address(f, offset));
+void UseEcam(const Ecam& ecam) {
+  g_ecam = ecam;
+  if (ecam.base != 0) MapAlso(ecam.base, uint64_t{ecam.last_bus + 1} << 20);
+}
+
+uint32_t ReadConfig(PciFunction f, uint32_t offset) {
+  if (g_ecam.base != 0) return f.bus > g_ecam.last_bus ? ~0u : *InMemory(f, offset);
+  Out32(kAddressPort, ByPort(f, offset));
   return In32(kDataPort);
 }
-void WriteConfig(PciFunction f, uint8_t offset, uint32_t value) {
-  Out32(kAddressPort, Address(f, offset));
+void WriteConfig(PciFunction f, uint32_t offset, uint32_t value) {
+  if (g_ecam.base != 0) {
+    *InMemory(f, offset) = value;
+    return;
+  }
+  Out32(kAddressPort, ByPort(f, offset));
   Out32(kDataPort, value);
 }
 
+// The upper half of the word is the status register, whose ones clear it when written.
+void SetCommand(PciFunction f, uint32_t command) { WriteConfig(f, kCommand, command); }
+
 std::optional<PhysicalRange> ReadMemoryBar(PciFunction f, uint8_t index) {
   if (index >= 6) return std::nullopt;
-  const auto bar = static_cast<uint8_t>(kBar0 + 4 * index);
+  const uint32_t bar = kBar0 + 4u * index;
   constexpr uint32_t kIo = 1;
   constexpr uint32_t kWide = 4;
   constexpr uint32_t kFlags = 0xf;
   const uint32_t low = ReadConfig(f, bar);
   if ((low & kIo) != 0) return std::nullopt;
   const bool wide = (low & kWide) != 0;
-  const auto bar_high = static_cast<uint8_t>(bar + 4);
+  const uint32_t bar_high = bar + 4;
   const uint64_t high = wide ? ReadConfig(f, bar_high) : 0;
-  const uint32_t command = ReadConfig(f, kCommand);
+  const uint32_t command = ReadConfig(f, kCommand) & 0xffff;
   // Sizing writes all ones; decoding is off meanwhile.
-  WriteConfig(f, kCommand, command & ~kMemoryAndMaster);
+  SetCommand(f, command & ~(kCommandMemory | kCommandMaster));
   WriteConfig(f, bar, ~0u);
   uint64_t mask = ReadConfig(f, bar) & ~kFlags;
   if (wide) {
@@ -53,7 +68,7 @@ std::optional<PhysicalRange> ReadMemoryBar(PciFunction f, uint8_t index) {
     mask |= uint64_t{0xffffffff} << 32;
   }
   WriteConfig(f, bar, low);
-  WriteConfig(f, kCommand, command | kMemoryAndMaster);
+  SetCommand(f, command);
   const uint64_t address = high << 32 | (low & ~kFlags);
   if (address == 0) return std::nullopt;
   return PhysicalRange{address, ~mask + 1};
@@ -72,35 +87,12 @@ std::optional<uint8_t> FindCapability(PciFunction f, uint8_t id) {
   return std::nullopt;
 }
 
-namespace {
-
-// Calls `visit(function, id)` for each function that there is, until it answers true.
-template <typename Visit>
-void ForEachFunction(Visit&& visit) {
-  for (uint32_t bus = 0; bus < 256; ++bus) {
-    for (uint32_t device = 0; device < 32; ++device) {
-      for (uint32_t function = 0; function < 8; ++function) {
-        const PciFunction f = {bus, device, function};
-        const uint32_t id = ReadConfig(f, 0);
-        if (id != ~0u && visit(f, id)) return;
-        const bool many = (ReadConfig(f, kHeaderType) >> 16 & 0x80) != 0;
-        if (function == 0 && (id == ~0u || !many)) break;
-      }
-    }
-  }
-}
-
-}  // namespace
-
 uint32_t StopBusMasters() {
   uint32_t stopped = 0;
   ForEachFunction([&](PciFunction f, uint32_t) {
-    constexpr uint32_t kMaster = 1u << 2;
-    const bool plain = (ReadConfig(f, kHeaderType) >> 16 & 0x7f) == 0;
-    // The upper half is the status register, whose ones clear it when written.
     const uint32_t command = ReadConfig(f, kCommand) & 0xffff;
-    if (plain && (command & kMaster) != 0) {
-      WriteConfig(f, kCommand, command & ~kMaster);
+    if (HeaderType(f) == 0 && (command & kCommandMaster) != 0) {
+      SetCommand(f, command & ~kCommandMaster);
       ++stopped;
     }
     return false;
@@ -115,6 +107,7 @@ std::optional<SharedMemory> FindSharedMemory(uint64_t bytes) {
     if (id != kIvshmem) return false;
     const std::optional<PhysicalRange> range = ReadMemoryBar(f, kMemoryBar);
     if (range.has_value() && range->bytes >= bytes) found = SharedMemory{f, *range};
+    if (found.has_value()) SetCommand(f, kCommandMemory | kCommandMaster);
     return found.has_value();
   });
   return found;

@@ -88,8 +88,10 @@ struct Award {
   friend bool operator==(const Award&, const Award&) = default;
 };
 
-enum class BoundBy { kReserve, kBids };                        // What set the price.
-enum class Method { kExact, kCoarser, kGreedy, kRepeatLast };  // kExact: the rule as it is.
+enum class BoundBy { kReserve, kBids };  // What set the price.
+// How awards were found. kExact: by the rule as it is. kBounded: by the joint rule, which ran out
+// of work before all was proven: the best awards found, with a proven bound.
+enum class Method { kExact, kCoarser, kGreedy, kRepeatLast, kBounded };
 
 struct Clearing {
   std::vector<Award> awards;  // Winners only, by rising guest_id.

@@ -28,6 +28,11 @@
 
 namespace nom::policies {
 
+// The version of the chain, this one's and the joint rule's (joint/joint_fallback.h): which links
+// there are, in which order, and what each may take. A record of a round says it; a change of any
+// of that is a new version.
+inline constexpr int kFallbackChain = 1;
+
 // Fewer lots than this are no auction any more.
 inline constexpr int64_t kLotsMin = 16;
 

@@ -11,6 +11,7 @@ import fcntl
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -109,6 +110,10 @@ def qemu_command(test, options, directory, boot):
                     "-device", "ivshmem-plain,memdev=mailbox"]
     if test["icount"] != "none":
         command += ["-icount", f"shift={test['icount']},sleep=off"]
+    if "disk" in test["devices"]:
+        with open(directory / "disk", "wb") as file:
+            file.truncate(16 << 20)
+    command += shlex.split(test["devices"].format(directory=directory))
     archive = boot_archive(boot or "", options.guests)
     if test["path"] == "iso":
         command += ["-cdrom", str(iso(directory, options.nomhv, archive, append))]

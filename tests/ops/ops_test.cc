@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "marketd/metrics/table.h"
 #include "tests/service/market_fixture.h"
@@ -216,6 +217,25 @@ TEST(UnitFileTest, SystemdTakesItAndFindsItHard) {
   const Exit security =
       RunToEnd({kSystemdAnalyze, "security", "--offline=true", "--threshold=20", file});
   EXPECT_EQ(security.code, 0) << security.out;
+}
+
+TEST(UnitFileTest, SystemdTakesThoseOfALinuxHost) {
+  if (::access(kSystemdAnalyze, X_OK) != 0) GTEST_SKIP() << "no systemd-analyze";
+  const TempDir dir;
+  dir.Write("nom.slice", ReadWholeFile(NOM_SOURCE_DIR "/deploy/systemd/nom.slice"));
+  for (const std::string name : {"nom-holder.service", "nom-launcher.service"}) {
+    // Neither program is installed here.
+    const std::string file = dir.Write(
+        name, absl::StrReplaceAll(
+                  ReadWholeFile(NOM_SOURCE_DIR "/deploy/systemd/" + name),
+                  {{"/usr/bin/nom-launcher", "/bin/true"},
+                   {"/usr/lib/nom/nom-hold", NOM_SOURCE_DIR "/deploy/systemd/nom-hold"}}));
+    if (name == "nom-holder.service") continue;
+    const Exit verified = RunToEnd(
+        {kSystemdAnalyze, "verify", dir.File("nom-holder.service"), dir.File("nom.slice"), file});
+    EXPECT_EQ(verified.code, 0) << verified.out;
+    EXPECT_THAT(verified.out, Not(HasSubstr("nom-"))) << "a line it did not like";
+  }
 }
 
 // The service manager's end of sd_notify: a datagram socket.

@@ -252,7 +252,7 @@ TEST_F(CallsTest, BadBids) {
   add("no kind", kBad, "bid.kind: 0 is no kind", [](Request&, Bid& b) { b.clear_kind(); });
   add("unknown kind", kBad, "bid.kind: 77 is no kind",
       [](Request&, Bid& b) { b.set_kind(static_cast<market_pb::ResourceKind>(77)); });
-  add("not sold here", kBad, "is not sold on host sim",
+  add("not sold here", kBad, "cache is not sold on host sim",
       [](Request&, Bid& b) { b.set_kind(market_pb::RESOURCE_KIND_CACHE); });
   add("negative units", kBad, "ranges[0].min_units",
       [](Request&, Bid& b) { b.mutable_ranges(0)->set_min_units(-1); });

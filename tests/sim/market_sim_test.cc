@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <optional>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/market/audit.h"
@@ -48,6 +50,7 @@ class Drill {
         world_.Tell(random_.OneIn(2) ? "alpha" : "beta", HostLost{"a blip"});
       }
       if (random_.OneIn(60)) RestartAndCompare();
+      if (random_.OneIn(100)) SellContract();
       Check();
     }
   }
@@ -99,6 +102,8 @@ class Drill {
   World& world() { return world_; }
   uint64_t decided() const { return decided_; }
   uint64_t sold() const { return sold_; }
+  uint64_t contracts() const { return contracts_; }
+  uint64_t sublets() const { return sublets_; }
 
  private:
   static World::Options MakeOptions(uint64_t seed, bool faults) {
@@ -232,6 +237,84 @@ class Drill {
     }
   }
 
+  // Somebody buys units for some rounds, now or later, from the host or out of another's contract.
+  void SellContract() {
+    world_.Settle();
+    const State& state = world_.state();
+    std::vector<const Guest*> guests;
+    for (const auto& [guest_id, guest] : state.guests) {
+      if (guest.state == GuestState::kRunning) guests.push_back(&guest);
+    }
+    if (guests.empty()) return;
+    const auto any = [&](size_t count) {
+      return static_cast<size_t>(random_.Uniform(0, static_cast<int64_t>(count) - 1));
+    };
+    const Guest& guest = *guests[any(guests.size())];
+    const int64_t units = random_.Uniform(1, 30);
+    const ResourceKind kind = random_.OneIn(2) ? ResourceKind::kCpu : ResourceKind::kMemory;
+    if (kind == ResourceKind::kMemory) {
+      int64_t most = guest.seed_units(kind) + units;
+      for (const Contract* other : state.contracts.Of(guest.guest_id)) {
+        most += UnitsOf(*other, kind);
+      }
+      if (most > guest.memory_max_units) return;
+    }
+    Contract contract{
+        .contract_id = state.last_contract_id + 1,
+        .guest_id = guest.guest_id,
+        .tenant_id = guest.tenant_id,
+        .lots = {{kind, units, units * random_.Uniform(0, 2'000)}},
+        .period = guest.host_id == "alpha" ? absl::Seconds(1) : absl::Milliseconds(2'500)};
+    contract.from_round_id = state.hosts.at(guest.host_id).last_decided_round_id +
+                             static_cast<RoundId>(random_.Uniform(1, 4));
+    contract.until_round_id = contract.from_round_id + static_cast<RoundId>(random_.Uniform(1, 5));
+    if (Promised(state, guest.host_id, kind, contract.from_round_id) + units > CapacityOf(kind)) {
+      return;
+    }
+    std::optional<Contract> part;
+    const Guest& lessee = *guests[any(guests.size())];
+    if (lessee.host_id == guest.host_id && lessee.guest_id != guest.guest_id &&
+        kind == ResourceKind::kCpu) {
+      part = contract;
+      ++part->contract_id;
+      part->guest_id = lessee.guest_id;
+      part->tenant_id = lessee.tenant_id;
+      part->seller = guest.tenant_id;
+      part->part_of = contract.contract_id;
+      part->lots = {{kind, random_.Uniform(1, units), random_.Uniform(0, 30'000)}};
+      if (random_.OneIn(2)) ++part->from_round_id;
+      if (part->from_round_id == part->until_round_id) part.reset();
+    }
+    world_.WriteWhileDown([&](Scribe& scribe) {
+      scribe.Write(OpenContract{contract});
+      if (!part) return;
+      EXPECT_TRUE(scribe.state().contracts.CheckPart(*part).ok());
+      scribe.Write(OpenContract{*part});
+    });
+    ++contracts_;
+    buyers_.insert(contract.guest_id);
+    if (!part) return;
+    ++sublets_;
+    buyers_.insert(part->guest_id);
+  }
+
+  static int64_t CapacityOf(ResourceKind kind) { return kind == ResourceKind::kCpu ? 300 : 256; }
+
+  // Seeds and contracts, the most in any round from `round_id` on.
+  static int64_t Promised(const State& state, const HostId& host_id, ResourceKind kind,
+                          RoundId round_id) {
+    int64_t most = 0;
+    for (RoundId round = round_id; round < round_id + 12; ++round) {
+      int64_t sum = 0;
+      for (const GuestId guest_id : state.GuestsOf(host_id)) {
+        sum += state.guests.at(guest_id).seed_units(kind) +
+               state.contracts.PromisedUnits(guest_id, kind, round);
+      }
+      most = std::max(most, sum);
+    }
+    return most;
+  }
+
   void CheckTransaction(const Transaction& transaction) {
     for (const Entry& entry : transaction.entries) {
       EXPECT_GT(entry.amount_microcredits, 0) << transaction.kind;
@@ -257,7 +340,7 @@ class Drill {
       int64_t seeds = 0;
       for (const Outcome& outcome : put.round.outcomes) {
         if (outcome.kind != record.kind) continue;
-        awarded += outcome.award_units;
+        awarded += outcome.award_units + outcome.contracted_units;
         seeds += outcome.seed_units;
         if (outcome.award_units == 0) {
           EXPECT_EQ(outcome.charge_microcredits, 0) << "a loser pays";
@@ -281,9 +364,7 @@ class Drill {
           }
         }
       }
-      EXPECT_LE(awarded, auction->capacity_units);
-      const int64_t capacity = record.kind == ResourceKind::kCpu ? 300 : 256;
-      EXPECT_LE(awarded + seeds, capacity) << "awards and seeds above the machine";
+      EXPECT_LE(awarded + seeds, CapacityOf(record.kind)) << "more than the machine has";
     }
   }
 
@@ -320,6 +401,7 @@ class Drill {
           rent += outcome.rent_microcredits;
           bills += 2;  // The first round has also the time before it.
           if (round.phase != RoundPhase::kSettled || outcome.award_units == 0) continue;
+          if (buyers_.contains(outcome.guest_id)) continue;  // What each cost is not told apart.
           ++awards;
           const double due = static_cast<double>(outcome.charge_microcredits) *
                              absl::FDivDuration(outcome.held, round.period);
@@ -356,6 +438,12 @@ class Drill {
       const SimulatedHost& host = world_.host(host_id);
       EXPECT_EQ(host.unannounced_units(), 0) << host_id << ": taken without a notice";
       for (const ResourceKind kind : {ResourceKind::kCpu, ResourceKind::kMemory}) {
+        const auto book = world_.state().hosts.find(host_id);
+        if (book != world_.state().hosts.end()) {
+          EXPECT_LE(Promised(world_.state(), host_id, kind, book->second.last_decided_round_id + 1),
+                    CapacityOf(kind))
+              << "promised twice";
+        }
         EXPECT_LE(host.granted_units(kind), host.capacity_units(kind));
       }
       for (const auto& [guest_id, guest] : host.guests()) {
@@ -382,6 +470,9 @@ class Drill {
   std::optional<Call> last_call_;
   uint64_t decided_ = 0;
   uint64_t sold_ = 0;
+  uint64_t contracts_ = 0;  // Of them, sublets.
+  uint64_t sublets_ = 0;
+  std::set<GuestId> buyers_;
 
  public:
   int compared_ = 0;
@@ -399,6 +490,8 @@ TEST(MarketSim, GoesOnUnderFaults) {
   EXPECT_GT(drill.sold(), 500u);
   EXPECT_GT(drill.world().restarts, 10);
   EXPECT_GT(drill.compared_, 10);
+  EXPECT_GT(drill.contracts(), 10u);
+  EXPECT_GT(drill.sublets(), 0u);
   std::printf("%llu rounds decided, %llu awards, %d restarts\n",
               static_cast<unsigned long long>(drill.decided()),
               static_cast<unsigned long long>(drill.sold()), drill.world().restarts);

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/market/billing.h"
 #include "marketd/market/carry_out.h"
 
 namespace nom::market {
@@ -65,6 +66,23 @@ void World::Restart(absl::Duration down) {
   ledger_.reset();
   Open();
   Settle();
+}
+
+void World::WriteWhileDown(const std::function<void(Scribe&)>& write) {
+  Settle();
+  engine_.reset();
+  ledger_.reset();
+  {
+    auto ledger = OpenSqliteLedger({.path = ledger_path(), .sync_to_disk = false});
+    NOM_CHECK(ledger.ok(), ledger.status().ToString());
+    absl::StatusOr<State> state = (*ledger)->Load();
+    NOM_CHECK(state.ok(), state.status().ToString());
+    Scribe scribe(*state, clock.Now(), "written by a test");
+    write(scribe);
+    const absl::Status status = (*ledger)->Commit({std::move(scribe).Finish()});
+    NOM_CHECK(status.ok(), status.ToString());
+  }
+  Restart();
 }
 
 void World::Handle(const Event& event) {
@@ -250,8 +268,12 @@ std::string CheckBooks(const State& state) {
     }
     const auto& rounds = state.hosts.at(guest->second.host_id).open_rounds;
     const auto covered = std::count_if(rounds.begin(), rounds.end(), [&contract](const auto& r) {
-      return AliveIn(contract, r.first);
+      return IsToBeBilled(r.second, contract);
     });
+    if (guest->second.state == GuestState::kCrashed ||
+        guest->second.state == GuestState::kEvicting) {
+      continue;  // Not covered for another round.
+    }
     if (contract.escrow_microcredits != covered * ChargeOf(contract)) {
       return absl::StrCat("contract ", contract_id, ": ", contract.escrow_microcredits,
                           " is set aside, for ", covered, " rounds at ", ChargeOf(contract));

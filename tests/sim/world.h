@@ -36,7 +36,7 @@ class World {
   struct Options {
     MarketConfig config;
     std::map<HostId, SimulatedHostOptions> hosts;  // Their clock is set to the world's.
-    ClearFunction clear;
+    ClearFunctions clear;
     // Once in so many: a commit fails, and the process with it; the process dies when a host has
     // done what it was told, before anybody heard of it; a command is late by up to a period; the
     // engine is late by up to two seconds.
@@ -75,6 +75,8 @@ class World {
   // The process dies (answers not yet given are lost) and starts again from the ledger, after
   // `down`.
   void Restart(absl::Duration down = absl::ZeroDuration());
+  // The process dies, somebody else writes one transaction into the ledger, and it starts again.
+  void WriteWhileDown(const std::function<void(Scribe&)>& write);
   // The process dies at the next transaction of this kind, before it is committed.
   void DieBefore(const std::string& transaction_kind) { die_before_ = transaction_kind; }
 

@@ -1,5 +1,3 @@
-#include "client/guest/x86/paging.h"
-
 #include "client/guest/address.h"
 #include "client/guest/x86/boot.h"
 #include "nomhv/abi/guest.h"
@@ -10,6 +8,7 @@ namespace {
 // AMD64 APM volume 2, 5.4.
 constexpr uint64_t kPresent = 1;
 constexpr uint64_t kWritable = 2;
+constexpr uint64_t kUncached = 1 << 4;  // PCD
 constexpr uint64_t kLarge = 1 << 7;
 constexpr uint64_t kNoExecute = uint64_t{1} << 63;
 
@@ -59,6 +58,8 @@ void SetUpPaging(uint64_t window_frames) {
       NOM_GPA_BID_PAGE | kPresent | kWritable | kNoExecute;
   nomhv_table[(NOM_GPA_START_PAGE % kLargeBytes) / NOM_FRAME_BYTES] =
       NOM_GPA_START_PAGE | kPresent | kNoExecute;
+  nomhv_table[(NOM_GPA_DEVICE_BOARD % kLargeBytes) / NOM_FRAME_BYTES] =
+      NOM_GPA_DEVICE_BOARD | kPresent | kNoExecute;
   for (uint64_t i = 0; i < kMappedBytes / kLargeBytes; ++i) {
     const uint64_t address = i * kLargeBytes;
     uint64_t entry = 0;
@@ -66,23 +67,14 @@ void SetUpPaging(uint64_t window_frames) {
       entry = AddressOf(image_tables[i]) | kPresent | kWritable;
     } else if (address < window_bytes || address == NOM_GPA_REGIONS) {
       entry = address | kPresent | kWritable | kLarge | kNoExecute;
+    } else if (address >= NOM_GPA_DEVICES && address - NOM_GPA_DEVICES < NOM_DEVICES_BYTES) {
+      entry = address | kPresent | kWritable | kUncached | kLarge | kNoExecute;
     } else if (address == NOM_GPA_MACHINE_BOARD / kLargeBytes * kLargeBytes) {
       entry = AddressOf(nomhv_table) | kPresent | kWritable;
     }
     nom_pd[i] = entry;
   }
   FlushTlb();
-}
-
-bool MapAnyway(uint64_t guest_physical) {
-  const uint64_t address = guest_physical / kLargeBytes * kLargeBytes;
-  if (address < kImageBytesMax || address >= kMappedBytes ||
-      address == NOM_GPA_MACHINE_BOARD / kLargeBytes * kLargeBytes) {
-    return false;
-  }
-  nom_pd[address / kLargeBytes] = address | kPresent | kWritable | kLarge | kNoExecute;
-  FlushTlb();
-  return true;
 }
 
 }  // namespace nom::guest

@@ -53,12 +53,14 @@ class BudgetPacer {
   // for more than two is also paid by the next period: what that leaves over if all demand comes in
   // a period's last round, policies/bidding/pacing.h says.
   int64_t Cap(uint64_t round_id, int stands_rounds = 0);
-  // From this round on, bids of `cap` in all stand in place of all others; 0: withdrawn.
+  // Tells the pacer that, from `round_id` on, the standing bids together may be charged at most
+  // `cap_microcredits`. Replaces what earlier calls said. 0: no bid stands.
   void Placed(uint64_t round_id, int64_t cap_microcredits, int stands_rounds = 0);
-  // Perhaps: nobody answered. What stood before may still stand.
+  // The same where the market did not answer: these bids may stand, or those of before may.
   void Unsure(uint64_t round_id, int64_t cap_microcredits, int stands_rounds = 0);
-  // What the round cost, for all that the caps are for. Of what is told twice, the first counts;
-  // what is never told, or more than 240 rounds late, counts as charged in full.
+  // Tells the pacer what all bids under its caps were charged in the round. A second call for a
+  // round is ignored. A round that is never told, or told more than 240 rounds late, counts as
+  // charged in full.
   void Told(uint64_t round_id, int64_t charge_microcredits);
 
   // In the period of the latest round.

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -86,17 +87,52 @@ inline constexpr size_t kBidRangesMax = 16;
 inline constexpr int64_t kBidUnitsMax = int64_t{1} << 24;
 inline constexpr int64_t kBidValueMaxMicrocredits = 1'000'000'000'000'000;
 
+// Amounts of several resources beyond the seed, all or nothing, and what they are worth together.
+struct Bundle {
+  std::map<Resource, int64_t> units = {};  // At least one above 0; what is not named is not wanted.
+  int64_t value_microcredits = 0;
+
+  friend bool operator==(const Bundle&, const Bundle&) = default;
+};
+inline constexpr size_t kBundlesMax = 4'096;
+
+// How curves of several resources make one value.
+enum class Combination : uint8_t {
+  kSum = 1,      // Independent needs: as bids for single resources, under one budget.
+  kMin = 2,      // Complements: the scarcest decides.
+  kMax = 3,      // Substitutes: the best decides.
+  kProduct = 4,  // Each resource scales what the others make.
+};
+// 1 in the curves of a product.
+inline constexpr int64_t kLevelOne = int64_t{1} << 20;
+
+// What several resources are worth together: bundles, of which at most one is won, or one curve a
+// resource. For hosts that clear all resources together (ResourceState::rule "joint_vcg/1").
+struct Valuation {
+  std::vector<Bundle> bundles = {};  // At most kBundlesMax; no two with the same units.
+  Combination combination = Combination::kSum;
+  std::map<Resource, std::vector<BidRange>> curves = {};  // Not together with bundles.
+  // kProduct only, whose curves are levels, parts of kLevelOne: what all of them at the top are
+  // worth.
+  int64_t whole_value_microcredits = 0;
+
+  friend bool operator==(const Valuation&, const Valuation&) = default;
+};
+
 // What quantity beyond the seed is worth to a guest, for one round. Quantities between ranges are
-// refused; none at all is always accepted.
+// refused; none at all is always accepted. A guest has either bids for single resources or one with
+// a valuation of several: each replaces the other.
 struct Bid {
-  uint64_t guest_id = 0;  // 0: the only guest of the session.
-  Resource resource = Resource::kMemory;
-  std::vector<BidRange> ranges = {};  // Rising, at most kBidRangesMax. Empty: wants nothing.
+  uint64_t guest_id = 0;                  // 0: the only guest of the session.
+  Resource resource = Resource::kMemory;  // Says nothing where there is a valuation.
+  std::vector<BidRange> ranges = {};      // Rising, at most kBidRangesMax. Empty: wants nothing.
   // The most that it may be charged in a round; unset: the session's budget, if it has one.
   std::optional<int64_t> budget_microcredits = std::nullopt;
   // In how many rounds it takes part, and then lapses at the market. 0: the session renews it until
   // it is replaced or withdrawn.
   uint32_t rounds = 0;
+  // Of several resources; then there are no ranges.
+  std::optional<Valuation> valuation = std::nullopt;
 
   friend bool operator==(const Bid&, const Bid&) = default;
 };
@@ -173,6 +209,7 @@ struct ResourceState {
   int64_t supply_units = 0;    // Auctioned: capacity less seeds.
   int64_t demand_units = 0;    // Sum of the most that each bid asked for.
   int64_t sold_units = 0;
+  std::string rule;  // That clears it, and its version; "joint_vcg/1": all resources together.
   Price price;
   // The best marginal offer that was not served, where the operator publishes it.
   std::optional<int64_t> highest_rejected_unit_price_microcredits;

@@ -202,8 +202,8 @@ absl::Status CgroupFiles::WriteCpuBurst(const std::string& cgroup, int64_t burst
   return WriteText(cgroup, "cpu.max.burst", absl::StrCat(burst_us));
 }
 
-absl::Status CgroupFiles::WriteCpuWeight(const std::string& cgroup, int64_t weight) {
-  return WriteText(cgroup, "cpu.weight", absl::StrCat(weight));
+absl::Status CgroupFiles::WriteCpuIdle(const std::string& cgroup, bool idle) {
+  return WriteText(cgroup, "cpu.idle", idle ? "1" : "0");
 }
 
 absl::StatusOr<CpuStat> CgroupFiles::ReadCpuStat(const std::string& cgroup) const {

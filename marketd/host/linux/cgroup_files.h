@@ -62,7 +62,7 @@ class CgroupFiles {
   absl::StatusOr<CpuMax> ReadCpuMax(const std::string& cgroup) const;
   absl::Status WriteCpuMax(const std::string& cgroup, const CpuMax& max);
   absl::Status WriteCpuBurst(const std::string& cgroup, int64_t burst_us);
-  absl::Status WriteCpuWeight(const std::string& cgroup, int64_t weight);
+  absl::Status WriteCpuIdle(const std::string& cgroup, bool idle);
   absl::StatusOr<CpuStat> ReadCpuStat(const std::string& cgroup) const;
 
   // memory.current counts page cache, tmpfs and the kernel's own memory for the group as well.

@@ -5,23 +5,12 @@
 #include "marketd/base/money.h"
 
 namespace nom::market {
-namespace {
-
-constexpr int64_t kWeightLimited = 10'000;
-constexpr int64_t kWeightIdleMax = 100;
-
-}  // namespace
-
 CpuLimits CpuLimitsFor(const Recipe* recipe, const Amounts& seed, const Amounts& held) {
   CpuLimits limits;
-  const bool idle =
+  limits.idle =
       recipe != nullptr && recipe->cpu == Recipe::Cpu::kIdle && held.millicores <= seed.millicores;
-  if (idle) {
-    limits.weight = std::clamp<int64_t>(seed.millicores / kCpuMillicoresMin, 1, kWeightIdleMax);
-    return limits;
-  }
+  if (limits.idle) return limits;
   limits.max.quota_us = SaturatingMultiply(held.millicores, kCpuPeriodUs / 1000);
-  limits.weight = kWeightLimited;
   if (recipe != nullptr) {
     limits.burst_us = std::clamp<int64_t>(recipe->cpu_burst_us, 0, limits.max.quota_us);
   }

@@ -31,6 +31,8 @@ namespace nom::market {
 namespace {
 
 constexpr absl::string_view kFolderPrefix = "guest-";
+constexpr int64_t kUnsoldMillicores = 50;  // Of each processor, if nothing else is said.
+constexpr int64_t kUnsoldMemoryShare = 8;
 constexpr int64_t kLookIntervalUs = 200'000;     // At whether guests live.
 constexpr int64_t kMeterIntervalUs = 1'000'000;  // At what they use.
 constexpr int64_t kLastWordUs = 1'000'000;       // For the launcher to say how a guest ended.
@@ -260,10 +262,14 @@ absl::StatusOr<HostFacts> LinuxHost::Attach() {
   NOM_RETURN_IF_ERROR(PrepareCgroupRoot(files()));
   NOM_RETURN_IF_ERROR(Lock());
   NOM_ASSIGN_OR_RETURN(machine_, ReadMachineFacts(options_.proc));
-  capacity_ = {
-      .millicores =
-          std::max<int64_t>(0, machine_.processors * 1000 - options_.cpu_unsold_millicores),
-      .memory_bytes = std::max<int64_t>(0, machine_.memory_bytes - options_.memory_unsold_bytes)};
+  const int64_t cpu_unsold = options_.cpu_unsold_millicores >= 0
+                                 ? options_.cpu_unsold_millicores
+                                 : kUnsoldMillicores * machine_.processors;
+  const int64_t memory_unsold = options_.memory_unsold_bytes >= 0
+                                    ? options_.memory_unsold_bytes
+                                    : machine_.memory_bytes / kUnsoldMemoryShare;
+  capacity_ = {.millicores = std::max<int64_t>(0, machine_.processors * 1000 - cpu_unsold),
+               .memory_bytes = std::max<int64_t>(0, machine_.memory_bytes - memory_unsold)};
   news_.clear();
   empty_since_us_.clear();
   NOM_RETURN_IF_ERROR(LoadRecord());
@@ -525,7 +531,7 @@ absl::Status LinuxHost::CreateGuest(const GuestSpec& spec) {
 
 absl::Status LinuxHost::EmptyAndRemove(GuestId guest_id) {
   const std::string cgroup = GuestFolder(guest_id);
-  absl::Status status = files().Kill(cgroup);
+  absl::Status status = KillGuest(files(), cgroup);
   if (absl::IsNotFound(status)) return absl::OkStatus();
   if (!status.ok()) return status;
   bool reclaimed = false;

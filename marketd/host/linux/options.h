@@ -18,9 +18,11 @@ struct LinuxHostOptions {
   std::string launcher_socket;  // Such as /run/nom-launcher/socket.
   std::string proc = "/proc";
   std::vector<Recipe> recipes;
-  // Never sold: the kernel, marketd and whatever else runs here live from it.
-  int64_t cpu_unsold_millicores = 0;
-  int64_t memory_unsold_bytes = 0;
+  // Never sold: the kernel, marketd and whatever else runs here live from it. Below 0: 50
+  // millicores of each processor, an eighth of the memory. Of a processor sold to the last
+  // millicore the kernel takes its own share from whoever paid for it.
+  int64_t cpu_unsold_millicores = -1;
+  int64_t memory_unsold_bytes = -1;
   absl::Duration shrink_timeout = absl::Seconds(8);
 };
 

@@ -58,7 +58,7 @@ void RunShrink(CgroupFiles& files, absl::Time deadline, const PutInForceOptions&
         last = files.WriteMemoryMax(cgroup, task.shrink.target_bytes());
         break;
       case ShrinkAction::kKill:
-        last = files.Kill(cgroup);
+        last = KillGuest(files, cgroup);
         break;
       case ShrinkAction::kWaitEmpty:
         options.nap(kWaitEmpty);
@@ -106,7 +106,7 @@ absl::Status ShrinkAll(CgroupFiles& files, absl::Span<GuestChange> changes,
         const absl::StatusOr<int64_t> bytes = files.ReadMemoryCurrent(task->change.cgroup);
         if (bytes.ok() && *bytes <= task->change.to.memory_bytes) continue;
         task->change.killed = true;
-        files.Kill(task->change.cgroup).IgnoreError();
+        KillGuest(files, task->change.cgroup).IgnoreError();
       }
       until = absl::Now() + kLateLook;
     }
@@ -181,10 +181,17 @@ absl::Status WriteAll(CgroupFiles& files, absl::Span<GuestChange> changes,
 
 absl::Status WriteCpuLimits(CgroupFiles& files, const std::string& cgroup,
                             const CpuLimits& limits) {
-  NOM_RETURN_IF_ERROR(files.WriteCpuWeight(cgroup, limits.weight));
+  NOM_RETURN_IF_ERROR(files.WriteCpuIdle(cgroup, limits.idle));
   if (limits.burst_us > 0) NOM_RETURN_IF_ERROR(files.WriteCpuBurst(cgroup, 0));
   NOM_RETURN_IF_ERROR(files.WriteCpuMax(cgroup, limits.max));
   if (limits.burst_us > 0) NOM_RETURN_IF_ERROR(files.WriteCpuBurst(cgroup, limits.burst_us));
+  return absl::OkStatus();
+}
+
+absl::Status KillGuest(CgroupFiles& files, const std::string& cgroup) {
+  NOM_RETURN_IF_ERROR(files.Kill(cgroup));
+  // Where no cpu is sold there is no such file, and no limit.
+  files.WriteCpuMax(cgroup, {}).IgnoreError();
   return absl::OkStatus();
 }
 

@@ -1,10 +1,12 @@
 // Tables into values. A number that no marketd would have written is DATA_LOSS, not trusted.
 
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/ledger/sqlite/rows.h"
+#include "marketd/market/joint_bids.h"
 
 namespace nom::market {
 namespace {
@@ -25,6 +27,8 @@ absl::Status ToEnum(const Database& db, absl::string_view what, int64_t value, i
 absl::Status ToKind(const Database& db, int64_t value, ResourceKind& out) {
   return ToEnum(db, "kind", value, 1, 6, out);
 }
+
+constexpr auto kMethodLast = static_cast<int64_t>(policies::Method::kBounded);
 
 absl::Time FromMicros(int64_t us) { return absl::FromUnixMicros(us); }
 uint64_t Id(const Statement& row, int column) { return static_cast<uint64_t>(row.Int(column)); }
@@ -91,20 +95,33 @@ absl::Status ReadGuests(Database& db, State& state) {
       }));
   NOM_RETURN_IF_ERROR(ForEachRow(
       db.Prepare("SELECT guest_id, kind, fence, sequence FROM bid_fences"), [&](Statement& row) {
-        ResourceKind kind = ResourceKind::kMemory;
-        NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), kind));
+        ResourceKind kind = kSeveralKinds;
+        if (row.Int(1) != static_cast<int64_t>(kSeveralKinds)) {
+          NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), kind));
+        }
         state.bid_fences[{Id(row, 0), kind}] = {.fence = Id(row, 2), .sequence = Id(row, 3)};
         return absl::OkStatus();
       }));
   NOM_RETURN_IF_ERROR(
       ForEachRow(db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
-                            " last_round_id, lease_rounds FROM bids"),
+                            " last_round_id, valuation, lease_rounds FROM bids"),
                  [&](Statement& row) {
                    StandingBid bid{.guest_id = Id(row, 0),
                                    .first_round_id = Id(row, 3),
                                    .last_round_id = Id(row, 4),
-                                   .lease_rounds = static_cast<uint32_t>(row.Int(5))};
-                   NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
+                                   .lease_rounds = static_cast<uint32_t>(row.Int(6))};
+                   if (row.Int(1) == static_cast<int64_t>(kSeveralKinds)) {
+                     absl::StatusOr<Valuation> valuation = ParseValuation(row.Text(5));
+                     if (!valuation.ok()) {
+                       return absl::DataLossError(absl::StrCat("ledger ", db.path(),
+                                                               ": the bid of guest ", bid.guest_id,
+                                                               ": ", valuation.status().message()));
+                     }
+                     bid.kind = kSeveralKinds;
+                     bid.valuation = std::make_shared<const Valuation>(*std::move(valuation));
+                   } else {
+                     NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
+                   }
                    if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
                    const BidKey key{bid.guest_id, bid.kind};
                    const auto fence = state.bid_fences.find(key);
@@ -145,7 +162,7 @@ absl::Status ReadPrices(Database& db, const HostId& host_id, RoundId round_id,
         .bound_by = row.Int(7) == 2 ? policies::BoundBy::kBids : policies::BoundBy::kReserve,
         .rule = row.Text(8)};
     NOM_RETURN_IF_ERROR(ToKind(db, row.Int(0), price.kind));
-    NOM_RETURN_IF_ERROR(ToEnum(db, "method", row.Int(9) - 1, 0, 3, price.method));
+    NOM_RETURN_IF_ERROR(ToEnum(db, "method", row.Int(9) - 1, 0, kMethodLast, price.method));
     prices.push_back(std::move(price));
     return absl::OkStatus();
   });
@@ -249,23 +266,43 @@ absl::Status ReadRequests(Database& db, State& state) {
       });
 }
 
-absl::Status ReadAuctions(Database& db, PutRound& put) {
+// Of columns rule, method, auction, fault, work_max, chain, from `column` on.
+absl::Status ToRecord(const Database& db, const Statement& row, int column, AuctionRecord& record) {
+  record.rule = row.Text(column);
+  NOM_RETURN_IF_ERROR(ToEnum(db, "method", row.Int(column + 1) - 1, 0, kMethodLast, record.method));
+  record.auction = row.Text(column + 2);
+  record.fault = row.Text(column + 3);
+  record.work_max = row.Int(column + 4);
+  record.chain = row.Int(column + 5);
+  return absl::OkStatus();
+}
+
+absl::Status ReadCertificate(Database& db, Round& round) {
   Statement select = db.Prepare(
-      "SELECT kind, rule, method, auction, fault, work_max FROM auctions"
-      " WHERE host_id = ? AND round_id = ? ORDER BY kind");
-  select.Bind(put.round.host_id).Bind(static_cast<int64_t>(put.round.round_id));
+      "SELECT method, welfare_microcredits, welfare_bound_microcredits, charges_are_exact"
+      " FROM joint_auctions WHERE host_id = ? AND round_id = ?");
+  select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
   return ForEachRow(std::move(select), [&](Statement& row) {
-    AuctionRecord record{.host_id = put.round.host_id,
-                         .round_id = put.round.round_id,
-                         .rule = row.Text(1),
-                         .auction = row.Text(3),
-                         .fault = row.Text(4),
-                         .work_max = row.Int(5)};
-    NOM_RETURN_IF_ERROR(ToKind(db, row.Int(0), record.kind));
-    NOM_RETURN_IF_ERROR(ToEnum(db, "method", row.Int(2) - 1, 0, 3, record.method));
-    put.auctions.push_back(std::move(record));
-    return absl::OkStatus();
+    Certificate& certificate = round.certificate.emplace();
+    certificate.welfare_microcredits = row.Int(1);
+    certificate.welfare_bound_microcredits = row.Int(2);
+    certificate.charges_are_exact = row.Int(3) != 0;
+    return ToEnum(db, "method", row.Int(0) - 1, 0, kMethodLast, certificate.method);
   });
+}
+
+absl::Status ReadAuctions(Database& db, PutRound& put) {
+  const Round& round = put.round;
+  if (round.certificate) {
+    NOM_ASSIGN_OR_RETURN(put.auctions.emplace_back(),
+                         ReadAuction(db, round.host_id, round.round_id, round.prices.front().kind));
+    return absl::OkStatus();
+  }
+  for (const ResourcePrice& price : round.prices) {
+    NOM_ASSIGN_OR_RETURN(put.auctions.emplace_back(),
+                         ReadAuction(db, round.host_id, round.round_id, price.kind));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -277,6 +314,38 @@ absl::Status ForEachRow(Statement statement, const std::function<absl::Status(St
     if (!*row) return absl::OkStatus();
     NOM_RETURN_IF_ERROR(visit(statement));
   }
+}
+
+absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, RoundId round_id,
+                                          ResourceKind kind) {
+  AuctionRecord record{.host_id = host_id, .round_id = round_id, .kind = kind};
+  const auto read = [&](Statement select) -> absl::StatusOr<bool> {
+    const absl::StatusOr<bool> row = select.Step();
+    if (!row.ok() || !*row) return row;
+    NOM_RETURN_IF_ERROR(ToRecord(db, select, 0, record));
+    return true;
+  };
+  Statement of_kind = db.Prepare(
+      "SELECT rule, method, auction, fault, work_max, chain FROM auctions"
+      " WHERE host_id = ? AND round_id = ? AND kind = ?");
+  of_kind.Bind(host_id).Bind(static_cast<int64_t>(round_id)).Bind(static_cast<int64_t>(kind));
+  NOM_ASSIGN_OR_RETURN(const bool is_sold, read(std::move(of_kind)));
+  if (!is_sold) {
+    return absl::NotFoundError(absl::StrCat("host ", host_id, " sold no resource ",
+                                            static_cast<int>(kind), " in round ", round_id));
+  }
+  if (!record.auction.empty()) return record;
+  Statement of_all = db.Prepare(
+      "SELECT rule, method, auction, fault, work_max, chain FROM joint_auctions"
+      " WHERE host_id = ? AND round_id = ?");
+  of_all.Bind(host_id).Bind(static_cast<int64_t>(round_id));
+  NOM_ASSIGN_OR_RETURN(const bool is_there, read(std::move(of_all)));
+  if (!is_there) {
+    return absl::DataLossError(absl::StrCat("ledger ", db.path(), ": host ", host_id, ", round ",
+                                            round_id, ": its auction is not there"));
+  }
+  record.kind = kSeveralKinds;
+  return record;
 }
 
 absl::Status ReadRound(Database& db, Round& round) {
@@ -301,6 +370,7 @@ absl::Status ReadRound(Database& db, Round& round) {
     round.reason = select.Text(7);
   }
   NOM_RETURN_IF_ERROR(ReadPrices(db, round.host_id, round.round_id, round.prices));
+  NOM_RETURN_IF_ERROR(ReadCertificate(db, round));
   Statement select = db.Prepare(
       "SELECT guest_id, kind, tenant_id, seed_units, award_units, charge_microcredits, settled,"
       " settled_microcredits, rent_microcredits, delivered_milliunits, used_milliunits,"

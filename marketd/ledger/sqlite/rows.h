@@ -34,6 +34,11 @@ absl::StatusOr<State> ReadState(Database& db);
 // DATA_LOSS if there is none.
 absl::Status ReadRound(Database& db, Round& round);
 
+// The record of one resource's auction, or of the one of all kinds that it was in. NOT_FOUND if it
+// was not sold in that round.
+absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, RoundId round_id,
+                                          ResourceKind kind);
+
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement statement, const std::function<absl::Status(Statement&)>& visit);
 

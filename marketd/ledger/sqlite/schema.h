@@ -12,9 +12,9 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 5;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 6;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
-inline constexpr int32_t kSchemaVersionMin = 5;
+inline constexpr int32_t kSchemaVersionMin = 6;
 
 inline constexpr char kSchemaSql[] = R"sql(
 -- One row: written each time that the ledger is opened, before anybody is told that it is there.
@@ -108,9 +108,12 @@ CREATE TABLE seeds (
   PRIMARY KEY (guest_id, kind)
 ) STRICT, WITHOUT ROWID;
 
+-- kind 0: a bid for several kinds; valuation is its text then (marketd/market/joint_bids.h), and
+-- empty otherwise.
 CREATE TABLE bids (
   guest_id INTEGER NOT NULL REFERENCES guests,
   kind INTEGER NOT NULL,
+  valuation TEXT NOT NULL,
   budget_microcredits INTEGER,
   first_round_id INTEGER NOT NULL,
   last_round_id INTEGER NOT NULL,
@@ -163,8 +166,9 @@ CREATE TABLE rounds (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX rounds_by_transaction ON rounds (transaction_id);
 
--- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last.
--- work_max: steps of work that the rule was given; 0 is no limit.
+-- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last, 5 bounded.
+-- work_max: steps of work that the rule was given; 0 is no limit. chain: which fallbacks it had.
+-- Where all kinds were one auction, joint_auctions has it, and auction is empty.
 CREATE TABLE auctions (
   host_id TEXT NOT NULL,
   round_id INTEGER NOT NULL,
@@ -183,7 +187,25 @@ CREATE TABLE auctions (
   bound_by INTEGER NOT NULL,
   auction TEXT NOT NULL,
   work_max INTEGER NOT NULL CHECK (work_max >= 0),
+  chain INTEGER NOT NULL,
   PRIMARY KEY (host_id, round_id, kind),
+  FOREIGN KEY (host_id, round_id) REFERENCES rounds
+) STRICT, WITHOUT ROWID;
+
+-- One auction for all kinds of a round, and its certificate.
+CREATE TABLE joint_auctions (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  method INTEGER NOT NULL,
+  fault TEXT NOT NULL,
+  auction TEXT NOT NULL,
+  work_max INTEGER NOT NULL CHECK (work_max >= 0),
+  chain INTEGER NOT NULL,
+  welfare_microcredits INTEGER NOT NULL,
+  welfare_bound_microcredits INTEGER NOT NULL,
+  charges_are_exact INTEGER NOT NULL CHECK (charges_are_exact IN (0, 1)),
+  PRIMARY KEY (host_id, round_id),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
 
@@ -268,6 +290,10 @@ CREATE TRIGGER entries_kept_d BEFORE DELETE ON entries
 CREATE TRIGGER auctions_kept_u BEFORE UPDATE ON auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
 CREATE TRIGGER auctions_kept_d BEFORE DELETE ON auctions
+  BEGIN SELECT RAISE(ABORT, 'auctions are never deleted'); END;
+CREATE TRIGGER joint_auctions_kept_u BEFORE UPDATE ON joint_auctions
+  BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
+CREATE TRIGGER joint_auctions_kept_d BEFORE DELETE ON joint_auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never deleted'); END;
 CREATE TRIGGER outcomes_kept_d BEFORE DELETE ON outcomes
   BEGIN SELECT RAISE(ABORT, 'outcomes are never deleted'); END;

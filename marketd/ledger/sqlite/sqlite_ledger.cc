@@ -183,19 +183,7 @@ class SqliteReader : public LedgerReader {
   absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                            ResourceKind kind) override {
     std::lock_guard lock(mutex_);
-    AuctionRecord record{.host_id = host_id, .round_id = round_id, .kind = kind};
-    Statement select = db_->Prepare(
-        "SELECT rule, method, auction, fault, work_max FROM auctions"
-        " WHERE host_id = ? AND round_id = ? AND kind = ?");
-    select.Bind(host_id).Bind(static_cast<int64_t>(round_id)).Bind(static_cast<int64_t>(kind));
-    const absl::StatusOr<bool> row = select.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) {
-      return absl::NotFoundError(absl::StrCat("host ", host_id, " sold no resource ",
-                                              static_cast<int>(kind), " in round ", round_id));
-    }
-    Fill(select, 0, record);
-    return record;
+    return ReadAuction(*db_, host_id, round_id, kind);
   }
 
   absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look() override {
@@ -203,14 +191,6 @@ class SqliteReader : public LedgerReader {
   }
 
  private:
-  static void Fill(const Statement& row, int column, AuctionRecord& record) {
-    record.rule = row.Text(column);
-    record.method = static_cast<policies::Method>(row.Int(column + 1) - 1);
-    record.auction = row.Text(column + 2);
-    record.fault = row.Text(column + 3);
-    record.work_max = row.Int(column + 4);
-  }
-
   absl::StatusOr<std::vector<Round>> ListLocked(const HostId& host_id, RoundId before_round_id,
                                                 int limit) {
     std::vector<Round> rounds;

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/ledger/sqlite/rows.h"
+#include "marketd/market/joint_bids.h"
 
 namespace nom::market {
 namespace {
@@ -128,8 +129,9 @@ struct ChangeWriter {
   absl::Status operator()(const PutBid& put) const {
     const StandingBid& bid = put.bid;
     NOM_RETURN_IF_ERROR((*this)(DropBid{{bid.guest_id, bid.kind}, bid.fence}));
-    Statement insert = db.Prepare("INSERT INTO bids VALUES (?, ?, ?, ?, ?, ?)");
+    Statement insert = db.Prepare("INSERT INTO bids VALUES (?, ?, ?, ?, ?, ?, ?)");
     insert.Bind(Number(bid.guest_id)).Bind(Number(bid.kind));
+    insert.Bind(bid.valuation == nullptr ? std::string() : ToText(*bid.valuation));
     if (bid.budget_microcredits) {
       insert.Bind(*bid.budget_microcredits);
     } else {
@@ -185,35 +187,54 @@ struct ChangeWriter {
                             .Bind(round.reason)
                             .Bind(Number(transaction_id))
                             .Run());
-    if (put.auctions.size() != round.prices.size()) {
-      return absl::InternalError("a round needs one auction for each price");
+    const bool is_joint = round.certificate.has_value();
+    if (put.auctions.size() != (is_joint ? 1 : round.prices.size())) {
+      return absl::InternalError("a round needs one auction for each price, or one for all");
     }
+    if (is_joint) NOM_RETURN_IF_ERROR(WriteJointAuction(put.auctions.front(), *round.certificate));
     for (size_t i = 0; i < round.prices.size(); ++i) {
       const ResourcePrice& price = round.prices[i];
-      const AuctionRecord& record = put.auctions[i];
-      NOM_RETURN_IF_ERROR(
-          db.Prepare(
-                "INSERT INTO auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-              .Bind(round.host_id)
-              .Bind(Number(round.round_id))
-              .Bind(Number(price.kind))
-              .Bind(price.rule)
-              .Bind(static_cast<int64_t>(price.method) + 1)
-              .Bind(record.fault)
-              .Bind(price.unit_price_microcredits)
-              .Bind(price.reserve_unit_price_microcredits)
-              .Bind(price.reserve_policy)
-              .Bind(price.reserve_change_microcredits)
-              .Bind(price.supply_units)
-              .Bind(price.demand_units)
-              .Bind(price.sold_units)
-              .Bind(price.highest_rejected_unit_price_microcredits)
-              .Bind(price.bound_by == policies::BoundBy::kBids ? 2 : 1)
-              .Bind(record.auction)
-              .Bind(record.work_max)
-              .Run());
+      const AuctionRecord& record = put.auctions[is_joint ? 0 : i];
+      NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                                     "?, ?, ?, ?, ?, ?, ?, ?)")
+                              .Bind(round.host_id)
+                              .Bind(Number(round.round_id))
+                              .Bind(Number(price.kind))
+                              .Bind(price.rule)
+                              .Bind(static_cast<int64_t>(price.method) + 1)
+                              .Bind(record.fault)
+                              .Bind(price.unit_price_microcredits)
+                              .Bind(price.reserve_unit_price_microcredits)
+                              .Bind(price.reserve_policy)
+                              .Bind(price.reserve_change_microcredits)
+                              .Bind(price.supply_units)
+                              .Bind(price.demand_units)
+                              .Bind(price.sold_units)
+                              .Bind(price.highest_rejected_unit_price_microcredits)
+                              .Bind(price.bound_by == policies::BoundBy::kBids ? 2 : 1)
+                              .Bind(is_joint ? std::string() : record.auction)
+                              .Bind(record.work_max)
+                              .Bind(record.chain)
+                              .Run());
     }
     return WriteOutcomes(round);
+  }
+
+  absl::Status WriteJointAuction(const AuctionRecord& record,
+                                 const Certificate& certificate) const {
+    return db.Prepare("INSERT INTO joint_auctions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .Bind(record.host_id)
+        .Bind(Number(record.round_id))
+        .Bind(record.rule)
+        .Bind(static_cast<int64_t>(record.method) + 1)
+        .Bind(record.fault)
+        .Bind(record.auction)
+        .Bind(record.work_max)
+        .Bind(record.chain)
+        .Bind(certificate.welfare_microcredits)
+        .Bind(certificate.welfare_bound_microcredits)
+        .Bind(certificate.charges_are_exact ? 1 : 0)
+        .Run();
   }
 
   absl::Status operator()(const UpdateRound& update) const {

@@ -7,6 +7,7 @@
 #include "nomhv/core/seqlock.h"
 #include "nomhv/core/status_text.h"
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/devices.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
 #include "nomhv/x86/regions.h"
@@ -53,7 +54,7 @@ Control::Control(Amounts capacity, std::byte* mailbox_memory, const Doorbell& do
   SeqlockWrite(machine_board_, board);
   if (!mailbox_.has_value()) return;
   mailbox_->Open(RandomId(), g_machine.clocks.tsc_hz, capacity,
-                 static_cast<uint32_t>(GuestProcessors().size()));
+                 static_cast<uint32_t>(GuestProcessors().size()), device_board());
   meters_.WriteSums();
 }
 
@@ -79,6 +80,7 @@ Status Control::CreateBootGuest(const NomCreate& create, std::span<const std::by
     grant.guest_id = guest.id;
     grant.frames = amounts.frames;
     grant.millicores = amounts.millicores;
+    grant.devices = amounts.devices;
   }
   const GrantVerdict verdict = PlanGrants(table_, grants_, grant_plan_);
   if (verdict.status != NOM_STATUS_OK) {

@@ -1,9 +1,11 @@
 #include "nomhv/x86/control/grant_moves.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/devices.h"
 #include "nomhv/x86/guest_frames.h"
 #include "nomhv/x86/machine.h"
 #include "nomhv/x86/regions.h"
@@ -49,6 +51,21 @@ void GrantMoves::Grow(const FrameChange& change) {
   }
 }
 
+void GrantMoves::MoveDevices(const GrantPlan& plan, bool give) {
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    if (!table_->at(slot).running()) continue;
+    GuestMachine& guest = g_machine.guests[slot];
+    const uint32_t planned = plan.granted[slot].devices;
+    for (uint32_t left = give ? planned & ~guest.devices : guest.devices & ~planned; left != 0;
+         left &= left - 1) {
+      const auto device = static_cast<uint32_t>(std::countr_zero(left));
+      while (ReadTsc() < DeviceReadyTsc(device)) pulse_->Rest();
+      const Held held(*dispatch_, slot);
+      give ? GiveDevice(guest, device) : TakeDevice(guest, device);
+    }
+  }
+}
+
 void GrantMoves::WriteBoard(uint32_t slot, const NomGrant* grant) {
   const Held held(*dispatch_, slot);
   GuestMachine& guest = g_machine.guests[slot];
@@ -57,6 +74,7 @@ void GrantMoves::WriteBoard(uint32_t slot, const NomGrant* grant) {
   board.millicores_granted = books.granted.millicores;
   board.frames_next = books.next.frames;
   board.millicores_next = books.next.millicores;
+  board.devices_next = books.next.devices;
   if (grant != nullptr) {
     board.balance_microcredits = grant->balance_microcredits;
     board.spent_microcredits = grant->spent_microcredits;
@@ -68,11 +86,13 @@ void GrantMoves::WriteBoard(uint32_t slot, const NomGrant* grant) {
 
 void GrantMoves::Apply(const GrantPlan& plan, const NomGrants* grants, ForcedFrames& forced) {
   for (uint64_t& count : forced) count = 0;
+  MoveDevices(plan, /*give=*/false);
   for (uint32_t i = 0; i < plan.shrink_count; ++i) {
     forced[plan.changes[i].slot] = Shrink(plan.changes[i]);
   }
   CommitGrants(plan, *table_);
   for (uint32_t i = plan.shrink_count; i < plan.change_count; ++i) Grow(plan.changes[i]);
+  MoveDevices(plan, /*give=*/true);
   dispatch_->Replan();
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
     if (!table_->at(slot).running()) continue;

@@ -33,6 +33,8 @@ class GrantMoves {
   void WriteBoard(uint32_t slot, const NomGrant* grant);
 
  private:
+  // Takes (or gives) devices until the guest holds those of the plan.
+  void MoveDevices(const GrantPlan& plan, bool give);
   uint64_t Shrink(const FrameChange& change);
   void Grow(const FrameChange& change);
 

@@ -1,8 +1,10 @@
 #include "nomhv/x86/control/guest_life.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "nomhv/core/status_text.h"
+#include "nomhv/x86/devices.h"
 #include "nomhv/x86/guest_frames.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
@@ -54,6 +56,9 @@ void GuestLife::Bury(uint32_t slot) {
     const Held held(*p_.dispatch, slot);
     p_.meters->ReadLast(slot);
     guest.alive.store(false, std::memory_order_release);
+    for (; guest.devices != 0;) {
+      TakeDevice(guest, static_cast<uint32_t>(std::countr_zero(guest.devices)));
+    }
   }
   // No processor runs it from here on.
   LeaveAcceptedRegions(guest);

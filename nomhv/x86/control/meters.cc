@@ -48,6 +48,7 @@ void Meters::Fill(uint32_t slot) {
   meter.processor = guest.last_processor;
   meter.created_tsc = guest.created_tsc;
   std::memcpy(meter.name, guest.name, sizeof(meter.name));
+  meter.devices = guest.devices;
   meter.lines_lost = guest.lines_lost.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < NOM_EXITS_COUNT; ++i) {
     meter.exits[i] = guest.exits[i].load(std::memory_order_relaxed);
@@ -71,6 +72,7 @@ void Meters::WriteEnded(uint32_t slot) {
   meter.state = NOM_GUEST_ENDED;
   meter.frames_held = 0;
   meter.frames_granted = 0;
+  meter.devices = 0;
   meter.millicores_granted = 0;
   if (mailbox_ != nullptr) mailbox_->WriteMeter(slot, meter);
 }

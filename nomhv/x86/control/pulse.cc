@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "nomhv/x86/cpu.h"
+#include "nomhv/x86/devices.h"
 #include "nomhv/x86/interrupts.h"
 #include "nomhv/x86/log.h"
 #include "nomhv/x86/machine.h"
@@ -41,6 +42,7 @@ void Pulse::Beat() {
   if (Due(now, next_meters_tsc_, kMetersMs)) {
     meters_->WriteAll();
     meters_->WriteSums();
+    TellDmaFaults();
   }
 }
 

@@ -168,7 +168,8 @@ AfterExit NestedPageFault(GuestMachine& guest) {
     return refused ? GeneralProtection(guest) : AfterExit::kResume;
   }
   if (gpa / NOM_FRAME_BYTES < guest.window_frames ||
-      (gpa >= NOM_GPA_REGIONS && gpa - NOM_GPA_REGIONS < NOM_REGIONS_BYTES)) {
+      (gpa >= NOM_GPA_REGIONS && gpa - NOM_GPA_REGIONS < NOM_REGIONS_BYTES) ||
+      (gpa >= NOM_GPA_DEVICES && gpa - NOM_GPA_DEVICES < NOM_DEVICES_BYTES)) {
     return GeneralProtection(guest);
   }
   return End(guest, NOM_EXIT_REASON_WILD_ACCESS, gpa);
@@ -206,29 +207,9 @@ AfterExit Call(GuestMachine& guest) {
 
 // The registers by number (volume 3, table 1-9).
 uint64_t& GeneralRegister(GuestMachine& guest, uint32_t number) {
-  GuestRegisters& r = guest.registers;
-  switch (number) {
-    case 0:
-      return guest.vmcb->rax;
-    case 1:
-      return r.rcx;
-    case 2:
-      return r.rdx;
-    case 3:
-      return r.rbx;
-    case 4:
-      return guest.vmcb->rsp;
-    case 5:
-      return r.rbp;
-    case 6:
-      return r.rsi;
-    case 7:
-      return r.rdi;
-    default: {
-      uint64_t* const high[] = {&r.r8, &r.r9, &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
-      return *high[number - 8];
-    }
-  }
+  if (number == 0) return guest.vmcb->rax;
+  if (number == 4) return guest.vmcb->rsp;
+  return (&guest.registers.unused_rax)[number];
 }
 
 AfterExit DebugRegister(GuestMachine& guest, bool write) {

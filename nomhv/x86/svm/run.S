@@ -19,39 +19,39 @@ SvmRun:
         sti                             // GIF is off: nothing comes in before VMRUN.
         mov %rdi, %rax
         vmload
-        mov 0x00(%rsi), %rbx
+        mov 0x18(%rsi), %rbx
         mov 0x08(%rsi), %rcx
         mov 0x10(%rsi), %rdx
-        mov 0x20(%rsi), %rdi
+        mov 0x38(%rsi), %rdi
         mov 0x28(%rsi), %rbp
-        mov 0x30(%rsi), %r8
-        mov 0x38(%rsi), %r9
-        mov 0x40(%rsi), %r10
-        mov 0x48(%rsi), %r11
-        mov 0x50(%rsi), %r12
-        mov 0x58(%rsi), %r13
-        mov 0x60(%rsi), %r14
-        mov 0x68(%rsi), %r15
-        mov 0x18(%rsi), %rsi
+        mov 0x40(%rsi), %r8
+        mov 0x48(%rsi), %r9
+        mov 0x50(%rsi), %r10
+        mov 0x58(%rsi), %r11
+        mov 0x60(%rsi), %r12
+        mov 0x68(%rsi), %r13
+        mov 0x70(%rsi), %r14
+        mov 0x78(%rsi), %r15
+        mov 0x30(%rsi), %rsi
         vmrun
         // RAX and RSP are ours again, everything else is the guest's.
         vmsave
         xchg %rsi, 8(%rsp)
-        mov %rbx, 0x00(%rsi)
+        mov %rbx, 0x18(%rsi)
         mov %rcx, 0x08(%rsi)
         mov %rdx, 0x10(%rsi)
-        mov %rdi, 0x20(%rsi)
+        mov %rdi, 0x38(%rsi)
         mov %rbp, 0x28(%rsi)
-        mov %r8, 0x30(%rsi)
-        mov %r9, 0x38(%rsi)
-        mov %r10, 0x40(%rsi)
-        mov %r11, 0x48(%rsi)
-        mov %r12, 0x50(%rsi)
-        mov %r13, 0x58(%rsi)
-        mov %r14, 0x60(%rsi)
-        mov %r15, 0x68(%rsi)
+        mov %r8, 0x40(%rsi)
+        mov %r9, 0x48(%rsi)
+        mov %r10, 0x50(%rsi)
+        mov %r11, 0x58(%rsi)
+        mov %r12, 0x60(%rsi)
+        mov %r13, 0x68(%rsi)
+        mov %r14, 0x70(%rsi)
+        mov %r15, 0x78(%rsi)
         mov 8(%rsp), %rax
-        mov %rax, 0x18(%rsi)
+        mov %rax, 0x30(%rsi)
         mov 16(%rsp), %rax
         vmload
         cli

@@ -149,11 +149,12 @@ enum SvmExit : uint64_t {
   kSvmExitInvalid = ~uint64_t{0},
 };
 
-// What VMRUN does not keep. The order is run.S's.
+// What VMRUN does not keep, by the processor's numbers. RAX and RSP are the control block's.
 struct GuestRegisters {
-  uint64_t rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
+  uint64_t unused_rax, rcx, rdx, rbx, unused_rsp, rbp, rsi, rdi;
+  uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
 };
-static_assert(sizeof(GuestRegisters) == 0x70);
+static_assert(sizeof(GuestRegisters) == 0x80);
 
 }  // namespace nomhv
 

@@ -12,11 +12,6 @@ constexpr int64_t kStepsATile = 3;
 constexpr int64_t kStepsACell = 2;
 constexpr int64_t kStepsAlone = 8;  // A cell that is looked at alone.
 
-UnitColumns ColumnsAt(const CellList& list, size_t begin) {
-  return {list.units[0].data() + begin, list.units[1].data() + begin, list.units[2].data() + begin,
-          list.units[3].data() + begin};
-}
-
 // No cell of the tile leaves more. In the order of ReducedGains, so that where doubles round, they
 // round this bound no lower than a cell's own sum.
 double TileBound(const Tile& tile, const Prices& prices, int resource_count) {
@@ -32,7 +27,7 @@ double TileBound(const Tile& tile, const Prices& prices, int resource_count) {
 double CellScan::Left(const CellList& list, uint32_t cell) const {
   context_.Spend(1, kStepsAlone);
   double left = 0;
-  ReducedGains(list.gain.data() + cell, ColumnsAt(list, cell), prices_.data(),
+  ReducedGains(list.gain.data() + cell, ColumnsFrom(list.units, cell), prices_.data(),
                context_.resource_count, 1, &left);
   return left;
 }
@@ -76,7 +71,7 @@ size_t CellScan::FillLeft(const CellList& list, const Tile& tile) {
   const size_t count = tile.end - tile.begin;
   left_.resize(count);
   context_.Spend(count, kStepsACell);
-  ReducedGains(list.gain.data() + tile.begin, ColumnsAt(list, tile.begin), prices_.data(),
+  ReducedGains(list.gain.data() + tile.begin, ColumnsFrom(list.units, tile.begin), prices_.data(),
                context_.resource_count, count, left_.data());
   return count;
 }

@@ -57,7 +57,10 @@ struct Candidate {
 };
 
 bool IsWithin(const Units& a, const Units& b) {
-  return a[0] <= b[0] && a[1] <= b[1] && a[2] <= b[2] && a[3] <= b[3];
+  for (size_t r = 0; r < a.size(); ++r) {
+    if (a[r] > b[r]) return false;
+  }
+  return true;
 }
 
 // From candidates in any order. The first kCompared kept ones are enough to drop nearly all.
@@ -198,7 +201,7 @@ class Grid {
     }
     for (size_t r = kJointResourcesMax; r-- > 0;) {
       strides_[r] = r + 1 == kJointResourcesMax ? 1 : strides_[r + 1] * axes_[r + 1].size();
-      constexpr size_t kEdges[] = {kTileCells, kTileCells, 8, 4, 3};
+      constexpr size_t kEdges[] = {kTileCells, kTileCells, 8, 4, 3, 2, 2};
       edges_[r] = axes_[r].size() > 1 ? kEdges[dimensions] : 1;
     }
     highest_.resize(strides_[0] * axes_[0].size());
@@ -208,7 +211,7 @@ class Grid {
   }
 
   CellList Take() {
-    std::array<size_t, kJointResourcesMax> block = {};
+    At block = {};
     do {
       VisitBlock(block);
     } while (NextBlock(block));
@@ -221,6 +224,8 @@ class Grid {
   }
 
  private:
+  using At = std::array<size_t, kJointResourcesMax>;  // By axis, a place on it.
+
   Microcredits Combine(Microcredits value, size_t r, size_t i) const {
     if (!is_wanted_[r]) return value;
     const Microcredits of_curve = axes_[r][i].value_microcredits;
@@ -237,7 +242,7 @@ class Grid {
     return value;
   }
 
-  bool NextBlock(std::array<size_t, kJointResourcesMax>& block) const {
+  bool NextBlock(At& block) const {
     for (size_t r = kJointResourcesMax; r-- > 0;) {
       block[r] += edges_[r];
       if (block[r] < axes_[r].size()) return true;
@@ -246,33 +251,35 @@ class Grid {
     return false;
   }
 
-  void VisitBlock(const std::array<size_t, kJointResourcesMax>& block) {
-    std::array<size_t, kJointResourcesMax> end;
+  void VisitBlock(const At& block) {
+    At end;
     for (size_t r = 0; r < end.size(); ++r)
       end[r] = std::min(block[r] + edges_[r], axes_[r].size());
-    for (size_t i = block[0]; i < end[0]; ++i) {
-      const Microcredits value0 = Combine(start_, 0, i);
-      for (size_t j = block[1]; j < end[1]; ++j) {
-        const Microcredits value1 = Combine(value0, 1, j);
-        for (size_t k = block[2]; k < end[2]; ++k) {
-          const Microcredits value2 = Combine(value1, 2, k);
-          const Microcredits cost = terms_[0][i].cost + terms_[1][j].cost + terms_[2][k].cost;
-          const Microcredits saved = terms_[0][i].saved + terms_[1][j].saved + terms_[2][k].saved;
-          for (size_t l = block[3]; l < end[3]; ++l) {
-            Visit({i, j, k, l}, GainOf(Combine(value2, 3, l), cost + terms_[3][l].cost,
-                                       saved + terms_[3][l].saved, values_));
-          }
-        }
-      }
-    }
+    At at = block;
+    VisitFrom<0>(block, end, at, start_, 0, 0, 0);
     if (list_.size() - (list_.tiles.empty() ? 0 : list_.tiles.back().end) >= kTileCellsLeast) {
       list_.CloseTile();
     }
   }
 
+  // All cells of the block whose first `r` units are those of `at`: what these make of the value,
+  // cost, save and add to the index.
+  template <size_t r>
+  void VisitFrom(const At& block, const At& end, At& at, Microcredits value, Microcredits cost,
+                 Microcredits saved, size_t index) {
+    if constexpr (r == kJointResourcesMax) {
+      Visit(at, index, GainOf(value, cost, saved, values_));
+    } else {
+      for (at[r] = block[r]; at[r] < end[r]; ++at[r]) {
+        const Terms& terms = terms_[r][at[r]];
+        VisitFrom<r + 1>(block, end, at, Combine(value, r, at[r]), cost + terms.cost,
+                         saved + terms.saved, index + at[r] * strides_[r]);
+      }
+    }
+  }
+
   // Neighbours with fewer units are in this block, earlier, or in one before it.
-  void Visit(const std::array<size_t, kJointResourcesMax>& at, Microcredits gain) {
-    const size_t index = at[0] * strides_[0] + at[1] * strides_[1] + at[2] * strides_[2] + at[3];
+  void Visit(const At& at, size_t index, Microcredits gain) {
     if (index == 0) return;  // Nothing is worth nothing.
     Microcredits high = 0;
     for (size_t r = 0; r < at.size(); ++r) {

@@ -41,7 +41,9 @@ struct CellList {
 
   size_t size() const { return gain.size(); }
   Units UnitsOf(size_t cell) const {
-    return {units[0][cell], units[1][cell], units[2][cell], units[3][cell]};
+    Units out;
+    for (size_t r = 0; r < out.size(); ++r) out[r] = units[r][cell];
+    return out;
   }
   void Add(double cell_gain, const Units& cell_units);
   // Ends the tile of the cells added since the last call.

@@ -21,8 +21,8 @@ absl::Status CheckWithin(const std::string& where, int64_t value, int64_t low, i
 }
 
 // The entries of an array up to resource_count within [0, high], the others 0.
-absl::Status CheckVector(const std::string& where, const std::array<int64_t, 4>& values,
-                         int resource_count, int64_t high) {
+absl::Status CheckVector(const std::string& where, const UnitVector& values, int resource_count,
+                         int64_t high) {
   for (int r = 0; r < kJointResourcesMax; ++r) {
     const int64_t value = values[static_cast<size_t>(r)];
     const std::string entry = absl::StrCat(where, "[", r, "]");
@@ -80,7 +80,8 @@ absl::Status CheckCurves(const std::string& where, const JointAuction& auction,
     if (auto s = ValidateBid({bid.guest_id, ranges, 0}); !s.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(at, ".", s.message()));
     }
-    // The sum of all curves is a value too; a fourth each is enough for it to be within the limit.
+    // The sum of all curves is a value too; an equal part each is enough for it to be within the
+    // limit.
     const Microcredits high = is_product ? kLevelOne
                               : family.combination == Combination::kSum
                                   ? kValueMaxMicrocredits / kJointResourcesMax
@@ -151,7 +152,53 @@ std::optional<Microcredits> ValueOfCurves(const CurveFamily& family, const UnitV
   return is_first ? 0 : value;
 }
 
+// The most that a valid curve is worth anywhere.
+Microcredits CurveMax(const std::vector<Range>& ranges) {
+  Microcredits most = 0;
+  for (const Range& range : ranges) {
+    const Bid bid{1, {range}, 0};
+    most = std::max({most, ValueOf(bid, range.min_units), ValueOf(bid, range.max_units)});
+  }
+  return most;
+}
+
 }  // namespace
+
+int64_t CountBundles(const JointAuction& auction, const JointBid& bid) {
+  if (!bid.curves.has_value()) return static_cast<int64_t>(bid.bundles.size());
+  return std::min(kCurveBundlesMax + 1, CountCurveBundles(auction, bid));
+}
+
+Microcredits ValueMax(const JointBid& bid) {
+  Microcredits most = 0;
+  if (!bid.curves.has_value()) {
+    for (const Bundle& bundle : bid.bundles) most = std::max(most, bundle.value_microcredits);
+    return most;
+  }
+  const Combination combination = bid.curves->combination;
+  bool is_first = true;
+  if (combination == Combination::kProduct) most = bid.curves->whole_value_microcredits;
+  for (const std::vector<Range>& ranges : bid.curves->curves) {
+    if (ranges.empty()) continue;
+    const Microcredits of_curve = CurveMax(ranges);
+    switch (combination) {
+      case Combination::kSum:
+        most += of_curve;
+        break;
+      case Combination::kMin:
+        most = is_first ? of_curve : std::min(most, of_curve);
+        break;
+      case Combination::kMax:
+        most = std::max(most, of_curve);
+        break;
+      case Combination::kProduct:
+        most = ScaleByLevel(most, of_curve);
+        break;
+    }
+    is_first = false;
+  }
+  return is_first ? 0 : most;
+}
 
 absl::Status ValidateJointAuction(const JointAuction& auction) {
   if (auto s = CheckWithin("resource_count", auction.resource_count, 1, kJointResourcesMax);
@@ -187,7 +234,7 @@ absl::Status ValidateJointAuction(const JointAuction& auction) {
     if (bid.curves.has_value()) {
       if (!bid.bundles.empty()) return Wrong(where + ".bundles", "do not go together with curves");
       if (auto s = CheckCurves(where + ".curves", auction, bid); !s.ok()) return s;
-      const int64_t described = CountCurveBundles(auction, bid);
+      const int64_t described = CountBundles(auction, bid);
       if (described > kCurveBundlesMax) {
         return Wrong(where + ".curves",
                      absl::StrCat("describe more than ", kCurveBundlesMax,

@@ -59,7 +59,7 @@
 
 namespace nom::policies {
 
-inline constexpr int kJointResourcesMax = 4;
+inline constexpr int kJointResourcesMax = 6;  // As many kinds as there are.
 inline constexpr int kJointBidsMax = 4'096;
 inline constexpr int kBundlesMax = 4'096;
 // Bundles that the curves of one bid describe within the capacity: the product, over its curves, of
@@ -161,6 +161,13 @@ struct JointClearing {
 // INVALID_ARGUMENT that names the first thing that is wrong ("bids[3].bundles[1].units[0]: ..."),
 // or OK.
 absl::Status ValidateJointAuction(const JointAuction& auction);
+
+// Bundles of the bid that have to be looked at: those that it lists, or those that its curves
+// describe within the capacity; kCurveBundlesMax + 1 if there are more. The bid must be valid.
+int64_t CountBundles(const JointAuction& auction, const JointBid& bid);
+
+// No bundle of the bid is worth more than this. The bid must be valid.
+Microcredits ValueMax(const JointBid& bid);
 
 // What the bid says `units` are worth; nothing if it refuses them. The empty bundle is worth 0.
 // The bid must be valid.

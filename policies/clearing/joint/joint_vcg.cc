@@ -10,6 +10,7 @@
 
 #include "policies/clearing/int128.h"
 #include "policies/clearing/joint/charges.h"
+#include "policies/clearing/joint/parts.h"
 
 namespace nom::policies {
 namespace {
@@ -155,7 +156,23 @@ class Rule {
 absl::StatusOr<JointClearing> ClearJointVcg(const JointAuction& auction,
                                             const JointVcgOptions& options) {
   if (auto s = ValidateJointAuction(auction); !s.ok()) return s;
-  return Rule(auction, options).Clear();
+  const std::vector<joint::Part> parts = joint::PartsOf(auction);
+  const bool is_whole =
+      parts.empty() || (parts.size() == 1 && parts[0].auction.bids.size() == auction.bids.size() &&
+                        parts[0].auction.resource_count == auction.resource_count);
+  if (is_whole) return Rule(auction, options).Clear();
+  std::vector<JointClearing> clearings;
+  int64_t work_left = options.work_max;
+  for (size_t p = 0; p < parts.size(); ++p) {
+    // An equal share each; what one leaves goes to those that come after it.
+    JointVcgOptions of_part = options;
+    of_part.work_max = std::max<int64_t>(0, work_left) / static_cast<int64_t>(parts.size() - p);
+    absl::StatusOr<JointClearing> clearing = Rule(parts[p].auction, of_part).Clear();
+    if (!clearing.ok()) return clearing.status();
+    work_left -= clearing->work;
+    clearings.push_back(*std::move(clearing));
+  }
+  return joint::PutTogether(auction, parts, clearings);
 }
 
 }  // namespace nom::policies

@@ -10,12 +10,21 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "policies/clearing/joint/joint_auction.h"
 
 namespace nom::policies::joint {
 
 using UnitColumns = std::array<const int32_t*, kJointResourcesMax>;
+
+// Of each resource's units, those from `begin` on.
+inline UnitColumns ColumnsFrom(const std::array<std::vector<int32_t>, kJointResourcesMax>& units,
+                               size_t begin) {
+  UnitColumns columns;
+  for (size_t r = 0; r < columns.size(); ++r) columns[r] = units[r].data() + begin;
+  return columns;
+}
 
 // out[i] = gain[i] - sum over the first `resource_count` r of prices[r] * units[r][i].
 void ReducedGains(const double* gain, const UnitColumns& units, const double* prices,

@@ -7,7 +7,7 @@
 //
 // has as its dual the prices at which the model made of these columns balances (Dantzig and Wolfe
 // 1960; seen from the prices' side, Kelley's cutting planes). With one row a resource it is tiny: a
-// simplex on a basis of at most 5 columns, in floating point. Whatever it answers is only a
+// simplex on a basis of at most 7 columns, in floating point. Whatever it answers is only a
 // proposal; bounds are formed elsewhere, from whole numbers.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_MASTER_H_

@@ -42,7 +42,9 @@ struct Shortlist {
   // if there are none.
   void CloseBidder(uint32_t bidder);
   Units UnitsOf(size_t option) const {
-    return {units[0][option], units[1][option], units[2][option], units[3][option]};
+    Units out;
+    for (size_t r = 0; r < out.size(); ++r) out[r] = units[r][option];
+    return out;
   }
 
   // Drops, in place, the options for which keep(bidder, option) is false, bidders that have none

@@ -30,10 +30,8 @@ void PriceAt(Context& context, const Shortlist& shortlist, const Prices& prices,
   out.reduced.resize(options);
   out.best.resize(shortlist.bidder_count());
   out.choices.resize(shortlist.bidder_count());
-  ReducedGains(shortlist.gain.data(),
-               {shortlist.units[0].data(), shortlist.units[1].data(), shortlist.units[2].data(),
-                shortlist.units[3].data()},
-               prices.data(), context.resource_count, options, out.reduced.data());
+  ReducedGains(shortlist.gain.data(), ColumnsFrom(shortlist.units, 0), prices.data(),
+               context.resource_count, options, out.reduced.data());
   out.bound_steps = context.CostInSteps(prices, shortlist.capacity_units);
   for (size_t i = 0; i < shortlist.bidder_count(); ++i) {
     uint32_t best = shortlist.first[i];

@@ -30,8 +30,9 @@ class PriceWindow {
     int64_t key = 0;
   };
 
-  // `bids` must outlive this. The gap is made as large as it can be with about `open_max` bids
-  // open, besides those whose best quantity changes within the range, which are open at any gap.
+  // `bids` must outlive this. Chooses the gap as large as it can be so that about `open_max` bids
+  // stay undecided. Bids whose best quantity changes within the range stay undecided at any gap,
+  // and do not count.
   PriceWindow(const KeyBids<int64_t>& bids, int64_t low_price, int64_t high_price, size_t open_max);
 
   bool Covers(const Core::Limit& limit) const {

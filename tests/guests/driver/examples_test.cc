@@ -112,6 +112,27 @@ TEST_F(Examples, TheServiceBidsForItsPeaks) {
   ExpectValue(id, 70);
 }
 
+// Two tenants, one reading from the other's cache while both run; then the cache goes.
+TEST_F(Examples, TheServiceReadsFromAnothersCache) {
+  const uint64_t cache = machine.next_guest();
+  ASSERT_EQ(Create({.program = "cache",
+                    .arguments = "keys=1024 rate=200 reader=" + std::to_string(cache + 1),
+                    .frames = 1024,
+                    .millicores = 400}),
+            cache);
+  const uint64_t service =
+      Create({.program = "service",
+              .arguments = "rate=300 peak=100 deadline_ms=2000 cache=" + std::to_string(cache),
+              .millicores = 400});
+  RoundsUntil("answers", [&] { return machine.WorkDone(service) > 1000; });
+  ExpectValue(service, 60);
+  RoundsUntil("hits", [&] { return machine.WorkDone(cache) > 500; });
+  // Without it there is nothing to answer with, and that is all.
+  Destroy(cache);
+  RoundsUntil("two rounds", [&, until = round_ + 2] { return round_ >= until; });
+  EXPECT_FALSE(machine.End(service).has_value());
+}
+
 TEST_F(Examples, BadArgumentsEndThem) {
   for (const char* program : {"cache", "batch", "service"}) {
     ExpectEnd(Create({.program = program, .arguments = "colour=red"}), NOM_EXIT_REASON_DONE, 2);

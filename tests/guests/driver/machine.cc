@@ -175,6 +175,7 @@ NomEvent Machine::Grants(uint32_t kind, const std::vector<Grant>& grants, uint64
     set->grants[i].guest_id = grants[i].guest_id;
     set->grants[i].frames = grants[i].frames;
     set->grants[i].millicores = grants[i].millicores;
+    set->grants[i].devices = grants[i].devices;
   }
   return Call(kind, set.get(), sizeof(*set));
 }
@@ -222,6 +223,12 @@ bool Machine::BidPage(uint64_t guest_id, NomBidPage& page) const {
   if (!slot.has_value()) return false;
   const std::byte* at = base_ + NOM_MAILBOX_BIDS_AT + size_t{*slot} * NOM_FRAME_BYTES;
   return nomhv::SeqlockRead(reinterpret_cast<const NomBidPage*>(at), page, kSeqlockTries);
+}
+
+NomDeviceBoard Machine::Devices() const {
+  NomDeviceBoard board;
+  std::memcpy(&board, base_ + NOM_MAILBOX_DEVICES_AT, sizeof(board));
+  return board;
 }
 
 bool Machine::Round(NomRoundMeters& round) const {

@@ -29,6 +29,7 @@ struct Grant {
   uint64_t guest_id = 0;
   uint64_t frames = 0;
   uint64_t millicores = 0;
+  uint32_t devices = 0;
 };
 
 struct Ended {
@@ -66,6 +67,8 @@ class Machine {
   // False if the copy could not be had whole.
   bool BidPage(uint64_t guest_id, NomBidPage& page) const;
   bool Round(NomRoundMeters& round) const;
+  // As nomhv found them at boot.
+  NomDeviceBoard Devices() const;
 
   // Of a guest's bid page; 0 if there is none yet.
   uint64_t WorkDone(uint64_t guest_id) const;

@@ -11,6 +11,9 @@ function(run)
 endfunction()
 run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${WORK_DIR}/prefix --component libnom-dev)
 run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${WORK_DIR}/prefix --component nomctl)
+if(NOMHV)
+  run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${WORK_DIR}/prefix --component nomhv)
+endif()
 
 # Nothing that is installed may point back to where it was built.
 file(GLOB_RECURSE texts ${WORK_DIR}/prefix/*.cmake ${WORK_DIR}/prefix/*.h)
@@ -29,4 +32,9 @@ run(${CMAKE_COMMAND} -S ${SOURCE_DIR} -B ${WORK_DIR}/build -G Ninja
 run(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
 run(${WORK_DIR}/build/stranger)
 run(${WORK_DIR}/build/stranger_test)
+run(${WORK_DIR}/build/plugin_host ${WORK_DIR}/build/libplugin.so)
+# An image that nomhv would take: one entry, no segment both writable and executable.
+if(NOMHV)
+  run(${PROJECT_DIR}/tests/tidy/segments.sh ${WORK_DIR}/build/hello.elf)
+endif()
 run(${WORK_DIR}/prefix/bin/nomctl --help)

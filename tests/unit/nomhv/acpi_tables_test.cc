@@ -96,6 +96,71 @@ TEST(Fadt, OldAndNewPlacesOfTheTimer) {
   EXPECT_EQ(ReadFadtTimer(table.span().first(80)).port, 0) << "cut short";
 }
 
+TEST(Mcfg, SegmentZeroFromItsFirstBus) {
+  Table table(44);
+  // Another segment, then ours: base 0xb0000000, buses 0 to 255.
+  table.Append({0, 0, 0, 0xc0, 0, 0, 0, 0, 1, 0, 0, 255, 0, 0, 0, 0});
+  EXPECT_EQ(ReadMcfg(table.span()).base, 0u);
+  table.Append({0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 0, 0, 127, 0, 0, 0, 0});
+  EXPECT_EQ(ReadMcfg(table.span()).base, 0xb0000000u);
+  EXPECT_EQ(ReadMcfg(table.span()).last_bus, 127u);
+  table.bytes().resize(44 + 31);
+  EXPECT_EQ(ReadMcfg(table.span()).base, 0u);
+}
+
+// A unit with `flags`, at 0xfed90000, of a segment.
+void AddUnit(Table& table, int flags, int segment, std::initializer_list<int> scopes) {
+  table.Append({0, 0, static_cast<int>(16 + scopes.size()), 0, flags, 0, segment, 0, 0, 0, 0xd9,
+                0xfe, 0, 0, 0, 0});
+  // The address is little-endian: 0xfed90000.
+  table.Append(scopes);
+}
+
+TEST(Dmar, OneUnitAndWhatIsBehindIt) {
+  Table table(48);
+  EXPECT_EQ(ReadDmar(table.span()).registers, 0u);
+  // A reserved region first, then the unit: an I/O APIC, a device 00:02.0, a bridge 00:03.1.
+  table.Append({1, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  AddUnit(table, 0, 0, {3, 8, 0, 0, 0, 0xff, 0, 0, 1, 8, 0, 0, 0, 0, 2, 0, 2, 8, 0, 0, 0, 0, 3, 1});
+  const RemappingUnit unit = ReadDmar(table.span());
+  EXPECT_EQ(unit.registers, 0xfed90000u);
+  EXPECT_FALSE(unit.all);
+  ASSERT_EQ(unit.scope_count, 2u);
+  EXPECT_EQ(unit.scopes[0].place, 0x10u);
+  EXPECT_FALSE(unit.scopes[0].below);
+  EXPECT_EQ(unit.scopes[1].place, 0x19u);
+  EXPECT_TRUE(unit.scopes[1].below);
+}
+
+TEST(Dmar, SeveralUnitsOtherSegmentsAndDamageAreNone) {
+  Table all(48);
+  AddUnit(all, 1, 0, {});
+  EXPECT_TRUE(ReadDmar(all.span()).all);
+  AddUnit(all, 1, 0, {});
+  EXPECT_EQ(ReadDmar(all.span()).registers, 0u);
+  Table other(48);
+  AddUnit(other, 1, 1, {});
+  EXPECT_EQ(ReadDmar(other.span()).registers, 0u);
+  Table cut(48);
+  AddUnit(cut, 0, 0, {1, 8, 0, 0, 0, 0, 2, 0});
+  cut.bytes().pop_back();
+  EXPECT_EQ(ReadDmar(cut.span()).registers, 0u);
+  Table endless(48);
+  AddUnit(endless, 0, 0, {1, 0, 0, 0, 0, 0, 2, 0});
+  EXPECT_EQ(ReadDmar(endless.span()).registers, 0u);
+}
+
+// Whatever the bytes: nothing outside the table is read, and it ends.
+TEST(Dmar, RandomTables) {
+  std::mt19937 random(4);
+  for (int i = 0; i < 20'000; ++i) {
+    Table table(random() % 200);
+    for (std::byte& byte : table.bytes()) byte = static_cast<std::byte>(random() % 20);
+    static_cast<void>(ReadDmar(table.span()));
+    static_cast<void>(ReadMcfg(table.span()));
+  }
+}
+
 TEST(Hpet, OnlyInMemory) {
   Table table(56);
   table.Put<uint64_t>(44, 0xfed00000);

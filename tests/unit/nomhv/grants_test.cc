@@ -155,6 +155,28 @@ TEST_F(Grants, RefusalsNameTheOffender) {
   EXPECT_EQ(guests_.granted(), (Amounts{300, 300})) << "a refused set changes nothing";
 }
 
+TEST_F(Grants, ADeviceIsOneGuests) {
+  GuestTable guests({1000, 2000, 0b11});
+  ASSERT_TRUE(guests.Admit(Create(1, 10, 10)).ok());
+  ASSERT_TRUE(guests.Admit(Create(2, 10, 10)).ok());
+  const auto plan = [&](uint32_t first, uint32_t second) {
+    *grants_ = {};
+    grants_->grant_count = 2;
+    grants_->grants[0] = {.guest_id = 1, .frames = 10, .millicores = 10, .devices = first};
+    grants_->grants[1] = {.guest_id = 2, .frames = 10, .millicores = 10, .devices = second};
+    return PlanGrants(guests, *grants_, plan_);
+  };
+  EXPECT_EQ(plan(0b01, 0b11).status, NOM_STATUS_OVER_CAPACITY);
+  EXPECT_EQ(plan(0b01, 0b11).offender_id, 2u);
+  EXPECT_EQ(plan(0b100, 0).status, NOM_STATUS_BAD_PARAMETER);
+  ASSERT_EQ(plan(0b10, 0b01).status, NOM_STATUS_OK);
+  CommitGrants(plan_, guests);
+  EXPECT_EQ(guests.granted().devices, 0b11u);
+  ASSERT_EQ(plan(0b01, 0b10).status, NOM_STATUS_OK) << "they may change places";
+  CommitGrants(plan_, guests);
+  EXPECT_EQ(guests.at(0).granted.devices, 0b01u);
+}
+
 TEST_F(Grants, EndedGuestsAreLeftOutAndTheirSharesAreFree) {
   guests_.End(guests_.Find(12).value());
   ExpectRefused(NOM_STATUS_CRASHED, 12);

@@ -22,6 +22,8 @@ class FakeMemory {
     return next_;
   }
   void FreeTable(uint64_t physical) { ASSERT_EQ(tables_.erase(physical), 1u); }
+  void Changed(const void* /*entry*/) { ++changes; }
+  int changes = 0;
   size_t live() const { return tables_.size(); }
 
   size_t limit = 1000;

@@ -17,12 +17,13 @@ constexpr uint64_t kPatienceUs = 500'000;
 }  // namespace
 
 guest::Text<160> Cache::Settings::Parse(std::string_view arguments) {
-  const std::array<guest::Argument, 7> known = {{
+  const std::array<guest::Argument, 8> known = {{
       {.key = "hit_value", .value = &hit_value, .min = 0, .max = 1'000'000'000},
       {.key = "keys", .value = &keys, .min = 16, .max = Load::kKeysMax},
       {.key = "rate", .value = &rate, .min = 1, .max = 1'000'000},
       {.key = "phase_rounds", .value = &phase_rounds, .min = 1, .max = 1'000'000},
       {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
+      {.key = "reader", .value = &reader, .min = 0, .max = std::numeric_limits<int64_t>::max()},
       {.key = "rounds", .value = &rounds, .min = 0, .max = 1'000'000'000},
       {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
   }};
@@ -44,7 +45,8 @@ Cache::Cache(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::Start&
                      .window_frames = start.window_frames,
                      .image_first_frame = start.image_first_frame,
                      .image_end_frame = start.image_end_frame,
-                     .base_address = base_address}) {
+                     .base_address = base_address}),
+      reader_(nomhv, static_cast<uint64_t>(settings.reader), guest::Channel::Side::kOfferer) {
   arrivals_.SetRate(load_.rate());
   market_.Say({.work_unit = "hits", .activity = "filling"});
 }
@@ -66,19 +68,41 @@ uint64_t Cache::Turn() {
   uint64_t arrival_tsc = 0;
   meter_.Begin();
   while (arrivals_.Take(now, &arrival_tsc)) {
-    Serve();
+    Serve(load_.Next());
     ++served;
     if (clock_.Tsc() >= slice_end) break;
   }
   (void)meter_.End(served);
+  ServeReader(slice_end);
   // Requests that came meanwhile are served after the next look; with none, there is time to sleep
   // until a handful has come.
   if (clock_.Tsc() >= slice_end) return 0;
   return now + clock_.ToTicks(2 * kSliceUs);
 }
 
-void Cache::Serve() {
-  const uint64_t key = Mix(load_.Next() + (static_cast<uint64_t>(settings_.seed) << 32));
+void Cache::ServeReader(uint64_t slice_end_tsc) {
+  if (!reader_.wanted()) return;
+  if (!set_aside_) set_aside_ = store_.SetAside(kLookupFrames);
+  if (!set_aside_ || !reader_.Enter()) return;
+  if (market_.round_began() && reader_.Left()) return reader_.Leave();
+  while (clock_.Tsc() < slice_end_tsc) {
+    if (reply_.has_value()) {
+      if (!reader_.Send(*reply_)) break;
+      reply_.reset();
+      ++lookups_;
+    }
+    guest::Message message;
+    if (!reader_.Receive(&message)) break;
+    Serve(message.words[Lookup::kKey] % static_cast<uint64_t>(settings_.keys));
+    for (size_t i = 0; i < Lookup::kDataWords; ++i) message.words[Lookup::kData + i] = entry_[i];
+    message.words[Lookup::kCheck] = Lookup::Check(message);
+    reply_ = message;
+  }
+  if (!reader_.open()) reply_.reset();
+}
+
+void Cache::Serve(uint64_t index) {
+  const uint64_t key = Mix(index + (static_cast<uint64_t>(settings_.seed) << 32));
   const uint32_t node = store_.NodeOf(key);
   if (node < HitCurve::kKeysMax) (void)curve_.Note(node);
   const Store::Found found = store_.Get(node, entry_);
@@ -178,8 +202,8 @@ void Cache::OnRound() {
                 " (", percent, "%), ", round_requests_ - round_served_, " late, ",
                 store_.pool().held_frames(), " frames, would take ",
                 policies::BestUnitsAt(memory, price.value_or(0)), " units at ", price.value_or(-1),
-                ", rate ", load_.rate(), ", ", meter_.cycles(), " cycles each",
-                market_.safe_mode() ? ", safe mode" : "");
+                ", rate ", load_.rate(), ", ", lookups_, " lookups, ", meter_.cycles(),
+                " cycles each", market_.safe_mode() ? ", safe mode" : "");
 }
 
 }  // namespace nom::examples

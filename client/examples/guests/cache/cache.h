@@ -5,12 +5,14 @@
 #define CLIENT_EXAMPLES_GUESTS_CACHE_CACHE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "client/examples/guests/cache/hit_curve.h"
 #include "client/examples/guests/cache/load.h"
 #include "client/examples/guests/cache/store.h"
 #include "client/examples/guests/common/arrivals.h"
+#include "client/examples/guests/common/lookup.h"
 #include "client/examples/guests/common/work_meter.h"
 #include "client/guest/calls.h"
 #include "client/guest/clock.h"
@@ -30,6 +32,7 @@ class Cache {
     int64_t rate = 1000;       // Requests a second, the mean over phases.
     int64_t phase_rounds = 5;  // How many rounds the load stays as it is.
     int64_t budget = 0;        // Micro-credits to spend in a round at most; 0: no limit.
+    int64_t reader = 0;        // The guest that may read from it over a ring; 0: none.
     int64_t seed = 1;          // Of the load and of the entries.
     int64_t rounds = 0;        // Ends after so many; 0: never.
 
@@ -49,6 +52,7 @@ class Cache {
   uint64_t misses() const { return misses_; }
   uint64_t dropped() const { return dropped_; }  // Came, but could not be served in time.
   uint64_t damaged() const { return damaged_; }  // Entries that were not what was stored.
+  uint64_t lookups() const { return lookups_; }  // Answered to the reader.
   uint64_t entries() const { return store_.entries(); }
   int64_t value_microcredits() const;
 
@@ -57,7 +61,9 @@ class Cache {
   policies::RangeList CpuOffer() const;
 
  private:
-  void Serve();
+  // Puts the entry of a key into entry_.
+  void Serve(uint64_t index);
+  void ServeReader(uint64_t slice_end_tsc);
   void OnRound();
   uint64_t EntriesOfSeed() const;
 
@@ -72,6 +78,10 @@ class Cache {
   Store store_;
   HitCurve curve_;
   Entry entry_ = {};  // The answer being given.
+  LookupEnd reader_;
+  bool set_aside_ = false;               // Room for the region.
+  std::optional<guest::Message> reply_;  // Waits for room in the ring.
+  uint64_t lookups_ = 0;
   uint64_t hits_ = 0;
   uint64_t misses_ = 0;
   uint64_t dropped_ = 0;

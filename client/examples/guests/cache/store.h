@@ -44,6 +44,9 @@ class Store final : public guest::FrameOwner {
 
   // Grows and shrinks with the grant.
   guest::FramePool::Changes Update(const NomGuestBoard& board) { return pool_.Update(board); }
+  // Makes room in the grant for something else (FramePool::SetAside).
+  [[nodiscard]] bool SetAside(uint64_t frames) { return pool_.SetAside(frames); }
+
   uint64_t entries() const { return pool_.used_frames(); }
   const guest::FramePool& pool() const { return pool_; }
 

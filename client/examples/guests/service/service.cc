@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kMoneyMax = 1'000'000'000'000;
 constexpr int64_t kPaceRoundsMax = 1'000;
+constexpr uint64_t kKeys = 1024;  // Of the cache that are asked for.
 static_assert(kMoneyMax * kPaceRoundsMax <= policies::kValueMaxMicrocredits);
 // A bid on the page is replaced each round; nomhv may carry the new one over a round late.
 constexpr int kBidLifetimeRounds = 2;
@@ -20,7 +21,7 @@ constexpr int kBidLifetimeRounds = 2;
 }  // namespace
 
 guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
-  const std::array<guest::Argument, 10> known = {{
+  const std::array<guest::Argument, 11> known = {{
       {.key = "answer_value", .value = &answer_value, .min = 0, .max = 1'000'000'000},
       {.key = "deadline_ms", .value = &deadline_ms, .min = 1, .max = 60'000},
       {.key = "rate", .value = &rate, .min = 1, .max = 100'000},
@@ -29,6 +30,7 @@ guest::Text<160> Service::Settings::Parse(std::string_view arguments) {
       {.key = "text_bytes", .value = &text_bytes, .min = 1, .max = kTextBytesMax},
       {.key = "budget", .value = &budget, .min = 0, .max = kMoneyMax},
       {.key = "pace_rounds", .value = &pace_rounds, .min = 1, .max = kPaceRoundsMax},
+      {.key = "cache", .value = &cache, .min = 0, .max = std::numeric_limits<int64_t>::max()},
       {.key = "rounds", .value = &rounds, .min = 0, .max = 1'000'000'000},
       {.key = "seed", .value = &seed, .min = 0, .max = 1'000'000'000'000'000},
   }};
@@ -48,7 +50,8 @@ Service::Service(guest::Nomhv* nomhv, const guest::Pages& pages, const guest::St
       pacer_({.period_budget_microcredits = settings.budget * settings.pace_rounds,
               .period_rounds = settings.pace_rounds,
               .bid_lifetime_rounds = kBidLifetimeRounds}),
-      deadline_ticks_(clock_.ToTicks(static_cast<uint64_t>(settings.deadline_ms) * 1000)) {
+      deadline_ticks_(clock_.ToTicks(static_cast<uint64_t>(settings.deadline_ms) * 1000)),
+      cache_(nomhv, static_cast<uint64_t>(settings.cache), guest::Channel::Side::kAcceptor) {
   arrivals_.SetRate(bursts_.NextRound());
   market_.Say({.work_unit = "answers", .activity = "starting"});
 }
@@ -67,10 +70,11 @@ uint64_t Service::Turn() {
   const NomHolding* cpu = guest::FindHolding(market_.guest(), NOM_RESOURCE_CPU);
   charge_microcredits_ = cpu == nullptr ? 0 : cpu->charge_microcredits;
   ShedHopeless(began);
+  Fetch();
   const uint64_t slice_end = began + clock_.ToTicks(kSliceUs);
   uint64_t done = 0;
   meter_.Begin();
-  while (head_ != tail_ && clock_.Tsc() < slice_end) {
+  while (head_ != ready_ && clock_.Tsc() < slice_end) {
     const Request& request = queue_[head_++ % kQueueMax];
     Answer(request);
     ++done;
@@ -81,8 +85,9 @@ uint64_t Service::Turn() {
     }
   }
   (void)meter_.End(done);
-  if (head_ != tail_) return 0;
-  return began + clock_.ToTicks(kSliceUs);
+  if (head_ != ready_) return 0;
+  // Answers of the cache come at any time.
+  return began + clock_.ToTicks(head_ != tail_ ? kSliceUs / 4 : kSliceUs);
 }
 
 void Service::Admit(uint64_t now_tsc) {
@@ -101,6 +106,39 @@ void Service::Admit(uint64_t now_tsc) {
   }
 }
 
+void Service::Fetch() {
+  ready_ = std::max(ready_, head_);
+  asked_ = std::max(asked_, ready_);
+  if (!cache_.wanted()) {
+    ready_ = asked_ = tail_;
+    return;
+  }
+  if (!cache_.open()) {
+    asked_ = ready_;  // What was asked is not answered any more.
+    if (!cache_.Enter()) return;
+  }
+  for (; asked_ != tail_; ++asked_) {
+    const uint64_t number = queue_[asked_ % kQueueMax].number;
+    guest::Message question;
+    question.words[Lookup::kNumber] = number;
+    question.words[Lookup::kKey] = Mix(number) % kKeys;
+    if (!cache_.Send(question)) break;
+  }
+  guest::Message answer;
+  while (cache_.Receive(&answer)) {
+    // Answers to what was given up meanwhile are passed over, and those that are none.
+    if (ready_ == asked_) continue;
+    Request& request = queue_[ready_ % kQueueMax];
+    if (answer.words[Lookup::kNumber] != request.number ||
+        answer.words[Lookup::kCheck] != Lookup::Check(answer)) {
+      continue;
+    }
+    request.data = answer.words[Lookup::kData];
+    ++ready_;
+    ++fetched_;
+  }
+}
+
 // Requests are in the order of their deadlines: those that cannot be answered in time any more
 // stand in front.
 void Service::ShedHopeless(uint64_t now_tsc) {
@@ -112,7 +150,7 @@ void Service::ShedHopeless(uint64_t now_tsc) {
 }
 
 void Service::Answer(const Request& request) {
-  Random letters(Mix(static_cast<uint64_t>(settings_.seed)) + request.number);
+  Random letters(Mix(static_cast<uint64_t>(settings_.seed)) + request.number + request.data);
   std::array<char, 2 * kTextBytesMax> texts;
   const auto size = static_cast<size_t>(settings_.text_bytes);
   for (size_t i = 0; i < 2 * size; ++i) texts[i] = static_cast<char>('a' + letters.Below(4));
@@ -187,7 +225,8 @@ void Service::OnRound() {
                 percent, "%), late ", late_, " and shed ", shed_, " so far, rhythm ",
                 forecast_.Rhythm(), ", would take ",
                 policies::BestUnitsAt(offer, price.value_or(0)), " units at ", price.value_or(-1),
-                ", ", meter_.cycles(), " cycles each", market_.safe_mode() ? ", safe mode" : "");
+                ", ", meter_.cycles(), " cycles each, ", fetched_, " fetched",
+                market_.safe_mode() ? ", safe mode" : "");
 }
 
 }  // namespace nom::examples

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "client/examples/guests/common/arrivals.h"
+#include "client/examples/guests/common/lookup.h"
 #include "client/examples/guests/common/work_meter.h"
 #include "client/examples/guests/service/bursts.h"
 #include "client/examples/guests/service/forecast.h"
@@ -34,6 +35,7 @@ class Service {
     int64_t text_bytes = 64;    // Size of a request: its work grows with the square.
     int64_t budget = 0;         // Micro-credits to spend in a round; 0: no limit.
     int64_t pace_rounds = 1;    // The budget of so many rounds is one: valleys save for peaks.
+    int64_t cache = 0;          // The guest whose cache each request reads from; 0: none.
     int64_t seed = 1;           // Of arrivals and requests.
     int64_t rounds = 0;         // Ends after so many; 0: never.
 
@@ -52,7 +54,8 @@ class Service {
   uint64_t arrived() const { return arrived_; }
   uint64_t answered() const { return answered_; }  // In time.
   uint64_t late() const { return late_; }          // Answered, but too late.
-  uint64_t shed() const { return shed_; }  // Given up before any work: hopeless, or no room.
+  uint64_t shed() const { return shed_; }        // Given up before any work: hopeless, or no room.
+  uint64_t fetched() const { return fetched_; }  // From the cache.
   uint64_t waiting() const { return tail_ - head_; }
   int64_t value_microcredits() const;
   // The sum of all answers: shows that the work was done.
@@ -69,9 +72,12 @@ class Service {
   struct Request {
     uint64_t arrival_tsc = 0;
     uint64_t number = 0;
+    uint64_t data = 0;  // What the cache has for it.
   };
 
   void Admit(uint64_t now_tsc);
+  // Asks the cache for what requests need, and takes in what it answers.
+  void Fetch();
   void ShedHopeless(uint64_t now_tsc);
   void Answer(const Request& request);
   void OnRound();
@@ -93,6 +99,11 @@ class Service {
   std::array<Request, kQueueMax> queue_ = {};
   uint64_t head_ = 0;  // The oldest request is queue_[head_ % kQueueMax].
   uint64_t tail_ = 0;
+  // [head_, ready_) can be answered, [ready_, asked_) wait for the cache.
+  uint64_t ready_ = 0;
+  uint64_t asked_ = 0;
+  LookupEnd cache_;
+  uint64_t fetched_ = 0;
   uint64_t arrived_ = 0;
   uint64_t answered_ = 0;
   uint64_t late_ = 0;

@@ -209,6 +209,38 @@ TEST_F(NomctlTest, RoundsAsATable) {
       "   240  coarser  3:2\n");
 }
 
+TEST_F(NomctlTest, AStatementAddsUpWhatWasPaid) {
+  pb::Round second = Settled(6, 12'000);
+  second.mutable_outcomes(0)->set_rent_microcredits(30);
+  pb::GuestOutcome* gone = second.add_outcomes();  // A guest that is not listed any more.
+  gone->set_guest_id(8);
+  gone->set_kind(pb::RESOURCE_KIND_MEMORY);
+  gone->set_settled(true);
+  gone->set_settled_microcredits(7);
+  pb::Round open = Settled(7, 0);
+  open.set_phase(pb::ROUND_PHASE_EFFECTIVE);
+  market_.Configure([&](FakeMarket& market) {
+    *market.rounds.add_rounds() = open;
+    *market.rounds.add_rounds() = second;
+    *market.rounds.add_rounds() = Settled(5, 12'000);
+    market.account.mutable_account()->set_tenant_id("shop");
+    market.account.mutable_account()->set_spent_microcredits(1'500'000);
+  });
+  Ended ended = Run({"statement"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out,
+            "round  effective             guest  resource  held  charge  rent\n"
+            "    6  2026-11-29 10:00:06Z  cache  cpu         12     240    30\n"
+            "                             id:8   memory       0       7     0\n"
+            "    5  2026-11-29 10:00:05Z  cache  cpu         12     240     0\n"
+            "                             sum                       487    30\n"
+            "\n"
+            "account shop: spent 1.5cr in all, 0cr available, 0cr in escrow, 0cr in arrears\n");
+  ended = Run({"statement", "--tenant", "shop", "--limit", "1", "--json"});
+  EXPECT_EQ(Json(ended).fields().at("lines").list_value().values_size(), 1)
+      << "one round, and of an operator's view the tenant's guests alone";
+}
+
 TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
   market_.Configure([](FakeMarket& market) { market.hosts.add_hosts()->set_host_id("m1"); });
   EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",

@@ -7,15 +7,40 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "client/guest/address.h"
 #include "client/guest/calls.h"
 #include "client/guest/market.h"
+#include "client/guest/shared_memory.h"
 #include "nomhv/abi/board.h"
 
 namespace nom::guest {
+
+// What guests on one machine offer each other.
+class FakeRegions {
+ public:
+  CallResult Offer(uint64_t from, uint64_t to, uint64_t frames, uint64_t tag) {
+    auto& memory = regions_[{from, to, tag}];
+    if (!memory.empty()) return {NOM_STATUS_EXISTS, 0};
+    memory.resize(frames * NOM_FRAME_BYTES / sizeof(Message));
+    return {NOM_STATUS_OK, AddressOf(memory.data())};
+  }
+  CallResult Accept(uint64_t from, uint64_t to, uint64_t frames, uint64_t tag) {
+    auto& memory = regions_[{from, to, tag}];
+    if (memory.empty()) return {NOM_STATUS_NO_SUCH_REGION, 0};
+    if (memory.size() * sizeof(Message) != frames * NOM_FRAME_BYTES) {
+      return {NOM_STATUS_BAD_PARAMETER, 0};
+    }
+    return {NOM_STATUS_OK, AddressOf(memory.data())};
+  }
+
+ private:
+  std::map<std::tuple<uint64_t, uint64_t, uint64_t>, std::vector<Message>> regions_;
+};
 
 class FakeNomhv final : public Nomhv {
  public:
@@ -33,7 +58,7 @@ class FakeNomhv final : public Nomhv {
     UpdateBoard();
   }
 
-  CallResult Call(uint32_t number, uint64_t first, uint64_t second, uint64_t /*third*/) override {
+  CallResult Call(uint32_t number, uint64_t first, uint64_t second, uint64_t third) override {
     ++calls;
     switch (number) {
       case NOM_CALL_QUERY:
@@ -54,6 +79,14 @@ class FakeNomhv final : public Nomhv {
       case NOM_CALL_WRITE:
         log.append(PointerTo<const char>(first), second);
         return {};
+      case NOM_CALL_OFFER:
+        return regions == nullptr ? CallResult{NOM_STATUS_OVER_GRANT, 0}
+                                  : regions->Offer(id, first, second, third);
+      case NOM_CALL_ACCEPT:
+        return regions == nullptr ? CallResult{NOM_STATUS_NO_SUCH_REGION, 0}
+                                  : regions->Accept(first, id, second, third);
+      case NOM_CALL_LEAVE:
+        return {NOM_STATUS_OK, NOM_LEAVE_DONE};
       case NOM_CALL_EXIT:
         exit_code = static_cast<int64_t>(first);
         return {};
@@ -136,6 +169,8 @@ class FakeNomhv final : public Nomhv {
 
   uint64_t tsc = 1;
   uint64_t tsc_per_read = 0;  // How much time passes between two looks at the clock.
+  uint64_t id = 1;
+  FakeRegions* regions = nullptr;  // Null: nobody shares anything.
   uint64_t calls = 0;
   uint64_t release_calls = 0;
   uint64_t yields = 0;

@@ -201,8 +201,8 @@ TEST(JointText, ErrorsNameTheLineAndTheKey) {
       {"resource_count: 1\nresource_count: 1\n", "line 2: resource_count: is here twice"},
       {"resource_count: two\n", "line 1: resource_count: 'two' is not a whole number"},
       {"resource_count: 1\ncapacity_units: 4\n", "line 2: capacity_units: must be a list"},
-      {"resource_count: 1\ncapacity_units: [1, 1, 1, 1, 1]\n",
-       "line 2: capacity_units: has more than 4 entries"},
+      {"resource_count: 1\ncapacity_units: [1, 1, 1, 1, 1, 1, 1]\n",
+       "line 2: capacity_units: has more than 6 entries"},
       {"resource_count: 1\ncapacity_units: [1.5]\n",
        "line 2: capacity_units[0]: '1.5' is not a whole number"},
       {"resource_count: 1\ncapacity_units: [0x4]\n", "'0x4' is not a whole number"},
@@ -217,8 +217,8 @@ TEST(JointText, ErrorsNameTheLineAndTheKey) {
       {"bids:\n  - guest_id: 1\n    curves:\n      combination: sum\n",
        "line 4: bids[0].curves.of_resources: is missing"},
       {"bids:\n  - guest_id: 1\n    curves: {combination: sum, of_resources: [[], [], [], [], "
-       "[]]}\n",
-       "line 3: bids[0].curves.of_resources: has more than 4 entries"},
+       "[], [], []]}\n",
+       "line 3: bids[0].curves.of_resources: has more than 6 entries"},
       {"bids:\n  - guest_id: 1\n    curves:\n      combination: sum\n      of_resources:\n"
        "        - - {min_units: 1, max_units: 2, value_at_min_microcredits: 3}\n",
        "line 6: bids[0].curves.of_resources[0][0].unit_price_microcredits: is missing"},

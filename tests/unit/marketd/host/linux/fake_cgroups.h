@@ -78,7 +78,7 @@ class FakeCgroups final : public CgroupFiles {
     for (const auto& [file, text] : std::map<std::string, std::string>{
              {"cpu.max", "max 100000\n"},
              {"cpu.max.burst", "0\n"},
-             {"cpu.weight", "100\n"},
+             {"cpu.idle", "0\n"},
              {"cpu.stat", "usage_usec 0\nuser_usec 0\nsystem_usec 0\nthrottled_usec 0\n"},
              {"memory.current", "0\n"},
              {"memory.max", "max\n"},

@@ -117,6 +117,14 @@ TEST_F(LinuxHostTest, SaysWhatTheMachineIsLessWhatIsNeverSold) {
   EXPECT_THAT(facts.guests, IsEmpty());
 }
 
+TEST_F(LinuxHostTest, SomeOfEachProcessorIsTheKernelsUnlessTheOperatorSaysOtherwise) {
+  options_.cpu_unsold_millicores = -1;
+  options_.memory_unsold_bytes = -1;
+  Restart();
+  EXPECT_THAT(Attach().capacities, ElementsAre(std::pair(ResourceKind::kCpu, 1900),
+                                               std::pair(ResourceKind::kMemory, 896 * kMiB)));
+}
+
 TEST_F(LinuxHostTest, OneMarketdDrivesAMachine) {
   Attach();
   auto other = NewLinuxHost(options_, {.files = &files_,
@@ -179,7 +187,7 @@ TEST_F(LinuxHostTest, WhatCannotBeCreatedLeavesNothingBehind) {
   EXPECT_THAT(error(good), HasSubstr("launcher: is not there"));
   launcher_.refuse = absl::OkStatus();
   for (const char* file : {"mkdir", "pids.max", "memory.max", "memory.min", "memory.oom.group",
-                           "memory.swap.max", "cpu.max", "cpu.weight"}) {
+                           "memory.swap.max", "cpu.max", "cpu.idle"}) {
     files_.Fail("guest-2", file, EACCES, 1);
     EXPECT_THAT(error(good), HasSubstr("Permission denied")) << file;
     files_.Heal();
@@ -269,8 +277,10 @@ TEST_F(LinuxHostTest, AnIdleGuestIsLimitedOnlyByWhatItWon) {
   Attach();
   ASSERT_TRUE(Create(1, "idle").ok());
   EXPECT_EQ(files_.Get("guest-1", "cpu.max"), "max 100000");
+  EXPECT_EQ(files_.Get("guest-1", "cpu.idle"), "1");
   ASSERT_TRUE(Apply(1, {Award(1, 5, 0)}).ok());
   EXPECT_EQ(files_.Get("guest-1", "cpu.max"), "15000 100000");
+  EXPECT_EQ(files_.Get("guest-1", "cpu.idle"), "0");
   ASSERT_TRUE(Apply(2, {Award(1, 0, 0)}).ok());
   EXPECT_EQ(files_.Get("guest-1", "cpu.max"), "max 100000");
   Restart();
@@ -339,7 +349,7 @@ TEST_F(LinuxHostTest, AWriteThatFailsPutsAllBack) {
   };
   for (const Fault& fault :
        {Fault{"guest-1", "cpu.max", EACCES}, Fault{"guest-2", "cpu.max", EBUSY},
-        Fault{"guest-2", "memory.max", EACCES}, Fault{"guest-2", "cpu.weight", EBUSY}}) {
+        Fault{"guest-2", "memory.max", EACCES}, Fault{"guest-2", "cpu.idle", EBUSY}}) {
     files_.Fail(fault.cgroup, fault.file, fault.error, 1);
     const auto report = Apply(2, {Award(1, 0, 0), Award(2, 50, 100), Award(3, 10, 10)});
     EXPECT_EQ(report.status().code(), absl::StatusCode::kFailedPrecondition) << fault.file;
@@ -473,7 +483,7 @@ TEST_F(LinuxHostTest, ReconcilesWithWhatItFinds) {
   EXPECT_TRUE(files_.Has("somebody-else"));
   // Nothing was put in force by it.
   for (const std::string& write : files_.writes()) {
-    EXPECT_FALSE(absl::StrContains(write, ".max=")) << write;
+    EXPECT_FALSE(absl::StrContains(write, ".max=") && !absl::StrContains(write, "=max ")) << write;
   }
 }
 
@@ -537,6 +547,17 @@ TEST_F(LinuxHostTest, NoticesStandOnTheBoard) {
   ASSERT_TRUE(Apply(4, {Award(1, 0, 0)}).ok());
   EXPECT_EQ(board().deadline_tsc, 0u);
   EXPECT_EQ(board().holdings[1].units, 16);
+}
+
+// A fork bomb of 10 millicores would take minutes to die within them.
+TEST_F(LinuxHostTest, WhatDiesDoesSoWithoutALimit) {
+  Attach();
+  ASSERT_TRUE(Create(1).ok());
+  files_.ForgetWrites();
+  ASSERT_TRUE(host_->DestroyGuest(1).ok());
+  ASSERT_GE(files_.writes().size(), 2u);
+  EXPECT_EQ(files_.writes()[0], "guest-1/cgroup.kill=1");
+  EXPECT_EQ(files_.writes()[1], "guest-1/cpu.max=max 100000");
 }
 
 // A marketd that is killed before any write of an Apply leaves a machine on which the next one

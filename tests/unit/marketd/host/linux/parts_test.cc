@@ -287,10 +287,10 @@ TEST(LimitsTest, AnIdleGuestHasNoLimitUntilItWins) {
   const Amounts seed{.millicores = 50};
   const CpuLimits idle = CpuLimitsFor(&recipe, seed, seed);
   EXPECT_EQ(idle.max.quota_us, kCgroupMax);
-  EXPECT_EQ(idle.weight, 5);
+  EXPECT_TRUE(idle.idle);
   const CpuLimits won = CpuLimitsFor(&recipe, seed, {.millicores = 60});
   EXPECT_EQ(won.max.quota_us, 6'000);
-  EXPECT_GE(won.weight, 100 * idle.weight);
+  EXPECT_FALSE(won.idle);
 }
 
 // --- meters ---

@@ -88,7 +88,7 @@ void CheckTiles(const CellList& list) {
 
 TEST(Cells, AreTheUndominatedBundlesAndNoOthers) {
   std::map<std::string, int64_t> seen;
-  for (uint64_t seed = FirstSeed(), end = seed + CountOr(1'500); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(2'000); seed < end; ++seed) {
     JointShape shape;
     shape.grid_max = seed % 10 == 0 ? 200 : 40;
     const JointAuction auction = RandomJointAuction(shape, seed);
@@ -109,7 +109,7 @@ TEST(Cells, AreTheUndominatedBundlesAndNoOthers) {
       }
     }
   }
-  if (CountOr(1'500) < 1'500) return;  // A replay need not have seen everything.
+  if (CountOr(2'000) < 2'000) return;  // A replay need not have seen everything.
   EXPECT_EQ(seen.size(), 10U);
   for (const auto& [kind, cells] : seen) EXPECT_GT(cells, 100) << kind;
 }
@@ -143,7 +143,7 @@ TEST(Cells, RestrictKeepsWhatLiesBetween) {
 // many bids more than can win as one owner has.
 TEST(Cells, KeepHighestPerBundleChangesNoChargeAndNoWelfare) {
   int64_t left_out = 0;
-  for (uint64_t seed = FirstSeed(), end = seed + CountOr(1'500); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(2'000); seed < end; ++seed) {
     TestRandom random(seed);
     JointAuction auction;
     auction.resource_count = static_cast<int>(random.Between(1, 3));
@@ -189,7 +189,7 @@ TEST(Cells, KeepHighestPerBundleChangesNoChargeAndNoWelfare) {
     ASSERT_TRUE(clearing.ok()) << clearing.status();
     ASSERT_EQ(DifferenceFromExhaustive(auction, *clearing), "") << Replay(seed, auction);
   }
-  EXPECT_GT(left_out, static_cast<int64_t>(CountOr(1'500)));
+  EXPECT_GT(left_out, static_cast<int64_t>(CountOr(2'000)));
 }
 
 TEST(Cells, MoreThanABidMayGainIsRefused) {

@@ -49,8 +49,8 @@ void ExpectRefused(const std::vector<Bad>& bads) {
 
 TEST(JointAuctionTest, NumbersOfTheAuctionOutOfRangeAreNamed) {
   ExpectRefused({
-      {[](auto& a) { a.resource_count = 0; }, "resource_count: 0 is outside [1, 4]"},
-      {[](auto& a) { a.resource_count = 5; }, "resource_count: 5 is outside [1, 4]"},
+      {[](auto& a) { a.resource_count = 0; }, "resource_count: 0 is outside [1, 6]"},
+      {[](auto& a) { a.resource_count = 7; }, "resource_count: 7 is outside [1, 6]"},
       {[](auto& a) { a.capacity_units[1] = -1; }, "capacity_units[1]: -1 is outside [0, 16777216]"},
       {[](auto& a) { a.capacity_units[0] = kUnitsMax + 1; }, "capacity_units[0]: 16777217 is"},
       {[](auto& a) { a.capacity_units[2] = 1; }, "capacity_units[2]: there are only 2 resources"},
@@ -152,7 +152,7 @@ TEST(JointAuctionTest, NumbersOfCurvesOutOfRangeAreNamed) {
 
 TEST(JointAuctionTest, TheLimitsThemselvesAreAllowed) {
   JointAuction auction;
-  auction.resource_count = 4;
+  auction.resource_count = kJointResourcesMax;
   auction.capacity_units.fill(kUnitsMax);
   auction.reserve_unit_prices_microcredits.fill(kValueMaxMicrocredits);
   auction.reclaim_penalties_microcredits.fill(kValueMaxMicrocredits);

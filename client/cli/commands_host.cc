@@ -1,0 +1,233 @@
+// Programs on an ordinary Linux machine: host init, run.
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "client/cli/commands.h"
+#include "client/cli/connection.h"
+#include "client/cli/host_init.h"
+#include "client/cli/lookup.h"
+#include "client/cli/run_exit.h"
+#include "client/cli/table.h"
+#include "client/src/convert.h"
+
+namespace nom::cli {
+namespace {
+
+namespace pb = operators::v1;
+using OperatorStub = pb::OperatorService::Stub;
+using MarketStub = market::v1::MarketService::Stub;
+
+constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
+
+// --- host init ---
+
+struct InitArguments {
+  std::string host_id = "linux";
+  std::string directory = "/etc/nom";
+  std::string machine;  // A folder in place of /, for tests.
+  bool dry_run = false;
+};
+
+// A file that was not there before. ALREADY_EXISTS if it was: what an operator wrote is kept.
+absl::Status WriteNew(const std::string& path, const std::string& text, mode_t mode,
+                      const std::string& owner) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  if (fd < 0) {
+    const std::string what = absl::StrCat(path, ": ", std::strerror(errno));
+    return errno == EEXIST ? absl::AlreadyExistsError(what) : absl::PermissionDeniedError(what);
+  }
+  bool good = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (!owner.empty()) {
+    const passwd* entry = getpwnam(owner.c_str());
+    if (entry != nullptr) good &= fchown(fd, entry->pw_uid, entry->pw_gid) == 0;
+  }
+  close(fd);
+  return good ? absl::OkStatus() : absl::UnavailableError(absl::StrCat(path, ": not written"));
+}
+
+std::string NewToken() {
+  std::random_device device;  // getrandom(2).
+  std::string token;
+  for (int i = 0; i < 8; ++i) absl::StrAppendFormat(&token, "%08x", device());
+  return token;
+}
+
+absl::StatusOr<int> HostInit(const Output& out, const InitArguments& arguments) {
+  const MachineSight machine = LookAtMachine(arguments.machine);
+  Table table({"what", "sold", ">there is", "how, or what is missing"});
+  for (const SaleRow& row : SaleRows(machine)) {
+    table.AddRow({row.what, row.good ? "yes" : "no", row.amount, row.remark});
+  }
+  out.data << table.Format(out.look);
+  if (!CanSell(machine)) {
+    out.talk
+        << "nomctl: no market can be run on this machine as it is; the table says what to do\n";
+    return kExitCheckFailed;
+  }
+  const std::string config = absl::StrCat(arguments.directory, "/marketd.yaml");
+  const std::string token = absl::StrCat(arguments.directory, "/operator.token");
+  const std::string text = HostConfigText(machine, arguments.host_id);
+  if (arguments.dry_run) {
+    out.data << "\n" << config << " would be:\n" << text;
+    return kExitOk;
+  }
+  if (mkdir(arguments.directory.c_str(), 0755) != 0 && errno != EEXIST) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(arguments.directory, ": ", std::strerror(errno), "; run it as root"));
+  }
+  for (const auto& [path, status] :
+       {std::pair(config, WriteNew(config, text, 0644, "")),
+        std::pair(token, WriteNew(token, NewToken() + "\n", 0600, "nom"))}) {
+    if (absl::IsAlreadyExists(status)) {
+      out.talk << path << " is there already, and is kept\n";
+    } else if (!status.ok()) {
+      return status;
+    } else {
+      out.data << "wrote " << path << "\n";
+    }
+  }
+  out.data << (machine.systemd
+                   ? "next: systemctl enable --now nom-holder nom-launcher nom-marketd\n"
+                   : "next: start nom-hold as user nom, then nom-launcher as root, then marketd\n");
+  return kExitOk;
+}
+
+// --- run ---
+
+struct RunArguments {
+  std::string host;
+  std::string tenant;
+  std::string name;
+  std::string recipe = "command";
+  std::vector<std::string> seeds;
+  std::vector<std::string> words;
+};
+
+absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
+                             const RunArguments& arguments) {
+  for (const std::string& word : arguments.words) {
+    if (word.empty() || word.find(' ') != std::string::npos) {
+      return UsageError(absl::InvalidArgumentError(
+          absl::StrCat("\"", word,
+                       "\": a recipe's arguments are split at blanks, so that none may "
+                       "have one or be empty; put it into a script")));
+    }
+  }
+  pb::ListHostsResponse hosts;
+  if (absl::Status status =
+          connection.Call(&OperatorStub::ListHosts, pb::ListHostsRequest(), &hosts);
+      !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<std::string> host_id = FindHost(connection, arguments.host);
+  if (!host_id.ok()) return host_id.status();
+  std::map<Resource, int64_t> unit_sizes;
+  for (const pb::Host& host : hosts.hosts()) {
+    if (host.host_id() != *host_id) continue;
+    for (const auto& info : host.resources()) {
+      unit_sizes[static_cast<Resource>(info.kind())] = info.unit_size();
+    }
+  }
+  pb::AdmitGuestRequest request;
+  request.set_host_id(*host_id);
+  request.set_tenant_id(arguments.tenant);
+  request.set_name(arguments.name);
+  request.set_image(arguments.recipe);
+  request.set_arguments(absl::StrJoin(arguments.words, " "));
+  for (const std::string& text : arguments.seeds) {
+    const absl::StatusOr<std::pair<Resource, int64_t>> seed = ParseSeed(text, unit_sizes);
+    if (!seed.ok()) return UsageError(seed.status());
+    pb::Seed* to = request.add_seeds();
+    to->set_kind(client::ToProto(seed->first));
+    to->set_units(seed->second);
+  }
+  pb::AdmitGuestResponse admitted;
+  if (absl::Status status = connection.Write(&OperatorStub::AdmitGuest, request, &admitted, "");
+      !status.ok()) {
+    return status;
+  }
+  out.talk << "guest " << admitted.guest_id() << " runs\n";
+  std::string reason;
+  for (bool ended = false; !ended; absl::SleepFor(kLookInterval)) {
+    market::v1::GetGuestRequest get;
+    get.set_guest_id(admitted.guest_id());
+    market::v1::GetGuestResponse guest;
+    if (absl::Status status = connection.Call(&MarketStub::GetGuest, get, &guest); !status.ok()) {
+      return status;
+    }
+    const auto state = guest.guest().state();
+    ended = state == market::v1::GUEST_STATE_CRASHED || state == market::v1::GUEST_STATE_EVICTED;
+    reason = guest.guest().exit_reason();
+  }
+  out.talk << "guest " << admitted.guest_id() << ": " << Printable(reason) << "\n";
+  pb::EvictGuestRequest evict;
+  evict.set_guest_id(admitted.guest_id());
+  pb::EvictGuestResponse evicted;
+  if (absl::Status status = connection.Write(&OperatorStub::EvictGuest, evict, &evicted, "");
+      !status.ok()) {
+    return status;
+  }
+  return ExitCodeOf(reason);
+}
+
+}  // namespace
+
+void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run) {
+  CLI::App* init = app.get_subcommand("host")->add_subcommand(
+      "init",
+      "Make this Linux machine a market: says what can be sold here, writes a configuration\n\n"
+      "Examples:\n"
+      "  nomctl host init --dry-run\n"
+      "  sudo nomctl host init");
+  auto init_arguments = std::make_shared<InitArguments>();
+  init->add_option("--id", init_arguments->host_id, "The name of this host");
+  init->add_option("--directory", init_arguments->directory, "Where the configuration goes");
+  init->add_option("--machine", init_arguments->machine,
+                   "A folder that is looked at in place of /, for trying");
+  init->add_flag("--dry-run", init_arguments->dry_run, "Only show what would be written");
+  init->callback([&local_run, init_arguments] {
+    local_run = [init_arguments](const Output& out) { return HostInit(out, *init_arguments); };
+  });
+
+  CLI::App* start = app.add_subcommand(
+      "run",
+      "Operators: run a command as a guest of a Linux host until it ends, and end as it did\n\n"
+      "Example:\n"
+      "  nomctl run --tenant lab --name build --seed cpu=200m --seed memory=256MiB -- make -j8");
+  auto arguments = std::make_shared<RunArguments>();
+  start->add_option("--host", arguments->host, "The host; by default the only one");
+  start->add_option("--tenant", arguments->tenant, "Who pays")->required();
+  start->add_option("--name", arguments->name, "[a-z0-9-]{1,31}, unique on the host")->required();
+  start->add_option("--recipe", arguments->recipe,
+                    "Of the operator's; by default \"command\", as host init writes it");
+  start->add_option("--seed", arguments->seeds,
+                    "RESOURCE=QUANTITY that it owns to its end, as cpu=200m or memory=256MiB; or "
+                    "RESOURCE=UNITS");
+  start->add_option("words", arguments->words, "The command, after --");
+  start->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return RunGuest(connection, out, *arguments);
+    };
+  });
+}
+
+}  // namespace nom::cli

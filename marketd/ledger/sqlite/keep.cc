@@ -1,0 +1,187 @@
+#include "marketd/ledger/sqlite/keep.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+#include "marketd/ledger/sqlite/database.h"
+#include "marketd/ledger/sqlite/sqlite_ledger.h"
+
+namespace nom::market {
+namespace {
+
+// How long another connection's lock is waited for; readers of a write-ahead log need none.
+constexpr int kBusyTimeoutMs = 10'000;
+// Only who runs the market reads its books.
+constexpr mode_t kFileMode = 0600;
+
+absl::Status FileError(const std::string& path) {
+  const std::string message = absl::StrCat(path, ": ", std::strerror(errno));
+  if (errno == ENOENT) return absl::NotFoundError(message);
+  if (errno == EEXIST) return absl::AlreadyExistsError(message);
+  if (errno == ENOSPC) return absl::ResourceExhaustedError(message);
+  return absl::FailedPreconditionError(message);
+}
+
+struct Closer {
+  void operator()(sqlite3* db) const { sqlite3_close(db); }
+};
+using Connection = std::unique_ptr<sqlite3, Closer>;
+
+absl::StatusOr<Connection> Connect(const std::string& path, int flags) {
+  sqlite3* db = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  Connection connection(db);
+  if (code != SQLITE_OK) return SqliteError(db, absl::StrCat("ledger ", path));
+  sqlite3_busy_timeout(db, kBusyTimeoutMs);
+  return connection;
+}
+
+// A file that is removed unless it is kept: half a copy must not be taken for a whole one.
+class FreshFile {
+ public:
+  static absl::StatusOr<FreshFile> Make(const std::string& path) {
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return FileError(path);
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode);
+    if (fd < 0) return FileError(path);
+    close(fd);
+    return FreshFile(path);
+  }
+  FreshFile(FreshFile&& other) noexcept : path_(std::exchange(other.path_, "")) {}
+  FreshFile& operator=(FreshFile&&) = delete;
+  ~FreshFile() {
+    if (path_.empty()) return;
+    for (const char* end : {"", "-wal", "-shm", "-journal", ".lock"}) {
+      unlink((path_ + end).c_str());
+    }
+  }
+  const std::string& path() const { return path_; }
+
+  // Gives the file its name, durably. It must not be there.
+  absl::Status MoveTo(const std::string& name) {
+    unlink((path_ + ".lock").c_str());
+    const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return FileError(path_);
+    const int synced = fsync(fd);
+    close(fd);
+    if (synced != 0) return FileError(path_);
+    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE) != 0) {
+      return FileError(name);
+    }
+    path_.clear();
+    const size_t slash = name.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : name.substr(0, slash + 1);
+    const int folder_fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd < 0) return FileError(folder);
+    const int folder_synced = fsync(folder_fd);
+    close(folder_fd);
+    return folder_synced == 0 ? absl::OkStatus() : FileError(folder);
+  }
+
+ private:
+  explicit FreshFile(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+};
+
+// All pages of `from` as they are at one instant. One step for all of them: a transaction that is
+// committed meanwhile goes to the log, which this read keeps from being folded in.
+absl::Status CopyPages(const std::string& from, const std::string& to) {
+  NOM_ASSIGN_OR_RETURN(const Connection source, Connect(from, SQLITE_OPEN_READONLY));
+  NOM_ASSIGN_OR_RETURN(const Connection target, Connect(to, SQLITE_OPEN_READWRITE));
+  sqlite3_backup* const backup = sqlite3_backup_init(target.get(), "main", source.get(), "main");
+  if (backup == nullptr) return SqliteError(target.get(), absl::StrCat("backup ", to));
+  const int code = sqlite3_backup_step(backup, -1);
+  sqlite3_backup_finish(backup);
+  if (code != SQLITE_DONE) return SqliteError(target.get(), absl::StrCat("backup ", to));
+  // The pages say that there is a log beside them: not so here.
+  if (sqlite3_exec(target.get(), "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr) !=
+      SQLITE_OK) {
+    return SqliteError(target.get(), absl::StrCat("backup ", to));
+  }
+  return absl::OkStatus();
+}
+
+// Opens the file as marketd would, with every page checked and every transaction proven.
+absl::StatusOr<ChainHead> Prove(const std::string& path) {
+  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Ledger> ledger,
+                       OpenSqliteLedger({.path = path, .check_bytes_max = INT64_MAX}));
+  NOM_RETURN_IF_ERROR(ledger->Load().status());
+  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<LedgerSnapshot> snapshot, ledger->reader().Look());
+  return snapshot->Head();
+}
+
+absl::Status MustBeThere(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return FileError(path);
+  // What is not there or empty is what marketd makes a new ledger of.
+  if (info.st_size == 0) return absl::NotFoundError(absl::StrCat(path, ": is empty"));
+  return absl::OkStatus();
+}
+
+// A proven copy of `from` beside `place`, under another name.
+absl::StatusOr<std::pair<FreshFile, ChainHead>> ProvenCopy(const std::string& from,
+                                                           const std::string& place) {
+  NOM_RETURN_IF_ERROR(MustBeThere(from));
+  NOM_ASSIGN_OR_RETURN(FreshFile fresh, FreshFile::Make(place + ".copying"));
+  NOM_RETURN_IF_ERROR(CopyPages(from, fresh.path()));
+  NOM_ASSIGN_OR_RETURN(ChainHead head, Prove(fresh.path()));
+  return std::pair(std::move(fresh), std::move(head));
+}
+
+}  // namespace
+
+absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup) {
+  if (access(backup.c_str(), F_OK) == 0) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(backup, ": is there already, and no backup is written over"));
+  }
+  NOM_ASSIGN_OR_RETURN(auto copy, ProvenCopy(path, backup));
+  NOM_RETURN_IF_ERROR(copy.first.MoveTo(backup));
+  return copy.second;
+}
+
+absl::StatusOr<Restored> RestoreLedger(const std::string& backup, const std::string& path,
+                                       absl::Time now) {
+  // Held to the end: no marketd may begin on what is being exchanged.
+  const std::string lock_path = path + ".lock";
+  const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+  if (lock < 0) return FileError(lock_path);
+  const std::unique_ptr<const int, void (*)(const int*)> closer(&lock,
+                                                                [](const int* fd) { close(*fd); });
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("ledger ", path, ": is in use by another process; stop marketd first"));
+  }
+  NOM_ASSIGN_OR_RETURN(auto copy, ProvenCopy(backup, path));
+  Restored restored{.head = copy.second, .replaced = ""};
+  if (access(path.c_str(), F_OK) == 0) {
+    restored.replaced = absl::StrCat(path, ".replaced-",
+                                     absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
+    // The log first: a file without its log is an older ledger, which nobody must take for this
+    // one.
+    for (const char* end : {"-wal", "-shm", ""}) {
+      const std::string from = path + end;
+      const std::string to = restored.replaced + end;
+      if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0 &&
+          !(errno == ENOENT && *end != '\0')) {
+        return FileError(to);
+      }
+    }
+  }
+  NOM_RETURN_IF_ERROR(copy.first.MoveTo(path));
+  return restored;
+}
+
+}  // namespace nom::market

@@ -1,0 +1,39 @@
+// Keeping a ledger: a backup taken while marketd runs, and putting one back.
+//
+// Both are for a process of its own beside marketd's: they open the file as a stranger would, and
+// nothing in them waits for marketd or makes it wait.
+
+#ifndef MARKETD_LEDGER_SQLITE_KEEP_H_
+#define MARKETD_LEDGER_SQLITE_KEEP_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "marketd/market/ledger.h"
+
+namespace nom::market {
+
+// Copies the ledger at `path`, as it is at one instant, to `backup`, by SQLite's online backup
+// (https://sqlite.org/backup.html). The copy is proven as a whole (pages, digests, sums) before it
+// gets its name, and is one file that needs no other. The answer is its head: note it down, and a
+// file that comes later goes on from it or is not this ledger any more.
+//
+// Errors: ALREADY_EXISTS (`backup` is there: nothing is ever written over), NOT_FOUND (no ledger),
+// DATA_LOSS (the ledger does not add up), RESOURCE_EXHAUSTED (disk full), FAILED_PRECONDITION.
+absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup);
+
+struct Restored {
+  ChainHead head;
+  std::string replaced;  // Where the ledger that was there before lies now; empty if none was.
+};
+
+// Proves `backup` and puts a copy of it in place of the ledger at `path`. What was there is renamed
+// to PATH.replaced-TIME with its log, never deleted. Errors: as above; FAILED_PRECONDITION if a
+// marketd holds the ledger.
+absl::StatusOr<Restored> RestoreLedger(const std::string& backup, const std::string& path,
+                                       absl::Time now);
+
+}  // namespace nom::market
+
+#endif  // MARKETD_LEDGER_SQLITE_KEEP_H_

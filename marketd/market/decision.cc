@@ -1,0 +1,163 @@
+#include "marketd/market/decision.h"
+
+#include <utility>
+
+#include "marketd/market/bids.h"
+#include "marketd/market/joint_bids.h"
+#include "marketd/market/reserves.h"
+#include "marketd/market/round_auctions.h"
+#include "policies/cases/case_file.h"
+#include "policies/cases/joint_case_file.h"
+#include "policies/clearing/fallback.h"
+
+namespace nom::market {
+namespace {
+
+ResourcePrice PriceOf(const RoundSnapshot::OnSale& sale) {
+  return ResourcePrice{.kind = sale.resource.kind,
+                       .unit_price_microcredits = sale.reserve_unit_price_microcredits,
+                       .reserve_unit_price_microcredits = sale.reserve_unit_price_microcredits,
+                       .reserve_policy = sale.reserve_policy,
+                       .reserve_change_microcredits = sale.reserve_change_microcredits,
+                       .supply_units = sale.supply_units,
+                       .rule = sale.resource.rule};
+}
+
+Decision DecideByKind(const RoundSnapshot& snapshot, const ClearFunction& clear) {
+  std::vector<KindAuction> auctions;
+  for (const RoundSnapshot::OnSale& sale : snapshot.kinds) {
+    KindAuction& kind = auctions.emplace_back();
+    kind.resource = &sale.resource;
+    kind.auction.capacity_units = sale.supply_units;
+    kind.auction.reserve_unit_price_microcredits = sale.reserve_unit_price_microcredits;
+    kind.auction.reclaim_penalty_microcredits = sale.resource.reclaim_penalty_microcredits;
+    kind.auction.seed = sale.seed;
+    kind.auction.bids = sale.bids;
+  }
+  ClearWithinMeans(auctions, snapshot.means, snapshot.work_max, clear);
+  Decision decision;
+  for (size_t k = 0; k < auctions.size(); ++k) {
+    const KindAuction& kind = auctions[k];
+    ResourcePrice price = PriceOf(snapshot.kinds[k]);
+    price.unit_price_microcredits = kind.clearing.clearing_unit_price_microcredits;
+    price.highest_rejected_unit_price_microcredits =
+        kind.clearing.highest_rejected_unit_price_microcredits;
+    price.bound_by = kind.clearing.bound_by;
+    price.method = kind.clearing.method;
+    for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
+    for (const policies::Award& award : kind.clearing.awards) {
+      price.sold_units += award.units;
+      decision.awards.push_back(
+          KindAward{award.guest_id, price.kind, award.units, award.charge_microcredits});
+    }
+    decision.records.push_back(AuctionRecord{.host_id = snapshot.host_id,
+                                             .round_id = snapshot.round_id,
+                                             .kind = price.kind,
+                                             .rule = price.rule,
+                                             .method = price.method,
+                                             .auction = policies::ToText(kind.auction),
+                                             .fault = kind.fault,
+                                             .work_max = kind.work_max});
+    decision.prices.push_back(std::move(price));
+  }
+  return decision;
+}
+
+Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& clear) {
+  JointRound round;
+  std::vector<ResourceKind> kinds;
+  policies::JointAuction& auction = round.auction;
+  auction.resource_count = static_cast<int>(snapshot.kinds.size());
+  for (size_t r = 0; r < snapshot.kinds.size(); ++r) {
+    const RoundSnapshot::OnSale& sale = snapshot.kinds[r];
+    kinds.push_back(sale.resource.kind);
+    auction.capacity_units[r] = sale.supply_units;
+    auction.reserve_unit_prices_microcredits[r] = sale.reserve_unit_price_microcredits;
+    auction.reclaim_penalties_microcredits[r] = sale.resource.reclaim_penalty_microcredits;
+  }
+  auction.seed = snapshot.kinds.front().seed;
+  auction.bids = snapshot.items;
+  ClearWithinMeans(round, snapshot.means, snapshot.work_max, clear);
+
+  const policies::JointClearing& clearing = round.cleared.clearing;
+  Decision decision;
+  decision.awards = AwardsByKind(auction, clearing, kinds);
+  decision.certificate = CertificateOf(round.cleared);
+  for (size_t r = 0; r < kinds.size(); ++r) {
+    ResourcePrice price = PriceOf(snapshot.kinds[r]);
+    price.unit_price_microcredits = clearing.clearing_unit_prices_microcredits[r];
+    price.bound_by = clearing.bound_by[r];
+    price.method = round.cleared.method;
+    for (const policies::JointBid& bid : auction.bids) price.demand_units += UnitsMax(bid)[r];
+    for (const KindAward& award : decision.awards) {
+      if (award.kind == price.kind) price.sold_units += award.units;
+    }
+    decision.prices.push_back(std::move(price));
+  }
+  decision.records.push_back(AuctionRecord{.host_id = snapshot.host_id,
+                                           .round_id = snapshot.round_id,
+                                           .kind = kSeveralKinds,
+                                           .rule = std::string(policies::kJointVcg),
+                                           .method = round.cleared.method,
+                                           .auction = policies::ToText(auction),
+                                           .fault = round.fault,
+                                           .work_max = round.work_max});
+  return decision;
+}
+
+}  // namespace
+
+RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
+                           size_t hosts, absl::Span<const Resource> resources,
+                           const std::map<ResourceKind, int64_t>& supply,
+                           const std::map<BidKey, int64_t>& held, RoundId round_id) {
+  static const HostBook kNone;
+  const auto found = state.hosts.find(host.host_id);
+  const HostBook& book = found == state.hosts.end() ? kNone : found->second;
+  Owners owners = OwnersOf(state, host.host_id);
+
+  RoundSnapshot snapshot;
+  snapshot.host_id = host.host_id;
+  snapshot.round_id = round_id;
+  snapshot.is_joint = !host.joint_rule.empty();
+  snapshot.work_max = ClearingWorkMax(host, hosts);
+  std::map<ResourceKind, std::vector<policies::Bid>> bids;
+  if (snapshot.is_joint) {
+    snapshot.items = ItemsForRound(state, host.host_id, round_id, resources, supply, owners, held,
+                                   GuestReadingSteps(snapshot.work_max, host.guests_max));
+  } else {
+    bids = BidsForRound(state, host.host_id, round_id, resources, supply, owners, held);
+  }
+  for (const Resource& resource : resources) {
+    const policies::ReservePolicy policy = ReservePolicyOf(resource, market_seed, host.host_id);
+    const ResourcePrice* last = nullptr;
+    for (const ResourcePrice& price : book.prices) {
+      if (price.kind == resource.kind) last = &price;
+    }
+    const policies::ReserveOutput reserve = ReserveOfRound(policy, round_id, last);
+    snapshot.kinds.push_back(RoundSnapshot::OnSale{
+        .resource = resource,
+        .supply_units = supply.at(resource.kind),
+        .reserve_policy = std::string(policies::ReserveName(policy.kind)),
+        .reserve_unit_price_microcredits = reserve.reserve_unit_price_microcredits,
+        .reserve_change_microcredits = reserve.change_microcredits,
+        .seed = AuctionSeed(market_seed, host.host_id, round_id, resource.kind),
+        .bids = std::move(bids[resource.kind])});
+  }
+  snapshot.means = std::move(owners.means);
+  return snapshot;
+}
+
+Certificate CertificateOf(const policies::JointCleared& cleared) {
+  return Certificate{.method = cleared.method,
+                     .welfare_microcredits = cleared.clearing.welfare_microcredits,
+                     .welfare_bound_microcredits = cleared.clearing.welfare_bound_microcredits,
+                     .charges_are_exact = cleared.clearing.charges_are_exact};
+}
+
+Decision Decide(const RoundSnapshot& snapshot, const ClearFunctions& clear) {
+  return snapshot.is_joint ? DecideJointly(snapshot, clear.joint)
+                           : DecideByKind(snapshot, clear.of_kind);
+}
+
+}  // namespace nom::market

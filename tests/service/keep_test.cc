@@ -1,0 +1,59 @@
+// A market that loses its disk: backed up while it runs, killed, restored, and the books balance.
+
+#include <filesystem>
+#include <regex>
+
+#include "absl/strings/str_cat.h"
+#include "tests/service/market_fixture.h"
+
+namespace nom::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(KeepTest, BackupWhileItRunsAndRestoreAfterTheDiskIsLost) {
+  const TempDir dir;
+  MarketdProcess marketd(dir);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const std::string config = dir.File("marketd.yaml");
+  const std::string ledger = dir.File("ledger.sqlite");
+  const std::string backup = dir.File("backup.sqlite");
+  const auto keep = [&](const char* flag) {
+    return RunToEnd({NOM_MARKETD, "--config", config, flag, backup});
+  };
+  operators_pb::AuditResponse audit;
+  {
+    const Client op(marketd.grpc_address());
+    ASSERT_THAT(CreateTenant(op, "alice", "t1", nullptr), Succeeds());
+    ASSERT_THAT(Deposit(op, "alice", 5'000, "d1"), Succeeds());
+    const Exit exit = keep("--backup");
+    EXPECT_EQ(exit.code, 0) << exit.out;
+    EXPECT_TRUE(std::regex_search(exit.out,
+                                  std::regex("proven, head is transaction [0-9]+ [0-9a-f]{64}\n")))
+        << exit.out;
+    // It goes on, and what comes later is not in the backup.
+    ASSERT_THAT(Deposit(op, "alice", 700, "d2"), Succeeds());
+    EXPECT_EQ(keep("--backup").code, 1) << "a backup is not written over";
+    const Exit refused = keep("--restore");
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.out, HasSubstr("stop marketd first"));
+  }
+  marketd.Kill();
+  for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(ledger + end);
+  const Exit exit = keep("--restore");
+  EXPECT_EQ(exit.code, 0) << exit.out;
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client op(marketd.grpc_address());
+  ASSERT_THAT(Audit(op, &audit), Succeeds());
+  EXPECT_TRUE(audit.balanced()) << audit.ShortDebugString();
+  EXPECT_EQ(audit.deposits_microcredits(), 5'000);
+  // What was asked for before the backup is known; what came after it can be asked for again.
+  ASSERT_THAT(Deposit(op, "alice", 5'000, "d1"), Succeeds());
+  ASSERT_THAT(Deposit(op, "alice", 700, "d2"), Succeeds());
+  ASSERT_THAT(Audit(op, &audit), Succeeds());
+  EXPECT_EQ(audit.deposits_microcredits(), 5'700);
+}
+
+}  // namespace
+}  // namespace nom::testing
