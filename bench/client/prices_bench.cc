@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "client/src/price_board.h"
+#include "nom/clock.h"
 
 namespace nom::client {
 namespace {
@@ -45,7 +46,7 @@ void ReadUnitPrice(benchmark::State& state) {
 BENCHMARK(ReadUnitPrice);
 
 void ReadStale(benchmark::State& state) {
-  for (auto _ : state) benchmark::DoNotOptimize(Board().stale());
+  for (auto _ : state) benchmark::DoNotOptimize(Board().IsStaleAt(SessionClock::Real().Steady()));
 }
 BENCHMARK(ReadStale);
 

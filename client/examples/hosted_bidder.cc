@@ -43,12 +43,13 @@ struct Options {
   int64_t job_unit_rounds = 120;  // A job's size: this many units of processor for one round.
 };
 
-// Wakes the main thread: a round was decided, or it is time to go.
+// Wakes the main thread: rounds were decided, or it is time to go. The work is done there and not
+// in the callback, so that later callbacks need not wait for it.
 class Wake {
  public:
-  void Round() {
+  void Decided(const Round& round) {
     std::lock_guard lock(mutex_);
-    ++rounds_;
+    rounds_.push_back(round);
     condition_.notify_all();
   }
   void Stop() {
@@ -56,19 +57,18 @@ class Wake {
     stop_ = true;
     condition_.notify_all();
   }
-  // False: stop.
-  bool WaitForRound() {
+  // Those decided since, at least one; none: stop.
+  std::vector<Round> WaitForRounds() {
     std::unique_lock lock(mutex_);
-    condition_.wait(lock, [this] { return stop_ || rounds_ != seen_; });
-    seen_ = rounds_;
-    return !stop_;
+    condition_.wait(lock, [this] { return stop_ || !rounds_.empty(); });
+    if (stop_) return {};
+    return std::exchange(rounds_, {});
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable condition_;
-  uint64_t rounds_ = 0;
-  uint64_t seen_ = 0;
+  std::vector<Round> rounds_;
   bool stop_ = false;
 };
 
@@ -84,7 +84,7 @@ class Office {
   Office(Session& session, const Options& options)
       : session_(session), options_(options), chance_(options.seed) {}
 
-  void OnRound() {
+  void OnRounds(const std::vector<Round>& rounds) {
     const MarketStatus market = session_.market();
     const std::vector<GuestStatus> guests = session_.guests();
     const GuestStatus* guest = Find(guests, options_.guest_name);
@@ -99,7 +99,8 @@ class Office {
       if (grant.resource == Resource::kCpu) cpu = grant;
     }
     Learn(market.round_id, *guest, cpu);
-    history_.Note(market, Resource::kCpu, cpu.award_units);
+    // Each round with what was won in it: what is held now was won a round earlier.
+    for (const Round& round : rounds) history_.Note(round, Resource::kCpu, guest->guest_id);
     std::string action = "learning what a unit does";
     if (work_per_unit_round_ > 0) {
       TakeOrders(market.round_id);
@@ -111,16 +112,9 @@ class Office {
               << guest->spent_microcredits << "; " << action << std::endl;
   }
 
-  void Close() {
-    if (guest_id_ == 0) return;
-    const absl::StatusOr<bool> removed = session_.Withdraw(Resource::kCpu, guest_id_);
-    if (!removed.ok()) std::cerr << "hosted_bidder: " << removed.status() << '\n';
-  }
-
  private:
   // What the guest has done since the last look, and with how much.
   void Learn(uint64_t round_id, const GuestStatus& guest, const Grant& cpu) {
-    guest_id_ = guest.guest_id;
     if (last_ && round_id > last_->first && guest.work_done >= last_->second && cpu.units() > 0) {
       const auto work = static_cast<double>(guest.work_done - last_->second);
       const double now =
@@ -162,17 +156,14 @@ class Office {
                                                          .history = &history_,
                                                          .charge_rule = ChargeRule::kOnePrice});
     if (!advice.ok()) return std::string(advice.status().message());
-    if (advice->ranges.empty()) {
-      const absl::StatusOr<bool> removed = session_.Withdraw(Resource::kCpu, guest.guest_id);
-      if (!removed.ok()) return absl::StrCat("cannot withdraw: ", removed.status().message());
-      return *removed ? "the seed will do, withdrew" : "the seed will do";
-    }
+    // Without ranges, where the seed will do, this withdraws.
     const absl::StatusOr<uint64_t> round =
         session_.Bid({.guest_id = guest.guest_id,
                       .resource = Resource::kCpu,
                       .ranges = advice->ranges,
                       .budget_microcredits = options_.session.budget_per_round_microcredits});
     if (!round.ok()) return absl::StrCat("cannot bid: ", round.status().message());
+    if (advice->ranges.empty()) return "the seed will do, withdrew";
     return absl::StrCat("bids for up to ", advice->ranges.back().max_units, " more, ",
                         advice->best_units, " at the prices expected, for ",
                         advice->expected_charge_microcredits);
@@ -183,7 +174,6 @@ class Office {
   JobQueue queue_;
   PriceHistory history_;
   std::mt19937_64 chance_;
-  uint64_t guest_id_ = 0;
   std::optional<std::pair<uint64_t, uint64_t>> last_;  // Round and work done at the last look.
   double work_per_unit_round_ = 0;
   int64_t job_work_ = 0;
@@ -223,7 +213,7 @@ int Main(int argc, char** argv) {
   options.session.plaintext =
       options.session.tls_roots_file.empty() && PlaintextAllowed(options.session.target);
 
-  // Signals are waited for by a thread of their own; all others are started with them blocked.
+  // Signals are waited for by a thread of their own; the session's threads take none.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -243,17 +233,23 @@ int Main(int argc, char** argv) {
     std::cerr << "hosted_bidder: " << session.status().message() << '\n';
     code = 1;
   } else {
-    (*session)->OnPrices([&](const Prices&) { wake.Round(); });
+    (*session)->OnRound([&](const Round& round) { wake.Decided(round); });
+    (*session)->OnBidEvent([](const BidEvent& event) {
+      std::cerr << "hosted_bidder: the bid for guest " << event.bid.guest_id << ": "
+                << BidChangeName(event.change) << ": " << event.status.message() << '\n';
+    });
     (*session)->OnStale([](const Staleness& staleness) {
-      std::cerr << "hosted_bidder: " << (staleness.stale ? "safe mode: " : "fresh again: ")
+      std::cerr << "hosted_bidder: " << (staleness.stale ? "safe mode: " : "fresh: ")
                 << staleness.reason << '\n';
     });
     Office office(**session, options);
     for (uint64_t round = 0; options.rounds == 0 || round < options.rounds; ++round) {
-      if (!wake.WaitForRound()) break;
-      office.OnRound();
+      const std::vector<Round> rounds = wake.WaitForRounds();
+      if (rounds.empty()) break;
+      office.OnRounds(rounds);
     }
-    office.Close();
+    const absl::Status closed = (*session)->Close({.bids = CloseOptions::Bids::kWithdraw});
+    if (!closed.ok()) std::cerr << "hosted_bidder: " << closed.message() << '\n';
     session->reset();  // Before `wake`, which its callbacks use.
   }
   pthread_kill(signal_thread.native_handle(), SIGUSR1);

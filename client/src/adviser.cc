@@ -78,12 +78,13 @@ size_t FirstWrong(BidShape shape, const std::vector<policies::CurvePoint>& point
 PriceHistory::PriceHistory(size_t rounds)
     : rounds_max_(std::clamp<size_t>(rounds, 1, policies::kHistoryRoundsMax)) {}
 
-bool PriceHistory::Note(const MarketStatus& market, Resource resource, int64_t own_award_units) {
-  if (market.priced_round_id == 0 || market.priced_round_id == last_round_id_) return false;
-  const auto state = std::find_if(market.resources.begin(), market.resources.end(),
+bool PriceHistory::Note(const nom::Round& round, Resource resource, uint64_t guest_id) {
+  if (round.round_id <= last_round_id_) return false;
+  const auto state = std::find_if(round.resources.begin(), round.resources.end(),
                                   [&](const ResourceState& s) { return s.resource == resource; });
-  if (state == market.resources.end() || !state->price.offered) return false;
-  last_round_id_ = market.priced_round_id;
+  if (state == round.resources.end() || !state->price.offered) return false;
+  last_round_id_ = round.round_id;
+  const int64_t own_award_units = round.award_units(resource, guest_id);
   const auto units = [](int64_t told) { return std::clamp<int64_t>(told, 0, kBidUnitsMax); };
   if (rounds_.size() == rounds_max_) rounds_.erase(rounds_.begin());
   rounds_.push_back(

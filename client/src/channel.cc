@@ -20,6 +20,7 @@ namespace nom::client {
 namespace {
 
 constexpr size_t kTokenBytesMax = 4096;
+constexpr int kMessageBytesMax = 64 << 20;
 constexpr size_t kPemBytesMax = size_t{1} << 20;
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
@@ -128,6 +129,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpo
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3000);  // For one attempt.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // A page of rounds may be large; the market splits what it pushes.
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   // A peer that is gone without a word is noticed, also while nothing is asked of it.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, endpoint.keepalive.ping_interval_ms);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, endpoint.keepalive.ping_timeout_ms);

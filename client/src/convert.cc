@@ -28,12 +28,68 @@ absl::Time FromProto(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(seconds) + absl::Nanoseconds(nanos);
 }
 
+namespace {
+
+void SetPrice(const market::v1::ResourcePrice& price, ResourceState& entry) {
+  entry.supply_units = price.supply_units();
+  entry.demand_units = price.demand_units();
+  entry.sold_units = price.sold_units();
+  entry.price.offered = true;
+  if (price.bound_by() == market::v1::BOUND_BY_RESERVE) entry.price.bound_by = BoundBy::kReserve;
+  if (price.bound_by() == market::v1::BOUND_BY_BIDS) entry.price.bound_by = BoundBy::kBids;
+  entry.price.unit_price_microcredits = price.unit_price_microcredits();
+  entry.price.reserve_unit_price_microcredits = price.reserve_unit_price_microcredits();
+  if (price.has_highest_rejected_unit_price_microcredits()) {
+    entry.highest_rejected_unit_price_microcredits =
+        price.highest_rejected_unit_price_microcredits();
+  }
+}
+
+}  // namespace
+
+RoundPhase FromProto(market::v1::RoundPhase phase) {
+  return market::v1::RoundPhase_IsValid(phase) ? static_cast<RoundPhase>(phase)
+                                               : RoundPhase::kUnknown;
+}
+
+std::optional<Award> FromProto(const market::v1::GuestOutcome& outcome) {
+  const std::optional<Resource> resource = FromProto(outcome.kind());
+  if (!resource) return std::nullopt;
+  return Award{.guest_id = outcome.guest_id(),
+               .resource = *resource,
+               .seed_units = outcome.seed_units(),
+               .award_units = outcome.award_units(),
+               .charge_microcredits = outcome.charge_microcredits(),
+               .reason = market::v1::AwardReason_IsValid(outcome.reason())
+                             ? static_cast<AwardReason>(outcome.reason())
+                             : AwardReason::kUnknown,
+               .settled = outcome.settled(),
+               .settled_microcredits = outcome.settled_microcredits(),
+               .rent_microcredits = outcome.rent_microcredits()};
+}
+
+Round FromProto(const market::v1::Round& round) {
+  Round out{
+      .round_id = round.round_id(), .phase = FromProto(round.phase()), .reason = round.reason()};
+  for (const market::v1::ResourcePrice& price : round.prices()) {
+    const std::optional<Resource> resource = FromProto(price.kind());
+    if (!resource) continue;
+    ResourceState& entry = out.resources.emplace_back();
+    entry.resource = *resource;
+    SetPrice(price, entry);
+  }
+  for (const market::v1::GuestOutcome& outcome : round.outcomes()) {
+    if (const std::optional<Award> award = FromProto(outcome)) out.awards.push_back(*award);
+  }
+  return out;
+}
+
 MarketStatus FromProto(const market::v1::MarketState& state) {
   MarketStatus market;
+  market.ledger_id = state.ledger_id();
   market.host_id = state.host_id();
   market.round_id = state.round_id();
-  if (state.phase() == market::v1::ROUND_PHASE_COLLECT) market.phase = RoundPhase::kCollect;
-  if (state.phase() == market::v1::ROUND_PHASE_GRACE) market.phase = RoundPhase::kGrace;
+  market.phase = FromProto(state.phase());
   market.close_time = FromProto(state.close_time());
   market.effective_time = FromProto(state.effective_time());
   market.period = absl::Milliseconds(state.period_ms());
@@ -47,21 +103,7 @@ MarketStatus FromProto(const market::v1::MarketState& state) {
     entry.capacity_units = info.capacity_units();
     entry.rule = info.policy();
     for (const market::v1::ResourcePrice& price : state.prices()) {
-      if (price.kind() != info.kind()) continue;
-      entry.supply_units = price.supply_units();
-      entry.demand_units = price.demand_units();
-      entry.sold_units = price.sold_units();
-      entry.price.offered = true;
-      if (price.bound_by() == market::v1::BOUND_BY_RESERVE) {
-        entry.price.bound_by = BoundBy::kReserve;
-      }
-      if (price.bound_by() == market::v1::BOUND_BY_BIDS) entry.price.bound_by = BoundBy::kBids;
-      entry.price.unit_price_microcredits = price.unit_price_microcredits();
-      entry.price.reserve_unit_price_microcredits = price.reserve_unit_price_microcredits();
-      if (price.has_highest_rejected_unit_price_microcredits()) {
-        entry.highest_rejected_unit_price_microcredits =
-            price.highest_rejected_unit_price_microcredits();
-      }
+      if (price.kind() == info.kind()) SetPrice(price, entry);
     }
   }
   return market;

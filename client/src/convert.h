@@ -24,6 +24,11 @@ market::v1::ResourceKind ToProto(Resource resource);
 // A time out of range is the nearest that can be told.
 absl::Time FromProto(const google::protobuf::Timestamp& time);
 
+RoundPhase FromProto(market::v1::RoundPhase phase);
+// nullopt for kinds that this version does not know.
+std::optional<Award> FromProto(const market::v1::GuestOutcome& outcome);
+// Without unit sizes and capacities, which a round does not say.
+Round FromProto(const market::v1::Round& round);
 MarketStatus FromProto(const market::v1::MarketState& state);
 GuestStatus FromProto(const market::v1::GuestInfo& info);
 AccountStatus FromProto(const market::v1::Account& account);

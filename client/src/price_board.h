@@ -27,8 +27,9 @@ class PriceBoard {
  public:
   PriceBoard() { Write(Prices{}); }
 
-  // From one thread at a time.
-  void Write(const Prices& prices) {
+  // From one thread at a time. `fresh_until` is by a steady clock: from then on they are stale,
+  // whether or not anybody writes that.
+  void Write(const Prices& prices, absl::Duration fresh_until = absl::InfiniteDuration()) {
     const Words words = ToWords(prices);
     const uint64_t sequence = sequence_.load(std::memory_order_relaxed);
     sequence_.store(sequence + 1, std::memory_order_relaxed);
@@ -39,7 +40,9 @@ class PriceBoard {
       asks_[i].store(price.offered ? price.unit_price_microcredits : kNotOnSale,
                      std::memory_order_release);
     }
-    stale_.store(prices.stale, std::memory_order_release);
+    fresh_until_nanos_.store(
+        prices.stale ? std::numeric_limits<int64_t>::min() : absl::ToInt64Nanoseconds(fresh_until),
+        std::memory_order_release);
   }
 
   // Waits only while a write is in the middle of its stores.
@@ -60,7 +63,9 @@ class PriceBoard {
     return prices;
   }
 
-  bool stale() const { return stale_.load(std::memory_order_acquire); }
+  bool IsStaleAt(absl::Duration steady) const {
+    return absl::ToInt64Nanoseconds(steady) >= fresh_until_nanos_.load(std::memory_order_acquire);
+  }
 
   // nullopt: not on sale, or no such resource.
   std::optional<int64_t> UnitPrice(Resource resource) const {
@@ -120,7 +125,7 @@ class PriceBoard {
   std::array<std::atomic<uint64_t>, kWords> words_{};
   // For those who want one thing only.
   std::array<std::atomic<int64_t>, kResourceCount> asks_{};
-  std::atomic<bool> stale_{true};
+  std::atomic<int64_t> fresh_until_nanos_{std::numeric_limits<int64_t>::min()};
 };
 
 }  // namespace nom::client

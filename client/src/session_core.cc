@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "client/src/bid_limits.h"
 #include "client/src/convert.h"
 
 namespace nom::client {
@@ -14,18 +13,26 @@ using policies::SafeMode;
 
 // A stream that says nothing for this long and kSilencePeriods is given up for a new one.
 constexpr absl::Duration kSilenceMin = absl::Seconds(10);
+// Of one state, in parts.
+constexpr size_t kStateBytesMax = size_t{256} << 20;
+constexpr uint64_t kMissedRoundsMax = 1'000;
 
 int64_t Ticks(absl::Duration duration) { return absl::ToInt64Nanoseconds(duration); }
 
 }  // namespace
 
-SessionCore::SessionCore(Limits limits, Backoff backoff)
-    : limits_(std::move(limits)), backoff_(std::move(backoff)) {}
+SessionCore::SessionCore(BidBook::Limits limits, Backoff backoff, std::optional<BudgetPacer> pacer)
+    : bids_(std::move(limits), std::move(pacer)), backoff_(std::move(backoff)) {}
 
 void SessionCore::Tell(SafeMode::Change change, std::string reason, Output& output) {
   prices_.stale = safe_mode_.on();
   if (change == SafeMode::Change::kNone) return;
+  staleness_reason_ = reason;
   output.staleness = Staleness{.stale = safe_mode_.on(), .reason = std::move(reason)};
+  if (safe_mode_.on()) {
+    bids_.GiveUpUnsent(absl::FailedPreconditionError(
+        absl::StrCat("safe mode: prices are stale: ", staleness_reason_)));
+  }
 }
 
 std::string SessionCore::NoFreshPrices() const {
@@ -35,43 +42,207 @@ std::string SessionCore::NoFreshPrices() const {
 SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& response,
                                             Instant now) {
   Output output;
+  if (state_ != SessionState::kLive) {
+    output.events.push_back({.change = SessionChange::kConnected, .status = {}, .endpoint = ""});
+  }
   state_ = SessionState::kLive;
   last_error_ = absl::OkStatus();
   heard_at_ = now.steady;
-  sequence_ = response.sequence();
-  if (response.guests_size() > 0) {
-    guests_.clear();
-    for (const auto& guest : response.guests()) guests_.push_back(FromProto(guest));
+  if (response.more() || partial_.ByteSizeLong() > 0) {
+    if (partial_.ByteSizeLong() + response.ByteSizeLong() > kStateBytesMax) {
+      partial_.Clear();
+      cancelled_ = output.cancel_stream = true;
+      return output;
+    }
+    // What has a place of its own (the market's time, `more`) is that of the last part.
+    partial_.set_more(false);
+    partial_.MergeFrom(response);
+    if (response.more()) return output;
+    partial_.set_more(false);
   }
-  if (response.accounts_size() > 0) account_ = FromProto(response.accounts(0));
-  if (response.has_state()) {
-    MarketStatus market = FromProto(response.state());
-    if (market.round_id < market_.round_id) {
-      // Rounds never go back in one ledger: this is another one. What we remember of the old rounds
-      // must not hide what is told of the new ones.
-      noticed_round_ids_.clear();
-      for (auto& [key, standing] : standing_) {
-        standing.placed_round_id = standing.tried_round_id = 0;
-        standing.unsure_until_round_id = 0;
+  const market::v1::WatchResponse& whole = partial_.ByteSizeLong() > 0 ? partial_ : response;
+  sequence_ = whole.sequence();
+  if (whole.has_state()) bids_.OnLedger(whole.state().ledger_id());
+  TakeGuests(whole);
+  if (whole.accounts_size() > 0) {
+    account_ = FromProto(whole.accounts(0));
+  } else if (whole.accounts_told()) {
+    account_.reset();
+  }
+  if (whole.has_state()) TakeState(whole, now, output);
+  TakeNotices(whole, output);
+  partial_.Clear();
+  return output;
+}
+
+void SessionCore::TakeGuests(const market::v1::WatchResponse& response) {
+  // A market that does not say whether it told them all cannot say that there are none.
+  if (!response.guests_told() && response.guests_size() == 0) return;
+  guests_.clear();
+  decided_.clear();
+  std::set<uint64_t> can_bid;
+  std::map<BidKey, uint64_t> fences;
+  for (const market::v1::GuestInfo& info : response.guests()) {
+    GuestStatus guest = FromProto(info);
+    if (guest.state == GuestState::kAdmitted || guest.state == GuestState::kRunning ||
+        guest.state == GuestState::kUnknown) {
+      can_bid.insert(guest.guest_id);
+    }
+    for (const market::v1::Bid& bid : info.bids()) {
+      if (const std::optional<Resource> resource = FromProto(bid.kind())) {
+        fences[{guest.guest_id, *resource}] = bid.lease_fence();
       }
     }
-    const absl::Time valid_until = FromProto(response.state().valid_until());
-    const SafeMode::Change change =
-        safe_mode_.OnPrices(Ticks(now.steady), Ticks(valid_until - now.wall), Ticks(market.period));
-    output.priced = market.priced_round_id != 0 && market.priced_round_id != prices_.round_id;
-    prices_.round_id = market.priced_round_id;
-    prices_.valid_until = now.wall + (absl::Nanoseconds(safe_mode_.fresh_until()) - now.steady);
-    prices_.by_resource = {};
-    for (const ResourceState& resource : market.resources) {
-      prices_.by_resource[static_cast<size_t>(resource.resource) - 1] = resource.price;
+    auto& [round_id, awards] = decided_[guest.guest_id];
+    round_id = info.decided_round_id();
+    for (const market::v1::GuestOutcome& outcome : info.decided()) {
+      if (const std::optional<Award> award = FromProto(outcome)) awards.push_back(*award);
     }
-    market_ = std::move(market);
-    ForgetLapsed();
-    if (!safe_mode_.on()) backoff_.Reset();
-    Tell(change,
-         safe_mode_.on() ? NoFreshPrices() : absl::StrCat("prices of round ", prices_.round_id),
+    guests_.push_back(std::move(guest));
+  }
+  bids_.OnGuests(can_bid, fences);
+}
+
+void SessionCore::TakeState(const market::v1::WatchResponse& response, Instant now,
+                            Output& output) {
+  MarketStatus market = FromProto(response.state());
+  const bool other_ledger = state_ == SessionState::kLive && !market_.ledger_id.empty() &&
+                            market.ledger_id != market_.ledger_id;
+  if (other_ledger || market.round_id < market_.round_id) {
+    // What we remember of the old rounds must not hide what is told of the new ones.
+    noticed_round_ids_.clear();
+    rounds_begun_ = false;
+    gap_.reset();
+    after_gap_.clear();
+  }
+  if (other_ledger) {
+    output.events.push_back(
+        {.change = SessionChange::kOtherLedger,
+         .status = absl::AbortedError(absl::StrCat("the market now has ledger ", market.ledger_id)),
+         .endpoint = ""});
+  }
+  // What is still to come, by the market's own clock; without one told, by ours.
+  const absl::Time valid_until = FromProto(response.state().valid_until());
+  absl::Duration valid_for = valid_until - now.wall;
+  if (response.has_market_time()) {
+    market_clock_.SetWindow(std::max(kSilenceMin, market.period * kSilencePeriods));
+    const absl::Time sent = FromProto(response.market_time());
+    valid_for = valid_until - sent - market_clock_.OnHeard(sent, now.steady);
+    market_clock_ahead_ = market_clock_.At(now.steady) - now.wall;
+  }
+  const SafeMode::Change change =
+      safe_mode_.OnPrices(Ticks(now.steady), Ticks(valid_for), Ticks(market.period));
+  output.priced = market.priced_round_id != 0 && market.priced_round_id != prices_.round_id;
+  prices_.round_id = market.priced_round_id;
+  prices_.valid_until = now.wall + (absl::Nanoseconds(safe_mode_.fresh_until()) - now.steady);
+  prices_.by_resource = {};
+  for (const ResourceState& resource : market.resources) {
+    prices_.by_resource[static_cast<size_t>(resource.resource) - 1] = resource.price;
+  }
+  market_ = std::move(market);
+  bids_.OnRound(market_.round_id + (market_.phase == RoundPhase::kGrace ? 1 : 0));
+  TakeRound(output);
+  if (!safe_mode_.on()) backoff_.Reset();
+  Tell(change,
+       safe_mode_.on() ? NoFreshPrices() : absl::StrCat("prices of round ", prices_.round_id),
+       output);
+}
+
+void SessionCore::TakeRound(Output& output) {
+  const uint64_t round_id = market_.priced_round_id;
+  if (!std::exchange(rounds_begun_, true)) {
+    last_round_id_ = round_id;  // Decided before the session began.
+    return;
+  }
+  if (round_id <= last_round_id_) return;
+  Round round{.round_id = round_id,
+              .phase = RoundPhase::kGrace,
+              .resources = market_.resources,
+              .awards = {},
+              .reason = ""};
+  for (const auto& [guest_id, decided] : decided_) {
+    if (decided.first != round_id) continue;
+    round.awards.insert(round.awards.end(), decided.second.begin(), decided.second.end());
+  }
+  bids_.OnDecided(round);
+  const uint64_t missed = round_id - last_round_id_ - 1;
+  if (missed > 0 && !gap_) {
+    const uint64_t count = std::min(missed, kMissedRoundsMax);
+    if (count < missed) {
+      Miss(last_round_id_ + 1, round_id - count - 1,
+           absl::OutOfRangeError("too many to be asked for"), output);
+    }
+    gap_ = Listing{.before_round_id = round_id, .count = static_cast<int>(count)};
+  } else if (missed > 0) {
+    // A second gap while the first is being filled.
+    Miss(last_round_id_ + 1, round_id - 1, absl::UnavailableError("the market is slow to answer"),
          output);
   }
+  last_round_id_ = round_id;
+  if (gap_) {
+    after_gap_.push_back(std::move(round));
+    if (after_gap_.size() <= kMissedRoundsMax) return;
+    Miss(after_gap_.front().round_id, after_gap_.front().round_id,
+         absl::UnavailableError("the market is slow to answer"), output);
+    after_gap_.erase(after_gap_.begin());
+    return;
+  }
+  TellRound(std::move(round), output);
+}
+
+void SessionCore::TellRound(Round round, Output& output) {
+  ++rounds_told_;
+  output.rounds.push_back(std::move(round));
+}
+
+void SessionCore::Miss(uint64_t first_round_id, uint64_t last_round_id, const absl::Status& why,
+                       Output& output) {
+  rounds_missed_ += last_round_id - first_round_id + 1;
+  output.events.push_back(
+      {.change = SessionChange::kRoundsMissed,
+       .status = absl::Status(why.code(), absl::StrCat("rounds ", first_round_id, " to ",
+                                                       last_round_id, ": ", why.message())),
+       .endpoint = ""});
+}
+
+std::optional<SessionCore::Listing> SessionCore::NextListing() {
+  if (!gap_ || listing_) return std::nullopt;
+  listing_ = true;
+  return gap_;
+}
+
+SessionCore::Output SessionCore::OnListed(const Listing& listing,
+                                          const absl::StatusOr<std::vector<Round>>& rounds) {
+  Output output;
+  listing_ = false;
+  // Of a ledger before, perhaps.
+  if (!gap_ || gap_->before_round_id != listing.before_round_id) return output;
+  const uint64_t first = listing.before_round_id - static_cast<uint64_t>(listing.count);
+  gap_.reset();
+  std::vector<Round> missed;
+  if (rounds.ok()) {
+    for (const Round& round : *rounds) {
+      if (round.round_id >= first && round.round_id < listing.before_round_id) {
+        missed.push_back(round);
+      }
+    }
+    std::sort(missed.begin(), missed.end(),
+              [](const Round& a, const Round& b) { return a.round_id < b.round_id; });
+  }
+  if (missed.empty()) {
+    Miss(first, listing.before_round_id - 1,
+         rounds.ok() ? absl::NotFoundError("the market does not know them") : rounds.status(),
+         output);
+  }
+  for (Round& round : missed) {
+    bids_.OnDecided(round);
+    TellRound(std::move(round), output);
+  }
+  for (Round& round : std::exchange(after_gap_, {})) TellRound(std::move(round), output);
+  return output;
+}
+
+void SessionCore::TakeNotices(const market::v1::WatchResponse& response, Output& output) {
   for (const auto& told : response.notices()) {
     const std::optional<Notice> notice = FromProto(told);
     if (!notice) continue;
@@ -82,13 +253,14 @@ SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& res
     noticed = notice->round_id;
     output.notices.push_back(*notice);
   }
-  return output;
 }
 
 SessionCore::Output SessionCore::OnStreamEnded(const absl::Status& status, Instant now) {
   Output output;
   stream_open_ = cancelled_ = false;
+  partial_.Clear();
   last_error_ = status.ok() ? absl::UnavailableError("the market ended the stream") : status;
+  output.events.push_back({.change = SessionChange::kLost, .status = last_error_, .endpoint = ""});
   if (state_ == SessionState::kLive) state_ = SessionState::kLost;
   reopen_at_ = now.steady + backoff_.Next();
   Tell(safe_mode_.OnLost(), absl::StrCat("the line to the market is lost: ", last_error_.message()),
@@ -122,186 +294,28 @@ absl::Duration SessionCore::next_wake() const {
   return wake;
 }
 
+absl::Duration SessionCore::FreshFor(Instant now) const {
+  if (safe_mode_.on()) return absl::ZeroDuration();
+  return std::max(absl::ZeroDuration(), absl::Nanoseconds(safe_mode_.fresh_until()) - now.steady);
+}
+
 absl::StatusOr<uint64_t> SessionCore::ResolveGuest(uint64_t guest_id) const {
   if (guest_id != 0) return guest_id;
   if (state_ == SessionState::kConnecting) {
     return absl::FailedPreconditionError("no word from the market yet");
   }
   if (guests_.size() == 1) return guests_[0].guest_id;
+  for (const GuestStatus& guest : guests_) {
+    if (guest.guest_id == only_guest_id_) return guest.guest_id;
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("guest_id: must be given, as this session follows ", guests_.size(), " guests"));
 }
 
-int64_t SessionCore::Reserved(const Standing& standing) {
-  int64_t reserved = std::max(standing.pending_microcredits, standing.unsure_microcredits);
-  if (standing.bid && standing.bid->budget_microcredits) {
-    reserved = std::max(reserved, *standing.bid->budget_microcredits);
-  }
-  return reserved;
-}
-
-uint64_t SessionCore::LifetimeOf(const std::optional<Bid>& bid) const {
-  return std::max(limits_.bid_lifetime_rounds, bid ? bid->rounds : 0);
-}
-
-absl::StatusOr<Bid> SessionCore::Prepare(Bid bid) {
-  absl::StatusOr<uint64_t> guest_id = ResolveGuest(bid.guest_id);
-  if (!guest_id.ok()) return guest_id.status();
-  bid.guest_id = *guest_id;
-  if (!ParseResource(ResourceName(bid.resource))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("resource: ", static_cast<int>(bid.resource), " is none"));
-  }
-  if (absl::Status status = CheckRanges(bid.ranges); !status.ok()) return status;
-  if (bid.budget_microcredits && *bid.budget_microcredits < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("budget_microcredits: ", *bid.budget_microcredits, " is negative"));
-  }
-  if (safe_mode_.on()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "safe mode: prices are stale", last_error_.ok() ? "" : ": ", last_error_.message()));
-  }
-  const auto ceiling = limits_.unit_price_ceilings_microcredits.find(bid.resource);
-  if (ceiling != limits_.unit_price_ceilings_microcredits.end()) {
-    bid.ranges = CutToUnitPrice(bid.ranges, ceiling->second);
-    if (bid.ranges.empty()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("ranges: a price ceiling of ", ceiling->second, " leaves nothing to bid"));
-    }
-  }
-  const Key key(bid.guest_id, bid.resource);
-  if (limits_.budget_per_round_microcredits) {
-    int64_t left = *limits_.budget_per_round_microcredits;
-    for (const auto& [other, standing] : standing_) {
-      if (other != key) left -= std::min(left, Reserved(standing));
-    }
-    if (left <= 0 || bid.budget_microcredits.value_or(0) > left) {
-      return absl::ResourceExhaustedError(absl::StrCat("budget_microcredits: of the session's ",
-                                                       *limits_.budget_per_round_microcredits,
-                                                       " a round, other bids leave ", left));
-    }
-    if (!bid.budget_microcredits) {
-      bid.budget_microcredits = std::min(left, HighestValue(bid.ranges));
-    }
-  }
-  standing_[key].pending_microcredits = bid.budget_microcredits.value_or(0);
-  return bid;
-}
-
-void SessionCore::OnPlaced(const Bid& bid, uint64_t first_round_id) {
-  standing_[{bid.guest_id, bid.resource}] =
-      Standing{.bid = bid,
-               .renew = bid.rounds == 0,
-               // Whatever the market says: a bid that counts from the past would be due at once.
-               .placed_round_id = std::max(first_round_id, market_.round_id)};
-}
-
-void SessionCore::OnRefused(const Bid& bid) {
-  const auto it = standing_.find({bid.guest_id, bid.resource});
-  if (it == standing_.end()) return;
-  it->second.pending_microcredits = 0;
-  if (!it->second.bid && it->second.unsure_microcredits == 0) standing_.erase(it);
-}
-
-void SessionCore::BeUnsure(uint64_t rounds, Standing& standing) {
-  standing.unsure_microcredits = Reserved(standing);
-  standing.unsure_rounds = std::max({standing.unsure_rounds, rounds, LifetimeOf(standing.bid)});
-  standing.unsure_until_round_id = 0;
-}
-
-void SessionCore::OnUnsure(const Bid& bid) {
-  Standing& standing = standing_[{bid.guest_id, bid.resource}];
-  BeUnsure(LifetimeOf(bid), standing);
-  standing.pending_microcredits = 0;
-  standing.renew = bid.rounds == 0;
-  standing.bid = standing.renew ? std::optional<Bid>(bid) : std::nullopt;
-  standing.placed_round_id = 0;
-  standing.tried_round_id = market_.round_id;
-}
-
-void SessionCore::OnWithdrawing(uint64_t guest_id, Resource resource) {
-  const auto it = standing_.find({guest_id, resource});
-  if (it == standing_.end()) return;
-  BeUnsure(0, it->second);
-  it->second.bid.reset();
-  it->second.renew = false;
-}
-
-void SessionCore::OnWithdrawn(uint64_t guest_id, Resource resource) {
-  standing_.erase({guest_id, resource});
-}
-
-void SessionCore::ForgetLapsed() {
-  for (auto it = standing_.begin(); it != standing_.end();) {
-    Standing& standing = it->second;
-    if (standing.bid && standing.bid->rounds != 0 &&
-        market_.round_id >= standing.placed_round_id + standing.bid->rounds) {
-      standing.bid.reset();
-    }
-    if (standing.unsure_rounds != 0) {
-      // It came, if it did, by the round after this one.
-      if (standing.unsure_until_round_id == 0 && !safe_mode_.on()) {
-        standing.unsure_until_round_id = market_.round_id + standing.unsure_rounds + 1;
-      }
-      if (standing.unsure_until_round_id != 0 &&
-          market_.round_id > standing.unsure_until_round_id) {
-        standing.unsure_microcredits = 0;
-        standing.unsure_rounds = 0;
-      }
-    }
-    const bool empty =
-        !standing.bid && standing.unsure_microcredits == 0 && standing.pending_microcredits == 0;
-    it = empty ? standing_.erase(it) : std::next(it);
-  }
-}
-
-bool SessionCore::IsDue(const Standing& standing) const {
-  if (safe_mode_.on() || !standing.renew || market_.round_id <= standing.placed_round_id ||
-      market_.round_id <= standing.tried_round_id) {
-    return false;
-  }
-  // Leaves one round in hand, should the first attempt fail.
-  return market_.round_id + 2 >= standing.placed_round_id + limits_.bid_lifetime_rounds;
-}
-
-std::vector<std::pair<uint64_t, Resource>> SessionCore::Due() const {
-  std::vector<Key> due;
-  for (const auto& [key, standing] : standing_) {
-    if (IsDue(standing)) due.push_back(key);
-  }
-  return due;
-}
-
-absl::Duration SessionCore::FreshFor(Instant now) const {
-  if (safe_mode_.on()) return absl::ZeroDuration();
-  return std::max(absl::ZeroDuration(), absl::Nanoseconds(safe_mode_.fresh_until()) - now.steady);
-}
-
-bool SessionCore::AnyDue() const {
-  return std::any_of(standing_.begin(), standing_.end(),
-                     [&](const auto& entry) { return IsDue(entry.second); });
-}
-
-std::optional<Bid> SessionCore::DueBid(uint64_t guest_id, Resource resource) const {
-  const auto it = standing_.find({guest_id, resource});
-  return it != standing_.end() && IsDue(it->second) ? it->second.bid : std::nullopt;
-}
-
-bool SessionCore::OnRenewalFailed(const Bid& bid, const absl::Status& status) {
-  const auto it = standing_.find({bid.guest_id, bid.resource});
-  if (it == standing_.end()) return false;
-  it->second.tried_round_id = market_.round_id;
-  const bool news = it->second.failed_code != status.code();
-  it->second.failed_code = status.code();
-  return news;
-}
-
-std::vector<Bid> SessionCore::standing_bids() const {
-  std::vector<Bid> bids;
-  for (const auto& [key, standing] : standing_) {
-    if (standing.bid) bids.push_back(*standing.bid);
-  }
-  return bids;
+absl::StatusOr<uint64_t> SessionCore::ResolveGuestToBid(uint64_t guest_id) {
+  absl::StatusOr<uint64_t> resolved = ResolveGuest(guest_id);
+  if (resolved.ok() && guest_id == 0) only_guest_id_ = *resolved;
+  return resolved;
 }
 
 }  // namespace nom::client

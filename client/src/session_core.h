@@ -1,5 +1,6 @@
-// What a session knows and decides, as a deterministic state machine: no threads, no I/O, no clock
-// of its own. session.cc feeds it with what the market says and with time, and does what it asks.
+// What a session knows of the market and decides, as a deterministic state machine: no threads, no
+// I/O, no clock of its own. session.cc feeds it with what the market says and with time, and does
+// what it asks. What the program bids is in bid_book.h.
 //
 // Not thread-safe.
 
@@ -7,9 +8,9 @@
 #define CLIENT_SRC_SESSION_CORE_H_
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/src/backoff.h"
+#include "client/src/bid_book.h"
+#include "client/src/market_clock.h"
 #include "nom/market/v1/market.pb.h"
 #include "nom/session.h"
 #include "nom/types.h"
@@ -33,29 +36,36 @@ struct Instant {
 
 class SessionCore {
  public:
-  struct Limits {
-    uint32_t bid_lifetime_rounds = 3;
-    std::optional<int64_t> budget_per_round_microcredits;
-    std::map<Resource, int64_t> unit_price_ceilings_microcredits;
-  };
-
   // What is to be done after an input; prices() may have changed after any.
   struct Output {
     bool open_stream = false;    // With after_sequence().
     bool cancel_stream = false;  // Its end is then told as any other.
     bool priced = false;         // A round was decided: OnPrices.
+    std::vector<Round> rounds;   // To be told, in order.
     std::vector<Notice> notices;
     std::optional<Staleness> staleness;
+    std::vector<SessionEvent> events;
+  };
+  // Rounds that went by unseen, to be asked for: `count` of them before `before_round_id`.
+  struct Listing {
+    uint64_t before_round_id = 0;
+    int count = 0;
   };
 
-  SessionCore(Limits limits, Backoff backoff);
+  SessionCore(BidBook::Limits limits, Backoff backoff,
+              std::optional<BudgetPacer> pacer = std::nullopt);
 
-  // Inputs. Time first asks for a stream at the first OnTime().
+  // Inputs. Time first asks for a stream at the first OnTime(). A response is taken in when the
+  // last part of what it says has come (WatchResponse::more).
   Output OnResponse(const market::v1::WatchResponse& response, Instant now);
   Output OnStreamEnded(const absl::Status& status, Instant now);
   Output OnTime(Instant now);
   // When OnTime() has something to do next; InfiniteDuration if only a response can change that.
   absl::Duration next_wake() const;
+
+  // At most one at a time; OnListed() follows.
+  std::optional<Listing> NextListing();
+  Output OnListed(const Listing& listing, const absl::StatusOr<std::vector<Round>>& rounds);
 
   uint64_t after_sequence() const { return sequence_; }
   const Prices& prices() const { return prices_; }
@@ -64,66 +74,39 @@ class SessionCore {
   const MarketStatus& market() const { return market_; }
   const std::vector<GuestStatus>& guests() const { return guests_; }
   const std::optional<AccountStatus>& account() const { return account_; }
-
-  // --- Bids ---
-
-  // The guest that 0 stands for. FAILED_PRECONDITION before the first word from the market;
-  // INVALID_ARGUMENT if there is not exactly one.
-  absl::StatusOr<uint64_t> ResolveGuest(uint64_t guest_id) const;
-  // The bid as it may be sent: checked, cut to the ceiling, its budget within the session's. It
-  // counts against the session's budget from here on, until OnPlaced, OnRefused or OnUnsure.
-  // Errors as Session::Bid().
-  absl::StatusOr<Bid> Prepare(Bid bid);
-  // The market has taken it; it is renewed from now on, unless it stands for its own time only.
-  void OnPlaced(const Bid& bid, uint64_t first_round_id);
-  // The market has refused it: what stood before still stands.
-  void OnRefused(const Bid& bid);
-  // Nobody knows: it and what stood before may both still be charged until they have lapsed. The
-  // wish is the new one all the same: it is tried again, as a renewal is, unless it was for its own
-  // time only.
-  void OnUnsure(const Bid& bid);
-
-  void OnWithdrawing(uint64_t guest_id, Resource resource);  // No more renewals.
-  void OnWithdrawn(uint64_t guest_id, Resource resource);    // The market has said so.
-
-  // The guests and resources whose bids are to be placed again now lest they lapse. None in safe
-  // mode.
-  std::vector<std::pair<uint64_t, Resource>> Due() const;
-  bool AnyDue() const;
-  // How long prices are believed from now on; zero in safe mode, which need not have been told yet.
+  Staleness staleness() const { return {prices_.stale, staleness_reason_}; }
+  // True if prices are believed at this moment, whether or not OnTime() has been told of it.
+  bool IsFresh(Instant now) const { return FreshFor(now) > absl::ZeroDuration(); }
   absl::Duration FreshFor(Instant now) const;
-  // The bid, if it is due still: it may have been replaced or withdrawn since.
-  std::optional<Bid> DueBid(uint64_t guest_id, Resource resource) const;
-  // True the first time, and again if the reason changes or a renewal was good in between.
-  bool OnRenewalFailed(const Bid& bid, const absl::Status& status);
-  std::vector<Bid> standing_bids() const;
+  // On the steady clock; what is believed now is believed until then.
+  absl::Duration fresh_until() const {
+    return safe_mode_.on() ? -absl::InfiniteDuration()
+                           : absl::Nanoseconds(safe_mode_.fresh_until());
+  }
+  absl::Duration market_clock_ahead() const { return market_clock_ahead_; }
+  uint64_t rounds_told() const { return rounds_told_; }
+  uint64_t rounds_missed() const { return rounds_missed_; }
+
+  // The guest that 0 stands for: the only one, and from then on the same as long as it is there,
+  // also beside others that come later. FAILED_PRECONDITION before the first word from the market;
+  // INVALID_ARGUMENT if nobody can know which is meant.
+  absl::StatusOr<uint64_t> ResolveGuest(uint64_t guest_id) const;
+  absl::StatusOr<uint64_t> ResolveGuestToBid(uint64_t guest_id);
+  BidBook& bids() { return bids_; }
+  const BidBook& bids() const { return bids_; }
 
  private:
-  using Key = std::pair<uint64_t, Resource>;
-  struct Standing {
-    std::optional<Bid> bid;        // What it is to hold, and does as far as known.
-    bool renew = false;            // As long as the session is not in safe mode.
-    uint64_t placed_round_id = 0;  // The first round in which it took part.
-    uint64_t tried_round_id = 0;   // The last round in which a renewal failed.
-    absl::StatusCode failed_code = absl::StatusCode::kOk;
-    int64_t pending_microcredits = 0;  // Budget of a bid on its way.
-    int64_t unsure_microcredits = 0;   // Budget of what may stand without our knowing.
-    // It has lapsed after this round. 0: that is not known before the market has said which round
-    // it is; many may go by unseen.
-    uint64_t unsure_until_round_id = 0;
-    uint64_t unsure_rounds = 0;  // For how many it may stand.
-  };
-
-  static int64_t Reserved(const Standing& standing);
-  // How long a bid may stand if nothing more is heard of it.
-  uint64_t LifetimeOf(const std::optional<Bid>& bid) const;
-  bool IsDue(const Standing& standing) const;
+  void TakeGuests(const market::v1::WatchResponse& response);
+  void TakeState(const market::v1::WatchResponse& response, Instant now, Output& output);
+  void TakeNotices(const market::v1::WatchResponse& response, Output& output);
+  void TakeRound(Output& output);
+  void TellRound(Round round, Output& output);
+  void Miss(uint64_t first_round_id, uint64_t last_round_id, const absl::Status& why,
+            Output& output);
   void Tell(policies::SafeMode::Change change, std::string reason, Output& output);
   std::string NoFreshPrices() const;
-  void BeUnsure(uint64_t rounds, Standing& standing);
-  void ForgetLapsed();
 
-  const Limits limits_;
+  BidBook bids_;
   Backoff backoff_;
 
   bool stream_open_ = false;
@@ -131,16 +114,29 @@ class SessionCore {
   absl::Duration reopen_at_ = -absl::InfiniteDuration();
   absl::Duration heard_at_;
   policies::SafeMode safe_mode_;  // Its ticks are nanoseconds of steady time.
+  MarketClock market_clock_;
+  absl::Duration market_clock_ahead_;
+  std::string staleness_reason_ = "no word from the market yet";
 
+  market::v1::WatchResponse partial_;  // Until its last part has come.
   uint64_t sequence_ = 0;
   SessionState state_ = SessionState::kConnecting;
   absl::Status last_error_;
   Prices prices_;
   MarketStatus market_;
   std::vector<GuestStatus> guests_;
+  uint64_t only_guest_id_ = 0;  // That 0 stood for in a bid.
+  std::map<uint64_t, std::pair<uint64_t, std::vector<Award>>> decided_;  // By guest: round, awards.
   std::optional<AccountStatus> account_;
-  std::map<Key, uint64_t> noticed_round_ids_;
-  std::map<Key, Standing> standing_;
+  std::map<BidKey, uint64_t> noticed_round_ids_;
+
+  bool rounds_begun_ = false;
+  uint64_t last_round_id_ = 0;    // The last that was told, is being asked for, or waits.
+  std::optional<Listing> gap_;    // To be asked for.
+  bool listing_ = false;          // It is being asked for.
+  std::vector<Round> after_gap_;  // Told when the gap is filled.
+  uint64_t rounds_told_ = 0;
+  uint64_t rounds_missed_ = 0;
 };
 
 }  // namespace nom::client

@@ -51,7 +51,7 @@ struct LimitsConfig {
   int64_t memory_max_bytes = int64_t{512} << 20;  // For what all callers send, until it is read.
   int64_t watches_max = 1024;                     // Over all callers.
   int64_t watches_per_tenant_max = 256;           // Of one tenant.
-  int64_t bids_per_second = 50;    // PlaceBid and WithdrawBid of one tenant, sustained.
+  int64_t bids_per_second = 50;    // Calls that write or renew bids, of one tenant, sustained.
   int64_t bids_burst = 200;        // And at once.
   int64_t reads_per_second = 500;  // Everything else that one tenant asks, sustained.
   int64_t reads_burst = 2'000;     // And at once.

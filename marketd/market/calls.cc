@@ -86,6 +86,11 @@ class Fingerprint {
     Add(static_cast<int>(call.kind));
   }
 
+  // Leases' calls are told apart by fence and sequence.
+  void operator()(const OpenLease&) {}
+  void operator()(const PlaceBids&) {}
+  void operator()(const RenewLease&) {}
+
   uint64_t hash() const { return hash_; }
 
  private:
@@ -116,8 +121,24 @@ absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
 }  // namespace
 
 void Engine::Impl::On(const CallEvent& event) {
-  const std::string& id = std::visit(
-      [](const auto& call) -> const std::string& { return call.request_id; }, event.call);
+  if (std::holds_alternative<OpenLease>(event.call)) {
+    Answer(event.call_id, DoOpenLease());
+    return;
+  }
+  if (const auto* place = std::get_if<PlaceBids>(&event.call)) {
+    Answer(event.call_id, DoPlaceBids(*place, event.caller));
+    return;
+  }
+  if (const auto* renew = std::get_if<RenewLease>(&event.call)) {
+    Answer(event.call_id, DoRenewLease(*renew, event.caller));
+    return;
+  }
+  const std::string id = std::visit(
+      [](const auto& call) -> std::string {
+        if constexpr (requires { call.request_id; }) return call.request_id;
+        return "";
+      },
+      event.call);
   if (id.empty() || id.size() > kRequestIdBytesMax) {
     Answer(event.call_id, Refused(absl::InvalidArgumentError(absl::StrCat(
                               "request_id: must have 1 to ", kRequestIdBytesMax, " characters"))));
@@ -395,15 +416,18 @@ absl::Status Engine::Impl::CheckForm(const HostRun& host, GuestId guest_id, Reso
   return is_joint ? CheckSingleBid(*resource, guest_id, ranges, steps_max) : absl::OkStatus();
 }
 
-void Engine::Impl::DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind) {
+void Engine::Impl::DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind,
+                                BidFence fence) {
   for (const BidKey& key : state_.BidsOf(guest_id)) {
-    if ((key.second == kSeveralKinds) != (kind == kSeveralKinds)) scribe.Write(DropBid{key});
+    if ((key.second == kSeveralKinds) != (kind == kSeveralKinds)) {
+      scribe.Write(DropBid{key, fence});
+    }
   }
 }
 
-Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request) {
+absl::StatusOr<StandingBid> Engine::Impl::CheckBid(const PlaceBid& call, const Caller& caller) {
   const Guest* guest = FindGuest(call.guest_id, caller);
-  if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  if (guest == nullptr) return NoSuchGuest(call.guest_id);
   HostRun& host = *FindHost(guest->host_id);
   absl::Status status = CheckForm(host, call.guest_id, call.kind, call.ranges, call.valuation.get(),
                                   call.budget_microcredits);
@@ -422,24 +446,31 @@ Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const
   }
   if (!status.ok()) {
     ++host.counters.bids_refused;
-    return Refused(status);
+    return status;
   }
   const RoundId first = RoundOfNewBids(host);
-  Reply reply{.round_id = first};
+  ++host.counters.bids_accepted;
+  return StandingBid{
+      .guest_id = call.guest_id,
+      .kind = call.kind,
+      .ranges = call.ranges,
+      .valuation = call.valuation,
+      .budget_microcredits = call.budget_microcredits,
+      .first_round_id = first,
+      .last_round_id = call.expires_after_rounds == 0 ? 0 : first + call.expires_after_rounds - 1,
+      .lease_rounds = call.renewed ? call.expires_after_rounds : 0};
+}
+
+Reply Engine::Impl::DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request) {
+  absl::StatusOr<StandingBid> bid = CheckBid(call, caller);
+  if (!bid.ok()) return Refused(bid.status());
+  bid->fence = NextFence();
+  Reply reply{.round_id = bid->first_round_id};
   Scribe scribe(state_, now_, "bid placed");
-  DropReplaced(scribe, call.guest_id, call.kind);
-  scribe.Write(PutBid{StandingBid{.guest_id = call.guest_id,
-                                  .kind = call.kind,
-                                  .ranges = call.ranges,
-                                  .valuation = call.valuation,
-                                  .budget_microcredits = call.budget_microcredits,
-                                  .first_round_id = first,
-                                  .last_round_id = call.expires_after_rounds == 0
-                                                       ? 0
-                                                       : first + call.expires_after_rounds - 1}});
+  DropReplaced(scribe, call.guest_id, call.kind, bid->fence);
+  scribe.Write(PutBid{*std::move(bid)});
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
-  ++host.counters.bids_accepted;
   return reply;
 }
 
@@ -454,7 +485,8 @@ Reply Engine::Impl::DoWithdrawBid(const WithdrawBid& call, const Caller& caller,
   const BidKey key{call.guest_id, call.kind};
   Reply reply{.removed = state_.bids.contains(key)};
   Scribe scribe(state_, now_, "bid withdrawn");
-  if (reply.removed) scribe.Write(DropBid{key});
+  // Also if none stands: what a lease is about to write again is withdrawn as well.
+  scribe.Write(DropBid{key, NextFence()});
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
   return reply;

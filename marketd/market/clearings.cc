@@ -42,7 +42,8 @@ void Engine::Impl::Decide(HostRun& host) {
   if (clearing_ == Clearing::kInHandle) {
     Scribe scribe(state_, now_, "round decided");
     ExtendContracts(host, scribe);
-    Conclude(host, market::Decide(take_snapshot(), clear_), std::move(scribe));
+    const RoundSnapshot snapshot = take_snapshot();
+    Conclude(host, snapshot, market::Decide(snapshot, clear_), std::move(scribe));
     return;
   }
   RoundSnapshot snapshot = take_snapshot();
@@ -62,17 +63,18 @@ void Engine::Impl::On(const ClearDone& done) {
   ExtendContracts(*host, scribe);
   const std::map<ResourceKind, int64_t> supply = SupplyOf(Shares(*host), host->round_id);
   if (StillHolds(*clearing.snapshot, done.decision, state_, supply)) {
-    Conclude(*host, done.decision, std::move(scribe));
+    Conclude(*host, *clearing.snapshot, done.decision, std::move(scribe));
     return;
   }
   ++host->counters.clearings_again;
-  Conclude(*host, market::Decide(AsOfNow(*clearing.snapshot, state_, supply), clear_),
-           std::move(scribe));
+  const RoundSnapshot as_of_now = AsOfNow(*clearing.snapshot, state_, supply);
+  Conclude(*host, as_of_now, market::Decide(as_of_now, clear_), std::move(scribe));
 }
 
-void Engine::Impl::Conclude(HostRun& host, Decision decision, Scribe&& scribe) {
+void Engine::Impl::Conclude(HostRun& host, const RoundSnapshot& snapshot, Decision decision,
+                            Scribe&& scribe) {
   CountClearings(host, decision);
-  WriteDecision(host, std::move(decision), scribe);
+  WriteDecision(host, snapshot, std::move(decision), scribe);
   Commit(std::move(scribe));
   ++host.counters.rounds_decided;
   host.last_decided_time = now_;

@@ -25,6 +25,12 @@ Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear, Clear
       state_(std::move(state)) {
   durable_transaction_id_ = state_.last_transaction_id;
   guest_id_seen_max_ = state_.last_guest_id;
+  // Above all that a process before this one gave out: it is given 2^40 at each start.
+  last_fence_ = state_.ledger.openings << 40;
+  for (const auto& [key, fence] : state_.bid_fences) {
+    last_fence_ = std::max(last_fence_, fence.fence);
+  }
+  PresumeLeasesRenewed();
   for (const HostConfig& host : config_.hosts) {
     HostRun& run = hosts_[host.host_id];
     run.config = &host;

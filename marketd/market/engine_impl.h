@@ -76,6 +76,8 @@ struct GuestRun {
   std::string bid_page_error;
   std::vector<Outcome> last_settled;
   RoundId last_settled_round_id = 0;
+  std::vector<Decided> decided;  // In the last round decided since the start.
+  RoundId decided_round_id = 0;
   bool create_sent = false;
   std::optional<GuestBids> page_waiting;        // Checked, and not yet written.
   absl::Time page_next = absl::InfinitePast();  // When the next bid page may be written.
@@ -125,6 +127,8 @@ class Engine::Impl {
   void Remember(Scribe& scribe, Request request, const Reply& reply);
   // Null if there is none, or it is not the caller's, or its host is not in the config.
   const Guest* FindGuest(GuestId guest_id, const Caller& caller);
+  // The bid as it will stand, but for its fence, if it may: errors as PlaceBid. Counts refusals.
+  absl::StatusOr<StandingBid> CheckBid(const PlaceBid& call, const Caller& caller);
   absl::Status CheckAdmit(const AdmitGuest& call, std::vector<Holding>* seeds);
 
   // What of a bid can be judged without knowing anyone's money, and what the host's rule says to
@@ -133,7 +137,21 @@ class Engine::Impl {
                          const std::vector<policies::Range>& ranges, const Valuation* valuation,
                          std::optional<Microcredits> budget) const;
   // Bids for single kinds, if one for several comes, and the other way round.
-  void DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind);
+  void DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind, BidFence fence);
+
+  // --- leases.cc: whose a bid is, and how long it stands without being written again. ---
+  Reply DoOpenLease();
+  Reply DoPlaceBids(const PlaceBids& call, const Caller& caller);
+  // Writes one of them, unless it is refused.
+  PlacedBid PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& caller, Scribe& scribe);
+  Reply DoRenewLease(const RenewLease& call, const Caller& caller);
+  LeasedBid RenewOne(const BidKey& key, BidFence fence, const Caller& caller);
+  // Of a write that needs no lease: ends all leases opened before, as far as its bid goes.
+  BidFence NextFence() { return {.fence = ++last_fence_}; }
+  // The last round in which the bid takes part as things are; 0: until replaced.
+  RoundId LastRound(const StandingBid& bid) const;
+  // After a start nobody knows when leases were last renewed: as if they had been just now.
+  void PresumeLeasesRenewed();
 
   // --- host_link.cc: attaching, finding out what a host holds, losing it; guests coming and going.
   void AdvanceLink(HostRun& host);
@@ -165,14 +183,15 @@ class Engine::Impl {
   void AdvanceRound(HostRun& host);
   void Decide(HostRun& host);
   // The decision becomes the round, and is told. `scribe` has what went before it.
-  void Conclude(HostRun& host, Decision decision, Scribe&& scribe);
+  void Conclude(HostRun& host, const RoundSnapshot& snapshot, Decision decision, Scribe&& scribe);
   // The round in which a bid that comes now first takes part.
   RoundId RoundOfNewBids(const HostRun& host) const;
   static void CountClearings(HostRun& host, const Decision& decision);
   // Contracts that are alive in the round being decided and were open before: covered for it, or
   // ended.
   void ExtendContracts(HostRun& host, Scribe& scribe);
-  void WriteDecision(HostRun& host, Decision decision, Scribe& scribe);
+  void WriteDecision(HostRun& host, const RoundSnapshot& snapshot, Decision decision,
+                     Scribe& scribe);
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
   // The decided round is in force since `meters` were read: settles the one before.
@@ -211,6 +230,9 @@ class Engine::Impl {
   std::map<GuestId, GuestRun> guest_runs_;
   std::map<std::pair<GuestId, ResourceKind>, Notice> notices_;
   std::set<GuestId> pages_waiting_;
+  std::map<BidKey, RoundId> renewed_through_;  // Of bids with lease_rounds that were renewed.
+  std::map<BidKey, BidFence> closed_through_;  // What may not be written any more, see RenewLease.
+  uint64_t last_fence_ = 0;
 
   absl::Time now_ = absl::InfinitePast();
   uint64_t durable_transaction_id_ = 0;

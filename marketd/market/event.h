@@ -77,13 +77,15 @@ struct EvictGuest {
 // together, replaces all bids of the guest; a bid for one kind replaces what stands for it, and a
 // bid for several.
 struct PlaceBid {
-  std::string request_id;
+  std::string request_id;  // Empty as part of PlaceBids.
   GuestId guest_id = 0;
   ResourceKind kind = ResourceKind::kMemory;             // kSeveralKinds: see `valuation`.
   std::vector<policies::Range> ranges;                   // Of a single kind.
   std::shared_ptr<const Valuation> valuation = nullptr;  // Of several; null for a single one.
   std::optional<Microcredits> budget_microcredits;
   uint32_t expires_after_rounds = 0;  // 0: stands until replaced.
+  bool renewed =
+      false;  // Part of PlaceBids only: each RenewLease counts expires_after_rounds anew.
 };
 
 struct WithdrawBid {
@@ -92,7 +94,35 @@ struct WithdrawBid {
   ResourceKind kind = ResourceKind::kMemory;  // kSeveralKinds: the bid for several.
 };
 
-using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid>;
+// --- Leases of bids. These calls have no request_id: fence and sequence make retries harmless. ---
+
+// Never fails. The fence is above all given out before, and above that of every bid that stands.
+struct OpenLease {};
+
+// Each bid is answered by itself (Reply::placed_bids): errors as PlaceBid and WithdrawBid, ABORTED
+// if a higher fence, or a higher sequence of the same, has written it since. All that are taken are
+// one transaction. Errors of the whole: INVALID_ARGUMENT (a fence or sequence that cannot be, too
+// many bids, one twice).
+struct PlaceBids {
+  std::string ledger_id;  // Of the lease; FAILED_PRECONDITION if it is another's. Empty: any.
+  BidFence fence;
+  std::vector<PlaceBid> bids;  // Without ranges: withdraws.
+};
+
+// Answered with what stands of each bid (Reply::leased_bids). Errors: INVALID_ARGUMENT.
+struct RenewLease {
+  std::string ledger_id;  // As in PlaceBids.
+  // Writes of this lease to these bids, up to this sequence, are refused (ABORTED) if they come
+  // after this: a request that was given up may be on its way still. None outlives this process.
+  BidFence fence;
+  std::vector<BidKey> bids;
+};
+inline constexpr size_t kBidsPerCallMax = 256;
+inline constexpr size_t kBidsPerRenewalMax = 4'096;
+inline constexpr uint32_t kLeaseRoundsMin = 2;
+
+using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid,
+                          OpenLease, PlaceBids, RenewLease>;
 
 // Chosen by the runtime; names who waits for the answer.
 using CallId = uint64_t;

@@ -326,7 +326,12 @@ void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
   Guest guest = state_.guests.at(guest_id);
   guest.state = state;
   guest.exit_reason = reason;
-  for (const BidKey& key : state_.BidsOf(guest_id)) scribe.Write(DropBid{key});
+  for (const BidKey& key : state_.BidsOf(guest_id)) {
+    scribe.Write(DropBid{key, {}});
+    renewed_through_.erase(key);
+  }
+  const auto closed = closed_through_.lower_bound({guest_id, ResourceKind{0}});
+  closed_through_.erase(closed, closed_through_.lower_bound({guest_id + 1, ResourceKind{0}}));
   scribe.Write(PutGuest{guest});
   for (auto notice = notices_.lower_bound({guest_id, ResourceKind{0}});
        notice != notices_.end() && notice->first.first == guest_id;) {
@@ -424,7 +429,7 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
     const BidKey key{guest_id, from.kind};
     const auto standing = state_.bids.find(key);
     if (from.ranges.empty() && from.valuation == nullptr) {
-      if (standing != state_.bids.end()) scribe.Write(DropBid{key});
+      if (standing != state_.bids.end()) scribe.Write(DropBid{key, NextFence()});
       continue;
     }
     StandingBid bid{.guest_id = guest_id,
@@ -435,10 +440,12 @@ void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& p
     if (standing != state_.bids.end()) {
       // The same bid again, whoever first made it: nothing to write.
       bid.first_round_id = standing->second.first_round_id;
+      bid.fence = standing->second.fence;
       if (standing->second == bid) continue;
     }
+    bid.fence = NextFence();
     bid.first_round_id = RoundOfNewBids(host);
-    DropReplaced(scribe, guest_id, from.kind);
+    DropReplaced(scribe, guest_id, from.kind, bid.fence);
     scribe.Write(PutBid{std::move(bid)});
     ++host.counters.bids_accepted;
   }

@@ -7,11 +7,38 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "marketd/base/status.h"
+#include "marketd/market/bids.h"
 #include "marketd/market/engine_impl.h"
 #include "marketd/market/money.h"
 #include "marketd/market/reserves.h"
 
 namespace nom::market {
+namespace {
+
+// Why a guest won what it won of a resource.
+AwardReason ReasonOf(const RoundSnapshot& snapshot, const std::vector<ResourcePrice>& prices,
+                     const State& state, const Guest& guest, const Outcome& outcome) {
+  if (guest.state != GuestState::kRunning) return AwardReason::kNotRunning;
+  const auto price = std::find_if(prices.begin(), prices.end(),
+                                  [&](const ResourcePrice& p) { return p.kind == outcome.kind; });
+  const bool by_bids = price != prices.end() && price->bound_by == policies::BoundBy::kBids;
+  const AwardReason lost = by_bids ? AwardReason::kOutbid : AwardReason::kBelowReserve;
+  for (const RoundSnapshot::OnSale& kind : snapshot.kinds) {
+    if (kind.resource.kind != outcome.kind) continue;
+    for (const policies::Bid& bid : kind.bids) {
+      if (bid.guest_id != guest.guest_id) continue;
+      if (bid.ranges.empty()) return AwardReason::kNoMeans;
+      if (outcome.award_units >= UnitsMax(bid.ranges)) return AwardReason::kServed;
+      return outcome.award_units > 0 ? AwardReason::kPartlyServed : lost;
+    }
+  }
+  if (!snapshot.is_joint || state.BidsOf(guest.guest_id).empty()) return AwardReason::kNoBid;
+  // Of several kinds at once, one bundle of those that were asked for, or none.
+  return outcome.award_units > 0 ? AwardReason::kServed : lost;
+}
+
+}  // namespace
+
 std::map<ResourceKind, int64_t> Engine::Impl::Used(const HostRun& host, const Round* round) const {
   std::map<ResourceKind, int64_t> used;
   for (const Resource& resource : host.resources) used[resource.kind] = 0;
@@ -135,7 +162,8 @@ void Engine::Impl::CountClearings(HostRun& host, const Decision& decision) {
   }
 }
 
-void Engine::Impl::WriteDecision(HostRun& host, Decision decision, Scribe& scribe) {
+void Engine::Impl::WriteDecision(HostRun& host, const RoundSnapshot& snapshot, Decision decision,
+                                 Scribe& scribe) {
   const HostId& host_id = host.config->host_id;
   PutRound put;
   Round& round = put.round;
@@ -157,6 +185,9 @@ void Engine::Impl::WriteDecision(HostRun& host, Decision decision, Scribe& scrib
   for (const GuestId guest_id : state_.GuestsOf(host_id)) {
     const Guest& guest = state_.guests.at(guest_id);
     if (guest.state == GuestState::kEvicting) continue;
+    GuestRun& run = guest_runs_[guest_id];
+    run.decided.clear();
+    run.decided_round_id = host.round_id;
     Contract contract{.contract_id = state_.last_contract_id + 1,
                       .guest_id = guest_id,
                       .tenant_id = guest.tenant_id,
@@ -176,6 +207,11 @@ void Engine::Impl::WriteDecision(HostRun& host, Decision decision, Scribe& scrib
         outcome.charge_microcredits = award->second.charge_microcredits;
         contract.lots.push_back({resource.kind, outcome.award_units, outcome.charge_microcredits});
       }
+      run.decided.push_back({.kind = resource.kind,
+                             .seed_units = outcome.seed_units,
+                             .award_units = outcome.award_units,
+                             .charge_microcredits = outcome.charge_microcredits,
+                             .reason = ReasonOf(snapshot, round.prices, state_, guest, outcome)});
       round.outcomes.push_back(std::move(outcome));
     }
     if (contract.lots.empty()) continue;
@@ -314,8 +350,8 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
   // A bid for a number of rounds has used up this one only now.
   for (const GuestId guest_id : guest_ids) {
     for (const BidKey& key : state_.BidsOf(guest_id)) {
-      const RoundId last = state_.bids.at(key).last_round_id;
-      if (last != 0 && last <= next.round_id) scribe.Write(DropBid{key});
+      const RoundId last = LastRound(state_.bids.at(key));
+      if (last != 0 && last <= next.round_id) scribe.Write(DropBid{key, {}});
     }
   }
   Commit(std::move(scribe));
@@ -352,6 +388,9 @@ void Engine::Impl::ReleaseDecided(HostRun& host, const std::string& why) {
       StandingBid bid = state_.bids.at(key);
       if (bid.last_round_id == 0 || bid.first_round_id > round.round_id) continue;
       ++bid.last_round_id;
+      if (const auto renewed = renewed_through_.find(key); renewed != renewed_through_.end()) {
+        ++renewed->second;
+      }
       scribe.Write(PutBid{std::move(bid)});
     }
   }

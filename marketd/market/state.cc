@@ -24,7 +24,8 @@ bool operator==(const StandingBid& a, const StandingBid& b) {
       (a.valuation != nullptr && b.valuation != nullptr && *a.valuation == *b.valuation);
   return same_valuation && a.guest_id == b.guest_id && a.kind == b.kind && a.ranges == b.ranges &&
          a.budget_microcredits == b.budget_microcredits && a.first_round_id == b.first_round_id &&
-         a.last_round_id == b.last_round_id;
+         a.last_round_id == b.last_round_id && a.fence == b.fence &&
+         a.lease_rounds == b.lease_rounds;
 }
 
 absl::string_view KindName(ResourceKind kind) {

@@ -59,6 +59,14 @@ struct Guest {
   friend bool operator==(const Guest&, const Guest&) = default;
 };
 
+// Who wrote a bid last: writers of one bid are told apart by fences, of which the highest wins, and
+// a writer's own writes by their sequence. A fence is given out once, and rises over restarts.
+struct BidFence {
+  uint64_t fence = 0;     // Of a lease, or of one write that needed none; 0: never written.
+  uint64_t sequence = 0;  // Of the lease's write; 0 without a lease.
+  friend auto operator<=>(const BidFence&, const BidFence&) = default;
+};
+
 // A bid as it stands until it is replaced, withdrawn or lapses. A guest has either bids for single
 // kinds, each of its own, or one for several kinds under one valuation, which replace each other.
 struct StandingBid {
@@ -69,6 +77,10 @@ struct StandingBid {
   std::optional<Microcredits> budget_microcredits;  // The most it may be charged in a round.
   RoundId first_round_id = 0;  // Takes part from this round on; 0: from the next.
   RoundId last_round_id = 0;   // Takes part up to this round; 0: until replaced.
+  BidFence fence;              // Who wrote it.
+  // Takes part in so many rounds after its lease was last renewed, which nothing durable tells, and
+  // up to last_round_id in any case. 0: last_round_id is all.
+  uint32_t lease_rounds = 0;
   friend bool operator==(const StandingBid& a, const StandingBid& b);
 };
 using BidKey = std::pair<GuestId, ResourceKind>;
@@ -162,6 +174,30 @@ struct HostBook {
   friend bool operator==(const HostBook&, const HostBook&) = default;
 };
 
+// What became of one bid of a PlaceBids.
+enum class LeasedBidState : uint8_t;
+struct PlacedBid {
+  absl::Status status;
+  RoundId round_id = 0;
+  bool removed = false;
+  std::optional<LeasedBidState> lost_to = std::nullopt;  // Refused as the bid is somebody else's.
+  friend bool operator==(const PlacedBid&, const PlacedBid&) = default;
+};
+
+// Numbers equal nom.market.v1.LeasedBidState.
+enum class LeasedBidState : uint8_t {
+  kHeld = 1,
+  kNone = 2,
+  kTakenOver = 3,
+  kWithdrawn = 4,
+  kGuestGone = 5,
+};
+struct LeasedBid {
+  LeasedBidState state = LeasedBidState::kNone;
+  RoundId last_round_id = 0;
+  uint64_t sequence = 0;
+  friend bool operator==(const LeasedBid&, const LeasedBid&) = default;
+};
 // What a tenant is told of its purse.
 struct AccountSummary {
   Microcredits available = 0;
@@ -179,6 +215,10 @@ struct Reply {
   RoundId round_id = 0;    // PlaceBid: the first round in which the bid takes part.
   bool removed = false;    // WithdrawBid.
   AccountSummary account;  // Deposit: after it.
+  // Of calls that are never kept:
+  uint64_t fence = 0;                  // OpenLease.
+  std::vector<PlacedBid> placed_bids;  // PlaceBids.
+  std::vector<LeasedBid> leased_bids;  // RenewLease.
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
@@ -205,6 +245,13 @@ struct Request {
 inline constexpr size_t kRequestIdBytesMax = 64;
 inline constexpr size_t kBidRequestsKept = 64;
 
+// Which ledger this is. It is what the state was read from, and no part of what the state says.
+struct LedgerIdentity {
+  std::string id;         // Drawn when the ledger was made.
+  uint64_t openings = 0;  // How often it was opened; rises with each process that serves it.
+  friend bool operator==(const LedgerIdentity&, const LedgerIdentity&) { return true; }
+};
+
 struct State {
   // Keep the indexes: call after `guests` was filled by hand.
   void RebuildIndexes();
@@ -213,6 +260,7 @@ struct State {
   // An empty one of an owner that never had money.
   const Purse& PurseOf(const Owner& owner) const;
 
+  LedgerIdentity ledger;
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;  // FirstGuestIdOf the book at first.
   ContractId last_contract_id = 0;
@@ -221,6 +269,7 @@ struct State {
   std::map<GuestId, Guest> guests;  // All but the evicted.
   // The key of a bid for several kinds is its guest and kSeveralKinds.
   std::map<BidKey, StandingBid> bids;
+  std::map<BidKey, BidFence> bid_fences;  // Kept when a bid goes, until its guest does.
   OpenContracts contracts;
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;

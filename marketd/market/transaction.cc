@@ -25,6 +25,8 @@ struct Applier {
       others.erase(id);
       if (others.empty()) state.host_guests.erase(put.guest.host_id);
       ForgetBidRequests(id);
+      const auto first = state.bid_fences.lower_bound({id, ResourceKind{0}});
+      state.bid_fences.erase(first, state.bid_fences.lower_bound({id + 1, ResourceKind{0}}));
       return;
     }
     state.host_guests[put.guest.host_id].insert(id);
@@ -35,10 +37,15 @@ struct Applier {
   }
 
   void operator()(const PutBid& put) const {
-    state.bids[{put.bid.guest_id, put.bid.kind}] = put.bid;
+    const BidKey key{put.bid.guest_id, put.bid.kind};
+    state.bids[key] = put.bid;
+    if (put.bid.fence.fence != 0) state.bid_fences[key] = put.bid.fence;
   }
 
-  void operator()(const DropBid& drop) const { state.bids.erase(drop.key); }
+  void operator()(const DropBid& drop) const {
+    state.bids.erase(drop.key);
+    if (drop.fence.fence != 0) state.bid_fences[drop.key] = drop.fence;
+  }
 
   void operator()(const PutRound& put) const {
     HostBook& book = Book(put.round.host_id);

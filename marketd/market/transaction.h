@@ -33,6 +33,7 @@ struct PutBid {
 };
 struct DropBid {
   BidKey key;
+  BidFence fence;  // Of who withdrew it; fence 0: it lapsed, and the last writer stays the last.
 };
 // A resource's auction as it was cleared, in the text of policies/cases, for ever; or that of all
 // kinds of the host together (joint_round.h).

@@ -33,6 +33,27 @@ struct Notice {
   bool withdrawn = false;
 };
 
+// Numbers equal nom.market.v1.AwardReason.
+enum class AwardReason : uint8_t {
+  kUnknown = 0,  // Decided before this process began.
+  kServed = 1,
+  kPartlyServed = 2,
+  kOutbid = 3,
+  kBelowReserve = 4,
+  kNoMeans = 5,
+  kNoBid = 6,
+  kNotRunning = 7,
+};
+
+// What a guest won of one resource, and why no more.
+struct Decided {
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t seed_units = 0;
+  int64_t award_units = 0;
+  Microcredits charge_microcredits = 0;
+  AwardReason reason = AwardReason::kUnknown;
+};
+
 struct GuestView {
   Guest guest;
   std::vector<Holding> now;           // In force, by rising kind.
@@ -42,6 +63,8 @@ struct GuestView {
   std::string bid_page_error;         // Why its bid page was last refused; empty if it was not.
   std::vector<Outcome> last_settled;  // Of the last round that was in force while it lived.
   RoundId last_settled_round_id = 0;
+  std::vector<Decided> decided;  // In the last round decided, by rising kind.
+  RoundId decided_round_id = 0;
 };
 
 // Counted since the process started.
@@ -91,6 +114,7 @@ struct HostView {
   std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
   std::vector<GuestId> guest_ids;
   bool publish_border_prices = false;
+  std::string ledger_id;
   HostCounters counters;
 };
 

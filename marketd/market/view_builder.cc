@@ -52,6 +52,7 @@ std::shared_ptr<const HostView> Engine::Impl::BuildHostView(const HostRun& host)
   auto view = std::make_shared<HostView>();
   const HostBook& book = Book(host);
   view->host_id = host.config->host_id;
+  view->ledger_id = state_.ledger.id;
   view->kind = host.config->kind;
   view->connected = host.link == Link::kRunning;
   view->detail = host.detail;
@@ -96,6 +97,23 @@ std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun* hos
     view->bid_page_error = run->second.bid_page_error;
     view->last_settled = run->second.last_settled;
     view->last_settled_round_id = run->second.last_settled_round_id;
+    view->decided = run->second.decided;
+    view->decided_round_id = run->second.decided_round_id;
+  }
+  if (host != nullptr && view->decided_round_id == 0) {
+    // Decided by the process before this one: the reasons went with it.
+    const HostBook& book = Book(*host);
+    const auto round = book.open_rounds.find(book.last_decided_round_id);
+    if (round != book.open_rounds.end()) {
+      view->decided_round_id = round->first;
+      for (const Outcome& outcome : round->second.outcomes) {
+        if (outcome.guest_id != guest.guest_id) continue;
+        view->decided.push_back({.kind = outcome.kind,
+                                 .seed_units = outcome.seed_units,
+                                 .award_units = outcome.award_units,
+                                 .charge_microcredits = outcome.charge_microcredits});
+      }
+    }
   }
   return view;
 }

@@ -195,7 +195,11 @@ market_pb::Bid ToProto(const market::StandingBid& bid, market::RoundId round_id)
   if (bid.budget_microcredits.has_value()) {
     out.set_budget_microcredits(*bid.budget_microcredits);
   }
-  if (bid.last_round_id != 0) {
+  out.set_lease_fence(bid.fence.fence);
+  out.set_renewed(bid.lease_rounds != 0);
+  if (bid.lease_rounds != 0) {
+    out.set_expires_after_rounds(bid.lease_rounds);
+  } else if (bid.last_round_id != 0) {
     const uint64_t left = bid.last_round_id >= round_id ? bid.last_round_id - round_id + 1 : 1;
     out.set_expires_after_rounds(static_cast<uint32_t>(std::min<uint64_t>(left, UINT32_MAX)));
   }
@@ -215,24 +219,75 @@ absl::StatusOr<market::ResourceKind> KindFromProto(market_pb::ResourceKind kind,
 
 absl::StatusOr<market::PlaceBid> FromProto(const market_pb::PlaceBidRequest& request) {
   if (!request.has_bid()) return absl::InvalidArgumentError("bid: missing");
-  const market_pb::Bid& bid = request.bid();
-  market::PlaceBid out;
+  if (request.bid().renewed()) {
+    return absl::InvalidArgumentError("bid.renewed: needs a lease; see PlaceBids");
+  }
+  NOM_ASSIGN_OR_RETURN(market::PlaceBid out, FromProto(request.bid(), "bid"));
   out.request_id = request.request_id();
+  return out;
+}
+
+absl::StatusOr<market::PlaceBid> FromProto(const market_pb::Bid& bid, absl::string_view field) {
+  market::PlaceBid out;
   out.guest_id = bid.guest_id();
   if (bid.has_valuation()) {
     if (bid.kind() != market_pb::RESOURCE_KIND_UNSPECIFIED || bid.ranges_size() > 0) {
       return absl::InvalidArgumentError(
-          "bid.valuation: does not go together with bid.kind and bid.ranges");
+          absl::StrCat(field, ".valuation: does not go together with kind and ranges"));
     }
     out.kind = market::kSeveralKinds;
     NOM_ASSIGN_OR_RETURN(market::Valuation valuation, FromProto(bid.valuation()));
     out.valuation = std::make_shared<const market::Valuation>(std::move(valuation));
   } else {
-    NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(bid.kind(), "bid.kind"));
-    NOM_ASSIGN_OR_RETURN(out.ranges, RangesFromProto(bid.ranges(), "bid.ranges"));
+    NOM_ASSIGN_OR_RETURN(out.kind, KindFromProto(bid.kind(), absl::StrCat(field, ".kind")));
+    NOM_ASSIGN_OR_RETURN(out.ranges, RangesFromProto(bid.ranges(), absl::StrCat(field, ".ranges")));
   }
   if (bid.has_budget_microcredits()) out.budget_microcredits = bid.budget_microcredits();
   out.expires_after_rounds = bid.expires_after_rounds();
+  out.renewed = bid.renewed();
+  return out;
+}
+
+absl::StatusOr<market::PlaceBids> FromProto(const market_pb::PlaceBidsRequest& request) {
+  market::PlaceBids out{.ledger_id = request.ledger_id(),
+                        .fence = {.fence = request.fence(), .sequence = request.sequence()},
+                        .bids = {}};
+  if (request.bids_size() > static_cast<int>(market::kBidsPerCallMax)) {
+    return absl::InvalidArgumentError(absl::StrCat("bids: ", request.bids_size(),
+                                                   " are too many; at most ",
+                                                   market::kBidsPerCallMax, " in one call"));
+  }
+  for (int i = 0; i < request.bids_size(); ++i) {
+    const market_pb::Bid& asked = request.bids(i);
+    if (asked.kind() == market_pb::RESOURCE_KIND_UNSPECIFIED && asked.ranges_size() == 0 &&
+        !asked.has_valuation()) {  // Withdraws the bid for several kinds.
+      out.bids.push_back({.guest_id = asked.guest_id(), .kind = market::kSeveralKinds});
+      continue;
+    }
+    NOM_ASSIGN_OR_RETURN(market::PlaceBid bid,
+                         FromProto(request.bids(i), absl::StrCat("bids[", i, "]")));
+    out.bids.push_back(std::move(bid));
+  }
+  return out;
+}
+
+absl::StatusOr<market::RenewLease> FromProto(const market_pb::RenewLeaseRequest& request) {
+  market::RenewLease out{.ledger_id = request.ledger_id(),
+                         .fence = {.fence = request.fence(), .sequence = request.sequence()},
+                         .bids = {}};
+  if (request.bids_size() > static_cast<int>(market::kBidsPerRenewalMax)) {
+    return absl::InvalidArgumentError(absl::StrCat("bids: ", request.bids_size(),
+                                                   " are too many; at most ",
+                                                   market::kBidsPerRenewalMax, " in one call"));
+  }
+  for (int i = 0; i < request.bids_size(); ++i) {
+    market::ResourceKind kind = market::kSeveralKinds;
+    if (request.bids(i).kind() != market_pb::RESOURCE_KIND_UNSPECIFIED) {
+      NOM_ASSIGN_OR_RETURN(
+          kind, KindFromProto(request.bids(i).kind(), absl::StrCat("bids[", i, "].kind")));
+    }
+    out.bids.emplace_back(request.bids(i).guest_id(), kind);
+  }
   return out;
 }
 
@@ -328,14 +383,9 @@ market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border
   return out;
 }
 
-namespace {
-
-// Of what is still to come: by the wall clock as it is now.
 google::protobuf::Timestamp ToShown(absl::Time time) {
   return marketd::ToProto(time + WallOffset(Clock::Real()));
 }
-
-}  // namespace
 
 market_pb::Notice ToProto(const market::Notice& notice) {
   market_pb::Notice out;
@@ -364,6 +414,7 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
     *out.add_prices() = ToProto(price, host.publish_border_prices);
   }
   out.set_priced_round_id(host.priced_round_id);
+  out.set_ledger_id(host.ledger_id);
   return out;
 }
 
@@ -388,6 +439,34 @@ market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId rou
   out.set_work_unit(guest.report.work_unit);
   out.set_value_earned_microcredits(guest.report.value_microcredits);
   out.set_activity(guest.report.activity);
+  out.set_decided_round_id(guest.decided_round_id);
+  for (const market::Decided& decided : guest.decided) {
+    market_pb::GuestOutcome* const to = out.add_decided();
+    to->set_guest_id(guest.guest.guest_id);
+    to->set_kind(ToProto(decided.kind));
+    to->set_seed_units(decided.seed_units);
+    to->set_award_units(decided.award_units);
+    to->set_charge_microcredits(decided.charge_microcredits);
+    to->set_reason(static_cast<market_pb::AwardReason>(decided.reason));
+  }
+  return out;
+}
+
+market_pb::PlacedBid ToProto(const market::PlacedBid& placed) {
+  market_pb::PlacedBid out;
+  out.set_code(static_cast<int32_t>(placed.status.code()));
+  out.set_message(std::string(placed.status.message()));
+  out.set_round_id(placed.round_id);
+  out.set_removed(placed.removed);
+  if (placed.lost_to) out.set_lost_to(static_cast<market_pb::LeasedBidState>(*placed.lost_to));
+  return out;
+}
+
+market_pb::LeasedBid ToProto(const market::LeasedBid& leased) {
+  market_pb::LeasedBid out;
+  out.set_state(static_cast<market_pb::LeasedBidState>(leased.state));
+  out.set_last_round_id(leased.last_round_id);
+  out.set_sequence(leased.sequence);
   return out;
 }
 

@@ -27,11 +27,17 @@ absl::StatusOr<market::ResourceKind> KindFromProto(market_pb::ResourceKind kind,
                                                    absl::string_view field);
 absl::StatusOr<market::PlaceBid> FromProto(const market_pb::PlaceBidRequest& request);
 absl::StatusOr<market::WithdrawBid> FromProto(const market_pb::WithdrawBidRequest& request);
+// `field` is the bid's own name in the request.
+absl::StatusOr<market::PlaceBid> FromProto(const market_pb::Bid& bid, absl::string_view field);
+absl::StatusOr<market::PlaceBids> FromProto(const market_pb::PlaceBidsRequest& request);
+absl::StatusOr<market::RenewLease> FromProto(const market_pb::RenewLeaseRequest& request);
 absl::StatusOr<market::AdmitGuest> FromProto(const operators_pb::AdmitGuestRequest& request);
 
 // --- Out. ---
 
 google::protobuf::Timestamp ToProto(absl::Time time);
+// Of a time that is still to come, or of now: by the wall clock as it is now.
+google::protobuf::Timestamp ToShown(absl::Time time);
 market_pb::ResourceKind ToProto(market::ResourceKind kind);
 market_pb::ClearingMethod ToProto(policies::Method method);
 market_pb::ResourceInfo ToProto(const market::Resource& resource);
@@ -41,6 +47,8 @@ market_pb::Notice ToProto(const market::Notice& notice);
 market_pb::MarketState StateToProto(const market::HostView& host);
 // `round_id` is the one that the guest's host collects, to say for how many rounds bids stand.
 market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId round_id);
+market_pb::PlacedBid ToProto(const market::PlacedBid& placed);
+market_pb::LeasedBid ToProto(const market::LeasedBid& leased);
 market_pb::Account ToProto(const market::TenantId& tenant_id,
                            const market::AccountSummary& account);
 // Outcomes of `caller`'s guests only, unless it is an operator.

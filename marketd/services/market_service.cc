@@ -134,6 +134,73 @@ grpc::ServerUnaryReactor* MarketService::WithdrawBid(grpc::CallbackServerContext
   return call.reactor();
 }
 
+grpc::ServerUnaryReactor* MarketService::OpenLease(grpc::CallbackServerContext* context,
+                                                   const market_pb::OpenLeaseRequest* /*request*/,
+                                                   market_pb::OpenLeaseResponse* response) {
+  const UnaryCall call(services_, context);
+  const std::shared_ptr<const market::View> view = services_->runtime.view();
+  market::Caller caller;
+  if (!call.Begin(*view, &caller)) return call.reactor();
+  if (absl::Status status = TakeBidToken(caller); !status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  if (!view->hosts.empty()) response->set_ledger_id(view->hosts[0]->ledger_id);
+  response->set_calls_per_second(services_->bids.per_second());
+  response->set_calls_burst(services_->bids.burst());
+  response->set_bids_per_call(static_cast<int32_t>(market::kBidsPerCallMax));
+  services_->runtime.Submit(std::move(caller), market::OpenLease{},
+                            [call, response](const market::Reply& reply) {
+                              response->set_fence(reply.fence);
+                              call.Finish(reply.status);
+                            });
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::PlaceBids(grpc::CallbackServerContext* context,
+                                                   const market_pb::PlaceBidsRequest* request,
+                                                   market_pb::PlaceBidsResponse* response) {
+  const UnaryCall call(services_, context);
+  market::Caller caller;
+  if (!call.Begin(*services_->runtime.view(), &caller)) return call.reactor();
+  absl::StatusOr<market::PlaceBids> bids = FromProto(*request);
+  const absl::Status status = bids.ok() ? TakeBidToken(caller) : bids.status();
+  if (!status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  services_->runtime.Submit(std::move(caller), *std::move(bids),
+                            [call, response](const market::Reply& reply) {
+                              for (const market::PlacedBid& placed : reply.placed_bids) {
+                                *response->add_bids() = ToProto(placed);
+                              }
+                              call.Finish(reply.status);
+                            });
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::RenewLease(grpc::CallbackServerContext* context,
+                                                    const market_pb::RenewLeaseRequest* request,
+                                                    market_pb::RenewLeaseResponse* response) {
+  const UnaryCall call(services_, context);
+  market::Caller caller;
+  if (!call.Begin(*services_->runtime.view(), &caller)) return call.reactor();
+  absl::StatusOr<market::RenewLease> renewal = FromProto(*request);
+  const absl::Status status = renewal.ok() ? TakeBidToken(caller) : renewal.status();
+  if (!status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  services_->runtime.Submit(std::move(caller), *std::move(renewal),
+                            [call, response](const market::Reply& reply) {
+                              for (const market::LeasedBid& leased : reply.leased_bids) {
+                                *response->add_bids() = ToProto(leased);
+                              }
+                              call.Finish(reply.status);
+                            });
+  return call.reactor();
+}
+
 grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* context,
                                                   const market_pb::GetGuestRequest* request,
                                                   market_pb::GetGuestResponse* response) {

@@ -12,11 +12,14 @@ namespace nom::marketd {
 using MarketServiceBase = nom::market::v1::MarketService::WithRawCallbackMethod_Watch<
     nom::market::v1::MarketService::WithCallbackMethod_PlaceBid<
         nom::market::v1::MarketService::WithCallbackMethod_WithdrawBid<
-            nom::market::v1::MarketService::WithCallbackMethod_GetGuest<
-                nom::market::v1::MarketService::WithCallbackMethod_ListGuests<
-                    nom::market::v1::MarketService::WithCallbackMethod_ListRounds<
-                        nom::market::v1::MarketService::WithCallbackMethod_GetAccount<
-                            nom::market::v1::MarketService::Service>>>>>>>;
+            nom::market::v1::MarketService::WithCallbackMethod_OpenLease<
+                nom::market::v1::MarketService::WithCallbackMethod_PlaceBids<
+                    nom::market::v1::MarketService::WithCallbackMethod_RenewLease<
+                        nom::market::v1::MarketService::WithCallbackMethod_GetGuest<
+                            nom::market::v1::MarketService::WithCallbackMethod_ListGuests<
+                                nom::market::v1::MarketService::WithCallbackMethod_ListRounds<
+                                    nom::market::v1::MarketService::WithCallbackMethod_GetAccount<
+                                        nom::market::v1::MarketService::Service>>>>>>>>>>;
 
 class MarketService final : public MarketServiceBase {
  public:
@@ -30,6 +33,15 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* WithdrawBid(grpc::CallbackServerContext* context,
                                         const nom::market::v1::WithdrawBidRequest* request,
                                         nom::market::v1::WithdrawBidResponse* response) override;
+  grpc::ServerUnaryReactor* OpenLease(grpc::CallbackServerContext* context,
+                                      const nom::market::v1::OpenLeaseRequest* request,
+                                      nom::market::v1::OpenLeaseResponse* response) override;
+  grpc::ServerUnaryReactor* PlaceBids(grpc::CallbackServerContext* context,
+                                      const nom::market::v1::PlaceBidsRequest* request,
+                                      nom::market::v1::PlaceBidsResponse* response) override;
+  grpc::ServerUnaryReactor* RenewLease(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::RenewLeaseRequest* request,
+                                       nom::market::v1::RenewLeaseResponse* response) override;
   grpc::ServerUnaryReactor* GetGuest(grpc::CallbackServerContext* context,
                                      const nom::market::v1::GetGuestRequest* request,
                                      nom::market::v1::GetGuestResponse* response) override;

@@ -8,8 +8,20 @@ RateLimiter::RateLimiter(int64_t per_second, int64_t burst) { SetLimits(per_seco
 
 void RateLimiter::SetLimits(int64_t per_second, int64_t burst) {
   std::lock_guard lock(mutex_);
+  per_second_ = per_second;
+  burst_ = burst;
   per_token_ = absl::Seconds(1) / per_second;
   credit_max_ = per_token_ * burst;
+}
+
+int64_t RateLimiter::per_second() const {
+  std::lock_guard lock(mutex_);
+  return per_second_;
+}
+
+int64_t RateLimiter::burst() const {
+  std::lock_guard lock(mutex_);
+  return burst_;
 }
 
 bool RateLimiter::Take(const std::string& name, absl::Time now) {

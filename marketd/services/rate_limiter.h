@@ -20,6 +20,8 @@ class RateLimiter {
   RateLimiter(int64_t per_second, int64_t burst);
 
   void SetLimits(int64_t per_second, int64_t burst);
+  int64_t per_second() const;
+  int64_t burst() const;
 
   // Takes one token if there is one. A clock that goes back refills nothing and blocks nobody.
   bool Take(const std::string& name, absl::Time now);
@@ -29,9 +31,11 @@ class RateLimiter {
     absl::Duration credit;  // Tokens, as the time in which they grow.
     absl::Time updated;
   };
+  int64_t per_second_ = 1;
+  int64_t burst_ = 1;
   absl::Duration per_token_;
   absl::Duration credit_max_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<std::string, Bucket> buckets_;
 };
 

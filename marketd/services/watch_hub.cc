@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <string>
 #include <utility>
 
+#include "marketd/base/clock.h"
 #include "marketd/base/status.h"
 #include "marketd/server/status.h"
 #include "marketd/services/convert.h"
@@ -28,6 +30,11 @@ bool SameBytes(const grpc::Slice& slice, const std::string& bytes) {
          std::equal(slice.begin(), slice.end(), bytes.begin(),
                     [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); });
 }
+
+// No response is made larger than about this: clients take 4 MiB (gRPC's default) and less.
+constexpr size_t kResponseBytesMax = size_t{1} << 20;
+
+grpc::Slice ToSlice(const WatchResponse& part) { return grpc::Slice(part.SerializeAsString()); }
 
 // `before` itself if its bytes are these: then a watcher sees by the pointer that it has them.
 Piece Encode(const WatchResponse& part, const Piece& before) {
@@ -91,6 +98,8 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
       Finish(end_status_);
     } else if (!ok) {
       EndLocked(grpc::Status::CANCELLED);
+    } else if (!rest_.empty()) {
+      WriteNextLocked();
     } else {
       WriteLocked();
     }
@@ -132,20 +141,20 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
     for (const auto& [tenant, piece] : frame->accounts) {
       if (caller().is_operator || tenant == tenant_id()) accounts.push_back(piece);
     }
-    WatchResponse own;
-    own.set_sequence(frame->view->sequence);
+    std::vector<grpc::Slice> slices;
     for (const market::Notice& notice : frame->view->notices) {
       if (notice.sequence <= notice_sequence_) continue;
       const auto guest = frame->guests.find(notice.guest_id);
       // A notice whose time has come is no news to a watcher that has just begun.
       const bool over = notice_sequence_ == 0 && notice.effective_time <= frame->view->time;
       if (guest == frame->guests.end() || over || !Follows(guest->second.view->guest)) continue;
-      *own.add_notices() = ToProto(notice);
+      WatchResponse part;
+      *part.add_notices() = ToProto(notice);
+      slices.push_back(ToSlice(part));
     }
     const bool guests_changed = guests != guests_;
     const bool accounts_changed = accounts != accounts_;
-    if (state->second == state_ && !guests_changed && !accounts_changed &&
-        own.notices_size() == 0) {
+    if (state->second == state_ && !guests_changed && !accounts_changed && slices.empty()) {
       return;
     }
     if (!frame->view->notices.empty()) {
@@ -155,8 +164,6 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
     guests_ = std::move(guests);
     accounts_ = std::move(accounts);
 
-    std::vector<grpc::Slice> slices;
-    slices.emplace_back(own.SerializeAsString());
     slices.push_back(*state_);
     if (guests_changed) {
       for (const Piece& piece : guests_) slices.push_back(*piece);
@@ -164,6 +171,37 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
     if (accounts_changed) {
       for (const Piece& piece : accounts_) slices.push_back(*piece);
     }
+    WatchResponse own;
+    own.set_sequence(frame->view->sequence);
+    own.set_guests_told(guests_changed || !begun_);
+    own.set_accounts_told(accounts_changed || !begun_);
+    begun_ = true;
+    Split(std::move(slices), std::move(own));
+    WriteNextLocked();
+  }
+
+  // Into responses that are not too large, each with what is its own.
+  void Split(std::vector<grpc::Slice> slices, WatchResponse own) {
+    std::vector<grpc::Slice> part;
+    size_t bytes = 0;
+    const auto close = [&](bool more) {
+      own.set_more(more);
+      rest_.push_back({own, std::exchange(part, {})});
+      bytes = 0;
+    };
+    for (grpc::Slice& slice : slices) {
+      if (!part.empty() && bytes + slice.size() > kResponseBytesMax) close(/*more=*/true);
+      bytes += slice.size();
+      part.push_back(std::move(slice));
+    }
+    close(/*more=*/false);
+  }
+
+  void WriteNextLocked() {
+    auto [own, slices] = std::move(rest_.front());
+    rest_.pop_front();
+    *own.mutable_market_time() = ToShown(Clock::Real().Now());
+    slices.push_back(ToSlice(own));
     buffer_ = grpc::ByteBuffer(slices.data(), slices.size());
     writing_ = true;
     StartWrite(&buffer_);
@@ -179,6 +217,9 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
   bool ending_ = false;
   grpc::Status end_status_;
   grpc::ByteBuffer buffer_;  // Of the write under way.
+  // What follows it, so that it is whole.
+  std::deque<std::pair<WatchResponse, std::vector<grpc::Slice>>> rest_;
+  bool begun_ = false;
   // What the last response left the watcher with.
   Piece state_;
   std::vector<Piece> guests_;

@@ -41,8 +41,8 @@ OWNED = {
     "prometheus/": ["marketd/metrics", "tests"],
     "microhttpd.h": ["marketd/metrics"],
     "sqlite3.h": ["marketd/ledger", "tests"],
-    "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/examples", "tests", "bench",
-                "marketd/metrics"],
+    "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/testing", "client/examples", "tests",
+                "bench", "marketd/metrics"],
     "yaml-cpp/": ["marketd/config", "policies/cases", "tests"],
 }
 # What everybody may know: which build this is.

@@ -59,10 +59,10 @@ class PriceHistory {
   // So many rounds are remembered: held within 1 and 64.
   explicit PriceHistory(size_t rounds = 16);
 
-  // Notes the round that set the prices, if that is not the last one noted: after each OnPrices.
-  // `own_award_units`: what the program's own bid won in it. False: it was noted before, or the
-  // resource has no price there.
-  bool Note(const MarketStatus& market, Resource resource, int64_t own_award_units);
+  // Notes a round, if it is a later one than the last that was noted: from Session::OnRound, which
+  // tells each round once, with what the program's own bids won in it. Of `guest_id`; 0: of all in
+  // `round` together. False: it was noted before, or the resource has no price there.
+  bool Note(const nom::Round& round, Resource resource, uint64_t guest_id = 0);
 
   const std::vector<Round>& rounds() const { return rounds_; }  // The latest last.
   // What one unit more than `units` is likely to cost; nullopt before the first round. `percent` is

@@ -1,5 +1,5 @@
 // A program's line to the market: the latest prices at the cost of a memory read, bids, and notices
-// before anything is taken away.
+// before anything is taken away. client/README.md walks through it.
 //
 //   nom::SessionOptions options;
 //   options.target = "market.example:7070";
@@ -10,11 +10,16 @@
 //   nom::Prices prices = (*session)->prices();
 //   (*session)->Bid({.resource = nom::Resource::kMemory, .ranges = {{1, 64, 900, 900}}});
 //
-// A session follows one host. It reconnects by itself, for ever, with growing and random pauses,
-// and asks for what came after the last thing it saw. When prices grow stale or the line is lost it
-// goes to safe mode: stale() is true, Bid() refuses, and the bids that stand are no longer renewed,
-// so that they lapse at the market after SessionOptions::bid_lifetime_rounds rounds. When prices
-// are fresh again, so is everything else: the bids that the program last placed are placed again.
+// A session follows one host. It reconnects by itself, for ever, with growing and random pauses.
+// A bid stands as long as its session lives: once a round the session tells the market that it
+// does, which costs the market nothing durable. When prices grow stale or the line is lost the
+// session goes to safe mode: stale() is true, Bid() refuses, and nothing is renewed, so that bids
+// lapse at the market after SessionOptions::bid_lifetime_rounds rounds. When prices are fresh
+// again, so is everything else: the bids that the program last placed are placed again.
+//
+// A bid belongs to one session. Where two bid for the same guest and resource, the one that placed
+// its first bid later takes over; the other is told (BidChange::kTakenOver) and stops, until it
+// says TakeOver(). In the same way a withdrawal by `nomctl withdraw` stands.
 
 #ifndef NOM_SESSION_H_
 #define NOM_SESSION_H_
@@ -31,6 +36,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "nom/clock.h"
+#include "nom/events.h"
+#include "nom/pacing.h"
 #include "nom/types.h"
 
 namespace nom {
@@ -38,21 +45,23 @@ namespace nom {
 struct SessionOptions {
   // "host:port", "dns:///name:port" or "unix:/path".
   std::string target;
+  // Other ways to the same market (the same ledger), tried in turn when one fails.
+  std::vector<std::string> other_targets;
 
   // Who the caller is: a bearer token, or a file that holds one on one line. The file is read again
-  // at each reconnect, so that a token can be changed under a running program.
+  // at each call, so that a token can be changed under a running program.
   std::string token;
   std::string token_file;
 
   // The certificates that the server's is checked against, PEM; empty: the system's. The name in
-  // the server's certificate is checked against the target's.
+  // the server's certificate is checked against the target's. Read again at each reconnect.
   std::string tls_roots_file;
   // For a market that asks its callers for a certificate: ours (with those between it and the
   // authority, if any) and its key, PEM; both or none. Its common name is the tenant, and a token
   // is not needed then. Like the roots, they are read again whenever the session connects anew.
   std::string tls_cert_file;
   std::string tls_key_file;
-  // No TLS. Only for a target on this machine: localhost, 127.0.0.0/8, [::1] or unix:.
+  // No TLS. Only for targets on this machine: localhost, 127.0.0.0/8, [::1] or unix:.
   bool plaintext = false;
 
   std::string host_id;              // Empty: the only host.
@@ -61,7 +70,9 @@ struct SessionOptions {
   // How long Connect() waits for the first word from the market. Zero: not at all; the session
   // connects behind the caller's back and prices are stale until it has.
   absl::Duration connect_timeout = absl::Seconds(10);
-  // How long Bid() and Withdraw() try in all, and each of their attempts.
+  // How long Bid() and Withdraw() try in all unless they say otherwise, and each of their attempts.
+  // InfiniteDuration(): until the market has answered, or the session is closed; an attempt takes
+  // at most a minute.
   absl::Duration call_timeout = absl::Seconds(10);
   absl::Duration attempt_timeout = absl::Seconds(3);
   // The pause before the first new attempt; it doubles up to the most. Each pause is drawn between
@@ -69,8 +80,7 @@ struct SessionOptions {
   absl::Duration backoff_min = absl::Milliseconds(100);
   absl::Duration backoff_max = absl::Seconds(10);
 
-  // A bid takes part in this many rounds unless it is renewed, which the session does while prices
-  // are fresh. At least 2.
+  // In so many rounds a bid takes part without a word from the session. 2 to 1000.
   uint32_t bid_lifetime_rounds = 3;
 
   // Limits that hold in this process as well as at the market, whatever the program asks for.
@@ -78,6 +88,15 @@ struct SessionOptions {
   std::optional<int64_t> budget_per_round_microcredits;
   // The most that a unit is ever said to be worth: bids above are cut down to it.
   std::map<Resource, int64_t> unit_price_ceilings_microcredits;
+  // Spreads a budget over a period of rounds, see nom/pacing.h. The session then keeps a pacer,
+  // tells it what happens, and holds all bids within its cap. Bids that do not say for how many
+  // rounds they stand (Bid::rounds) stand for one: the program bids each round in which it has
+  // work.
+  std::optional<PacingOptions> pacing;
+
+  // Runs callbacks. Handed one at a time; it may run them in any thread, later, or never (but then
+  // nothing is told). Empty: a thread of the session's own.
+  std::function<void(std::function<void()>)> executor;
 
   // Null: the system's clock. Must outlive the session.
   SessionClock* clock = nullptr;
@@ -92,19 +111,63 @@ enum class SessionState {
   kConnecting,  // No word yet.
   kLive,        // The stream is up.
   kLost,        // It was up; connecting again.
+  kClosed,      // By Close().
 };
 
-// Why stale() is true, or that it is not any more.
-struct Staleness {
-  bool stale = true;
-  std::string reason;  // For people.
+struct CallOptions {
+  // Unset: SessionOptions::call_timeout.
+  std::optional<absl::Duration> timeout;
 };
 
-// Thread-safe. Callbacks run one at a time, all in one thread of the session's own, which holds no
-// lock meanwhile: a callback may call anything here but the destructor. While a callback runs,
-// later callbacks wait; prices() does not wait, and other threads see each new price at once. Once
-// the destructor has returned no callback runs or will run: what a callback refers to outlives the
-// session.
+// What became of each bid of a call, in order: the first round in which it takes part (of one
+// without ranges: from which on it does not), or why it does not.
+using BidResults = std::vector<absl::StatusOr<uint64_t>>;
+
+// A call under way. Copies mean the same call; it goes on if all are gone. Thread-safe.
+class BidCall {
+ public:
+  bool done() const;
+  // Waits until it is done.
+  BidResults Wait() const;
+  // Ends it: CANCELLED for each bid without an answer. One that was not sent yet never is; one that
+  // was may stand, and the session goes on to find out, as after a time-out.
+  void Cancel() const;
+
+  class State;
+  explicit BidCall(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+struct RoundsPage {
+  std::vector<Round> rounds;          // Newest first.
+  uint64_t next_before_round_id = 0;  // For the next page; 0: there is none.
+};
+
+struct CloseOptions {
+  enum class Bids {
+    kLeave,     // They lapse, after at most bid_lifetime_rounds rounds.
+    kWithdraw,  // They are withdrawn first.
+  };
+  Bids bids = Bids::kLeave;
+  // How long to wait for what is on its way to be answered, for the withdrawals, and for the
+  // callback that runs. Zero: not at all.
+  absl::Duration timeout = absl::Seconds(5);
+};
+
+// Thread-safe.
+//
+// Callbacks run one at a time, in a thread of the session's own unless SessionOptions::executor
+// says otherwise, and hold no lock: a callback may call anything here but Close() and the
+// destructor. While one runs, later ones wait; nothing else does: prices(), stale() and the renewal
+// of bids go on. What waits is bounded: of prices, staleness and notices the latest of each kind
+// are kept, of other events the newest 1,024. A callback that throws is counted and told
+// (kCallbackThrew).
+//
+// Setting a callback, or an empty one, waits until the one that it replaces is no longer running
+// (unless that is the caller): what it refers to may then go. The session's threads take no
+// signals. A session does not survive fork(): the child must neither use nor destroy it.
 class Session {
  public:
   // Errors: INVALID_ARGUMENT (options, names the one), NOT_FOUND or PERMISSION_DENIED (files),
@@ -113,22 +176,30 @@ class Session {
   // connect_timeout, with the last thing that went wrong.
   static absl::StatusOr<std::unique_ptr<Session>> Connect(SessionOptions options);
 
-  // Withdraws nothing: bids lapse. Waits for the callback that runs, if one does. Must not be
-  // called from a callback; aborts if it is.
+  // Close() without a timeout, then waits for the callback that runs and for calls in other threads
+  // to return. Must not be called from a callback; aborts if it is.
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // The latest prices. Lock-free and without a system call: some nanoseconds, from any thread.
+  // Ends the session: calls in progress are answered (CANCELLED), no callback begins any more, and
+  // whatever is asked afterwards is refused or as it was. Calling it again is harmless. Errors:
+  // DEADLINE_EXCEEDED if in the time given not all was answered or withdrawn, or a callback still
+  // runs (which the destructor waits for); FAILED_PRECONDITION from a callback.
+  absl::Status Close(const CloseOptions& options = {});
+
+  // The latest prices. Lock-free and without a system call: some tens of nanoseconds, from any
+  // thread. Stale from their valid_until on, whatever the session's own threads do.
   Prices prices() const;
   // The price of one resource, a single load; nullopt: it is not on sale (Price::offered).
   std::optional<int64_t> UnitPrice(Resource resource) const;
-  // True in safe mode. As cheap as UnitPrice().
+  // True in safe mode. A load and a look at the clock.
   bool stale() const;
 
   SessionState state() const;
   // What went wrong last, or OK while kLive.
   absl::Status last_error() const;
+  SessionCounters counters() const;
 
   // Copies of what was last told. They take a lock.
   MarketStatus market() const;
@@ -140,33 +211,58 @@ class Session {
   // Each sets the callback of its kind; an empty one takes it away. Notices that came while there
   // was none are kept, the latest for each guest and resource, and told to the first one set.
   void OnNotice(std::function<void(const Notice&)> callback);
-  // After each round decided.
+  // The present prices, if there are any, and those after each round decided.
   void OnPrices(std::function<void(const Prices&)> callback);
-  // On going to safe mode and on coming back.
+  // How it stands at present, then on going to safe mode and on coming back.
   void OnStale(std::function<void(const Staleness&)> callback);
-  // A bid could not be renewed, or placed after all; it is tried again, and told again only if the
-  // reason changes or it was good in between.
-  void OnBidRefused(std::function<void(const nom::Bid&, const absl::Status&)> callback);
+  // Each round decided since the session began, once and in order, with what the caller's guests
+  // won in it. Rounds that went by unseen are asked for afterwards, up to 1,000 of them.
+  void OnRound(std::function<void(const Round&)> callback);
+  void OnBidEvent(std::function<void(const BidEvent&)> callback);
+  void OnSessionEvent(std::function<void(const SessionEvent&)> callback);
 
   // Replaces the guest's bid for a resource as a whole; without ranges, withdraws it, also in safe
-  // mode. The session renews it until it is replaced or withdrawn, unless it says itself for how
-  // many rounds it stands (Bid::rounds). Blocks until the market has made it durable, trying again
-  // under the same request id where that can help. Returns the first round in which it takes part
-  // (of one without ranges: from which on, as far as is known here, none does). Calls of a session
-  // are carried out one at a time. Errors: FAILED_PRECONDITION in safe mode, in which nothing is
-  // sent, or as the market says (money); INVALID_ARGUMENT names the field; RESOURCE_EXHAUSTED if
-  // the session's budget is spoken for by its other bids. Refused so, what stood before still does.
-  // UNAVAILABLE or DEADLINE_EXCEEDED if the market could not be reached, or any error after that:
-  // the bid may or may not stand. The session then goes on trying to place it, as it does to renew
-  // one, and tells OnBidRefused what is in the way; a bid with rounds of its own it leaves at that.
-  absl::StatusOr<uint64_t> Bid(nom::Bid bid);
+  // mode. It stands until it is replaced or withdrawn, unless it says itself for how many rounds
+  // (Bid::rounds). Blocks until the market has made it durable, trying again where that can help.
+  // Returns the first round in which it takes part (of one without ranges: from which on none
+  // does).
+  //
+  // Errors: FAILED_PRECONDITION in safe mode, in which nothing is sent, or as the market says
+  // (money); INVALID_ARGUMENT names the field; RESOURCE_EXHAUSTED if the session's budget is spoken
+  // for by its other bids; ABORTED if somebody else has the bid now (see TakeOver), or another call
+  // replaced it before it was sent. Refused so, what stood before still does. UNAVAILABLE,
+  // DEADLINE_EXCEEDED, CANCELLED if the market could not be reached, or any error after that: the
+  // bid may or may not stand. The session then goes on trying to place it and tells OnBidEvent what
+  // comes of it; a bid with rounds of its own it leaves at that.
+  //
+  // Calls from several threads travel together. From a callback it blocks later callbacks only.
+  absl::StatusOr<uint64_t> Bid(nom::Bid bid, const CallOptions& options = {});
+  // The same for several bids, which travel in as few calls as the market takes, in order. At most
+  // one for each guest and resource: INVALID_ARGUMENT for all otherwise.
+  BidResults BidAll(std::vector<nom::Bid> bids, const CallOptions& options = {});
+  // The same without waiting. `done`, if there is one, is called like a callback, once.
+  BidCall BidAsync(std::vector<nom::Bid> bids,
+                   std::function<void(const BidResults&)> done = nullptr,
+                   const CallOptions& options = {});
 
-  // Removes the bid. True if there was one. Works in safe mode too. Whatever comes of the call, the
-  // session no longer renews the bid.
-  absl::StatusOr<bool> Withdraw(Resource resource, uint64_t guest_id = 0);
+  // Removes the bid. True if one stood. Works in safe mode too. Whatever comes of the call, the
+  // session no longer wants the bid, and goes on until the market has confirmed that it is gone.
+  absl::StatusOr<bool> Withdraw(Resource resource, uint64_t guest_id = 0,
+                                const CallOptions& options = {});
+
+  // Makes this session the newest: what it bids from now on, and what it still keeps, takes the
+  // place of other sessions' bids, and of withdrawals. Call it when a person says so, not from
+  // OnBidEvent: two programs that do that fight.
+  void TakeOver();
 
   // What the session keeps standing, or tries to, after its limits.
-  std::vector<nom::Bid> standing_bids() const;
+  std::vector<StandingBid> standing_bids() const;
+
+  // Rounds before `before_round_id` (0: from the newest), newest first: prices, the caller's
+  // awards, what was charged. `page_size` 1 to 1000. Errors: as the market says; UNAVAILABLE,
+  // DEADLINE_EXCEEDED.
+  absl::StatusOr<RoundsPage> ListRounds(uint64_t before_round_id = 0, int page_size = 20,
+                                        const CallOptions& options = {}) const;
 
  private:
   class Impl;

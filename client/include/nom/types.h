@@ -169,6 +169,7 @@ enum class GuestState : uint8_t {
   kRunning = 2,
   kCrashed = 3,  // See GuestStatus::exit_reason. Holds nothing.
   kEvicted = 4,
+  kEvicting = 5,  // Eviction is decided; its host has not yet confirmed it. Bids for nothing.
 };
 
 struct GuestStatus {
@@ -191,7 +192,14 @@ struct AccountStatus {
   int64_t spent_microcredits = 0;    // Settled, all time.
 };
 
-enum class RoundPhase : uint8_t { kUnknown = 0, kCollect = 1, kGrace = 2 };
+enum class RoundPhase : uint8_t {
+  kUnknown = 0,
+  kCollect = 1,    // Bids come in.
+  kGrace = 2,      // Decided; losers give back.
+  kEffective = 3,  // The grants it decided are in force.
+  kSettled = 4,    // What was delivered is charged.
+  kReleased = 5,   // Never took effect; all that was set aside for it was returned.
+};
 
 // One resource of a host, as the last round left it.
 struct ResourceState {
@@ -207,8 +215,66 @@ struct ResourceState {
   std::optional<int64_t> highest_rejected_unit_price_microcredits;
 };
 
+// Why a guest won what it won of a resource in a round. The numbers are those of
+// nom.market.v1.AwardReason.
+enum class AwardReason : uint8_t {
+  kUnknown = 0,       // Not told: the market has been restarted since, or the round is an old one.
+  kServed = 1,        // All that it asked for.
+  kPartlyServed = 2,  // Less: others offered more for the rest.
+  kOutbid = 3,        // Nothing: others offered more.
+  kBelowReserve = 4,  // Nothing: the bid did not reach the operator's reserve.
+  kNoMeans = 5,       // Nothing: its budget and the account could pay for nothing.
+  kNoBid = 6,         // No bid stood.
+  kNotRunning = 7,    // The guest does not run.
+};
+// "all that it asked for", "outbid", ...: for people.
+absl::string_view AwardReasonText(AwardReason reason);
+
+// What one guest won of one resource in one round, and what became of it.
+struct Award {
+  uint64_t guest_id = 0;
+  Resource resource = Resource::kMemory;
+  int64_t seed_units = 0;
+  int64_t award_units = 0;
+  int64_t charge_microcredits = 0;  // For one period of it.
+  AwardReason reason = AwardReason::kUnknown;
+  // Known once the round is over: what was charged for what was delivered, and the seed's rent.
+  bool settled = false;
+  int64_t settled_microcredits = 0;
+  int64_t rent_microcredits = 0;
+
+  friend bool operator==(const Award&, const Award&) = default;
+};
+
+// One round that was decided: its prices, and what the caller's guests won.
+struct Round {
+  uint64_t round_id = 0;
+  RoundPhase phase = RoundPhase::kUnknown;
+  std::vector<ResourceState> resources;
+  std::vector<Award> awards;  // By rising guest, then resource.
+  std::string reason;         // Why it was released, or ended before its time.
+
+  // Over all awards.
+  int64_t charge_microcredits() const;
+  // Of one guest (0: all together) and resource; 0 if it won nothing.
+  int64_t award_units(Resource resource, uint64_t guest_id = 0) const;
+};
+
+// A bid that a session keeps, or is trying to.
+struct StandingBid {
+  Bid bid;  // After the session's limits.
+  // True: the market has said that this bid stands, and nothing is on its way to change that.
+  // False: it is being placed, or what has become of it is not known yet.
+  bool confirmed = false;
+  uint64_t first_round_id = 0;  // The first round in which it took part, as far as is known.
+  // Takes part up to this round even if nothing more is heard of the session; 0: not known.
+  uint64_t confirmed_through_round_id = 0;
+  std::string problem;  // What last went wrong with it, for people; empty: nothing.
+};
+
 // One host's market, as last told.
 struct MarketStatus {
+  std::string ledger_id;  // Under another one, the same ids mean other guests and rounds.
   std::string host_id;
   uint64_t round_id = 0;  // Being collected or in grace.
   RoundPhase phase = RoundPhase::kUnknown;

@@ -107,29 +107,45 @@ absl::Status ReadGuests(Database& db, int64_t book, State& state) {
         return absl::OkStatus();
       }));
   NOM_RETURN_IF_ERROR(ForEachRow(
-      db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
-                 " last_round_id, valuation FROM bids WHERE guest_id > ? AND guest_id <= ?")
+      db.Prepare("SELECT guest_id, kind, fence, sequence FROM bid_fences"
+                 " WHERE guest_id > ? AND guest_id <= ?")
           .Bind(low)
           .Bind(high),
       [&](Statement& row) {
-        StandingBid bid{
-            .guest_id = Id(row, 0), .first_round_id = Id(row, 3), .last_round_id = Id(row, 4)};
-        if (row.Int(1) == static_cast<int64_t>(kSeveralKinds)) {
-          absl::StatusOr<Valuation> valuation = ParseValuation(row.Text(5));
-          if (!valuation.ok()) {
-            return absl::DataLossError(absl::StrCat("ledger ", db.path(), ": the bid of guest ",
-                                                    bid.guest_id, ": ",
-                                                    valuation.status().message()));
-          }
-          bid.kind = kSeveralKinds;
-          bid.valuation = std::make_shared<const Valuation>(*std::move(valuation));
-        } else {
-          NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
+        ResourceKind kind = kSeveralKinds;
+        if (row.Int(1) != static_cast<int64_t>(kSeveralKinds)) {
+          NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), kind));
         }
-        if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
-        state.bids[{bid.guest_id, bid.kind}] = bid;
+        state.bid_fences[{Id(row, 0), kind}] = {.fence = Id(row, 2), .sequence = Id(row, 3)};
         return absl::OkStatus();
       }));
+  NOM_RETURN_IF_ERROR(
+      ForEachRow(db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
+                            " last_round_id, valuation, lease_rounds FROM bids"),
+                 [&](Statement& row) {
+                   StandingBid bid{.guest_id = Id(row, 0),
+                                   .first_round_id = Id(row, 3),
+                                   .last_round_id = Id(row, 4),
+                                   .lease_rounds = static_cast<uint32_t>(row.Int(6))};
+                   if (row.Int(1) == static_cast<int64_t>(kSeveralKinds)) {
+                     absl::StatusOr<Valuation> valuation = ParseValuation(row.Text(5));
+                     if (!valuation.ok()) {
+                       return absl::DataLossError(absl::StrCat("ledger ", db.path(),
+                                                               ": the bid of guest ", bid.guest_id,
+                                                               ": ", valuation.status().message()));
+                     }
+                     bid.kind = kSeveralKinds;
+                     bid.valuation = std::make_shared<const Valuation>(*std::move(valuation));
+                   } else {
+                     NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), bid.kind));
+                   }
+                   if (!row.IsNull(2)) bid.budget_microcredits = row.Int(2);
+                   const BidKey key{bid.guest_id, bid.kind};
+                   const auto fence = state.bid_fences.find(key);
+                   if (fence != state.bid_fences.end()) bid.fence = fence->second;
+                   state.bids[key] = bid;
+                   return absl::OkStatus();
+                 }));
   return ForEachRow(
       db.Prepare("SELECT guest_id, kind, min_units, max_units, value_at_min_microcredits,"
                  " unit_price_microcredits FROM bid_ranges WHERE guest_id > ? AND guest_id <= ?"
@@ -504,6 +520,11 @@ absl::StatusOr<State> ReadState(Database& db, int64_t book) {
         state.last_guest_id = Id(row, 2);
         return absl::OkStatus();
       }));
+  NOM_RETURN_IF_ERROR(ForEachRow(db.Prepare("SELECT ledger_id, count FROM identity, openings"),
+                                 [&state](Statement& row) {
+                                   state.ledger = {.id = row.Text(0), .openings = Id(row, 1)};
+                                   return absl::OkStatus();
+                                 }));
   NOM_RETURN_IF_ERROR(ReadTenants(db, book, state));
   NOM_RETURN_IF_ERROR(ReadGuests(db, book, state));
   NOM_RETURN_IF_ERROR(ReadContracts(db, book, state));

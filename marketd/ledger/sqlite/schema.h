@@ -12,7 +12,7 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 6;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 7;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
 inline constexpr int32_t kSchemaVersionMin = 6;
 
@@ -23,6 +23,13 @@ CREATE TABLE openings (
   count INTEGER NOT NULL
 ) STRICT;
 INSERT INTO openings VALUES (1, 0);
+
+-- One row: which ledger this is, for ever.
+CREATE TABLE identity (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  ledger_id TEXT NOT NULL
+) STRICT;
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
 
 -- A unit of leadership (marketd/market/books.h); other tables name it by its ordinal. Here one
 -- process leads all of them, and fence is 1.
@@ -139,6 +146,16 @@ CREATE TABLE bids (
   budget_microcredits INTEGER,
   first_round_id INTEGER NOT NULL,
   last_round_id INTEGER NOT NULL,
+  lease_rounds INTEGER NOT NULL,
+  PRIMARY KEY (guest_id, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Who wrote a bid last, whether it stands or not. sequence is 0 without a lease.
+CREATE TABLE bid_fences (
+  guest_id INTEGER NOT NULL REFERENCES guests,
+  kind INTEGER NOT NULL,
+  fence INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
   PRIMARY KEY (guest_id, kind)
 ) STRICT, WITHOUT ROWID;
 
@@ -360,6 +377,10 @@ CREATE TRIGGER lots_kept_u BEFORE UPDATE ON lots
   BEGIN SELECT RAISE(ABORT, 'lots of contracts are never changed'); END;
 CREATE TRIGGER requests_kept_d BEFORE DELETE ON requests WHEN OLD.bid_guest_id = 0
   BEGIN SELECT RAISE(ABORT, 'requests of money and guests are never deleted'); END;
+CREATE TRIGGER identity_kept_u BEFORE UPDATE ON identity
+  BEGIN SELECT RAISE(ABORT, 'a ledger keeps its id'); END;
+CREATE TRIGGER identity_kept_d BEFORE DELETE ON identity
+  BEGIN SELECT RAISE(ABORT, 'a ledger keeps its id'); END;
 CREATE TRIGGER guests_kept_d BEFORE DELETE ON guests
   BEGIN SELECT RAISE(ABORT, 'guests are never deleted, only evicted'); END;
 CREATE TRIGGER tenants_kept_d BEFORE DELETE ON tenants

@@ -117,6 +117,9 @@ struct ChangeWriter {
       NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM requests WHERE bid_guest_id = ? AND bid_guest_id <> 0")
                               .Bind(Number(guest.guest_id))
                               .Run());
+      NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM bid_fences WHERE guest_id = ?")
+                              .Bind(Number(guest.guest_id))
+                              .Run());
     }
     for (const Holding& seed : guest.seeds) {
       NOM_RETURN_IF_ERROR(db.Prepare("INSERT OR IGNORE INTO seeds VALUES (?, ?, ?)")
@@ -130,8 +133,8 @@ struct ChangeWriter {
 
   absl::Status operator()(const PutBid& put) const {
     const StandingBid& bid = put.bid;
-    NOM_RETURN_IF_ERROR((*this)(DropBid{{bid.guest_id, bid.kind}}));
-    Statement insert = db.Prepare("INSERT INTO bids VALUES (?, ?, ?, ?, ?, ?)");
+    NOM_RETURN_IF_ERROR((*this)(DropBid{{bid.guest_id, bid.kind}, bid.fence}));
+    Statement insert = db.Prepare("INSERT INTO bids VALUES (?, ?, ?, ?, ?, ?, ?)");
     insert.Bind(Number(bid.guest_id)).Bind(Number(bid.kind));
     insert.Bind(bid.valuation == nullptr ? std::string() : ToText(*bid.valuation));
     if (bid.budget_microcredits) {
@@ -139,8 +142,10 @@ struct ChangeWriter {
     } else {
       insert.BindNull();
     }
-    NOM_RETURN_IF_ERROR(
-        insert.Bind(Number(bid.first_round_id)).Bind(Number(bid.last_round_id)).Run());
+    NOM_RETURN_IF_ERROR(insert.Bind(Number(bid.first_round_id))
+                            .Bind(Number(bid.last_round_id))
+                            .Bind(int64_t{bid.lease_rounds})
+                            .Run());
     int64_t position = 0;
     for (const policies::Range& range : bid.ranges) {
       NOM_RETURN_IF_ERROR(db.Prepare("INSERT INTO bid_ranges VALUES (?, ?, ?, ?, ?, ?, ?)")
@@ -157,9 +162,16 @@ struct ChangeWriter {
   }
 
   absl::Status operator()(const DropBid& drop) const {
-    return db.Prepare("DELETE FROM bids WHERE guest_id = ? AND kind = ?")
+    NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM bids WHERE guest_id = ? AND kind = ?")
+                            .Bind(Number(drop.key.first))
+                            .Bind(Number(drop.key.second))
+                            .Run());
+    if (drop.fence.fence == 0) return absl::OkStatus();
+    return db.Prepare("INSERT OR REPLACE INTO bid_fences VALUES (?, ?, ?, ?)")
         .Bind(Number(drop.key.first))
         .Bind(Number(drop.key.second))
+        .Bind(Number(drop.fence.fence))
+        .Bind(Number(drop.fence.sequence))
         .Run();
   }
 

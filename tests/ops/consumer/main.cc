@@ -3,6 +3,7 @@
 
 #include <nom/adviser.h>
 #include <nom/clock.h>
+#include <nom/events.h>
 #include <nom/pacing.h>
 #include <nom/profile.h>
 #include <nom/session.h>

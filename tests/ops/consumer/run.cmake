@@ -31,6 +31,7 @@ run(${CMAKE_COMMAND} -S ${SOURCE_DIR} -B ${WORK_DIR}/build -G Ninja
     -DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_CXX_FLAGS=${CXX_FLAGS})
 run(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
 run(${WORK_DIR}/build/stranger)
+run(${WORK_DIR}/build/stranger_test)
 run(${WORK_DIR}/build/plugin_host ${WORK_DIR}/build/libplugin.so)
 # An image that nomhv would take: one entry, no segment both writable and executable.
 if(NOMHV)

@@ -226,8 +226,13 @@ TEST(BudgetPacerTest, SpreadsABudget) {
               HasSubstr("period_rounds"));
 }
 
-MarketStatus Round(uint64_t round_id, int64_t sold, int64_t price) {
-  MarketStatus market{.priced_round_id = round_id};
+// In which guest 3 has won so much, and guest 4 one unit.
+nom::Round ARound(uint64_t round_id, int64_t sold, int64_t price, int64_t own = 0) {
+  nom::Round market{
+      .round_id = round_id,
+      .resources = {},
+      .awards = {{.guest_id = 3, .award_units = own}, {.guest_id = 4, .award_units = 1}},
+      .reason = ""};
   market.resources.push_back({.resource = Resource::kMemory,
                               .supply_units = 30,
                               .sold_units = sold,
@@ -240,13 +245,14 @@ MarketStatus Round(uint64_t round_id, int64_t sold, int64_t price) {
 TEST(PriceHistoryTest, TellsWhatMoreUnitsAreLikelyToCost) {
   PriceHistory history(2);
   EXPECT_EQ(history.UnitPriceAbove(0), std::nullopt);
-  EXPECT_FALSE(history.Note(Round(0, 0, 0), Resource::kMemory, 0)) << "no round yet";
-  EXPECT_FALSE(history.Note(Round(1, 0, 0), Resource::kDisk, 0)) << "not sold here";
-  EXPECT_TRUE(history.Note(Round(1, 30, 80), Resource::kMemory, 0));
+  EXPECT_FALSE(history.Note(ARound(0, 0, 0), Resource::kMemory)) << "no round yet";
+  EXPECT_FALSE(history.Note(ARound(1, 0, 0), Resource::kDisk)) << "not sold here";
+  EXPECT_TRUE(history.Note(ARound(1, 30, 80), Resource::kMemory));
   // Others have won 20 of 30 units, and each unit beyond the other 10 cost 9.
-  EXPECT_TRUE(history.Note(Round(2, 26, 9), Resource::kMemory, 6));
-  EXPECT_FALSE(history.Note(Round(2, 26, 9), Resource::kMemory, 6));
-  EXPECT_TRUE(history.Note(Round(3, 26, 9), Resource::kMemory, 6));
+  EXPECT_TRUE(history.Note(ARound(2, 26, 9, 6), Resource::kMemory, 3));
+  EXPECT_FALSE(history.Note(ARound(2, 26, 9, 6), Resource::kMemory, 3));
+  EXPECT_FALSE(history.Note(ARound(1, 26, 9, 6), Resource::kMemory, 3)) << "of before";
+  EXPECT_TRUE(history.Note(ARound(3, 26, 9, 5), Resource::kMemory)) << "all of the caller's own";
   ASSERT_THAT(history.rounds(), SizeIs(2)) << "the first is forgotten";
   EXPECT_EQ(history.UnitPriceAbove(9), 5);
   EXPECT_EQ(history.UnitPriceAbove(10), 9);
@@ -254,7 +260,7 @@ TEST(PriceHistoryTest, TellsWhatMoreUnitsAreLikelyToCost) {
 
 TEST(AdviserTest, TheBestQuantityGoesByWhatIsLikelyToBeCharged) {
   PriceHistory history;
-  ASSERT_TRUE(history.Note(Round(2, 26, 9), Resource::kMemory, 6));
+  ASSERT_TRUE(history.Note(ARound(2, 26, 9, 6), Resource::kMemory, 3));
   const std::vector<ValuePoint> worth = {{15, 150}};  // 10 for each.
   AdviseOptions options{.unit_price_microcredits = 5, .history = &history};
   absl::StatusOr<Advice> advice = Advise(worth, options);

@@ -65,6 +65,75 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
     return failure;
   }
 
+  grpc::Status OpenLease(grpc::ServerContext* context, const mpb::OpenLeaseRequest* /*request*/,
+                         mpb::OpenLeaseResponse* response) override {
+    std::lock_guard lock(fake_.mutex_);
+    if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
+    response->set_fence(++fake_.fence_);
+    response->set_ledger_id(fake_.snapshot_.state().ledger_id());
+    response->set_calls_per_second(100'000);
+    response->set_calls_burst(100'000);
+    response->set_bids_per_call(256);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status PlaceBids(grpc::ServerContext* context, const mpb::PlaceBidsRequest* request,
+                         mpb::PlaceBidsResponse* response) override {
+    fake_.Note("PlaceBids", *request);
+    std::lock_guard lock(fake_.mutex_);
+    ++fake_.bid_calls_;
+    fake_.changed_.notify_all();
+    if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
+    grpc::Status failure;
+    if (!fake_.bid_failures_.empty()) {
+      failure = fake_.bid_failures_.front();
+      fake_.bid_failures_.pop_front();
+      const bool of_a_bid = failure.error_code() == grpc::StatusCode::FAILED_PRECONDITION;
+      if (of_a_bid) {
+        for (int i = 0; i < request->bids_size(); ++i) {
+          mpb::PlacedBid* const placed = response->add_bids();
+          placed->set_code(failure.error_code());
+          placed->set_message(failure.error_message());
+        }
+        return grpc::Status::OK;
+      }
+      if (!fake_.fail_after_applying_) return failure;
+    }
+    for (const mpb::Bid& bid : request->bids()) {
+      mpb::PlacedBid* const placed = response->add_bids();
+      placed->set_round_id(fake_.round_id_);
+      const auto key = std::pair(bid.guest_id(), bid.kind());
+      if (bid.ranges_size() == 0) {
+        mpb::WithdrawBidRequest& one = fake_.withdrawals_.emplace_back();
+        one.set_guest_id(bid.guest_id());
+        one.set_kind(bid.kind());
+        placed->set_removed(fake_.leased_.erase(key) != 0);
+      } else {
+        *fake_.bids_.emplace_back().mutable_bid() = bid;
+        fake_.leased_[key] = request->sequence();
+      }
+    }
+    return failure;
+  }
+
+  grpc::Status RenewLease(grpc::ServerContext* context, const mpb::RenewLeaseRequest* request,
+                          mpb::RenewLeaseResponse* response) override {
+    std::lock_guard lock(fake_.mutex_);
+    if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
+    ++fake_.renewals_;
+    fake_.changed_.notify_all();
+    for (const mpb::BidKey& key : request->bids()) {
+      mpb::LeasedBid* const leased = response->add_bids();
+      const auto found = fake_.leased_.find({key.guest_id(), key.kind()});
+      leased->set_state(found == fake_.leased_.end() ? mpb::LEASED_BID_STATE_NONE
+                                                     : mpb::LEASED_BID_STATE_HELD);
+      if (found == fake_.leased_.end()) continue;
+      leased->set_sequence(found->second);
+      leased->set_last_round_id(fake_.round_id_ + 2);
+    }
+    return grpc::Status::OK;
+  }
+
   grpc::Status WithdrawBid(grpc::ServerContext* context, const mpb::WithdrawBidRequest* request,
                            mpb::WithdrawBidResponse* response) override {
     fake_.Note("WithdrawBid", *request);
@@ -209,6 +278,11 @@ void FakeMarket::FailBids(std::vector<grpc::Status> statuses, bool after_applyin
   fail_after_applying_ = after_applying;
 }
 
+void FakeMarket::ForgetBids() {
+  std::lock_guard lock(mutex_);
+  leased_.clear();
+}
+
 void FakeMarket::RequireToken(const std::string& token) {
   std::lock_guard lock(mutex_);
   token_ = token;
@@ -266,6 +340,15 @@ std::vector<mpb::WatchRequest> FakeMarket::watches() const {
   return watches_;
 }
 
+int64_t FakeMarket::renewals() const {
+  std::lock_guard lock(mutex_);
+  return renewals_;
+}
+
+void FakeMarket::WaitForRenewals(int64_t count) {
+  std::unique_lock lock(mutex_);
+  while (renewals_ < count) changed_.wait_for(lock, std::chrono::milliseconds(5));
+}
 void FakeMarket::WaitForBids(size_t count) {
   std::unique_lock lock(mutex_);
   while (bids_.size() < count) changed_.wait_for(lock, std::chrono::milliseconds(5));

@@ -43,9 +43,11 @@ class FakeMarket {
   // Ends all streams with this status.
   void EndStreams(const grpc::Status& status);
 
-  // The next calls of PlaceBid fail so, one status each; `after_applying` as if only the answer
-  // was lost.
+  // The next calls of PlaceBid or PlaceBids fail so, one status each; `after_applying` as if only
+  // the answer was lost.
   void FailBids(std::vector<grpc::Status> statuses, bool after_applying = false);
+  // As if all bids had lapsed.
+  void ForgetBids();
   // If not empty, calls need this bearer token.
   void RequireToken(const std::string& token);
   // The round that PlaceBid answers.
@@ -68,16 +70,19 @@ class FakeMarket {
   // its answer is fixed.
   std::function<void(const std::string&)> on_request;
 
-  // All requests that were applied, in order; a repeated request_id is applied once.
+  // All requests that were applied, each bid of a PlaceBids as if by itself, in order; a repeated
+  // request_id is applied once.
   std::vector<market::v1::PlaceBidRequest> bids() const;
   std::vector<market::v1::WithdrawBidRequest> withdrawals() const;
   int64_t bid_calls() const;  // Also those that failed or were repeated.
+  int64_t renewals() const;   // Calls of RenewLease.
   std::vector<market::v1::WatchRequest> watches() const;
 
   // Each waits until it is so; a test that never gets there ends by its time limit.
   void WaitForBids(size_t count);
   void WaitForBidCalls(int64_t count);
   void WaitForWatches(size_t count);
+  void WaitForRenewals(int64_t count);
 
  private:
   class MarketImpl;
@@ -128,6 +133,10 @@ class FakeMarket {
   std::vector<market::v1::WithdrawBidRequest> withdrawals_;
   std::vector<market::v1::WatchRequest> watches_;
   int64_t bid_calls_ = 0;
+  int64_t renewals_ = 0;
+  uint64_t fence_ = 0;
+  // Of what stands: the sequence that placed it.
+  std::map<std::pair<uint64_t, market::v1::ResourceKind>, uint64_t> leased_;
 };
 
 // A state in which cpu (unit of 10 millicores) and memory (unit of 1 MiB) are sold, with prices of

@@ -132,7 +132,7 @@ void ExpectUniform(const Prices& prices) {
 
 TEST(PriceBoardTest, BeginsStale) {
   PriceBoard board;
-  EXPECT_TRUE(board.stale());
+  EXPECT_TRUE(board.IsStaleAt(absl::ZeroDuration()));
   EXPECT_TRUE(board.Read().stale);
   EXPECT_EQ(board.Read().round_id, 0u);
 }
@@ -149,11 +149,12 @@ TEST(PriceBoardTest, GivesBackWhatWasWritten) {
                              .unit_price_microcredits = static_cast<int64_t>(i) * 11,
                              .reserve_unit_price_microcredits = static_cast<int64_t>(i) - 3};
   }
-  board.Write(prices);
+  board.Write(prices, absl::Seconds(8));
   const Prices read = board.Read();
   EXPECT_EQ(read.round_id, 7u);
   EXPECT_FALSE(read.stale);
-  EXPECT_FALSE(board.stale());
+  EXPECT_FALSE(board.IsStaleAt(absl::Seconds(8) - absl::Nanoseconds(1)));
+  EXPECT_TRUE(board.IsStaleAt(absl::Seconds(8))) << "whoever writes, or not";
   EXPECT_EQ(read.valid_until, prices.valid_until);
   for (size_t i = 0; i < kResourceCount; ++i) {
     EXPECT_EQ(read.by_resource[i].offered, prices.by_resource[i].offered);

@@ -5,9 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
-#include <random>
 #include <utility>
+#include <vector>
 
 #include "tests/unit/client/fake_market.h"
 
@@ -40,8 +39,8 @@ class SessionCoreTest : public ::testing::Test {
     *response.add_guests() = MakeGuest(3, "cache");
     return response;
   }
-  SessionCore Live(SessionCore::Limits limits = {}) {
-    SessionCore core(std::move(limits), MakeBackoff());
+  SessionCore Live() {
+    SessionCore core({}, MakeBackoff());
     EXPECT_TRUE(core.OnTime(Now()).open_stream);
     core.OnResponse(Response(5, absl::Seconds(4)), Now());
     return core;
@@ -181,101 +180,189 @@ TEST_F(SessionCoreTest, ANoticeIsToldOnceEvenIfTheMarketTellsItAgain) {
   EXPECT_THAT(core.OnResponse(response, Now()).notices, IsEmpty()) << "unknown to this version";
 }
 
-TEST_F(SessionCoreTest, AnotherLedgerTellsItsRoundsFromTheStart) {
+TEST_F(SessionCoreTest, AnotherLedgerTellsItsRoundsFromTheStartAndGetsNoneOfTheBids) {
   SessionCore core = Live();
+  market::v1::WatchResponse first = Response(5, absl::Seconds(4));
+  first.mutable_state()->set_ledger_id("a");
+  core.OnResponse(first, Now());
   market::v1::WatchResponse notice;
   notice.add_notices()->set_guest_id(3);
   notice.mutable_notices(0)->set_kind(market::v1::RESOURCE_KIND_MEMORY);
   notice.mutable_notices(0)->set_round_id(5);
   EXPECT_THAT(core.OnResponse(notice, Now()).notices, SizeIs(1));
-  core.OnPlaced(MemoryBid(4, 100), 5);
-  core.OnResponse(Response(2, absl::Seconds(4)), Now());
+  ASSERT_TRUE(core.bids().Want(MemoryBid(4, 100), /*fresh=*/true).ok());
+  core.bids().OnLease(7, 10);
+  // The same ids, and even later rounds.
+  market::v1::WatchResponse other = Response(9, absl::Seconds(4));
+  other.mutable_state()->set_ledger_id("b");
+  const SessionCore::Output output = core.OnResponse(other, Now());
+  ASSERT_THAT(output.events, SizeIs(1));
+  EXPECT_EQ(output.events[0].change, SessionChange::kOtherLedger);
+  EXPECT_THAT(output.rounds, IsEmpty());
+  const std::vector<BidBook::Answer> answers = core.bids().TakeAnswers();
+  ASSERT_THAT(answers, SizeIs(1));
+  EXPECT_EQ(answers[0].round_id.status().code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(core.bids().standing_bids(), IsEmpty());
+  EXPECT_EQ(core.bids().NextWrite(/*fresh=*/true), std::nullopt);
   notice.mutable_notices(0)->set_round_id(2);
   EXPECT_THAT(core.OnResponse(notice, Now()).notices, SizeIs(1));
-  EXPECT_THAT(core.Due(), SizeIs(1)) << "the new market does not know the bid";
 }
 
-TEST_F(SessionCoreTest, BidsAreRenewedBeforeTheyLapseAndNotInSafeMode) {
-  SessionCore core = Live({.bid_lifetime_rounds = 4});
-  core.OnPlaced(MemoryBid(4, 100), 5);  // Takes part in 5, 6, 7 and 8.
-  EXPECT_THAT(core.Due(), IsEmpty());
-  core.OnResponse(Response(6, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), IsEmpty());
-  core.OnResponse(Response(7, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), ElementsAre(std::pair(uint64_t{3}, Resource::kMemory)));
-  EXPECT_TRUE(core.AnyDue());
-  EXPECT_EQ(core.DueBid(3, Resource::kMemory), MemoryBid(4, 100));
-  EXPECT_EQ(core.DueBid(3, Resource::kCpu), std::nullopt);
-  EXPECT_TRUE(core.OnRenewalFailed(MemoryBid(4, 100), absl::UnavailableError("gone")));
-  EXPECT_THAT(core.Due(), IsEmpty()) << "not again in the same round";
-  EXPECT_FALSE(core.AnyDue());
-  EXPECT_EQ(core.DueBid(3, Resource::kMemory), std::nullopt);
-  core.OnResponse(Response(8, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), SizeIs(1));
-  EXPECT_FALSE(core.OnRenewalFailed(MemoryBid(4, 100), absl::UnavailableError("gone")))
-      << "the same reason is no news";
-  core.OnResponse(Response(9, absl::Seconds(4)), Now());
-  core.OnStreamEnded(absl::UnavailableError("gone"), Now());
-  EXPECT_THAT(core.Due(), IsEmpty()) << "safe mode lets bids lapse";
-  core.OnResponse(Response(12, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), SizeIs(1)) << "and takes them up again";
-  core.OnPlaced(MemoryBid(4, 100), 12);
-  EXPECT_THAT(core.Due(), IsEmpty());
-  EXPECT_TRUE(core.OnRenewalFailed(MemoryBid(4, 100), absl::UnavailableError("gone")))
-      << "it was good in between";
-  core.OnWithdrawing(3, Resource::kMemory);
-  core.OnResponse(Response(20, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), IsEmpty());
-}
-
-TEST_F(SessionCoreTest, ABidForSomeRoundsIsNotRenewedAndHoldsItsBudgetUntilItLapses) {
-  SessionCore core = Live({.budget_per_round_microcredits = 100});
-  Bid memory = MemoryBid(4, 100);
-  memory.rounds = 2;
-  const absl::StatusOr<Bid> prepared = core.Prepare(memory);
-  ASSERT_TRUE(prepared.ok()) << prepared.status();
-  core.OnPlaced(*prepared, 5);  // Takes part in 5 and 6.
-  Bid cpu = MemoryBid(4, 100);
-  cpu.resource = Resource::kCpu;
-  core.OnResponse(Response(6, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), IsEmpty());
-  EXPECT_EQ(core.Prepare(cpu).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(core.standing_bids(), SizeIs(1));
-  core.OnResponse(Response(7, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), IsEmpty());
-  EXPECT_THAT(core.standing_bids(), IsEmpty());
-  EXPECT_TRUE(core.Prepare(cpu).ok());
-}
-
-TEST_F(SessionCoreTest, AnUnsureBidForManyRoundsHoldsItsBudgetForAsLong) {
-  SessionCore core = Live({.bid_lifetime_rounds = 3, .budget_per_round_microcredits = 100});
-  Bid memory = MemoryBid(4, 100);
-  memory.rounds = 9;
-  ASSERT_TRUE(core.Prepare(memory).ok());
-  core.OnUnsure(memory);
-  Bid cpu = MemoryBid(4, 100);
-  cpu.resource = Resource::kCpu;
-  core.OnResponse(Response(6, absl::Seconds(4)), Now());
-  core.OnResponse(Response(16, absl::Seconds(4)), Now());
-  EXPECT_EQ(core.Prepare(cpu).status().code(), absl::StatusCode::kResourceExhausted);
-  core.OnResponse(Response(17, absl::Seconds(4)), Now());
-  EXPECT_TRUE(core.Prepare(cpu).ok());
-}
-
-TEST_F(SessionCoreTest, AnAnswerFromThePastDoesNotMakeABidDueForEver) {
-  SessionCore core = Live({.bid_lifetime_rounds = 2});
-  core.OnPlaced(MemoryBid(4, 100), 0);
-  EXPECT_THAT(core.Due(), IsEmpty());
-}
-
-TEST_F(SessionCoreTest, SafeModeRefusesBids) {
+TEST_F(SessionCoreTest, TheLastGuestGoneIsSeen) {
   SessionCore core = Live();
-  EXPECT_TRUE(core.Prepare(MemoryBid(4, 100)).ok());
-  Advance(absl::Seconds(4));
+  ASSERT_TRUE(core.bids().Want(MemoryBid(4, 100), /*fresh=*/true).ok());
+  market::v1::WatchResponse none = Response(6, absl::Seconds(4));
+  none.clear_guests();
+  core.OnResponse(none, Now());
+  EXPECT_THAT(core.guests(), SizeIs(1)) << "nothing was said of guests";
+  none.set_guests_told(true);
+  core.OnResponse(none, Now());
+  EXPECT_THAT(core.guests(), IsEmpty());
+  const std::vector<BidBook::Answer> answers = core.bids().TakeAnswers();
+  ASSERT_THAT(answers, SizeIs(1));
+  EXPECT_EQ(answers[0].round_id.status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SessionCoreTest, AGuestBeingEvictedIsKnownAndBidsForNothing) {
+  SessionCore core = Live();
+  ASSERT_TRUE(core.bids().Want(MemoryBid(4, 100), /*fresh=*/true).ok());
+  market::v1::WatchResponse response = Response(6, absl::Seconds(4));
+  response.mutable_guests(0)->set_state(market::v1::GUEST_STATE_EVICTING);
+  core.OnResponse(response, Now());
+  EXPECT_EQ(core.guests()[0].state, GuestState::kEvicting);
+  EXPECT_THAT(core.bids().standing_bids(), IsEmpty());
+}
+
+TEST_F(SessionCoreTest, AClockThatIsMinutesAheadOrBehindBelievesTheMarketAllTheSame) {
+  for (const absl::Duration off : {-absl::Minutes(31), absl::Minutes(31)}) {
+    SessionCore core({}, MakeBackoff());
+    core.OnTime(Now());
+    market::v1::WatchResponse response = Response(5, absl::Seconds(4));
+    response.mutable_market_time()->set_seconds(absl::ToUnixSeconds(wall_));
+    const Instant now{.wall = wall_ + off, .steady = steady_};
+    core.OnResponse(response, now);
+    EXPECT_FALSE(core.prices().stale) << off;
+    EXPECT_EQ(core.FreshFor(now), absl::Seconds(4)) << off;
+    EXPECT_EQ(core.market_clock_ahead(), -off);
+    EXPECT_EQ(core.prices().valid_until, now.wall + absl::Seconds(4)) << "by our clock";
+  }
+}
+
+TEST_F(SessionCoreTest, WhatWasUnderWayForLongIsOld) {
+  SessionCore core({}, MakeBackoff());
   core.OnTime(Now());
-  const absl::Status status = core.Prepare(MemoryBid(4, 100)).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(status.message(), HasSubstr("stale"));
+  const auto told = [&](absl::Duration delay) {
+    market::v1::WatchResponse response = Response(5, absl::Seconds(4));
+    response.mutable_market_time()->set_seconds(absl::ToUnixSeconds(wall_));
+    core.OnResponse(response, {.wall = wall_ + delay, .steady = steady_ + delay});
+    return core.FreshFor({.wall = wall_ + delay, .steady = steady_ + delay});
+  };
+  EXPECT_EQ(told(absl::ZeroDuration()), absl::Seconds(4));
+  EXPECT_EQ(told(absl::Seconds(3)), absl::Seconds(1));
+  EXPECT_EQ(told(absl::Seconds(5)), absl::ZeroDuration());
+}
+
+TEST_F(SessionCoreTest, AMarketWhoseClockIsSetIsBelievedAgainSoon) {
+  SessionCore core({}, MakeBackoff());
+  core.OnTime(Now());
+  absl::Duration market_is = absl::ZeroDuration();
+  const auto told = [&] {
+    market::v1::WatchResponse response = Response(5, absl::Seconds(4) + market_is);
+    response.mutable_market_time()->set_seconds(absl::ToUnixSeconds(wall_ + market_is));
+    core.OnResponse(response, Now());
+    return core.FreshFor(Now());
+  };
+  EXPECT_EQ(told(), absl::Seconds(4));
+  market_is = -absl::Hours(1);
+  for (int second = 0; second < 21; ++second) {
+    told();
+    Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(told(), absl::Seconds(4));
+}
+
+TEST_F(SessionCoreTest, AStateInPartsIsTakenInWhenTheLastHasCome) {
+  SessionCore core({}, MakeBackoff());
+  core.OnTime(Now());
+  market::v1::WatchResponse first = Response(5, absl::Seconds(4));
+  first.set_more(true);
+  first.set_guests_told(true);
+  EXPECT_FALSE(core.OnResponse(first, Now()).priced);
+  EXPECT_THAT(core.guests(), IsEmpty());
+  market::v1::WatchResponse second;
+  second.set_sequence(50);
+  *second.add_guests() = MakeGuest(4, "batch");
+  second.set_guests_told(true);
+  EXPECT_TRUE(core.OnResponse(second, Now()).priced);
+  EXPECT_THAT(core.guests(), SizeIs(2));
+  // A stream that ends in between leaves nothing behind.
+  core.OnResponse(first, Now());
+  core.OnStreamEnded(absl::UnavailableError("gone"), Now());
+  core.OnResponse(second, Now());
+  EXPECT_THAT(core.guests(), SizeIs(1));
+}
+
+class RoundsTest : public SessionCoreTest {
+ protected:
+  market::v1::WatchResponse Decided(uint64_t round_id, int64_t award) const {
+    market::v1::WatchResponse response = Response(round_id + 1, absl::Seconds(4));
+    market::v1::GuestInfo& guest = *response.mutable_guests(0);
+    guest.set_decided_round_id(round_id);
+    market::v1::GuestOutcome* outcome = guest.add_decided();
+    outcome->set_guest_id(3);
+    outcome->set_kind(market::v1::RESOURCE_KIND_MEMORY);
+    outcome->set_award_units(award);
+    outcome->set_charge_microcredits(award * 10);
+    outcome->set_reason(market::v1::AWARD_REASON_PARTLY_SERVED);
+    return response;
+  }
+  static std::vector<uint64_t> Ids(const std::vector<Round>& rounds) {
+    std::vector<uint64_t> ids;
+    for (const Round& round : rounds) ids.push_back(round.round_id);
+    return ids;
+  }
+};
+
+TEST_F(RoundsTest, EachDecidedRoundIsToldOnceWithWhatWasWonAndWhy) {
+  SessionCore core = Live();  // Round 4 was decided before.
+  const SessionCore::Output output = core.OnResponse(Decided(5, 7), Now());
+  ASSERT_THAT(output.rounds, SizeIs(1));
+  const Round& round = output.rounds[0];
+  EXPECT_EQ(round.round_id, 5u);
+  ASSERT_THAT(round.awards, SizeIs(1));
+  EXPECT_EQ(round.awards[0].reason, AwardReason::kPartlyServed);
+  EXPECT_EQ(round.award_units(Resource::kMemory), 7);
+  EXPECT_EQ(round.charge_microcredits(), 70);
+  EXPECT_THAT(round.resources, SizeIs(2));
+  EXPECT_THAT(core.OnResponse(Decided(5, 7), Now()).rounds, IsEmpty());
+}
+
+TEST_F(RoundsTest, RoundsThatWentByUnseenAreAskedForAndToldInOrder) {
+  SessionCore core = Live();
+  EXPECT_THAT(core.OnResponse(Decided(8, 1), Now()).rounds, IsEmpty());
+  const std::optional<SessionCore::Listing> listing = core.NextListing();
+  ASSERT_TRUE(listing.has_value());
+  EXPECT_EQ(listing->before_round_id, 8u);
+  EXPECT_EQ(listing->count, 3);
+  EXPECT_EQ(core.NextListing(), std::nullopt) << "one at a time";
+  EXPECT_THAT(core.OnResponse(Decided(9, 1), Now()).rounds, IsEmpty());
+  const SessionCore::Output output = core.OnListed(
+      *listing, std::vector<Round>{{.round_id = 7}, {.round_id = 6}, {.round_id = 5}});
+  EXPECT_THAT(Ids(output.rounds), ElementsAre(5, 6, 7, 8, 9));
+  EXPECT_THAT(Ids(core.OnResponse(Decided(10, 1), Now()).rounds), ElementsAre(10));
+  EXPECT_EQ(core.rounds_missed(), 0u);
+}
+
+TEST_F(RoundsTest, RoundsThatCannotBeHadAreToldToBeMissing) {
+  SessionCore core = Live();
+  core.OnResponse(Decided(8, 1), Now());
+  const SessionCore::Output output =
+      core.OnListed(*core.NextListing(), absl::UnavailableError("gone"));
+  EXPECT_THAT(Ids(output.rounds), ElementsAre(8));
+  ASSERT_THAT(output.events, SizeIs(1));
+  EXPECT_EQ(output.events[0].change, SessionChange::kRoundsMissed);
+  EXPECT_THAT(output.events[0].status.message(), HasSubstr("rounds 5 to 7"));
+  EXPECT_EQ(core.rounds_missed(), 3u);
 }
 
 TEST_F(SessionCoreTest, GuestZeroIsTheOnlyOne) {
@@ -291,184 +378,17 @@ TEST_F(SessionCoreTest, GuestZeroIsTheOnlyOne) {
   EXPECT_EQ(core.ResolveGuest(0).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(SessionCoreTest, CeilingCutsWhatABidSaysAUnitIsWorth) {
-  SessionCore core = Live({.unit_price_ceilings_microcredits = {{Resource::kMemory, 60}}});
-  const absl::StatusOr<Bid> bid = core.Prepare(MemoryBid(4, 100));
-  ASSERT_TRUE(bid.ok()) << bid.status();
-  ASSERT_THAT(bid->ranges, SizeIs(1));
-  EXPECT_EQ(bid->ranges[0], (BidRange{1, 4, 60, 60}));
-  Bid cpu = MemoryBid(4, 100);
-  cpu.resource = Resource::kCpu;
-  EXPECT_EQ(core.Prepare(cpu)->ranges, cpu.ranges) << "another resource has no ceiling";
-}
-
-TEST_F(SessionCoreTest, ACeilingOfNothingLeavesNoBid) {
-  SessionCore core = Live({.unit_price_ceilings_microcredits = {{Resource::kMemory, 0}}});
-  EXPECT_EQ(core.Prepare(MemoryBid(4, 100)).status().code(), absl::StatusCode::kResourceExhausted);
-}
-
-TEST_F(SessionCoreTest, BudgetHoldsOverAllBidsOfTheSession) {
-  SessionCore core = Live({.bid_lifetime_rounds = 3, .budget_per_round_microcredits = 1000});
-  absl::StatusOr<Bid> memory = core.Prepare(MemoryBid(4, 100));
-  ASSERT_TRUE(memory.ok());
-  EXPECT_EQ(memory->budget_microcredits, 400) << "what the curve can ever cost";
-  core.OnPlaced(*memory, 5);
-
-  Bid cpu = MemoryBid(50, 100);
-  cpu.resource = Resource::kCpu;
-  EXPECT_EQ(core.Prepare(cpu)->budget_microcredits, 600) << "the rest";
-  core.OnRefused(cpu);
-  cpu.budget_microcredits = 601;
-  EXPECT_EQ(core.Prepare(cpu).status().code(), absl::StatusCode::kResourceExhausted);
-  cpu.budget_microcredits = 600;
-  ASSERT_TRUE(core.Prepare(cpu).ok());
-  core.OnPlaced(cpu, 5);
-
-  Bid other = MemoryBid(1, 1);
-  other.guest_id = 9;
-  EXPECT_EQ(core.Prepare(other).status().code(), absl::StatusCode::kResourceExhausted)
-      << "nothing is left";
-  // A bid may be replaced within its own share; and what nobody knows to be gone still counts.
-  memory->rounds = 3;
-  ASSERT_TRUE(core.Prepare(*memory).ok());
-  core.OnUnsure(*memory);
-  EXPECT_EQ(core.Prepare(other).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(core.standing_bids(), ElementsAre(cpu));
-  core.OnResponse(Response(9, absl::Seconds(4)), Now());
-  core.OnResponse(Response(13, absl::Seconds(4)), Now());
-  EXPECT_EQ(core.Prepare(other).status().code(), absl::StatusCode::kResourceExhausted)
-      << "it may have been placed up to round 10, for 3 rounds: nothing was seen before 9";
-  core.OnResponse(Response(14, absl::Seconds(4)), Now());
-  EXPECT_TRUE(core.Prepare(other).ok()) << "it has lapsed by now";
-}
-
-TEST_F(SessionCoreTest, ABidThatMayNotHaveComeIsTriedUntilItIsReplacedOrWithdrawn) {
-  SessionCore core = Live({.bid_lifetime_rounds = 3});
-  core.OnPlaced(MemoryBid(4, 100), 5);
-  core.OnUnsure(*core.Prepare(MemoryBid(7, 100)));
-  EXPECT_THAT(core.Due(), IsEmpty()) << "it was tried in this round";
-  EXPECT_THAT(core.standing_bids(), ElementsAre(MemoryBid(7, 100)));
-  core.OnResponse(Response(6, absl::Seconds(4)), Now());
-  EXPECT_EQ(core.DueBid(3, Resource::kMemory), MemoryBid(7, 100));
-  EXPECT_TRUE(core.OnRenewalFailed(MemoryBid(7, 100), absl::UnavailableError("gone"))) << "told";
-  core.OnResponse(Response(7, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), SizeIs(1));
-  core.OnPlaced(MemoryBid(7, 100), 7);
-  EXPECT_THAT(core.Due(), IsEmpty());
-  core.OnUnsure(*core.Prepare(MemoryBid(8, 100)));
-  core.OnWithdrawing(3, Resource::kMemory);
-  core.OnResponse(Response(8, absl::Seconds(4)), Now());
-  EXPECT_THAT(core.Due(), IsEmpty());
-}
-
-// A market in which answers are lost, rounds go by unseen, and a bid takes part from its round or
-// the next one on. What it holds of the session is never above the session's budget.
-TEST_F(SessionCoreTest, TheBudgetHoldsWhateverIsLostOrUnseen) {
-  constexpr int64_t kBudget = 1'000;
-  constexpr uint64_t kLifetime = 3;
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
-    SCOPED_TRACE(seed);
-    std::mt19937_64 random(seed);
-    const auto between = [&](int64_t low, int64_t high) {
-      return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
-    };
-    const auto one_in = [&](int64_t n) { return between(1, n) == 1; };
-    SessionCore core =
-        Live({.bid_lifetime_rounds = kLifetime, .budget_per_round_microcredits = kBudget});
-    uint64_t round = 5;
-    std::map<Resource, std::pair<int64_t, uint64_t>> held;  // Budget and last round.
-    // Attempts of one call; true if the last one's answer came.
-    const auto send = [&](const Bid& bid, uint64_t& first, bool& refused) {
-      refused = false;
-      for (int64_t tries = between(1, 3); tries > 0; --tries) {
-        if (one_in(4)) round += static_cast<uint64_t>(between(1, 30));
-        if (one_in(5)) {
-          refused = true;  // For another reason than what it says: too many calls, a bad token.
-          return false;
-        }
-        first = round + static_cast<uint64_t>(between(0, 1));
-        if (one_in(4)) continue;  // It did not come.
-        const uint64_t rounds = bid.rounds != 0 ? bid.rounds : kLifetime;
-        held[bid.resource] = {*bid.budget_microcredits, first + rounds - 1};
-        if (one_in(2)) return true;
-      }
-      return false;
-    };
-    for (int step = 0; step < 1'000; ++step) {
-      uint64_t first = 0;
-      bool refused = false;
-      if (one_in(3)) {
-        if (one_in(2)) round += one_in(5) ? static_cast<uint64_t>(between(1, 30)) : 1;
-        core.OnResponse(Response(round, absl::Seconds(4)), Now());
-      } else if (one_in(6)) {
-        const auto resource = static_cast<Resource>(between(1, 3));
-        core.OnWithdrawing(3, resource);
-        const bool came = one_in(2);
-        if (came) held.erase(resource);
-        if (came && one_in(2)) core.OnWithdrawn(3, resource);
-      } else if (one_in(3)) {
-        for (const auto& [guest_id, resource] : core.Due()) {
-          const Bid bid = *core.DueBid(guest_id, resource);
-          if (send(bid, first, refused)) {
-            core.OnPlaced(bid, first);
-          } else {
-            core.OnRenewalFailed(bid, absl::UnavailableError("lost"));
-          }
-        }
-      } else {
-        Bid bid = MemoryBid(4, 100);
-        bid.resource = static_cast<Resource>(between(1, 3));
-        bid.budget_microcredits = between(0, kBudget);
-        if (one_in(3)) bid.rounds = static_cast<uint32_t>(between(1, 6));
-        const absl::StatusOr<Bid> prepared = core.Prepare(bid);
-        if (!prepared.ok()) continue;
-        const auto before = held;
-        if (send(*prepared, first, refused)) {
-          core.OnPlaced(*prepared, first);
-        } else if (refused && held == before && one_in(2)) {
-          core.OnRefused(*prepared);  // The first attempt was refused.
-        } else {
-          core.OnUnsure(*prepared);
-        }
-      }
-      int64_t sum = 0;
-      for (const auto& [resource, bid] : held) sum += bid.second >= round ? bid.first : 0;
-      ASSERT_LE(sum, kBudget) << "step " << step << ", round " << round;
-    }
-  }
-}
-
-TEST_F(SessionCoreTest, WithdrawnMoneyIsFreeOnlyWhenTheMarketHasSaidSo) {
-  SessionCore core = Live({.budget_per_round_microcredits = 400});
-  core.OnPlaced(*core.Prepare(MemoryBid(4, 100)), 5);
-  Bid cpu = MemoryBid(4, 100);
-  cpu.resource = Resource::kCpu;
-  core.OnWithdrawing(3, Resource::kMemory);
-  EXPECT_FALSE(core.Prepare(cpu).ok());
-  core.OnWithdrawn(3, Resource::kMemory);
-  EXPECT_TRUE(core.Prepare(cpu).ok());
-}
-
-TEST_F(SessionCoreTest, ARefusedBidLeavesWhatStoodBefore) {
+TEST_F(SessionCoreTest, GuestZeroGoesOnMeaningTheGuestThatItStoodFor) {
   SessionCore core = Live();
-  core.OnPlaced(MemoryBid(4, 100), 5);
-  const absl::StatusOr<Bid> bigger = core.Prepare(MemoryBid(400, 100));
-  ASSERT_TRUE(bigger.ok());
-  core.OnRefused(*bigger);
-  EXPECT_THAT(core.standing_bids(), ElementsAre(MemoryBid(4, 100)));
-}
-
-TEST_F(SessionCoreTest, NamesWhatIsWrongWithABid) {
-  SessionCore core = Live();
-  Bid bid = MemoryBid(4, 100);
-  bid.budget_microcredits = -1;
-  EXPECT_THAT(core.Prepare(bid).status().message(), HasSubstr("budget_microcredits"));
-  bid = MemoryBid(4, 100);
-  bid.ranges[0].max_units = 0;
-  EXPECT_THAT(core.Prepare(bid).status().message(), HasSubstr("ranges[0].max_units"));
-  bid = MemoryBid(4, 100);
-  bid.resource = static_cast<Resource>(77);
-  EXPECT_THAT(core.Prepare(bid).status().message(), HasSubstr("resource"));
+  EXPECT_EQ(*core.ResolveGuestToBid(0), 3u);
+  market::v1::WatchResponse two = Response(5, absl::Seconds(4));
+  *two.add_guests() = MakeGuest(4, "batch");
+  core.OnResponse(two, Now());
+  EXPECT_EQ(*core.ResolveGuestToBid(0), 3u) << "one guest today and two tomorrow";
+  two.mutable_guests()->DeleteSubrange(0, 1);
+  *two.add_guests() = MakeGuest(5, "web");
+  core.OnResponse(two, Now());
+  EXPECT_EQ(core.ResolveGuestToBid(0).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

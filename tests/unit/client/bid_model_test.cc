@@ -1,0 +1,366 @@
+// A session's bid book against a model of a market, in which requests and answers are lost or come
+// late, rounds go by unseen, the market restarts or gets another ledger, other sessions and people
+// bid for the same guests, and guests go. Steps are drawn from a seed, which is printed and can be
+// given again: NOM_MODEL_SEED=... and NOM_MODEL_STEPS=... (a million steps take about a second, and
+// are what the seeds below come to).
+//
+// What must hold, always:
+//   - what the market holds of the session is never worth more than the session's budget
+//   - what a newer lease or a person wrote is never undone
+//   - nothing of one ledger is written to another
+//   - a wish that nobody takes away stands, or is told not to, once the market answers again
+//
+// The model keeps to what marketd does (marketd/market/leases.cc; tests/unit/marketd holds that to
+// its promises).
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <random>
+
+#include "client/src/bid_book.h"
+
+namespace nom::client {
+namespace {
+
+constexpr int64_t kBudget = 1'000;
+constexpr uint64_t kLifetime = 3;
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// What marketd keeps of bids, for one tenant.
+class ModelMarket {
+ public:
+  struct Standing {
+    uint64_t fence = 0;
+    int64_t budget = 0;
+    uint64_t last_round_id = 0;
+    uint64_t lease_rounds = 0;
+  };
+  struct Fence {
+    uint64_t fence = 0;
+    uint64_t sequence = 0;
+    friend auto operator<=>(const Fence&, const Fence&) = default;
+  };
+
+  std::string ledger_id = "ledger-1";
+  uint64_t round_id = 5;
+  std::set<uint64_t> guest_ids = {3, 4};
+  uint64_t last_guest_id = 4;
+  std::map<BidKey, Standing> bids;
+  std::map<BidKey, Fence> fences;
+  std::map<BidKey, Fence> closed;
+  uint64_t last_fence = 0;
+
+  uint64_t OpenLease() { return ++last_fence; }
+
+  absl::Status Place(const BidBook::Write& write, bool refuse, std::vector<BidBook::Placed>& out) {
+    if (write.ledger_id != ledger_id) return absl::FailedPreconditionError("another ledger");
+    if (write.fence > last_fence) return absl::InvalidArgumentError("fence");
+    for (const BidBook::Item& item : write.items) {
+      out.push_back(PlaceOne(item, {write.fence, write.sequence}, refuse));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Renew(const BidBook::Renewal& renewal, std::vector<BidBook::Leased>& out) {
+    if (renewal.ledger_id != ledger_id) return absl::FailedPreconditionError("another ledger");
+    if (renewal.fence > last_fence) return absl::InvalidArgumentError("fence");
+    for (const BidKey& key : renewal.keys) {
+      out.push_back(RenewOne(key, {renewal.fence, renewal.sequence}));
+    }
+    return absl::OkStatus();
+  }
+
+  // By another session, or a person: newer than all leases so far.
+  void WriteElsewhere(BidKey key, bool withdraw) {
+    if (!guest_ids.contains(key.first)) return;
+    fences[key] = {++last_fence, 0};
+    bids.erase(key);
+    if (!withdraw) bids[key] = {.fence = last_fence, .budget = 5, .last_round_id = round_id + 9};
+  }
+
+  void NextRounds(uint64_t count) {
+    for (; count > 0; --count) {
+      ++round_id;
+      std::erase_if(bids, [&](const auto& bid) { return bid.second.last_round_id < round_id; });
+    }
+  }
+  void Restart() {
+    closed.clear();
+    for (auto& [key, bid] : bids) {
+      if (bid.lease_rounds == 0) continue;
+      bid.last_round_id = std::max(bid.last_round_id, round_id + bid.lease_rounds - 1);
+    }
+  }
+  void AnotherLedger() {
+    ledger_id += "x";
+    bids.clear();
+    fences.clear();
+    closed.clear();
+    round_id = 1 + round_id / 2;
+  }
+  void EndGuest(uint64_t guest_id) {
+    guest_ids.erase(guest_id);
+    std::erase_if(bids, [&](const auto& bid) { return bid.first.first == guest_id; });
+    std::erase_if(fences, [&](const auto& fence) { return fence.first.first == guest_id; });
+  }
+
+ private:
+  BidBook::Placed PlaceOne(const BidBook::Item& item, Fence fence, bool refuse) {
+    if (!guest_ids.contains(item.key.first)) return {.status = absl::NotFoundError("no guest")};
+    const auto last = fences.find(item.key);
+    if (last != fences.end() && last->second.fence > fence.fence) {
+      return {.status = absl::AbortedError("not yours"),
+              .lost_to = bids.contains(item.key) ? BidBook::LeasedState::kTakenOver
+                                                 : BidBook::LeasedState::kWithdrawn};
+    }
+    if (last != fences.end() && last->second >= fence)
+      return {.status = absl::AbortedError("late")};
+    if (closed.contains(item.key) && fence <= closed[item.key]) {
+      return {.status = absl::AbortedError("given up")};
+    }
+    if (item.bid && refuse) return {.status = absl::FailedPreconditionError("no money")};
+    fences[item.key] = fence;
+    const bool stood = bids.erase(item.key) != 0;
+    if (item.bid) {
+      const uint64_t rounds = item.bid->rounds != 0 ? item.bid->rounds : kLifetime;
+      bids[item.key] = {.fence = fence.fence,
+                        .budget = item.bid->budget_microcredits.value_or(0),
+                        .last_round_id = round_id + rounds - 1,
+                        .lease_rounds = item.bid->rounds != 0 ? 0 : rounds};
+    }
+    return {.status = {}, .round_id = round_id, .removed = stood};
+  }
+
+  BidBook::Leased RenewOne(BidKey key, Fence lease) {
+    if (!guest_ids.contains(key.first)) return {.state = BidBook::LeasedState::kGuestGone};
+    closed[key] = std::max(closed[key], lease);
+    const auto bid = bids.find(key);
+    const auto last = fences.find(key);
+    if (last == fences.end() || last->second.fence < lease.fence) return {};
+    if (last->second.fence > lease.fence) {
+      return {.state = bid == bids.end() ? BidBook::LeasedState::kWithdrawn
+                                         : BidBook::LeasedState::kTakenOver};
+    }
+    if (bid == bids.end()) return {.sequence = last->second.sequence};
+    if (bid->second.lease_rounds != 0) {
+      bid->second.last_round_id =
+          std::max(bid->second.last_round_id, round_id + bid->second.lease_rounds - 1);
+    }
+    return {.state = BidBook::LeasedState::kHeld,
+            .last_round_id = bid->second.last_round_id,
+            .sequence = last->second.sequence};
+  }
+};
+
+class BidModelTest : public ::testing::TestWithParam<uint64_t> {
+ protected:
+  int64_t Between(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(random_() % static_cast<uint64_t>(high - low + 1));
+  }
+  bool OneIn(int64_t n) { return Between(1, n) == 1; }
+  BidKey AKey() {
+    // One of the last three that there were: some are gone.
+    const uint64_t newest = market_.last_guest_id;
+    return {newest - static_cast<uint64_t>(Between(0, 2)), static_cast<Resource>(Between(1, 3))};
+  }
+
+  // The session hears what the market says.
+  void Hear() {
+    book_.OnLedger(market_.ledger_id);
+    std::map<BidKey, uint64_t> fences;
+    for (const auto& [key, bid] : market_.bids) fences[key] = bid.fence;
+    book_.OnGuests(market_.guest_ids, fences);
+    book_.OnRound(market_.round_id);
+  }
+
+  void Write() {
+    if (book_.NeedsLease(fresh_)) {
+      const uint64_t fence = market_.OpenLease();
+      // Opened at another ledger than was heard of: the session notices by the id.
+      if (market_.ledger_id == heard_ledger_id_ && !OneIn(4)) {
+        own_fences_.insert(fence);
+        book_.OnLease(fence, static_cast<int>(Between(1, 3)));
+      }
+      return;
+    }
+    const std::optional<BidBook::Write> write = book_.NextWrite(fresh_);
+    if (!write) return;
+    if (!quiet_ && OneIn(6)) {  // It is late: what it says may come at any time, or never.
+      late_.push_back(*write);
+      book_.OnWritten(*write, absl::DeadlineExceededError("no answer"), {});
+      return;
+    }
+    std::vector<BidBook::Placed> placed;
+    const bool lost = !quiet_ && OneIn(6);
+    absl::Status status = !quiet_ && OneIn(10) ? absl::ResourceExhaustedError("too many calls")
+                                               : Apply(*write, !quiet_ && OneIn(6), placed);
+    if (lost) {
+      status = absl::UnavailableError("the answer is lost");
+      placed.clear();
+    }
+    book_.OnWritten(*write, status, placed);
+  }
+
+  absl::Status Apply(const BidBook::Write& write, bool refuse,
+                     std::vector<BidBook::Placed>& placed) {
+    const std::map<BidKey, ModelMarket::Fence> before = market_.fences;
+    const absl::Status status = market_.Place(write, refuse, placed);
+    for (const auto& [key, fence] : before) {
+      EXPECT_GE(market_.fences[key], fence) << "what is newer is undone";
+    }
+    return status;
+  }
+
+  void Renew() {
+    const std::optional<BidBook::Renewal> renewal = book_.NextRenewal();
+    if (!renewal) return;
+    std::vector<BidBook::Leased> leased;
+    const absl::Status status = market_.Renew(*renewal, leased);
+    if (!status.ok() || (!quiet_ && OneIn(4))) return;  // Not answered.
+    book_.OnRenewed(*renewal, leased);
+  }
+
+  void Want() {
+    const BidKey key = AKey();
+    Bid bid{.guest_id = key.first, .resource = key.second};
+    if (!OneIn(4)) {
+      bid.ranges = {{1, 4, 1'000, 1'000}};
+      bid.budget_microcredits = Between(0, kBudget);
+      if (OneIn(3)) bid.rounds = static_cast<uint32_t>(Between(1, 6));
+    }
+    const absl::StatusOr<uint64_t> wish_id = book_.Want(bid, fresh_);
+    if (wish_id.ok()) waiting_.push_back(*wish_id);
+  }
+
+  void Step() {
+    switch (Between(1, 12)) {
+      case 1:
+      case 2:
+      case 3:
+        Want();
+        break;
+      case 4:
+      case 5:
+      case 6:
+        Write();
+        break;
+      case 7:
+      case 8:
+        Renew();
+        break;
+      case 9:
+        market_.NextRounds(OneIn(10) ? static_cast<uint64_t>(Between(1, 30)) : 1);
+        break;
+      case 10:
+        Hear();
+        heard_ledger_id_ = market_.ledger_id;
+        fresh_ = !OneIn(5);
+        if (!fresh_) book_.GiveUpUnsent(absl::FailedPreconditionError("stale"));
+        break;
+      case 11:
+        if (!late_.empty()) {  // One of the requests that were given up comes after all.
+          const size_t i = static_cast<size_t>(Between(0, static_cast<int64_t>(late_.size()) - 1));
+          std::vector<BidBook::Placed> nobody;
+          if (!OneIn(3)) (void)Apply(late_[i], false, nobody);
+          late_.erase(late_.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+        break;
+      default:
+        Disturb();
+    }
+    for (const BidBook::Answer& answer : book_.TakeAnswers()) std::erase(waiting_, answer.wish_id);
+    if (!waiting_.empty() && OneIn(20)) {
+      book_.GiveUp(waiting_.front(), absl::DeadlineExceededError("time is over"));
+    }
+    (void)book_.TakeEvents();
+  }
+
+  void Disturb() {
+    if (OneIn(3)) {
+      market_.WriteElsewhere(AKey(), OneIn(2));
+    } else if (OneIn(4)) {
+      market_.Restart();
+      late_.clear();  // What was on its way to the process before is gone with it.
+    } else if (OneIn(5)) {
+      book_.TakeOver();
+    } else if (OneIn(10)) {
+      market_.EndGuest(AKey().first);
+    } else if (OneIn(4) && market_.guest_ids.size() < 2) {
+      market_.guest_ids.insert(++market_.last_guest_id);  // An id is never given again.
+    } else if (OneIn(40)) {
+      market_.AnotherLedger();
+    }
+  }
+
+  // What the market holds of this session's.
+  int64_t Held() const {
+    int64_t sum = 0;
+    for (const auto& [key, bid] : market_.bids) {
+      if (own_fences_.contains(bid.fence)) sum += bid.budget;
+    }
+    return sum;
+  }
+
+  std::mt19937_64 random_;
+  ModelMarket market_;
+  BidBook book_{{.lifetime_rounds = kLifetime, .budget_per_round_microcredits = kBudget}};
+  std::string heard_ledger_id_;
+  std::set<uint64_t> own_fences_;
+  std::deque<BidBook::Write> late_;
+  std::vector<uint64_t> waiting_;
+  bool fresh_ = false;
+  bool quiet_ = false;  // Nothing is lost.
+};
+
+TEST_P(BidModelTest, HoldsWhateverIsLostLateOrTaken) {
+  const uint64_t seed = FromEnvironment("NOM_MODEL_SEED", GetParam());
+  const uint64_t steps = FromEnvironment("NOM_MODEL_STEPS", 250'000);
+  SCOPED_TRACE(testing::Message() << "NOM_MODEL_SEED=" << seed);
+  RecordProperty("seed", std::to_string(seed));
+  random_.seed(seed);
+  Hear();
+  for (uint64_t step = 0; step < steps; ++step) {
+    Step();
+    ASSERT_LE(Held(), kBudget) << "step " << step << " of seed " << seed;
+    if (HasFailure()) return;
+    if (step % 5'000 != 4'999) continue;
+    // The market answers again, and nobody disturbs: all that is wished for comes to stand.
+    quiet_ = true;
+    late_.clear();
+    for (int i = 0; i < 40; ++i) {
+      Hear();
+      heard_ledger_id_ = market_.ledger_id;
+      fresh_ = true;
+      Write();
+      Renew();
+      if (i % 4 == 0) market_.NextRounds(1);
+      (void)book_.TakeAnswers();
+      (void)book_.TakeEvents();
+      waiting_.clear();
+    }
+    for (const StandingBid& standing : book_.standing_bids()) {
+      const BidKey key(standing.bid.guest_id, standing.bid.resource);
+      EXPECT_TRUE(standing.confirmed) << standing.problem;
+      ASSERT_TRUE(market_.bids.contains(key));
+      EXPECT_EQ(market_.bids[key].budget, standing.bid.budget_microcredits.value_or(0));
+    }
+    EXPECT_TRUE(book_.Settled());
+    EXPECT_EQ(book_.ReservedMicrocredits(), Held()) << "nothing is held back for nothing";
+    if (HasFailure()) return;
+    quiet_ = false;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, BidModelTest, ::testing::Values(1, 2, 3, 4),
+                         [](const auto& param) { return "seed" + std::to_string(param.param); });
+
+}  // namespace
+}  // namespace nom::client

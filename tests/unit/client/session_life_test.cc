@@ -1,0 +1,577 @@
+// Whole sessions against nom::testing::FakeMarket, in real time: leases, callbacks, closing.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "nom/adviser.h"
+#include "nom/session.h"
+#include "nom/testing/fake_market.h"
+
+namespace nom {
+namespace {
+
+using nom::testing::FakeMarket;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// What threads tell each other in a test.
+class Shared {
+ public:
+  // Changes what is shared, and wakes who waits.
+  void Do(const std::function<void()>& change) {
+    std::lock_guard lock(mutex_);
+    change();
+    changed_.notify_all();
+  }
+  void WaitUntil(const std::function<bool()>& so) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, so);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+// Waits for what a session comes to by itself; a test that never gets there ends by its time limit.
+void Until(const std::function<bool()>& so) {
+  while (!so()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+class SessionLifeTest : public ::testing::Test {
+ protected:
+  SessionLifeTest() { guest_ = market_.AddGuest("cache"); }
+
+  SessionOptions Options() {
+    SessionOptions options = market_.Options();
+    options.backoff_min = absl::Milliseconds(1);
+    options.backoff_max = absl::Milliseconds(20);
+    options.random = [] { return 0.0; };  // Renewals are not put off.
+    return options;
+  }
+  std::unique_ptr<Session> Connect(SessionOptions options) {
+    absl::StatusOr<std::unique_ptr<Session>> session = Session::Connect(std::move(options));
+    EXPECT_TRUE(session.ok()) << session.status();
+    return session.ok() ? *std::move(session) : nullptr;
+  }
+  std::unique_ptr<Session> Connect() { return Connect(Options()); }
+  static Bid MemoryBid(int64_t units) {
+    return {.resource = Resource::kMemory, .ranges = {{1, units, 100, 100}}};
+  }
+
+  FakeMarket market_;
+  uint64_t guest_ = 0;
+};
+
+TEST_F(SessionLifeTest, ABidStandsRoundAfterRoundWithoutBeingWrittenAgain) {
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(64)).ok());
+  for (int64_t round = 1; round <= 8; ++round) {
+    market_.Decide();
+    EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 64) << round;
+    Until([&] { return market_.renewals() >= round; });
+  }
+  EXPECT_EQ(market_.write_calls(), 1);
+}
+
+TEST_F(SessionLifeTest, TheNewerOfTwoSessionsTakesOverAndTheOlderStops) {
+  Shared shared;
+  std::vector<BidChange> told;
+  const auto older = Connect();
+  older->OnBidEvent(
+      [&](const BidEvent& event) { shared.Do([&] { told.push_back(event.change); }); });
+  ASSERT_TRUE(older->Bid(MemoryBid(5)).ok());
+  const auto newer = Connect();
+  ASSERT_TRUE(newer->Bid(MemoryBid(100)).ok());
+  shared.WaitUntil([&] { return !told.empty(); });
+  EXPECT_THAT(told, ElementsAre(BidChange::kTakenOver));
+  EXPECT_THAT(older->standing_bids(), IsEmpty());
+  for (int round = 0; round < 8; ++round) {
+    const int64_t renewals = market_.renewals();
+    market_.Decide();
+    EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 100);
+    Until([&] { return market_.renewals() > renewals; });
+  }
+  EXPECT_EQ(older->Bid(MemoryBid(5)).status().code(), absl::StatusCode::kAborted);
+  older->TakeOver();
+  EXPECT_TRUE(older->Bid(MemoryBid(7)).ok());
+  Until([&] { return newer->standing_bids().empty(); });
+}
+
+TEST_F(SessionLifeTest, AWithdrawalByTheOwnerStands) {
+  Shared shared;
+  std::vector<BidChange> told;
+  const auto session = Connect();
+  session->OnBidEvent(
+      [&](const BidEvent& event) { shared.Do([&] { told.push_back(event.change); }); });
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  market_.WithdrawAsOwner(guest_, Resource::kMemory);
+  market_.Decide();
+  shared.WaitUntil([&] { return !told.empty(); });
+  EXPECT_THAT(told, ElementsAre(BidChange::kWithdrawn));
+  for (int round = 0; round < 3; ++round) market_.Decide();
+  EXPECT_THAT(market_.bids(), IsEmpty());
+}
+
+TEST_F(SessionLifeTest, ASlowCallbackFreezesNeitherStalenessNorRenewals) {
+  Shared shared;
+  bool in_callback = false;
+  bool let_go = false;
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  session->OnRound([&](const Round&) {
+    shared.Do([&] { in_callback = true; });
+    shared.WaitUntil([&] { return let_go; });
+  });
+  market_.Decide();
+  shared.WaitUntil([&] { return in_callback; });
+  for (int round = 0; round < 6; ++round) {
+    const int64_t renewals = market_.renewals();
+    market_.Decide();
+    Until([&] { return market_.renewals() > renewals; });
+  }
+  EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 5);
+  EXPECT_FALSE(session->stale());
+  market_.GoStale();
+  Until([&] { return session->stale(); });
+  shared.Do([&] { let_go = true; });
+}
+
+// The first mistake that everybody makes, which is none.
+TEST_F(SessionLifeTest, AProgramMayBidInsideACallback) {
+  Shared shared;
+  int bids = 0;
+  const auto session = Connect();
+  session->OnRound([&](const Round& round) {
+    const absl::StatusOr<uint64_t> bid =
+        session->Bid(MemoryBid(1 + static_cast<int64_t>(round.round_id)));
+    EXPECT_TRUE(bid.ok()) << bid.status();
+    shared.Do([&] { ++bids; });
+  });
+  for (int round = 1; round <= 5; ++round) {
+    market_.Decide();
+    shared.WaitUntil([&] { return bids == round; });
+  }
+  ASSERT_THAT(market_.bids(), SizeIs(1));
+  EXPECT_EQ(market_.bids()[0].ranges[0].max_units, 6);
+}
+
+TEST_F(SessionLifeTest, EachRoundIsToldWithWhatWasWonAndFeedsAHistory) {
+  Shared shared;
+  std::vector<Round> rounds;
+  PriceHistory history;
+  market_.SetPrice(Resource::kMemory, 30);
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(64)).ok());
+  session->OnRound([&](const Round& round) {
+    shared.Do([&] {
+      rounds.push_back(round);
+      EXPECT_TRUE(history.Note(round, Resource::kMemory));
+    });
+  });
+  for (size_t round = 1; round <= 8; ++round) {
+    market_.Decide();
+    shared.WaitUntil([&] { return rounds.size() == round; });
+    Until([&] { return market_.renewals() >= static_cast<int64_t>(round); });
+    EXPECT_EQ(rounds.back().award_units(Resource::kMemory), 64) << "of this round, not the last";
+    EXPECT_EQ(rounds.back().charge_microcredits(), 64 * 30);
+    EXPECT_EQ(history.rounds().back().free_units, 1'000);
+  }
+  const absl::StatusOr<RoundsPage> page = session->ListRounds(0, 3);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_THAT(page->rounds, SizeIs(3));
+  EXPECT_EQ(page->rounds[0].round_id, 8u);
+  EXPECT_EQ(page->next_before_round_id, 6u);
+  EXPECT_EQ(page->rounds[0].award_units(Resource::kMemory), 64);
+}
+
+TEST_F(SessionLifeTest, RoundsOfAnOutageAreToldAfterwards) {
+  Shared shared;
+  std::vector<uint64_t> rounds;
+  const auto session = Connect();
+  session->OnRound(
+      [&](const Round& round) { shared.Do([&] { rounds.push_back(round.round_id); }); });
+  market_.Decide();
+  shared.WaitUntil([&] { return rounds.size() == 1; });
+  market_.Stop();
+  for (int round = 0; round < 5; ++round) market_.Decide();
+  market_.Start();
+  shared.WaitUntil([&] { return rounds.size() == 6; });
+  EXPECT_THAT(rounds, ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST_F(SessionLifeTest, ARestartStripsNobodyAndALapsedBidComesBack) {
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  market_.Stop();
+  for (int round = 0; round < 5; ++round) market_.Decide();
+  EXPECT_THAT(market_.bids(), IsEmpty()) << "nobody renewed it";
+  market_.Start();
+  Until([&] { return market_.bids().size() == 1; });
+  EXPECT_FALSE(session->stale());
+}
+
+TEST_F(SessionLifeTest, AnotherLedgerWithTheSameIdsGetsNoneOfTheBids) {
+  Shared shared;
+  std::vector<SessionChange> told;
+  const auto session = Connect();
+  session->OnSessionEvent(
+      [&](const SessionEvent& event) { shared.Do([&] { told.push_back(event.change); }); });
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  market_.BeginAnotherLedger();
+  shared.WaitUntil([&] {
+    return std::find(told.begin(), told.end(), SessionChange::kOtherLedger) != told.end();
+  });
+  for (int round = 0; round < 4; ++round) market_.Decide();
+  EXPECT_THAT(session->standing_bids(), IsEmpty());
+  EXPECT_THAT(market_.bids(), IsEmpty());
+  EXPECT_TRUE(session->Bid(MemoryBid(7)).ok()) << "what the program bids now is meant";
+}
+
+TEST_F(SessionLifeTest, ManyBidsTravelInOneCall) {
+  std::vector<Bid> bids;
+  for (int guest = 0; guest < 40; ++guest) {
+    Bid bid = MemoryBid(3);
+    bid.guest_id = market_.AddGuest("guest");
+    for (Resource resource : kAllResources) {
+      bid.resource = resource;
+      bids.push_back(bid);
+    }
+  }
+  const auto session = Connect();
+  const BidResults results = session->BidAll(bids);
+  ASSERT_THAT(results, SizeIs(240));
+  for (const auto& result : results) EXPECT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(market_.write_calls(), 1);
+  market_.Decide();
+  Until([&] { return market_.renewals() == 1; });
+  EXPECT_THAT(session->standing_bids(), SizeIs(240));
+  bids.push_back(bids[0]);
+  EXPECT_THAT(session->BidAll(bids)[0].status().message(), HasSubstr("twice"));
+}
+
+TEST_F(SessionLifeTest, ARateLimitIsToldAndWaitedFor) {
+  Shared shared;
+  bool paced = false;
+  const auto session = Connect();
+  session->OnSessionEvent([&](const SessionEvent& event) {
+    if (event.change == SessionChange::kPaced) shared.Do([&] { paced = true; });
+  });
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  market_.LimitRate(true);
+  const BidCall call = session->BidAsync({MemoryBid(6)});
+  shared.WaitUntil([&] { return paced; });
+  EXPECT_FALSE(call.done());
+  market_.LimitRate(false);
+  EXPECT_TRUE(call.Wait()[0].ok());
+  EXPECT_GE(session->counters().times_paced, 1u);
+}
+
+TEST_F(SessionLifeTest, ACallCanBeWaitedForToldAndCancelled) {
+  Shared shared;
+  std::vector<absl::StatusCode> told;
+  const auto session = Connect();
+  const auto done = [&](const BidResults& results) {
+    shared.Do([&] { told.push_back(results[0].status().code()); });
+  };
+  EXPECT_TRUE(session->BidAsync({MemoryBid(5)}, done).Wait()[0].ok());
+  shared.WaitUntil([&] { return told.size() == 1; });
+  market_.LoseCalls(1'000'000);
+  const BidCall call = session->BidAsync({MemoryBid(6)}, done);
+  Until([&] { return market_.write_calls() > 1; });
+  call.Cancel();
+  EXPECT_EQ(call.Wait()[0].status().code(), absl::StatusCode::kCancelled);
+  shared.WaitUntil([&] { return told.size() == 2; });
+  EXPECT_EQ(told[1], absl::StatusCode::kCancelled);
+  const absl::StatusOr<uint64_t> late =
+      session->Bid(MemoryBid(7), {.timeout = absl::Milliseconds(50)});
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kUnavailable) << "what stood in the way";
+  market_.LoseCalls(0);
+  Until([&] { return market_.bids().size() == 1 && market_.bids()[0].ranges[0].max_units == 7; });
+}
+
+TEST_F(SessionLifeTest, RemovingACallbackWaitsForTheOneThatRuns) {
+  Shared shared;
+  bool in_callback = false;
+  bool let_go = false;
+  std::atomic<bool> removed{false};
+  const auto session = Connect();
+  session->OnRound([&](const Round&) {
+    shared.Do([&] { in_callback = true; });
+    shared.WaitUntil([&] { return let_go; });
+    EXPECT_FALSE(removed);
+  });
+  market_.Decide();
+  shared.WaitUntil([&] { return in_callback; });
+  std::thread remover([&] {
+    session->OnRound(nullptr);
+    removed = true;
+  });
+  session->OnPrices(nullptr);  // Of another kind: does not wait.
+  shared.Do([&] { let_go = true; });
+  remover.join();
+  session->OnRound([&](const Round&) {
+    session->OnRound(nullptr);  // From within: does not wait for itself.
+    shared.Do([&] { in_callback = false; });
+  });
+  market_.Decide();
+  shared.WaitUntil([&] { return !in_callback; });
+}
+
+TEST_F(SessionLifeTest, ACallbackThatThrowsIsTold) {
+  Shared shared;
+  std::string message;
+  const auto session = Connect();
+  session->OnSessionEvent([&](const SessionEvent& event) {
+    if (event.change != SessionChange::kCallbackThrew) return;
+    shared.Do([&] { message = std::string(event.status.message()); });
+    throw std::runtime_error("this one, too");
+  });
+  session->OnRound([](const Round&) { throw std::runtime_error("the program's own"); });
+  market_.Decide();
+  shared.WaitUntil([&] { return !message.empty(); });
+  EXPECT_EQ(message, "the program's own");
+  Until([&] { return session->counters().callbacks_threw == 2; });
+}
+
+TEST_F(SessionLifeTest, CallbacksRunWhereTheProgramSays) {
+  Shared shared;
+  std::vector<std::function<void()>> queue;
+  SessionOptions options = Options();
+  options.executor = [&](std::function<void()> task) {
+    shared.Do([&] { queue.push_back(std::move(task)); });
+  };
+  auto session = Connect(std::move(options));
+  std::thread::id ran_in;
+  session->OnRound([&](const Round&) { ran_in = std::this_thread::get_id(); });
+  market_.Decide();
+  std::function<void()> task;
+  shared.WaitUntil([&] { return !queue.empty(); });
+  shared.Do([&] { task = std::move(queue[0]); });
+  task();
+  EXPECT_EQ(ran_in, std::this_thread::get_id());
+  market_.Decide();
+  shared.WaitUntil([&] { return queue.size() == 2; });
+  session.reset();
+  queue[1]();  // Comes too late, and harms nobody.
+}
+
+TEST_F(SessionLifeTest, ClosingWithdrawsIfAskedAndEndsWhatWaits) {
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  EXPECT_TRUE(session->Close({.bids = CloseOptions::Bids::kWithdraw}).ok());
+  EXPECT_THAT(market_.bids(), IsEmpty());
+  EXPECT_EQ(session->state(), SessionState::kClosed);
+  EXPECT_TRUE(session->stale());
+  EXPECT_EQ(session->Bid(MemoryBid(5)).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(session->Close().ok()) << "again";
+
+  const auto left = Connect();
+  ASSERT_TRUE(left->Bid(MemoryBid(5)).ok());
+  EXPECT_TRUE(left->Close().ok());
+  EXPECT_THAT(market_.bids(), SizeIs(1)) << "it lapses by itself";
+
+  const auto stuck = Connect();
+  ASSERT_TRUE(stuck->Bid(MemoryBid(5)).ok());
+  market_.LoseCalls(1'000'000);
+  EXPECT_EQ(stuck->Close({.bids = CloseOptions::Bids::kWithdraw, .timeout = absl::Milliseconds(50)})
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(SessionLifeTest, ClosingFromACallbackIsRefusedAndWaitsForOneOnlySoLong) {
+  Shared shared;
+  bool let_go = false;
+  absl::Status from_within;
+  bool called = false;
+  const auto session = Connect();
+  session->OnRound([&](const Round&) {
+    const absl::Status status = session->Close();
+    shared.Do([&] {
+      from_within = status;
+      called = true;
+    });
+    shared.WaitUntil([&] { return let_go; });
+  });
+  market_.Decide();
+  shared.WaitUntil([&] { return called; });
+  EXPECT_EQ(from_within.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session->Close({.timeout = absl::Milliseconds(20)}).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  shared.Do([&] { let_go = true; });
+}
+
+TEST_F(SessionLifeTest, InfiniteTimesAreTimesToo) {
+  SessionOptions options = Options();
+  options.connect_timeout = options.call_timeout = options.attempt_timeout =
+      absl::InfiniteDuration();
+  auto session = Connect(std::move(options));
+  EXPECT_TRUE(session->Bid(MemoryBid(5)).ok());
+  market_.LoseCalls(1'000'000);
+  std::thread bidding(
+      [&] { EXPECT_EQ(session->Bid(MemoryBid(6)).status().code(), absl::StatusCode::kCancelled); });
+  Until([&] { return market_.write_calls() > 1; });
+  EXPECT_EQ(session->Close({.timeout = absl::ZeroDuration()}).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  bidding.join();
+}
+
+TEST_F(SessionLifeTest, DestructionWaitsForCallsInOtherThreads) {
+  for (int i = 0; i < 20; ++i) {
+    auto session = Connect();
+    market_.LoseCalls(i % 2 == 0 ? 1'000'000 : 0);
+    std::atomic<int> begun{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, raw = session.get(), t] {
+        ++begun;
+        Bid bid = MemoryBid(3 + t);
+        bid.resource = kAllResources[static_cast<size_t>(t)];
+        // Answered, or cancelled: never left waiting.
+        (void)raw->BidAll({bid});
+        --begun;
+      });
+    }
+    Until([&] { return market_.write_calls() > 0; });
+    // A call that has begun keeps the session; one that has not is the program's to prevent.
+    for (std::thread& thread : threads) {
+      if (i % 2 == 1) thread.join();
+    }
+    (void)session->Close({.timeout = absl::ZeroDuration()});
+    for (std::thread& thread : threads) {
+      if (thread.joinable()) thread.join();
+    }
+    session.reset();
+    EXPECT_EQ(begun, 0);
+  }
+}
+
+TEST_F(SessionLifeTest, AnEndpointThatDoesNotAnswerIsPassedOver) {
+  SessionOptions options = Options();
+  options.target = "127.0.0.1:1";
+  options.other_targets = {market_.target()};
+  const auto session = Connect(std::move(options));
+  EXPECT_TRUE(session->Bid(MemoryBid(5)).ok());
+}
+
+TEST_F(SessionLifeTest, ALateCallbackIsToldThePresent) {
+  Shared shared;
+  std::vector<uint64_t> rounds;
+  std::vector<bool> stale;
+  const auto session = Connect();
+  market_.Decide();
+  Until([&] { return session->prices().round_id == 1; });
+  session->OnPrices(
+      [&](const Prices& prices) { shared.Do([&] { rounds.push_back(prices.round_id); }); });
+  session->OnStale([&](const Staleness& now) { shared.Do([&] { stale.push_back(now.stale); }); });
+  shared.WaitUntil([&] { return !rounds.empty() && !stale.empty(); });
+  EXPECT_EQ(rounds[0], 1u);
+  EXPECT_FALSE(stale[0]);
+}
+
+TEST_F(SessionLifeTest, AGuestThatIsGoneFreesItsBudgetAndTheLastOneIsSeenToGo) {
+  SessionOptions options = Options();
+  options.budget_per_round_microcredits = 1'000;
+  const uint64_t other = market_.AddGuest("batch");
+  const auto session = Connect(std::move(options));
+  Bid bid = MemoryBid(10);
+  bid.guest_id = guest_;
+  ASSERT_TRUE(session->Bid(bid).ok());
+  bid.guest_id = other;
+  EXPECT_EQ(session->Bid(bid).status().code(), absl::StatusCode::kResourceExhausted);
+  market_.RemoveGuest(guest_);
+  Until([&] { return session->guests().size() == 1; });
+  EXPECT_TRUE(session->Bid(bid).ok());
+  market_.RemoveGuest(other);
+  Until([&] { return session->guests().empty(); });
+  EXPECT_THAT(session->standing_bids(), IsEmpty());
+}
+
+std::atomic<pthread_t> signalled_in{};
+
+TEST_F(SessionLifeTest, SignalsLandOnTheProgramsThreadsOnly) {
+  struct sigaction action = {};
+  struct sigaction before = {};
+  action.sa_handler = [](int) { signalled_in = pthread_self(); };
+  ASSERT_EQ(sigaction(SIGUSR2, &action, &before), 0);
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  // Blocked here: the system gives it to any other thread that takes it, were there one.
+  sigset_t one;
+  sigset_t mask;
+  sigemptyset(&one);
+  sigaddset(&one, SIGUSR2);
+  pthread_sigmask(SIG_BLOCK, &one, &mask);
+  signalled_in = pthread_t{};
+  // The market's own threads, which are gRPC's and of this process as well, are not the session's:
+  // they were begun by this thread before, and take signals. So only this session's are counted.
+  std::atomic<bool> taken{false};
+  session->OnRound([&](const Round&) {
+    sigset_t blocked;
+    pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+    taken = sigismember(&blocked, SIGUSR2) == 0 || sigismember(&blocked, SIGTERM) == 0;
+  });
+  market_.Decide();
+  Until([&] { return session->counters().callbacks > 0; });
+  EXPECT_FALSE(taken);
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  sigaction(SIGUSR2, &before, nullptr);
+}
+
+// Everything at once, for the sanitizers: callbacks come and go, calls fail, sessions end.
+TEST_F(SessionLifeTest, SurvivesEverythingAtOnce) {
+  for (int i = 0; i < 5; ++i) {
+    auto session = Connect();
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] {
+      while (!stop) {
+        session->OnRound([&](const Round& round) {
+          if (round.round_id % 3 == 0) throw std::runtime_error("now and then");
+          (void)session->BidAsync({MemoryBid(4)});
+        });
+        session->OnRound(nullptr);
+      }
+    });
+    threads.emplace_back([&] {
+      for (int64_t n = 0; !stop; ++n) {
+        const BidCall call = session->BidAsync({MemoryBid(1 + n % 9)}, [](const BidResults&) {});
+        if (n % 3 == 0) call.Cancel();
+        (void)session->Withdraw(Resource::kMemory, 0, {.timeout = absl::Milliseconds(5)});
+      }
+    });
+    threads.emplace_back([&] {
+      while (!stop) {
+        (void)session->prices();
+        (void)session->stale();
+        (void)session->standing_bids();
+        (void)session->counters();
+      }
+    });
+    for (int round = 0; round < 30; ++round) {
+      market_.LoseAnswers(round % 3);
+      market_.Decide();
+      if (round == 15) market_.Stop();
+      if (round == 15) market_.Start();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    stop = true;
+    for (std::thread& thread : threads) thread.join();
+    session.reset();
+  }
+}
+
+}  // namespace
+}  // namespace nom
