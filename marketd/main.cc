@@ -22,6 +22,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "cmake/build_info/build_info.h"
 #include "marketd/base/clock.h"
 #include "marketd/base/log.h"
 #include "marketd/config/config.h"
@@ -218,13 +219,13 @@ int Run(const Flags& flags) {
       return kExitFailure;
     }
   }
-  std::cout << "marketd " << NOM_VERSION << ": gRPC on " << process.grpc_address();
+  std::cout << "marketd " << BuildVersion() << ": gRPC on " << process.grpc_address();
   if (!process.metrics_address().empty()) {
     std::cout << ", metrics on http://" << process.metrics_address() << "/metrics";
   }
   std::cout << std::endl;
   Log(LogLevel::kInfo, "started",
-      {{"version", NOM_VERSION},
+      {{"version", BuildText()},
        {"grpc", process.grpc_address()},
        {"metrics", process.metrics_address()}});
   ::sd_notify(0, "READY=1\nSTATUS=rounds are running");
@@ -252,7 +253,7 @@ int Main(int argc, char** argv) {
       "  marketd --config /etc/nom/marketd.yaml\n"
       "  marketd --config /etc/nom/marketd.yaml --backup market-$(date +%F).sqlite");
   app.name("marketd");
-  app.set_version_flag("--version", absl::StrCat("marketd ", NOM_VERSION));
+  app.set_version_flag("--version", absl::StrCat("marketd ", BuildText()));
   app.footer(
       "Exit codes: 0 clean end, 1 failure while starting or running, 2 bad usage or "
       "configuration,\n3 a ledger that is damaged or does not add up.\n"

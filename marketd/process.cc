@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cmake/build_info/build_info.h"
 #include "marketd/base/clock.h"
 #include "marketd/base/listener.h"
 #include "marketd/base/log.h"
@@ -89,7 +90,7 @@ absl::Status Check(const Config& config) {
 }
 
 Process::Process(Config config, std::function<void(const absl::Status&)> on_fatal)
-    : config_(std::move(config)), on_fatal_(std::move(on_fatal)), metrics_(NOM_VERSION) {}
+    : config_(std::move(config)), on_fatal_(std::move(on_fatal)), metrics_(BuildVersion()) {}
 
 Process::~Process() { Stop(); }
 

@@ -15,6 +15,7 @@
 #include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/options.h"
+#include "client/cli/pages.h"
 #include "client/cli/table.h"
 
 namespace nom::cli {
@@ -110,11 +111,7 @@ absl::StatusOr<int> Statement(Connection& connection, const Output& out,
     return status;
   }
   pb::ListGuestsResponse guests;
-  if (absl::Status status =
-          connection.Call(&MarketStub::ListGuests, pb::ListGuestsRequest(), &guests);
-      !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = ListAllGuests(connection, {}, &guests); !status.ok()) return status;
   std::map<uint64_t, std::string> names;
   for (const pb::GuestInfo& guest : guests.guests()) {
     if (guest.tenant_id() == account.account().tenant_id()) names[guest.guest_id()] = guest.name();

@@ -88,6 +88,11 @@ uint64_t BidBook::StandsRounds(const Bid& bid) const {
 }
 
 absl::Status BidBook::Check(const Bid& bid) const {
+  if (bid.valuation) {
+    return absl::UnimplementedError(
+        "valuation: a session keeps bids for single resources; a bid for several is placed with "
+        "MarketService.PlaceBid or nomctl bid");
+  }
   if (!ParseResource(ResourceName(bid.resource))) {
     return absl::InvalidArgumentError(
         absl::StrCat("resource: ", static_cast<int>(bid.resource), " is none"));

@@ -47,6 +47,15 @@ absl::Status CheckEachOnce(const Calls& calls, size_t most) {
 
 }  // namespace
 
+bool Engine::Impl::IsReplacedSince(const BidKey& key, uint64_t fence) const {
+  for (const BidKey& other : state_.BidsOf(key.first)) {
+    const bool exclude_each_other =
+        (other.second == kSeveralKinds) != (key.second == kSeveralKinds);
+    if (exclude_each_other && state_.bids.at(other).fence.fence > fence) return true;
+  }
+  return false;
+}
+
 Reply Engine::Impl::DoOpenLease() { return Reply{.fence = ++last_fence_}; }
 
 Reply Engine::Impl::DoPlaceBids(const PlaceBids& call, const Caller& caller) {
@@ -76,6 +85,11 @@ PlacedBid Engine::Impl::PlaceOne(const PlaceBid& bid, BidFence fence, const Call
   }
   const auto standing = state_.bids.find(key);
   const bool stands = standing != state_.bids.end();
+  if (IsReplacedSince(key, fence.fence)) {
+    return {.status = absl::AbortedError(
+                "the bid has been taken over: one that goes without it was placed since"),
+            .lost_to = LeasedBidState::kTakenOver};
+  }
   if (const auto last = state_.bid_fences.find(key); last != state_.bid_fences.end()) {
     if (last->second.fence > fence.fence) {
       return {.status = absl::AbortedError(

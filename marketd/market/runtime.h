@@ -38,11 +38,11 @@ struct RuntimeCounters {
   uint64_t transactions = 0;
   absl::Duration commit_time;  // Sum.
   absl::Duration commit_time_max;
-  absl::Duration handle_time;      // Sum, of the engine's own work.
+  absl::Duration handle_time;  // Sum, of the engine's own work.
   absl::Duration handle_time_max;
-  uint64_t events_queued = 0;      // Now.
-  bool committing = false;         // Now: the ledger has not yet answered.
-  uint64_t commit_retries = 0;     // Another program held the ledger's lock.
+  uint64_t events_queued = 0;   // Now.
+  bool committing = false;      // Now: the ledger has not yet answered.
+  uint64_t commit_retries = 0;  // Another program held the ledger's lock.
 };
 
 // Whether a runtime still does its work, by its counters now and when this was last asked: it has

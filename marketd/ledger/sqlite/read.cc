@@ -121,7 +121,10 @@ absl::Status ReadGuests(Database& db, int64_t book, State& state) {
       }));
   NOM_RETURN_IF_ERROR(
       ForEachRow(db.Prepare("SELECT guest_id, kind, budget_microcredits, first_round_id,"
-                            " last_round_id, valuation, lease_rounds FROM bids"),
+                            " last_round_id, valuation, lease_rounds FROM bids WHERE guest_id > ? "
+                            "AND guest_id <= ?")
+                     .Bind(low)
+                     .Bind(high),
                  [&](Statement& row) {
                    StandingBid bid{.guest_id = Id(row, 0),
                                    .first_round_id = Id(row, 3),

@@ -442,6 +442,37 @@ TEST_F(JointTest, AHostThatClearsByKindTakesBidsForOneKindOnly) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("clears each resource by itself"));
 }
 
+TEST_F(JointTest, ABidForSeveralKindsTakesOverThoseOfAnOlderLease) {
+  const GuestId guest = Admit("ann", "one");
+  const auto ask = [&](Call call) {
+    return world_->Ask(Caller{.tenant_id = "ann"}, std::move(call));
+  };
+  const auto place = [&](uint64_t fence, uint64_t sequence, PlaceBid bid) {
+    bid.request_id.clear();
+    const Reply reply =
+        ask(PlaceBids{.ledger_id = "", .fence = {fence, sequence}, .bids = {std::move(bid)}});
+    EXPECT_TRUE(reply.status.ok()) << reply.status;
+    return reply.placed_bids.at(0);
+  };
+  const uint64_t older = ask(OpenLease{}).fence;
+  const uint64_t newer = ask(OpenLease{}).fence;
+  ASSERT_TRUE(place(older, 1, MemoryBid(guest, 5, 1'000)).status.ok());
+  ASSERT_TRUE(place(newer, 1, ValuationBid(guest, {.bundles = {CpuAndMemory(20, 15, 90'000)}}))
+                  .status.ok());
+  EXPECT_THAT(world_->state().BidsOf(guest), testing::ElementsAre(BidKey(guest, kSeveralKinds)));
+  // What it had placed, and what it had not.
+  PlaceBid cpu = MemoryBid(guest, 5, 1'000);
+  cpu.kind = ResourceKind::kCpu;
+  EXPECT_EQ(place(older, 2, MemoryBid(guest, 5, 1'000)).status.code(), absl::StatusCode::kAborted);
+  const PlacedBid refused = place(older, 3, cpu);
+  EXPECT_EQ(refused.status.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(refused.lost_to, LeasedBidState::kTakenOver);
+  // The newer one may change its mind.
+  EXPECT_TRUE(place(newer, 2, cpu).status.ok());
+  EXPECT_THAT(world_->state().BidsOf(guest),
+              testing::ElementsAre(BidKey(guest, ResourceKind::kCpu)));
+}
+
 TEST_F(JointTest, WhoCannotPayForAllOfItsBundlesIsScaled) {
   const GuestId one = Admit("ann", "one");
   const GuestId two = Admit("bob", "two");

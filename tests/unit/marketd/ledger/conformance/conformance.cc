@@ -250,6 +250,8 @@ TEST_P(LedgerConformance, BooksHaveIdsAndPursesOfTheirOwn) {
   EXPECT_EQ(audit->heads.at("beta").transaction_id, 4u);
   EXPECT_EQ(audit->deposits_microcredits, 321);
   Reopen();
+  ++alpha.state.ledger.openings;
+  ++beta.state.ledger.openings;
   EXPECT_EQ(Leader(*ledger_, kBeta).state, beta.state);
   EXPECT_EQ(Leader(*ledger_, kAlpha).state, alpha.state);
 }
