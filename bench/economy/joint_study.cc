@@ -19,6 +19,9 @@ using policies::UnitVector;
 constexpr Microcredits kWorthScale = 1'000'000;
 constexpr int64_t kWantMax = 6;
 
+// Of more, all bundles up to what a guest wants are too many for one bid.
+constexpr int kResourcesMax = 4;
+
 struct JointGuest {
   Microcredits worth = 0;
   UnitVector wants = {};
@@ -54,7 +57,7 @@ Market MakeMarket(const JointOptions& options, Need need, bool alike, int resour
     JointGuest guest;
     const Microcredits drawn = Lomax(random, kWorthScale);
     guest.worth = alike ? kWorthScale * random.Between(50, 150) / 100 : drawn;
-    for (size_t r = 0; r < policies::kJointResourcesMax; ++r) {
+    for (size_t r = 0; r < kResourcesMax; ++r) {
       const int64_t want = random.Between(1, kWantMax);
       if (r < static_cast<size_t>(resources)) guest.wants[r] = want;
     }
@@ -227,7 +230,7 @@ absl::StatusOr<std::vector<JointResult>> JointStudy(const JointOptions& options)
   for (int kind = 0; kind < 6; ++kind) {
     const Need need = needs[kind / 2];
     const bool alike = kind % 2 == 1;
-    for (int resources = 1; resources <= policies::kJointResourcesMax; ++resources) {
+    for (int resources = 1; resources <= kResourcesMax; ++resources) {
       Sums sums;
       for (int i = 0; i < options.auctions; ++i) {
         const Market market =

@@ -39,9 +39,9 @@ JointAuction BundleAuction(int64_t bids, int64_t bundles, int resources, int64_t
                            uint64_t seed);
 
 // What guests of a machine with all six kinds ask for: each has so many points at which it can run,
-// from idle to its peak, at random mixtures of the kinds; what a point is worth is what its scarcest
-// kinds let it do, with falling returns. Two guests in three have an owner in common with another.
-// Everybody's peaks together are about three machines.
+// from idle to its peak, at random mixtures of the kinds; what a point is worth is what its
+// scarcest kinds let it do, with falling returns. Two guests in three have an owner in common with
+// another. Everybody's peaks together are about three machines.
 JointAuction WorkingPointAuction(int64_t guests, int64_t points, uint64_t seed);
 
 // Bids for 3 to 9 units of every resource or twice as many, combined, all at a credit a unit but

@@ -70,7 +70,7 @@ void EndABid(testing::FakeMarket& market, Session& session) {
   Rounds rounds;
   session.OnRound([&](const Round& round) { rounds.Put(round); });
   const Bid wanted{.resource = Resource::kCpu, .ranges = {{1, 10, 900, 900}}};
-  for (uint32_t stands : {0, 2}) {
+  for (uint32_t stands : {0U, 2U}) {
     Bid bid = wanted;
     bid.rounds = stands;  // 0: until further notice.
     if (!session.Bid(bid).ok()) throw std::runtime_error("the bid was refused");

@@ -144,8 +144,8 @@ class Engine::Impl {
   Reply DoPlaceBids(const PlaceBids& call, const Caller& caller);
   // Writes one of them, unless it is refused.
   PlacedBid PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& caller, Scribe& scribe);
-  // Whether a later writer's bid for several kinds stands, if `key` is of a single one, or the other
-  // way round.
+  // Whether a later writer's bid for several kinds stands, if `key` is of a single one, or the
+  // other way round.
   bool IsReplacedSince(const BidKey& key, uint64_t fence) const;
   Reply DoRenewLease(const RenewLease& call, const Caller& caller);
   LeasedBid RenewOne(const BidKey& key, BidFence fence, const Caller& caller);

@@ -245,6 +245,12 @@ class RuntimeImpl final : public Runtime {
         const absl::Status status = CommitPatiently(group);
         committing_ = false;
         if (!status.ok()) {
+          if (transactions_.closed() && absl::IsUnavailable(status)) {
+            // Stopped while another program held the ledger: nothing of this was written, and
+            // nobody was told of it.
+            marketd::Log(marketd::LogLevel::kError, "ledger_given_up", {{"msg", status.message()}});
+            return;
+          }
           transactions_.Close();
           Fatal(status);
           return;

@@ -232,8 +232,8 @@ absl::StatusOr<market::PlaceBid> FromProto(const market_pb::Bid& bid, absl::stri
   out.guest_id = bid.guest_id();
   if (bid.has_valuation()) {
     if (bid.kind() != market_pb::RESOURCE_KIND_UNSPECIFIED || bid.ranges_size() > 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(field, ".valuation: does not go together with kind and ranges"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          field, ".valuation: does not go together with ", field, ".kind and ", field, ".ranges"));
     }
     out.kind = market::kSeveralKinds;
     NOM_ASSIGN_OR_RETURN(market::Valuation valuation, FromProto(bid.valuation()));

@@ -296,6 +296,7 @@ Microcredits PenaltiesOf(const JointAuction& auction, const std::vector<JointBid
 // its guests or for all: no gain without a penalty on what they hold, and none above it with.
 TEST(JointProperties, NoMisreportPaysMoreThanThePenalties) {
   JointShape shape;
+  shape.resources_max = 4;  // More leave too little of each for a penalty to be gained.
   shape.bids_max = 6;
   shape.grid_max = 24;
   int64_t lies = 0;

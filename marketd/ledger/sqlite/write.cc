@@ -114,9 +114,10 @@ struct ChangeWriter {
                               .Run());
     }
     if (guest.state == GuestState::kEvicted) {
-      NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM requests WHERE bid_guest_id = ? AND bid_guest_id <> 0")
-                              .Bind(Number(guest.guest_id))
-                              .Run());
+      NOM_RETURN_IF_ERROR(
+          db.Prepare("DELETE FROM requests WHERE bid_guest_id = ? AND bid_guest_id <> 0")
+              .Bind(Number(guest.guest_id))
+              .Run());
       NOM_RETURN_IF_ERROR(db.Prepare("DELETE FROM bid_fences WHERE guest_id = ?")
                               .Bind(Number(guest.guest_id))
                               .Run());
