@@ -3,21 +3,30 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "marketd/base/log.h"
 
 namespace nom::marketd {
 namespace {
 
 // Keys whose change Process::Renew puts in force.
-constexpr std::array<const char*, 11> kRenewable = {
-    "operator_token_file", "tls.cert",           "tls.key",
-    "tls.client_ca",       "tls.client_crl",     "limits.bids_per_second",
-    "limits.bids_burst",   "limits.watches_max", "limits.watches_per_tenant_max",
+constexpr absl::string_view kRenewable[] = {
+    "operator_token_file",
+    "tls.cert",
+    "tls.key",
+    "tls.client_ca",
+    "tls.client_crl",
+    "limits.bids_per_second",
+    "limits.bids_burst",
+    "limits.reads_per_second",
+    "limits.reads_burst",
+    "limits.watches_max",
+    "limits.watches_per_tenant_max",
 };
 
 std::vector<std::string> FilesOf(const std::string& config_path, const Config& config) {
@@ -74,7 +83,8 @@ void Reloader::Reload(const char* why) {
   const bool asks = secrets->tls.has_value() && !secrets->tls->client_ca.empty();
   std::vector<std::string> waiting;
   for (const std::string& key : ChangedKeys(started_text_, *text)) {
-    const bool renewable = std::find(kRenewable.begin(), kRenewable.end(), key) != kRenewable.end();
+    const bool renewable =
+        std::find(std::begin(kRenewable), std::end(kRenewable), key) != std::end(kRenewable);
     if (!renewable || (key == "tls.client_ca" && asks != started_asking_)) waiting.push_back(key);
   }
   process_.Renew(*config, *secrets);

@@ -291,9 +291,9 @@ std::string CheckBooks(const State& state) {
       return absl::StrCat("contract ", contract_id, " is nobody's");
     }
     const auto& rounds = state.hosts.at(guest->second.host_id).open_rounds;
-    const auto covered = std::count_if(rounds.begin(), rounds.end(), [&contract](const auto& r) {
-      return IsToBeBilled(r.second, contract);
-    });
+    const auto covered = std::count_if(
+        rounds.begin(), rounds.end(),
+        [&open = contract](const auto& round) { return IsToBeBilled(round.second, open); });
     if (guest->second.state == GuestState::kCrashed ||
         guest->second.state == GuestState::kEvicting) {
       continue;  // Not covered for another round.

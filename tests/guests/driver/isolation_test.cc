@@ -21,7 +21,7 @@ TEST_F(Isolation, EveryWayOutOfTheWindowEndsTheGuest) {
   for (const uint64_t address :
        {uint64_t{1024} * NOM_FRAME_BYTES, uint64_t{0x8000000}, uint64_t{0xB0000000},
         uint64_t{NOM_GPA_REGIONS} + NOM_REGIONS_BYTES, uint64_t{0xFEC00000}, uint64_t{0xFED00000},
-        uint64_t{0xFEE00020}, uint64_t{0xFFFFFFF0}, uint64_t{NOM_GPA_START_PAGE} + 0x1000,
+        uint64_t{0xFEE00020}, uint64_t{0xFFFFFFF0}, uint64_t{NOM_GPA_DEVICE_BOARD} + 0x1000,
         uint64_t{0xFCFFFFF8}, uint64_t{1} << 32, uint64_t{1} << 38}) {
     for (const int write : {0, 1}) {
       SCOPED_TRACE(::testing::Message()

@@ -509,7 +509,7 @@ TEST_F(JointTest, ARuleThatFailsRepeatsTheLastAwards) {
   const GuestId one = Admit("ann", "one");
   ASSERT_TRUE(
       Bid("ann", ValuationBid(one, {.bundles = {CpuAndMemory(50, 40, 900'000)}})).status.ok());
-  for (const RoundId round_id : {1, 2, 3}) {
+  for (const RoundId round_id : {1U, 2U, 3U}) {
     ASSERT_TRUE(RunUntilDecided(round_id));
     const Round round = Last();
     EXPECT_EQ(OutcomeOf(round, one, ResourceKind::kMemory).award_units, 40);
@@ -580,9 +580,11 @@ TEST_F(BesideTest, WhatCanNotBeDoneAnyMoreIsDecidedAgain) {
   const GuestId one = Admit("ann", "one");
   const GuestId two = Admit("bob", "two");
   for (const GuestId guest : {one, two}) {
-    ASSERT_TRUE(Bid(guest == one ? "ann" : "bob",
-                    ValuationBid(guest, {.bundles = {CpuAndMemory(200, 150, 900'000 + 9 * guest)}}))
-                    .status.ok());
+    ASSERT_TRUE(
+        Bid(guest == one ? "ann" : "bob",
+            ValuationBid(guest, {.bundles = {CpuAndMemory(
+                                     200, 150, 900'000 + 9 * static_cast<Microcredits>(guest))}}))
+            .status.ok());
   }
   ASSERT_TRUE(RunUntilClosed());
   ASSERT_EQ(book().last_decided_round_id, 0u) << "it is being cleared";
