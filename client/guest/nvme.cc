@@ -8,7 +8,6 @@ namespace {
 // Registers of BAR 0 (3.1).
 constexpr uint64_t kCapabilities = 0x00;
 constexpr uint64_t kConfiguration = 0x14;
-constexpr uint64_t kStatus = 0x1c;
 constexpr uint64_t kAdminQueueAttributes = 0x24;
 constexpr uint64_t kAdminSubmissions = 0x28;
 constexpr uint64_t kAdminCompletions = 0x30;
@@ -34,7 +33,7 @@ static_assert(sizeof(Nvme::Queues::Completion) == 16);
 bool Nvme::WaitReady(uint32_t ready) {
   const uint64_t give_up = clock_.Tsc() + clock_.ToTicks(kPatienceUs);
   for (;;) {
-    const auto status = device_.Read<uint32_t>(0, kStatus);
+    const auto status = device_.Read<uint32_t>(0, kStatusRegister);
     if ((status & kReady) == ready) return true;
     if ((status & kFatal) != 0 || clock_.Tsc() > give_up) return false;
     (void)clock_.SleepUs(100);

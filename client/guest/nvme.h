@@ -73,8 +73,13 @@ class Nvme {
   };
   // What has been done since the last look, one at a time.
   std::optional<Answer> Poll();
+  // Whether the controller works. For whoever polls in vain: memory does not tell of a function
+  // that was taken away with requests under way, but this looks at its registers, which is a fault
+  // then.
+  bool IsReady() const { return (device_.Read<uint32_t>(0, kStatusRegister) & 1) != 0; }
 
  private:
+  static constexpr uint64_t kStatusRegister = 0x1C;
   static constexpr uint32_t kWrite = 1;
   static constexpr uint32_t kRead = 2;
 

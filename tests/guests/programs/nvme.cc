@@ -12,6 +12,7 @@
 
 namespace {
 constexpr uint64_t kPages = 8;
+constexpr uint64_t kPatienceUs = 1'000'000;  // Far more than an answer takes.
 constexpr uint64_t kWords = NOM_FRAME_BYTES / 8;
 alignas(NOM_FRAME_BYTES) uint64_t pages[kPages][kWords];
 nom::guest::Nvme::Queues queues;
@@ -43,9 +44,15 @@ int GuestMain(const nom::guest::Start& start) {
   };
   const auto all = [&](auto&& submit) {
     for (uint64_t i = 0; i < kPages; ++i) NOM_CHECK(submit(i), "request ", i, " is refused");
+    uint64_t patience = clock.Tsc() + clock.ToTicks(kPatienceUs);
     for (uint64_t done = 0; done < kPages;) {
       const std::optional<Nvme::Answer> answer = nvme.Poll();
-      if (!answer.has_value()) continue;
+      if (!answer.has_value()) {
+        if (clock.Tsc() < patience) continue;
+        NOM_CHECK(nvme.IsReady(), "the controller has stopped");
+        patience = clock.Tsc() + clock.ToTicks(kPatienceUs);
+        continue;
+      }
       NOM_CHECK(answer->ok && answer->id < kPages, answer->id);
       ++done;
     }
