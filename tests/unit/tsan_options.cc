@@ -1,4 +1,4 @@
-// What the tests of the SDK tell the thread sanitizer; nothing without it.
+// What tests over gRPC tell the thread sanitizer; nothing without it.
 //
 // The system's gRPC is not instrumented: the sanitizer sees the memory that it copies and frees
 // through the C library, but not the atomics by which its threads agree, and would take every
