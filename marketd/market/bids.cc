@@ -118,6 +118,11 @@ Owners OwnersOf(const State& state, const HostId& host_id) {
   return owners;
 }
 
+bool HasLapsed(const StandingBid& standing, RoundId round_id) {
+  return standing.lease_rounds == 0 && standing.last_round_id != 0 &&
+         standing.last_round_id < round_id;
+}
+
 std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
     const State& state, const HostId& host_id, RoundId round_id,
     absl::Span<const Resource> resources, const std::map<ResourceKind, int64_t>& supply,
@@ -134,9 +139,7 @@ std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
       const ResourceKind kind = it->first.second;
       const StandingBid& standing = it->second;
       if (!out.contains(kind)) continue;
-      // One that its lease keeps is dropped by whoever knows when it was last renewed.
-      const bool leased = standing.lease_rounds != 0;
-      if (!leased && standing.last_round_id != 0 && standing.last_round_id < round_id) continue;
+      if (HasLapsed(standing, round_id)) continue;
       int64_t units_max = supply.at(kind);
       if (kind == ResourceKind::kMemory && guest.memory_max_units > 0) {
         units_max = std::min(units_max, guest.memory_max_units - guest.seed_units(kind) -

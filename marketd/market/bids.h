@@ -47,6 +47,10 @@ struct Owners {
 };
 Owners OwnersOf(const State& state, const HostId& host_id);
 
+// Whether it takes part no more. One that a lease keeps never has, here: it is dropped by whoever
+// knows when the lease was last renewed.
+bool HasLapsed(const StandingBid& standing, RoundId round_id);
+
 // All bids of a host's running guests as they enter the round's auctions, by kind, each cut to its
 // own budget and to all that its tenant has available; how one tenant's bids together stay within
 // its means is round_auctions.h's.

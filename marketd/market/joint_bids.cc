@@ -323,9 +323,7 @@ std::vector<JointBid> ItemsForRound(const State& state, const HostId& host_id, R
     }
     for (const BidKey& key : state.BidsOf(guest_id)) {
       const StandingBid& standing = state.bids.at(key);
-      // One that its lease keeps is dropped by whoever knows when it was last renewed.
-      const bool leased = standing.lease_rounds != 0;
-      if (!leased && standing.last_round_id != 0 && standing.last_round_id < round_id) continue;
+      if (HasLapsed(standing, round_id)) continue;
       const Microcredits available = owners.means.at(owner_id);
       const Microcredits means =
           std::min(available, standing.budget_microcredits.value_or(available));

@@ -371,7 +371,7 @@ TEST_F(TlsTest, AReloadSaysWhatNeedsARestart) {
                                   {"metrics_listen: 127.0.0.1:0", "metrics_listen: 127.0.0.1:1"}}) +
                  "limits: {bids_burst: 1, bids_per_second: 1}\n");
   marketd.Signal(SIGHUP);
-  for (int i = 0; i < 300 && marketd.Output().find("event=reload") == std::string::npos; ++i)
+  for (int i = 0; i < 6'000 && marketd.Output().find("event=reload") == std::string::npos; ++i)
     ::usleep(10'000);
   EXPECT_THAT(marketd.Output(),
               HasSubstr("restart_needed_for=tls.client_ca,metrics_listen,hosts[0].period_ms msg="));
