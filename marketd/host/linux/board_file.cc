@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/host/board_prices.h"
 
 namespace nom::market {
 namespace {
@@ -88,20 +89,7 @@ void BoardFile::WriteMachine(const BoardContents& contents, int64_t now_us) {
   next.effective_tsc = NsAfter(now_us, contents.effective_in);
   next.period_us =
       static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Microseconds(contents.period)));
-  for (const BoardPrice& from : contents.prices) {
-    if (next.resource_count == NOM_RESOURCES_MAX) break;
-    NomPrice& price = next.prices[next.resource_count++];
-    price.kind = static_cast<uint32_t>(from.kind);
-    price.bound_by =
-        from.bound_by == policies::BoundBy::kBids ? NOM_BOUND_BY_BIDS : NOM_BOUND_BY_RESERVE;
-    price.unit_size = from.unit_size;
-    price.unit_price_microcredits = from.unit_price_microcredits;
-    price.reserve_unit_price_microcredits = from.reserve_unit_price_microcredits;
-    price.highest_rejected_unit_price_microcredits = from.highest_rejected_unit_price_microcredits;
-    price.supply_units = from.supply_units;
-    price.demand_units = from.demand_units;
-    price.sold_units = from.sold_units;
-  }
+  PutPrices(contents.prices, next);
   Replace(machine(), next);
 }
 

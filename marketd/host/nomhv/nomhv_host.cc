@@ -17,6 +17,7 @@
 
 #include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
+#include "marketd/host/board_prices.h"
 #include "marketd/host/nomhv/bid_page.h"
 #include "marketd/host/nomhv/guest_image.h"
 #include "marketd/host/nomhv/mailbox.h"
@@ -497,20 +498,7 @@ absl::Status NomhvHost::Publish(const BoardContents& board) {
   publish.close_in_us = us(board.close_in);
   publish.effective_in_us = us(board.effective_in);
   publish.period_us = us(board.period);
-  for (const BoardPrice& from : board.prices) {
-    if (publish.resource_count == NOM_RESOURCES_MAX) break;
-    NomPrice& price = publish.prices[publish.resource_count++];
-    price.kind = static_cast<uint32_t>(from.kind);
-    price.bound_by =
-        from.bound_by == policies::BoundBy::kBids ? NOM_BOUND_BY_BIDS : NOM_BOUND_BY_RESERVE;
-    price.unit_size = from.unit_size;
-    price.unit_price_microcredits = from.unit_price_microcredits;
-    price.reserve_unit_price_microcredits = from.reserve_unit_price_microcredits;
-    price.highest_rejected_unit_price_microcredits = from.highest_rejected_unit_price_microcredits;
-    price.supply_units = from.supply_units;
-    price.demand_units = from.demand_units;
-    price.sold_units = from.sold_units;
-  }
+  PutPrices(board.prices, publish);
   const absl::StatusOr<NomEvent> answer = Call(NOM_COMMAND_PUBLISH, 0, Bytes(publish));
   if (!answer.ok()) return answer.status();
   if (answer->status == NOM_STATUS_OK) return absl::OkStatus();
