@@ -122,6 +122,10 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
     if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
     ++fake_.renewals_;
     fake_.changed_.notify_all();
+    if (fake_.renewals_to_fail_ > 0) {
+      --fake_.renewals_to_fail_;
+      return {grpc::StatusCode::UNAVAILABLE, "the market is busy"};
+    }
     for (const mpb::BidKey& key : request->bids()) {
       mpb::LeasedBid* const leased = response->add_bids();
       const auto found = fake_.leased_.find({key.guest_id(), key.kind()});
@@ -276,6 +280,11 @@ void FakeMarket::FailBids(std::vector<grpc::Status> statuses, bool after_applyin
   std::lock_guard lock(mutex_);
   bid_failures_.assign(statuses.begin(), statuses.end());
   fail_after_applying_ = after_applying;
+}
+
+void FakeMarket::FailRenewals(int count) {
+  std::lock_guard lock(mutex_);
+  renewals_to_fail_ = count;
 }
 
 void FakeMarket::ForgetBids() {

@@ -46,6 +46,8 @@ class FakeMarket {
   // The next calls of PlaceBid or PlaceBids fail so, one status each; `after_applying` as if only
   // the answer was lost.
   void FailBids(std::vector<grpc::Status> statuses, bool after_applying = false);
+  // The next calls of RenewLease fail, with nothing said of any bid.
+  void FailRenewals(int count);
   // As if all bids had lapsed.
   void ForgetBids();
   // If not empty, calls need this bearer token.
@@ -126,6 +128,7 @@ class FakeMarket {
   std::set<std::shared_ptr<Watcher>> watchers_;
   std::deque<grpc::Status> bid_failures_;
   bool fail_after_applying_ = false;
+  int renewals_to_fail_ = 0;
   std::string token_;
   uint64_t round_id_ = 1;
   std::map<std::string, std::string> requests_;  // Content by request id.
