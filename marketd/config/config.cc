@@ -37,6 +37,7 @@ constexpr int64_t kClearingWorkMax = 1'000'000'000'000'000;
 constexpr int64_t kNomhvGuestsMax = 32;  // NOM_GUESTS_MAX.
 // Each has some files that are read twice a second, and a thread while it shrinks.
 constexpr int64_t kLinuxGuestsMax = 256;
+constexpr int64_t kArrearsGraceRoundsMax = 1'000'000;
 constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
 constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
@@ -238,6 +239,10 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
                                                                : market::kHostGuestsMax;
   reader.Int("guests_max", Need::kOptional, 1, guests_limit, &guests_max);
   market.guests_max = static_cast<int>(guests_max);
+  int64_t arrears_grace_rounds = market.arrears_grace_rounds;
+  reader.Int("arrears_grace_rounds", Need::kOptional, 0, kArrearsGraceRoundsMax,
+             &arrears_grace_rounds);
+  market.arrears_grace_rounds = static_cast<uint32_t>(arrears_grace_rounds);
   if (reader.String("clearing", Need::kOptional, &market.joint_rule) &&
       market.joint_rule != policies::kJointVcg) {
     reader.Complain("clearing", absl::StrCat("must be ", std::string(policies::kJointVcg),

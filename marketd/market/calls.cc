@@ -16,6 +16,7 @@
 namespace nom::market {
 namespace {
 
+constexpr char kByTheOperator[] = "evicted by the operator";
 constexpr size_t kTextBytesMax = 128;
 constexpr size_t kGuestNameBytesMax = 31;
 constexpr size_t kArgumentsBytesMax = 255;
@@ -363,7 +364,7 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
   if (host == nullptr) {  // Its money was settled when the host was closed; nothing else is left.
     const Reply gone{.guest_id = call.guest_id};
     Scribe scribe(state_, now_, "guest evicted");
-    EndGuest(scribe, call.guest_id, GuestState::kEvicted, "");
+    EndGuest(scribe, call.guest_id, GuestState::kEvicted, EndCause::kEvicted, kByTheOperator);
     Remember(scribe, request, gone);
     Commit(std::move(scribe));
     guest_runs_.erase(call.guest_id);
@@ -374,12 +375,14 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
                                         : Refused(absl::AbortedError("the guest was evicted")));
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe(state_, now_, "guest evicting");
-  if (!evicting) EndGuest(scribe, call.guest_id, GuestState::kEvicting, "");
   Remember(scribe, request, reply);
-  Commit(std::move(scribe));
+  if (evicting) {
+    Commit(std::move(scribe));
+  } else {
+    BeginEviction(*host, std::move(scribe), call.guest_id, EndCause::kEvicted, kByTheOperator);
+  }
   guest_runs_[call.guest_id].waiting.push_back(call_id);
   *later = true;
-  if (!evicting && host->link == Link::kRunning) SendDestroy(*host, call.guest_id);
   return reply;
 }
 

@@ -176,7 +176,11 @@ class Engine::Impl {
   // Ends those of its contracts that would end with this round in any case.
   void EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id, const std::string& why);
   // Ends the bids and changes the state; money is left to the round.
-  void EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, const std::string& reason);
+  void EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, EndCause cause,
+                const std::string& reason);
+  // What EvictGuest begins: durable at once, done when the host has confirmed it.
+  void BeginEviction(HostRun& host, Scribe&& scribe, GuestId guest_id, EndCause cause,
+                     const std::string& reason);
   void SendDestroy(HostRun& host, GuestId guest_id);
   // Creates the admitted guests whose seeds fit beside all that is, or is about to be, in force.
   void TryCreate(HostRun& host);
@@ -205,6 +209,10 @@ class Engine::Impl {
                     const std::string& why, Scribe& scribe);
   void NextRound(HostRun& host);
   static void Count(HostRun& host, const Billed& billed);
+  // One more round was settled: notes whose tenants owe rent.
+  void CountArrears(HostRun& host, Scribe& scribe);
+  // The guests whose tenants have owed it for longer than the config's grace.
+  void EvictInArrears(HostRun& host);
   void TellNotices(HostRun& host, const Round& round);
   void WithdrawNotices(HostRun& host, const Round& round);
   void SendPrepare(HostRun& host);

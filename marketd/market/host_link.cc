@@ -236,6 +236,7 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
   Guest guest = it->second;
   if (status.ok() || absl::IsAlreadyExists(status)) {
     guest.state = GuestState::kRunning;
+    guest.end_cause = EndCause::kNone;
     guest.exit_reason.clear();
     guest.has_run = true;
     guest.metered = GuestMeters{.guest_id = guest_id};
@@ -249,7 +250,7 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
   }
   if (guest.has_run) {  // It ran before: an operator must look at it.
     Scribe scribe(state_, now_, "guest ended");
-    EndGuest(scribe, guest_id, GuestState::kCrashed,
+    EndGuest(scribe, guest_id, GuestState::kCrashed, EndCause::kCrashed,
              absl::StrCat("could not be created anew: ", status.message()));
     Commit(std::move(scribe));
     ++host.counters.guests_ended;
@@ -259,7 +260,7 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
   // Never ran: it leaves as if it had not been asked for, and a retry gets the same answer.
   const Reply reply{.status = status};
   Scribe scribe(state_, now_, "guest refused");
-  EndGuest(scribe, guest_id, GuestState::kEvicted, "");
+  EndGuest(scribe, guest_id, GuestState::kEvicted, EndCause::kNone, "");
   for (const auto& [key, request] : state_.requests) {
     if (request.reply.guest_id != guest_id || !request.reply.status.ok()) continue;
     Request again = request;
@@ -310,7 +311,8 @@ void Engine::Impl::Evict(HostRun& host, GuestId guest_id, const GuestMeters* rea
     }
     scribe.Write(UpdateRound{round});
   }
-  EndGuest(scribe, guest_id, GuestState::kEvicted, "");
+  const Guest guest = state_.guests.at(guest_id);  // Why it leaves was said when that began.
+  EndGuest(scribe, guest_id, GuestState::kEvicted, guest.end_cause, guest.exit_reason);
   Commit(std::move(scribe));
 }
 
@@ -321,10 +323,19 @@ void Engine::Impl::EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id,
   }
 }
 
-void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
+void Engine::Impl::BeginEviction(HostRun& host, Scribe&& scribe, GuestId guest_id, EndCause cause,
+                                 const std::string& reason) {
+  EndGuest(scribe, guest_id, GuestState::kEvicting, cause, reason);
+  Commit(std::move(scribe));
+  // Without the machine it waits: whoever attaches to it next destroys the guest first of all.
+  if (host.link == Link::kRunning) SendDestroy(host, guest_id);
+}
+
+void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, EndCause cause,
                             const std::string& reason) {
   Guest guest = state_.guests.at(guest_id);
   guest.state = state;
+  guest.end_cause = cause;
   guest.exit_reason = reason;
   for (const BidKey& key : state_.BidsOf(guest_id)) {
     scribe.Write(DropBid{key, {}});
@@ -353,7 +364,7 @@ void Engine::Impl::OnGuestEnded(HostRun& host, const GuestEnded& ended) {
   ++host.counters.guests_ended;
   host.holdings.Remove(ended.guest_id);
   Scribe scribe(state_, now_, "guest ended");
-  EndGuest(scribe, ended.guest_id, GuestState::kCrashed, ended.reason);
+  EndGuest(scribe, ended.guest_id, GuestState::kCrashed, EndCause::kCrashed, ended.reason);
   Commit(std::move(scribe));
 }
 

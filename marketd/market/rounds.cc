@@ -345,6 +345,7 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
       outcome.settled = true;  // It ended during grace: this never took effect.
     }
   }
+  CountArrears(host, scribe);
   scribe.Write(UpdateRound{next});
   scribe.Write(PutHost{host_id, Book(host).boot_id, next.round_id});
   // A bid for a number of rounds has used up this one only now.
@@ -355,6 +356,33 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
     }
   }
   Commit(std::move(scribe));
+  EvictInArrears(host);
+}
+
+void Engine::Impl::CountArrears(HostRun& host, Scribe& scribe) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    Guest guest = state_.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning) continue;  // The others owe nothing more.
+    const bool owes = state_.PurseOf(guest.tenant_id).arrears < 0;
+    const uint32_t rounds = owes ? guest.arrears_rounds + 1 : 0;
+    if (rounds == guest.arrears_rounds) continue;
+    guest.arrears_rounds = rounds;
+    scribe.Write(PutGuest{guest});
+  }
+}
+
+void Engine::Impl::EvictInArrears(HostRun& host) {
+  const uint32_t grace = host.config->arrears_grace_rounds;
+  if (grace == 0) return;
+  const std::set<GuestId> guest_ids = state_.GuestsOf(host.config->host_id);  // It changes below.
+  for (const GuestId guest_id : guest_ids) {
+    const Guest& guest = state_.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning || guest.arrears_rounds <= grace) continue;
+    const std::string why = absl::StrCat("tenant ", guest.tenant_id, " owed rent for ",
+                                         guest.arrears_rounds, " rounds; ", grace, " are allowed");
+    BeginEviction(host, Scribe(state_, now_, "guest evicting"), guest_id, EndCause::kArrears, why);
+    ++host.counters.evictions_for_arrears;
+  }
 }
 
 void Engine::Impl::NextRound(HostRun& host) {

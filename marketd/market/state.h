@@ -40,6 +40,16 @@ enum class GuestState : uint8_t {
   kEvicting = 5,  // Asked for and durable; the host has not yet confirmed.
 };
 
+// Why a guest ended, in words that a program can read. Numbers equal nom.market.v1.EndCause.
+enum class EndCause : uint8_t {
+  kNone = 0,     // It has not ended, or nobody noted why.
+  kExited = 1,   // By itself, with code 0.
+  kCrashed = 2,  // In any other way of its own, or it could not be created anew.
+  kStopped = 3,  // Its owner or the operator asked for it.
+  kEvicted = 4,  // The operator evicted it.
+  kArrears = 5,  // Its tenant owed rent for longer than the grace that the operator gives.
+};
+
 struct Guest {
   GuestId guest_id = 0;
   HostId host_id;
@@ -50,10 +60,13 @@ struct Guest {
   std::vector<Holding> seeds;  // By rising kind; award_units and charges are 0.
   int64_t memory_max_units = 0;
   GuestState state = GuestState::kAdmitted;
-  std::string exit_reason;              // If kCrashed.
+  EndCause end_cause = EndCause::kNone;
+  std::string exit_reason;              // The same for people.
   Microcredits spent_microcredits = 0;  // Settled since admission, rent included.
   bool has_run = false;                 // Some machine has created it.
   GuestMeters metered;  // All up to this reading is billed; zeros from its creation.
+  // So many rounds in a row, up to the last one settled, its tenant owed rent at the round's end.
+  uint32_t arrears_rounds = 0;
 
   int64_t seed_units(ResourceKind kind) const;
   friend bool operator==(const Guest&, const Guest&) = default;
@@ -203,7 +216,7 @@ struct AccountSummary {
   Microcredits available = 0;
   Microcredits escrow = 0;
   Microcredits arrears = 0;  // <= 0
-  Microcredits spent = 0;
+  Microcredits spent = 0;    // What was paid: what is owed is in arrears only.
   friend bool operator==(const AccountSummary&, const AccountSummary&) = default;
 };
 AccountSummary Summarize(const Purse& purse);

@@ -85,6 +85,7 @@ struct HostCounters {
   uint64_t applies_refused = 0;
   uint64_t differences = 0;  // Found holding other than the ledger says; its next round mends it.
   uint64_t guests_ended = 0;
+  uint64_t evictions_for_arrears = 0;
   uint64_t bids_accepted = 0;
   uint64_t bids_refused = 0;
   uint64_t bid_pages_refused = 0;
@@ -114,6 +115,7 @@ struct HostView {
   std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
   std::vector<GuestId> guest_ids;
   bool publish_border_prices = false;
+  uint32_t arrears_grace_rounds = 0;
   std::string ledger_id;
   HostCounters counters;
 };

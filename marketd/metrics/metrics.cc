@@ -138,6 +138,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kForgiven, {id}, Credits(n.forgiven_microcredits));
   out.Add(Metric::kForced, {id}, n.forced_units);
   out.Add(Metric::kGuestsEnded, {id}, n.guests_ended);
+  out.Add(Metric::kArrearsEvictions, {id}, n.evictions_for_arrears);
   out.Add(Metric::kHostConnected, {id}, host.connected ? 1.0 : 0.0);
   out.Add(Metric::kRoundPeriod, {id}, absl::ToDoubleSeconds(host.period));
   const bool decided = host.priced_round_id != 0 && host.last_decided_time > absl::UnixEpoch();
@@ -168,7 +169,7 @@ void AddView(const market::View& view, Scrape& out) {
     arrears -= Credits(tenant.purse.arrears);
   }
   out.Add(Metric::kTenants, {}, static_cast<uint64_t>(view.tenants.size()));
-  out.Add(Metric::kRevenue, {}, Credits(view.operator_purse.revenue));
+  out.Add(Metric::kRevenue, {}, Credits(view.operator_purse.revenue) - arrears);
   out.Add(Metric::kEscrow, {}, escrow);
   out.Add(Metric::kArrears, {}, arrears);
 }

@@ -415,6 +415,7 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
   }
   out.set_priced_round_id(host.priced_round_id);
   out.set_ledger_id(host.ledger_id);
+  out.set_arrears_grace_rounds(host.arrears_grace_rounds);
   return out;
 }
 
@@ -426,6 +427,8 @@ market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId rou
   out.set_tenant_id(guest.guest.tenant_id);
   out.set_state(ToProto(guest.guest.state));
   out.set_exit_reason(guest.guest.exit_reason);
+  out.set_end_cause(static_cast<market_pb::EndCause>(guest.guest.end_cause));
+  out.set_arrears_rounds(guest.guest.arrears_rounds);
   for (const market::Holding& holding : guest.now) {
     market_pb::Grant* const grant = out.add_grants();
     grant->set_kind(ToProto(holding.kind));

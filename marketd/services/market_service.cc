@@ -209,12 +209,26 @@ grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* c
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
   const market::GuestView* const guest = view->FindGuest(request->guest_id());
-  if (guest == nullptr || !Owns(caller, guest->guest)) {
-    call.Finish(NoGuest(request->guest_id()));
+  if (guest != nullptr) {
+    const bool is_theirs = Owns(caller, guest->guest);
+    if (is_theirs) *response->mutable_guest() = Info(*view, *guest);
+    call.Finish(is_theirs ? absl::OkStatus() : NoGuest(request->guest_id()));
     return call.reactor();
   }
-  *response->mutable_guest() = Info(*view, *guest);
-  call.Finish(absl::OkStatus());
+  // The view forgets who was evicted; the ledger does not, nor why.
+  auto job = [this, call, caller, response, guest_id = request->guest_id()] {
+    const absl::StatusOr<market::Guest> evicted = services_->reader.GetEvictedGuest(guest_id);
+    if (evicted.ok() && Owns(caller, *evicted)) {
+      *response->mutable_guest() = ToProto(market::GuestView{.guest = *evicted}, /*round_id=*/0);
+      call.Finish(absl::OkStatus());
+    } else {
+      const bool is_hidden = evicted.ok() || absl::IsNotFound(evicted.status());
+      call.Finish(is_hidden ? NoGuest(guest_id) : evicted.status());
+    }
+  };
+  if (!services_->reads.Post(caller.is_operator ? "" : caller.tenant_id, std::move(job))) {
+    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  }
   return call.reactor();
 }
 

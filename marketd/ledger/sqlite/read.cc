@@ -53,30 +53,40 @@ absl::Status ReadTenants(Database& db, int64_t book, State& state) {
   return absl::OkStatus();
 }
 
+// The columns of a guest's own line, and what they say.
+#define NOM_SELECT_GUESTS                                                                  \
+  "SELECT guest_id, host_id, tenant_id, name, image, arguments, memory_max_units, state,"  \
+  " exit_reason, spent_microcredits, has_run, age_us, alive_us, end_cause, arrears_rounds" \
+  " FROM guests"
+
+absl::StatusOr<Guest> ToGuest(const Database& db, const Statement& row) {
+  Guest guest{.guest_id = Id(row, 0),
+              .host_id = row.Text(1),
+              .tenant_id = row.Text(2),
+              .name = row.Text(3),
+              .image = row.Text(4),
+              .arguments = row.Text(5),
+              .memory_max_units = row.Int(6),
+              .exit_reason = row.Text(8),
+              .spent_microcredits = row.Int(9),
+              .has_run = row.Int(10) != 0,
+              .metered = {.guest_id = Id(row, 0), .age_us = row.Int(11), .alive_us = row.Int(12)},
+              .arrears_rounds = static_cast<uint32_t>(row.Int(14))};
+  NOM_RETURN_IF_ERROR(ToEnum(db, "guest state", row.Int(7), 1, 5, guest.state));
+  NOM_RETURN_IF_ERROR(ToEnum(db, "end cause", row.Int(13), 0, 5, guest.end_cause));
+  return guest;
+}
+
 absl::Status ReadGuests(Database& db, int64_t book, State& state) {
   // A book's guests are those whose ids are in its range.
   const auto low = static_cast<int64_t>(FirstGuestIdOf(static_cast<uint64_t>(book)));
   const auto high = static_cast<int64_t>(FirstGuestIdOf(static_cast<uint64_t>(book) + 1));
   NOM_RETURN_IF_ERROR(ForEachRow(
-      db.Prepare("SELECT guest_id, host_id, tenant_id, name, image, arguments, memory_max_units,"
-                 " state, exit_reason, spent_microcredits, has_run, age_us, alive_us FROM guests"
-                 " WHERE guest_id > ? AND guest_id <= ? AND state <> 4")
+      db.Prepare(NOM_SELECT_GUESTS " WHERE guest_id > ? AND guest_id <= ? AND state <> 4")
           .Bind(low)
           .Bind(high),
       [&](Statement& row) {
-        Guest guest{
-            .guest_id = Id(row, 0),
-            .host_id = row.Text(1),
-            .tenant_id = row.Text(2),
-            .name = row.Text(3),
-            .image = row.Text(4),
-            .arguments = row.Text(5),
-            .memory_max_units = row.Int(6),
-            .exit_reason = row.Text(8),
-            .spent_microcredits = row.Int(9),
-            .has_run = row.Int(10) != 0,
-            .metered = {.guest_id = Id(row, 0), .age_us = row.Int(11), .alive_us = row.Int(12)}};
-        NOM_RETURN_IF_ERROR(ToEnum(db, "guest state", row.Int(7), 1, 5, guest.state));
+        NOM_ASSIGN_OR_RETURN(Guest guest, ToGuest(db, row));
         state.guests[guest.guest_id] = std::move(guest);
         return absl::OkStatus();
       }));
@@ -418,6 +428,14 @@ absl::Status ReadRound(Database& db, Round& round) {
     round.outcomes.push_back(std::move(outcome));
     return absl::OkStatus();
   });
+}
+
+absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id) {
+  Statement select = db.Prepare(NOM_SELECT_GUESTS " WHERE guest_id = ? AND state = 4");
+  select.Bind(static_cast<int64_t>(guest_id));
+  NOM_ASSIGN_OR_RETURN(const bool is_there, select.Step());
+  if (!is_there) return absl::NotFoundError(absl::StrCat("guest_id: no guest ", guest_id));
+  return ToGuest(db, select);
 }
 
 absl::StatusOr<ChainHead> ReadHead(Database& db, int64_t book) {

@@ -85,11 +85,12 @@ struct ChangeWriter {
   absl::Status operator()(const PutGuest& put) const {
     const Guest& guest = put.guest;
     NOM_RETURN_IF_ERROR(
-        db.Prepare("INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
+        db.Prepare("INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)"
                    " ON CONFLICT (guest_id) DO UPDATE SET state = excluded.state,"
                    " exit_reason = excluded.exit_reason,"
                    " has_run = excluded.has_run, age_us = excluded.age_us,"
-                   " alive_us = excluded.alive_us")
+                   " alive_us = excluded.alive_us, end_cause = excluded.end_cause,"
+                   " arrears_rounds = excluded.arrears_rounds")
             .Bind(Number(guest.guest_id))
             .Bind(guest.host_id)
             .Bind(guest.tenant_id)
@@ -102,6 +103,8 @@ struct ChangeWriter {
             .Bind(guest.has_run ? 1 : 0)
             .Bind(guest.metered.age_us)
             .Bind(guest.metered.alive_us)
+            .Bind(static_cast<int64_t>(guest.end_cause))
+            .Bind(int64_t{guest.arrears_rounds})
             .Run());
     NOM_RETURN_IF_ERROR(
         db.Prepare("DELETE FROM meters WHERE guest_id = ?").Bind(Number(guest.guest_id)).Run());

@@ -148,6 +148,8 @@ TEST(ConfigTest, WrongValues) {
        "grace_ms: must be from 100 to 500"},
       {"period_ms: 1000", "period_ms: 1000\n    clearing_work_max: 0",
        "clearing_work_max: must be from 1 to"},
+      {"period_ms: 1000", "period_ms: 1000\n    arrears_grace_rounds: -1",
+       "arrears_grace_rounds: must be from 0 to"},
       {"kind: simulated", "kind: simulated\n    mailbox: /x", "mailbox: only for kind nomhv"},
       {"kind: simulated", "kind: nomhv", "hosts[0].mailbox: missing"},
       {"ledger: /tmp/ledger", "ledger: \"\"", "ledger: must not be empty"},

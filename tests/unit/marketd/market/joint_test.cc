@@ -68,6 +68,9 @@ class ForgedReader : public LedgerReader {
                                            ResourceKind kind) override {
     return reader_.GetAuction(host_id, round_id, kind);
   }
+  absl::StatusOr<Guest> GetEvictedGuest(GuestId guest_id) override {
+    return reader_.GetEvictedGuest(guest_id);
+  }
   absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look(const BookId& book_id) override {
     auto look = reader_.Look(book_id);
     if (!look.ok()) return look;
