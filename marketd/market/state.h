@@ -31,11 +31,11 @@ struct Tenant {
   friend bool operator==(const Tenant&, const Tenant&) = default;
 };
 
-// Numbers equal nom.market.v1.GuestState.
+// Numbers equal nom.market.v1.GuestState, which tells kEnded by its cause.
 enum class GuestState : uint8_t {
   kAdmitted = 1,  // Has its seed; being created on its host.
   kRunning = 2,
-  kCrashed = 3,   // Holds nothing; its seed stays reserved, and is billed, until it is evicted.
+  kEnded = 3,     // Holds nothing and pays nothing; may be started again. See end_cause.
   kEvicted = 4,   // Gone. Kept in the ledger's records only.
   kEvicting = 5,  // Asked for and durable; the host has not yet confirmed.
 };
@@ -126,6 +126,19 @@ struct Certificate {
   friend bool operator==(const Certificate&, const Certificate&) = default;
 };
 
+// Why a guest won what it won of a resource in a round. Numbers equal nom.market.v1.AwardReason.
+enum class AwardReason : uint8_t {
+  kUnknown = 0,  // Decided by a marketd that did not note it.
+  kServed = 1,
+  kPartlyServed = 2,
+  kOutbid = 3,
+  kBelowReserve = 4,
+  kNoMeans = 5,
+  kNoBid = 6,
+  kNotRunning = 7,
+  kLargerThanSupply = 8,  // The least that it asked for is more than was sold.
+};
+
 // One guest, one resource, one round.
 struct Outcome {
   GuestId guest_id = 0;
@@ -143,6 +156,7 @@ struct Outcome {
   int64_t delivered_milliunits = 0;  // Mean over `held`, by the host's meters.
   int64_t used_milliunits = 0;
   absl::Duration held;  // From taking effect to settling, by the host's own clock.
+  AwardReason reason = AwardReason::kUnknown;  // Noted when it was decided.
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 

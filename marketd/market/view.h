@@ -33,18 +33,6 @@ struct Notice {
   bool withdrawn = false;
 };
 
-// Numbers equal nom.market.v1.AwardReason.
-enum class AwardReason : uint8_t {
-  kUnknown = 0,  // Decided before this process began.
-  kServed = 1,
-  kPartlyServed = 2,
-  kOutbid = 3,
-  kBelowReserve = 4,
-  kNoMeans = 5,
-  kNoBid = 6,
-  kNotRunning = 7,
-};
-
 // What a guest won of one resource, and why no more.
 struct Decided {
   ResourceKind kind = ResourceKind::kMemory;

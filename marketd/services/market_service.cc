@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/services/call_log.h"
 #include "marketd/services/convert.h"
 #include "marketd/services/pages.h"
 
@@ -230,6 +231,42 @@ grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* c
     call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
   }
   return call.reactor();
+}
+
+template <typename Call>
+grpc::ServerUnaryReactor* MarketService::ChangeGuest(grpc::CallbackServerContext* context,
+                                                     Call change, const char* event) {
+  const UnaryCall call(services_, context);
+  market::Caller caller;
+  if (!call.Begin(*services_->runtime.view(), &caller)) return call.reactor();
+  // A create or a destroy costs its host more than a bid, and counts like one.
+  if (absl::Status status = TakeBidToken(caller); !status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  const std::string by = caller.is_operator ? "operator" : caller.tenant_id;
+  const market::GuestId guest_id = change.guest_id;
+  services_->runtime.Submit(
+      std::move(caller), std::move(change),
+      [call, by, guest_id, event](const market::Reply& reply) {
+        LogDone(event, *call.context(), by, reply.status, {{"guest", guest_id}});
+        call.Finish(reply.status);
+      });
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::EndGuest(grpc::CallbackServerContext* context,
+                                                  const market_pb::EndGuestRequest* request,
+                                                  market_pb::EndGuestResponse* /*response*/) {
+  return ChangeGuest(context, market::EndGuest{request->request_id(), request->guest_id()},
+                     "guest_ended_by_call");
+}
+
+grpc::ServerUnaryReactor* MarketService::StartGuest(grpc::CallbackServerContext* context,
+                                                    const market_pb::StartGuestRequest* request,
+                                                    market_pb::StartGuestResponse* /*response*/) {
+  return ChangeGuest(context, market::StartGuest{request->request_id(), request->guest_id()},
+                     "guest_started");
 }
 
 grpc::ServerUnaryReactor* MarketService::ListGuests(grpc::CallbackServerContext* context,

@@ -35,6 +35,7 @@ constexpr int64_t kUnsoldMillicores = 50;  // Of each processor, if nothing else
 constexpr int64_t kUnsoldMemoryShare = 8;
 constexpr int64_t kLookIntervalUs = 200'000;     // At whether guests live.
 constexpr int64_t kMeterIntervalUs = 1'000'000;  // At what they use.
+constexpr char kCleanExit[] = "exit 0";          // As launchers say it.
 constexpr int64_t kLastWordUs = 1'000'000;       // For the launcher to say how a guest ended.
 constexpr absl::Duration kNap = absl::Milliseconds(10);
 constexpr int kDestroyNapsMax = 500;  // Processes inside a system call die at its end.
@@ -304,6 +305,7 @@ absl::StatusOr<HostFacts> LinuxHost::Attach() {
     out.name = guest.name;
     out.ended = guest.phase == GuestRecord::Phase::kEnded;
     out.exit_reason = guest.exit_reason;
+    out.exited = guest.exit_reason == kCleanExit;
     out.holdings = ToHoldings(guest);
   }
   facts.applied_round_id = record_.applied_round_id;
@@ -612,7 +614,7 @@ void LinuxHost::NoteEnd(GuestId guest_id, GuestRecord& guest, const std::string&
   guest.target.reset();
   guest.held = {};
   empty_since_us_.erase(guest_id);
-  news_.push_back(GuestEnded{guest_id, reason});
+  news_.push_back(GuestEnded{guest_id, reason, reason == kCleanExit});
 }
 
 // --- Rounds. ---

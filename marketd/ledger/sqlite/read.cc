@@ -408,7 +408,7 @@ absl::Status ReadRound(Database& db, Round& round) {
   Statement select = db.Prepare(
       "SELECT guest_id, kind, tenant_id, seed_units, award_units, charge_microcredits, settled,"
       " settled_microcredits, rent_microcredits, delivered_milliunits, used_milliunits,"
-      " held_us, contracted_units"
+      " held_us, contracted_units, reason"
       " FROM outcomes WHERE host_id = ? AND round_id = ? ORDER BY guest_id, kind");
   select.Bind(round.host_id).Bind(static_cast<int64_t>(round.round_id));
   return ForEachRow(std::move(select), [&](Statement& row) {
@@ -425,6 +425,7 @@ absl::Status ReadRound(Database& db, Round& round) {
                     .used_milliunits = row.Int(10),
                     .held = absl::Microseconds(row.Int(11))};
     NOM_RETURN_IF_ERROR(ToKind(db, row.Int(1), outcome.kind));
+    NOM_RETURN_IF_ERROR(ToEnum(db, "reason", row.Int(13), 0, 8, outcome.reason));
     round.outcomes.push_back(std::move(outcome));
     return absl::OkStatus();
   });

@@ -103,7 +103,7 @@ CREATE TABLE transfers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX transfers_open ON transfers (to_book) WHERE accepted_transaction_id IS NULL;
 
--- state: 1 admitted, 2 running, 3 crashed, 4 evicted, 5 evicting.
+-- state: 1 admitted, 2 running, 3 ended, 4 evicted, 5 evicting.
 CREATE TABLE guests (
   guest_id INTEGER PRIMARY KEY,
   host_id TEXT NOT NULL,
@@ -259,6 +259,7 @@ CREATE TABLE outcomes (
   delivered_milliunits INTEGER NOT NULL,
   used_milliunits INTEGER NOT NULL,
   held_us INTEGER NOT NULL,
+  reason INTEGER NOT NULL DEFAULT 0,  -- AwardReason of marketd/market/state.h
   PRIMARY KEY (host_id, round_id, guest_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
@@ -393,6 +394,7 @@ CREATE TRIGGER tenants_kept_d BEFORE DELETE ON tenants
 inline constexpr char kUpgradeFrom7Sql[] = R"sql(
 ALTER TABLE guests ADD COLUMN end_cause INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE guests ADD COLUMN arrears_rounds INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outcomes ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 }  // namespace nom::market

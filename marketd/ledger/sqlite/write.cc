@@ -268,7 +268,7 @@ struct ChangeWriter {
   absl::Status WriteOutcomes(const Round& round) const {
     for (const Outcome& outcome : round.outcomes) {
       NOM_RETURN_IF_ERROR(
-          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+          db.Prepare("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                      " ON CONFLICT DO UPDATE SET settled = excluded.settled,"
                      " settled_microcredits = excluded.settled_microcredits,"
                      " rent_microcredits = excluded.rent_microcredits,"
@@ -289,6 +289,7 @@ struct ChangeWriter {
               .Bind(outcome.delivered_milliunits)
               .Bind(outcome.used_milliunits)
               .Bind(absl::ToInt64Microseconds(outcome.held))
+              .Bind(static_cast<int64_t>(outcome.reason))
               .Run());
     }
     return absl::OkStatus();

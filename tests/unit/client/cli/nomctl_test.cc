@@ -246,7 +246,7 @@ TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
   EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",
                  "--expires-after", "5"})
                 .out,
-            "bid placed, takes part from round 6\n");
+            "bid placed, takes part from round 6; what it wins and why: nomctl bids\n");
   EXPECT_EQ(Run({"withdraw", "cache", "memory"}).out, "bid withdrawn\n");
   EXPECT_EQ(Run({"tenant", "create", "front", "--token-only"}).out, "token-of-front\n");
   EXPECT_EQ(Run({"deposit", "front", "5000"}).out, "tenant front has 5000 micro-credits\n");
@@ -277,7 +277,7 @@ TEST_F(NomctlTest, BidsForSeveralResourcesTogether) {
   EXPECT_EQ(Run({"bid", "cache", "--bundle", "memory=16,cpu=20@40000", "--bundle",
                  "memory=32@55000", "--budget", "9"})
                 .out,
-            "bid placed, takes part from round 6\n");
+            "bid placed, takes part from round 6; what it wins and why: nomctl bids\n");
   EXPECT_EQ(Run({"bid", "cache", "--combine", "min", "--curve", "memory: 64@900", "--curve",
                  "cpu: 50@1200"})
                 .exit_code,

@@ -11,8 +11,8 @@ namespace {
 
 using testing::HasSubstr;
 
-// A round's rent of one guest's seed: 16 units of memory at 40, the cpu's is free.
-constexpr Microcredits kRent = 16 * 40;
+// A round's rent of one guest's seed: 16 units of memory at 40, and 10 of cpu at 100.
+constexpr Microcredits kRent = 16 * 40 + 10 * 100;
 constexpr uint32_t kGrace = 3;
 
 class ArrearsTest : public MarketTest {

@@ -130,7 +130,8 @@ TEST_F(SqliteLedgerTest, AFileOfTheVersionBeforeIsBroughtUp) {
   Fill();
   ASSERT_EQ(Shell(path_,
                   "PRAGMA journal_mode = DELETE; ALTER TABLE guests DROP COLUMN end_cause;"
-                  " ALTER TABLE guests DROP COLUMN arrears_rounds; PRAGMA user_version = 7"),
+                  " ALTER TABLE guests DROP COLUMN arrears_rounds;"
+                  " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
             "");
   auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
