@@ -185,13 +185,13 @@ void OutcomeColumns(auto& io, auto& host_id, auto& round_id, auto& outcome) {
   io("award_units", outcome.award_units);
   io("contracted_units", outcome.contracted_units);
   io("charge_microcredits", outcome.charge_microcredits);
+  io("reason", outcome.reason);
   io("settled", outcome.settled);
   io("settled_microcredits", outcome.settled_microcredits);
   io("rent_microcredits", outcome.rent_microcredits);
   io("delivered_milliunits", outcome.delivered_milliunits);
   io("used_milliunits", outcome.used_milliunits);
   io("held_us", outcome.held);
-  io("reason", outcome.reason);
 }
 
 void ContractKeyColumns(auto& io, auto& book, auto& contract_id) {
