@@ -570,8 +570,9 @@ TEST_F(TopTest, ShowsEachSettledRoundAndPasses) {
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   EXPECT_THAT(ended.out, HasSubstr("round 6 of m1\n"));
   EXPECT_THAT(ended.out, HasSubstr("round 7 of m1\n"));
-  EXPECT_THAT(ended.out, HasSubstr("12    11.900     240  others offered more for the rest, at 120  "
-                                   "     1234  hits    900     5000"));
+  EXPECT_THAT(ended.out,
+              HasSubstr("12    11.900     240  others offered more for the rest, at 120  "
+                        "     1234  hits    900     5000"));
   EXPECT_THAT(ended.out, HasSubstr("summary: 2 rounds settled, 2 grants compared"));
   EXPECT_THAT(ended.out, HasSubstr("check passed\n"));
   EXPECT_EQ(ended.out.find('\033'), std::string::npos) << "no escapes off a terminal";
