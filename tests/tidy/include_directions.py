@@ -30,6 +30,8 @@ MAY_KNOW = {
     "marketd/host/simulated": ["marketd/market", "marketd/base", "policies"],
     "marketd/http": ["marketd/base"],
     "marketd/metrics": ["marketd/http", "marketd/market", "marketd/base", "policies"],
+    "marketd/page": ["marketd/http", "marketd/services", "marketd/server", "marketd/market", "marketd/base", "proto",
+                     "policies"],
     "marketd/services": ["marketd/market", "marketd/base", "marketd/server", "proto", "policies"],
     "marketd/server": ["marketd/market", "marketd/base", "proto", "policies"],
     "marketd": ["marketd", "proto", "nomhv/abi", "policies"],  # main.cc alone knows everybody.
@@ -65,7 +67,7 @@ def longest(path: str, folders) -> str | None:
 
 def target_of(include: str, source: str) -> str | None:
     """The folder of ours that an include names, or None for a system header."""
-    if include.startswith(("nom/market/", "nom/operators/")):
+    if include.startswith(("nom/market/", "nom/operators/", "nom/page/")):
         return "proto"
     if include.startswith("nom/"):
         return "client/include/nom"
