@@ -193,7 +193,8 @@ absl::Status Process::StartServer(const Secrets& secrets) {
   server.services = services_->services();
   server.service_names = Services::names();
   server.message_max_bytes = static_cast<int>(config_.limits.message_max_bytes);
-  server.descriptors_kept = static_cast<size_t>(2 * ScrapersMax());
+  server.descriptors_kept =
+      static_cast<size_t>(ScrapersMax()) * (config_.page_listen.empty() ? 1 : 2);
   server.connections_max = static_cast<size_t>(config_.limits.connections_max);
   server.streams_per_connection_max = static_cast<int>(config_.limits.streams_per_connection_max);
   server.memory_max_bytes = static_cast<size_t>(config_.limits.memory_max_bytes);

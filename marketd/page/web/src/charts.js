@@ -19,9 +19,11 @@ export function chart({ height = 200, make, tableOf }) {
   let data = null;
   const width = () => Math.max(200, Math.floor(place.clientWidth));
 
-  // Without a cursor the legend tells the newest values.
+  // Without a cursor the legend tells the newest values that are known.
   const latest = () => {
-    if (plot && plot.cursor.idx == null && data[0].length) plot.setLegend({ idx: data[0].length - 1 }, false);
+    if (!plot || plot.cursor.idx != null) return;
+    const idx = data[1].findLastIndex((value) => value !== null);
+    if (idx >= 0) plot.setLegend({ idx }, false);
   };
 
   const fillTable = () => {

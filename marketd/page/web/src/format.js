@@ -36,6 +36,7 @@ export const inMeasure = (units, resource) => (units * resource.unit_size) / kin
 export function amount(units, resource) {
   const kind = kindOf(resource.kind);
   let value = units * resource.unit_size;
+  if (value === 0) return `0 ${kind.plural ?? kind.bigName}`;
   if (kind.ones) {
     let i = 0;
     while (Math.abs(value) >= kind.step && i + 1 < kind.ones.length) {

@@ -27,7 +27,7 @@ test("credits, not micro-credits", () => {
 test("units in the measure of their kind", () => {
   assert.equal(amount(50, memory), "50 MiB");
   assert.equal(amount(3536, memory), "3.45 GiB");
-  assert.equal(amount(0, memory), "0 bytes");
+  assert.equal(amount(0, memory), "0 GiB");
   assert.equal(amount(100, cpu), "1 core");
   assert.equal(amount(63, cpu), "0.63 cores");
   assert.equal(amount(3, { kind: "new-kind", unit_size: 2 }), "6 units");

@@ -123,14 +123,22 @@ function drawClearing(plot, clearing, c) {
   ctx.font = `${12 * px}px system-ui, sans-serif`;
   const x = at(clearing.supply, "x");
   line(x, bbox.top, x, bbox.top + bbox.height, c("supply"), [5, 4]);
-  ctx.fillStyle = c("supply");
-  ctx.textAlign = x > bbox.left + bbox.width * 0.6 ? "right" : "left";
-  ctx.fillText("for sale", x + (ctx.textAlign === "right" ? -5 : 5) * px, bbox.top + 13 * px);
+  // Words beside a point, readable also where they lie on the curve.
+  const say = (text, tx, ty, side, fill) => {
+    ctx.setLineDash([]);
+    ctx.textAlign = side;
+    ctx.lineWidth = 4 * px;
+    ctx.lineJoin = "round";
+    ctx.strokeStyle = c("surface");
+    ctx.strokeText(text, tx, ty);
+    ctx.fillStyle = fill;
+    ctx.fillText(text, tx, ty);
+  };
+  const left = x > bbox.left + bbox.width * 0.6;
+  say("for sale", x + (left ? -5 : 5) * px, bbox.top + 13 * px, left ? "right" : "left", c("supply"));
   const r = at(clearing.reserve, "y");
   line(bbox.left, r, bbox.left + bbox.width, r, c("reserve"), [2, 3]);
-  ctx.fillStyle = c("reserve");
-  ctx.textAlign = "right";
-  ctx.fillText("reserve", bbox.left + bbox.width - 4 * px, r - 4 * px);
+  say("reserve", bbox.left + bbox.width - 4 * px, r - 4 * px, "right", c("reserve"));
   // What is sold at the price.
   const [cx, cy] = [at(clearing.sold, "x"), at(clearing.price, "y")];
   line(bbox.left, cy, cx, cy, c("price"), []);
@@ -142,15 +150,9 @@ function drawClearing(plot, clearing, c) {
   ctx.lineWidth = 2 * px;
   ctx.strokeStyle = c("surface");
   ctx.stroke();
-  ctx.fillStyle = c("price");
   ctx.font = `600 ${12 * px}px system-ui, sans-serif`;
-  ctx.textAlign = cx > bbox.left + bbox.width * 0.55 ? "right" : "left";
-  // Readable also where it lies on the curve.
-  const label = [`price ${number(clearing.price)} cr`, cx + (ctx.textAlign === "right" ? -9 : 9) * px, cy - 9 * px];
-  ctx.lineWidth = 4 * px;
-  ctx.lineJoin = "round";
-  ctx.strokeText(...label);
-  ctx.fillText(...label);
+  const before = cx > bbox.left + bbox.width * 0.55;
+  say(`price ${number(clearing.price)} cr`, cx + (before ? -9 : 9) * px, cy - 9 * px, before ? "right" : "left", c("price"));
   ctx.restore();
 }
 
