@@ -136,6 +136,33 @@ describe("a market that runs", () => {
     }
   });
 
+  test("a host that is lost and prices that are stale are said", async () => {
+    const page = await open(`${market.url}#/health`, { token: OPERATOR });
+    const answer = async (change) => {
+      await page.unroute("**/api/v1/market");
+      await page.route("**/api/v1/market", async (route) => {
+        const response = await route.fetch();
+        const message = await response.json();
+        change(message);
+        await route.fulfill({ json: message });
+      });
+    };
+    await answer((m) => Object.assign(m.hosts[0], { connected: false, detail: "no machine at /dev/null" }));
+    await page.getByText("Host sim is not connected: no machine at /dev/null.").waitFor();
+    await page.getByText("No round runs.").waitFor();
+    await answer((m) => Object.assign(m.hosts[0].state, { valid_until: "2026-01-01T00:00:00Z" }));
+    await page.getByText("Prices are stale: they were good until").waitFor();
+    await page.getByText(/stale for \d+ days/).waitFor();
+    await page.unroute("**/api/v1/market");
+    await page.locator("#banner").waitFor({ state: "hidden" });
+    // And a machine that has no market at all.
+    await answer((m) => (m.hosts = []));
+    await page.goto(`${market.url}#/market`);
+    await page.getByText("This marketd has no host.").waitFor();
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  });
+
   test("a token that is good no longer shows what everybody sees", async () => {
     const page = await open(`${market.url}#/holdings`, { token: "a-token-that-was-good-once" });
     await page.getByText("2 guests run here").waitFor();

@@ -101,7 +101,9 @@ function tick() {
   if (!host) return;
   const { round_id: round, phase, close_time: close, effective_time: effective } = host.state;
   let text = "No round runs.";
-  if (host.connected && round > 0) {
+  if (state.failure) {
+    text = round > 0 ? `Round ${round}, when last heard` : "";
+  } else if (host.connected && round > 0) {
     const left = Date.parse(phase === "grace" ? effective : close) - now();
     const what = phase === "grace" ? "takes effect" : "closes";
     text = `Round ${round} ${what} ${left > 0 ? `in ${duration(left)}` : "now"}`;
@@ -109,7 +111,7 @@ function tick() {
   setText($("clock-text"), text);
   const period = host.state.period_ms;
   const start = Date.parse(effective) - period;
-  $("clock-bar").value = host.connected && round > 0 ? Math.min(1, Math.max(0, (now() - start) / period)) : 0;
+  $("clock-bar").value = host.connected && round > 0 && !state.failure ? Math.min(1, Math.max(0, (now() - start) / period)) : 0;
 }
 $("clock").append(
   h("span", { id: "clock-text" }),
@@ -260,10 +262,12 @@ async function run() {
       if (state.market) await open?.view.update();
       else if (state.failure) open?.view.element.replaceChildren(h("p", { class: "empty" }, "Nothing to show yet."));
     }
-    // Four times a round, neither in a hurry nor asleep; slower while nobody answers.
-    const rhythm = Math.min(3000, Math.max(500, (state.host?.state.period_ms ?? 4000) / 4));
+    // Four times a round, neither in a hurry nor asleep; ever slower while nobody answers.
+    const rhythm = failures
+      ? Math.min(15_000, 1000 * 2 ** Math.min(failures - 1, 4))
+      : Math.min(3000, Math.max(500, (state.host?.state.period_ms ?? 4000) / 4));
     await new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(15_000, rhythm * 2 ** Math.min(failures, 5)));
+      const timer = setTimeout(resolve, rhythm);
       document.addEventListener("visibilitychange", () => (clearTimeout(timer), resolve()), { once: true });
       addEventListener("online", () => (clearTimeout(timer), resolve()), { once: true });
     });

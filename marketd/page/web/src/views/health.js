@@ -6,7 +6,7 @@ import { clock, duration } from "../format.js";
 function row(name) {
   const mark = h("span", { class: "mark" });
   const text = h("span", {});
-  const element = h("li", {}, mark, h("strong", {}, name), " ", text);
+  const element = h("li", {}, mark, h("div", {}, h("strong", {}, name), " ", text));
   return {
     element,
     update(level, words) {

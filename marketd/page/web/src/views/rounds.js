@@ -1,10 +1,12 @@
 // The rounds, newest first: what was sold at which price, and what the caller's guests were charged.
 
 import { card, empty, h, table } from "../dom.js";
-import { amount, clock, credits, kindName, price } from "../format.js";
+import { amount, clock, credits, kindName, percent, price } from "../format.js";
 
 const PAGE = 25;
 const PHASES = { collect: "collecting", grace: "grace", effective: "in force", settled: "settled", released: "released" };
+
+const sold = (units, supply, resource) => `${amount(units, resource)}, ${percent(units, supply)}`;
 
 export function make({ state, get, fail }) {
   const { element: box, note } = card("", "");
@@ -25,7 +27,7 @@ export function make({ state, get, fail }) {
     made = key;
     list = table("Rounds", [
       { text: "Round" }, { text: "Closed" }, ...(state.caller === "public" ? [] : [{ text: "State" }]),
-      ...[...state.resources.values()].flatMap((r) => [{ text: `${kindName(r.kind)}: price`, class: "number" }, { text: "sold", class: "number" }]),
+      ...[...state.resources.values()].flatMap((r) => [{ text: `${kindName(r.kind)}: price`, class: "number" }, { text: "and sold", class: "number" }]),
       ...(state.caller === "public" ? [] : [{ text: state.caller === "operator" ? "All charged" : "You were charged", class: "number" }]),
     ]);
     box.replaceChildren(box.firstElementChild, list.element, h("div", { class: "row" }, newest, older));
@@ -39,7 +41,7 @@ export function make({ state, get, fail }) {
       const of = (resource) => {
         const s = page.series.find((one) => one.kind === resource.kind);
         if (!s || s.unit_price_microcredits[i] < 0) return ["–", "–"];
-        return [price(s.unit_price_microcredits[i], resource), `${amount(s.sold_units[i], resource)} of ${amount(s.supply_units[i], resource)}`];
+        return [price(s.unit_price_microcredits[i], resource), sold(s.sold_units[i], s.supply_units[i], resource)];
       };
       return [String(id), clock(page.close_time_unix_ms[i]), ...[...state.resources.values()].flatMap(of)];
     }).reverse();
@@ -51,7 +53,7 @@ export function make({ state, get, fail }) {
     return page.rounds.map((round) => {
       const of = (resource) => {
         const p = round.prices.find((one) => one.kind === resource.kind);
-        return p ? [price(p.unit_price_microcredits, resource), `${amount(p.sold_units, resource)} of ${amount(p.supply_units, resource)}`] : ["–", "–"];
+        return p ? [price(p.unit_price_microcredits, resource), sold(p.sold_units, p.supply_units, resource)] : ["–", "–"];
       };
       const paid = round.outcomes.reduce((sum, o) => sum + o.settled_microcredits + o.rent_microcredits, 0);
       return [
