@@ -265,6 +265,23 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   return host;
 }
 
+void ReadPage(MapReader& reader, Config* config) {
+  if (reader.String("page_listen", Need::kOptional, &config->page_listen)) {
+    absl::string_view host;
+    int port = 0;
+    if (!SplitHostPort(config->page_listen, &host, &port)) {
+      reader.Complain("page_listen", absl::StrCat("must be host:port or [v6]:port, is \"",
+                                                  config->page_listen, "\""));
+    } else if (!IsLocalAddress(config->page_listen)) {
+      reader.Complain(
+          "page_listen",
+          absl::StrCat("only a loopback address; anybody on the way to \"", config->page_listen,
+                       "\" could read tokens: put a proxy with TLS in front"));
+    }
+  }
+  reader.String("page_directory", Need::kOptional, &config->page_directory);
+}
+
 Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
   MapReader reader(root, "", errors);
   Config config;
@@ -293,6 +310,7 @@ Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
                                                      config.metrics_listen, "\""));
     }
   }
+  ReadPage(reader, &config);
   reader.String("ledger", Need::kRequired, &config.ledger);
   reader.String("operator_token_file", Need::kRequired, &config.operator_token_file);
   reader.Bool("reflection", Need::kOptional, &config.reflection);

@@ -152,9 +152,9 @@ class Engine::Impl {
   Reply DoPlaceBids(const PlaceBids& call, const Caller& caller);
   // Writes one of them, unless it is refused.
   PlacedBid PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& caller, Scribe& scribe);
-  // Whether a later writer's bid for several kinds stands, if `key` is of a single one, or the
-  // other way round.
-  bool IsReplacedSince(const BidKey& key, uint64_t fence) const;
+  // The last write of what stands and excludes `key`: the guest's bid for several kinds if `key` is
+  // of a single one, or the other way round. Zero: none stands.
+  BidFence LastToExclude(const BidKey& key) const;
   Reply DoRenewLease(const RenewLease& call, const Caller& caller);
   LeasedBid RenewOne(const BidKey& key, BidFence fence, const Caller& caller);
   // Of a write that needs no lease: ends all leases opened before, as far as its bid goes.

@@ -23,7 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "marketd/base/status.h"
-#include "marketd/metrics/scrape_server.h"
+#include "marketd/http/server.h"
 #include "marketd/metrics/table.h"
 
 namespace nom::marketd {
@@ -348,7 +348,7 @@ class Metrics::Impl {
   prometheus::Family<prometheus::Histogram>& calls;
   prometheus::Histogram& commits;
   prometheus::Counter& commit_failures;
-  std::unique_ptr<ScrapeServer> server;  // Last: it reads all of the above.
+  std::unique_ptr<HttpServer> server;  // Last: it reads all of the above.
 };
 
 Metrics::Metrics(absl::string_view version) : impl_(std::make_unique<Impl>(version)) {}
@@ -396,8 +396,16 @@ void Metrics::CallDone(absl::string_view method, absl::string_view code, absl::D
 
 absl::StatusOr<std::string> Metrics::Serve(const std::string& listen, int connections_max) {
   NOM_CHECK(impl_->server == nullptr, "metrics are served already");
-  NOM_ASSIGN_OR_RETURN(impl_->server,
-                       ScrapeServer::Start(listen, connections_max, [this] { return Text(); }));
+  const auto answer = [this](const HttpRequest& request, const HttpDone& done) {
+    if (request.path != "/metrics") {
+      done({.code = 404, .body = "there is /metrics and nothing else\n"});
+      return;
+    }
+    done({.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = Text()});
+  };
+  NOM_ASSIGN_OR_RETURN(
+      impl_->server,
+      HttpServer::Start({.listen = listen, .connections_max = connections_max}, answer));
   return impl_->server->address();
 }
 

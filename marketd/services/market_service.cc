@@ -21,11 +21,6 @@ namespace {
 constexpr int kWatchedGuestsMax = 4096;
 constexpr int kPageSizeDefault = 20;
 constexpr int kPageSizeMax = 1000;
-constexpr int kGuestsInPageMax = 10'000;
-
-bool Owns(const market::Caller& caller, const market::Guest& guest) {
-  return caller.is_operator || guest.tenant_id == caller.tenant_id;
-}
 
 absl::Status NoGuest(market::GuestId guest_id) {
   return absl::NotFoundError(absl::StrCat("guest_id: you have no guest ", guest_id));
@@ -276,30 +271,8 @@ grpc::ServerUnaryReactor* MarketService::ListGuests(grpc::CallbackServerContext*
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
-  if (!request->host_id().empty() && view->FindHost(request->host_id()) == nullptr) {
-    call.Finish(absl::NotFoundError("host_id: there is no such host"));
-    return call.reactor();
-  }
-  const int page_size = request->page_size() == 0 ? kGuestsInPageMax : request->page_size();
-  if (page_size < 0 || page_size > kGuestsInPageMax) {
-    call.Finish(absl::InvalidArgumentError(absl::StrCat(
-        "page_size: must be from 0 to ", kGuestsInPageMax, ", is ", request->page_size())));
-    return call.reactor();
-  }
-  size_t bytes = 0;
-  for (const std::shared_ptr<const market::GuestView>& guest : view->guests) {  // By id.
-    if (guest->guest.guest_id <= request->after_guest_id() || !Owns(caller, guest->guest)) continue;
-    if (!request->host_id().empty() && guest->guest.host_id != request->host_id()) continue;
-    market_pb::GuestInfo info = Info(*view, *guest);
-    bytes += info.ByteSizeLong();
-    const int so_far = response->guests_size();
-    if (so_far > 0 && (so_far >= page_size || bytes > kPageBytesMax)) {
-      response->set_next_after_guest_id(response->guests(so_far - 1).guest_id());
-      break;
-    }
-    *response->add_guests() = std::move(info);
-  }
-  call.Finish(absl::OkStatus());
+  call.Finish(AddGuests(*view, caller, request->host_id(), request->after_guest_id(),
+                        request->page_size(), response));
   return call.reactor();
 }
 

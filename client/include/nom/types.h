@@ -131,7 +131,7 @@ struct Bid {
   // In how many rounds it takes part, and then lapses at the market. 0: the session renews it until
   // it is replaced or withdrawn.
   uint32_t rounds = 0;
-  // Of several resources; then there are no ranges.
+  // Of several resources; then there are no ranges. An empty one: wants nothing.
   std::optional<Valuation> valuation = std::nullopt;
 
   friend bool operator==(const Bid&, const Bid&) = default;
