@@ -19,6 +19,7 @@
 #include "marketd/host/linux/linux_host.h"
 #include "marketd/host/nomhv/nomhv_host.h"
 #include "marketd/host/simulated/simulated_host.h"
+#include "marketd/journal/journal.h"
 #include "marketd/market/clearing.h"
 #include "marketd/server/self_call.h"
 
@@ -119,8 +120,9 @@ absl::Status Process::StartMarket() {
   // The first view comes of the first tick: the ledger is open and the engine runs.
   auto ticked = std::make_shared<std::promise<void>>();
   auto ticked_once = std::make_shared<std::once_flag>();
-  options.on_view = [this, hub = hub_.get(), ticked,
+  options.on_view = [this, hub = hub_.get(), journal = std::make_shared<Journal>(), ticked,
                      ticked_once](std::shared_ptr<const market::View> view) {
+    journal->OnView(view);
     {
       std::lock_guard lock(page_mutex_);
       if (page_ != nullptr) page_->OnView(view);

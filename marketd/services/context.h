@@ -25,6 +25,7 @@
 #include "marketd/services/authenticator.h"
 #include "marketd/services/fair_worker.h"
 #include "marketd/services/rate_limiter.h"
+#include "marketd/services/refusal_log.h"
 #include "marketd/services/watch_hub.h"
 #include "marketd/services/worker.h"
 
@@ -50,6 +51,7 @@ struct ServiceContext {
     if (caller.is_operator || read_rate.Take(caller.tenant_id, clock.Now())) {
       return absl::OkStatus();
     }
+    refusals.Note(caller.tenant_id, "reads", clock.Now());
     return absl::ResourceExhaustedError("too many reads a second; try again later");
   }
 
@@ -63,6 +65,7 @@ struct ServiceContext {
   RateLimiter bids;
   Gate gate;
   RateLimiter read_rate;
+  RefusalLog refusals;
   FairWorker reads;                   // Rounds and records.
   Worker audits;                      // Long: apart from the others.
   market::AuditMark audited;          // Used by jobs of `audits` only.

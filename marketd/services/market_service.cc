@@ -87,6 +87,8 @@ absl::Status MarketService::TakeBidToken(const market::Caller& caller) {
   if (services_->bids.Take(caller.is_operator ? "" : caller.tenant_id, services_->clock.Now())) {
     return absl::OkStatus();
   }
+  services_->refusals.Note(caller.is_operator ? "" : caller.tenant_id, "bids",
+                           services_->clock.Now());
   return absl::ResourceExhaustedError("too many bids a second; try again later");
 }
 

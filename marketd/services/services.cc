@@ -29,6 +29,7 @@ class Services::Impl {
                 .bids = RateLimiter(options.bids_per_second, options.bids_burst),
                 .gate = {},
                 .read_rate = RateLimiter(options.reads_per_second, options.reads_burst),
+                .refusals = {},
                 .reads = FairWorker(kReadsQueuedPerOwnerMax),
                 .audits = Worker(kAuditsQueuedMax),
                 .audited = {},

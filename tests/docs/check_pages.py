@@ -39,6 +39,17 @@ def main() -> int:
     alerts = re.findall(r"- alert: (\w+)", (root / "deploy/prometheus/alerts.yaml").read_text())
     headings = anchors(root / "deploy/handbook/runbooks.md")
     wrong += [f"deploy/handbook/runbooks.md: no section for {a}" for a in alerts if a.lower() not in headings]
+    # An event that a page or an alert sends people to look for is one that some source logs.
+    sources = "".join(p.read_text() for p in (root / "marketd").rglob("*.cc"))
+    logged = set(re.findall(r'"([a-z][a-z0-9_]+)"', sources))
+    named = 0
+    for page in [*pages, root / "deploy/prometheus/alerts.yaml"]:
+        for event in re.findall(r"NOM_EVENT=([a-z0-9_]+)", page.read_text()):
+            named += 1
+            if event not in logged:
+                wrong.append(f"{page.relative_to(root)}: NOM_EVENT={event} is logged nowhere")
+    if named < 5:
+        wrong.append(f"only {named} events of the log named: is this the root?")
     if len(pages) < 15 or len(alerts) < 5:
         wrong.append(f"only {len(pages)} pages and {len(alerts)} alerts found: is this the root?")
     print("\n".join(wrong) or f"{len(pages)} pages: every link leads somewhere, every alert has a runbook")

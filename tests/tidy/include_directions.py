@@ -29,6 +29,7 @@ MAY_KNOW = {
     "marketd/host": ["marketd/market", "marketd/base", "nomhv/abi", "policies"],
     "marketd/host/simulated": ["marketd/market", "marketd/base", "policies"],
     "marketd/http": ["marketd/base"],
+    "marketd/journal": ["marketd/market", "marketd/base", "policies"],
     "marketd/metrics": ["marketd/http", "marketd/market", "marketd/base", "policies"],
     "marketd/page": ["marketd/http", "marketd/services", "marketd/server", "marketd/market", "marketd/base", "proto",
                      "policies"],

@@ -77,8 +77,9 @@ const REASONS = {
   no_means: "nothing: no money for it",
   no_bid: "no bid",
   not_running: "not running",
+  larger_than_supply: "nothing: larger than the supply",
 };
 export const reason = (word) => REASONS[word] ?? "";
 
-const STATES = { admitted: "starting", running: "running", crashed: "crashed", evicting: "leaving", evicted: "gone" };
+const STATES = { admitted: "starting", running: "running", ended: "ended", crashed: "crashed", evicting: "leaving", evicted: "gone" };
 export const guestState = (word) => STATES[word] ?? word;

@@ -35,6 +35,9 @@ class FakeReader : public market::LedgerReader {
     out.auction = auction;
     return out;
   }
+  absl::StatusOr<market::Guest> GetEvictedGuest(market::GuestId) override {
+    return absl::NotFoundError("");
+  }
   absl::StatusOr<std::vector<market::BookId>> ListBooks() override {
     return std::vector<market::BookId>{};
   }

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "marketd/base/log.h"
 #include "marketd/server/connections.h"
 #include "marketd/server/gate.h"
 #include "marketd/server/status.h"
@@ -24,6 +25,7 @@
 #include "marketd/services/fair_worker.h"
 #include "marketd/services/pages.h"
 #include "marketd/services/rate_limiter.h"
+#include "marketd/services/refusal_log.h"
 #include "marketd/services/token.h"
 #include "marketd/services/worker.h"
 
@@ -85,6 +87,30 @@ TEST_F(AuthenticatorTest, AReplacedTokenIsForgotten) {
   view_.tenants[1].token_hash = HashToken("new");
   EXPECT_FALSE(authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_).ok());
   EXPECT_TRUE(authenticator_.Identify("Bearer new", std::nullopt, view_).ok());
+}
+
+TEST(RefusalLogTest, OneLineACallerAndAMinute) {
+  std::vector<std::string> lines;
+  SetLogSink([&lines](const LogLine& line) { lines.push_back(LogText(line)); });
+  RefusalLog refusals;
+  absl::Time now = absl::FromUnixSeconds(1000);
+  for (int i = 0; i < 500; ++i) refusals.Note("shop", "bids", now);
+  EXPECT_THAT(lines,
+              ::testing::ElementsAre("level=warning event=calls_refused by=shop what=bids calls=1 "
+                                     "msg=\"too many a second\""))
+      << "the first is told at once";
+  refusals.Note("", "reads", now);
+  EXPECT_THAT(lines.back(), ::testing::HasSubstr("by=operator what=reads calls=1"));
+  now += RefusalLog::kInterval;
+  refusals.Note("shop", "bids", now);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_THAT(lines.back(), ::testing::HasSubstr("by=shop what=bids calls=500")) << "none is lost";
+  now -= absl::Hours(5);  // Somebody set the clock back.
+  refusals.Note("shop", "bids", now);
+  now += RefusalLog::kInterval;
+  refusals.Note("shop", "bids", now);
+  EXPECT_EQ(lines.size(), 4u);
+  SetLogSink(nullptr);
 }
 
 TEST(RateLimiterTest, BurstThenTheRate) {

@@ -1,0 +1,167 @@
+#include "marketd/journal/journal.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace nom::marketd {
+namespace {
+
+using market::EndCause;
+using market::GuestState;
+
+class Lines {
+ public:
+  void Add(LogLevel level, absl::string_view event, std::vector<LogField> fields) {
+    out_.push_back({.level = level, .event = std::string(event), .fields = std::move(fields)});
+  }
+  std::vector<LogLine> Take() { return std::move(out_); }
+
+ private:
+  std::vector<LogLine> out_;
+};
+
+absl::string_view MethodName(policies::Method method) {
+  switch (method) {
+    case policies::Method::kExact:
+      return "exact";
+    case policies::Method::kCoarser:
+      return "coarser";
+    case policies::Method::kGreedy:
+      return "greedy";
+    case policies::Method::kRepeatLast:
+      return "repeat_last";
+    case policies::Method::kBounded:
+      return "bounded";
+  }
+  return "unknown";
+}
+
+absl::string_view CauseName(EndCause cause) {
+  switch (cause) {
+    case EndCause::kNone:
+      return "unknown";
+    case EndCause::kExited:
+      return "exited";
+    case EndCause::kCrashed:
+      return "crashed";
+    case EndCause::kStopped:
+      return "stopped";
+    case EndCause::kEvicted:
+      return "evicted";
+    case EndCause::kArrears:
+      return "arrears";
+  }
+  return "unknown";
+}
+
+// How much a counter grew, from 0 if there was nothing before.
+uint64_t Grown(uint64_t before, uint64_t now) { return now > before ? now - before : 0; }
+
+void TellLink(const market::HostView* before, const market::HostView& now, Lines& out) {
+  const bool was_connected = before != nullptr && before->connected;
+  const uint64_t losses =
+      Grown(before == nullptr ? 0 : before->counters.losses, now.counters.losses);
+  if (was_connected && (!now.connected || losses > 0)) {
+    out.Add(LogLevel::kWarning, "host_lost", {{"host", now.host_id}, {"msg", now.detail}});
+  }
+  if (now.connected && (!was_connected || losses > 0)) {
+    out.Add(LogLevel::kInfo, "host_found", {{"host", now.host_id}, {"msg", now.detail}});
+  }
+}
+
+void TellRounds(const market::HostView* before, const market::HostView& now, Lines& out) {
+  const market::HostCounters none;
+  const market::HostCounters& was = before == nullptr ? none : before->counters;
+  const market::HostCounters& is = now.counters;
+  if (const uint64_t skipped = Grown(was.rounds_skipped, is.rounds_skipped); skipped > 0) {
+    out.Add(LogLevel::kWarning, "round_late",
+            {{"host", now.host_id},
+             {"periods", skipped},
+             {"msg", "whole periods passed in which nothing could be decided"}});
+  }
+  if (const uint64_t released = Grown(was.rounds_released, is.rounds_released); released > 0) {
+    out.Add(LogLevel::kWarning, "round_released",
+            {{"host", now.host_id}, {"rounds", released}, {"msg", now.detail}});
+  }
+  if (Grown(was.clearings_again, is.clearings_again) > 0) {
+    out.Add(LogLevel::kWarning, "round_decided_again",
+            {{"host", now.host_id},
+             {"round", now.priced_round_id},
+             {"msg", "what had been cleared could not be done any more"}});
+  }
+  if (Grown(was.meters_lost, is.meters_lost) > 0) {
+    out.Add(LogLevel::kWarning, "meters_lost",
+            {{"host", now.host_id},
+             {"guests", Grown(was.meters_lost, is.meters_lost)},
+             {"msg", "what they held last could not be charged"}});
+  }
+  const bool is_new = Grown(was.rounds_decided, is.rounds_decided) > 0;
+  for (const market::ResourcePrice& price : now.prices) {
+    if (!is_new || price.method == policies::Method::kExact) continue;
+    out.Add(LogLevel::kWarning, "round_fallback",
+            {{"host", now.host_id},
+             {"round", now.priced_round_id},
+             {"resource", market::KindName(price.kind)},
+             {"method", MethodName(price.method)}});
+  }
+}
+
+void TellGuest(const market::GuestView* before, const market::GuestView& now, Lines& out) {
+  const market::Guest& guest = now.guest;
+  if (before != nullptr && before->guest.state == guest.state) return;
+  std::vector<LogField> fields = {{"guest", guest.guest_id},
+                                  {"name", guest.name},
+                                  {"host", guest.host_id},
+                                  {"tenant", guest.tenant_id},
+                                  {"cause", CauseName(guest.end_cause)},
+                                  {"msg", guest.exit_reason}};
+  if (guest.state == GuestState::kEnded) {
+    const bool is_crash = guest.end_cause == EndCause::kCrashed;
+    out.Add(is_crash ? LogLevel::kWarning : LogLevel::kInfo, "guest_ended", std::move(fields));
+  } else if (guest.state == GuestState::kEvicting && guest.end_cause == EndCause::kArrears) {
+    out.Add(LogLevel::kWarning, "guest_evicted_for_arrears", std::move(fields));
+  }
+}
+
+void TellTenant(const market::TenantView* before, const market::TenantView& now, Lines& out) {
+  const market::Microcredits was = before == nullptr ? 0 : before->purse.arrears;
+  if (was == 0 && now.purse.arrears < 0) {
+    out.Add(LogLevel::kWarning, "tenant_in_arrears",
+            {{"tenant", now.tenant_id}, {"microcredits", -now.purse.arrears}});
+  } else if (was < 0 && now.purse.arrears == 0) {
+    out.Add(LogLevel::kInfo, "tenant_out_of_arrears", {{"tenant", now.tenant_id}});
+  }
+}
+
+}  // namespace
+
+std::vector<LogLine> LinesOf(const market::View* before, const market::View& now) {
+  Lines out;
+  for (const auto& host : now.hosts) {
+    const market::HostView* const was =
+        before == nullptr ? nullptr : before->FindHost(host->host_id);
+    TellLink(was, *host, out);
+    TellRounds(was, *host, out);
+  }
+  // Nobody is told again, at each start, of what had ended or was owed before it.
+  if (before == nullptr) return out.Take();
+  for (const auto& guest : now.guests) {
+    TellGuest(before->FindGuest(guest->guest.guest_id), *guest, out);
+  }
+  for (const market::TenantView& tenant : now.tenants) {
+    TellTenant(before->FindTenant(tenant.tenant_id), tenant, out);
+  }
+  return out.Take();
+}
+
+void Journal::OnView(std::shared_ptr<const market::View> view) {
+  for (LogLine& line : LinesOf(last_.get(), *view)) {
+    Log(line.level, line.event, std::move(line.fields));
+  }
+  last_ = std::move(view);
+}
+
+}  // namespace nom::marketd
