@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -14,7 +15,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "marketd/base/status.h"
 
 namespace nom::market {
@@ -42,9 +42,11 @@ class SocketLauncher final : public Launcher {
   absl::Status Start(const LaunchStart& start) override {
     NOM_RETURN_IF_ERROR(Connect());
     if (!Send(LaunchText(LaunchRequest(start)))) return Gone("does not take requests");
-    const absl::Time deadline = absl::Now() + timeout_;
+    // Not the wall clock, which may be set meanwhile.
+    const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout_);
     for (;;) {
-      const absl::StatusOr<LaunchReply> reply = Receive(deadline - absl::Now());
+      const absl::StatusOr<LaunchReply> reply =
+          Receive(absl::FromChrono(deadline - std::chrono::steady_clock::now()));
       if (!reply.ok()) {
         Close();
         return reply.status();

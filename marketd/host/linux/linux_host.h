@@ -27,6 +27,7 @@
 #include "marketd/host/linux/cgroup_files.h"
 #include "marketd/host/linux/launch.h"
 #include "marketd/host/linux/options.h"
+#include "marketd/host/linux/run_directory.h"
 #include "marketd/market/host.h"
 
 namespace nom::market {
@@ -41,9 +42,6 @@ struct LinuxHostParts {
 
 std::unique_ptr<Host> NewLinuxHost(LinuxHostOptions options);
 std::unique_ptr<Host> NewLinuxHost(LinuxHostOptions options, LinuxHostParts parts);
-
-// The name of a guest's cgroup and of its folder.
-std::string GuestFolder(GuestId guest_id);
 
 // OK if marketd can drive the tree below `files`; otherwise FAILED_PRECONDITION or NOT_FOUND, in
 // one sentence: which version or controller is missing and how to turn it on. Turns on for the

@@ -16,11 +16,6 @@ uint64_t InUnits(absl::uint128 base, int64_t unit_size) {
 
 }  // namespace
 
-Amounts SmallerOf(const Amounts& a, const Amounts& b) {
-  return {.millicores = std::min(a.millicores, b.millicores),
-          .memory_bytes = std::min(a.memory_bytes, b.memory_bytes)};
-}
-
 void AddInterval(const MachineInterval& machine, const Amounts& held, const MeterReading& reading,
                  MeterSums& sums) {
   const int64_t length_us = std::max<int64_t>(0, machine.length_us);

@@ -15,19 +15,10 @@
 
 #include "absl/numeric/int128.h"
 #include "absl/types/span.h"
+#include "marketd/host/linux/amounts.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
-
-// In base measure: seed plus award, of what a Linux host enforces.
-struct Amounts {
-  int64_t millicores = 0;
-  int64_t memory_bytes = 0;
-  friend bool operator==(const Amounts&, const Amounts&) = default;
-};
-
-// Of each the smaller: what a guest holds for certain while one is being changed into the other.
-Amounts SmallerOf(const Amounts& a, const Amounts& b);
 
 struct MeterSums {
   int64_t created_us = 0;

@@ -11,9 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/cgroup_files.h"
 #include "marketd/host/linux/limits.h"
-#include "marketd/host/linux/meters.h"
 #include "marketd/host/linux/recipe.h"
 #include "marketd/market/types.h"
 
@@ -53,11 +53,6 @@ absl::Status PutInForce(CgroupFiles& files, absl::Span<GuestChange> changes,
 // cpu.max, cpu.max.burst and cpu.idle in an order that the kernel takes from any state: it
 // refuses a burst above the quota.
 absl::Status WriteCpuLimits(CgroupFiles& files, const std::string& cgroup, const CpuLimits& limits);
-
-// Ends every process of a guest, and takes its limit of the processor away: what is left of it dies
-// in its own cgroup, at its own pace, and a fork bomb with 10 millicores took longer than anybody
-// waits. A killed process runs none of its own code any more.
-absl::Status KillGuest(CgroupFiles& files, const std::string& cgroup);
 
 }  // namespace nom::market
 
