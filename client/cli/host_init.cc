@@ -108,7 +108,9 @@ std::vector<SaleRow> SaleRows(const MachineSight& machine) {
                       ? "recipes may say force: swap"
                       : "none: what keeps memory that it no longer holds is ended; "
                         "zram would do"});
-  for (const char* resource : {"cache", "network", "disk", "device"}) {
+  rows.push_back(controlled("disk", "io", "",
+                            "io.max; the config says which disk and how much of it (disk:)"));
+  for (const char* resource : {"cache", "network", "device"}) {
     rows.push_back({resource, false, "", "not sold on Linux hosts yet"});
   }
   rows.push_back({"systemd", machine.systemd, "",

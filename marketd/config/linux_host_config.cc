@@ -14,6 +14,8 @@ namespace {
 using market::Recipe;
 
 constexpr int64_t kShrinkMsMax = 600'000;
+constexpr int64_t kRequestBytesMin = 512;
+constexpr int64_t kRequestBytesMax = 16 << 20;
 
 void ReadPath(MapReader& reader, const std::string& key, std::string* out) {
   if (!reader.String(key, Need::kRequired, out)) return;
@@ -25,9 +27,9 @@ void ReadPath(MapReader& reader, const std::string& key, std::string* out) {
 }
 
 void ReadQuantity(MapReader& reader, const std::string& key, policies::Measure measure,
-                  int64_t* out) {
+                  int64_t* out, Need need = Need::kOptional) {
   std::string text;
-  if (!reader.String(key, Need::kOptional, &text)) return;
+  if (!reader.String(key, need, &text)) return;
   const absl::StatusOr<int64_t> amount = policies::ParseQuantity(text, measure);
   if (amount.ok()) {
     *out = *amount;
@@ -81,7 +83,29 @@ Recipe ReadRecipe(const YAML::Node& node, const std::string& path, YamlErrors* e
   return recipe;
 }
 
+void ReadDisk(MapReader& host, YamlErrors* errors, market::DiskOptions* disk) {
+  YAML::Node node;
+  if (!host.Map("disk", Need::kOptional, &node)) return;
+  MapReader reader(node, host.PathOf("disk"), errors);
+  ReadPath(reader, "device", &disk->device);
+  ReadQuantity(reader, "rate", policies::Measure::kRequestsPerSecond, &disk->iops, Need::kRequired);
+  ReadQuantity(reader, "request", policies::Measure::kBytes, &disk->request_bytes);
+  if (disk->request_bytes < kRequestBytesMin || disk->request_bytes > kRequestBytesMax) {
+    reader.Complain("request", "must be from 512 B to 16 MiB");
+  }
+  reader.Finish();
+}
+
 }  // namespace
+
+void CheckLinuxResources(MapReader& reader, const market::LinuxHostOptions& options,
+                         absl::Span<const market::Resource> resources) {
+  for (const market::Resource& resource : resources) {
+    if (resource.kind == market::ResourceKind::kDisk && options.disk.device.empty()) {
+      reader.Complain("disk", "missing: resources sell disk; say which, and how much of it");
+    }
+  }
+}
 
 void ReadLinuxHost(MapReader& reader, YamlErrors* errors, market::LinuxHostOptions* options) {
   ReadPath(reader, "cgroup_root", &options->cgroup_root);
@@ -90,6 +114,7 @@ void ReadLinuxHost(MapReader& reader, YamlErrors* errors, market::LinuxHostOptio
   ReadQuantity(reader, "cpu_unsold", policies::Measure::kMillicores,
                &options->cpu_unsold_millicores);
   ReadQuantity(reader, "memory_unsold", policies::Measure::kBytes, &options->memory_unsold_bytes);
+  ReadDisk(reader, errors, &options->disk);
   int64_t shrink_ms = absl::ToInt64Milliseconds(options->shrink_timeout);
   reader.Int("shrink_ms", Need::kOptional, 1, kShrinkMsMax, &shrink_ms);
   options->shrink_timeout = absl::Milliseconds(shrink_ms);
@@ -117,6 +142,8 @@ void RefuseLinuxHost(MapReader& reader) {
        {"cgroup_root", "run_directory", "launcher_socket", "cpu_unsold", "memory_unsold"}) {
     if (reader.String(key, Need::kOptional, &text)) reader.Complain(key, "only for kind linux");
   }
+  YAML::Node map;
+  if (reader.Map("disk", Need::kOptional, &map)) reader.Complain("disk", "only for kind linux");
   int64_t number = 0;
   if (reader.Int("shrink_ms", Need::kOptional, 1, kShrinkMsMax, &number)) {
     reader.Complain("shrink_ms", "only for kind linux");

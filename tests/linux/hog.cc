@@ -58,6 +58,17 @@ char* Fill(size_t bytes) {
   }
 }
 
+// Reads a disk past the page cache, as many bytes a request as it is told to.
+[[noreturn]] void ReadDisk(const char* path, size_t bytes) {
+  void* const buffer =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const int fd = open(path, O_RDONLY | O_DIRECT);
+  if (fd < 0 || buffer == MAP_FAILED) std::exit(6);
+  for (off_t at = 0;; at = (at + static_cast<off_t>(bytes)) % (64 << 20)) {
+    if (pread(fd, buffer, bytes, at) < 0) std::exit(7);
+  }
+}
+
 // Has as many children as it can, and they do.
 [[noreturn]] void Bomb() {
   for (;;) {
@@ -73,6 +84,9 @@ int main(int argc, char** argv) {
   if (std::strcmp(what, "keep") == 0 && argc > 2) Keep(MiB(argv[2]));
   if (std::strcmp(what, "give") == 0 && argc > 4) GiveBack(MiB(argv[2]), MiB(argv[3]), argv[4]);
   if (std::strcmp(what, "cache") == 0 && argc > 2) Cache(argv[2]);
+  if (std::strcmp(what, "read") == 0 && argc > 3) {
+    ReadDisk(argv[2], static_cast<size_t>(std::atol(argv[3])));
+  }
   if (std::strcmp(what, "bomb") == 0) Bomb();
   if (std::strcmp(what, "exit") == 0 && argc > 2) return std::atoi(argv[2]);
   return 2;

@@ -55,7 +55,10 @@ LinuxHostOptions Options() {
                      Hog("three", {"exit", "3"}),
                      Hog("greedy", {"keep", "64"}),
                      Hog("swap", {"keep", "48"}),
-                     Hog("idle", {"spin"})};
+                     Hog("idle", {"spin"}),
+                     Hog("small", {"read", "/dev/nullb0", "4096"}),
+                     Hog("large", {"read", "/dev/nullb0", "1048576"})};
+  options.disk = {.device = "/dev/nullb0", .iops = 1000, .request_bytes = 64 << 10};
   options.recipes[4].processes_max = 64;
   options.recipes[7].force = Recipe::Force::kSwap;
   options.recipes[8].cpu = Recipe::Cpu::kIdle;
@@ -64,21 +67,26 @@ LinuxHostOptions Options() {
 
 std::vector<Resource> Sold() {
   return {{.kind = ResourceKind::kCpu, .unit_size = 1},
-          {.kind = ResourceKind::kMemory, .unit_size = kMiB}};
+          {.kind = ResourceKind::kMemory, .unit_size = kMiB},
+          {.kind = ResourceKind::kDisk, .unit_size = 1}};
 }
 
 constexpr int64_t kSeedMillicores = 10;
 constexpr int64_t kSeedMiB = 4;
+constexpr int64_t kSeedIops = 10;
 
-std::vector<Holding> Held(int64_t millicores, int64_t mib) {
+std::vector<Holding> Held(int64_t millicores, int64_t mib, int64_t iops = 100) {
   return {{.kind = ResourceKind::kCpu,
            .seed_units = kSeedMillicores,
            .award_units = millicores - kSeedMillicores},
-          {.kind = ResourceKind::kMemory, .seed_units = kSeedMiB, .award_units = mib - kSeedMiB}};
+          {.kind = ResourceKind::kMemory, .seed_units = kSeedMiB, .award_units = mib - kSeedMiB},
+          {.kind = ResourceKind::kDisk, .seed_units = kSeedIops, .award_units = iops - kSeedIops}};
 }
 
-GuestGrant Grant(GuestId guest_id, int64_t millicores, int64_t mib) {
-  return {.guest_id = guest_id, .now = Held(millicores, mib), .next = Held(millicores, mib)};
+GuestGrant Grant(GuestId guest_id, int64_t millicores, int64_t mib, int64_t iops = 100) {
+  return {.guest_id = guest_id,
+          .now = Held(millicores, mib, iops),
+          .next = Held(millicores, mib, iops)};
 }
 
 std::string Read(const std::string& path) {
@@ -137,10 +145,11 @@ class LinuxMachineTest : public ::testing::Test {
   }
 
   void Create(GuestId guest_id, const std::string& recipe) {
-    const absl::Status status = host_->CreateGuest({.guest_id = guest_id,
-                                                    .name = absl::StrCat(recipe, guest_id),
-                                                    .image = recipe,
-                                                    .seeds = Held(kSeedMillicores, kSeedMiB)});
+    const absl::Status status =
+        host_->CreateGuest({.guest_id = guest_id,
+                            .name = absl::StrCat(recipe, guest_id),
+                            .image = recipe,
+                            .seeds = Held(kSeedMillicores, kSeedMiB, kSeedIops)});
     ASSERT_TRUE(status.ok()) << status;
   }
   RoundReport Apply(std::vector<GuestGrant> grants) {
@@ -231,6 +240,37 @@ TEST_F(LinuxMachineAccuracyTest, AGrantIsNotExceededOnAnIdleMachine) {
   Create(1, "spin");
   EXPECT_NEAR(Shares({Grant(1, 123, 8)}, absl::Seconds(10))[1], 123, 0.7);
   EXPECT_NEAR(Shares({Grant(1, 10, 8)}, absl::Seconds(10))[1], 10, 0.5);
+}
+
+// A disk is shared by requests, and a request that is large counts as several.
+TEST_F(LinuxMachineAccuracyTest, ADiskIsSharedByRequestsAndByBytes) {
+  Create(1, "small");
+  Create(2, "large");
+  const auto used = [this](int64_t small, int64_t large, absl::Duration length) {
+    Apply({Grant(1, 300, 8, small), Grant(2, 300, 8, large)});
+    absl::SleepFor(absl::Seconds(1));  // What was sent before the change has been served.
+    const RoundReport before = Apply({Grant(1, 300, 8, small), Grant(2, 300, 8, large)});
+    absl::SleepFor(length);
+    const RoundReport after = Apply({Grant(1, 300, 8, small), Grant(2, 300, 8, large)});
+    std::vector<double> rates;
+    for (size_t g = 0; g < 2; ++g) {
+      const uint64_t requests_us =
+          after.meters[g].amounts[2].used_unit_us - before.meters[g].amounts[2].used_unit_us;
+      rates.push_back(static_cast<double>(requests_us) /
+                      static_cast<double>(after.meters[g].age_us - before.meters[g].age_us));
+      std::cout << "guest " << g + 1 << " used " << rates.back() << " of "
+                << (g == 0 ? small : large) << " IOPS" << std::endl;
+    }
+    return rates;
+  };
+  std::vector<double> rates = used(50, 200, absl::Seconds(10));
+  EXPECT_NEAR(rates[0], 50, 2.5);
+  EXPECT_NEAR(rates[1], 200, 16);  // 12.5 requests of 1 MiB a second: each counts as 16.
+  rates = used(400, 64, absl::Seconds(10));
+  EXPECT_NEAR(rates[0], 400, 20);
+  // Four large requests a second: the kernel lets a tenth to a sixth of such a rate lie, never more.
+  EXPECT_LE(rates[1], 66);
+  EXPECT_GE(rates[1], 48);
 }
 
 // --- Everything else. ---
@@ -326,8 +366,11 @@ TEST_F(LinuxMachineTest, WithADeadLauncherGuestsLiveAndNewOnesAreRefused) {
   WaitForMemory(1, 48);
   kill(launcher_, SIGKILL);
   waitpid(launcher_, nullptr, 0);
-  const absl::Status status = host_->CreateGuest(
-      {.guest_id = 2, .name = "late", .image = "keep", .seeds = Held(kSeedMillicores, kSeedMiB)});
+  const absl::Status status =
+      host_->CreateGuest({.guest_id = 2,
+                          .name = "late",
+                          .image = "keep",
+                          .seeds = Held(kSeedMillicores, kSeedMiB, kSeedIops)});
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("guests that run go on"));
   Apply({Grant(1, 200, 56)});

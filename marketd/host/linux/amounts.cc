@@ -24,7 +24,14 @@ Amounts Each(const Amounts& a, const Amounts& b, Combine combine) {
 }  // namespace
 
 int64_t& AmountOf(Amounts& amounts, ResourceKind kind) {
-  return kind == ResourceKind::kCpu ? amounts.millicores : amounts.memory_bytes;
+  switch (kind) {
+    case ResourceKind::kMemory:
+      return amounts.memory_bytes;
+    case ResourceKind::kDisk:
+      return amounts.disk_iops;
+    default:
+      return amounts.millicores;
+  }
 }
 
 int64_t AmountOf(const Amounts& amounts, ResourceKind kind) {

@@ -19,11 +19,13 @@ namespace nom::market {
 struct Amounts {
   int64_t millicores = 0;
   int64_t memory_bytes = 0;
+  int64_t disk_iops = 0;  // Requests a second: of reading, and of writing (disk.h).
   friend bool operator==(const Amounts&, const Amounts&) = default;
 };
 
 // In the order of Amounts' fields.
-inline constexpr std::array kEnforcedKinds = {ResourceKind::kCpu, ResourceKind::kMemory};
+inline constexpr std::array kEnforcedKinds = {ResourceKind::kCpu, ResourceKind::kMemory,
+                                              ResourceKind::kDisk};
 
 // The field of a kind. Requires one of kEnforcedKinds.
 int64_t& AmountOf(Amounts& amounts, ResourceKind kind);

@@ -44,6 +44,10 @@ absl::StatusOr<const Recipe*> CheckSpec(const GuestSpec& spec, const std::vector
     return absl::FailedPreconditionError(absl::StrCat(
         what, "its seed of memory is ", seed.memory_bytes, " bytes; no program starts in that"));
   }
+  if (units.Sells(ResourceKind::kDisk) && seed.disk_iops < 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        what, "has no seed of disk; the kernel takes no limit of 0, and without one it had all"));
+  }
   if (recipe->force == Recipe::Force::kSwap && machine.swap_bytes == 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(what, "has force: swap, but this machine has no swap"));

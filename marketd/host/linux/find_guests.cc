@@ -6,30 +6,32 @@
 #include <vector>
 
 #include "marketd/base/status.h"
-#include "marketd/host/linux/guest_cgroup.h"
 #include "marketd/host/linux/run_directory.h"
 
 namespace nom::market {
 namespace {
 
-absl::Status AddFound(const CgroupFiles& files, const Amounts& capacity, GuestId guest_id,
+absl::Status AddFound(const CgroupFiles& files, const EnforcedBy& by, GuestId guest_id,
                       HostRecord& record) {
   const std::string cgroup = GuestFolder(guest_id);
   GuestRecord guest{.name = cgroup, .phase = GuestRecord::Phase::kRunning};
   guest.sums.created_us = record.at_us;
-  NOM_ASSIGN_OR_RETURN(guest.held, ReadEnforced(files, cgroup, {}, capacity));
+  NOM_ASSIGN_OR_RETURN(guest.held, ReadEnforced(files, cgroup, by, {}));
   NOM_ASSIGN_OR_RETURN(const int64_t least, files.ReadMemoryMin(cgroup));
   NOM_ASSIGN_OR_RETURN(const CpuStat stat, files.ReadCpuStat(cgroup));
   guest.seed = SmallerOf({.millicores = 0, .memory_bytes = least}, guest.held);
   // What it used before is nobody's business here.
   guest.sums.cpu_usage_us = stat.usage_us;
+  if (by.disk) {
+    NOM_ASSIGN_OR_RETURN(guest.sums.disk_seen, files.ReadIoStat(cgroup, by.disk->number));
+  }
   record.guests[guest_id] = guest;
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status FindGuests(CgroupFiles& files, const Amounts& capacity,
+absl::Status FindGuests(CgroupFiles& files, const EnforcedBy& by,
                         const std::function<void(absl::Duration)>& nap, GuestEnds& ends,
                         HostRecord& record) {
   NOM_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.Children(""));
@@ -45,7 +47,7 @@ absl::Status FindGuests(CgroupFiles& files, const Amounts& capacity,
       continue;
     }
     if (known == record.guests.end() && lives) {
-      NOM_RETURN_IF_ERROR(AddFound(files, capacity, guest_id, record));
+      NOM_RETURN_IF_ERROR(AddFound(files, by, guest_id, record));
     } else {
       NOM_RETURN_IF_ERROR(EmptyAndRemove(files, GuestFolder(guest_id), nap));
     }
@@ -59,8 +61,7 @@ absl::Status FindGuests(CgroupFiles& files, const Amounts& capacity,
     if (found == populated.end() || !found->second) {
       ends.Note(guest_id, guest, record.at_us, ends.ReasonOf(files, guest_id, guest));
     } else if (!guest.target) {
-      NOM_ASSIGN_OR_RETURN(guest.held,
-                           ReadEnforced(files, GuestFolder(guest_id), guest.held, capacity));
+      NOM_ASSIGN_OR_RETURN(guest.held, ReadEnforced(files, GuestFolder(guest_id), by, guest.held));
     }
   }
   return absl::OkStatus();

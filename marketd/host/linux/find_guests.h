@@ -7,8 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/cgroup_files.h"
+#include "marketd/host/linux/guest_cgroup.h"
 #include "marketd/host/linux/guest_ends.h"
 #include "marketd/host/linux/state_file.h"
 
@@ -20,7 +20,7 @@ namespace nom::market {
 //   in the record as running, and empty or gone   has ended, with what is known of how
 //   runs                                          holds what the kernel says, unless a change was
 //                                                 being put in force, which is then done to its end
-absl::Status FindGuests(CgroupFiles& files, const Amounts& capacity,
+absl::Status FindGuests(CgroupFiles& files, const EnforcedBy& by,
                         const std::function<void(absl::Duration)>& nap, GuestEnds& ends,
                         HostRecord& record);
 

@@ -17,28 +17,36 @@ constexpr int kNapsMax = 500;  // Processes inside a system call die at its end.
 }  // namespace
 
 absl::Status WriteFirstLimits(CgroupFiles& files, const std::string& cgroup, const Recipe& recipe,
-                              const Units& units, const Amounts& seed) {
+                              const EnforcedBy& by, const Amounts& seed) {
   NOM_RETURN_IF_ERROR(files.WriteProcessesMax(cgroup, recipe.processes_max));
-  if (units.Sells(ResourceKind::kMemory)) {
+  if (by.units.Sells(ResourceKind::kMemory)) {
     NOM_RETURN_IF_ERROR(
         files.WriteMemorySwapMax(cgroup, recipe.force == Recipe::Force::kSwap ? kCgroupMax : 0));
     NOM_RETURN_IF_ERROR(files.WriteOomGroup(cgroup, true));
     NOM_RETURN_IF_ERROR(files.WriteMemoryMax(cgroup, seed.memory_bytes));
     NOM_RETURN_IF_ERROR(files.WriteMemoryMin(cgroup, seed.memory_bytes));
   }
-  if (units.Sells(ResourceKind::kCpu)) {
+  if (by.units.Sells(ResourceKind::kCpu)) {
     NOM_RETURN_IF_ERROR(WriteCpuLimits(files, cgroup, CpuLimitsFor(&recipe, seed, seed)));
+  }
+  if (by.disk) {
+    NOM_RETURN_IF_ERROR(
+        files.WriteIoMax(cgroup, by.disk->number, IoMaxFor(by.disk->options, seed.disk_iops)));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<Amounts> ReadEnforced(const CgroupFiles& files, const std::string& cgroup,
-                                     const Amounts& known, const Amounts& capacity) {
+                                     const EnforcedBy& by, const Amounts& known) {
   Amounts out = known;
   NOM_ASSIGN_OR_RETURN(const CpuMax cpu, files.ReadCpuMax(cgroup));
   NOM_ASSIGN_OR_RETURN(const int64_t memory, files.ReadMemoryMax(cgroup));
   out.millicores = MillicoresOf(cpu, known.millicores);
-  out.memory_bytes = std::min(memory, capacity.memory_bytes);
+  out.memory_bytes = std::min(memory, by.capacity.memory_bytes);
+  if (by.disk) {
+    NOM_ASSIGN_OR_RETURN(const IoMax max, files.ReadIoMax(cgroup, by.disk->number));
+    out.disk_iops = std::min(IopsOf(max, known.disk_iops), by.capacity.disk_iops);
+  }
   return out;
 }
 

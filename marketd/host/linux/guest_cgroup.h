@@ -4,6 +4,7 @@
 #define MARKETD_HOST_LINUX_GUEST_CGROUP_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -11,17 +12,25 @@
 #include "absl/time/time.h"
 #include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/cgroup_files.h"
+#include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/recipe.h"
 
 namespace nom::market {
 
+// What a host enforces by its guests' cgroups.
+struct EnforcedBy {
+  Units units;
+  Amounts capacity;
+  std::optional<SoldDisk> disk;  // If one is sold.
+};
+
 // All limits of a new guest, which holds its seed. Nothing runs in the cgroup yet.
 absl::Status WriteFirstLimits(CgroupFiles& files, const std::string& cgroup, const Recipe& recipe,
-                              const Units& units, const Amounts& seed);
+                              const EnforcedBy& by, const Amounts& seed);
 
 // What the kernel enforces, whoever wrote it; `known` of what has no limit there.
 absl::StatusOr<Amounts> ReadEnforced(const CgroupFiles& files, const std::string& cgroup,
-                                     const Amounts& known, const Amounts& capacity);
+                                     const EnforcedBy& by, const Amounts& known);
 
 // Ends every process of a guest, and takes its limit of the processor away: what is left of it dies
 // in its own cgroup, at its own pace, and a fork bomb with 10 millicores took longer than anybody

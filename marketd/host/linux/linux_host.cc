@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "marketd/base/status.h"
 #include "marketd/host/linux/check_grants.h"
+#include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/find_guests.h"
 #include "marketd/host/linux/guest_cgroup.h"
 #include "marketd/host/linux/guest_ends.h"
@@ -48,6 +50,7 @@ class LinuxHost final : public Host {
   CgroupFiles& files() { return *parts_.files; }
   absl::Status Save() { return SaveHostRecord(directory_.StatePath(), record_); }
   Amounts Capacity() const;
+  EnforcedBy By() const { return {.units = units_, .capacity = capacity_, .disk = disk_}; }
   absl::Status LoadRecord();
   HostFacts Facts() const;
 
@@ -72,6 +75,7 @@ class LinuxHost final : public Host {
   bool attached_ = false;
 
   MachineFacts machine_;
+  std::optional<SoldDisk> disk_;  // If it is sold.
   Amounts capacity_;
   Units units_;
   HostRecord record_;
@@ -91,7 +95,8 @@ Amounts LinuxHost::Capacity() const {
                                     ? options_.memory_unsold_bytes
                                     : machine_.memory_bytes / kUnsoldMemoryShare;
   return {.millicores = std::max<int64_t>(0, machine_.processors * 1000 - cpu_unsold),
-          .memory_bytes = std::max<int64_t>(0, machine_.memory_bytes - memory_unsold)};
+          .memory_bytes = std::max<int64_t>(0, machine_.memory_bytes - memory_unsold),
+          .disk_iops = options_.disk.iops};
 }
 
 absl::Status LinuxHost::LoadRecord() {
@@ -118,6 +123,7 @@ HostFacts LinuxHost::Facts() const {
                               machine_.memory_bytes >> 20, " MiB, cgroup ", options_.cgroup_root);
   facts.boot_id = machine_.boot_id;
   for (const ResourceKind kind : kEnforcedKinds) {
+    if (kind == ResourceKind::kDisk && !disk_) continue;
     facts.capacities.emplace_back(kind, AmountOf(capacity_, kind));
   }
   for (const auto& [guest_id, guest] : record_.guests) {
@@ -136,14 +142,21 @@ HostFacts LinuxHost::Facts() const {
 
 absl::StatusOr<HostFacts> LinuxHost::Attach() {
   attached_ = false;
-  NOM_RETURN_IF_ERROR(PrepareCgroupRoot(files()));
+  const bool sells_disk = units_.Sells(ResourceKind::kDisk);
+  NOM_RETURN_IF_ERROR(PrepareCgroupRoot(files(), sells_disk));
   NOM_RETURN_IF_ERROR(directory_.Lock());
+  disk_.reset();
+  if (sells_disk) {
+    NOM_ASSIGN_OR_RETURN(const DiskNumber number,
+                         FindWholeDisk(options_.disk.device, options_.sys));
+    disk_ = SoldDisk{.number = number, .options = options_.disk};
+  }
   NOM_ASSIGN_OR_RETURN(machine_, ReadMachineFacts(options_.proc));
   capacity_ = Capacity();
   NOM_RETURN_IF_ERROR(LoadRecord());
   ends_.Hear(*parts_.launcher, record_);
   Meter();
-  NOM_RETURN_IF_ERROR(FindGuests(files(), capacity_, parts_.nap, ends_, record_));
+  NOM_RETURN_IF_ERROR(FindGuests(files(), By(), parts_.nap, ends_, record_));
   directory_.RemoveAllBut(record_);
   if (record_.applying_round_id) {
     // All or nothing: what a marketd that died had begun is done to its end.
@@ -167,7 +180,8 @@ absl::StatusOr<HostFacts> LinuxHost::Attach() {
 
 void LinuxHost::Meter() {
   metered_us_ = parts_.now_us();
-  ReadMeters(files(), options_.proc, machine_, metered_us_, record_);
+  ReadMeters({.files = files(), .proc = options_.proc, .disk = disk_}, machine_, metered_us_,
+             record_);
 }
 
 // A guest's memory.min counts only within that of the folders above it.
@@ -196,7 +210,7 @@ std::vector<GuestMeters> LinuxHost::AppliedMeters() const {
 absl::Status LinuxHost::StartNew(const GuestSpec& spec, const Recipe& recipe, GuestRecord& guest) {
   NOM_RETURN_IF_ERROR(Save());
   NOM_RETURN_IF_ERROR(
-      WriteFirstLimits(files(), GuestFolder(spec.guest_id), recipe, units_, guest.seed));
+      WriteFirstLimits(files(), GuestFolder(spec.guest_id), recipe, By(), guest.seed));
   if (units_.Sells(ResourceKind::kMemory)) NOM_RETURN_IF_ERROR(WriteSeedSum());
   NOM_RETURN_IF_ERROR(directory_.OpenGuest(spec.guest_id));
   directory_.Board(spec.guest_id)->WriteGuest({.guest_id = spec.guest_id, .now = spec.seeds}, 0, 0);
@@ -330,6 +344,7 @@ absl::Status LinuxHost::FinishApplying(int64_t* forced_units) {
   const absl::Status status = PutInForce(files(), absl::MakeSpan(changes),
                                          {.has_cpu = units_.Sells(ResourceKind::kCpu),
                                           .has_memory = units_.Sells(ResourceKind::kMemory),
+                                          .disk = disk_,
                                           .timeout = options_.shrink_timeout,
                                           .nap = parts_.nap});
   Meter();

@@ -1,7 +1,8 @@
 // An ordinary Linux machine as a host: cgroup v2 enforces, the kernel meters, a launcher starts.
 //
 //   cgroup_root/            delegated to marketd; its memory.min is the sum of the seeds
-//     guest-17/             memory.min = seed, memory.max = seed and award, cpu.max, pids.max
+//     guest-17/             memory.min = seed, memory.max = seed and award, cpu.max, io.max,
+//     pids.max
 //   run_directory/
 //     state                 state_file.h
 //     lock                  one marketd drives a machine
@@ -46,7 +47,7 @@ std::unique_ptr<Host> NewLinuxHost(LinuxHostOptions options, LinuxHostParts part
 // OK if marketd can drive the tree below `files`; otherwise FAILED_PRECONDITION or NOT_FOUND, in
 // one sentence: which version or controller is missing and how to turn it on. Turns on for the
 // guests what the root has.
-absl::Status PrepareCgroupRoot(CgroupFiles& files);
+absl::Status PrepareCgroupRoot(CgroupFiles& files, bool sells_disk = false);
 
 }  // namespace nom::market
 

@@ -23,6 +23,8 @@ void AddInterval(const MachineInterval& machine, const Amounts& held, const Mete
                                ? reading.cpu_usage_us - sums.cpu_usage_us
                                : uint64_t{0};
   sums.cpu_usage_us += used_us;
+  sums.disk_used += Product(reading.disk_requests, 1'000'000);
+  sums.disk_seen = reading.disk;
   if (sums.ended_us >= 0)
     return;  // Holds nothing; its last processes may still have used a little.
 
@@ -38,6 +40,7 @@ void AddInterval(const MachineInterval& machine, const Amounts& held, const Mete
   sums.cpu_offered += std::max(offered, std::min(used, promised));
   sums.memory_offered += Product(held.memory_bytes, length_us);
   sums.memory_used += Product(reading.memory_bytes, length_us);
+  sums.disk_offered += Product(held.disk_iops, length_us);
 }
 
 GuestMeters ToGuestMeters(GuestId guest_id, const MeterSums& sums, int64_t now_us,
@@ -54,6 +57,9 @@ GuestMeters ToGuestMeters(GuestId guest_id, const MeterSums& sums, int64_t now_u
     } else if (resource.kind == ResourceKind::kMemory) {
       amount.offered_unit_us = InUnits(sums.memory_offered, resource.unit_size);
       amount.used_unit_us = InUnits(sums.memory_used, resource.unit_size);
+    } else if (resource.kind == ResourceKind::kDisk) {
+      amount.offered_unit_us = InUnits(sums.disk_offered, resource.unit_size);
+      amount.used_unit_us = InUnits(sums.disk_used, resource.unit_size);
     } else {
       continue;
     }

@@ -16,6 +16,7 @@
 #include "absl/numeric/int128.h"
 #include "absl/types/span.h"
 #include "marketd/host/linux/amounts.h"
+#include "marketd/host/linux/cgroup_files.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
@@ -27,6 +28,9 @@ struct MeterSums {
   absl::uint128 cpu_offered = 0;  // Millicore-microseconds.
   absl::uint128 memory_offered = 0;
   absl::uint128 memory_used = 0;
+  absl::uint128 disk_offered = 0;  // Requests times 10^6: a request a second, for a microsecond.
+  absl::uint128 disk_used = 0;
+  IoStat disk_seen;  // The counts through which disk_used reaches.
 };
 
 // The machine's own counts over an interval.
@@ -42,6 +46,8 @@ struct MachineInterval {
 struct MeterReading {
   uint64_t cpu_usage_us = 0;  // Since the cgroup was made; one that fell is taken as unchanged.
   int64_t memory_bytes = 0;   // memory.current
+  IoStat disk;                // Since the cgroup was made.
+  int64_t disk_requests = 0;  // Since the last reading (RequestsBetween).
 };
 
 // Adds an interval over which the guest held `held`. Of the processor it was offered the share that

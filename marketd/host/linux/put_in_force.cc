@@ -129,46 +129,67 @@ absl::Status ShrinkAll(CgroupFiles& files, absl::Span<GuestChange> changes,
   return status;
 }
 
-bool Raises(const CpuLimits& from, const CpuLimits& to) {
-  return to.max.quota_us > from.max.quota_us;
-}
-
 absl::Status Named(const GuestChange& change, const absl::Status& status) {
   if (status.ok() || Gone(status)) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("guest ", change.guest_id, ": ", status.message()));
 }
 
+// The limits whose writes do not block: of each kind those that fall, or those that rise, from what
+// `from` says to what `to` says.
+class PlainLimits {
+ public:
+  struct Side {
+    const Amounts& amounts;
+    const CpuLimits& cpu;
+  };
+
+  PlainLimits(CgroupFiles& files, const PutInForceOptions& options)
+      : files_(files), options_(options) {}
+
+  absl::Status Write(const GuestChange& change, const Side& from, const Side& to, bool raise) {
+    if (options_.has_cpu && from.cpu != to.cpu &&
+        raise == (to.cpu.max.quota_us > from.cpu.max.quota_us)) {
+      NOM_RETURN_IF_ERROR(Named(change, WriteCpuLimits(files_, change.cgroup, to.cpu)));
+    }
+    if (options_.disk && from.amounts.disk_iops != to.amounts.disk_iops &&
+        raise == (to.amounts.disk_iops > from.amounts.disk_iops)) {
+      const IoMax max = IoMaxFor(options_.disk->options, to.amounts.disk_iops);
+      NOM_RETURN_IF_ERROR(
+          Named(change, files_.WriteIoMax(change.cgroup, options_.disk->number, max)));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  CgroupFiles& files_;
+  const PutInForceOptions& options_;
+};
+
+PlainLimits::Side Before(const GuestChange& change) { return {change.from, change.cpu_from}; }
+PlainLimits::Side After(const GuestChange& change) { return {change.to, change.cpu_to}; }
+
 // Gives everybody back what it had: first down again what was raised, then up what was lowered.
 void PutBack(CgroupFiles& files, absl::Span<GuestChange> changes,
              const PutInForceOptions& options) {
-  for (const bool down : {true, false}) {
+  PlainLimits plain(files, options);
+  for (const bool raise : {false, true}) {
     for (const GuestChange& change : changes) {
       if (options.has_memory && change.to != change.from &&
-          down == (change.from.memory_bytes < change.to.memory_bytes)) {
+          raise == (change.from.memory_bytes >= change.to.memory_bytes)) {
         files.WriteMemoryMax(change.cgroup, change.from.memory_bytes).IgnoreError();
       }
-      if (options.has_cpu && change.cpu_to != change.cpu_from &&
-          down == Raises(change.cpu_from, change.cpu_to)) {
-        WriteCpuLimits(files, change.cgroup, change.cpu_from).IgnoreError();
-      }
+      plain.Write(change, After(change), Before(change), raise).IgnoreError();
     }
   }
 }
 
 absl::Status WriteAll(CgroupFiles& files, absl::Span<GuestChange> changes,
                       const PutInForceOptions& options) {
-  const auto write_cpu = [&](bool raise) -> absl::Status {
-    for (const GuestChange& change : changes) {
-      if (!options.has_cpu || change.cpu_from == change.cpu_to ||
-          raise != Raises(change.cpu_from, change.cpu_to) || change.killed) {
-        continue;
-      }
-      NOM_RETURN_IF_ERROR(Named(change, WriteCpuLimits(files, change.cgroup, change.cpu_to)));
-    }
-    return absl::OkStatus();
-  };
-  NOM_RETURN_IF_ERROR(write_cpu(/*raise=*/false));
+  PlainLimits plain(files, options);
+  for (const GuestChange& change : changes) {
+    NOM_RETURN_IF_ERROR(plain.Write(change, Before(change), After(change), /*raise=*/false));
+  }
   if (options.has_memory) {
     NOM_RETURN_IF_ERROR(ShrinkAll(files, changes, options));
     for (const GuestChange& change : changes) {
@@ -178,7 +199,11 @@ absl::Status WriteAll(CgroupFiles& files, absl::Span<GuestChange> changes,
           Named(change, files.WriteMemoryMax(change.cgroup, change.to.memory_bytes)));
     }
   }
-  return write_cpu(/*raise=*/true);
+  for (const GuestChange& change : changes) {
+    if (change.killed) continue;
+    NOM_RETURN_IF_ERROR(plain.Write(change, Before(change), After(change), /*raise=*/true));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace

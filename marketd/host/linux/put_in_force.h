@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "absl/types/span.h"
 #include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/cgroup_files.h"
+#include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/limits.h"
 #include "marketd/host/linux/recipe.h"
 #include "marketd/market/types.h"
@@ -36,13 +38,14 @@ struct GuestChange {
 struct PutInForceOptions {
   bool has_cpu = true;
   bool has_memory = true;
+  std::optional<SoldDisk> disk;             // If one is sold.
   absl::Duration timeout;                   // For all shrinking; then what is late is killed.
   std::function<void(absl::Duration)> nap;  // Any thread.
 };
 
-// Writes all limits of `changes`: no memory.max or cpu.max is raised before the last one is
-// lowered, so that the sum of grants is never above what it was or will be. Guests that must be
-// shrunk by force are so side by side, each by a thread of its own, since that may block for
+// Writes all limits of `changes`: none of memory.max, cpu.max or io.max is raised before the last
+// one is lowered, so that the sum of grants is never above what it was or will be. Guests that must
+// be shrunk by force are so side by side, each by a thread of its own, since that may block for
 // seconds.
 //
 // FAILED_PRECONDITION names the guest that could not be changed: then all have their old limits

@@ -4,18 +4,27 @@
 #define MARKETD_HOST_LINUX_READ_METERS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "marketd/host/linux/cgroup_files.h"
+#include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/machine.h"
 #include "marketd/host/linux/state_file.h"
 
 namespace nom::market {
 
+// Where the kernel counts.
+struct MeterSources {
+  const CgroupFiles& files;
+  std::string proc;  // "/proc"
+  std::optional<SoldDisk> disk;
+};
+
 // Of guests that run; `record` reaches to `now_us` then. A count that cannot be read is taken as
-// unchanged. `proc` is "/proc".
-void ReadMeters(const CgroupFiles& files, const std::string& proc, const MachineFacts& machine,
-                int64_t now_us, HostRecord& record);
+// unchanged.
+void ReadMeters(const MeterSources& sources, const MachineFacts& machine, int64_t now_us,
+                HostRecord& record);
 
 }  // namespace nom::market
 

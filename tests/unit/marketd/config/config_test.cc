@@ -210,6 +210,7 @@ hosts:
     launcher_socket: /run/nom/launcher
     cpu_unsold: 0.1 cores
     memory_unsold: 512MiB
+    disk: {device: /dev/vda, rate: 2000 IOPS, request: 128KiB}
     period_ms: 1000
     recipes:
       - name: web
@@ -227,6 +228,10 @@ hosts:
         unit_size: 1048576
         rule: uniform_price/1
         reserve_unit_price_microcredits: 5
+      - kind: disk
+        unit_size: 10
+        rule: uniform_price/1
+        reserve_unit_price_microcredits: 5
 )";
 
 TEST(ConfigTest, ReadsALinuxHost) {
@@ -238,6 +243,9 @@ TEST(ConfigTest, ReadsALinuxHost) {
   EXPECT_EQ(host.cgroup_root, "/sys/fs/cgroup/nom");
   EXPECT_EQ(host.cpu_unsold_millicores, 100);
   EXPECT_EQ(host.memory_unsold_bytes, 512 << 20);
+  EXPECT_EQ(host.disk.device, "/dev/vda");
+  EXPECT_EQ(host.disk.iops, 2000);
+  EXPECT_EQ(host.disk.request_bytes, 128 << 10);
   ASSERT_EQ(host.recipes.size(), 2u);
   EXPECT_THAT(host.recipes[0].argv, ElementsAre("/usr/bin/web", "-p", "80"));
   EXPECT_TRUE(host.recipes[0].arguments);
@@ -262,14 +270,19 @@ TEST(ConfigTest, WrongLinuxHosts) {
            Case{"512MiB", "512", "f:12:20: hosts[0].memory_unsold: \"512\": has no unit"},
            Case{"0.1 cores", "3 bushels", "cpu_unsold: \"3 bushels\": unknown unit \"bushels\""},
            Case{"user: www-data", "user: root",
-                "f:17:15: hosts[0].recipes[0].user: no guest runs as root"},
+                "f:18:15: hosts[0].recipes[0].user: no guest runs as root"},
            Case{"[/usr/bin/web,", "[/srv/../bin/sh,",
-                "f:16:15: hosts[0].recipes[0].argv: \"/srv/../bin/sh\" steps up"},
+                "f:17:15: hosts[0].recipes[0].argv: \"/srv/../bin/sh\" steps up"},
            Case{"[/usr/bin/web,", "[[x],", "hosts[0].recipes[0].argv[0]: must be a text"},
            Case{"name: batch", "name: web", "another recipe is already called \"web\""},
            Case{"force: swap", "force: beg", "force: must be one of kill, swap"},
            Case{"force: swap", "priority: 3", "recipes[0].priority: unknown key"},
-           Case{"kind: memory", "kind: disk", "a linux host sells cpu and memory only"},
+           Case{"kind: memory", "kind: cache", "a linux host sells cpu, memory and disk only"},
+           Case{"rate: 2000 IOPS", "rate: 2000", "hosts[0].disk.rate: \"2000\": has no unit"},
+           Case{"rate: 2000 IOPS, ", "", "hosts[0].disk.rate: missing"},
+           Case{"128KiB", "100 B", "hosts[0].disk.request: must be from 512 B to 16 MiB"},
+           Case{"    disk: {device: /dev/vda, rate: 2000 IOPS, request: 128KiB}\n", "",
+                "hosts[0].disk: missing: resources sell disk; say which"},
            Case{"    period_ms", "    guests_max: 257\n    period_ms", "must be from 1 to 256"},
            Case{"    period_ms", "    mailbox: /x\n    period_ms", "mailbox: only for kind nomhv"},
            Case{"    period_ms", "    guests_bid: true\n    period_ms", "only for kind simulated"},
@@ -280,6 +293,8 @@ TEST(ConfigTest, WrongLinuxHosts) {
   }
   EXPECT_THAT(ErrorsOf(With("kind: simulated", "kind: simulated\n    cgroup_root: /x")),
               ElementsAre(HasSubstr("cgroup_root: only for kind linux")));
+  EXPECT_THAT(ErrorsOf(With("kind: simulated", "kind: simulated\n    disk: {device: /dev/vda}")),
+              ElementsAre(HasSubstr("disk: only for kind linux")));
 }
 
 TEST(ConfigTest, LocalAddresses) {

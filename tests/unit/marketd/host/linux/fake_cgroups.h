@@ -87,6 +87,8 @@ class FakeCgroups final : public CgroupFiles {
              {"memory.oom.group", "0\n"},
              {"memory.reclaim", ""},
              {"memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n"},
+             {"io.max", ""},
+             {"io.stat", ""},
              {"pids.max", "max\n"},
              {"cgroup.events", "populated 0\nfrozen 0\n"},
              {"cgroup.procs", ""},

@@ -287,6 +287,93 @@ TEST_F(LinuxHostTest, AnIdleGuestIsLimitedOnlyByWhatItWon) {
   EXPECT_EQ(Attach().guests.at(0).holdings, Units(10, 0, 16, 0));
 }
 
+// --- A host that sells a disk as well. ---
+
+class LinuxDiskHostTest : public LinuxHostTest {
+ protected:
+  LinuxDiskHostTest() {
+    PutFile(folder_.path() + "/dev/vda", "");
+    PutFile(folder_.path() + "/sys/class/block/vda/dev", "254:0\n");
+    options_.sys = folder_.path() + "/sys";
+    options_.disk = {.device = folder_.path() + "/dev/vda", .iops = 1000, .request_bytes = 4096};
+    RestartWithDisk();
+  }
+  void RestartWithDisk() {
+    Restart();
+    std::vector<Resource> sold = Sold();
+    sold.push_back({.kind = ResourceKind::kDisk, .unit_size = 10});
+    host_->SetResources(sold);
+  }
+  static std::vector<Holding> WithDisk(int64_t seed, int64_t award) {
+    std::vector<Holding> units = Units(10, 0, 16, 0);
+    units.push_back({.kind = ResourceKind::kDisk, .seed_units = seed, .award_units = award});
+    return units;
+  }
+  static GuestGrant Disk(GuestId guest_id, int64_t award) {
+    return {.guest_id = guest_id, .now = WithDisk(1, award), .next = WithDisk(1, award)};
+  }
+  absl::Status CreateWithDisk(GuestId guest_id, int64_t seed = 1) {
+    return host_->CreateGuest(
+        {.guest_id = guest_id, .name = "g", .image = "web", .seeds = WithDisk(seed, 0)});
+  }
+  static std::string Max(int64_t iops) {
+    return absl::StrCat("254:0 rbps=", iops * 4096, " wbps=", iops * 4096, " riops=", iops,
+                        " wiops=", iops);
+  }
+};
+
+TEST_F(LinuxDiskHostTest, ADiskIsLimitedByRequestsAndBytesAndMetered) {
+  const HostFacts facts = Attach();
+  EXPECT_THAT(facts.capacities, ::testing::Contains(std::pair(ResourceKind::kDisk, 1000)));
+  EXPECT_EQ(files_.Get("", "cgroup.subtree_control"), "cpu memory pids io");
+  ASSERT_TRUE(CreateWithDisk(1).ok());
+  ASSERT_TRUE(CreateWithDisk(2).ok());
+  EXPECT_EQ(files_.Get("guest-1", "io.max"), Max(10));
+  ASSERT_TRUE(Apply(1, {Disk(1, 50), Disk(2, 9)}).ok());
+  EXPECT_EQ(files_.Get("guest-1", "io.max"), Max(510));
+  PutFile(files_.root() + "/guest-1/io.stat", "254:0 rbytes=4096 wbytes=0 rios=300 wios=0\n");
+  now_us_ += 1'000'000;
+  files_.ForgetWrites();
+  const auto report = Apply(2, {Disk(1, 0), Disk(2, 98)});
+  ASSERT_TRUE(report.ok()) << report.status();
+  // What falls is written before what rises.
+  EXPECT_THAT(files_.writes(),
+              ElementsAre("guest-1/io.max=" + Max(10), "guest-2/io.max=" + Max(990)));
+  ASSERT_THAT(report->meters, SizeIs(2));
+  EXPECT_EQ(report->meters[0].amounts[2],
+            (GuestMeters::Amount{ResourceKind::kDisk, 51'000'000, 30'000'000}));
+  EXPECT_EQ(report->sums[2].granted_units, 100);
+  EXPECT_EQ(report->sums[2].granted_max_units, 100);
+  // Another marketd finds it.
+  RestartWithDisk();
+  EXPECT_EQ(Attach().guests.at(1).holdings, WithDisk(1, 98));
+}
+
+TEST_F(LinuxDiskHostTest, ARefusedLimitLeavesAllAsTheyWere) {
+  Attach();
+  ASSERT_TRUE(CreateWithDisk(1).ok());
+  ASSERT_TRUE(CreateWithDisk(2).ok());
+  ASSERT_TRUE(Apply(1, {Disk(1, 50), Disk(2, 9)}).ok());
+  files_.Fail("guest-2", "io.max", EINVAL, 1);
+  const absl::Status status = Apply(2, {Disk(1, 0), Disk(2, 20)}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("guest 2: "));
+  EXPECT_EQ(files_.Get("guest-1", "io.max"), Max(510));
+  EXPECT_EQ(files_.Get("guest-2", "io.max"), Max(100));
+}
+
+TEST_F(LinuxDiskHostTest, WithoutASeedOfDiskItWouldHaveTheWholeDisk) {
+  Attach();
+  EXPECT_THAT(std::string(CreateWithDisk(1, 0).message()), HasSubstr("has no seed of disk"));
+  EXPECT_THAT(std::string(CreateWithDisk(1, 101).message()), HasSubstr("no room for its seed"));
+}
+
+TEST_F(LinuxDiskHostTest, ADiskThatCannotBeSoldIsSaidAtOnce) {
+  options_.disk.device = folder_.path() + "/dev/none";
+  RestartWithDisk();
+  EXPECT_THAT(std::string(host_->Attach().status().message()), HasSubstr("/dev/none: No such"));
+}
+
 TEST_F(LinuxHostTest, ARefuserIsKilledAndItsNeighbourIsNotTouched) {
   Attach();
   ASSERT_TRUE(Create(1).ok());
