@@ -110,7 +110,10 @@ std::vector<SaleRow> SaleRows(const MachineSight& machine) {
                         "zram would do"});
   rows.push_back(controlled("disk", "io", "",
                             "io.max; the config says which disk and how much of it (disk:)"));
-  for (const char* resource : {"cache", "network", "device"}) {
+  rows.push_back({"network", CanSell(machine), "",
+                  "htb both ways, by nom-launcher; the config says addresses and how much "
+                  "(network:)"});
+  for (const char* resource : {"cache", "device"}) {
     rows.push_back({resource, false, "", "not sold on Linux hosts yet"});
   }
   rows.push_back({"systemd", machine.systemd, "",

@@ -145,8 +145,9 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
     if (host_kind == HostKind::kNomhv && !cpu_or_memory) {
       reader.Complain("kind", "a nomhv host sells cpu and memory only");
     }
-    if (host_kind == HostKind::kLinux && !cpu_or_memory && resource.kind != ResourceKind::kDisk) {
-      reader.Complain("kind", "a linux host sells cpu, memory and disk only");
+    if (host_kind == HostKind::kLinux && !cpu_or_memory && resource.kind != ResourceKind::kDisk &&
+        resource.kind != ResourceKind::kNetwork) {
+      reader.Complain("kind", "a linux host sells cpu, memory, network and disk only");
     }
   }
   if (reader.Int("unit_size", Need::kRequired, 1, kUnitSizeMax, &resource.unit_size) &&

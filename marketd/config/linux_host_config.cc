@@ -14,6 +14,7 @@ namespace {
 using market::Recipe;
 
 constexpr int64_t kShrinkMsMax = 600'000;
+constexpr int64_t kMbitsMax = 1'000'000;
 constexpr int64_t kRequestBytesMin = 512;
 constexpr int64_t kRequestBytesMax = 16 << 20;
 
@@ -68,7 +69,7 @@ Recipe ReadRecipe(const YAML::Node& node, const std::string& path, YamlErrors* e
   // In the order of the enums.
   ReadChoice(reader, "force", {"kill", "swap"}, &recipe.force);
   ReadChoice(reader, "cpu", {"granted", "idle"}, &recipe.cpu);
-  ReadChoice(reader, "network", {"host", "none"}, &recipe.network);
+  ReadChoice(reader, "network", {"host", "none", "own"}, &recipe.network);
   reader.Int("cpu_burst_us", Need::kOptional, 0, market::kCpuBurstUsMax, &recipe.cpu_burst_us);
   reader.Int("processes_max", Need::kOptional, 1, market::kProcessesMax, &recipe.processes_max);
   if (const absl::Status status = market::CheckRecipe(recipe); whole && !status.ok()) {
@@ -96,6 +97,21 @@ void ReadDisk(MapReader& host, YamlErrors* errors, market::DiskOptions* disk) {
   reader.Finish();
 }
 
+void ReadNetwork(MapReader& host, YamlErrors* errors, market::NetworkOptions* network) {
+  YAML::Node node;
+  if (!host.Map("network", Need::kOptional, &node)) return;
+  MapReader reader(node, host.PathOf("network"), errors);
+  std::string addresses;
+  if (reader.String("addresses", Need::kRequired, &addresses)) {
+    const absl::Status status = market::ParseAddresses(addresses, network);
+    if (!status.ok()) reader.Complain("addresses", status.message());
+  }
+  ReadQuantity(reader, "rate", policies::Measure::kMegabitsPerSecond, &network->mbits,
+               Need::kRequired);
+  if (network->mbits > kMbitsMax) reader.Complain("rate", "must be at most 1 Tbit/s");
+  reader.Finish();
+}
+
 }  // namespace
 
 void CheckLinuxResources(MapReader& reader, const market::LinuxHostOptions& options,
@@ -103,6 +119,9 @@ void CheckLinuxResources(MapReader& reader, const market::LinuxHostOptions& opti
   for (const market::Resource& resource : resources) {
     if (resource.kind == market::ResourceKind::kDisk && options.disk.device.empty()) {
       reader.Complain("disk", "missing: resources sell disk; say which, and how much of it");
+    }
+    if (resource.kind == market::ResourceKind::kNetwork && options.network.prefix == 0) {
+      reader.Complain("network", "missing: resources sell network; say addresses and rate");
     }
   }
 }
@@ -115,6 +134,7 @@ void ReadLinuxHost(MapReader& reader, YamlErrors* errors, market::LinuxHostOptio
                &options->cpu_unsold_millicores);
   ReadQuantity(reader, "memory_unsold", policies::Measure::kBytes, &options->memory_unsold_bytes);
   ReadDisk(reader, errors, &options->disk);
+  ReadNetwork(reader, errors, &options->network);
   int64_t shrink_ms = absl::ToInt64Milliseconds(options->shrink_timeout);
   reader.Int("shrink_ms", Need::kOptional, 1, kShrinkMsMax, &shrink_ms);
   options->shrink_timeout = absl::Milliseconds(shrink_ms);
@@ -143,7 +163,9 @@ void RefuseLinuxHost(MapReader& reader) {
     if (reader.String(key, Need::kOptional, &text)) reader.Complain(key, "only for kind linux");
   }
   YAML::Node map;
-  if (reader.Map("disk", Need::kOptional, &map)) reader.Complain("disk", "only for kind linux");
+  for (const char* key : {"disk", "network"}) {
+    if (reader.Map(key, Need::kOptional, &map)) reader.Complain(key, "only for kind linux");
+  }
   int64_t number = 0;
   if (reader.Int("shrink_ms", Need::kOptional, 1, kShrinkMsMax, &number)) {
     reader.Complain("shrink_ms", "only for kind linux");

@@ -10,7 +10,8 @@
 
 namespace nom::marketd {
 
-// Reads cgroup_root, run_directory, launcher_socket, what is never sold, the disk, and the recipes.
+// Reads cgroup_root, run_directory, launcher_socket, what is never sold, the disk and the
+// network, and the recipes.
 void ReadLinuxHost(MapReader& reader, YamlErrors* errors, market::LinuxHostOptions* options);
 
 // Complains about a kind that is sold and has no device to sell it from.

@@ -2,7 +2,9 @@
 // library of ours.
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +71,26 @@ char* Fill(size_t bytes) {
   }
 }
 
+// Takes one connection after the other; sends as much as it can, or takes what comes.
+[[noreturn]] void Serve(int port, bool sends) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(listener, 4) != 0) {
+    std::exit(8);
+  }
+  static char buffer[1 << 16];
+  for (;;) {
+    const int peer = accept(listener, nullptr, nullptr);
+    while ((sends ? send(peer, buffer, sizeof(buffer), MSG_NOSIGNAL)
+                  : recv(peer, buffer, sizeof(buffer), 0)) > 0) {
+    }
+    close(peer);
+  }
+}
+
 // Has as many children as it can, and they do.
 [[noreturn]] void Bomb() {
   for (;;) {
@@ -87,6 +109,8 @@ int main(int argc, char** argv) {
   if (std::strcmp(what, "read") == 0 && argc > 3) {
     ReadDisk(argv[2], static_cast<size_t>(std::atol(argv[3])));
   }
+  if (std::strcmp(what, "source") == 0 && argc > 2) Serve(std::atoi(argv[2]), true);
+  if (std::strcmp(what, "sink") == 0 && argc > 2) Serve(std::atoi(argv[2]), false);
   if (std::strcmp(what, "bomb") == 0) Bomb();
   if (std::strcmp(what, "exit") == 0 && argc > 2) return std::atoi(argv[2]);
   return 2;

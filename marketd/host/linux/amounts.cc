@@ -27,6 +27,8 @@ int64_t& AmountOf(Amounts& amounts, ResourceKind kind) {
   switch (kind) {
     case ResourceKind::kMemory:
       return amounts.memory_bytes;
+    case ResourceKind::kNetwork:
+      return amounts.network_mbits;
     case ResourceKind::kDisk:
       return amounts.disk_iops;
     default:

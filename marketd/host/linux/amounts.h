@@ -19,13 +19,14 @@ namespace nom::market {
 struct Amounts {
   int64_t millicores = 0;
   int64_t memory_bytes = 0;
-  int64_t disk_iops = 0;  // Requests a second: of reading, and of writing (disk.h).
+  int64_t network_mbits = 0;  // Mbit/s: to the guest, and from it.
+  int64_t disk_iops = 0;      // Requests a second: of reading, and of writing (disk.h).
   friend bool operator==(const Amounts&, const Amounts&) = default;
 };
 
 // In the order of Amounts' fields.
 inline constexpr std::array kEnforcedKinds = {ResourceKind::kCpu, ResourceKind::kMemory,
-                                              ResourceKind::kDisk};
+                                              ResourceKind::kNetwork, ResourceKind::kDisk};
 
 // The field of a kind. Requires one of kEnforcedKinds.
 int64_t& AmountOf(Amounts& amounts, ResourceKind kind);

@@ -48,6 +48,23 @@ absl::StatusOr<const Recipe*> CheckSpec(const GuestSpec& spec, const std::vector
     return absl::FailedPreconditionError(absl::StrCat(
         what, "has no seed of disk; the kernel takes no limit of 0, and without one it had all"));
   }
+  if (units.Sells(ResourceKind::kNetwork)) {
+    if (recipe->network == Recipe::Network::kHost) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(what,
+                       "has the machine's own network, which is sold here; its recipe must "
+                       "say network: own, or none"));
+    }
+    const bool own = recipe->network == Recipe::Network::kOwn;
+    if (own != (seed.network_mbits > 0)) {
+      return absl::FailedPreconditionError(
+          own ? absl::StrCat(what, "has no seed of network, and its recipe says network: own")
+              : absl::StrCat(what, "has a seed of network, and its recipe says network: none"));
+    }
+  } else if (recipe->network == Recipe::Network::kOwn) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, "has network: own, and no network is sold here"));
+  }
   if (recipe->force == Recipe::Force::kSwap && machine.swap_bytes == 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(what, "has force: swap, but this machine has no swap"));

@@ -1,6 +1,7 @@
 #include "marketd/host/linux/linux_host.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -62,6 +63,10 @@ class LinuxHost final : public Host {
   absl::Status WriteSeedSum();
   absl::Status StartNew(const GuestSpec& spec, const Recipe& recipe, GuestRecord& guest);
 
+  std::function<absl::Status(GuestId, int64_t)> RateSetter();
+  // The kernel's limits of networks are not read back: what the record says is put in force again.
+  void SetAllRates();
+
   // Carries out record_.guests' targets, and says of each that ended by it why. On failure all hold
   // what they held.
   absl::Status FinishApplying(int64_t* forced_units);
@@ -96,6 +101,7 @@ Amounts LinuxHost::Capacity() const {
                                     : machine_.memory_bytes / kUnsoldMemoryShare;
   return {.millicores = std::max<int64_t>(0, machine_.processors * 1000 - cpu_unsold),
           .memory_bytes = std::max<int64_t>(0, machine_.memory_bytes - memory_unsold),
+          .network_mbits = options_.network.mbits,
           .disk_iops = options_.disk.iops};
 }
 
@@ -124,6 +130,7 @@ HostFacts LinuxHost::Facts() const {
   facts.boot_id = machine_.boot_id;
   for (const ResourceKind kind : kEnforcedKinds) {
     if (kind == ResourceKind::kDisk && !disk_) continue;
+    if (kind == ResourceKind::kNetwork && options_.network.prefix == 0) continue;
     facts.capacities.emplace_back(kind, AmountOf(capacity_, kind));
   }
   for (const auto& [guest_id, guest] : record_.guests) {
@@ -163,6 +170,7 @@ absl::StatusOr<HostFacts> LinuxHost::Attach() {
     int64_t forced_units = 0;
     NOM_RETURN_IF_ERROR(FinishApplying(&forced_units));
   }
+  SetAllRates();
   NOM_RETURN_IF_ERROR(WriteSeedSum());
   NOM_RETURN_IF_ERROR(Save());
   for (const auto& [guest_id, guest] : record_.guests) {
@@ -180,8 +188,11 @@ absl::StatusOr<HostFacts> LinuxHost::Attach() {
 
 void LinuxHost::Meter() {
   metered_us_ = parts_.now_us();
-  ReadMeters({.files = files(), .proc = options_.proc, .disk = disk_}, machine_, metered_us_,
-             record_);
+  ReadMeters({.files = files(),
+              .proc = options_.proc,
+              .disk = disk_,
+              .sys = units_.Sells(ResourceKind::kNetwork) ? options_.sys : ""},
+             machine_, metered_us_, record_);
 }
 
 // A guest's memory.min counts only within that of the folders above it.
@@ -215,8 +226,10 @@ absl::Status LinuxHost::StartNew(const GuestSpec& spec, const Recipe& recipe, Gu
   NOM_RETURN_IF_ERROR(directory_.OpenGuest(spec.guest_id));
   directory_.Board(spec.guest_id)->WriteGuest({.guest_id = spec.guest_id, .now = spec.seeds}, 0, 0);
   ends_.Forget(spec.guest_id);
-  NOM_RETURN_IF_ERROR(parts_.launcher->Start(
-      {.guest_id = spec.guest_id, .recipe = spec.image, .arguments = spec.arguments}));
+  NOM_RETURN_IF_ERROR(parts_.launcher->Start({.guest_id = spec.guest_id,
+                                              .recipe = spec.image,
+                                              .arguments = spec.arguments,
+                                              .network_mbits = guest.seed.network_mbits}));
   guest.phase = GuestRecord::Phase::kRunning;
   return Save();
 }
@@ -328,6 +341,23 @@ absl::StatusOr<RoundReport> LinuxHost::Apply(const GrantSet& grants) {
   return report;
 }
 
+std::function<absl::Status(GuestId, int64_t)> LinuxHost::RateSetter() {
+  if (!units_.Sells(ResourceKind::kNetwork)) return nullptr;
+  return [this](GuestId guest_id, int64_t mbits) {
+    return parts_.launcher->SetRate({.guest_id = guest_id, .network_mbits = mbits});
+  };
+}
+
+void LinuxHost::SetAllRates() {
+  const auto set_rate = RateSetter();
+  if (!set_rate) return;
+  for (const auto& [guest_id, guest] : record_.guests) {
+    if (guest.phase != GuestRecord::Phase::kRunning || guest.held.network_mbits == 0) continue;
+    // Without a launcher they are as the last marketd left them.
+    if (!set_rate(guest_id, guest.held.network_mbits).ok()) return;
+  }
+}
+
 absl::Status LinuxHost::FinishApplying(int64_t* forced_units) {
   std::vector<GuestChange> changes;
   for (const auto& [guest_id, guest] : record_.guests) {
@@ -345,6 +375,7 @@ absl::Status LinuxHost::FinishApplying(int64_t* forced_units) {
                                          {.has_cpu = units_.Sells(ResourceKind::kCpu),
                                           .has_memory = units_.Sells(ResourceKind::kMemory),
                                           .disk = disk_,
+                                          .set_rate = RateSetter(),
                                           .timeout = options_.shrink_timeout,
                                           .nap = parts_.nap});
   Meter();

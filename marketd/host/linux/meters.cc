@@ -25,6 +25,8 @@ void AddInterval(const MachineInterval& machine, const Amounts& held, const Mete
   sums.cpu_usage_us += used_us;
   sums.disk_used += Product(reading.disk_requests, 1'000'000);
   sums.disk_seen = reading.disk;
+  sums.network_used += Product(reading.network_bits, 1);
+  sums.network_seen = reading.network;
   if (sums.ended_us >= 0)
     return;  // Holds nothing; its last processes may still have used a little.
 
@@ -41,6 +43,7 @@ void AddInterval(const MachineInterval& machine, const Amounts& held, const Mete
   sums.memory_offered += Product(held.memory_bytes, length_us);
   sums.memory_used += Product(reading.memory_bytes, length_us);
   sums.disk_offered += Product(held.disk_iops, length_us);
+  sums.network_offered += Product(held.network_mbits, length_us);
 }
 
 GuestMeters ToGuestMeters(GuestId guest_id, const MeterSums& sums, int64_t now_us,
@@ -60,6 +63,9 @@ GuestMeters ToGuestMeters(GuestId guest_id, const MeterSums& sums, int64_t now_u
     } else if (resource.kind == ResourceKind::kDisk) {
       amount.offered_unit_us = InUnits(sums.disk_offered, resource.unit_size);
       amount.used_unit_us = InUnits(sums.disk_used, resource.unit_size);
+    } else if (resource.kind == ResourceKind::kNetwork) {
+      amount.offered_unit_us = InUnits(sums.network_offered, resource.unit_size);
+      amount.used_unit_us = InUnits(sums.network_used, resource.unit_size);
     } else {
       continue;
     }

@@ -17,6 +17,7 @@
 #include "absl/types/span.h"
 #include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/cgroup_files.h"
+#include "marketd/host/linux/network.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
@@ -30,7 +31,10 @@ struct MeterSums {
   absl::uint128 memory_used = 0;
   absl::uint128 disk_offered = 0;  // Requests times 10^6: a request a second, for a microsecond.
   absl::uint128 disk_used = 0;
-  IoStat disk_seen;  // The counts through which disk_used reaches.
+  IoStat disk_seen;                   // The counts through which disk_used reaches.
+  absl::uint128 network_offered = 0;  // Bits: a megabit a second, for a microsecond.
+  absl::uint128 network_used = 0;
+  NetworkStat network_seen;
 };
 
 // The machine's own counts over an interval.
@@ -48,6 +52,8 @@ struct MeterReading {
   int64_t memory_bytes = 0;   // memory.current
   IoStat disk;                // Since the cgroup was made.
   int64_t disk_requests = 0;  // Since the last reading (RequestsBetween).
+  NetworkStat network;        // Since the guest's network was made.
+  int64_t network_bits = 0;   // Since the last reading (BitsBetween).
 };
 
 // Adds an interval over which the guest held `held`. Of the processor it was offered the share that

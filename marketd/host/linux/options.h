@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "marketd/host/linux/disk.h"
+#include "marketd/host/linux/network.h"
 #include "marketd/host/linux/recipe.h"
 
 namespace nom::market {
@@ -26,6 +27,7 @@ struct LinuxHostOptions {
   int64_t cpu_unsold_millicores = -1;
   int64_t memory_unsold_bytes = -1;
   DiskOptions disk;
+  NetworkOptions network;
   absl::Duration shrink_timeout = absl::Seconds(8);
 };
 

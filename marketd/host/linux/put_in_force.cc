@@ -158,6 +158,11 @@ class PlainLimits {
       NOM_RETURN_IF_ERROR(
           Named(change, files_.WriteIoMax(change.cgroup, options_.disk->number, max)));
     }
+    if (options_.set_rate && from.amounts.network_mbits != to.amounts.network_mbits &&
+        raise == (to.amounts.network_mbits > from.amounts.network_mbits)) {
+      NOM_RETURN_IF_ERROR(
+          Named(change, options_.set_rate(change.guest_id, to.amounts.network_mbits)));
+    }
     return absl::OkStatus();
   }
 

@@ -38,15 +38,17 @@ struct GuestChange {
 struct PutInForceOptions {
   bool has_cpu = true;
   bool has_memory = true;
-  std::optional<SoldDisk> disk;             // If one is sold.
+  std::optional<SoldDisk> disk;  // If one is sold.
+  // Sets the rate of a guest\'s own network, if network is sold.
+  std::function<absl::Status(GuestId guest_id, int64_t mbits)> set_rate;
   absl::Duration timeout;                   // For all shrinking; then what is late is killed.
   std::function<void(absl::Duration)> nap;  // Any thread.
 };
 
-// Writes all limits of `changes`: none of memory.max, cpu.max or io.max is raised before the last
-// one is lowered, so that the sum of grants is never above what it was or will be. Guests that must
-// be shrunk by force are so side by side, each by a thread of its own, since that may block for
-// seconds.
+// Writes all limits of `changes`: none of memory.max, cpu.max, io.max or a rate is raised before
+// the last one is lowered, so that the sum of grants is never above what it was or will be. Guests
+// that must be shrunk by force are so side by side, each by a thread of its own, since that may
+// block for seconds.
 //
 // FAILED_PRECONDITION names the guest that could not be changed: then all have their old limits
 // again, but for those that were killed. A guest whose cgroup has gone is passed over.

@@ -15,7 +15,9 @@ void ReadMeters(const MeterSources& sources, const MachineFacts& machine, int64_
   record.at_us = now_us;
   for (auto& [guest_id, guest] : record.guests) {
     if (guest.phase != GuestRecord::Phase::kRunning) continue;
-    MeterReading reading{.cpu_usage_us = guest.sums.cpu_usage_us, .disk = guest.sums.disk_seen};
+    MeterReading reading{.cpu_usage_us = guest.sums.cpu_usage_us,
+                         .disk = guest.sums.disk_seen,
+                         .network = guest.sums.network_seen};
     const std::string cgroup = GuestFolder(guest_id);
     if (const auto stat = files.ReadCpuStat(cgroup); stat.ok()) {
       reading.cpu_usage_us = stat->usage_us;
@@ -28,6 +30,10 @@ void ReadMeters(const MeterSources& sources, const MachineFacts& machine, int64_
         reading.disk = *stat;
         reading.disk_requests = RequestsBetween(sources.disk->options, guest.sums.disk_seen, *stat);
       }
+    }
+    if (!sources.sys.empty()) {
+      reading.network = ReadNetworkStat(sources.sys, guest_id);
+      reading.network_bits = BitsBetween(guest.sums.network_seen, reading.network);
     }
     // While a change is being put in force a guest is billed for what it holds for certain.
     const Amounts held = guest.target ? SmallerOf(guest.held, *guest.target) : guest.held;

@@ -19,6 +19,7 @@ struct MeterSources {
   const CgroupFiles& files;
   std::string proc;  // "/proc"
   std::optional<SoldDisk> disk;
+  std::string sys;  // "/sys"; empty if no network is sold.
 };
 
 // Of guests that run; `record` reaches to `now_us` then. A count that cannot be read is taken as

@@ -43,7 +43,9 @@ std::string SumsText(const MeterSums& sums) {
       sums.created_us, " ", sums.ended_us, " ", sums.cpu_usage_us, " ", Wide(sums.cpu_offered), " ",
       Wide(sums.memory_offered), " ", Wide(sums.memory_used), " ", Wide(sums.disk_offered), " ",
       Wide(sums.disk_used), " ", sums.disk_seen.read_bytes, " ", sums.disk_seen.written_bytes, " ",
-      sums.disk_seen.reads, " ", sums.disk_seen.writes);
+      sums.disk_seen.reads, " ", sums.disk_seen.writes, " ", Wide(sums.network_offered), " ",
+      Wide(sums.network_used), " ", sums.network_seen.received_bytes, " ",
+      sums.network_seen.sent_bytes);
 }
 
 // Texts of others (names, reasons) as one word.
@@ -101,6 +103,10 @@ class LineReader {
                             &out->disk_seen.reads, &out->disk_seen.writes}) {
       Number(count);
     }
+    Wide128(&out->network_offered);
+    Wide128(&out->network_used);
+    Number(&out->network_seen.received_bytes);
+    Number(&out->network_seen.sent_bytes);
   }
   bool AtEnd() const { return at_ == words_.size(); }
   void Fail() { good_ = false; }

@@ -374,6 +374,88 @@ TEST_F(LinuxDiskHostTest, ADiskThatCannotBeSoldIsSaidAtOnce) {
   EXPECT_THAT(std::string(host_->Attach().status().message()), HasSubstr("/dev/none: No such"));
 }
 
+// --- A host that sells network as well. ---
+
+class LinuxNetworkHostTest : public LinuxHostTest {
+ protected:
+  LinuxNetworkHostTest() {
+    options_.sys = folder_.path() + "/sys";
+    options_.network.mbits = 100;
+    EXPECT_TRUE(ParseAddresses("10.77.0.0/16", &options_.network).ok());
+    for (Recipe& recipe : options_.recipes) recipe.network = Recipe::Network::kOwn;
+    options_.recipes[1].network = Recipe::Network::kNone;
+    options_.recipes[2].network = Recipe::Network::kHost;
+    RestartWithNetwork();
+  }
+  void RestartWithNetwork() {
+    Restart();
+    std::vector<Resource> sold = Sold();
+    sold.push_back({.kind = ResourceKind::kNetwork, .unit_size = 1});
+    host_->SetResources(sold);
+  }
+  static std::vector<Holding> WithNetwork(int64_t seed, int64_t award) {
+    std::vector<Holding> units = Units(10, 0, 16, 0);
+    units.push_back({.kind = ResourceKind::kNetwork, .seed_units = seed, .award_units = award});
+    return units;
+  }
+  static GuestGrant Network(GuestId guest_id, int64_t award) {
+    return {.guest_id = guest_id, .now = WithNetwork(2, award), .next = WithNetwork(2, award)};
+  }
+  absl::Status CreateWithNetwork(GuestId guest_id, int64_t seed = 2,
+                                 const std::string& recipe = "web") {
+    return host_->CreateGuest(
+        {.guest_id = guest_id, .name = "g", .image = recipe, .seeds = WithNetwork(seed, 0)});
+  }
+};
+
+TEST_F(LinuxNetworkHostTest, ARateFallsBeforeAnotherRisesAndIsMetered) {
+  EXPECT_THAT(Attach().capacities, ::testing::Contains(std::pair(ResourceKind::kNetwork, 100)));
+  ASSERT_TRUE(CreateWithNetwork(1).ok());
+  ASSERT_TRUE(CreateWithNetwork(2).ok());
+  EXPECT_EQ(launcher_.started[0].network_mbits, 2);
+  ASSERT_TRUE(Apply(1, {Network(1, 8), Network(2, 80)}).ok());
+  launcher_.rates.clear();
+  PutFile(options_.sys + "/class/net/nom-1/statistics/tx_bytes", "1000000\n");
+  now_us_ += 1'000'000;
+  const auto report = Apply(2, {Network(1, 80), Network(2, 8)});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(launcher_.rates, ElementsAre("2=10", "1=82"));
+  EXPECT_EQ(report->meters[0].amounts[2],
+            (GuestMeters::Amount{ResourceKind::kNetwork, 10'000'000, 8'000'000}));
+  EXPECT_THAT(std::string(Apply(3, {Network(1, 97)}).status().message()),
+              HasSubstr("would bring the sum above the capacity"));
+  // Another marketd puts in force what is written down: nobody reads it back from the kernel.
+  launcher_.rates.clear();
+  RestartWithNetwork();
+  EXPECT_EQ(Attach().guests.at(0).holdings, WithNetwork(2, 80));
+  EXPECT_THAT(launcher_.rates, ElementsAre("1=82", "2=10"));
+}
+
+TEST_F(LinuxNetworkHostTest, ARefusedRateLeavesAllAsTheyWere) {
+  Attach();
+  ASSERT_TRUE(CreateWithNetwork(1).ok());
+  ASSERT_TRUE(CreateWithNetwork(2).ok());
+  ASSERT_TRUE(Apply(1, {Network(1, 8), Network(2, 80)}).ok());
+  launcher_.rates.clear();
+  launcher_.refuse_rate_of = 1;
+  EXPECT_THAT(std::string(Apply(2, {Network(1, 80), Network(2, 8)}).status().message()),
+              HasSubstr("guest 1: no such rate"));
+  EXPECT_THAT(launcher_.rates, ElementsAre("2=10", "1=82", "1=10", "2=82"));
+}
+
+TEST_F(LinuxNetworkHostTest, WhoCouldGoAroundItsLimitIsNotAdmitted) {
+  Attach();
+  EXPECT_THAT(std::string(CreateWithNetwork(1, 2, "burst").message()),
+              HasSubstr("has the machine's own network, which is sold here"));
+  EXPECT_THAT(std::string(CreateWithNetwork(1, 0).message()), HasSubstr("has no seed of network"));
+  EXPECT_THAT(std::string(CreateWithNetwork(1, 2, "stiff").message()),
+              HasSubstr("has a seed of network, and its recipe says network: none"));
+  EXPECT_TRUE(CreateWithNetwork(1, 0, "stiff").ok());
+  Restart();  // Nothing of it is sold any more.
+  Attach();
+  EXPECT_THAT(std::string(Create(2).message()), HasSubstr("no network is sold here"));
+}
+
 TEST_F(LinuxHostTest, ARefuserIsKilledAndItsNeighbourIsNotTouched) {
   Attach();
   ASSERT_TRUE(Create(1).ok());

@@ -488,7 +488,7 @@ HostRecord SomeRecord() {
                     .recipe = "http",
                     .phase = GuestRecord::Phase::kRunning,
                     .seed = {100, 1 << 20},
-                    .held = {200, 2 << 20, 30},
+                    .held = {200, 2 << 20, 20, 30},
                     .target = Amounts{300, 3 << 20},
                     .memory_window_bytes = 1 << 30};
   guest.sums = {.created_us = 5,
@@ -499,7 +499,10 @@ HostRecord SomeRecord() {
                 .memory_used = absl::MakeUint128(7, 8),
                 .disk_offered = absl::MakeUint128(9, 10),
                 .disk_used = 11,
-                .disk_seen = {12, 13, 14, 15}};
+                .disk_seen = {12, 13, 14, 15},
+                .network_offered = 16,
+                .network_used = absl::MakeUint128(17, 18),
+                .network_seen = {19, 20}};
   guest.applied = guest.sums;
   guest.has_applied = true;
   record.guests[17] = guest;
@@ -518,6 +521,7 @@ TEST(StateFileTest, IsReadBackAsWritten) {
   EXPECT_EQ(read->guests.at(17).sums.memory_used, absl::MakeUint128(7, 8));
   EXPECT_EQ(read->guests.at(17).held.disk_iops, 30);
   EXPECT_EQ(read->guests.at(17).sums.disk_seen, (IoStat{12, 13, 14, 15}));
+  EXPECT_EQ(read->guests.at(17).sums.network_seen, (NetworkStat{19, 20}));
   EXPECT_EQ(*read->applying_round_id, 13u);
   EXPECT_EQ(read->guests.at(17).target->millicores, 300);
 }
@@ -622,9 +626,16 @@ TEST(BoardFileTest, ASequenceLeftOddBecomesEvenAgain) {
 
 TEST(LaunchTest, EveryMessageIsReadBack) {
   const auto start = ParseLaunchRequest(
-      LaunchText(LaunchRequest(LaunchStart{17, "web", "a b\n\0c and = base64"})));
+      LaunchText(LaunchRequest(LaunchStart{17, "web", "a b\n\0c and = base64", 40})));
   ASSERT_TRUE(start.ok());
   EXPECT_EQ(std::get<LaunchStart>(*start).arguments, "a b\n");  // As the C text above ends.
+  EXPECT_EQ(std::get<LaunchStart>(*start).network_mbits, 40);
+  EXPECT_EQ(std::get<LaunchRate>(*ParseLaunchRequest(LaunchText(LaunchRequest(LaunchRate{17, 5}))))
+                .network_mbits,
+            5);
+  EXPECT_EQ(
+      std::get<LaunchRated>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchRated{17})))).guest_id,
+      17u);
   EXPECT_TRUE(std::holds_alternative<LaunchList>(*ParseLaunchRequest("list")));
   EXPECT_EQ(
       std::get<LaunchStarted>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchStarted{1, 2})))).pid,
@@ -643,13 +654,33 @@ TEST(LaunchTest, EveryMessageIsReadBack) {
 }
 
 TEST(LaunchTest, WhatIsNotInTheVocabularyIsRefused) {
-  for (const char* text :
-       {"", " ", "start", "start 1", "start 1 web x", "start 1 =d2Vi", "start x =d2Vi =",
-        "start 1 =d2Vi = =", "start -1 =d2Vi =", "start 1 =d2V! =", "exec /bin/sh", "list all",
-        "LIST", "start 1  =d2Vi ="}) {
+  for (const char* text : {"",
+                           " ",
+                           "start",
+                           "start 1",
+                           "start 1 web x",
+                           "start 1 =d2Vi",
+                           "start x =d2Vi =",
+                           "start 1 =d2Vi = =",
+                           "start -1 =d2Vi = 0",
+                           "start 1 =d2V! = 0",
+                           "start 1 =d2Vi = -1",
+                           "start 1 =d2Vi = x",
+                           "rate 1",
+                           "rate 1 0",
+                           "rate 1 -5",
+                           "rate x 5",
+                           "rate 1 1000001",
+                           "rate 1 5 6",
+                           "exec /bin/sh",
+                           "list all",
+                           "LIST",
+                           "start 1  =d2Vi = 0",
+                           "start 1 =d2Vi ="}) {
     EXPECT_EQ(ParseLaunchRequest(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
-  for (const char* text : {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed"}) {
+  for (const char* text :
+       {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed", "rated", "rated x"}) {
     EXPECT_EQ(ParseLaunchReply(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }
