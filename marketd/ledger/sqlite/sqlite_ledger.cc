@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/ledger/sqlite/database.h"
-#include "marketd/ledger/sqlite/rows.h"
 #include "marketd/ledger/sqlite/schema.h"
+#include "marketd/ledger/sqlite/tables.h"
 #include "marketd/market/audit.h"
 
 namespace nom::market {
@@ -276,6 +276,7 @@ class SqliteLedger : public Ledger {
                std::unique_ptr<Database> reader_db, uint64_t proven_max)
       : locks_(std::move(locks)),
         db_(std::move(db)),
+        writer_(*db_),
         reader_(db_->path(), std::move(reader_db)),
         proven_max_(proven_max) {}
 
@@ -379,13 +380,14 @@ class SqliteLedger : public Ledger {
     if (db_->changes() != 1) return NotCurrent(lead);
     for (const Transaction& transaction : transactions) {
       head = {transaction.transaction_id, NextDigest(head.digest, ToChain(transaction))};
-      NOM_RETURN_IF_ERROR(WriteTransaction(*db_, ordinal, transaction, head.digest));
+      NOM_RETURN_IF_ERROR(writer_.Write(ordinal, transaction, head.digest));
     }
     return absl::OkStatus();
   }
 
   const std::vector<File> locks_;  // Let go last: see LockInode.
   const std::unique_ptr<Database> db_;
+  TransactionWriter writer_;
   SqliteReader reader_;
   const uint64_t proven_max_;
   std::mutex mutex_;  // Books are committed to from threads of their own.
