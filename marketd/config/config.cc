@@ -141,11 +141,14 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
   size_t kind = 0;
   if (reader.OneOf("kind", Need::kRequired, KindNames(), &kind)) {
     resource.kind = static_cast<ResourceKind>(kind + 1);
-    const bool enforced =
+    const bool cpu_or_memory =
         resource.kind == ResourceKind::kCpu || resource.kind == ResourceKind::kMemory;
-    if (host_kind != HostKind::kSimulated && !enforced) {
-      reader.Complain("kind", absl::StrCat("a ", HostKindNames()[static_cast<size_t>(host_kind)],
-                                           " host sells cpu and memory only"));
+    if (host_kind == HostKind::kNomhv && !cpu_or_memory) {
+      reader.Complain("kind", "a nomhv host sells cpu and memory only");
+    }
+    if (host_kind == HostKind::kLinux && !cpu_or_memory && resource.kind != ResourceKind::kDisk &&
+        resource.kind != ResourceKind::kNetwork) {
+      reader.Complain("kind", "a linux host sells cpu, memory, network and disk only");
     }
   }
   if (reader.Int("unit_size", Need::kRequired, 1, kUnitSizeMax, &resource.unit_size) &&
@@ -260,6 +263,9 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
       errors->Add(resources[i]["kind"].Mark(), absl::StrCat(resource_path, ".kind"),
                   "this host already has a resource of this kind");
     }
+  }
+  if (host.kind == HostKind::kLinux) {
+    CheckLinuxResources(reader, host.linux_host, market.resources);
   }
   reader.Finish();
   return host;
