@@ -93,7 +93,9 @@ absl::Status Check(const Config& config) {
 }
 
 Process::Process(Config config, std::function<void(const absl::Status&)> on_fatal)
-    : config_(std::move(config)), on_fatal_(std::move(on_fatal)), metrics_(BuildVersion()) {}
+    : config_(std::move(config)),
+      on_fatal_(std::move(on_fatal)),
+      metrics_(BuildVersion(), BuildCommit()) {}
 
 Process::~Process() { Stop(); }
 
@@ -148,6 +150,7 @@ void Process::SetMetricSources() {
                                               ledger_->reader().Look(market::kMarketBook));
                          return look->Head();
                        },
+                       .ledger_path = config_.ledger,
                        .watches =
                            [this] {
                              const WatchCounters counters = hub_->counters();

@@ -131,6 +131,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kClearings, {id, "coarser"}, n.clearings_coarser);
   out.Add(Metric::kClearings, {id, "greedy"}, n.clearings_greedy);
   out.Add(Metric::kClearings, {id, "repeat_last"}, n.clearings_repeat_last);
+  out.Add(Metric::kDecidedAgain, {id}, n.clearings_again);
   out.Add(Metric::kBids, {id, "accepted"}, n.bids_accepted);
   out.Add(Metric::kBids, {id, "refused"}, n.bids_refused);
   out.Add(Metric::kBids, {id, "page_refused"}, n.bid_pages_refused);
@@ -193,6 +194,17 @@ void AddHead(const absl::StatusOr<market::ChainHead>& head, Scrape& out) {
   out.Add(Metric::kLedgerDigest, {}, static_cast<double>(digest));
 }
 
+// A file that is not there has no size: a log goes when the ledger is closed.
+void AddLedgerFiles(const std::string& path, Scrape& out) {
+  const std::pair<const char*, std::string> files[] = {{"ledger", path},
+                                                       {"write_ahead_log", path + "-wal"}};
+  for (const auto& [name, file] : files) {
+    std::error_code error;
+    const std::uintmax_t bytes = std::filesystem::file_size(file, error);
+    if (!error) out.Add(Metric::kLedgerBytes, {name}, static_cast<uint64_t>(bytes));
+  }
+}
+
 // This process as the system sees it, by the names that Prometheus' own clients use.
 void AddProcess(Scrape& out) {
   rusage usage{};
@@ -240,7 +252,8 @@ void AddProcess(Scrape& out) {
 // Reads the sources at each scrape.
 class Collector final : public prometheus::Collectable {
  public:
-  explicit Collector(absl::string_view version) : version_(version) {}
+  Collector(absl::string_view version, absl::string_view commit)
+      : version_(version), commit_(commit) {}
 
   void SetSources(MetricSources sources) {
     std::lock_guard lock(mutex_);
@@ -251,13 +264,14 @@ class Collector final : public prometheus::Collectable {
 
   std::vector<MetricFamily> Collect() const override {
     Scrape out;
-    out.Add(Metric::kBuildInfo, {version_}, 1.0);
+    out.Add(Metric::kBuildInfo, {version_, commit_}, 1.0);
     AddProcess(out);
     // Held over the calls: once SetSources returns, the old sources are used no more.
     std::lock_guard lock(mutex_);
     if (sources_.view) AddView(*sources_.view(), out);
     if (sources_.counters) AddCounters(sources_.counters(), out);
     if (sources_.head) AddHead(sources_.head(), out);
+    if (!sources_.ledger_path.empty()) AddLedgerFiles(sources_.ledger_path, out);
     if (sources_.watches) {
       const WatchFigures watches = sources_.watches();
       out.Add(Metric::kWatchers, {}, watches.watchers);
@@ -278,6 +292,7 @@ class Collector final : public prometheus::Collectable {
 
  private:
   const std::string version_;
+  const std::string commit_;
   std::atomic<bool> answering_{true};
   mutable std::mutex mutex_;
   MetricSources sources_;
@@ -330,9 +345,9 @@ prometheus::Family<prometheus::Histogram>& HistogramFamily(Metric metric,
 
 class Metrics::Impl {
  public:
-  explicit Impl(absl::string_view version)
+  Impl(absl::string_view version, absl::string_view commit)
       : registry(std::make_shared<prometheus::Registry>()),
-        collector(std::make_shared<Collector>(version)),
+        collector(std::make_shared<Collector>(version, commit)),
         clearings(HistogramFamily(Metric::kClearingDuration, *registry)),
         calls(HistogramFamily(Metric::kCallDuration, *registry)),
         commits(HistogramFamily(Metric::kCommitDuration, *registry).Add({}, Buckets())),
@@ -351,7 +366,8 @@ class Metrics::Impl {
   std::unique_ptr<HttpServer> server;  // Last: it reads all of the above.
 };
 
-Metrics::Metrics(absl::string_view version) : impl_(std::make_unique<Impl>(version)) {}
+Metrics::Metrics(absl::string_view version, absl::string_view commit)
+    : impl_(std::make_unique<Impl>(version, commit)) {}
 
 Metrics::~Metrics() = default;
 

@@ -41,6 +41,7 @@ struct MetricSources {
   std::function<std::shared_ptr<const market::View>()> view;
   std::function<market::RuntimeCounters()> counters;
   std::function<absl::StatusOr<market::ChainHead>()> head;  // Of the ledger.
+  std::string ledger_path;  // Of its file, to tell its size; empty: not told.
   std::function<WatchFigures()> watches;
   std::function<ConnectionFigures()> connections;
 };
@@ -48,7 +49,8 @@ struct MetricSources {
 // Thread-safe.
 class Metrics {
  public:
-  explicit Metrics(absl::string_view version);
+  // Of this build, for nom_market_build_info.
+  Metrics(absl::string_view version, absl::string_view commit);
   ~Metrics();  // Stops serving.
 
   // From now on scrapes show these too. Ends with an empty one: `sources` may then be gone.
