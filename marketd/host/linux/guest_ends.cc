@@ -61,7 +61,7 @@ void GuestEnds::Note(GuestId guest_id, GuestRecord& guest, int64_t at_us,
   guest.target.reset();
   guest.held = {};
   empty_since_us_.erase(guest_id);
-  news_.push_back(GuestEnded{guest_id, reason});
+  news_.push_back(GuestEnded{guest_id, reason, reason == kCleanExit});
 }
 
 }  // namespace nom::market

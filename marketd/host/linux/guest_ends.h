@@ -16,6 +16,9 @@
 
 namespace nom::market {
 
+// What a guest ended by that did so of its own accord, with code 0: as launchers say it.
+inline constexpr char kCleanExit[] = "exit 0";
+
 // Not thread-safe.
 class GuestEnds {
  public:

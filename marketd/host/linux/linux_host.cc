@@ -139,6 +139,7 @@ HostFacts LinuxHost::Facts() const {
     out.name = guest.name;
     out.ended = guest.phase == GuestRecord::Phase::kEnded;
     out.exit_reason = guest.exit_reason;
+    out.exited = guest.exit_reason == kCleanExit;
     out.holdings = units_.ToHoldings(guest.seed, guest.held);
   }
   facts.applied_round_id = record_.applied_round_id;
