@@ -22,7 +22,7 @@
 
 namespace {
 
-constexpr size_t kValueBytes = 16'000;
+constexpr size_t kValueBytes = 40'000;
 constexpr int64_t kReportNs = 250'000'000;
 
 int64_t Nanoseconds(clockid_t clock) {
