@@ -14,7 +14,10 @@ import subprocess
 import sys
 
 APPLETS = ("sh mount umount mkdir cat echo ls ps kill sleep poweroff reboot ip head tail dmesg true rm chmod chown "
-           "modprobe insmod seq date grep sed awk find nc wget test mkswap swapon dd sync id env cut tr wc sort su od pidof stat").split()
+           "modprobe insmod seq date grep sed awk find nc wget test mkswap swapon dd sync id env cut tr wc sort su od pidof stat cp printf").split()
+
+
+LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
 
 
 class Archive:
@@ -90,7 +93,9 @@ def main():
             path, _, place = item.partition(":")
             archive.file(place or "bin/" + os.path.basename(path), path, 0o755)
             for library in libraries(path):
-                archive.file(library, os.path.realpath(library), 0o755)
+                # One that lies elsewhere here (LD_LIBRARY_PATH) goes where it is looked for there.
+                at = library if library.startswith(("/lib", "/usr/lib")) else LIBRARIES + os.path.basename(library)
+                archive.file(at, os.path.realpath(library), 0o755)
         for item in arguments.file:
             path, place = item.split(":")
             archive.file(place, path, 0o644)
