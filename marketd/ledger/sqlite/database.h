@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "marketd/ledger/rows/columns.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -19,11 +20,11 @@ namespace nom::market {
 
 // A statement being run. Bind() in the order of its '?'; then Step() until it says false. The first
 // error sticks and comes out of Step() or Run(). Goes back to its Database when it dies.
-class Statement {
+class Statement : public StoredRow {
  public:
   Statement(Statement&& other) noexcept;
   Statement& operator=(Statement&&) = delete;
-  ~Statement();
+  ~Statement() override;
 
   Statement& Bind(int64_t value);
   Statement& Bind(absl::string_view text);
@@ -37,10 +38,10 @@ class Statement {
   absl::Status Run();
 
   // Of the present row; columns count from 0.
-  int64_t Int(int column) const;
+  int64_t Int(int column) const override;
   uint64_t Bits(int column) const { return static_cast<uint64_t>(Int(column)); }
-  bool IsNull(int column) const;
-  std::string Text(int column) const;
+  bool IsNull(int column) const override;
+  std::string Text(int column) const override;
 
  private:
   friend class Database;

@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/ledger/sqlite/database.h"
-#include "marketd/ledger/sqlite/rows.h"
 #include "marketd/ledger/sqlite/schema.h"
+#include "marketd/ledger/sqlite/tables.h"
 #include "marketd/market/audit.h"
 
 namespace nom::market {
@@ -110,6 +110,19 @@ absl::Status Create(const std::string& path) {
   const File file(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (file.fd() < 0 || fsync(file.fd()) != 0) return SystemError(directory);
   return absl::OkStatus();
+}
+
+// Brings a file of an older version up to this one: wholly, or not at all.
+absl::Status Upgrade(Database& db) {
+  NOM_ASSIGN_OR_RETURN(const std::string version, db.QueryText("PRAGMA user_version"));
+  if (version == absl::StrCat(kSchemaVersion)) return absl::OkStatus();
+  NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
+  absl::Status status = db.Execute(kUpgradeFrom7Sql);
+  if (status.ok()) {
+    status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
+  }
+  if (!status.ok()) (void)db.Execute("ROLLBACK");  // The first error is the one that matters.
+  return status;
 }
 
 // A ledger that can only be read, or a disk that is full, is found out before anybody relies on it.
@@ -211,6 +224,11 @@ class SqliteReader : public LedgerReader {
     return ReadAuction(*db_, host_id, round_id, kind);
   }
 
+  absl::StatusOr<Guest> GetEvictedGuest(GuestId guest_id) override {
+    std::lock_guard lock(mutex_);
+    return ReadEvictedGuest(*db_, guest_id);
+  }
+
   absl::StatusOr<std::vector<BookId>> ListBooks() override {
     std::lock_guard lock(mutex_);
     std::vector<BookId> books;
@@ -276,6 +294,7 @@ class SqliteLedger : public Ledger {
                std::unique_ptr<Database> reader_db, uint64_t proven_max)
       : locks_(std::move(locks)),
         db_(std::move(db)),
+        writer_(*db_),
         reader_(db_->path(), std::move(reader_db)),
         proven_max_(proven_max) {}
 
@@ -379,13 +398,14 @@ class SqliteLedger : public Ledger {
     if (db_->changes() != 1) return NotCurrent(lead);
     for (const Transaction& transaction : transactions) {
       head = {transaction.transaction_id, NextDigest(head.digest, ToChain(transaction))};
-      NOM_RETURN_IF_ERROR(WriteTransaction(*db_, ordinal, transaction, head.digest));
+      NOM_RETURN_IF_ERROR(writer_.Write(ordinal, transaction, head.digest));
     }
     return absl::OkStatus();
   }
 
   const std::vector<File> locks_;  // Let go last: see LockInode.
   const std::unique_ptr<Database> db_;
+  TransactionWriter writer_;
   SqliteReader reader_;
   const uint64_t proven_max_;
   std::mutex mutex_;  // Books are committed to from threads of their own.
@@ -424,6 +444,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   NOM_RETURN_IF_ERROR(
       db->Execute(options.sync_to_disk ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF"));
   NOM_RETURN_IF_ERROR(db->Execute("PRAGMA foreign_keys = ON"));
+  NOM_RETURN_IF_ERROR(Upgrade(*db));
   NOM_RETURN_IF_ERROR(TryWrite(*db));
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader_db,
                        Database::Open(path, Database::Mode::kReadOnly));

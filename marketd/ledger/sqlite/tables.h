@@ -1,13 +1,16 @@
-// Rows to values and back; used by the writer and the readers of a SQLite ledger.
+// A SQLite ledger's tables: what is written to them and read from them. What a row has in its
+// columns is not said here, but in marketd/ledger/rows.
 
-#ifndef MARKETD_LEDGER_SQLITE_ROWS_H_
-#define MARKETD_LEDGER_SQLITE_ROWS_H_
+#ifndef MARKETD_LEDGER_SQLITE_TABLES_H_
+#define MARKETD_LEDGER_SQLITE_TABLES_H_
 
+#include <array>
 #include <functional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "marketd/ledger/rows/row_changes.h"
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/market/chain.h"
 #include "marketd/market/state.h"
@@ -15,13 +18,22 @@
 
 namespace nom::market {
 
-inline int64_t ToMicros(absl::Time time) { return absl::ToUnixMicros(time); }
-
 // Books are named by their ordinals.
-//
-// Writes one transaction with its digest; the caller has begun one in SQLite.
-absl::Status WriteTransaction(Database& db, int64_t book, const Transaction& transaction,
-                              const std::string& digest);
+
+// Writes transactions to one database, which outlives it; one thread at a time.
+class TransactionWriter {
+ public:
+  explicit TransactionWriter(Database& db) : db_(db) {}
+
+  // One transaction with its digest; the caller has begun one in SQLite.
+  absl::Status Write(int64_t book, const Transaction& transaction, const std::string& digest);
+
+ private:
+  absl::Status Write(const RowChange& change);
+
+  Database& db_;
+  std::array<std::string, kRowWritesCount> sql_;  // Made when first needed, and kept.
+};
 
 // Those above `after` by rising id, at most `limit`, as far as the chain covers them.
 absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
@@ -41,6 +53,9 @@ absl::Status ReadRound(Database& db, Round& round);
 absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, RoundId round_id,
                                           ResourceKind kind);
 
+// Of one that was evicted. NOT_FOUND if there is none.
+absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id);
+
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);
 inline absl::Status ForEachRow(Statement&& statement,
@@ -50,4 +65,4 @@ inline absl::Status ForEachRow(Statement&& statement,
 
 }  // namespace nom::market
 
-#endif  // MARKETD_LEDGER_SQLITE_ROWS_H_
+#endif  // MARKETD_LEDGER_SQLITE_TABLES_H_
