@@ -119,42 +119,35 @@ std::span<const uint8_t> FetchInstruction(VirtualProcessor& vcpu, bool code64,
   return {buffer, count};
 }
 
-constexpr Opcode OpcodeOf(ExitKind kind) {
-  switch (kind) {
-    case ExitKind::kCall:
-      return kOpcodeVmmcall;
-    case ExitKind::kHalt:
-      return kOpcodeHlt;
-    case ExitKind::kCpuid:
-      return kOpcodeCpuid;
-    case ExitKind::kReadMsr:
-      return kOpcodeRdmsr;
-    case ExitKind::kWriteMsr:
-      return kOpcodeWrmsr;
-    case ExitKind::kFlushCaches:
-      return kOpcodeInvalidate;
-    default:
-      Panic("svm: an exit at no instruction that nomhv does", __FILE__, __LINE__);
-  }
-}
+// Of the instructions that nomhv does; the others are never advanced past.
+constexpr auto kOpcodes = [] {
+  std::array<Opcode, static_cast<size_t>(ExitKind::kBadState) + 1> opcodes{};
+  const auto set = [&](ExitKind kind, const Opcode& opcode) {
+    opcodes[static_cast<size_t>(kind)] = opcode;
+  };
+  set(ExitKind::kCall, kOpcodeVmmcall);
+  set(ExitKind::kHalt, kOpcodeHlt);
+  set(ExitKind::kCpuid, kOpcodeCpuid);
+  set(ExitKind::kReadMsr, kOpcodeRdmsr);
+  set(ExitKind::kWriteMsr, kOpcodeWrmsr);
+  set(ExitKind::kFlushCaches, kOpcodeInvalidate);
+  return opcodes;
+}();
 
-uint64_t LengthOfExit(VirtualProcessor& vcpu, const Exit& exit) {
-  const Vmcb& v = ControlBlock(vcpu);
-  const uint64_t rip = vcpu.registers.rip;
-  if (exit.move.has_value()) return exit.move->length;
-  const Opcode opcode = OpcodeOf(exit.kind);
-  // Nearly always it has no prefix, and lies in the page of the last one.
-  const CodePageCache& cache = vcpu.code_page;
-  if (exit.code64 && cache.linear == (rip & ~kPageMask) && cache.cr3 == v.cr3 &&
-      cache.host[rip & kPageMask] == opcode.bytes[0]) {
-    return opcode.count;
-  }
-  if (v.next_rip != 0) return v.next_rip - rip;
+// The two below are apart from who calls them because they are rare, and need room on the stack.
+[[gnu::noinline]] uint64_t LengthByBytes(VirtualProcessor& vcpu, const Opcode& opcode,
+                                         bool code64) {
   uint8_t buffer[kInstructionBytesMax];
   const std::optional<Prefixes> prefixes =
-      FindOpcode(FetchInstruction(vcpu, exit.code64, buffer), opcode, exit.code64);
+      FindOpcode(FetchInstruction(vcpu, code64, buffer), opcode, code64);
   // Bytes that are not what exited were changed by the guest itself: it goes on where it says.
   return opcode.count + (prefixes.has_value() ? prefixes->count : 0);
+}
+
+[[gnu::noinline]] void ReadDebugMove(VirtualProcessor& vcpu, Exit& exit) {
+  uint8_t buffer[kInstructionBytesMax];
+  exit.move = DecodeDebugMove(FetchInstruction(vcpu, exit.code64, buffer),
+                              exit.kind == ExitKind::kWriteDebug, exit.code64);
 }
 
 }  // namespace
@@ -192,12 +185,9 @@ Exit Translate(VirtualProcessor& vcpu) {
       exit.error = static_cast<uint32_t>(v.exit_info1);
       break;
     case ExitKind::kReadDebug:
-    case ExitKind::kWriteDebug: {
-      uint8_t buffer[kInstructionBytesMax];
-      exit.move = DecodeDebugMove(FetchInstruction(vcpu, exit.code64, buffer),
-                                  exit.kind == ExitKind::kWriteDebug, exit.code64);
+    case ExitKind::kWriteDebug:
+      ReadDebugMove(vcpu, exit);
       break;
-    }
     case ExitKind::kMemory:
       exit.write = (v.exit_info1 >> 1 & 1) != 0;
       exit.fetch = (v.exit_info1 >> 4 & 1) != 0;
@@ -213,10 +203,21 @@ Exit Translate(VirtualProcessor& vcpu) {
 }
 
 void AdvancePastExit(VirtualProcessor& vcpu, const Exit& exit) {
+  Vmcb& v = ControlBlock(vcpu);
   uint64_t& rip = vcpu.registers.rip;
-  rip += LengthOfExit(vcpu, exit);
+  v.interrupt_shadow &= ~uint64_t{1};
+  const Opcode& opcode = kOpcodes[static_cast<uint32_t>(exit.kind)];
+  const CodePageCache& cache = vcpu.code_page;
+  if (exit.move.has_value()) {
+    rip += exit.move->length;
+  } else if (exit.code64 && cache.linear == (rip & ~kPageMask) && cache.cr3 == v.cr3 &&
+             cache.host[rip & kPageMask] == opcode.bytes[0]) {
+    // Nearly always it has no prefix, and lies in the page of the last one.
+    rip += opcode.count;
+  } else {
+    rip = v.next_rip != 0 ? v.next_rip : rip + LengthByBytes(vcpu, opcode, exit.code64);
+  }
   if (!exit.code64) rip &= 0xffffffff;
-  ControlBlock(vcpu).interrupt_shadow &= ~uint64_t{1};
 }
 
 }  // namespace nomhv
