@@ -32,7 +32,7 @@ TEST(ControlRegisters, PatTakesKnownTypesOnly) {
   EXPECT_EQ(r.ReadMsr(kMsrPat), kPatReset);
   EXPECT_TRUE(r.WriteMsr(kMsrPat, 0x0001040506070000));
   EXPECT_EQ(r.pat, 0x0001040506070000u);
-  for (const uint64_t bad : {2, 3, 8, 0x80, 0xff}) {
+  for (const uint64_t bad : {2u, 3u, 8u, 0x80u, 0xffu}) {
     for (int i = 0; i < 8; ++i) EXPECT_FALSE(r.WriteMsr(kMsrPat, bad << (8 * i)));
   }
   EXPECT_EQ(r.pat, 0x0001040506070000u);
