@@ -31,15 +31,16 @@ GOALS = {"call": 150, "release-acquire": 1000, "hole-fault": 250, "hand-over": 1
 
 
 def exits(build: pathlib.Path) -> dict[str, int]:
-    one = "name=bench seed_frames=1024 window_frames=1024 seed_millicores=900"
-    found = boot(build, ["-append", "exit=when-idle " + one, "-initrd", str(build / "guests/bench_exits.elf")])
-    lines = "".join(f'image=bench_exits.elf name={name} seed_frames=1024 window_frames=1024 seed_millicores=450 '
-                    "arguments=switch\n" for name in ("one", "two"))
-    with tempfile.NamedTemporaryFile() as archive:
-        image = (build / "guests/bench_exits.elf").read_bytes()
-        archive.write(run_guests.cpio({"guests.cfg": lines.encode(), "bench_exits.elf": image}))
-        archive.flush()
-        found |= boot(build, ["-append", "exit=when-idle", "-initrd", archive.name])
+    guest = "image=bench_exits.elf seed_frames=1024 window_frames=1024"
+    one = f"name=bench {guest} seed_millicores=900\n"
+    two = "".join(f"name={name} {guest} seed_millicores=450 arguments=switch\n" for name in ("one", "two"))
+    image = (build / "guests/bench_exits.elf").read_bytes()
+    found: dict[str, int] = {}
+    for lines in (one, two):
+        with tempfile.NamedTemporaryFile() as archive:
+            archive.write(run_guests.cpio({"guests.cfg": lines.encode(), "bench_exits.elf": image}))
+            archive.flush()
+            found |= boot(build, ["-append", "exit=when-idle", "-initrd", archive.name])
     return found
 
 

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "nomhv/core/control_registers.h"
+
 namespace nomhv {
 
 template <typename M>
@@ -18,25 +20,17 @@ concept GuestMemory = requires(const M memory, uint64_t gpa) {
   { memory.Read64(gpa) } -> std::same_as<std::optional<uint64_t>>;
 };
 
-struct PagingState {
-  uint64_t cr0 = 0;
-  uint64_t cr3 = 0;
-  uint64_t cr4 = 0;
-  uint64_t efer = 0;
-};
-
 // The guest-physical address of `linear`, or nothing if nothing is mapped there.
 template <GuestMemory M>
-std::optional<uint64_t> GuestPhysical(const M& memory, const PagingState& state, uint64_t linear) {
-  constexpr uint64_t kCr0Paging = uint64_t{1} << 31;
+std::optional<uint64_t> GuestPhysical(const M& memory, const ControlRegisters& state,
+                                      uint64_t linear) {
   constexpr uint64_t kCr4PageSize = 1u << 4;
   constexpr uint64_t kCr4PhysicalExtension = 1u << 5;
   constexpr uint64_t kCr4FiveLevels = 1u << 12;
-  constexpr uint64_t kEferLongModeActive = 1u << 10;
   constexpr uint64_t kPresent = 1;
   constexpr uint64_t kLarge = 1u << 7;
   constexpr uint64_t kAddress = 0x000ffffffffff000;
-  const bool wide = (state.efer & kEferLongModeActive) != 0;
+  const bool wide = (state.efer & kEferLma) != 0;
   if (!wide) linear &= 0xffffffff;
   if ((state.cr0 & kCr0Paging) == 0) return linear;
 

@@ -13,6 +13,19 @@ bool HasEnd(const char (&text)[N]) {
   return false;
 }
 
+constexpr uint32_t kNone = ~uint32_t{0};
+
+NomStatus CheckGrant(const Guest& guest, const NomGrant& grant, uint32_t devices) {
+  if (grant.holding_count > NOM_RESOURCES_MAX || grant.frames > guest.window_frames ||
+      grant.millicores > kMillicoresPerProcessor || (grant.devices & ~devices) != 0) {
+    return NOM_STATUS_BAD_PARAMETER;
+  }
+  if (grant.frames < guest.seed.frames || grant.millicores < guest.seed.millicores) {
+    return NOM_STATUS_BELOW_SEED;
+  }
+  return NOM_STATUS_OK;
+}
+
 }  // namespace
 
 Result<uint32_t> GuestTable::Admit(const NomCreate& create) {
@@ -89,6 +102,59 @@ Amounts GuestTable::granted() const {
   NOMHV_CHECK(sum.frames <= capacity_.frames && sum.millicores <= capacity_.millicores,
               "guest table: grants exceed the machine");
   return sum;
+}
+
+GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants, GrantPlan& plan) {
+  plan = {};
+  for (uint32_t& index : plan.grant_of_slot) index = kNone;
+  if (grants.grant_count > NOM_GUESTS_MAX) return {NOM_STATUS_BAD_PARAMETER, 0};
+
+  Amounts sum;
+  for (uint32_t i = 0; i < grants.grant_count; ++i) {
+    const NomGrant& grant = grants.grants[i];
+    const Result<uint32_t> slot = guests.Find(grant.guest_id);
+    if (!slot.ok()) return {NOM_STATUS_NO_SUCH_GUEST, grant.guest_id};
+    if (guests.at(slot.value()).ended) return {NOM_STATUS_CRASHED, grant.guest_id};
+    if (plan.grant_of_slot[slot.value()] != kNone)
+      return {NOM_STATUS_BAD_PARAMETER, grant.guest_id};
+    const NomStatus status = CheckGrant(guests.at(slot.value()), grant, guests.capacity().devices);
+    if (status != NOM_STATUS_OK) return {status, grant.guest_id};
+    // Bounded by window and processor above: 32 of them cannot overflow.
+    sum.frames += grant.frames;
+    sum.millicores += grant.millicores;
+    if (sum.frames > guests.capacity().frames || sum.millicores > guests.capacity().millicores ||
+        (sum.devices & grant.devices) != 0) {
+      return {NOM_STATUS_OVER_CAPACITY, grant.guest_id};
+    }
+    plan.grant_of_slot[slot.value()] = i;
+    plan.from_frames[slot.value()] = guests.at(slot.value()).granted.frames;
+    sum.devices |= grant.devices;
+    plan.granted[slot.value()] = {grant.frames, grant.millicores, grant.devices};
+  }
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    if (guests.at(slot).running() && plan.grant_of_slot[slot] == kNone) {
+      return {NOM_STATUS_BAD_PARAMETER, guests.at(slot).id};
+    }
+  }
+  return {};
+}
+
+void PrepareGrants(const GrantPlan& plan, GuestTable& guests) {
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    Guest& guest = guests.at(slot);
+    if (!guest.running()) continue;
+    NOMHV_CHECK(plan.grant_of_slot[slot] != kNone, "grants: the plan is of another table");
+    guest.next = plan.granted[slot];
+  }
+}
+
+void CommitGrants(const GrantPlan& plan, GuestTable& guests) {
+  PrepareGrants(plan, guests);
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    guests.at(slot).granted = guests.at(slot).next;
+  }
+  // Checks the sum against capacity once more, as it now stands in the books.
+  static_cast<void>(guests.granted());
 }
 
 }  // namespace nomhv

@@ -1,6 +1,10 @@
 // The table of guests: who exists, what each was promised, what each is granted. Admission and
 // grants are decided here, before anything is done to the machine. Not thread-safe: only the
 // processor that serves the mailbox writes it.
+//
+// All grants change at once. A set of grants is checked whole, against seeds, windows and capacity,
+// before any of it is done. Whoever does it shrinks first and grows then, so that the sum never
+// exceeds the machine at any instant.
 
 #ifndef NOMHV_CORE_GUESTS_H_
 #define NOMHV_CORE_GUESTS_H_
@@ -72,6 +76,45 @@ class GuestTable {
   uint32_t count_ = 0;
   Guest guests_[kSlots];
 };
+
+struct GrantPlan {
+  // By slot, for every running guest.
+  uint64_t from_frames[GuestTable::kSlots];
+  Amounts granted[GuestTable::kSlots];
+  uint32_t grant_of_slot[GuestTable::kSlots];  // Index into NomGrants::grants.
+
+  // Calls `move(slot, frames)` for each guest that is to have fewer frames, or more. The fewer come
+  // first.
+  template <typename Move>
+  void ForEachChange(bool fewer, Move&& move) const {
+    for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+      const uint64_t frames = granted[slot].frames;
+      if (frames != from_frames[slot] && (frames < from_frames[slot]) == fewer) move(slot, frames);
+    }
+  }
+};
+
+// Why a set was refused, and the first guest that is to blame; 0 when it is the set as a whole.
+struct GrantVerdict {
+  NomStatus status = NOM_STATUS_OK;
+  uint64_t offender_id = 0;
+};
+
+// Checks a copy of marketd's set and fills `plan`; changes nothing else.
+//   BAD_PARAMETER  too many grants or holdings, a guest twice, a running guest left out, frames
+//                  above the window, more millicores than one processor, or a device that is
+//                  not there
+//   NO_SUCH_GUEST  names a guest that does not exist
+//   CRASHED        names a guest that has ended, and is to be left out
+//   BELOW_SEED     of frames or millicores
+//   OVER_CAPACITY  the sum of all grants (offender: the guest whose grant first exceeded it); two
+//                  guests that hold one device
+[[nodiscard]] GrantVerdict PlanGrants(const GuestTable& guests, const NomGrants& grants,
+                                      GrantPlan& plan);
+
+// The books: makes a plan's grants the ones in force, or (prepared) the ones to come.
+void CommitGrants(const GrantPlan& plan, GuestTable& guests);
+void PrepareGrants(const GrantPlan& plan, GuestTable& guests);
 
 }  // namespace nomhv
 

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "nomhv/abi/guest.h"
-#include "nomhv/core/copy_once.h"
+#include "nomhv/core/shared_memory.h"
 
 namespace nomhv {
 namespace {

@@ -12,10 +12,9 @@
 #include <type_traits>
 
 #include "nomhv/abi/mailbox.h"
-#include "nomhv/core/copy_once.h"
 #include "nomhv/core/guests.h"
 #include "nomhv/core/result.h"
-#include "nomhv/core/seqlock.h"
+#include "nomhv/core/shared_memory.h"
 
 namespace nomhv {
 

@@ -33,18 +33,18 @@ class GuestTranslations {
 // A processor's. That processor only.
 class ProcessorTranslations {
  public:
-  // Whether it must flush before it enters the guest of `slot`; remembers that it has.
-  [[nodiscard]] bool MustFlush(uint32_t slot, const GuestTranslations& guest) {
-    const bool same = slot_ == slot && generation_ == guest.generation();
-    slot_ = slot;
+  // Whether it must flush before it enters the virtual processor `vcpu`; remembers that it has.
+  [[nodiscard]] bool MustFlush(uint32_t vcpu, const GuestTranslations& guest) {
+    const bool same = owner_ == vcpu && generation_ == guest.generation();
+    owner_ = vcpu;
     generation_ = guest.generation();
     return !same;
   }
   // Whose translations may be remembered here; ~0: nobody's.
-  [[nodiscard]] uint32_t slot() const { return slot_; }
+  [[nodiscard]] uint32_t owner() const { return owner_; }
 
  private:
-  uint32_t slot_ = ~uint32_t{0};
+  uint32_t owner_ = ~uint32_t{0};
   uint64_t generation_ = 0;
 };
 

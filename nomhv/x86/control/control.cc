@@ -4,24 +4,17 @@
 #include <cstring>
 
 #include "nomhv/core/assert.h"
-#include "nomhv/core/seqlock.h"
+#include "nomhv/core/shared_memory.h"
 #include "nomhv/core/status_text.h"
-#include "nomhv/x86/cpu.h"
-#include "nomhv/x86/devices.h"
-#include "nomhv/x86/log.h"
-#include "nomhv/x86/machine.h"
-#include "nomhv/x86/regions.h"
+#include "nomhv/x86/guests/devices.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/guests/regions.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
+#include "nomhv/x86/platform/log.h"
 
 namespace nomhv {
 namespace {
-
-uint64_t UsToCycles(uint64_t us) {
-  // A day at most: then the product stays far from overflow, and no deadline is further off.
-  constexpr uint64_t kDayUs = uint64_t{24} * 3600 * 1000000;
-  const uint64_t bounded = std::min(us, kDayUs);
-  const uint64_t hz = g_machine.clocks.tsc_hz;
-  return bounded / 1000000 * hz + bounded % 1000000 * (hz / 1000) / 1000;
-}
 
 uint64_t RandomId() {
   constexpr uint32_t kRdrand = 1u << 30;
@@ -50,10 +43,10 @@ Control::Control(Amounts capacity, std::byte* mailbox_memory, const Doorbell& do
   NomMachineBoard board{};
   board.magic = NOM_MACHINE_BOARD_MAGIC;
   board.abi_version = NOM_ABI_VERSION;
-  board.tsc_hz = g_machine.clocks.tsc_hz;
+  board.tsc_hz = clocks().tsc_hz;
   SeqlockWrite(machine_board_, board);
   if (!mailbox_.has_value()) return;
-  mailbox_->Open(RandomId(), g_machine.clocks.tsc_hz, capacity,
+  mailbox_->Open(RandomId(), clocks().tsc_hz, capacity,
                  static_cast<uint32_t>(GuestProcessors().size()), device_board());
   meters_.WriteSums();
 }
@@ -110,9 +103,8 @@ void Control::BuryEnded() {
     event.guest_id = guest.id;
     event.value = guest.exit_detail;
     event.tsc = ReadTsc();
-    if (!Post(event)) {
-      Log(LogLevel::kDebug, "the event ring is full: the meters tell the end of ", guest.id);
-    }
+    // If the ring is full, the meters tell it.
+    static_cast<void>(Post(event));
   }
 }
 
@@ -123,66 +115,41 @@ bool Control::Post(const NomEvent& event) {
   return true;
 }
 
-void Control::Answer(const NomCommand& command, NomStatus status, uint64_t value, uint32_t detail) {
-  NomEvent event{};
-  event.kind = NOM_EVENT_DONE;
-  event.status = status;
-  event.id = command.id;
-  event.guest_id = command.guest_id;
-  event.value = value;
-  event.tsc = ReadTsc();
-  event.detail = detail;
-  // TakeCommand saw room for it, and marketd can only make more.
-  if (!Post(event)) Log(LogLevel::kError, "the answer to command ", command.id, " is lost");
-}
-
-void Control::ServeCreate(const NomCommand& command) {
+CommandAnswer Control::ServeCreate(const NomCommand& command) {
   NomCreate create;
-  const Status status = mailbox_->ReadPayload(command, create);
-  if (!status.ok()) return Answer(command, status.code());
+  if (const Status read = mailbox_->ReadPayload(command, create); !read.ok()) return {read.code()};
   const auto image = mailbox_->Payload(create.image_offset, create.image_bytes);
-  if (!image.ok()) return Answer(command, image.code());
+  if (!image.ok()) return {image.code()};
   NomImageFault fault = NOM_IMAGE_FAULT_NONE;
   const Result<uint32_t> slot = life_.Create(create, image.value(), fault);
   if (slot.ok()) meters_.Write(slot.value());
-  Answer(command, slot.code(), 0, fault);
+  return {slot.code(), 0, fault};
 }
 
-void Control::ServeDestroy(const NomCommand& command) {
+CommandAnswer Control::ServeDestroy(const NomCommand& command) {
   const Result<uint32_t> slot = table_.Find(command.guest_id);
   if (slot.ok()) life_.Remove(slot.value());
-  Answer(command, slot.code());
+  return {slot.code()};
 }
 
-void Control::ServePrepare(const NomCommand& command) {
-  const Status status = mailbox_->ReadPayload(command, grants_);
-  if (!status.ok()) return Answer(command, status.code());
+CommandAnswer Control::ServeGrants(const NomCommand& command) {
+  if (const Status read = mailbox_->ReadPayload(command, grants_); !read.ok()) return {read.code()};
   const GrantVerdict verdict = PlanGrants(table_, grants_, grant_plan_);
-  if (verdict.status == NOM_STATUS_OK) {
+  if (verdict.status != NOM_STATUS_OK) return {verdict.status, verdict.offender_id};
+  if (command.kind == NOM_COMMAND_PREPARE) {
     moves_.Prepare(grant_plan_, grants_, ReadTsc() + UsToCycles(grants_.deadline_us));
-  }
-  Answer(command, verdict.status, verdict.offender_id);
-}
-
-void Control::ServeApply(const NomCommand& command) {
-  const Status status = mailbox_->ReadPayload(command, grants_);
-  if (!status.ok()) return Answer(command, status.code());
-  const GrantVerdict verdict = PlanGrants(table_, grants_, grant_plan_);
-  if (verdict.status == NOM_STATUS_OK) {
+  } else {
     ForcedFrames forced;
     moves_.Apply(grant_plan_, &grants_, forced);
     meters_.WriteRound(grants_.round_id, forced);
   }
-  Answer(command, verdict.status, verdict.offender_id);
+  return {};
 }
 
-void Control::ServePublish(const NomCommand& command) {
+CommandAnswer Control::ServePublish(const NomCommand& command) {
   NomPublish publish;
-  const Status status = mailbox_->ReadPayload(command, publish);
-  if (!status.ok()) return Answer(command, status.code());
-  if (publish.resource_count > NOM_RESOURCES_MAX) {
-    return Answer(command, NOM_STATUS_BAD_PARAMETER);
-  }
+  if (const Status read = mailbox_->ReadPayload(command, publish); !read.ok()) return {read.code()};
+  if (publish.resource_count > NOM_RESOURCES_MAX) return {NOM_STATUS_BAD_PARAMETER};
   const uint64_t now = ReadTsc();
   NomMachineBoard board{};
   board.magic = NOM_MACHINE_BOARD_MAGIC;
@@ -190,7 +157,7 @@ void Control::ServePublish(const NomCommand& command) {
   board.resource_count = publish.resource_count;
   board.round_id = publish.round_id;
   board.priced_round_id = publish.priced_round_id;
-  board.tsc_hz = g_machine.clocks.tsc_hz;
+  board.tsc_hz = clocks().tsc_hz;
   board.updated_tsc = now;
   board.valid_until_tsc = now + UsToCycles(publish.valid_for_us);
   board.close_tsc = now + UsToCycles(publish.close_in_us);
@@ -198,33 +165,44 @@ void Control::ServePublish(const NomCommand& command) {
   board.period_us = publish.period_us;
   std::memcpy(board.prices, publish.prices, sizeof(board.prices));
   SeqlockWrite(machine_board_, board);
-  Answer(command, NOM_STATUS_OK);
+  return {};
 }
 
-void Control::Serve(const NomCommand& command) {
-  if (!mailbox_->AdmitEpoch(command.epoch)) {
-    return Answer(command, NOM_STATUS_PAST_EPOCH, mailbox_->epoch());
-  }
+CommandAnswer Control::Serve(const NomCommand& command) {
+  if (!mailbox_->AdmitEpoch(command.epoch)) return {NOM_STATUS_PAST_EPOCH, mailbox_->epoch()};
   switch (command.kind) {
     case NOM_COMMAND_ATTACH: {
       const bool same = command.argument[0] >> 16 == NOM_ABI_MAJOR;
-      return Answer(command, same ? NOM_STATUS_OK : NOM_STATUS_BAD_VERSION, NOM_ABI_VERSION);
+      return {same ? NOM_STATUS_OK : NOM_STATUS_BAD_VERSION, NOM_ABI_VERSION};
     }
     case NOM_COMMAND_CREATE:
       return ServeCreate(command);
     case NOM_COMMAND_DESTROY:
       return ServeDestroy(command);
     case NOM_COMMAND_PREPARE:
-      return ServePrepare(command);
     case NOM_COMMAND_APPLY:
-      return ServeApply(command);
+      return ServeGrants(command);
     case NOM_COMMAND_PUBLISH:
       return ServePublish(command);
     case NOM_COMMAND_PING:
-      return Answer(command, NOM_STATUS_OK);
+      return {};
     default:
-      return Answer(command, NOM_STATUS_NO_SUCH_CALL);
+      return {NOM_STATUS_NO_SUCH_CALL};
   }
+}
+
+void Control::ServeAndAnswer(const NomCommand& command) {
+  const CommandAnswer answer = Serve(command);
+  NomEvent event{};
+  event.kind = NOM_EVENT_DONE;
+  event.status = answer.status;
+  event.id = command.id;
+  event.guest_id = command.guest_id;
+  event.value = answer.value;
+  event.tsc = ReadTsc();
+  event.detail = answer.detail;
+  // TakeCommand saw room for it, and marketd can only make more.
+  if (!Post(event)) Log(LogLevel::kError, "the answer to command ", command.id, " is lost");
 }
 
 void Control::Turn() {
@@ -235,7 +213,7 @@ void Control::Turn() {
   NomCommand command;
   // A bounded number, so that a flood of commands does not starve the rest of the turn.
   for (uint32_t i = 0; i < NOM_COMMAND_SLOTS && mailbox_->TakeCommand(command); ++i) {
-    Serve(command);
+    ServeAndAnswer(command);
     BuryEnded();
     pulse_.Beat();
   }

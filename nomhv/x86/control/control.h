@@ -9,7 +9,6 @@
 #include <optional>
 #include <span>
 
-#include "nomhv/core/grants.h"
 #include "nomhv/core/guests.h"
 #include "nomhv/core/mailbox.h"
 #include "nomhv/x86/control/dispatch.h"
@@ -17,7 +16,7 @@
 #include "nomhv/x86/control/guest_life.h"
 #include "nomhv/x86/control/meters.h"
 #include "nomhv/x86/control/pulse.h"
-#include "nomhv/x86/doorbell.h"
+#include "nomhv/x86/platform/doorbell.h"
 
 namespace nomhv {
 
@@ -29,6 +28,13 @@ struct BootGuests {
   uint32_t started = 0;
   uint32_t ended = 0;
   uint32_t failed = 0;  // Refused, or ended otherwise than by EXIT with code 0.
+};
+
+// What a command is answered with; NOM_EVENT_DONE carries it.
+struct CommandAnswer {
+  NomStatus status = NOM_STATUS_OK;
+  uint64_t value = 0;
+  uint32_t detail = 0;
 };
 
 class Control {
@@ -54,13 +60,12 @@ class Control {
   Mailbox* mailbox() { return mailbox_.has_value() ? &*mailbox_ : nullptr; }
   // Writes an event and rings for it. False: the ring is full.
   [[nodiscard]] bool Post(const NomEvent& event);
-  void Answer(const NomCommand& command, NomStatus status, uint64_t value = 0, uint32_t detail = 0);
-  void Serve(const NomCommand& command);
-  void ServeCreate(const NomCommand& command);
-  void ServeDestroy(const NomCommand& command);
-  void ServePrepare(const NomCommand& command);
-  void ServeApply(const NomCommand& command);
-  void ServePublish(const NomCommand& command);
+  void ServeAndAnswer(const NomCommand& command);
+  CommandAnswer Serve(const NomCommand& command);
+  CommandAnswer ServeCreate(const NomCommand& command);
+  CommandAnswer ServeDestroy(const NomCommand& command);
+  CommandAnswer ServeGrants(const NomCommand& command);
+  CommandAnswer ServePublish(const NomCommand& command);
   void BuryEnded();
 
   GuestTable table_;

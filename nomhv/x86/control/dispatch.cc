@@ -1,8 +1,9 @@
 #include "nomhv/x86/control/dispatch.h"
 
 #include "nomhv/core/assert.h"
-#include "nomhv/x86/cpu.h"
-#include "nomhv/x86/log.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
+#include "nomhv/x86/platform/log.h"
 
 namespace nomhv {
 namespace {

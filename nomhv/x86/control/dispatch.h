@@ -10,7 +10,7 @@
 #include "nomhv/core/guests.h"
 #include "nomhv/core/processors.h"
 #include "nomhv/x86/control/pulse.h"
-#include "nomhv/x86/machine.h"
+#include "nomhv/x86/guests/machine.h"
 
 namespace nomhv {
 

@@ -4,44 +4,44 @@
 #include <bit>
 #include <cstring>
 
-#include "nomhv/x86/cpu.h"
-#include "nomhv/x86/devices.h"
-#include "nomhv/x86/guest_frames.h"
-#include "nomhv/x86/machine.h"
-#include "nomhv/x86/regions.h"
+#include "nomhv/x86/guests/devices.h"
+#include "nomhv/x86/guests/guest_frames.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/guests/regions.h"
+#include "nomhv/x86/platform/cpu.h"
 
 namespace nomhv {
-uint64_t GrantMoves::Shrink(const FrameChange& change) {
-  GuestMachine& guest = g_machine.guests[change.slot];
+uint64_t GrantMoves::Shrink(uint32_t slot, uint64_t frames) {
+  GuestMachine& guest = g_machine.guests[slot];
   uint64_t taken = 0;
   for (bool first = true;; first = false) {
     {
-      const Held held(*dispatch_, change.slot);
+      const Held held(*dispatch_, slot);
       // From here on it can only give frames back, between two steps, too.
-      if (first) SetGrantedFrames(guest, change.to_frames);
+      if (first) SetGrantedFrames(guest, frames);
       const uint64_t held_before = guest.held_frames;
-      if (ShrinkGuest(guest, change.to_frames, guest.seed_frames, FrameTaker::kMost) == 0) {
-        TakeOfferedRegions(*dispatch_, guest, change.to_frames);
+      if (ShrinkGuest(guest, frames, guest.seed_frames, FrameTaker::kMost) == 0) {
+        TakeOfferedRegions(*dispatch_, guest, frames);
       }
       taken += held_before - guest.held_frames;
       guest.forced_frames += held_before - guest.held_frames;
       WriteGuestBoard(guest);
-      if (guest.held_frames <= change.to_frames) return taken;
+      if (guest.held_frames <= frames) return taken;
     }
     pulse_->Rest();
   }
 }
 
-void GrantMoves::Grow(const FrameChange& change) {
-  GuestMachine& guest = g_machine.guests[change.slot];
-  uint64_t left = change.to_frames - change.from_frames;
+void GrantMoves::Grow(uint32_t slot, uint64_t frames) {
+  GuestMachine& guest = g_machine.guests[slot];
+  uint64_t left = frames - guest.granted_frames;
   for (bool first = true; left > 0; first = false) {
     {
-      const Held held(*dispatch_, change.slot);
-      if (first) SetGrantedFrames(guest, change.to_frames);
+      const Held held(*dispatch_, slot);
+      if (first) SetGrantedFrames(guest, frames);
       // What it acquired itself between two steps is not given once more.
       const uint64_t holds = guest.held_frames;
-      const uint64_t room = change.to_frames > holds ? change.to_frames - holds : 0;
+      const uint64_t room = frames > holds ? frames - holds : 0;
       const uint64_t step = std::min({left, room, uint64_t{FrameTaker::kMost}});
       GrowGuest(guest, step);
       left = step == 0 ? 0 : left - step;
@@ -89,11 +89,10 @@ void GrantMoves::WriteBoard(uint32_t slot, const NomGrant* grant) {
 void GrantMoves::Apply(const GrantPlan& plan, const NomGrants* grants, ForcedFrames& forced) {
   for (uint64_t& count : forced) count = 0;
   MoveDevices(plan, /*give=*/false);
-  for (uint32_t i = 0; i < plan.shrink_count; ++i) {
-    forced[plan.changes[i].slot] = Shrink(plan.changes[i]);
-  }
+  plan.ForEachChange(/*fewer=*/true,
+                     [&](uint32_t slot, uint64_t frames) { forced[slot] = Shrink(slot, frames); });
   CommitGrants(plan, *table_);
-  for (uint32_t i = plan.shrink_count; i < plan.change_count; ++i) Grow(plan.changes[i]);
+  plan.ForEachChange(/*fewer=*/false, [&](uint32_t slot, uint64_t frames) { Grow(slot, frames); });
   MoveDevices(plan, /*give=*/true);
   dispatch_->Replan();
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
@@ -125,7 +124,7 @@ void GrantMoves::Prepare(const GrantPlan& plan, const NomGrants& grants, uint64_
     if (!told) continue;
     // Only now: who is woken must find the notice on its board.
     const Held held(*dispatch_, slot);
-    guest.Tell(kNewsNotice | kNewsInterrupt, ReadTsc());
+    guest.vcpu.Tell(kNewsNotice | kNewsInterrupt, ReadTsc());
   }
 }
 

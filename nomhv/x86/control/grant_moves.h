@@ -6,7 +6,6 @@
 
 #include <cstdint>
 
-#include "nomhv/core/grants.h"
 #include "nomhv/core/guests.h"
 #include "nomhv/x86/control/dispatch.h"
 #include "nomhv/x86/control/meters.h"
@@ -35,8 +34,9 @@ class GrantMoves {
  private:
   // Takes (or gives) devices until the guest holds those of the plan.
   void MoveDevices(const GrantPlan& plan, bool give);
-  uint64_t Shrink(const FrameChange& change);
-  void Grow(const FrameChange& change);
+  // Until the guest holds no more than `frames`, by force; how many were taken.
+  uint64_t Shrink(uint32_t slot, uint64_t frames);
+  void Grow(uint32_t slot, uint64_t frames);
 
   GuestTable* table_;
   Dispatch* dispatch_;

@@ -4,11 +4,11 @@
 #include <bit>
 
 #include "nomhv/core/status_text.h"
-#include "nomhv/x86/devices.h"
-#include "nomhv/x86/guest_frames.h"
-#include "nomhv/x86/log.h"
-#include "nomhv/x86/machine.h"
-#include "nomhv/x86/regions.h"
+#include "nomhv/x86/guests/devices.h"
+#include "nomhv/x86/guests/guest_frames.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/guests/regions.h"
+#include "nomhv/x86/platform/log.h"
 
 namespace nomhv {
 Result<uint32_t> GuestLife::Create(const NomCreate& create, std::span<const std::byte> image,
@@ -34,7 +34,7 @@ Result<uint32_t> GuestLife::Create(const NomCreate& create, std::span<const std:
     LoadSegment(guest, image, plan.segments[i]);
     p_.pulse->Rest();
   }
-  StartGuest(guest, create, g_machine.clocks.tsc_hz, plan);
+  StartGuest(guest, create, plan);
   if (p_.mailbox != nullptr) p_.mailbox->ClearBids(slot.value());
   p_.moves->WriteBoard(slot.value(), nullptr);
   p_.dispatch->Replan();

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "nomhv/x86/cpu.h"
-#include "nomhv/x86/machine.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
 
 namespace nomhv {
 namespace {
@@ -45,7 +46,7 @@ void Meters::Fill(uint32_t slot) {
   meter.exit_reason =
       guest.ended.load(std::memory_order_acquire) ? guest.exit_reason : NOM_EXIT_REASON_NONE;
   meter.exit_detail = guest.exit_detail;
-  meter.processor = guest.last_processor;
+  meter.processor = guest.vcpu.last_processor;
   meter.created_tsc = guest.created_tsc;
   std::memcpy(meter.name, guest.name, sizeof(meter.name));
   meter.devices = guest.devices;

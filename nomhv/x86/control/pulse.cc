@@ -2,11 +2,12 @@
 
 #include <algorithm>
 
-#include "nomhv/x86/cpu.h"
-#include "nomhv/x86/devices.h"
-#include "nomhv/x86/interrupts.h"
-#include "nomhv/x86/log.h"
-#include "nomhv/x86/machine.h"
+#include "nomhv/x86/guests/devices.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
+#include "nomhv/x86/platform/interrupts.h"
+#include "nomhv/x86/platform/log.h"
 
 namespace nomhv {
 namespace {

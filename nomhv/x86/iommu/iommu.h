@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "nomhv/core/nested_paging.h"
-#include "nomhv/x86/memory.h"
+#include "nomhv/x86/platform/memory.h"
 
 namespace nomhv {
 

@@ -1,11 +1,12 @@
 #include "nomhv/core/vtd.h"
 
 #include "nomhv/core/assert.h"
-#include "nomhv/x86/cpu.h"
 #include "nomhv/x86/iommu/iommu.h"
-#include "nomhv/x86/log.h"
-#include "nomhv/x86/machine.h"
-#include "nomhv/x86/paging.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
+#include "nomhv/x86/platform/log.h"
+#include "nomhv/x86/platform/paging.h"
+#include "nomhv/x86/platform/spinlock.h"
 
 namespace nomhv {
 namespace {
@@ -69,7 +70,7 @@ void SetEntry(VtdEntry* entry, VtdEntry value) {
 
 template <typename Done>
 void WaitFor(Done&& done) {
-  const uint64_t give_up = ReadTsc() + g_machine.clocks.tsc_hz;
+  const uint64_t give_up = ReadTsc() + clocks().tsc_hz;
   while (!done()) {
     NOMHV_CHECK(ReadTsc() < give_up, "the IOMMU does not answer");
     Pause();

@@ -1,15 +1,24 @@
-#include "nomhv/x86/svm/svm.h"
+// AMD's virtualization (AMD64 APM volume 2, chapter 15) behind x86/guests/virtualization.h.
 
 #include <cstring>
 
 #include "nomhv/core/assert.h"
-#include "nomhv/x86/cpu.h"
+#include "nomhv/core/exceptions.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/guests/virtualization.h"
+#include "nomhv/x86/platform/cpu.h"
+#include "nomhv/x86/svm/exits.h"
 
 extern "C" void SvmRun(uint64_t vmcb_physical, nomhv::GuestRegisters* registers,
                        uint64_t host_physical);
 
 namespace nomhv {
 namespace {
+
+constexpr uint32_t kMsrPredictionCommand = 0x49;
+constexpr uint32_t kMsrVmCr = 0xc0010114;
+constexpr uint32_t kMsrVmHsavePa = 0xc0010117;
+constexpr uint64_t kEferSvme = 1u << 12;
 
 // 15.10.1: a bit a port, and one more page for accesses that wrap. All ones: every port exits.
 struct alignas(4096) IoPermissions {
@@ -21,19 +30,15 @@ struct alignas(4096) MsrPermissions {
 };
 IoPermissions g_io_permissions;
 MsrPermissions g_msr_permissions;
-uint64_t g_xcr0_all = 0;
-// Whether there is an indirect branch prediction barrier (volume 2, 3.2.9).
+uint64_t g_host_state[kProcessorsMax];  // Of each processor: a VMCB for VMSAVE and VMLOAD of ours.
+// Whether there is an indirect branch prediction barrier (3.2.9).
 bool g_branch_barrier = false;
-constexpr uint32_t kMsrPredictionCommand = 0x49;
-constexpr uint64_t kBranchBarrier = 1;
 
 void PassMsr(uint32_t msr, bool write) {
-  uint32_t base = 0;
-  if (msr >= 0xc0000000) base = 0x800;
+  const uint32_t base = msr >= 0xc0000000 ? 0x800 : 0;
   const uint32_t bit = (msr & 0x1fff) * 2;
   uint8_t& byte = g_msr_permissions.bytes[base + bit / 8];
-  byte = static_cast<uint8_t>(byte & ~(1u << (bit % 8)));
-  if (write) byte = static_cast<uint8_t>(byte & ~(2u << (bit % 8)));
+  byte = static_cast<uint8_t>(byte & ~((write ? 3u : 1u) << (bit % 8)));
 }
 
 VmcbSegment FlatSegment(uint16_t selector, uint16_t attributes) {
@@ -42,7 +47,7 @@ VmcbSegment FlatSegment(uint16_t selector, uint16_t attributes) {
 
 }  // namespace
 
-void InitSvm() {
+void InitVirtualization() {
   std::memset(&g_io_permissions, 0xff, sizeof(g_io_permissions));
   std::memset(&g_msr_permissions, 0xff, sizeof(g_msr_permissions));
   // What VMLOAD and VMSAVE switch is the guest's own (15.5.2). The TSC may be read.
@@ -55,56 +60,31 @@ void InitSvm() {
   g_branch_barrier = Cpuid(0x80000000).eax >= 0x80000008 && (Cpuid(0x80000008).ebx & kIbpb) != 0;
 }
 
-bool EnableSvm(SvmProcessor& processor) {
-  constexpr uint32_t kSvmFeature = 1u << 2;                            // Fn8000_0001 ECX
-  constexpr uint32_t kNestedPaging = 1u << 0;                          // Fn8000_000A EDX
-  constexpr uint64_t kSvmDisabled = 1u << 4;                           // VM_CR
-  constexpr uint32_t kXsave = 1u << 26;                                // Fn1 ECX
-  constexpr uint64_t kCr4Fpu = (1u << 9) | (1u << 10) | (1u << 18);    // OSFXSR OSXMMEXCPT OSXSAVE
-  constexpr uint64_t kCr0MonitorTaskSwitched = (1u << 1) | (1u << 5);  // MP, NE
-  constexpr uint64_t kCr0NoFpu = (1u << 2) | (1u << 3);                // EM, TS
+bool EnableVirtualization(const Processor& processor) {
+  constexpr uint32_t kSvmFeature = 1u << 2;    // Fn8000_0001 ECX
+  constexpr uint32_t kNestedPaging = 1u << 0;  // Fn8000_000A EDX
+  constexpr uint64_t kSvmDisabled = 1u << 4;   // VM_CR
   if (Cpuid(0x80000000).eax < 0x8000000a || (Cpuid(0x80000001).ecx & kSvmFeature) == 0 ||
-      (Cpuid(0x8000000a).edx & kNestedPaging) == 0 || (Cpuid(1).ecx & kXsave) == 0 ||
-      (ReadMsr(kMsrVmCr) & kSvmDisabled) != 0) {
+      (Cpuid(0x8000000a).edx & kNestedPaging) == 0 || (ReadMsr(kMsrVmCr) & kSvmDisabled) != 0) {
     return false;
   }
-  WriteCr0((ReadCr0() | kCr0MonitorTaskSwitched) & ~kCr0NoFpu);
-  WriteCr4(ReadCr4() | kCr4Fpu);
-  const CpuidResult xsave = Cpuid(0xd);
-  g_xcr0_all = uint64_t{xsave.edx} << 32 | xsave.eax;
-  NOMHV_CHECK(xsave.ecx <= NOM_FRAME_BYTES, "svm: an FPU state does not fit in a frame");
-  WriteXcr0(g_xcr0_all);
-
-  const Result<uint64_t> save_area = AllocateOwnFrame();
-  const Result<uint64_t> host_state = AllocateOwnFrame();
-  processor.host_save_area = save_area.value();
-  processor.host_state = host_state.value();
   WriteMsr(kMsrEfer, ReadMsr(kMsrEfer) | kEferSvme);
-  WriteMsr(kMsrVmHsavePa, processor.host_save_area);
-  asm volatile("vmsave" ::"a"(processor.host_state) : "memory");
+  WriteMsr(kMsrVmHsavePa, AllocateOwnFrame().value());
+  g_host_state[processor.index] = AllocateOwnFrame().value();
+  asm volatile("vmsave" ::"a"(g_host_state[processor.index]) : "memory");
   return true;
 }
 
-void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
-  Vmcb& v = *guest.vmcb;
-  // Breakpoints are never armed (core/debug_registers.h); under QEMU 7.2 a write to DR7 by a guest
-  // corrupts the emulator.
-  v.dr_read_intercepts = 0xffff;
-  v.dr_write_intercepts = 0xffff;
-  // #DB and #AC can be made to follow each other without end inside one instruction; only an
-  // intercept breaks that (AMD's answer to CVE-2015-8104 and CVE-2015-5307).
-  v.exception_intercepts = (1u << 1) | (1u << 17) | (1u << 18);
-  v.intercepts1 = kInterceptIntr | kInterceptNmi | kInterceptSmi | kInterceptInit |
-                  kInterceptRdpmc | kInterceptCpuid | kInterceptInvd | kInterceptHlt |
-                  kInterceptInvlpga | kInterceptIo | kInterceptMsr | kInterceptTaskSwitch |
-                  kInterceptShutdown;
-  v.intercepts2 = kInterceptSvmInstructions | kInterceptWbinvd | kInterceptMonitorMwait;
+void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argument) {
+  Vmcb& v = ControlBlock(vcpu);
+  std::memset(&v, 0, sizeof(v));
+  SetIntercepts(v);
   v.iopm_physical = reinterpret_cast<uint64_t>(&g_io_permissions);
   v.msrpm_physical = reinterpret_cast<uint64_t>(&g_msr_permissions);
   v.asid = 1;
   v.virtual_interrupt = kVirtualIntrMasking;
   v.nested_control = 1;
-  v.nested_cr3 = guest.tables.root();
+  v.nested_cr3 = vcpu.guest->tables.root();
 
   // guest.h: 32-bit protected mode, paging off, flat segments, interrupts off.
   v.cs = FlatSegment(8, 0xc9b);
@@ -116,72 +96,69 @@ void SvmInitGuest(GuestMachine& guest, uint32_t entry) {
   v.dr6 = DebugRegisters::kDr6Reset;
   v.dr7 = DebugRegisters::kDr7Reset;
   v.rflags = 2;
-  v.rip = entry;
-  v.pat = 0x0007040600070406;
-  guest.registers = {};
-  guest.registers.rbx = NOM_GPA_START_PAGE;
-
-  // The reset state of x87 and SSE (APM 2, 14.1.3): legacy area FCW and MXCSR; a header of zeroes
-  // would let XRSTOR ignore them, so it says that both are there.
-  auto* fpu = static_cast<uint8_t*>(guest.fpu);
-  const uint16_t fcw = 0x37f;
-  const uint32_t mxcsr = 0x1f80;
-  const uint64_t present = 3;
-  std::memcpy(fpu, &fcw, sizeof(fcw));
-  std::memcpy(fpu + 24, &mxcsr, sizeof(mxcsr));
-  std::memcpy(fpu + 512, &present, sizeof(present));
+  v.pat = kPatReset;
+  vcpu.registers = {};
+  vcpu.registers.rip = entry;
+  vcpu.registers.rbx() = argument;
 }
 
-void LoadGuestState(GuestMachine& guest) {
-  WriteXcr0(g_xcr0_all);
-  // AMD's XRSTOR leaves the last x87 instruction's addresses of whoever ran before, unless an
-  // exception is pending (volume 2, 11.4.4.3): loading a constant puts ours there.
-  static const int32_t kZero = 0;
-  asm volatile("fnclex; emms; fildl %0" ::"m"(kZero));
-  asm volatile("xrstor64 (%0)" ::"r"(guest.fpu), "a"(~0u), "d"(~0u) : "memory");
-  WriteXcr0(guest.xcr0);
-}
-
-void SaveGuestState(GuestMachine& guest) {
-  guest.xcr0 = ReadXcr0();
-  WriteXcr0(g_xcr0_all);
-  asm volatile("xsave64 (%0)" ::"r"(guest.fpu), "a"(~0u), "d"(~0u) : "memory");
-}
-
-void RunGuest(SvmProcessor& processor, GuestMachine& guest) {
+Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
   constexpr uint32_t kFlushAll = 1;
-  Vmcb& v = *guest.vmcb;
+  constexpr uint64_t kBranchBarrier = 1;
+  Vmcb& v = ControlBlock(vcpu);
+  GuestRegisters& r = vcpu.registers;
   // Branches that another guest has trained are forgotten with its translations.
-  if (g_branch_barrier && processor.translations.slot() != guest.slot) {
+  if (g_branch_barrier && processor.translations.owner() != vcpu.index) {
     WriteMsr(kMsrPredictionCommand, kBranchBarrier);
   }
-  v.tlb_control = processor.translations.MustFlush(guest.slot, guest.translations) ? kFlushAll : 0;
+  v.tlb_control = processor.translations.MustFlush(vcpu.index, vcpu.translations) ? kFlushAll : 0;
   v.clean_bits = 0;
 
   // What an exit interrupted the delivery of is delivered again (15.7.2), unless the exit was
   // answered with an event of its own.
-  uint64_t event = guest.pending_event;
+  uint64_t event = v.pending_event;
   if (event == 0 && (v.exit_interrupt_info & kEventValid) != 0) event = v.exit_interrupt_info;
   v.event_injection = event;
   v.exit_interrupt_info = 0;
-  guest.pending_event = 0;
+  v.pending_event = 0;
 
-  const bool virtual_irq = guest.interrupt_due();
+  const bool virtual_irq = vcpu.interrupt_due();
   v.virtual_interrupt = kVirtualIntrMasking | (v.virtual_interrupt & 0xff);
   if (virtual_irq) {
-    v.virtual_interrupt |= kVirtualIrq | kVirtualIrqIgnoreTpr |
-                           uint64_t{guest.notice_vector} << kVirtualIrqVectorShift;
+    v.virtual_interrupt |=
+        kVirtualIrq | kVirtualIrqIgnoreTpr | uint64_t{vcpu.notice_vector} << kVirtualIrqVectorShift;
   }
-  SvmRun(reinterpret_cast<uint64_t>(&v), &guest.registers, processor.host_state);
+  v.rax = r.general[0];
+  v.rsp = r.general[4];
+  v.rip = r.rip;
+  SvmRun(reinterpret_cast<uint64_t>(&v), &r, g_host_state[processor.index]);
+  r.general[0] = v.rax;
+  r.general[4] = v.rsp;
+  r.rip = v.rip;
+  r.rflags = v.rflags;
   if (virtual_irq && (v.virtual_interrupt & kVirtualIrq) == 0) {
-    static_cast<void>(guest.TakeNews(kNewsInterrupt));
-    guest.interrupts.fetch_add(1, std::memory_order_relaxed);
+    static_cast<void>(vcpu.TakeNews(kNewsInterrupt));
+    vcpu.guest->interrupts.fetch_add(1, std::memory_order_relaxed);
   }
+  return Translate(vcpu);
 }
 
-void InjectException(GuestMachine& guest, uint8_t vector, bool has_error, uint32_t error) {
-  guest.pending_event = kEventValid | kEventException | vector |
-                        (has_error ? kEventErrorCode | uint64_t{error} << 32 : 0);
+void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error) {
+  ControlBlock(vcpu).pending_event =
+      kEventValid | kEventException | vector |
+      (HasErrorCode(vector) ? kEventErrorCode | uint64_t{error} << 32 : 0);
+}
+
+ControlRegisters ReadControlRegisters(const VirtualProcessor& vcpu) {
+  const Vmcb& v = ControlBlock(vcpu);
+  return {v.cr0, v.cr3, v.cr4, v.efer & ~kEferSvme, v.pat, v.dr6, v.idtr.limit};
+}
+
+void WriteControlRegisters(VirtualProcessor& vcpu, const ControlRegisters& control) {
+  Vmcb& v = ControlBlock(vcpu);
+  v.efer = control.efer | kEferSvme;
+  v.pat = control.pat;
+  v.dr6 = control.dr6;
 }
 
 }  // namespace nomhv

@@ -1,5 +1,6 @@
 // Attackers: whatever a guest tries, it hits nobody but itself.
 
+#include <cstdlib>
 #include <random>
 #include <string>
 
@@ -102,6 +103,40 @@ TEST_F(RandomCalls, HarmNobody) {
   for (const uint64_t id : callers) ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
   ExpectProgress(neighbour);
   ExpectProgress(churner);
+}
+
+// From the environment, so that a night explores what a test run does not.
+uint64_t Setting(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// Guests that execute random bytes, beside one that goes on all the while. Whatever they do, they
+// end by it or can be destroyed.
+class RandomCode : public Scenario {};
+
+TEST_F(RandomCode, HarmsNobody) {
+  const uint64_t first_seed = Setting("NOM_SEED", 1);
+  const uint64_t count = Setting("NOM_COUNT", 60);
+  const uint64_t neighbour = Create({.program = "worker", .millicores = 200});
+  uint64_t ended = 0;
+  for (uint64_t seed = first_seed; seed < first_seed + count; seed += 3) {
+    SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=3");
+    std::vector<uint64_t> guests;
+    for (uint64_t i = 0; i < 3; ++i) {
+      guests.push_back(Create({.program = "attack_code",
+                               .arguments = "tries=1000000 seed=" + std::to_string(seed + i),
+                               .millicores = 200}));
+    }
+    machine.PassUs(20'000);
+    for (const uint64_t id : guests) {
+      ended += machine.End(id).has_value() ? 1 : 0;
+      Destroy(id);
+    }
+  }
+  ExpectProgress(neighbour);
+  // Else they executed nothing.
+  EXPECT_GT(ended, count / 10);
 }
 
 struct Crime {

@@ -15,7 +15,7 @@
 #include <memory>
 #include <thread>
 
-#include "nomhv/core/seqlock.h"
+#include "nomhv/core/shared_memory.h"
 
 namespace nom::tests {
 namespace {

@@ -6,24 +6,10 @@
 #include "client/guest/arguments.h"
 #include "client/guest/start.h"
 #include "tests/guests/programs/check.h"
+#include "tests/guests/programs/random.h"
 
 namespace nom::guest::tests {
 namespace {
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 + 88172645463325252) {}
-  uint64_t Next() {
-    state_ ^= state_ << 13;  // Marsaglia, "Xorshift RNGs", 2003.
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return state_;
-  }
-  uint64_t Below(uint64_t bound) { return Next() % bound; }
-
- private:
-  uint64_t state_;
-};
 
 // A number near something that matters, or any.
 uint64_t Interesting(Random& random, const Start& start) {

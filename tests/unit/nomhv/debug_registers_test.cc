@@ -1,6 +1,6 @@
-#include "nomhv/core/debug_registers.h"
-
 #include <gtest/gtest.h>
+
+#include "nomhv/core/control_registers.h"
 
 namespace nomhv {
 namespace {

@@ -31,7 +31,7 @@ TEST(GuestWalk, WithoutPagingItIsTheAddress) {
 
 TEST(GuestWalk, FourLevelsWithSmallAndLargePages) {
   Fake fake;
-  const PagingState state = {kPaging | 1, 0x1000, kPae, kLma};
+  const ControlRegisters state = {kPaging | 1, 0x1000, kPae, kLma};
   fake.words[0x1000 + 1 * 8] = 0x2003;
   fake.words[0x2000 + 2 * 8] = 0x3003;
   fake.words[0x3000 + 3 * 8] = 0x4003;
@@ -48,7 +48,7 @@ TEST(GuestWalk, FourLevelsWithSmallAndLargePages) {
 
 TEST(GuestWalk, FiveLevels) {
   Fake fake;
-  const PagingState state = {kPaging | 1, 0x1000, kPae | kFiveLevels, kLma};
+  const ControlRegisters state = {kPaging | 1, 0x1000, kPae | kFiveLevels, kLma};
   fake.words[0x1000 + 5 * 8] = 0x2003;
   fake.words[0x2000] = 0x3003;
   fake.words[0x3000] = 0x40000083;
@@ -57,7 +57,7 @@ TEST(GuestWalk, FiveLevels) {
 
 TEST(GuestWalk, PhysicalExtension) {
   Fake fake;
-  const PagingState state = {kPaging | 1, 0x1020, kPae, 0};
+  const ControlRegisters state = {kPaging | 1, 0x1020, kPae, 0};
   fake.words[0x1020 + 3 * 8] = 0x2001;
   fake.words[0x2000 + 511 * 8] = 0x3001;
   fake.words[0x3000 + 1 * 8] = 0x9001;
@@ -68,7 +68,7 @@ TEST(GuestWalk, PhysicalExtension) {
 
 TEST(GuestWalk, ThirtyTwoBits) {
   Fake fake;
-  PagingState state = {kPaging | 1, 0x1000, 0, 0};
+  ControlRegisters state = {kPaging | 1, 0x1000, 0, 0};
   // Entries 1 and 3 of each table, in the upper halves of words.
   fake.words[0x1000] = uint64_t{0x2003} << 32;
   fake.words[0x2000 + 8] = uint64_t{0x7003} << 32;
@@ -91,7 +91,7 @@ TEST(GuestWalk, GarbageIsWalkedInBoundedSteps) {
         return (*random)() | 1;
       }
     } garbage{&random};
-    const PagingState state = {random() | kPaging, random(), random(), random()};
+    const ControlRegisters state = {random() | kPaging, random(), random(), random()};
     static_cast<void>(GuestPhysical(garbage, state, random()));
     ASSERT_LE(garbage.reads, 5);
   }

@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <cstring>
+
+#include "nomhv/core/shared_memory.h"
+#include "nomhv/x86/guests/exits.h"
+#include "nomhv/x86/guests/guest_frames.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/guests/regions.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
+#include "nomhv/x86/platform/log.h"
+
+namespace nomhv {
+namespace {
+
+constexpr uint64_t kFrame = NOM_FRAME_BYTES;
+constexpr uint64_t kWriteBytesMax = 256;
+// A frame that is scrubbed takes over 500 instructions; a slice can end between two steps.
+constexpr uint64_t kFramesPerStep = 16;
+
+CallAnswer Failed(NomStatus status) { return {AfterExit::kResume, status, 0}; }
+CallAnswer Value(uint64_t value) { return {AfterExit::kResume, NOM_STATUS_OK, value}; }
+CallAnswer Answer(const Result<uint64_t>& result) {
+  return result.ok() ? Value(result.value()) : Failed(result.code());
+}
+
+uint64_t CallExists(uint64_t number) {
+  switch (number) {
+#define NOM_X(name, value, arguments, result, meaning) case value:
+    NOM_CALL_LIST(NOM_X)
+#undef NOM_X
+    return 1;
+    default:
+      return 0;
+  }
+}
+
+CallAnswer NextFrame(const GuestMachine& guest, uint64_t from, bool held) {
+  if (from >= guest.window_frames) return Failed(NOM_STATUS_NOT_HELD);
+  const uint64_t end = guest.window_frames * kFrame;
+  const std::optional<uint64_t> found = held ? guest.tables.NextMapped(from * kFrame, end)
+                                             : guest.tables.NextHole(from * kFrame, end);
+  return found.has_value() ? Value(*found / kFrame) : Failed(NOM_STATUS_NOT_HELD);
+}
+
+CallAnswer Query(const GuestMachine& guest, uint64_t what, uint64_t index) {
+  switch (what) {
+    case NOM_QUERY_ABI_VERSION:
+      return Value(NOM_ABI_VERSION);
+    case NOM_QUERY_CALL_EXISTS:
+      return Value(CallExists(index));
+    case NOM_QUERY_FRAMES_HELD:
+      return Value(guest.held_frames);
+    case NOM_QUERY_FRAMES_GRANTED:
+      return Value(guest.granted_frames);
+    case NOM_QUERY_NEXT_HELD:
+      return NextFrame(guest, index, /*held=*/true);
+    case NOM_QUERY_NEXT_HOLE:
+      return NextFrame(guest, index, /*held=*/false);
+    case NOM_QUERY_CYCLES_USED:
+      return Value(UsedCyclesNow(guest.slot));
+    case NOM_QUERY_REGION:
+      return Answer(RegionState(guest, index));
+    default:
+      return Failed(NOM_STATUS_BAD_PARAMETER);
+  }
+}
+
+CallAnswer BeginAcquire(VirtualProcessor& vcpu, uint64_t first, uint64_t count) {
+  GuestMachine& guest = *vcpu.guest;
+  if (count == 0) return Failed(NOM_STATUS_BAD_PARAMETER);
+  if (!InBounds(first, count, guest.window_frames)) return Failed(NOM_STATUS_BAD_ADDRESS);
+  if (guest.tables.NextMapped(first * kFrame, (first + count) * kFrame).has_value()) {
+    return Failed(NOM_STATUS_ALREADY_HELD);
+  }
+  if (guest.held_frames + count > guest.granted_frames) return Failed(NOM_STATUS_OVER_GRANT);
+  vcpu.work.BeginAcquire(first, count);
+  return {};
+}
+
+CallAnswer BeginRelease(VirtualProcessor& vcpu, uint64_t first, uint64_t count) {
+  GuestMachine& guest = *vcpu.guest;
+  if (count == 0) return Failed(NOM_STATUS_BAD_PARAMETER);
+  if (!InBounds(first, count, guest.window_frames)) return Failed(NOM_STATUS_BAD_ADDRESS);
+  if (guest.tables.NextHole(first * kFrame, (first + count) * kFrame).has_value()) {
+    return Failed(NOM_STATUS_NOT_HELD);
+  }
+  vcpu.work.BeginRelease(first, count);
+  return {};
+}
+
+CallAnswer Notify(VirtualProcessor& vcpu, uint64_t vector) {
+  if (vector != 0 && (vector < 32 || vector > 255)) return Failed(NOM_STATUS_BAD_PARAMETER);
+  // What was told while there was no vector interrupts nobody later.
+  if (vector == 0 || vcpu.notice_vector == 0) static_cast<void>(vcpu.TakeNews(kNewsInterrupt));
+  vcpu.notice_vector = static_cast<uint8_t>(vector);
+  return {};
+}
+
+CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline) {
+  if (vcpu.TakeNews(kNewsNotice)) return Value(NOM_WAKE_NOTICE);
+  if (vcpu.TakeNews(kNewsRing)) return Value(NOM_WAKE_RING);
+  // An interrupt that only waits for this instruction to end (STI before it) would be slept
+  // through.
+  if (vcpu.interrupt_due() && (vcpu.registers.rflags & kFlagsInterrupt) != 0) {
+    return Value(NOM_WAKE_INTERRUPT);
+  }
+  if (deadline != 0 && deadline <= ReadTsc()) return Value(NOM_WAKE_DEADLINE);
+  vcpu.sleep = {SleepState::kYielded, deadline};
+  return {AfterExit::kSleep, NOM_STATUS_OK, 0};
+}
+
+CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
+  if (bytes > kWriteBytesMax) return Failed(NOM_STATUS_BAD_PARAMETER);
+  if (!InBounds(gpa, bytes, guest.window_frames * kFrame)) return Failed(NOM_STATUS_BAD_ADDRESS);
+  char text[kWriteBytesMax];
+  for (uint64_t done = 0; done < bytes;) {
+    const uint64_t at = gpa + done;
+    const std::optional<NestedMapping> mapping = guest.tables.Find(at & ~(kFrame - 1));
+    if (!mapping.has_value()) return Failed(NOM_STATUS_NOT_HELD);
+    const uint64_t part = std::min(bytes - done, kFrame - at % kFrame);
+    CopyOnce(text + done, Physical<char>(mapping->physical + at % kFrame), part);
+    done += part;
+  }
+  if (!guest.lines.Take(TscToUs(ReadTsc()))) {
+    guest.lines_lost.fetch_add(1, std::memory_order_relaxed);
+    return Failed(NOM_STATUS_OVER_BUDGET);
+  }
+  std::string_view said(text, bytes);
+  if (said.ends_with('\n')) said.remove_suffix(1);
+  Line<kWriteBytesMax + 4> line;
+  line.Add(Quoted{said});
+  WriteGuestLog(guest.id, guest.name_view(), line.text());
+  return {};
+}
+
+// The answer of a call that may have changed how many frames are held.
+CallAnswer Changed(GuestMachine& guest, const Result<uint64_t>& result) {
+  if (result.ok()) WriteGuestBoard(guest);
+  return Answer(result);
+}
+
+}  // namespace
+
+CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
+  GuestMachine& guest = *vcpu.guest;
+  switch (number) {
+    case NOM_CALL_QUERY:
+      return Query(guest, a, b);
+    case NOM_CALL_ACQUIRE:
+      return BeginAcquire(vcpu, a, b);
+    case NOM_CALL_RELEASE:
+      return BeginRelease(vcpu, a, b);
+    case NOM_CALL_NOTIFY:
+      return Notify(vcpu, a);
+    case NOM_CALL_YIELD:
+      return Yield(vcpu, a);
+    case NOM_CALL_WRITE:
+      return Write(guest, a, b);
+    case NOM_CALL_EXIT:
+      guest.End(vcpu, NOM_EXIT_REASON_DONE, a);
+      return {AfterExit::kEnded, NOM_STATUS_OK, 0};
+    case NOM_CALL_OFFER:
+      return Changed(guest, OfferRegion(guest, a, b, c));
+    case NOM_CALL_ACCEPT:
+      return Answer(AcceptRegion(guest, a, b, c));
+    case NOM_CALL_LEAVE:
+      return Changed(guest, LeaveRegion(guest, a));
+    case NOM_CALL_RING:
+      return Failed(RingRegion(guest, a).code());
+    default:
+      return Failed(NOM_STATUS_NO_SUCH_CALL);
+  }
+}
+
+bool ContinueWork(VirtualProcessor& vcpu, CallAnswer& answer) {
+  GuestMachine& guest = *vcpu.guest;
+  struct Frames {
+    GuestMachine& guest;
+    FrameTaker taker{guest};
+    [[nodiscard]] bool Holds(uint64_t frame) const {
+      return guest.tables.Find(frame * kFrame).has_value();
+    }
+    [[nodiscard]] bool MayHoldMore() const { return guest.held_frames < guest.granted_frames; }
+    void Give(uint64_t frame) const { GiveFrame(guest, frame * kFrame); }
+    void Take(uint64_t frame) { taker.Take(frame * kFrame); }
+  };
+  answer = {};
+  CountFrames(guest);
+  if (!vcpu.work.Step(Frames{guest}, kFramesPerStep, answer.status)) return false;
+  answer.value = guest.held_frames;
+  WriteGuestBoard(guest);
+  return true;
+}
+
+}  // namespace nomhv

@@ -1,0 +1,34 @@
+// PCI functions that are handed out: found at boot, given to one guest at a time, reset in between.
+// The control processor.
+
+#ifndef NOMHV_X86_GUESTS_DEVICES_H_
+#define NOMHV_X86_GUESTS_DEVICES_H_
+
+#include <cstdint>
+
+#include "nomhv/core/acpi_tables.h"
+#include "nomhv/x86/guests/guest_machine.h"
+
+namespace nomhv {
+
+// What may be handed out, with a line for each that may not and why. `trusted`: what cannot be
+// reset may be, too. Without an IOMMU: nothing. Once, at boot.
+void FindDevices(const RemappingUnit& unit, bool trusted);
+[[nodiscard]] const NomDeviceBoard& device_board();
+// A bit for each.
+[[nodiscard]] uint32_t AllDevices();
+
+// Under the guest's claim. Its tables there are reserved. A device that was just taken needs
+// DeviceReadyTsc to have passed.
+void GiveDevice(GuestMachine& guest, uint32_t device);
+// From here on it reaches none of the guest's memory, nor the guest its registers; it is being
+// reset.
+void TakeDevice(GuestMachine& guest, uint32_t device);
+[[nodiscard]] uint64_t DeviceReadyTsc(uint32_t device);
+
+// Says in the log which DMA was refused lately.
+void TellDmaFaults();
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_GUESTS_DEVICES_H_

@@ -1,0 +1,187 @@
+#include "nomhv/x86/guests/exits.h"
+
+#include "nomhv/core/assert.h"
+#include "nomhv/core/cpuid.h"
+#include "nomhv/core/exceptions.h"
+#include "nomhv/x86/guests/guest_machine.h"
+#include "nomhv/x86/guests/virtualization.h"
+#include "nomhv/x86/platform/cpu.h"
+
+namespace nomhv {
+namespace {
+
+AfterExit End(VirtualProcessor& vcpu, NomExitReason reason, uint64_t detail) {
+  vcpu.guest->End(vcpu, reason, detail);
+  return AfterExit::kEnded;
+}
+
+// #GP in answer to an exit.
+AfterExit Refuse(VirtualProcessor& vcpu, const Exit& exit) {
+  switch (Escalate(exit.delivering, kVectorGeneralProtection)) {
+    case Escalation::kShutdown:
+      return End(vcpu, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
+    case Escalation::kDoubleFault:
+      InjectException(vcpu, kVectorDoubleFault, 0);
+      break;
+    case Escalation::kNone:
+      InjectException(vcpu, kVectorGeneralProtection, 0);
+      break;
+  }
+  return AfterExit::kResume;
+}
+
+// An instruction that a guest does not have. A guest with no table to take it ends with a reason
+// better than a triple fault.
+AfterExit Absent(VirtualProcessor& vcpu, const Exit& exit) {
+  const ControlRegisters control = ReadControlRegisters(vcpu);
+  const uint64_t gate_bytes = (control.efer & kEferLma) != 0 ? 16 : 8;
+  if (control.idt_limit < (kVectorInvalidOpcode + 1) * gate_bytes - 1) {
+    return End(vcpu, NOM_EXIT_REASON_BAD_INSTRUCTION, exit.code);
+  }
+  InjectException(vcpu, kVectorInvalidOpcode, 0);
+  return AfterExit::kResume;
+}
+
+AfterExit Advance(VirtualProcessor& vcpu, const Exit& exit) {
+  AdvancePastExit(vcpu, exit);
+  return AfterExit::kResume;
+}
+
+AfterExit TellCpuid(VirtualProcessor& vcpu, const Exit& exit) {
+  GuestRegisters& r = vcpu.registers;
+  const auto leaf = static_cast<uint32_t>(r.rax());
+  const auto subleaf = static_cast<uint32_t>(r.rcx());
+  const CpuidResult told =
+      GuestCpuid(leaf, subleaf, Cpuid(leaf, subleaf), ReadControlRegisters(vcpu).cr4);
+  r.rax() = told.eax;
+  r.rbx() = told.ebx;
+  r.rcx() = told.ecx;
+  r.rdx() = told.edx;
+  return Advance(vcpu, exit);
+}
+
+AfterExit ReadGuestMsr(VirtualProcessor& vcpu, const Exit& exit) {
+  GuestRegisters& r = vcpu.registers;
+  const std::optional<uint64_t> value =
+      ReadControlRegisters(vcpu).ReadMsr(static_cast<uint32_t>(r.rcx()));
+  if (!value.has_value()) return Refuse(vcpu, exit);
+  r.rax() = *value & 0xffffffff;
+  r.rdx() = *value >> 32;
+  return Advance(vcpu, exit);
+}
+
+AfterExit WriteGuestMsr(VirtualProcessor& vcpu, const Exit& exit) {
+  GuestRegisters& r = vcpu.registers;
+  ControlRegisters control = ReadControlRegisters(vcpu);
+  const uint64_t value = r.rdx() << 32 | (r.rax() & 0xffffffff);
+  if (!control.WriteMsr(static_cast<uint32_t>(r.rcx()), value)) return Refuse(vcpu, exit);
+  WriteControlRegisters(vcpu, control);
+  return Advance(vcpu, exit);
+}
+
+AfterExit Memory(VirtualProcessor& vcpu, const Exit& exit) {
+  const GuestMachine& guest = *vcpu.guest;
+  const uint64_t gpa = exit.address;
+  const std::optional<NestedMapping> mapping =
+      guest.tables.Find(gpa & ~uint64_t{NOM_FRAME_BYTES - 1});
+  if (mapping.has_value()) {
+    const bool refused =
+        (exit.write && !mapping->flags.writable) || (exit.fetch && !mapping->flags.executable);
+    // Else it was mapped since the processor looked.
+    return refused ? Refuse(vcpu, exit) : AfterExit::kResume;
+  }
+  if (gpa / NOM_FRAME_BYTES < guest.window_frames ||
+      (gpa >= NOM_GPA_REGIONS && gpa - NOM_GPA_REGIONS < NOM_REGIONS_BYTES) ||
+      (gpa >= NOM_GPA_DEVICES && gpa - NOM_GPA_DEVICES < NOM_DEVICES_BYTES)) {
+    return Refuse(vcpu, exit);
+  }
+  return End(vcpu, NOM_EXIT_REASON_WILD_ACCESS, gpa);
+}
+
+AfterExit Halt(VirtualProcessor& vcpu, const Exit& exit) {
+  AdvancePastExit(vcpu, exit);
+  if ((vcpu.registers.rflags & kFlagsInterrupt) == 0) return End(vcpu, NOM_EXIT_REASON_DONE, 0);
+  if (vcpu.interrupt_due()) return AfterExit::kResume;
+  vcpu.sleep = {SleepState::kHalted, 0};
+  return AfterExit::kSleep;
+}
+
+AfterExit Call(VirtualProcessor& vcpu, const Exit& exit) {
+  AdvancePastExit(vcpu, exit);
+  GuestRegisters& r = vcpu.registers;
+  const uint64_t mask = exit.code64 ? ~uint64_t{0} : 0xffffffff;
+  const CallAnswer answer =
+      DoCall(vcpu, r.rax() & mask, r.rdi() & mask, r.rsi() & mask, r.rdx() & mask);
+  if (vcpu.work.busy()) return AfterExit::kResume;  // Its answer comes later.
+  r.rax() = answer.status;
+  r.rdx() = answer.value;
+  return answer.then;
+}
+
+AfterExit MoveDebugRegister(VirtualProcessor& vcpu, const Exit& exit) {
+  // Whoever changes its code under itself gets what an unreadable one gets.
+  if (!exit.move.has_value()) return Refuse(vcpu, exit);
+  const bool write = exit.kind == ExitKind::kWriteDebug;
+  const uint64_t mask = exit.code64 ? ~uint64_t{0} : 0xffffffff;
+  ControlRegisters control = ReadControlRegisters(vcpu);
+  const bool extensions = (control.cr4 & kCr4DebugExtensions) != 0;
+  uint64_t& general = vcpu.registers.general[exit.move->general_register];
+  uint64_t value = general & mask;
+  const uint32_t number = exit.move->debug_register;
+  const DebugAccess access =
+      write ? vcpu.debug_registers.Write(number, extensions, value, control.dr6)
+            : vcpu.debug_registers.Read(number, extensions, control.dr6, value);
+  if (access == DebugAccess::kInvalidOpcode) return Absent(vcpu, exit);
+  if (access == DebugAccess::kGeneralProtection) return Refuse(vcpu, exit);
+  if (write) {
+    WriteControlRegisters(vcpu, control);
+  } else {
+    general = value & mask;
+  }
+  return Advance(vcpu, exit);
+}
+
+}  // namespace
+
+AfterExit HandleExit(VirtualProcessor& vcpu, const Exit& exit) {
+  if (exit.kind == ExitKind::kInterrupt) return AfterExit::kInterrupt;
+  vcpu.guest->CountExit(HeadingOf(exit.kind));
+  switch (exit.kind) {
+    case ExitKind::kCall:
+      return Call(vcpu, exit);
+    case ExitKind::kHalt:
+      return Halt(vcpu, exit);
+    case ExitKind::kMemory:
+      return Memory(vcpu, exit);
+    case ExitKind::kCpuid:
+      return TellCpuid(vcpu, exit);
+    case ExitKind::kReadMsr:
+      return ReadGuestMsr(vcpu, exit);
+    case ExitKind::kWriteMsr:
+      return WriteGuestMsr(vcpu, exit);
+    case ExitKind::kPort:
+      return End(vcpu, NOM_EXIT_REASON_BAD_PORT, exit.code);
+    case ExitKind::kException:
+      NOMHV_CHECK(exit.code != kVectorMachineCheck, "machine check while a guest ran");
+      InjectException(vcpu, static_cast<uint8_t>(exit.code), exit.error);
+      return AfterExit::kResume;
+    case ExitKind::kReadDebug:
+    case ExitKind::kWriteDebug:
+      return MoveDebugRegister(vcpu, exit);
+    case ExitKind::kFlushCaches:
+      return Advance(vcpu, exit);
+    case ExitKind::kRefused:
+      return Refuse(vcpu, exit);
+    case ExitKind::kAbsent:
+      return Absent(vcpu, exit);
+    case ExitKind::kShutdown:
+      return End(vcpu, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
+    case ExitKind::kBadState:
+      return End(vcpu, NOM_EXIT_REASON_BAD_STATE, 0);
+    case ExitKind::kInterrupt:
+      break;
+  }
+  return AfterExit::kInterrupt;
+}
+
+}  // namespace nomhv

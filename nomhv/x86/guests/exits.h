@@ -1,0 +1,35 @@
+// What each exit of a guest means: a call, a sleep, an exception of its own, or its end.
+
+#ifndef NOMHV_X86_GUESTS_EXITS_H_
+#define NOMHV_X86_GUESTS_EXITS_H_
+
+#include <cstdint>
+
+#include "nomhv/abi/version.h"
+#include "nomhv/core/exit.h"
+#include "nomhv/x86/guests/virtual_processor.h"
+
+namespace nomhv {
+
+enum class AfterExit : uint32_t { kResume, kInterrupt, kSleep, kEnded };
+
+// The calls of nomhv/abi/guest.h (calls.cc).
+struct CallAnswer {
+  AfterExit then = AfterExit::kResume;
+  NomStatus status = NOM_STATUS_OK;
+  uint64_t value = 0;
+};
+
+// Does call `number` for a guest's processor. ACQUIRE and RELEASE only begin: vcpu.work says what
+// is left, and their answer comes from ContinueWork.
+CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c);
+
+// Does the next few frames of vcpu.work. True when it is done, with the answer.
+bool ContinueWork(VirtualProcessor& vcpu, CallAnswer& answer);
+
+// Does what the exit asks for. kSleep: vcpu.sleep says how.
+AfterExit HandleExit(VirtualProcessor& vcpu, const Exit& exit);
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_GUESTS_EXITS_H_

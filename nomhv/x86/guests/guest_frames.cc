@@ -1,0 +1,76 @@
+#include "nomhv/x86/guests/guest_frames.h"
+
+#include "nomhv/core/assert.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
+
+namespace nomhv {
+namespace {
+
+constexpr uint64_t kFrame = NOM_FRAME_BYTES;
+
+// Only who has the claim changes it; the meters read it at any time.
+void CountHeld(GuestMachine& guest, uint64_t change) {
+  guest.held_frames.store(guest.held_frames.load(std::memory_order_relaxed) + change,
+                          std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void CountFrames(GuestMachine& guest) { SetGrantedFrames(guest, guest.granted_frames); }
+
+void SetGrantedFrames(GuestMachine& guest, uint64_t frames) {
+  const SpinLockGuard guard(guest.meter_lock);
+  guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
+  guest.granted_frames = frames;
+}
+
+uint64_t GiveFrame(GuestMachine& guest, uint64_t gpa, NestedFlags flags) {
+  const uint64_t physical = AllocateGuestFrame();
+  const Status status = guest.tables.Map(gpa, physical, flags);
+  NOMHV_CHECK(status.ok(), "guest: a frame cannot be mapped where its table is reserved");
+  CountHeld(guest, 1);
+  return physical;
+}
+
+void FrameTaker::Take(uint64_t gpa) {
+  if (count_ == kMost) Finish();
+  physical_[count_++] = guest_.tables.Unmap(gpa).value().physical;
+}
+
+void FrameTaker::Finish() {
+  if (count_ == 0) return;
+  ForgetTranslations(guest_);
+  CountHeld(guest_, -uint64_t{count_});
+  FreeGuestFrames({physical_, count_});
+  count_ = 0;
+}
+
+void GrowGuest(GuestMachine& guest, uint64_t count) {
+  CountFrames(guest);
+  uint64_t gpa = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const std::optional<uint64_t> hole = guest.tables.NextHole(gpa, guest.window_frames * kFrame);
+    if (!hole.has_value()) break;  // The window is full: the guest acquired ahead of its grant.
+    GiveFrame(guest, *hole);
+    gpa = *hole + kFrame;
+  }
+}
+
+uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames, uint64_t from_frame, uint64_t most) {
+  CountFrames(guest);
+  const uint64_t held = guest.held_frames;
+  uint64_t taken = 0;
+  uint64_t end = guest.window_frames * kFrame;
+  FrameTaker taker(guest);
+  while (taken < most && held - taken > frames) {
+    const std::optional<uint64_t> last = guest.tables.LastMapped(from_frame * kFrame, end);
+    if (!last.has_value()) break;  // The rest lies in regions.
+    taker.Take(*last);
+    end = *last;
+    ++taken;
+  }
+  return taken;
+}
+
+}  // namespace nomhv

@@ -1,0 +1,214 @@
+// A guest processor: picks a guest, runs it until its slice ends or it sleeps, sleeps itself when
+// there is nothing to run. Interrupts are off but while a guest runs and while it sleeps.
+
+#include <algorithm>
+
+#include "nomhv/x86/guests/exits.h"
+#include "nomhv/x86/guests/machine.h"
+#include "nomhv/x86/guests/virtualization.h"
+#include "nomhv/x86/platform/clocks.h"
+#include "nomhv/x86/platform/cpu.h"
+#include "nomhv/x86/platform/interrupts.h"
+
+namespace nomhv {
+namespace {
+
+void Answer(VirtualProcessor& vcpu, NomStatus status, uint64_t value) {
+  vcpu.registers.rax() = status;
+  vcpu.registers.rdx() = value;
+}
+
+// Whether a sleeper has something to do; then it is awake. Under the claim.
+bool TryWake(VirtualProcessor& vcpu, ProcessorAccount& account, uint64_t now_tsc) {
+  const uint64_t wake_tsc = account.wake_tsc();
+  uint64_t since_tsc = vcpu.news_tsc.load(std::memory_order_relaxed);
+  if (vcpu.sleep.kind == SleepState::kHalted) {
+    if (!vcpu.interrupt_due()) return false;
+  } else if (vcpu.TakeNews(kNewsNotice)) {
+    Answer(vcpu, NOM_STATUS_OK, NOM_WAKE_NOTICE);
+  } else if (vcpu.TakeNews(kNewsRing)) {
+    Answer(vcpu, NOM_STATUS_OK, NOM_WAKE_RING);
+  } else if (wake_tsc != 0 && now_tsc >= wake_tsc) {
+    since_tsc = wake_tsc;
+    Answer(vcpu, NOM_STATUS_OK, NOM_WAKE_DEADLINE);
+  } else {
+    return false;
+  }
+  vcpu.sleep.kind = SleepState::kAwake;
+  account.Wake(since_tsc);
+  return true;
+}
+
+bool Runnable(uint32_t slot, uint64_t now_tsc) {
+  GuestMachine& guest = g_machine.guests[slot];
+  if (!guest.alive.load(std::memory_order_acquire) || guest.hold.load(std::memory_order_acquire) ||
+      guest.ended.load(std::memory_order_acquire)) {
+    return false;
+  }
+  if (guest.vcpu.sleep.kind == SleepState::kAwake) return true;
+  return TryWake(guest.vcpu, g_machine.accounts[slot], now_tsc);
+}
+
+// Changes who pays for the processor's time, and tells the meters.
+template <typename Change>
+void ChangePayer(Processor& processor, Change&& change) {
+  processor.running_sequence.fetch_add(1, std::memory_order_acq_rel);
+  change(processor.schedule);
+  processor.running_slot.store(processor.schedule.payer(), std::memory_order_relaxed);
+  processor.running_since.store(processor.schedule.payer_since_tsc(), std::memory_order_relaxed);
+  processor.running_sequence.fetch_add(1, std::memory_order_acq_rel);
+}
+
+struct SliceEnd {
+  StopCause cause = StopCause::kTime;
+  bool guest_ended = false;
+};
+
+// Until the slice ends, the guest sleeps or ends, or the control processor wants something: that
+// is, from `latest_tsc` on, too.
+SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount& account,
+                  uint64_t slice_end_tsc, uint64_t latest_tsc) {
+  GuestMachine& guest = *vcpu.guest;
+  const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
+  ArmTimer(deadline_tsc);
+  // The timer tells that time is up; what nomhv does for the guest meanwhile is short, and a timer
+  // that fires in it ends the next run at once. Only work in steps has to look for itself.
+  bool look_at_clock = true;
+  for (;;) {
+    if (guest.condemned.load(std::memory_order_acquire)) {
+      guest.End(vcpu, NOM_EXIT_REASON_BAD_STATE, 0);
+      return {StopCause::kItself, /*guest_ended=*/true};
+    }
+    if (processor.replan.load(std::memory_order_acquire) ||
+        guest.hold.load(std::memory_order_acquire)) {
+      return {StopCause::kControl};
+    }
+    if (look_at_clock) {
+      const uint64_t now_tsc = ReadTsc();
+      if (processor.rung.exchange(false, std::memory_order_acq_rel)) return {StopCause::kRung};
+      if (now_tsc >= deadline_tsc) {
+        return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
+      }
+      look_at_clock = false;
+    }
+    if (vcpu.work.busy()) {
+      look_at_clock = true;
+      CallAnswer answer;
+      if (ContinueWork(vcpu, answer)) Answer(vcpu, answer.status, answer.value);
+      continue;
+    }
+    switch (HandleExit(vcpu, RunVirtualProcessor(processor, vcpu))) {
+      case AfterExit::kResume:
+        break;
+      case AfterExit::kInterrupt: {
+        look_at_clock = true;
+        const uint64_t doorbells = DoorbellInterrupts();
+        TakeInterrupts();
+        guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);
+        // Where control runs here, too, it looks at once when marketd rings.
+        if (processor.index == 0 && DoorbellInterrupts() != doorbells) {
+          return {StopCause::kControl};
+        }
+        // The timer may have been the one that fired, ahead of a far deadline.
+        ArmTimer(deadline_tsc);
+        break;
+      }
+      case AfterExit::kSleep:
+        account.Sleep(ReadTsc(), vcpu.sleep.wake_tsc);
+        return {StopCause::kItself};
+      case AfterExit::kEnded:
+        if (processor.index != 0) Poke(g_machine.processors[0]);
+        return {StopCause::kItself, /*guest_ended=*/true};
+    }
+  }
+}
+
+}  // namespace
+
+uint64_t SchedulePeriodCycles() { return MsToCycles(kSchedulePeriodMs) / 1000 * 1000; }
+
+void TakePlan(Processor& processor) {
+  if (!processor.replan.load(std::memory_order_acquire)) return;
+  processor.pieces = processor.next_pieces;
+  ChangePayer(processor, [&](ProcessorSchedule& schedule) {
+    schedule.SetPieces(processor.pieces, ReadTsc());
+  });
+  processor.replan.store(false, std::memory_order_release);
+}
+
+bool TakeTurn(Processor& processor, uint64_t latest_tsc) {
+  TakePlan(processor);
+  processor.rung.store(false, std::memory_order_release);
+  const uint64_t now_tsc = ReadTsc();
+  ChangePayer(processor, [&](ProcessorSchedule& schedule) { schedule.Settle(now_tsc); });
+  const ProcessorSchedule::Choice choice =
+      processor.schedule.Pick(now_tsc, [&](uint32_t slot) { return Runnable(slot, now_tsc); });
+  if (!choice.run) {
+    ChangePayer(processor, [&](ProcessorSchedule& schedule) {
+      schedule.Pay(ProcessorSchedule::kNomhv, now_tsc);
+    });
+    ArmTimer(std::min(choice.deadline_tsc, latest_tsc));
+    EnableInterruptsAndHalt();
+    // If it was a sleeper's wake-up that ended the idling, the sleeper pays from here.
+    ChangePayer(processor, [&](ProcessorSchedule& schedule) {
+      schedule.Pay(ProcessorSchedule::kWhoRunsNext, ReadTsc());
+    });
+    return false;
+  }
+  VirtualProcessor& vcpu = g_machine.guests[choice.slot].vcpu;
+  vcpu.last_processor = processor.index;
+  vcpu.translations.RunsOn(processor.index);
+  LoadExtendedState(vcpu);
+  ChangePayer(processor, [&](ProcessorSchedule& schedule) { schedule.Run(choice, ReadTsc()); });
+  const SliceEnd end =
+      RunSlice(processor, vcpu, g_machine.accounts[choice.slot], choice.deadline_tsc, latest_tsc);
+  const uint64_t stop_tsc = ReadTsc();
+  SaveExtendedState(vcpu);
+  ChangePayer(processor,
+              [&](ProcessorSchedule& schedule) { schedule.Stop(choice, stop_tsc, end.cause); });
+  return end.guest_ended;
+}
+
+void GuestProcessorMain(Processor& processor) {
+  for (;;) static_cast<void>(TakeTurn(processor, kNoDeadline));
+}
+
+void ControlBegins(Processor& processor) {
+  ChangePayer(processor, [](ProcessorSchedule& schedule) {
+    schedule.Pay(ProcessorSchedule::kNomhv, ReadTsc());
+  });
+}
+
+uint64_t UsedCyclesNow(uint32_t slot) {
+  uint64_t used = g_machine.accounts[slot].used_cycles();
+  for (uint32_t i = g_machine.first_guest_processor; i < g_machine.processor_count; ++i) {
+    const Processor& p = g_machine.processors[i];
+    for (;;) {
+      const uint32_t before = p.running_sequence.load(std::memory_order_acquire);
+      const uint32_t running = p.running_slot.load(std::memory_order_relaxed);
+      const uint64_t since = p.running_since.load(std::memory_order_relaxed);
+      const uint64_t settled = g_machine.accounts[slot].used_cycles();
+      const uint64_t now = ReadTsc();
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if ((before & 1) != 0 || p.running_sequence.load(std::memory_order_relaxed) != before) {
+        Pause();
+        continue;
+      }
+      if (running == slot && now > since) used = std::max(used, settled + (now - since));
+      break;
+    }
+  }
+  return used;
+}
+
+void RingGuest(GuestMachine& guest) {
+  constexpr uint32_t kAll = kNewsRing | kNewsInterrupt;
+  if ((guest.vcpu.Tell(kAll, ReadTsc()) & kAll) == kAll)
+    return;  // It has not looked since the last.
+  PokeProcessorsOf(
+      guest, [](Processor& processor) { processor.rung.store(true, std::memory_order_release); });
+}
+
+void Poke(const Processor& processor) { SendInterrupt(processor.apic_id, kVectorPoke); }
+
+}  // namespace nomhv

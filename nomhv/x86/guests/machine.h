@@ -1,0 +1,88 @@
+// The machine's processors and guests, as all of nomhv sees them.
+
+#ifndef NOMHV_X86_GUESTS_MACHINE_H_
+#define NOMHV_X86_GUESTS_MACHINE_H_
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+
+#include "nomhv/core/budget.h"
+#include "nomhv/core/processors.h"
+#include "nomhv/core/translations.h"
+#include "nomhv/x86/guests/guest_machine.h"
+#include "nomhv/x86/platform/apic.h"
+
+namespace nomhv {
+
+struct alignas(64) Processor {
+  uint32_t index = 0;  // 0 is the control processor.
+  uint8_t apic_id = 0;
+  std::atomic<bool> up{false};
+  ProcessorTranslations translations;
+  ProcessorSchedule schedule;
+  ProcessorPieces pieces;  // In force; the processor's own.
+
+  // From the control processor: next_pieces are to be taken. Cleared when they are.
+  ProcessorPieces next_pieces;
+  std::atomic<bool> replan{false};
+  // A guest of this processor was rung: whoever runs here makes room for it.
+  std::atomic<bool> rung{false};
+
+  // Who pays for the time here since when (ProcessorSchedule::payer), for the meters; a seqlock of
+  // three words.
+  std::atomic<uint32_t> running_sequence{0};
+  std::atomic<uint32_t> running_slot{ProcessorSchedule::kNomhv};
+  std::atomic<uint64_t> running_since{0};
+};
+
+struct Machine {
+  uint32_t processor_count = 0;
+  uint32_t first_guest_processor = 1;  // 0 when there is but one, which does both.
+  Processor processors[kProcessorsMax];
+  GuestMachine guests[GuestTable::kSlots];
+  ProcessorAccount accounts[GuestTable::kSlots];
+};
+extern Machine g_machine;
+
+// Shares are given, and debts repaid, this often. Long against a switch, short against a second.
+inline constexpr uint64_t kSchedulePeriodMs = 10;
+[[nodiscard]] uint64_t SchedulePeriodCycles();
+
+// Takes next_pieces if replan says so. Nothing may be running there.
+void TakePlan(Processor& processor);
+
+// Takes the new plan, if there is one; runs what runs next, until its slice ends or `latest_tsc`;
+// or sleeps until then, or an interrupt. Interrupts are off before and after. True if the guest
+// that ran has ended.
+[[nodiscard]] bool TakeTurn(Processor& processor, uint64_t latest_tsc);
+
+// Where control and guests share a processor: from now on it works for control, and no guest pays.
+void ControlBegins(Processor& processor);
+
+// The life of a guest processor: turns without end.
+[[noreturn]] void GuestProcessorMain(Processor& processor);
+
+// Cycles that the guest of `slot` has run, what it runs at this moment included.
+[[nodiscard]] uint64_t UsedCyclesNow(uint32_t slot);
+
+// Makes a processor look at what is asked of it.
+void Poke(const Processor& processor);
+
+// Wakes the guest, if it sleeps, and interrupts it, if it wants that. Any processor.
+void RingGuest(GuestMachine& guest);
+
+// Pokes all that have a piece of the guest, after `before(processor)`.
+template <typename Before>
+void PokeProcessorsOf(const GuestMachine& guest, Before&& before) {
+  for (uint64_t left = guest.processors.load(std::memory_order_acquire); left != 0;
+       left &= left - 1) {
+    Processor& processor = g_machine.processors[std::countr_zero(left)];
+    before(processor);
+    Poke(processor);
+  }
+}
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_GUESTS_MACHINE_H_

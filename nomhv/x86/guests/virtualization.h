@@ -1,0 +1,54 @@
+// What nomhv asks of the processor's virtualization. One back end implements it: AMD's, x86/svm.
+// Nobody looks behind it.
+
+#ifndef NOMHV_X86_GUESTS_VIRTUALIZATION_H_
+#define NOMHV_X86_GUESTS_VIRTUALIZATION_H_
+
+#include <cstdint>
+
+#include "nomhv/core/control_registers.h"
+#include "nomhv/core/exit.h"
+#include "nomhv/x86/guests/virtual_processor.h"
+
+namespace nomhv {
+
+struct Processor;
+
+// Once, on the first processor, after InitMemory.
+void InitVirtualization();
+// Turns it on on the processor that runs this. False if it has none that nomhv can use, or the
+// firmware forbids it.
+[[nodiscard]] bool EnableVirtualization(const Processor& processor);
+
+// Sets a new virtual processor to the state that guest.h describes, about to start at `entry` with
+// `argument` in EBX. It has its control block, and its guest its tables.
+void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argument);
+
+// Runs it until it exits. Interrupts are off before and after; one that came is pending. On the way
+// in translations are forgotten that must be, and an interrupt that is due is offered to it.
+Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu);
+
+// Goes on after the instruction at which it exited.
+void AdvancePastExit(VirtualProcessor& vcpu, const Exit& exit);
+
+// Raises an exception at the next entry, in place of what was being delivered.
+void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error);
+
+// Writing changes EFER, PAT and DR6.
+ControlRegisters ReadControlRegisters(const VirtualProcessor& vcpu);
+void WriteControlRegisters(VirtualProcessor& vcpu, const ControlRegisters& control);
+
+// The FPU and vector registers of guests, all that the processor has (AMD64 APM volume 2, 11.5),
+// whatever the back end. nomhv uses none of them, so they stay in the processor between Load and
+// Save.
+// Turns it on on the processor that runs this. False if it has no XSAVE, or more state than a
+// frame.
+[[nodiscard]] bool EnableExtendedState();
+
+void ResetExtendedState(VirtualProcessor& vcpu);
+void LoadExtendedState(VirtualProcessor& vcpu);
+void SaveExtendedState(VirtualProcessor& vcpu);
+
+}  // namespace nomhv
+
+#endif  // NOMHV_X86_GUESTS_VIRTUALIZATION_H_
