@@ -14,7 +14,7 @@ namespace nom::market {
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
 inline constexpr int32_t kSchemaVersion = 7;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
-inline constexpr int32_t kSchemaVersionMin = 6;
+inline constexpr int32_t kSchemaVersionMin = 7;
 
 inline constexpr char kSchemaSql[] = R"sql(
 -- One row: written each time that the ledger is opened, before anybody is told that it is there.
