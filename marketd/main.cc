@@ -57,12 +57,13 @@ struct Flags {
 
 // Whole or not at all: whoever waits for the file may read it at once.
 absl::Status WriteReadyFile(const std::string& path, const std::string& grpc,
-                            const std::string& metrics) {
+                            const std::string& metrics, const std::string& page) {
   const std::string temporary = absl::StrCat(path, ".", ::getpid());
   {
     std::ofstream file(temporary, std::ios::trunc);
     file << "grpc=" << grpc << "\n";
     if (!metrics.empty()) file << "metrics=" << metrics << "\n";
+    if (!page.empty()) file << "page=" << page << "\n";
     file << "pid=" << ::getpid() << "\n";
     file.close();
     if (!file) return absl::UnavailableError(absl::StrCat(temporary, ": cannot be written"));
@@ -212,8 +213,8 @@ int Run(const Flags& flags) {
   }
   Reloader reloader(flags.config, *text, *config, process);
   if (!flags.ready_file.empty()) {
-    const absl::Status status =
-        WriteReadyFile(flags.ready_file, process.grpc_address(), process.metrics_address());
+    const absl::Status status = WriteReadyFile(flags.ready_file, process.grpc_address(),
+                                               process.metrics_address(), process.page_address());
     if (!status.ok()) {
       Log(LogLevel::kError, "start_failed", {{"msg", status.message()}});
       return kExitFailure;
@@ -223,11 +224,15 @@ int Run(const Flags& flags) {
   if (!process.metrics_address().empty()) {
     std::cout << ", metrics on http://" << process.metrics_address() << "/metrics";
   }
+  if (!process.page_address().empty()) {
+    std::cout << ", a page to look at on http://" << process.page_address() << "/";
+  }
   std::cout << std::endl;
   Log(LogLevel::kInfo, "started",
       {{"version", BuildText()},
        {"grpc", process.grpc_address()},
-       {"metrics", process.metrics_address()}});
+       {"metrics", process.metrics_address()},
+       {"page", process.page_address()}});
   ::sd_notify(0, "READY=1\nSTATUS=rounds are running");
 
   const int signal = WaitForEnd(signals, process, reloader);
@@ -286,7 +291,7 @@ int Main(int argc, char** argv) {
       ->type_name("FILE")
       ->excludes(backup);
   app.add_option("--ready-file", flags.ready_file,
-                 "Written once all is up: grpc=ADDRESS, metrics=ADDRESS, pid=NUMBER")
+                 "Written once all is up: grpc=ADDRESS, metrics=ADDRESS, page=ADDRESS, pid=NUMBER")
       ->type_name("FILE");
   try {
     app.parse(argc, argv);

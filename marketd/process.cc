@@ -48,7 +48,8 @@ std::unique_ptr<market::Host> NewHost(const HostConfig& config) {
   return std::make_unique<market::SimulatedHost>(std::move(options));
 }
 
-// Connections to the metrics port: an eighth of the descriptors, as callers come first.
+// Connections to the metrics port, and to the page: an eighth of the descriptors each, as callers
+// come first.
 int ScrapersMax() {
   rlimit limit{};
   NOM_CHECK(::getrlimit(RLIMIT_NOFILE, &limit) == 0, "no descriptor limit");
@@ -86,6 +87,7 @@ absl::Status Check(const Config& config) {
   NOM_RETURN_IF_ERROR(LoadSecrets(config).status());
   NOM_RETURN_IF_ERROR(TryListen(config.listen));
   if (!config.metrics_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.metrics_listen));
+  if (!config.page_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.page_listen));
   return absl::OkStatus();
 }
 
@@ -117,8 +119,12 @@ absl::Status Process::StartMarket() {
   // The first view comes of the first tick: the ledger is open and the engine runs.
   auto ticked = std::make_shared<std::promise<void>>();
   auto ticked_once = std::make_shared<std::once_flag>();
-  options.on_view = [hub = hub_.get(), ticked,
+  options.on_view = [this, hub = hub_.get(), ticked,
                      ticked_once](std::shared_ptr<const market::View> view) {
+    {
+      std::lock_guard lock(page_mutex_);
+      if (page_ != nullptr) page_->OnView(view);
+    }
     hub->OnView(std::move(view));
     std::call_once(*ticked_once, [&] { ticked->set_value(); });
   };
@@ -180,13 +186,15 @@ absl::Status Process::StartServer(const Secrets& secrets) {
   if (!config_.metrics_listen.empty()) {
     NOM_ASSIGN_OR_RETURN(metrics_address_, metrics_.Serve(config_.metrics_listen, ScrapersMax()));
   }
+  NOM_RETURN_IF_ERROR(StartPage());
   ServerOptions server;
   server.front_door = front_door_.get();
   server.tls = tls_;
   server.services = services_->services();
   server.service_names = Services::names();
   server.message_max_bytes = static_cast<int>(config_.limits.message_max_bytes);
-  server.descriptors_kept = static_cast<size_t>(ScrapersMax());
+  server.descriptors_kept =
+      static_cast<size_t>(ScrapersMax()) * (config_.page_listen.empty() ? 1 : 2);
   server.connections_max = static_cast<size_t>(config_.limits.connections_max);
   server.streams_per_connection_max = static_cast<int>(config_.limits.streams_per_connection_max);
   server.memory_max_bytes = static_cast<size_t>(config_.limits.memory_max_bytes);
@@ -198,6 +206,28 @@ absl::Status Process::StartServer(const Secrets& secrets) {
                                absl::Duration took) { metrics_.CallDone(method, code, took); };
   NOM_ASSIGN_OR_RETURN(server_, Server::Start(server));
   server_->SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::Status Process::StartPage() {
+  if (config_.page_listen.empty()) return absl::OkStatus();
+  PageSources sources;
+  sources.view = [this] { return runtime_->view(); };
+  sources.identify = [this](const CallHead& head) { return services_->Identify(head); };
+  sources.take_read = [this](const market::Caller& caller) { return services_->TakeRead(caller); };
+  sources.post_read = [this](const std::string& owner, std::function<void()> job) {
+    return services_->PostRead(owner, std::move(job));
+  };
+  sources.reader = &timed_ledger_->reader();
+  sources.clock = &Clock::Real();
+  NOM_ASSIGN_OR_RETURN(std::unique_ptr<Page> page, Page::Start({.listen = config_.page_listen,
+                                                                .directory = config_.page_directory,
+                                                                .connections_max = ScrapersMax(),
+                                                                .version = BuildVersion()},
+                                                               std::move(sources)));
+  page_address_ = page->address();
+  std::lock_guard lock(page_mutex_);
+  page_ = std::move(page);
   return absl::OkStatus();
 }
 
@@ -227,6 +257,12 @@ absl::Status Process::CheckAlive(absl::Duration timeout) {
 
 void Process::Stop() {
   metrics_.StopServing();
+  std::unique_ptr<Page> page;  // Ends outside of the lock, as it waits for those that it answers.
+  {
+    std::lock_guard lock(page_mutex_);
+    page = std::move(page_);
+  }
+  page = nullptr;
   if (server_ != nullptr) server_->SetServing(false);
   if (services_ != nullptr && !services_->Drain(kDrainTimeout)) {
     Log(LogLevel::kWarning, "drain_timeout",

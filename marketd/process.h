@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "marketd/market/host.h"
 #include "marketd/market/runtime.h"
 #include "marketd/metrics/metrics.h"
+#include "marketd/page/page.h"
 #include "marketd/server/front_door.h"
 #include "marketd/server/server.h"
 #include "marketd/server/tls.h"
@@ -58,10 +60,12 @@ class Process {
 
   const std::string& grpc_address() const { return front_door_->address(); }
   const std::string& metrics_address() const { return metrics_address_; }
+  const std::string& page_address() const { return page_address_; }
 
  private:
   absl::Status StartMarket();
   absl::Status StartServer(const Secrets& secrets);
+  absl::Status StartPage();
   void SetMetricSources();
 
   const Config config_;
@@ -72,11 +76,15 @@ class Process {
   std::unique_ptr<market::Ledger> timed_ledger_;
   std::vector<std::unique_ptr<market::Host>> hosts_;
   std::unique_ptr<WatchHub> hub_;
+  // Told of views by the engine's thread while it is made and ended by another.
+  std::mutex page_mutex_;
+  std::unique_ptr<Page> page_;
   std::unique_ptr<market::Runtime> runtime_;
   market::LivenessCheck liveness_;
   std::shared_ptr<TlsSource> tls_;  // Null: plain text.
   std::unique_ptr<Services> services_;
   std::string metrics_address_;
+  std::string page_address_;
   std::unique_ptr<Server> server_;
 };
 

@@ -2,7 +2,7 @@
 #
 # Uses: build (build directory), state (a directory of ours), period (such as 2s), limit (seconds after which
 # whatever was started ends even if this script could not end it). Sets: machine, market, bidder (process ids of the
-# limiters), marketd (the process itself), target, metrics (addresses), operator (nomctl with the operator's token).
+# limiters), marketd (the process itself), target, metrics, page (addresses), operator (nomctl with the operator's token).
 
 up_here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 children=()
@@ -72,6 +72,7 @@ start_market() {
   ms=$(period_ms)
   rm -f "$state/ready"
   sed -e "s|@STATE@|$state|g" -e "s|@IMAGES@|$build/guests|g" -e "s|@PERIOD_MS@|$ms|g" \
+    -e "s|@PAGE@|$build/marketd/page/web/dist|g" \
     "$up_here/market.yaml" >"$state/market.yaml"
   start "$state/marketd.log" "$build/marketd/marketd" --config "$state/market.yaml" \
     --ready-file "$state/ready"
@@ -79,6 +80,7 @@ start_market() {
   wait_for 60 marketd "$state/marketd.log" "$market" test -s "$state/ready"
   target=$(sed -n 's/^grpc=//p' "$state/ready")
   metrics=$(sed -n 's/^metrics=//p' "$state/ready")
+  page=$(sed -n 's/^page=//p' "$state/ready")
   marketd=$(sed -n 's/^pid=//p' "$state/ready")
   operator=("$build/client/cli/nomctl" --target "$target" --token-file "$state/operator.token")
 }

@@ -58,11 +58,13 @@ struct LimitsConfig {
 };
 
 struct Config {
-  std::string listen;               // "host:port" or "unix:path"; port 0 lets the system choose.
-  bool plaintext = false;           // Only if `listen` is loopback or a Unix socket.
-  std::optional<TlsConfig> tls;     // Exactly one of plaintext and tls.
-  std::string metrics_listen;       // "host:port"; empty: no metrics endpoint.
-  std::string ledger;               // SQLite file, created if absent.
+  std::string listen;            // "host:port" or "unix:path"; port 0 lets the system choose.
+  bool plaintext = false;        // Only if `listen` is loopback or a Unix socket.
+  std::optional<TlsConfig> tls;  // Exactly one of plaintext and tls.
+  std::string metrics_listen;    // "host:port"; empty: no metrics endpoint.
+  std::string page_listen;       // The same on a loopback address; empty: no page for people.
+  std::string page_directory = NOM_PAGE_DIRECTORY;  // Its files; absolute.
+  std::string ledger;                               // SQLite file, created if absent.
   std::string operator_token_file;  // One line, 16 to 256 printable characters, for owner only.
   bool reflection = false;
   LimitsConfig limits;

@@ -66,7 +66,7 @@ int64_t HostIndex::SeedUnits(ResourceKind kind) const {
   int64_t units = 0;
   for (auto it = seeds_.lower_bound({kind, GuestState{0}});
        it != seeds_.end() && it->first.first == kind; ++it) {
-    units += it->second;
+    if (it->first.second != GuestState::kEnded) units += it->second;
   }
   return units;
 }

@@ -34,7 +34,7 @@ class HostIndex {
   const std::set<GuestId>& admitted() const { return admitted_; }  // Those in that state.
   bool HasName(const std::string& name) const { return names_.contains(name); }
 
-  // Of all guests, and of those in one state.
+  // Of all guests that have not ended, whose seeds others may have; and of those in one state.
   int64_t SeedUnits(ResourceKind kind) const;
   int64_t SeedUnits(ResourceKind kind, GuestState state) const;
   int64_t PromisedUnits(ResourceKind kind, RoundId round_id) const;

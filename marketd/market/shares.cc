@@ -73,7 +73,8 @@ std::vector<Holding> HoldingsIn(const HostShares& host, const Guest& guest, cons
   const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
   std::vector<Holding> out;
   for (const Resource& resource : host.resources) {
-    Holding holding{.kind = resource.kind, .seed_units = guest.seed_units(resource.kind)};
+    Holding holding{.kind = resource.kind};
+    if (guest.state != GuestState::kEnded) holding.seed_units = guest.seed_units(resource.kind);
     if (round != nullptr && holds) {
       holding.award_units =
           host.state.contracts.HeldUnits(guest.guest_id, resource.kind, round->round_id);

@@ -45,6 +45,14 @@ struct ServiceContext {
     return identity;
   }
 
+  // Tenants may read so often; the operator's reads have no quota.
+  absl::Status TakeRead(const market::Caller& caller) {
+    if (caller.is_operator || read_rate.Take(caller.tenant_id, clock.Now())) {
+      return absl::OkStatus();
+    }
+    return absl::ResourceExhaustedError("too many reads a second; try again later");
+  }
+
   market::Runtime& runtime;
   market::LedgerReader& reader;
   const Clock& clock;
@@ -90,12 +98,9 @@ class UnaryCall {
   // The same for what only reads, of which a tenant may have so many a second.
   bool BeginRead(const market::View& view, market::Caller* caller) const {
     if (!Begin(view, caller)) return false;
-    if (caller->is_operator ||
-        services_->read_rate.Take(caller->tenant_id, services_->clock.Now())) {
-      return true;
-    }
-    Finish(absl::ResourceExhaustedError("too many reads a second; try again later"));
-    return false;
+    const absl::Status status = services_->TakeRead(*caller);
+    if (!status.ok()) Finish(status);
+    return status.ok();
   }
 
   // Begin for what only operators may do: PERMISSION_DENIED for others.

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/services/call_log.h"
 #include "marketd/services/convert.h"
 #include "marketd/services/pages.h"
 
@@ -20,11 +21,6 @@ namespace {
 constexpr int kWatchedGuestsMax = 4096;
 constexpr int kPageSizeDefault = 20;
 constexpr int kPageSizeMax = 1000;
-constexpr int kGuestsInPageMax = 10'000;
-
-bool Owns(const market::Caller& caller, const market::Guest& guest) {
-  return caller.is_operator || guest.tenant_id == caller.tenant_id;
-}
 
 absl::Status NoGuest(market::GuestId guest_id) {
   return absl::NotFoundError(absl::StrCat("guest_id: you have no guest ", guest_id));
@@ -209,13 +205,63 @@ grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* c
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
   const market::GuestView* const guest = view->FindGuest(request->guest_id());
-  if (guest == nullptr || !Owns(caller, guest->guest)) {
-    call.Finish(NoGuest(request->guest_id()));
+  if (guest != nullptr) {
+    const bool is_theirs = Owns(caller, guest->guest);
+    if (is_theirs) *response->mutable_guest() = Info(*view, *guest);
+    call.Finish(is_theirs ? absl::OkStatus() : NoGuest(request->guest_id()));
     return call.reactor();
   }
-  *response->mutable_guest() = Info(*view, *guest);
-  call.Finish(absl::OkStatus());
+  // The view forgets who was evicted; the ledger does not, nor why.
+  auto job = [this, call, caller, response, guest_id = request->guest_id()] {
+    const absl::StatusOr<market::Guest> evicted = services_->reader.GetEvictedGuest(guest_id);
+    if (evicted.ok() && Owns(caller, *evicted)) {
+      *response->mutable_guest() = ToProto(market::GuestView{.guest = *evicted}, /*round_id=*/0);
+      call.Finish(absl::OkStatus());
+    } else {
+      const bool is_hidden = evicted.ok() || absl::IsNotFound(evicted.status());
+      call.Finish(is_hidden ? NoGuest(guest_id) : evicted.status());
+    }
+  };
+  if (!services_->reads.Post(caller.is_operator ? "" : caller.tenant_id, std::move(job))) {
+    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  }
   return call.reactor();
+}
+
+template <typename Call>
+grpc::ServerUnaryReactor* MarketService::ChangeGuest(grpc::CallbackServerContext* context,
+                                                     Call change, const char* event) {
+  const UnaryCall call(services_, context);
+  market::Caller caller;
+  if (!call.Begin(*services_->runtime.view(), &caller)) return call.reactor();
+  // A create or a destroy costs its host more than a bid, and counts like one.
+  if (absl::Status status = TakeBidToken(caller); !status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  const std::string by = caller.is_operator ? "operator" : caller.tenant_id;
+  const market::GuestId guest_id = change.guest_id;
+  services_->runtime.Submit(
+      std::move(caller), std::move(change),
+      [call, by, guest_id, event](const market::Reply& reply) {
+        LogDone(event, *call.context(), by, reply.status, {{"guest", guest_id}});
+        call.Finish(reply.status);
+      });
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::EndGuest(grpc::CallbackServerContext* context,
+                                                  const market_pb::EndGuestRequest* request,
+                                                  market_pb::EndGuestResponse* /*response*/) {
+  return ChangeGuest(context, market::EndGuest{request->request_id(), request->guest_id()},
+                     "guest_ended_by_call");
+}
+
+grpc::ServerUnaryReactor* MarketService::StartGuest(grpc::CallbackServerContext* context,
+                                                    const market_pb::StartGuestRequest* request,
+                                                    market_pb::StartGuestResponse* /*response*/) {
+  return ChangeGuest(context, market::StartGuest{request->request_id(), request->guest_id()},
+                     "guest_started");
 }
 
 grpc::ServerUnaryReactor* MarketService::ListGuests(grpc::CallbackServerContext* context,
@@ -225,30 +271,8 @@ grpc::ServerUnaryReactor* MarketService::ListGuests(grpc::CallbackServerContext*
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
-  if (!request->host_id().empty() && view->FindHost(request->host_id()) == nullptr) {
-    call.Finish(absl::NotFoundError("host_id: there is no such host"));
-    return call.reactor();
-  }
-  const int page_size = request->page_size() == 0 ? kGuestsInPageMax : request->page_size();
-  if (page_size < 0 || page_size > kGuestsInPageMax) {
-    call.Finish(absl::InvalidArgumentError(absl::StrCat(
-        "page_size: must be from 0 to ", kGuestsInPageMax, ", is ", request->page_size())));
-    return call.reactor();
-  }
-  size_t bytes = 0;
-  for (const std::shared_ptr<const market::GuestView>& guest : view->guests) {  // By id.
-    if (guest->guest.guest_id <= request->after_guest_id() || !Owns(caller, guest->guest)) continue;
-    if (!request->host_id().empty() && guest->guest.host_id != request->host_id()) continue;
-    market_pb::GuestInfo info = Info(*view, *guest);
-    bytes += info.ByteSizeLong();
-    const int so_far = response->guests_size();
-    if (so_far > 0 && (so_far >= page_size || bytes > kPageBytesMax)) {
-      response->set_next_after_guest_id(response->guests(so_far - 1).guest_id());
-      break;
-    }
-    *response->add_guests() = std::move(info);
-  }
-  call.Finish(absl::OkStatus());
+  call.Finish(AddGuests(*view, caller, request->host_id(), request->after_guest_id(),
+                        request->page_size(), response));
   return call.reactor();
 }
 

@@ -1,8 +1,10 @@
 #include "marketd/services/pages.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/services/convert.h"
 
@@ -11,6 +13,7 @@ namespace {
 
 // Rounds are read in pieces, so that no more of them are held than are sent.
 constexpr int kRoundsAtOnce = 32;
+constexpr int kGuestsInPageMax = 10'000;
 
 }  // namespace
 
@@ -37,6 +40,38 @@ absl::Status AddRounds(const ReadRounds& read, market::RoundId before, int page_
     if (!more) return absl::OkStatus();
   }
   response->set_next_before_round_id(before);
+  return absl::OkStatus();
+}
+
+bool Owns(const market::Caller& caller, const market::Guest& guest) {
+  return caller.is_operator || guest.tenant_id == caller.tenant_id;
+}
+
+absl::Status AddGuests(const market::View& view, const market::Caller& caller,
+                       const market::HostId& host_id, market::GuestId after, int page_size,
+                       market_pb::ListGuestsResponse* response) {
+  if (!host_id.empty() && view.FindHost(host_id) == nullptr) {
+    return absl::NotFoundError("host_id: there is no such host");
+  }
+  if (page_size < 0 || page_size > kGuestsInPageMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("page_size: must be from 0 to ", kGuestsInPageMax, ", is ", page_size));
+  }
+  if (page_size == 0) page_size = kGuestsInPageMax;
+  size_t bytes = 0;
+  for (const std::shared_ptr<const market::GuestView>& guest : view.guests) {  // By id.
+    if (guest->guest.guest_id <= after || !Owns(caller, guest->guest)) continue;
+    if (!host_id.empty() && guest->guest.host_id != host_id) continue;
+    const market::HostView* const host = view.FindHost(guest->guest.host_id);
+    market_pb::GuestInfo info = ToProto(*guest, host == nullptr ? 0 : host->round_id);
+    bytes += info.ByteSizeLong();
+    const int so_far = response->guests_size();
+    if (so_far > 0 && (so_far >= page_size || bytes > kPageBytesMax)) {
+      response->set_next_after_guest_id(response->guests(so_far - 1).guest_id());
+      break;
+    }
+    *response->add_guests() = std::move(info);
+  }
   return absl::OkStatus();
 }
 

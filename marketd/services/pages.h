@@ -28,6 +28,16 @@ absl::Status AddRounds(const ReadRounds& read, market::RoundId before, int page_
                        const market::Caller& caller, bool border,
                        nom::market::v1::ListRoundsResponse* response);
 
+// Whether a caller may see a guest.
+bool Owns(const market::Caller& caller, const market::Guest& guest);
+
+// The caller's guests above one, by rising id, on a host or (if it is empty) on all; at most
+// `page_size` (0: as many as there may be), and where the next page begins if there are more.
+// Errors: NOT_FOUND (no such host), INVALID_ARGUMENT (page_size).
+absl::Status AddGuests(const market::View& view, const market::Caller& caller,
+                       const market::HostId& host_id, market::GuestId after, int page_size,
+                       nom::market::v1::ListGuestsResponse* response);
+
 }  // namespace nom::marketd
 
 #endif  // MARKETD_SERVICES_PAGES_H_

@@ -1,5 +1,8 @@
 #include "marketd/services/services.h"
 
+#include <utility>
+
+#include "marketd/base/status.h"
 #include "marketd/services/context.h"
 #include "marketd/services/market_service.h"
 #include "marketd/services/operator_service.h"
@@ -47,10 +50,21 @@ Services::Services(const ServicesOptions& options, market::Runtime& runtime,
   hub.OnView(runtime.view());
 }
 
-absl::Status Services::Check(const CallHead& head) {
+absl::Status Services::Check(const CallHead& head) { return Identify(head).status(); }
+
+absl::StatusOr<market::Caller> Services::Identify(const CallHead& head) {
   ServiceContext& context = impl_->context;
-  return context.authenticator.Identify(head, *context.runtime.view(), context.clock.Now())
-      .status();
+  NOM_ASSIGN_OR_RETURN(Identity identity, context.authenticator.Identify(
+                                              head, *context.runtime.view(), context.clock.Now()));
+  return std::move(identity.caller);
+}
+
+absl::Status Services::TakeRead(const market::Caller& caller) {
+  return impl_->context.TakeRead(caller);
+}
+
+bool Services::PostRead(const std::string& owner, std::function<void()> job) {
+  return impl_->context.reads.Post(owner, std::move(job));
 }
 
 void Services::SetOperatorToken(absl::string_view operator_token) {

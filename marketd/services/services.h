@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "marketd/base/clock.h"
@@ -47,6 +48,13 @@ class Services {
 
   // Whether a call may go on, by its headers: Server's CheckCall. UNAUTHENTICATED.
   absl::Status Check(const CallHead& head);
+
+  // For what reads the market in another way than by gRPC (marketd/page): who asks, whether it may
+  // ask so often (RESOURCE_EXHAUSTED), and the queue in which reads of the ledger take turns;
+  // false, and `job` is dropped, if the owner's part of it is full. `owner` is "" for the operator.
+  absl::StatusOr<market::Caller> Identify(const CallHead& head);
+  absl::Status TakeRead(const market::Caller& caller);
+  bool PostRead(const std::string& owner, std::function<void()> job);
 
   // From now on credentials are good by these, and streams whose credential is not end.
   void SetOperatorToken(absl::string_view operator_token);

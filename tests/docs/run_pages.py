@@ -74,7 +74,7 @@ def free_port() -> int:
 class Page:
     def __init__(self, path: pathlib.Path, source: pathlib.Path, build: pathlib.Path, work: pathlib.Path):
         self.path, self.source, self.build, self.work = path, source, build, work
-        self.grpc, self.metrics = free_port(), free_port()
+        self.grpc, self.metrics, self.page = free_port(), free_port(), free_port()
 
     def here(self, text: str) -> str:
         """The text with the system's places replaced by this run's."""
@@ -82,6 +82,8 @@ class Page:
             text = text.replace(place, f"{self.work}{place}")
         text = text.replace("/usr/share/nom/proto", f"{self.source}/proto")
         text = text.replace("/usr/share/nom/prometheus", f"{self.source}/deploy/prometheus")
+        text = text.replace("/usr/share/nom/page", f"{self.build}/marketd/page/web/dist")
+        text = re.sub(r"(localhost|127\.0\.0\.1):7080", rf"\1:{self.page}", text)
         text = re.sub(r"(localhost|127\.0\.0\.1):7070", rf"\1:{self.grpc}", text)
         return re.sub(r"(localhost|127\.0\.0\.1):9464", rf"\1:{self.metrics}", text)
 

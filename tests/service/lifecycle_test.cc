@@ -128,6 +128,13 @@ TEST_F(LifecycleTest, OneLedgerOnePortOneMarketd) {
   exit = Refused(same_metrics);
   EXPECT_EQ(exit.code, 1);
   EXPECT_THAT(exit.out, HasSubstr(absl::StrCat("cannot listen on ", first.metrics_address())));
+  const std::string same_page = absl::StrReplaceAll(
+      SampleConfig(other),
+      {{"metrics_listen: 127.0.0.1:0",
+        absl::StrCat("metrics_listen: 127.0.0.1:0\npage_listen: ", first.metrics_address())}});
+  exit = Refused(same_page);
+  EXPECT_EQ(exit.code, 1);
+  EXPECT_THAT(exit.out, HasSubstr(absl::StrCat("cannot listen on ", first.metrics_address())));
   EXPECT_EQ(HealthOf(Client(first.grpc_address()).channel, ""), 1) << "the first goes on";
 }
 

@@ -28,7 +28,10 @@ MAY_KNOW = {
     "marketd/ledger": ["marketd/market", "marketd/base", "policies"],
     "marketd/host": ["marketd/market", "marketd/base", "nomhv/abi", "policies"],
     "marketd/host/simulated": ["marketd/market", "marketd/base", "policies"],
-    "marketd/metrics": ["marketd/market", "marketd/base", "policies"],
+    "marketd/http": ["marketd/base"],
+    "marketd/metrics": ["marketd/http", "marketd/market", "marketd/base", "policies"],
+    "marketd/page": ["marketd/http", "marketd/services", "marketd/server", "marketd/market", "marketd/base", "proto",
+                     "policies"],
     "marketd/services": ["marketd/market", "marketd/base", "marketd/server", "proto", "policies"],
     "marketd/server": ["marketd/market", "marketd/base", "proto", "policies"],
     "marketd": ["marketd", "proto", "nomhv/abi", "policies"],  # main.cc alone knows everybody.
@@ -39,7 +42,7 @@ MAY_KNOW = {
 # Library headers that one folder alone may see.
 OWNED = {
     "prometheus/": ["marketd/metrics", "tests"],
-    "microhttpd.h": ["marketd/metrics"],
+    "microhttpd.h": ["marketd/http"],
     "sqlite3.h": ["marketd/ledger", "tests"],
     "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/testing", "client/examples", "tests",
                 "bench", "marketd/metrics"],
@@ -64,7 +67,7 @@ def longest(path: str, folders) -> str | None:
 
 def target_of(include: str, source: str) -> str | None:
     """The folder of ours that an include names, or None for a system header."""
-    if include.startswith("nom/market/") or include.startswith("nom/operators/"):
+    if include.startswith(("nom/market/", "nom/operators/", "nom/page/")):
         return "proto"
     if include.startswith("nom/"):
         return "client/include/nom"

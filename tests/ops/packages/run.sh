@@ -101,9 +101,14 @@ inside nomctl --version | grep -q "^nomctl $version " || die "nomctl --version"
 
 echo "== start =="
 # An administrator's change, which upgrades must keep. Port 0: others may run here.
-sed -i 's/^listen: .*/listen: 127.0.0.1:0/; s/^metrics_listen: .*/metrics_listen: 127.0.0.1:0/' "$root/etc/nom/marketd.yaml"
+sed -i 's/^listen: .*/listen: 127.0.0.1:0/; s/^metrics_listen: .*/metrics_listen: 127.0.0.1:0/
+  s/^page_listen: .*/page_listen: 127.0.0.1:0/' "$root/etc/nom/marketd.yaml"
 start_market
 nomctl status >/dev/null || die "nomctl status"
+# The page, where it was built.
+if [[ -s $build/marketd/page/web/dist/index.html ]]; then
+  curl -fsS "http://$(sed -n 's/^page=//p' "$root/var/lib/nom/ready")/" | grep -q '<title>nom market</title>' || die "the page is not served"
+fi
 nomctl tenant create shop --token-only >/dev/null
 nomctl deposit shop 1.5cr
 stop_market

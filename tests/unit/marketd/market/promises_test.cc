@@ -152,7 +152,7 @@ TEST_F(PromisesTest, WhatWasToldIsHeld) {
   EXPECT_THAT(FirstUntold(told, state_, holdings_),
               HasSubstr("guest 1, resource 2: was told of 12 units, and holds 11"));
   Guest ended = state_.guests.at(1);
-  ended.state = GuestState::kCrashed;
+  ended.state = GuestState::kEnded;
   Write("guest ended", [&](Scribe& s) { s.Write(PutGuest{ended}); });
   EXPECT_EQ(FirstUntold(told, state_, holdings_), "") << "it holds nothing any more";
 }
@@ -163,7 +163,7 @@ TEST(PromisesDeathTest, AnEngineThatBreaksOneEnds) {
   State state;
   state.tenants["ann"].tenant_id = "ann";
   state.purses["ann"] = {.available = 5, .escrow = 5, .deposited = 10};
-  state.purses[kOperator] = {.issued = -10, .deposited = -10};
+  state.purses[kOperator] = {.issued = -10};
   MarketConfig config;
   config.hosts = {TestHostConfig("h", absl::Seconds(10))};
   Engine engine(std::move(config), std::move(state));

@@ -1,4 +1,6 @@
-#include "client/cli/json.h"
+#include "proto/json/json.h"
+
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -9,7 +11,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/timestamp.pb.h"
 
-namespace nom::cli {
+namespace nom {
 namespace {
 
 using google::protobuf::EnumDescriptor;
@@ -162,4 +164,4 @@ std::string JsonText(absl::string_view text) {
   return out + '"';
 }
 
-}  // namespace nom::cli
+}  // namespace nom
