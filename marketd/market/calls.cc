@@ -298,15 +298,13 @@ absl::Status Engine::Impl::CheckAdmit(const AdmitGuest& call, std::vector<Holdin
     return absl::UnavailableError(
         absl::StrCat("host ", call.host_id, " is not connected: ", host->detail));
   }
-  int guests = 0;
-  for (const GuestId guest_id : state_.GuestsOf(call.host_id)) {
-    ++guests;
-    if (state_.guests.at(guest_id).name == call.name) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("name: host ", call.host_id, " already has a guest ", call.name));
-    }
+  const HostIndex& index = state_.Host(call.host_id);
+  if (index.HasName(call.name)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("name: host ", call.host_id, " already has a guest ", call.name));
   }
-  if (guests + static_cast<int>(host->unmanaged.size()) >= host->config->guests_max) {
+  if (index.guests().size() + host->unmanaged.size() >=
+      static_cast<size_t>(host->config->guests_max)) {
     return absl::ResourceExhaustedError(
         absl::StrCat("host ", call.host_id, " has room for ", host->config->guests_max, " guests"));
   }

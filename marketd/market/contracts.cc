@@ -99,11 +99,21 @@ int64_t OpenContracts::PassedOnUnits(ContractId contract_id, ResourceKind kind,
 int64_t OpenContracts::PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const {
   int64_t units = 0;
   for (const Contract* contract : AliveIn(guest_id, round_id)) {
-    if (contract->part_of == 0 || Find(contract->part_of) == nullptr) {
-      units += UnitsOf(*contract, kind);
-    }
+    if (IsOfHost(*contract)) units += UnitsOf(*contract, kind);
   }
   return units;
+}
+
+bool OpenContracts::IsOfHost(const Contract& contract) const {
+  return contract.part_of == 0 || Find(contract.part_of) == nullptr;
+}
+
+std::vector<const Contract*> OpenContracts::PartsOf(ContractId contract_id) const {
+  std::vector<const Contract*> out;
+  const auto parts = parts_.find(contract_id);
+  if (parts == parts_.end()) return out;
+  for (const ContractId id : parts->second) out.push_back(&all_.at(id));
+  return out;
 }
 
 Microcredits OpenContracts::EscrowOf(const TenantId& tenant_id) const {

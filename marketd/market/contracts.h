@@ -75,11 +75,15 @@ class OpenContracts {
 
   // What the guest holds beyond its seed: by its contracts, less what of them is in others' hands.
   int64_t HeldUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const;
-  // What of a contract's units is in others' hands.
-  int64_t PassedOnUnits(ContractId contract_id, ResourceKind kind, RoundId round_id) const;
   // What the guest's contracts take out of the host's own units: all but what is part of a contract
   // that is open itself.
   int64_t PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const;
+  // Whether its units are the host's own: it is part of no contract that is open itself.
+  bool IsOfHost(const Contract& contract) const;
+  // By rising id, those that are part of it.
+  std::vector<const Contract*> PartsOf(ContractId contract_id) const;
+  // What of a contract's units is in others' hands.
+  int64_t PassedOnUnits(ContractId contract_id, ResourceKind kind, RoundId round_id) const;
   // What is set aside for all contracts that `tenant_id` pays.
   Microcredits EscrowOf(const TenantId& tenant_id) const;
   const std::map<TenantId, Microcredits>& escrows() const { return escrows_; }

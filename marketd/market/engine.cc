@@ -17,12 +17,24 @@ Engine::~Engine() = default;
 
 Effects Engine::Handle(const Event& event, absl::Time now) { return impl_->Handle(event, now); }
 const State& Engine::state() const { return impl_->state(); }
+std::string Engine::FirstBrokenPromise() const { return impl_->FirstBrokenPromise(); }
+
+std::string Engine::Impl::FirstBrokenPromise() const {
+  if (std::string wrong = market::FirstBrokenPromise(state_); !wrong.empty()) return wrong;
+  State anew = state_;
+  anew.RebuildIndexes();
+  if (anew.host_index != state_.host_index || anew.admissions != state_.admissions) {
+    return "an index is not what it is an index of";
+  }
+  return FirstStaleView();
+}
 
 Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear, Clearing clearing)
     : config_(std::move(config)),
       clear_(std::move(clear)),
       clearing_(clearing),
-      state_(std::move(state)) {
+      state_(std::move(state)),
+      money_promises_(state_) {
   durable_transaction_id_ = state_.last_transaction_id;
   guest_id_seen_max_ = state_.last_guest_id;
   // Above all that a process before this one gave out: it is given 2^40 at each start.
@@ -48,14 +60,18 @@ Effects Engine::Impl::Handle(const Event& event, absl::Time now) {
     view_sequence_ = static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(now)));
   }
   effects_ = Effects{};
-  if (!std::exchange(started_, true)) CloseAbsentHosts();
+  if (!std::exchange(started_, true)) {
+    TouchAll();
+    CloseAbsentHosts();
+  }
   // What was due before this event comes before it, however late it was handed in: close is close.
   Advance();
   std::visit([this](const auto& e) { On(e); }, event);
   Advance();
   Flush();
   if (view_dirty_ && !view_waiting_) {
-    outbox_.push_back({state_.last_transaction_id, BuildView()});
+    last_view_ = BuildView();
+    outbox_.push_back({state_.last_transaction_id, last_view_});
     view_waiting_ = true;
     view_dirty_ = false;
   }
@@ -110,6 +126,7 @@ void Engine::Impl::On(const HostNewsEvent& event) {
     const auto guest = state_.guests.find(report->guest_id);
     if (guest != state_.guests.end() && guest->second.host_id == event.host_id) {
       guest_runs_[report->guest_id].report = *report;
+      guests_seen_.Touch(report->guest_id);
     }
   } else if (const auto* ended = std::get_if<GuestEnded>(&event.news)) {
     OnGuestEnded(*host, *ended);
@@ -163,6 +180,7 @@ void Engine::Impl::ClockMoved(absl::Duration by) {
 absl::Time Engine::Impl::NextTick() const {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [host_id, host] : hosts_) {
+    if (!host.pages_waiting.empty()) next = std::min(next, host.pages_waiting.begin()->first);
     if (host.link == Link::kDetached) next = std::min(next, host.next_attach);
     if (host.link != Link::kRunning) continue;
     if (host.clearing) {
@@ -173,46 +191,27 @@ absl::Time Engine::Impl::NextTick() const {
       next = std::min(next, host.schedule->effective());
     }
   }
-  for (const GuestId guest_id : pages_waiting_) {
-    const auto run = guest_runs_.find(guest_id);
-    if (run != guest_runs_.end()) next = std::min(next, run->second.page_next);
-  }
   return next;
 }
 
 void Engine::Impl::Commit(Scribe&& scribe) {
   if (scribe.empty()) return;
   effects_.transactions.push_back(std::move(scribe).Finish());
+  Touch(effects_.transactions.back());
   CheckPromises(effects_.transactions.back());
   view_dirty_ = true;
 }
 
-void Engine::Impl::CheckPromises(const Transaction& transaction) const {
-  const auto broken = [&transaction](const std::string& what) {
-    return absl::StrCat("transaction ", transaction.transaction_id, " (", transaction.kind,
-                        "): ", what);
-  };
-  std::set<Owner> owners;
-  for (const Entry& entry : transaction.entries) {
-    owners.insert({entry.from.owner, entry.to.owner});
+void Engine::Impl::CheckPromises(const Transaction& transaction) {
+  std::string wrong = money_promises_.FirstBroken(transaction, state_);
+  for (const auto& [host_id, host] : hosts_) {
+    // Of a host that is away nobody gives anything, and it may come back smaller than it was.
+    if (!wrong.empty()) break;
+    if (host.link != Link::kRunning) continue;
+    wrong = FirstOversold(transaction, Shares(host), host.round_id);
   }
-  for (const Owner& owner : owners) {
-    std::string wrong = FirstBrokenPromise(owner, state_.PurseOf(owner));
-    if (wrong.empty()) wrong = FirstBrokenEscrow(state_, owner);
-    NOM_CHECK(wrong.empty(), broken(wrong));
-  }
-  for (const Change& change : transaction.changes) {
-    const auto* put = std::get_if<PutRound>(&change);
-    if (put == nullptr) continue;
-    std::map<ResourceKind, int64_t> sold;
-    for (const Outcome& outcome : put->round.outcomes) sold[outcome.kind] += outcome.award_units;
-    for (const ResourcePrice& price : put->round.prices) {
-      NOM_CHECK(sold[price.kind] == price.sold_units && price.sold_units <= price.supply_units,
-                broken(absl::StrCat("resource ", static_cast<int>(price.kind), ": ",
-                                    sold[price.kind], " units awarded, ", price.sold_units,
-                                    " sold of ", price.supply_units)));
-    }
-  }
+  NOM_CHECK(wrong.empty(), absl::StrCat("transaction ", transaction.transaction_id, " (",
+                                        transaction.kind, "): ", wrong));
 }
 
 void Engine::Impl::Answer(CallId call_id, Reply reply) {

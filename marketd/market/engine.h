@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/time/time.h"
 #include "marketd/market/config.h"
@@ -51,6 +52,11 @@ class Engine {
 
   // All that was applied, durable or not.
   const State& state() const;
+
+  // Which of the engine's promises does not hold, by a look at everything, or "": sums, escrow,
+  // indexes, what the last view shows. Handle aborts on what an event breaks; this is for
+  // simulations, which can afford to look at everything after each event.
+  std::string FirstBrokenPromise() const;
 
  private:
   class Impl;

@@ -21,7 +21,9 @@
 #include "marketd/market/decision.h"
 #include "marketd/market/engine.h"
 #include "marketd/market/holdings.h"
+#include "marketd/market/promises.h"
 #include "marketd/market/schedule.h"
+#include "marketd/market/shared_list.h"
 #include "marketd/market/shares.h"
 
 namespace nom::market {
@@ -54,12 +56,16 @@ struct HostRun {
   std::vector<HostSum> sums;
   HostCounters counters;
   absl::Time last_decided_time = absl::UnixEpoch();
+  std::set<GuestId> creating;  // The host was told to create them, and has not answered.
+  // Guests whose bid page is checked and not yet written, by when it may be.
+  std::set<std::pair<absl::Time, GuestId>> pages_waiting;
 
   // While kRunning.
   std::optional<Schedule> schedule;
   RoundId round_id = 0;
   bool decided = false;   // round_id is: it waits for its effective time.
-  bool applying = false;  // And is being put in force.
+  bool applying = false;  // And is being put in force:
+  GrantSet told;          // this is what it was told to put in force.
   // round_id is closed and being cleared beside the engine.
   struct Clearing {
     uint64_t clear_id = 0;
@@ -78,7 +84,6 @@ struct GuestRun {
   RoundId last_settled_round_id = 0;
   std::vector<Decided> decided;  // In the last round decided since the start.
   RoundId decided_round_id = 0;
-  bool create_sent = false;
   std::optional<GuestBids> page_waiting;        // Checked, and not yet written.
   absl::Time page_next = absl::InfinitePast();  // When the next bid page may be written.
   std::vector<CallId> waiting;                  // For the guest to run, or to be gone.
@@ -91,6 +96,7 @@ class Engine::Impl {
 
   Effects Handle(const Event& event, absl::Time now);
   const State& state() const { return state_; }
+  std::string FirstBrokenPromise() const;
 
  private:
   using Link = HostRun::Link;
@@ -109,7 +115,7 @@ class Engine::Impl {
   void CloseAbsentHosts();
   void Commit(Scribe&& scribe);
   // A promise of ours that does not hold any more aborts: nothing may be told that rests on it.
-  void CheckPromises(const Transaction& transaction) const;
+  void CheckPromises(const Transaction& transaction);
   void Answer(CallId call_id, Reply reply);
   void AnswerWaiting(GuestId guest_id, const Reply& reply);
   void Send(HostRun& host, PendingCommand pending, decltype(HostCommand::command) command);
@@ -190,6 +196,8 @@ class Engine::Impl {
   void BeginEviction(HostRun& host, Scribe&& scribe, GuestId guest_id, EndCause cause,
                      const std::string& reason);
   void SendDestroy(HostRun& host, GuestId guest_id);
+  // What is known of a guest that is gone.
+  void ForgetRun(HostRun& host, GuestId guest_id);
   // Of a guest that has ended, and is to be started: its old instance, if the host still has it,
   // goes before the new one is created.
   void ClearAwayForStart(HostRun& host, GuestId guest_id);
@@ -217,7 +225,17 @@ class Engine::Impl {
   void SendApply(HostRun& host);
   void OnApplied(HostRun& host, const HostCommandDone& done);
   // The decided round is in force since `meters` were read: settles the one before.
+  // In stages: all guests are billed for what they held, on outcomes of `billed`; what they hold
+  // from now on is noted; the past round is settled, contracts whose rounds are over end, the next
+  // round is in force, and bids that were for a number of rounds have used this one up.
   void TakeEffect(HostRun& host, const std::vector<GuestMeters>& meters);
+  void BillAll(HostRun& host, const std::vector<GuestMeters>& meters, Round& billed,
+               RoundId decided, Scribe& scribe);
+  void HoldNext(HostRun& host, const Round& next);
+  void SettlePast(HostRun& host, Round past, Scribe& scribe);
+  void EndPastContracts(HostRun& host, RoundId next, Scribe& scribe);
+  void PutInForce(HostRun& host, Round next, Scribe& scribe);
+  void DropUsedBids(HostRun& host, Scribe& scribe);
   void ReleaseDecided(HostRun& host, const std::string& why);
   // A decided round that does not come: its contracts end, those of other rounds too stay.
   void UncoverRound(const HostRun& host, const Contract& contract, RoundId round_id,
@@ -239,11 +257,17 @@ class Engine::Impl {
   }
   // Of the last round decided; before the first one, the reserves.
   std::vector<ResourcePrice> Prices(const HostRun& host) const;
-  // Units that are taken while `round` is in force (null: as things are now), by guests that run or
-  // are being created or removed, and by those that the ledger does not know.
-  std::map<ResourceKind, int64_t> Used(const HostRun& host, const Round* round) const;
+  // Units that are taken, now or once the decided round is in force, whichever is more: by guests
+  // that run, are being created or removed, or have ended, and by those that the ledger does not
+  // know.
+  int64_t UsedUnits(const HostRun& host, ResourceKind kind) const;
 
-  // --- view_builder.cc ---
+  // --- view_builder.cc: what changed is built anew, the rest is that of the view before. ---
+  void Touch(const Transaction& transaction);
+  void TouchHost(const HostId& host_id);  // All its guests.
+  void TouchAll();
+  // What the last view shows, if nothing has changed since, and is not so; or "".
+  std::string FirstStaleView() const;
   std::shared_ptr<const View> BuildView();
   std::shared_ptr<const HostView> BuildHostView(const HostRun& host) const;
   std::shared_ptr<const GuestView> BuildGuestView(const HostRun* host, const Guest& guest) const;
@@ -252,10 +276,10 @@ class Engine::Impl {
   const ClearFunctions clear_;
   const Clearing clearing_;
   State state_;
+  MoneyPromises money_promises_;
   std::map<HostId, HostRun> hosts_;
   std::map<GuestId, GuestRun> guest_runs_;
   std::map<std::pair<GuestId, ResourceKind>, Notice> notices_;
-  std::set<GuestId> pages_waiting_;
   std::map<BidKey, RoundId> renewed_through_;  // Of bids with lease_rounds that were renewed.
   std::map<BidKey, BidFence> closed_through_;  // What may not be written any more, see RenewLease.
   uint64_t last_fence_ = 0;
@@ -269,6 +293,11 @@ class Engine::Impl {
   GuestId guest_id_seen_max_ = 0;  // On any host, known to the ledger or not.
   bool started_ = false;
   bool view_dirty_ = true;
+  bool notices_changed_ = false;
+  KeptList<GuestId, GuestView> guests_seen_;
+  KeptList<TenantId, TenantView> tenants_seen_;
+  SharedList<Notice> notices_seen_;
+  std::shared_ptr<const View> last_view_;
   bool view_waiting_ = false;  // One is in the outbox; no second is built until it is out.
 
   // What waits for transactions up to `after`; `after` never falls.

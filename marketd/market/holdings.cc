@@ -1,13 +1,36 @@
 #include "marketd/market/holdings.h"
 
-#include "marketd/base/money.h"
+#include <algorithm>
 
 namespace nom::market {
+namespace {
+
+constexpr int64_t kHeldUnitsMax = int64_t{1} << 40;
+
+}  // namespace
 
 void HostHoldings::Set(GuestId guest_id, const std::vector<Holding>& holdings) {
+  Remove(guest_id);
   std::map<ResourceKind, int64_t>& units = guests_[guest_id];
-  units.clear();
-  for (const Holding& holding : holdings) units[holding.kind] = holding.units();
+  for (const Holding& holding : holdings) {
+    // A machine may say anything; no sum of as many guests as a host can have overflows.
+    int64_t& held = units[holding.kind];
+    sums_[holding.kind] -= held;
+    held = std::clamp(holding.units(), -kHeldUnitsMax, kHeldUnitsMax);
+    sums_[holding.kind] += held;
+  }
+}
+
+void HostHoldings::Remove(GuestId guest_id) {
+  const auto guest = guests_.find(guest_id);
+  if (guest == guests_.end()) return;
+  for (const auto& [kind, units] : guest->second) sums_[kind] -= units;
+  guests_.erase(guest);
+}
+
+void HostHoldings::Clear() {
+  guests_.clear();
+  sums_.clear();
 }
 
 int64_t HostHoldings::Units(GuestId guest_id, ResourceKind kind) const {
@@ -18,12 +41,8 @@ int64_t HostHoldings::Units(GuestId guest_id, ResourceKind kind) const {
 }
 
 int64_t HostHoldings::Sum(ResourceKind kind) const {
-  int64_t sum = 0;
-  for (const auto& [guest_id, units] : guests_) {
-    const auto of_kind = units.find(kind);
-    if (of_kind != units.end()) sum = SaturatingAdd(sum, of_kind->second);
-  }
-  return sum;
+  const auto sum = sums_.find(kind);
+  return sum == sums_.end() ? 0 : sum->second;
 }
 
 }  // namespace nom::market

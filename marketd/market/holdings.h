@@ -21,17 +21,18 @@ class HostHoldings {
   // The guest holds so many units (seed plus award) of each kind named, and nothing else.
   void Set(GuestId guest_id, const std::vector<Holding>& holdings);
   // It is gone or holds nothing.
-  void Remove(GuestId guest_id) { guests_.erase(guest_id); }
-  void Clear() { guests_.clear(); }
+  void Remove(GuestId guest_id);
+  void Clear();
 
   bool Has(GuestId guest_id) const { return guests_.contains(guest_id); }
   // 0 of what it does not hold.
   int64_t Units(GuestId guest_id, ResourceKind kind) const;
-  // Over all guests; stops at the largest int64.
+  // Over all guests.
   int64_t Sum(ResourceKind kind) const;
 
  private:
   std::map<GuestId, std::map<ResourceKind, int64_t>> guests_;
+  std::map<ResourceKind, int64_t> sums_;
 };
 
 }  // namespace nom::market

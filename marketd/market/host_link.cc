@@ -48,10 +48,8 @@ void Engine::Impl::Detach(HostRun& host, const std::string& why, absl::Duration 
   host.clearing.reset();
   host.decided = false;
   host.applying = false;
-  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    const auto run = guest_runs_.find(guest_id);
-    if (run != guest_runs_.end()) run->second.create_sent = false;
-  }
+  host.creating.clear();
+  TouchHost(host.config->host_id);
   view_dirty_ = true;
 }
 
@@ -74,6 +72,7 @@ void Engine::Impl::OnAttached(HostRun& host, const HostCommandDone& done) {
   host.detail = done.facts.detail;
   host.link = Link::kRunning;
   Reconcile(host, done.facts);
+  TouchHost(host.config->host_id);
   BeginRounds(host);
 }
 
@@ -164,7 +163,7 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
         ClearAwayForStart(host, guest.guest_id);
         return;
       }
-      guest_runs_[guest.guest_id].create_sent = true;
+      host.creating.insert(guest.guest_id);
       OnCreated(host, guest.guest_id, absl::OkStatus());
       host.holdings.Set(guest.guest_id, has->holdings);
       if (has->ended) {
@@ -189,7 +188,6 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
         }
         scribe.Write(PutGuest{again});
         Commit(std::move(scribe));
-        guest_runs_[guest.guest_id].create_sent = false;
         return;
       }
       if (has->ended) {
@@ -213,22 +211,19 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
 
 void Engine::Impl::TryCreate(HostRun& host) {
   if (host.link != Link::kRunning) return;
-  std::vector<const Round*> rounds = {nullptr};
-  if (const Round* decided = Decided(host)) rounds.push_back(decided);
-  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    const Guest& guest = state_.guests.at(guest_id);
-    if (guest.state != GuestState::kAdmitted) continue;
-    GuestRun& run = guest_runs_[guest_id];
-    if (run.create_sent) continue;
-    bool fits = true;
-    for (const Round* round : rounds) {
-      const std::map<ResourceKind, int64_t> used = Used(host, round);
-      for (const Resource& resource : host.resources) {
-        fits &= used.at(resource.kind) + guest.seed_units(resource.kind) <= resource.capacity_units;
-      }
+  const auto fits = [&](const Guest& guest) {
+    for (const Resource& resource : host.resources) {
+      const int64_t seed = guest.seed_units(resource.kind);
+      if (seed != 0 && UsedUnits(host, resource.kind) + seed > resource.capacity_units)
+        return false;
     }
-    if (!fits) continue;  // After the next round it will: its seed is no longer auctioned.
-    run.create_sent = true;
+    return true;
+  };
+  for (const GuestId guest_id : state_.Host(host.config->host_id).admitted()) {
+    const Guest& guest = state_.guests.at(guest_id);
+    // After the next round it will fit: its seed is no longer auctioned.
+    if (host.creating.contains(guest_id) || !fits(guest)) continue;
+    host.creating.insert(guest_id);
     Send(host, {PendingCommand::Kind::kCreate, guest_id},
          CreateCommand{GuestSpec{.guest_id = guest_id,
                                  .name = guest.name,
@@ -241,6 +236,7 @@ void Engine::Impl::TryCreate(HostRun& host) {
 
 void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status& status) {
   const auto it = state_.guests.find(guest_id);
+  host.creating.erase(guest_id);
   if (it == state_.guests.end() || it->second.state != GuestState::kAdmitted) return;
   Guest guest = it->second;
   if (status.ok() || absl::IsAlreadyExists(status)) {
@@ -274,17 +270,16 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
   }
   // Never ran: it leaves as if it had not been asked for, and a retry gets the same answer.
   const Reply reply{.status = status};
+  std::optional<Request> admission;
+  if (const auto key = state_.admissions.find(guest_id); key != state_.admissions.end()) {
+    admission = state_.requests.at(key->second);
+  }
   Scribe scribe(state_, now_, "guest refused");
   EndLife(scribe, guest_id, GuestState::kEvicted, EndCause::kNone, "");
-  for (const auto& [key, request] : state_.requests) {
-    if (request.reply.guest_id != guest_id || !request.reply.status.ok()) continue;
-    Request again = request;
-    Remember(scribe, std::move(again), reply);
-    break;
-  }
+  if (admission) Remember(scribe, *std::move(admission), reply);
   Commit(std::move(scribe));
   AnswerWaiting(guest_id, reply);
-  guest_runs_.erase(guest_id);
+  ForgetRun(host, guest_id);
 }
 
 void Engine::Impl::SendDestroy(HostRun& host, GuestId guest_id) {
@@ -295,7 +290,7 @@ void Engine::Impl::SendDestroy(HostRun& host, GuestId guest_id) {
 }
 
 void Engine::Impl::ClearAwayForStart(HostRun& host, GuestId guest_id) {
-  guest_runs_[guest_id].create_sent = true;  // Not before the host has said that nothing is left.
+  host.creating.insert(guest_id);  // Not before the host has said that nothing is left.
   SendDestroy(host, guest_id);
 }
 
@@ -312,8 +307,7 @@ void Engine::Impl::OnDestroyed(HostRun& host, GuestId guest_id, const HostComman
   if (it->second.state == GuestState::kEvicting) {
     Evict(host, guest_id, reading);
     AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
-    guest_runs_.erase(guest_id);
-    pages_waiting_.erase(guest_id);
+    ForgetRun(host, guest_id);
   } else {
     host.holdings.Remove(guest_id);
     Scribe scribe(state_, now_, "guest cleared away");
@@ -322,7 +316,7 @@ void Engine::Impl::OnDestroyed(HostRun& host, GuestId guest_id, const HostComman
     if (it->second.state == GuestState::kEnded) {
       AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
     } else {  // To be started: whoever asked waits for it to run.
-      guest_runs_[guest_id].create_sent = false;
+      host.creating.erase(guest_id);
     }
   }
   TryCreate(host);
@@ -385,6 +379,7 @@ void Engine::Impl::EndLife(Scribe& scribe, GuestId guest_id, GuestState state, E
   for (auto notice = notices_.lower_bound({guest_id, ResourceKind{0}});
        notice != notices_.end() && notice->first.first == guest_id;) {
     notice = notices_.erase(notice);
+    notices_changed_ = true;
   }
 }
 
@@ -414,6 +409,7 @@ void Engine::Impl::OnGuestBids(HostRun& host, const GuestBids& page) {
     return;
   }
   GuestRun& run = guest_runs_[page.guest_id];
+  guests_seen_.Touch(page.guest_id);
   absl::Status status =
       page.error.empty() ? absl::OkStatus() : absl::InvalidArgumentError(page.error);
   std::set<ResourceKind> kinds;
@@ -451,26 +447,29 @@ void Engine::Impl::OnGuestBids(HostRun& host, const GuestBids& page) {
   // A guest may write its page as often as it likes; what counts is what stands at close. So pages
   // that follow each other fast are written together.
   run.page_waiting = page;
-  pages_waiting_.insert(page.guest_id);
+  host.pages_waiting.insert({run.page_next, page.guest_id});
   WriteWaitingPages(host, /*all=*/false);
 }
 
 void Engine::Impl::WriteWaitingPages(HostRun& host, bool all) {
-  const std::set<GuestId> waiting = pages_waiting_;
-  for (const GuestId guest_id : waiting) {
+  while (!host.pages_waiting.empty()) {
+    const auto [due, guest_id] = *host.pages_waiting.begin();
+    if (!all && now_ < due) return;
+    host.pages_waiting.erase(host.pages_waiting.begin());
     GuestRun& run = guest_runs_[guest_id];
-    const auto guest = state_.guests.find(guest_id);
-    if (guest == state_.guests.end() || guest->second.state != GuestState::kRunning) {
-      run.page_waiting.reset();
-      pages_waiting_.erase(guest_id);
-      continue;
-    }
-    if (guest->second.host_id != host.config->host_id || (!all && now_ < run.page_next)) continue;
     const GuestBids page = *std::exchange(run.page_waiting, std::nullopt);
-    pages_waiting_.erase(guest_id);
+    const auto guest = state_.guests.find(guest_id);
+    if (guest == state_.guests.end() || guest->second.state != GuestState::kRunning) continue;
     run.page_next = now_ + kBidPageInterval;
     WritePage(host, guest_id, page);
   }
+}
+
+void Engine::Impl::ForgetRun(HostRun& host, GuestId guest_id) {
+  const auto run = guest_runs_.find(guest_id);
+  if (run == guest_runs_.end()) return;
+  host.pages_waiting.erase({run->second.page_next, guest_id});
+  guest_runs_.erase(run);
 }
 
 void Engine::Impl::WritePage(HostRun& host, GuestId guest_id, const GuestBids& page) {

@@ -76,26 +76,25 @@ AwardReason ReasonOf(const RoundSnapshot& snapshot, const std::vector<ResourcePr
 
 }  // namespace
 
-std::map<ResourceKind, int64_t> Engine::Impl::Used(const HostRun& host, const Round* round) const {
-  std::map<ResourceKind, int64_t> used;
-  for (const Resource& resource : host.resources) used[resource.kind] = 0;
-  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
-    const Guest& guest = state_.guests.at(guest_id);
-    if (guest.state == GuestState::kAdmitted) {
-      const auto run = guest_runs_.find(guest_id);
-      if (run == guest_runs_.end() || !run->second.create_sent) continue;
-    }
-    for (const Holding& holding : round == nullptr ? HoldingsNow(Shares(host), guest)
-                                                   : HoldingsIn(Shares(host), guest, round)) {
-      used[holding.kind] += holding.units();
-    }
+int64_t Engine::Impl::UsedUnits(const HostRun& host, ResourceKind kind) const {
+  const HostIndex& index = state_.Host(host.config->host_id);
+  int64_t beside = 0;  // What does not change when the round takes effect.
+  for (const GuestId guest_id : host.creating) {
+    const auto guest = state_.guests.find(guest_id);
+    if (guest != state_.guests.end()) beside += guest->second.seed_units(kind);
   }
   for (const HostGuest& guest : host.unmanaged) {
     for (const Holding& holding : guest.holdings) {
-      if (!guest.ended && used.contains(holding.kind)) used[holding.kind] += holding.units();
+      if (!guest.ended && holding.kind == kind) beside += holding.units();
     }
   }
-  return used;
+  const int64_t now = host.holdings.Sum(kind);
+  const Round* const decided = Decided(host);
+  if (decided == nullptr) return now + beside;
+  const int64_t next = index.SeedUnits(kind, GuestState::kRunning) +
+                       index.SeedUnits(kind, GuestState::kEvicting) +
+                       index.PromisedUnits(kind, decided->round_id);
+  return std::max(now, next) + beside;
 }
 
 std::vector<ResourcePrice> Engine::Impl::Prices(const HostRun& host) const {
@@ -268,6 +267,7 @@ void Engine::Impl::TellNotices(HostRun& host, const Round& round) {
     const std::vector<Holding> next = HoldingsIn(Shares(host), guest, &round);
     for (size_t i = 0; i < now.size(); ++i) {
       if (now[i] == next[i]) continue;
+      notices_changed_ = true;
       notices_[{guest_id, now[i].kind}] =
           Notice{.sequence = ++notice_sequence_,
                  .guest_id = guest_id,
@@ -289,6 +289,7 @@ void Engine::Impl::WithdrawNotices(HostRun& host, const Round& round) {
       const auto it = notices_.find({guest_id, now.kind});
       if (it == notices_.end() || it->second.round_id != round.round_id) continue;
       Notice& notice = it->second;
+      notices_changed_ = true;
       notice.sequence = ++notice_sequence_;
       notice.units_now = now.units();
       notice.units_next = now.units();
@@ -307,7 +308,8 @@ void Engine::Impl::SendPrepare(HostRun& host) {
 
 void Engine::Impl::SendApply(HostRun& host) {
   host.applying = true;
-  Send(host, {PendingCommand::Kind::kApply}, ApplyCommand{GrantsIn(Shares(host), *Decided(host))});
+  host.told = GrantsIn(Shares(host), *Decided(host));
+  Send(host, {PendingCommand::Kind::kApply}, ApplyCommand{host.told});
 }
 
 void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
@@ -321,6 +323,8 @@ void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
   host.counters.forced_units +=
       static_cast<uint64_t>(std::max<int64_t>(0, done.report.forced_units));
   TakeEffect(host, done.report.meters);
+  const std::string wrong = FirstUntold(std::exchange(host.told, {}), state_, host.holdings);
+  NOM_CHECK(wrong.empty(), absl::StrCat("round ", Book(host).in_force_round_id, ": ", wrong));
   host.sums = done.report.sums;
   host.attach_failures = 0;
   NextRound(host);
@@ -334,50 +338,71 @@ void Engine::Impl::Count(HostRun& host, const Billed& billed) {
 
 void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& meters) {
   NOM_CHECK(Decided(host) != nullptr, "a round took effect that nobody decided");
-  const HostId& host_id = host.config->host_id;
-  std::map<GuestId, const GuestMeters*> readings;
-  for (const GuestMeters& reading : meters) readings[reading.guest_id] = &reading;
   Round next = *Decided(host);
   std::optional<Round> past;
   if (const Round* in_force = InForce(host)) past = *in_force;
-
   Scribe scribe(state_, now_, "round settled");
-  const std::set<GuestId> guest_ids = state_.GuestsOf(host_id);
-  for (const GuestId guest_id : guest_ids) {
-    const Guest& guest = state_.guests.at(guest_id);
-    if (guest.state == GuestState::kAdmitted) continue;
+  BillAll(host, meters, past ? *past : next, next.round_id, scribe);
+  HoldNext(host, next);
+  if (past) SettlePast(host, *std::move(past), scribe);
+  EndPastContracts(host, next.round_id, scribe);
+  PutInForce(host, std::move(next), scribe);
+  DropUsedBids(host, scribe);
+  Commit(std::move(scribe));
+  EvictInArrears(host);
+}
+
+void Engine::Impl::BillAll(HostRun& host, const std::vector<GuestMeters>& meters, Round& billed,
+                           RoundId decided, Scribe& scribe) {
+  std::map<GuestId, const GuestMeters*> readings;
+  for (const GuestMeters& reading : meters) readings[reading.guest_id] = &reading;
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    if (state_.guests.at(guest_id).state == GuestState::kAdmitted) continue;
     const auto reading = readings.find(guest_id);
     Count(host, BillGuest(scribe, guest_id, reading == readings.end() ? nullptr : reading->second,
-                          host.resources, past ? &*past : &next, next.round_id));
+                          host.resources, &billed, decided));
+  }
+}
+
+void Engine::Impl::HoldNext(HostRun& host, const Round& next) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    const Guest& guest = state_.guests.at(guest_id);
     if (guest.state == GuestState::kRunning) {
       host.holdings.Set(guest_id, HoldingsIn(Shares(host), guest, &next));
     }
   }
-  if (past) {
-    CloseOutcomes(*past);
-    for (const Outcome& outcome : past->outcomes) {
-      const auto run = guest_runs_.find(outcome.guest_id);
-      if (run == guest_runs_.end()) continue;
-      if (run->second.last_settled_round_id != past->round_id) run->second.last_settled.clear();
-      run->second.last_settled_round_id = past->round_id;
-      run->second.last_settled.push_back(outcome);
-    }
-    past->phase = RoundPhase::kSettled;
-    scribe.Write(UpdateRound{*past});
-    ++host.counters.rounds_settled;
+}
+
+void Engine::Impl::SettlePast(HostRun& host, Round past, Scribe& scribe) {
+  CloseOutcomes(past);
+  for (const Outcome& outcome : past.outcomes) {
+    const auto run = guest_runs_.find(outcome.guest_id);
+    if (run == guest_runs_.end()) continue;
+    if (run->second.last_settled_round_id != past.round_id) run->second.last_settled.clear();
+    run->second.last_settled_round_id = past.round_id;
+    run->second.last_settled.push_back(outcome);
   }
-  next.phase = RoundPhase::kEffective;
-  next.applied_time = now_;
-  for (const GuestId guest_id : guest_ids) {
+  past.phase = RoundPhase::kSettled;
+  scribe.Write(UpdateRound{std::move(past)});
+  ++host.counters.rounds_settled;
+}
+
+void Engine::Impl::EndPastContracts(HostRun& host, RoundId next, Scribe& scribe) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
     const bool runs = state_.guests.at(guest_id).state == GuestState::kRunning;
     for (const Contract* contract : state_.contracts.Of(guest_id)) {
-      if (contract->until_round_id <= next.round_id) {
+      if (contract->until_round_id <= next) {
         EndContract(scribe, *contract, "its rounds are over");
-      } else if (contract->from_round_id <= next.round_id && !runs) {
+      } else if (contract->from_round_id <= next && !runs) {
         EndContract(scribe, *contract, "the guest does not run");
       }
     }
   }
+}
+
+void Engine::Impl::PutInForce(HostRun& host, Round next, Scribe& scribe) {
+  next.phase = RoundPhase::kEffective;
+  next.applied_time = now_;
   for (Outcome& outcome : next.outcomes) {
     const auto guest = state_.guests.find(outcome.guest_id);
     if (guest == state_.guests.end() || guest->second.state != GuestState::kRunning) {
@@ -385,17 +410,18 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
     }
   }
   CountArrears(host, scribe);
-  scribe.Write(UpdateRound{next});
-  scribe.Write(PutHost{host_id, Book(host).boot_id, next.round_id});
-  // A bid for a number of rounds has used up this one only now.
-  for (const GuestId guest_id : guest_ids) {
+  const RoundId round_id = next.round_id;
+  scribe.Write(UpdateRound{std::move(next)});
+  scribe.Write(PutHost{host.config->host_id, Book(host).boot_id, round_id});
+}
+
+void Engine::Impl::DropUsedBids(HostRun& host, Scribe& scribe) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
     for (const BidKey& key : state_.BidsOf(guest_id)) {
       const RoundId last = LastRound(state_.bids.at(key));
-      if (last != 0 && last <= next.round_id) scribe.Write(DropBid{key, {}});
+      if (last != 0 && last <= Book(host).in_force_round_id) scribe.Write(DropBid{key, {}});
     }
   }
-  Commit(std::move(scribe));
-  EvictInArrears(host);
 }
 
 void Engine::Impl::CountArrears(HostRun& host, Scribe& scribe) {

@@ -1,7 +1,6 @@
 #include "marketd/market/shares.h"
 
 #include <algorithm>
-#include <set>
 
 namespace nom::market {
 
@@ -22,43 +21,39 @@ const Round* RoundDecided(const HostBook& book) {
   return last.phase == RoundPhase::kGrace ? &last : nullptr;
 }
 
-Units SupplyOf(const HostShares& host, RoundId round_id) {
-  Units supply;
-  for (const Resource& resource : host.resources) supply[resource.kind] = resource.capacity_units;
-  for (const GuestId guest_id : host.state.GuestsOf(host.host_id)) {
-    const Guest& guest = host.state.guests.at(guest_id);
-    // One that has ended may be started again if there is room then; until then others have its
-    // seed.
-    const bool has_seed = guest.state != GuestState::kEnded;
-    for (auto& [kind, units] : supply) {
-      units -= (has_seed ? guest.seed_units(kind) : 0) +
-               host.state.contracts.PromisedUnits(guest_id, kind, round_id);
-    }
+namespace {
+
+// The capacity less the seeds, less what guests hold that the ledger does not know, less what
+// `promised` says of a kind; never below zero.
+template <typename Promised>
+Units Unsold(const HostShares& host, const Promised& promised) {
+  const HostIndex& index = host.state.Host(host.host_id);
+  Units units;
+  for (const Resource& resource : host.resources) {
+    units[resource.kind] =
+        resource.capacity_units - index.SeedUnits(resource.kind) - promised(index, resource.kind);
   }
   for (const HostGuest& guest : host.unmanaged) {
     for (const Holding& holding : guest.holdings) {
-      if (!guest.ended && supply.contains(holding.kind)) supply[holding.kind] -= holding.units();
+      if (!guest.ended && units.contains(holding.kind)) units[holding.kind] -= holding.units();
     }
   }
-  for (auto& [kind, units] : supply) units = std::max<int64_t>(0, units);
-  return supply;
+  for (auto& [kind, unsold] : units) unsold = std::max<int64_t>(0, unsold);
+  return units;
+}
+
+}  // namespace
+
+Units SupplyOf(const HostShares& host, RoundId round_id) {
+  return Unsold(host, [round_id](const HostIndex& index, ResourceKind kind) {
+    return index.PromisedUnits(kind, round_id);
+  });
 }
 
 Units SupplyFrom(const HostShares& host, RoundId round_id) {
-  std::set<RoundId> rounds = {round_id};  // What is promised grows where a contract begins only.
-  for (const GuestId guest_id : host.state.GuestsOf(host.host_id)) {
-    for (const Contract* contract : host.state.contracts.Of(guest_id)) {
-      if (contract->from_round_id > round_id) rounds.insert(contract->from_round_id);
-    }
-  }
-  Units least;
-  for (const RoundId id : rounds) {
-    for (const auto& [kind, units] : SupplyOf(host, id)) {
-      const auto [it, fresh] = least.emplace(kind, units);
-      if (!fresh) it->second = std::min(it->second, units);
-    }
-  }
-  return least;
+  return Unsold(host, [round_id](const HostIndex& index, ResourceKind kind) {
+    return index.PromisedUnitsFrom(kind, round_id);
+  });
 }
 
 std::map<BidKey, int64_t> HeldByAwards(const HostShares& host, RoundId round_id) {

@@ -48,8 +48,39 @@ absl::string_view KindName(ResourceKind kind) {
 }
 
 void State::RebuildIndexes() {
-  host_guests.clear();
-  for (const auto& [guest_id, guest] : guests) host_guests[guest.host_id].insert(guest_id);
+  host_index.clear();
+  admissions.clear();
+  for (const auto& [guest_id, guest] : guests) host_index[guest.host_id].Add(guest);
+  for (const auto& [contract_id, contract] : contracts.all()) {
+    const auto guest = guests.find(contract.guest_id);
+    if (guest != guests.end() && contracts.IsOfHost(contract)) {
+      host_index[guest->second.host_id].Promise(contract);
+    }
+  }
+  for (const auto& [key, request] : requests) {
+    if (!Admits(request) || !guests.contains(request.reply.guest_id)) continue;
+    RequestKey& admission = admissions.try_emplace(request.reply.guest_id, key).first->second;
+    if (request.transaction_id < requests.at(admission).transaction_id) admission = key;
+  }
+}
+
+void State::PutContract(const Contract& contract) {
+  const auto guest = guests.find(contract.guest_id);
+  const Contract* const before = contracts.Find(contract.contract_id);
+  const bool opens = before == nullptr && contract.ended.empty();
+  const bool ends = before != nullptr && !contract.ended.empty();
+  if (guest != guests.end() && (opens || ends)) {
+    const HostId& host_id = guest->second.host_id;
+    HostIndex& host = host_index[host_id];
+    if (opens && contracts.IsOfHost(contract)) host.Promise(contract);
+    if (ends) {
+      if (contracts.IsOfHost(*before)) host.Release(*before);
+      // What was part of it comes out of the host's own units from now on.
+      for (const Contract* part : contracts.PartsOf(contract.contract_id)) host.Promise(*part);
+    }
+    if (host.empty()) host_index.erase(host_id);
+  }
+  contracts.Put(contract);
 }
 
 std::string FirstBrokenPromise(const State& state) {
@@ -85,10 +116,14 @@ const Purse& State::PurseOf(const Owner& owner) const {
   return it == purses.end() ? kNone : it->second;
 }
 
-const std::set<GuestId>& State::GuestsOf(const HostId& host_id) const {
-  static const std::set<GuestId> kNone;
-  const auto it = host_guests.find(host_id);
-  return it == host_guests.end() ? kNone : it->second;
+const HostIndex& State::Host(const HostId& host_id) const {
+  static const HostIndex kNone;
+  const auto it = host_index.find(host_id);
+  return it == host_index.end() ? kNone : it->second;
+}
+
+bool Admits(const Request& request) {
+  return request.bid_guest_id == 0 && request.reply.guest_id != 0 && request.reply.status.ok();
 }
 
 }  // namespace nom::market

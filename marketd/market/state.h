@@ -20,6 +20,7 @@
 #include "marketd/market/accounts.h"
 #include "marketd/market/books.h"
 #include "marketd/market/contracts.h"
+#include "marketd/market/host_index.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
@@ -269,6 +270,8 @@ struct Request {
   uint64_t transaction_id = 0;
   friend bool operator==(const Request&, const Request&) = default;
 };
+// Whether it asked for a guest, or, later, for its end: the first that did is its admission.
+bool Admits(const Request& request);
 inline constexpr size_t kRequestIdBytesMax = 64;
 inline constexpr size_t kBidRequestsKept = 64;
 
@@ -280,9 +283,12 @@ struct LedgerIdentity {
 };
 
 struct State {
-  // Keep the indexes: call after `guests` was filled by hand.
+  // The indexes anew: call after the state was filled by hand.
   void RebuildIndexes();
-  const std::set<GuestId>& GuestsOf(const HostId& host_id) const;
+  // Opens a contract, or takes how it stands; one that has ended goes. Keeps the indexes.
+  void PutContract(const Contract& contract);
+  const HostIndex& Host(const HostId& host_id) const;  // An empty one where nothing is.
+  const std::set<GuestId>& GuestsOf(const HostId& host_id) const { return Host(host_id).guests(); }
   std::vector<BidKey> BidsOf(GuestId guest_id) const;
   // An empty one of an owner that never had money.
   const Purse& PurseOf(const Owner& owner) const;
@@ -303,7 +309,9 @@ struct State {
   // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.
   std::map<std::pair<GuestId, Owner>, std::vector<std::string>> bid_requests;
   // Indexes of the above, kept by whoever changes it (ApplyChange, a ledger's Load).
-  std::map<HostId, std::set<GuestId>> host_guests;  // Of `guests`.
+  std::map<HostId, HostIndex> host_index;  // Of `guests` and `contracts`; none that is empty.
+  // Of `requests`, the one that asked for each guest that is not evicted.
+  std::map<GuestId, RequestKey> admissions;
   friend bool operator==(const State&, const State&) = default;
 };
 

@@ -19,21 +19,33 @@ struct Applier {
   void operator()(const PutGuest& put) const {
     const GuestId id = put.guest.guest_id;
     state.last_guest_id = std::max(state.last_guest_id, id);
+    const auto before = state.guests.find(id);
     if (put.guest.state == GuestState::kEvicted) {
+      if (before != state.guests.end()) Unlist(before->second);
       state.guests.erase(id);
-      std::set<GuestId>& others = state.host_guests[put.guest.host_id];
-      others.erase(id);
-      if (others.empty()) state.host_guests.erase(put.guest.host_id);
+      state.admissions.erase(id);
       ForgetBidRequests(id);
       const auto first = state.bid_fences.lower_bound({id, ResourceKind{0}});
       state.bid_fences.erase(first, state.bid_fences.lower_bound({id + 1, ResourceKind{0}}));
       return;
     }
-    state.host_guests[put.guest.host_id].insert(id);
-    Guest& guest = state.guests[id];
-    const Microcredits spent = guest.spent_microcredits;
-    guest = put.guest;
-    guest.spent_microcredits = spent;
+    HostIndex& index = state.host_index[put.guest.host_id];
+    if (before == state.guests.end()) {
+      index.Add(put.guest);
+      state.guests[id] = put.guest;
+      state.guests[id].spent_microcredits = 0;
+      return;
+    }
+    index.Change(before->second, put.guest);
+    const Microcredits spent = before->second.spent_microcredits;
+    before->second = put.guest;
+    before->second.spent_microcredits = spent;
+  }
+
+  void Unlist(const Guest& guest) const {
+    const auto host = state.host_index.find(guest.host_id);
+    host->second.Remove(guest);
+    if (host->second.empty()) state.host_index.erase(host);
   }
 
   void operator()(const PutBid& put) const {
@@ -65,10 +77,10 @@ struct Applier {
 
   void operator()(const OpenContract& open) const {
     state.last_contract_id = std::max(state.last_contract_id, open.contract.contract_id);
-    state.contracts.Put(open.contract);
+    state.PutContract(open.contract);
   }
 
-  void operator()(const UpdateContract& update) const { state.contracts.Put(update.contract); }
+  void operator()(const UpdateContract& update) const { state.PutContract(update.contract); }
 
   // Their money is in the entries; what is on its way is the ledger's to know.
   void operator()(const SendTransfer&) const {}
@@ -83,6 +95,9 @@ struct Applier {
   void operator()(const PutRequest& put) const {
     const Request& request = put.request;
     const bool fresh = state.requests.insert_or_assign(request.key, request).second;
+    if (Admits(request) && state.guests.contains(request.reply.guest_id)) {
+      state.admissions.try_emplace(request.reply.guest_id, request.key);
+    }
     if (!fresh || request.bid_guest_id == 0) return;
     auto& ids = state.bid_requests[{request.bid_guest_id, request.key.owner}];
     ids.push_back(request.key.request_id);

@@ -22,7 +22,8 @@ namespace nom::market {
 using policies::GuestId;
 using policies::Microcredits;
 inline constexpr GuestId kGuestIdMax = (GuestId{1} << 53) - 1;  // Of those that we give.
-using RoundId = uint64_t;  // Counts from 1 on each host; 0 is "none".
+using RoundId = uint64_t;                         // Counts from 1 on each host; 0 is "none".
+inline constexpr RoundId kNoRound = ~RoundId{0};  // After all others.
 using HostId = std::string;
 using TenantId = std::string;  // [a-z0-9-]{1,32}
 

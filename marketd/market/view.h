@@ -14,6 +14,7 @@
 
 #include "absl/time/time.h"
 #include "marketd/market/host.h"
+#include "marketd/market/shared_list.h"
 #include "marketd/market/state.h"
 
 namespace nom::market {
@@ -40,6 +41,7 @@ struct Decided {
   int64_t award_units = 0;
   Microcredits charge_microcredits = 0;
   AwardReason reason = AwardReason::kUnknown;
+  friend bool operator==(const Decided&, const Decided&) = default;
 };
 
 struct GuestView {
@@ -53,6 +55,7 @@ struct GuestView {
   RoundId last_settled_round_id = 0;
   std::vector<Decided> decided;  // In the last round decided, by rising kind.
   RoundId decided_round_id = 0;
+  friend bool operator==(const GuestView&, const GuestView&) = default;
 };
 
 // Counted since the process started.
@@ -101,7 +104,6 @@ struct HostView {
   RoundId in_force_round_id = 0;
   std::vector<HostSum> sums;                // As the host last said.
   std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
-  std::vector<GuestId> guest_ids;
   bool publish_border_prices = false;
   uint32_t arrears_grace_rounds = 0;
   std::string ledger_id;
@@ -110,6 +112,7 @@ struct HostView {
 
 struct TenantView : Tenant {
   Purse purse;
+  friend bool operator==(const TenantView&, const TenantView&) = default;
 };
 
 struct View {
@@ -117,10 +120,12 @@ struct View {
   uint64_t transaction_id = 0;                         // All transactions up to this one are in it.
   absl::Time time;                                     // When it was taken.
   std::vector<std::shared_ptr<const HostView>> hosts;  // By rising id.
-  std::vector<std::shared_ptr<const GuestView>> guests;  // By rising id; none that is evicted.
-  std::vector<TenantView> tenants;                       // By rising id.
+  // By rising id; none that is evicted. One of which nothing has changed is that of the view
+  // before.
+  std::vector<std::shared_ptr<const GuestView>> guests;
+  SharedList<TenantView> tenants;  // By rising id.
   Purse operator_purse;
-  std::vector<Notice> notices;  // The latest for each guest and kind, by rising sequence.
+  SharedList<Notice> notices;  // The latest for each guest and kind, by rising sequence.
 
   // Null if there is none.
   const HostView* FindHost(const HostId& host_id) const;

@@ -307,7 +307,9 @@ class Drill {
     for (RoundId round = round_id; round < round_id + 12; ++round) {
       int64_t sum = 0;
       for (const GuestId guest_id : state.GuestsOf(host_id)) {
-        sum += state.guests.at(guest_id).seed_units(kind) +
+        const Guest& guest = state.guests.at(guest_id);
+        // Others may have the seed of one that has ended.
+        sum += (guest.state == GuestState::kEnded ? 0 : guest.seed_units(kind)) +
                state.contracts.PromisedUnits(guest_id, kind, round);
       }
       most = std::max(most, sum);

@@ -15,6 +15,9 @@
 namespace nom::market {
 namespace {
 
+// A look at all promises goes through all that there is.
+constexpr uint64_t kEventsBetweenLooks = 50;
+
 uint64_t Fold(uint64_t hash, absl::string_view text) {
   return Mix64(Hash64(std::string_view(text.data(), text.size()), hash));
 }
@@ -96,6 +99,10 @@ void World::Handle(const Event& event) {
   handled_at_ = clock.Now();
   Effects effects = engine_->Handle(event, handled_at_);
   next_tick_ = effects.next_tick;
+  if (++events_ % kEventsBetweenLooks == 0) {
+    const std::string wrong = engine_->FirstBrokenPromise();
+    NOM_CHECK(wrong.empty(), wrong);
+  }
   for (Transaction& transaction : effects.transactions) {
     trace = Fold(trace, absl::StrCat(transaction.transaction_id, transaction.kind,
                                      absl::ToUnixMicros(transaction.time)));

@@ -140,6 +140,7 @@ class World {
   std::map<CallId, Reply> answers_;
   std::shared_ptr<const View> view_;
   CallId next_call_id_ = 1;
+  uint64_t events_ = 0;
   absl::Time next_tick_ = absl::InfinitePast();
   absl::Time handled_at_ = absl::InfinitePast();
   bool died_ = false;

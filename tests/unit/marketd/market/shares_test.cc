@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/random.h"
+#include "marketd/market/transaction.h"
+
 namespace nom::market {
 namespace {
 
@@ -28,13 +34,13 @@ class SharesTest : public testing::Test {
   }
   ContractId Open(GuestId guest_id, int64_t memory_units, RoundId from, RoundId until) {
     const ContractId id = ++state_.last_contract_id;
-    state_.contracts.Put({.contract_id = id,
-                          .guest_id = guest_id,
-                          .tenant_id = state_.guests.at(guest_id).tenant_id,
-                          .lots = {{kMemory, memory_units, 10 * memory_units}},
-                          .from_round_id = from,
-                          .until_round_id = until,
-                          .period = absl::Seconds(1)});
+    state_.PutContract({.contract_id = id,
+                        .guest_id = guest_id,
+                        .tenant_id = state_.guests.at(guest_id).tenant_id,
+                        .lots = {{kMemory, memory_units, 10 * memory_units}},
+                        .from_round_id = from,
+                        .until_round_id = until,
+                        .period = absl::Seconds(1)});
     return id;
   }
   HostShares Shares() const { return {state_, host_id_, resources_, unmanaged_, holdings_}; }
@@ -65,6 +71,75 @@ TEST_F(SharesTest, SupplyIsWhatNobodyHasOrWasPromised) {
   EXPECT_EQ(SupplyOf(Shares(), 5).at(kMemory), 80);
   resources_[1].capacity_units = 10;  // The machine came back with less.
   EXPECT_EQ(SupplyOf(Shares(), 5).at(kMemory), 0);
+}
+
+// Guests and contracts that come, pass on, change and go at random: what the index has is what one
+// that is made anew would have, and what a count of all guests and contracts gives.
+TEST_F(SharesTest, TheIndexOfAHostIsWhatACountGives) {
+  const uint64_t seed = 20261130;
+  Random random(seed);
+  SCOPED_TRACE(seed);
+  GuestId last = 2;
+  for (int step = 0; step < 2'000; ++step) {
+    const auto any_guest = [&] {
+      auto it = state_.guests.begin();
+      std::advance(it, random.Uniform(0, static_cast<int64_t>(state_.guests.size()) - 1));
+      return it->second;
+    };
+    Scribe scribe(state_, absl::UnixEpoch(), "step");
+    const int64_t what = random.Uniform(0, 5);
+    if (what == 0 || state_.guests.size() < 2) {
+      scribe.Write(PutGuest{{.guest_id = ++last,
+                             .host_id = host_id_,
+                             .tenant_id = "ann",
+                             .name = absl::StrCat("g-", last),
+                             .seeds = {{.kind = kMemory, .seed_units = random.Uniform(0, 3)}}}});
+    } else if (what == 1) {
+      Guest guest = any_guest();
+      guest.state = static_cast<GuestState>(random.Uniform(1, 3));
+      scribe.Write(PutGuest{guest});
+    } else if (what == 2 && state_.guests.size() > 5) {
+      Guest guest = any_guest();
+      for (const Contract* contract : state_.contracts.Of(guest.guest_id)) {
+        Contract ended = *contract;
+        ended.ended = "evicted";
+        scribe.Write(UpdateContract{ended});
+      }
+      guest.state = GuestState::kEvicted;
+      scribe.Write(PutGuest{guest});
+    } else if (what == 3 && !state_.contracts.all().empty()) {
+      Contract contract = state_.contracts.all().begin()->second;
+      if (random.OneIn(2)) contract.ended = "over";
+      scribe.Write(UpdateContract{contract});
+    } else {
+      const Guest guest = any_guest();
+      Contract contract{.contract_id = state_.last_contract_id + 1,
+                        .guest_id = guest.guest_id,
+                        .tenant_id = guest.tenant_id,
+                        .lots = {{kMemory, random.Uniform(1, 5), 10}},
+                        .from_round_id = static_cast<RoundId>(random.Uniform(1, 9)),
+                        .period = absl::Seconds(1)};
+      contract.until_round_id = contract.from_round_id + static_cast<RoundId>(random.Uniform(1, 5));
+      if (!state_.contracts.all().empty() && random.OneIn(2)) {
+        contract.part_of = state_.contracts.all().rbegin()->first;
+      }
+      scribe.Write(OpenContract{contract});
+    }
+    State anew = state_;
+    anew.RebuildIndexes();
+    ASSERT_EQ(state_.host_index, anew.host_index) << step;
+    const HostIndex& index = state_.Host(host_id_);
+    int64_t most = 0;
+    for (RoundId round = 15; round > 0; --round) {
+      int64_t promised = 0;
+      for (const auto& [guest_id, guest] : state_.guests) {
+        promised += state_.contracts.PromisedUnits(guest_id, kMemory, round);
+      }
+      most = std::max(most, promised);
+      ASSERT_EQ(index.PromisedUnits(kMemory, round), promised) << step << ", round " << round;
+      ASSERT_EQ(index.PromisedUnitsFrom(kMemory, round), most) << step << ", round " << round;
+    }
+  }
 }
 
 TEST_F(SharesTest, OnlyWhatEndsWithTheRoundIsAuctionedAgain) {

@@ -84,7 +84,10 @@ TEST_F(AuthenticatorTest, WhatIsNoCredentialIsRefused) {
 
 TEST_F(AuthenticatorTest, AReplacedTokenIsForgotten) {
   ASSERT_TRUE(authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_).ok());
-  view_.tenants[1].token_hash = HashToken("new");
+  market::TenantView bob = view_.tenants[1];
+  bob.token_hash = HashToken("new");
+  view_.tenants = market::SharedList<market::TenantView>();
+  view_.tenants.push_back(std::move(bob));
   EXPECT_FALSE(authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_).ok());
   EXPECT_TRUE(authenticator_.Identify("Bearer new", std::nullopt, view_).ok());
 }

@@ -1,0 +1,178 @@
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "bench/marketd/bare_sqlite.h"
+#include "bench/marketd/figures.h"
+#include "marketd/base/status.h"
+#include "marketd/market/runtime.h"
+
+namespace nom::market {
+namespace {
+
+constexpr int kCallers = 64;
+constexpr absl::Duration kMeasured = absl::Seconds(3);
+
+using Stopwatch = std::chrono::steady_clock;
+
+// Notes what it commits, to be written again by the peer.
+class NotingLedger : public Ledger {
+ public:
+  explicit NotingLedger(Ledger& ledger) : ledger_(ledger) {}
+  absl::StatusOr<State> Load(const Lead& lead) override { return ledger_.Load(lead); }
+  absl::Status Commit(const Lead& lead, absl::Span<const Transaction> transactions) override {
+    if (noting) groups.emplace_back(transactions.begin(), transactions.end());
+    return ledger_.Commit(lead, transactions);
+  }
+  LedgerReader& reader() override { return ledger_.reader(); }
+
+  std::atomic<bool> noting{false};
+  std::vector<std::vector<Transaction>> groups;
+
+ private:
+  Ledger& ledger_;
+};
+
+Reply AskAndWait(Runtime& runtime, Call call) {
+  std::mutex mutex;
+  std::condition_variable answered;
+  std::optional<Reply> reply;
+  runtime.Submit(Caller{.is_operator = true}, std::move(call), [&](const Reply& r) {
+    std::lock_guard lock(mutex);
+    reply = r;
+    answered.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  answered.wait(lock, [&] { return reply.has_value(); });
+  NOM_CHECK(reply->status.ok(), reply->status.ToString());
+  return *reply;
+}
+
+}  // namespace
+
+void MeasureBids(int guests) {
+  const BenchDirectory directory;
+  const std::unique_ptr<Ledger> sqlite = OpenBenchLedger(directory.File("ledger"));
+  NotingLedger ledger(*sqlite);
+  SimulatedHost host(BigHostOptions(Clock::Real()));
+  Runtime::Options options;
+  options.config.hosts = {BigHost(absl::Hours(1))};
+  auto runtime = *Runtime::Start(std::move(options), Clock::Real(), ledger, {{"h", &host}});
+  while (!runtime->view()->FindHost("h")->connected) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  std::vector<GuestId> ids;
+  for (int i = 0; i < guests; ++i) {
+    const TenantId tenant = absl::StrCat("t-", i);
+    AskAndWait(*runtime, CreateTenant{absl::StrCat("c-", i), tenant, "", "hash"});
+    AskAndWait(*runtime, Deposit{absl::StrCat("d-", i), tenant, 1'000'000'000});
+    ids.push_back(AskAndWait(*runtime, AdmitGuest{.request_id = absl::StrCat("a-", i),
+                                                  .host_id = "h",
+                                                  .tenant_id = tenant,
+                                                  .name = absl::StrCat("g-", i),
+                                                  .image = "image"})
+                      .guest_id);
+  }
+  std::atomic<bool> stop{false};
+  std::atomic<int> out{kCallers};
+  std::mutex mutex;
+  std::vector<absl::Duration> took;
+  uint64_t next = 0;
+  // On the engine's thread, each caller's next bid follows its last one's answer.
+  std::function<void(int)> bid = [&](int caller) {
+    uint64_t n = 0;
+    {
+      std::lock_guard lock(mutex);
+      n = next++;
+    }
+    const size_t guest = (static_cast<size_t>(caller) + n * kCallers) % ids.size();
+    PlaceBid call{.request_id = absl::StrCat("b-", n),
+                  .guest_id = ids[guest],
+                  .kind = ResourceKind::kMemory,
+                  .ranges = {{0, 4, 0, 600 + static_cast<int64_t>(n % 100)}}};
+    const auto begin = Stopwatch::now();
+    runtime->Submit(Caller{.tenant_id = absl::StrCat("t-", guest)}, std::move(call),
+                    [&, caller, begin](const Reply& reply) {
+                      NOM_CHECK(reply.status.ok(), reply.status.ToString());
+                      {
+                        std::lock_guard lock(mutex);
+                        took.push_back(absl::FromChrono(Stopwatch::now() - begin));
+                      }
+                      if (stop) {
+                        --out;
+                      } else {
+                        bid(caller);
+                      }
+                    });
+  };
+  ledger.noting = true;
+  const absl::Duration cpu_before = CpuTime();
+  const auto begin = Stopwatch::now();
+  for (int caller = 0; caller < kCallers; ++caller) bid(caller);
+  std::this_thread::sleep_for(absl::ToChronoMilliseconds(kMeasured));
+  stop = true;
+  while (out != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const double seconds = absl::ToDoubleSeconds(absl::FromChrono(Stopwatch::now() - begin));
+  const absl::Duration cpu = CpuTime() - cpu_before;
+  runtime->Stop();
+  const auto count = static_cast<double>(took.size());
+
+  // The same transactions in the same groups.
+  BareSqlite bare(directory.File("bare"));
+  const absl::Duration bare_cpu_before = CpuTime();
+  const auto bare_begin = Stopwatch::now();
+  for (const auto& group : ledger.groups) bare.Commit(group);
+  const double bare_seconds =
+      absl::ToDoubleSeconds(absl::FromChrono(Stopwatch::now() - bare_begin));
+  const absl::Duration bare_cpu = CpuTime() - bare_cpu_before;
+  std::printf(
+      "bids, %d guests: %.0f durable a second, p50 %.1f ms, p99 %.1f ms, %.0f us of CPU a bid, "
+      "%.0f "
+      "in a group; bare SQLite %.0f a second, %.0f us: ratio %.2f\n",
+      guests, count / seconds, absl::ToDoubleMilliseconds(Median(took)),
+      absl::ToDoubleMilliseconds(Quantile(took, 990)), absl::ToDoubleMicroseconds(cpu) / count,
+      count / static_cast<double>(ledger.groups.size()), count / bare_seconds,
+      absl::ToDoubleMicroseconds(bare_cpu) / count, bare_seconds / seconds);
+}
+
+void MeasureAdmission(int guests) {
+  const BenchDirectory directory;
+  const std::unique_ptr<Ledger> ledger = OpenBenchLedger(directory.File("ledger"));
+  SimulatedHost host(BigHostOptions(Clock::Real()));
+  Runtime::Options options;
+  options.config.hosts = {BigHost(absl::Hours(1))};
+  auto runtime = *Runtime::Start(std::move(options), Clock::Real(), *ledger, {{"h", &host}});
+  while (!runtime->view()->FindHost("h")->connected) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  std::vector<absl::Duration> took;
+  for (int i = 0; i < guests; ++i) {
+    const TenantId tenant = absl::StrCat("t-", i);
+    AskAndWait(*runtime, CreateTenant{absl::StrCat("c-", i), tenant, "", "hash"});
+    AskAndWait(*runtime, Deposit{absl::StrCat("d-", i), tenant, 1'000'000'000});
+    const absl::Duration before = runtime->counters().handle_time;
+    const GuestId guest = AskAndWait(*runtime, AdmitGuest{.request_id = absl::StrCat("a-", i),
+                                                          .host_id = "h",
+                                                          .tenant_id = tenant,
+                                                          .name = absl::StrCat("g-", i),
+                                                          .image = "image",
+                                                          .seeds = {{ResourceKind::kMemory, 1}}})
+                              .guest_id;
+    took.push_back(runtime->counters().handle_time - before);
+    AskAndWait(*runtime, PlaceBid{.request_id = absl::StrCat("b-", i),
+                                  .guest_id = guest,
+                                  .kind = ResourceKind::kMemory,
+                                  .ranges = {{0, 4, 0, 600}}});
+  }
+  const std::vector<absl::Duration> first(took.begin(), took.begin() + 64);
+  const std::vector<absl::Duration> last(took.end() - 64, took.end());
+  std::printf("admission, engine's time: %.3f ms of the first 64, %.3f ms of the last 64 of %d\n",
+              absl::ToDoubleMilliseconds(Median(first)), absl::ToDoubleMilliseconds(Median(last)),
+              guests);
+}
+
+}  // namespace nom::market

@@ -1,0 +1,160 @@
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "bench/marketd/bare_sqlite.h"
+#include "bench/marketd/figures.h"
+#include "marketd/base/status.h"
+#include "marketd/market/carry_out.h"
+#include "marketd/market/engine.h"
+
+namespace nom::market {
+namespace {
+
+using Stopwatch = std::chrono::steady_clock;
+
+struct Spent {
+  absl::Duration engine;
+  absl::Duration ledger;
+  absl::Duration bare;  // The same rows, appended to a bare database.
+};
+
+// A market in one thread, whose time moves from one thing that is due to the next.
+class OneThread {
+ public:
+  OneThread()
+      : ledger_(OpenBenchLedger(directory_.File("ledger"))),
+        bare_(directory_.File("bare")),
+        host_(BigHostOptions(clock_)) {
+    MarketConfig config;
+    config.hosts = {BigHost(absl::Seconds(10))};
+    engine_ = std::make_unique<Engine>(std::move(config), *ledger_->Load(Lead{}));
+    Handle(Tick{});
+  }
+
+  Reply Ask(Call call) {
+    const CallId id = ++calls_;
+    Handle(CallEvent{id, Caller{.is_operator = true}, std::move(call)});
+    NOM_CHECK(replies_.contains(id), "no answer");
+    const Reply reply = replies_.at(id);
+    NOM_CHECK(reply.status.ok(), reply.status.ToString());
+    return reply;
+  }
+
+  // To the next thing that is due.
+  void Step() {
+    clock_.Set(std::max(clock_.Now(), next_tick_));
+    Handle(Tick{});
+  }
+
+  const State& state() const { return engine_->state(); }
+  uint64_t Bytes() const { return std::filesystem::file_size(directory_.File("ledger")); }
+  // What the file would be if all of the log were in it.
+  void Checkpoint() {
+    ledger_.reset();
+    ledger_ = OpenBenchLedger(directory_.File("ledger"));
+    NOM_CHECK(ledger_->Load(Lead{}).ok(), "the ledger does not load");
+  }
+
+  Spent spent;
+  uint64_t rows() const { return bare_.rows(); }
+
+ private:
+  void Handle(Event event) {
+    std::deque<Event> events = {std::move(event)};
+    while (!events.empty()) {
+      const auto begin = Stopwatch::now();
+      Effects effects = engine_->Handle(events.front(), clock_.Now());
+      spent.engine += absl::FromChrono(Stopwatch::now() - begin);
+      events.pop_front();
+      next_tick_ = effects.next_tick;
+      for (ReplyEffect& reply : effects.replies) {
+        replies_[reply.call_id] = std::move(reply.reply);
+      }
+      for (const HostCommand& command : effects.commands) {
+        events.push_back(CarryOut(host_, command, clock_.Now()));
+      }
+      if (effects.transactions.empty()) continue;
+      const auto commit = Stopwatch::now();
+      const absl::Status status = ledger_->Commit(Lead{}, effects.transactions);
+      NOM_CHECK(status.ok(), status.ToString());
+      const auto committed = Stopwatch::now();
+      bare_.Commit(effects.transactions);
+      spent.ledger += absl::FromChrono(committed - commit);
+      spent.bare += absl::FromChrono(Stopwatch::now() - committed);
+      events.push_back(CommitDone{effects.transactions.back().transaction_id});
+    }
+  }
+
+  const BenchDirectory directory_;
+  SimulatedClock clock_;
+  std::unique_ptr<Ledger> ledger_;
+  BareSqlite bare_;
+  SimulatedHost host_;
+  std::unique_ptr<Engine> engine_;
+  std::map<CallId, Reply> replies_;
+  absl::Time next_tick_ = absl::InfinitePast();
+  CallId calls_ = 0;
+};
+
+}  // namespace
+
+void MeasureRound(int guests, int rounds) {
+  OneThread market;
+  for (int i = 0; i < guests; ++i) {
+    const TenantId tenant = absl::StrCat("t-", i);
+    market.Ask(CreateTenant{absl::StrCat("c-", i), tenant, "", "hash"});
+    market.Ask(Deposit{absl::StrCat("d-", i), tenant, 1'000'000'000});
+    const GuestId guest = market
+                              .Ask(AdmitGuest{.request_id = absl::StrCat("a-", i),
+                                              .host_id = "h",
+                                              .tenant_id = tenant,
+                                              .name = absl::StrCat("g-", i),
+                                              .image = "image",
+                                              .seeds = {{ResourceKind::kMemory, 1}}})
+                              .guest_id;
+    for (const ResourceKind kind : {ResourceKind::kCpu, ResourceKind::kMemory}) {
+      market.Ask(PlaceBid{.request_id = absl::StrCat("b-", i, KindName(kind)),
+                          .guest_id = guest,
+                          .kind = kind,
+                          .ranges = {{0, 4, 0, 2'000 + i % 100}}});
+    }
+  }
+  const auto in_force = [&] { return market.state().hosts.at("h").in_force_round_id; };
+  const auto run_until = [&](RoundId round_id) {
+    while (in_force() < round_id) market.Step();
+  };
+  run_until(3);
+  market.Checkpoint();
+  const uint64_t bytes_before = market.Bytes();
+  std::vector<absl::Duration> whole;
+  std::vector<absl::Duration> commits;
+  std::vector<absl::Duration> bare;
+  std::vector<absl::Duration> cpu;
+  uint64_t rows_before = market.rows();
+  for (int i = 0; i < rounds; ++i) {
+    const Spent before = market.spent;
+    const absl::Duration cpu_before = CpuTime();
+    run_until(in_force() + 1);
+    commits.push_back(market.spent.ledger - before.ledger);
+    bare.push_back(market.spent.bare - before.bare);
+    whole.push_back(market.spent.engine - before.engine + commits.back());
+    cpu.push_back(CpuTime() - cpu_before);
+  }
+  const uint64_t rows = (market.rows() - rows_before) / static_cast<uint64_t>(rounds);
+  market.Checkpoint();
+  const double bytes =
+      static_cast<double>(market.Bytes() - bytes_before) / static_cast<double>(rounds);
+  std::printf(
+      "round of %d awards: %.1f ms (engine %.1f, commits %.1f), %llu rows; the same rows bare %.1f "
+      "ms: ratio %.2f; %.1f KB in the ledger\n",
+      2 * guests, absl::ToDoubleMilliseconds(Median(whole)),
+      absl::ToDoubleMilliseconds(Median(whole) - Median(commits)),
+      absl::ToDoubleMilliseconds(Median(commits)), static_cast<unsigned long long>(rows),
+      absl::ToDoubleMilliseconds(Median(bare)), absl::FDivDuration(Median(commits), Median(bare)),
+      bytes / 1'000);
+}
+
+}  // namespace nom::market

@@ -1,0 +1,51 @@
+// The market's speed without its edge: engine, writer and ledger, each figure beside its peer in
+// the same run.
+
+#ifndef BENCH_MARKETD_FIGURES_H_
+#define BENCH_MARKETD_FIGURES_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "marketd/host/simulated/simulated_host.h"
+#include "marketd/market/config.h"
+#include "marketd/market/ledger.h"
+
+namespace nom::market {
+
+// A directory on the disk of the working directory, where commits cost what they cost; it goes when
+// this does.
+class BenchDirectory {
+ public:
+  BenchDirectory();
+  ~BenchDirectory();
+  std::string File(const std::string& name) const { return absl::StrCat(path_, "/", name); }
+
+ private:
+  std::string path_;
+};
+
+// Of cpu and memory, with room for all, and rounds of `period`.
+HostConfig BigHost(absl::Duration period);
+SimulatedHostOptions BigHostOptions(const Clock& clock);
+std::unique_ptr<Ledger> OpenBenchLedger(const std::string& path);
+
+// This process's, all threads.
+absl::Duration CpuTime();
+absl::Duration Median(std::vector<absl::Duration> samples);
+// `permille` of all samples are at most this.
+absl::Duration Quantile(std::vector<absl::Duration> samples, int permille);
+
+// 64 callers, each of whom bids anew when its bid is durable, among so many guests.
+void MeasureBids(int guests);
+// So many guests are admitted, one after the other, each with a tenant and a bid of its own.
+void MeasureAdmission(int guests);
+// A round in which each of so many guests wins both kinds.
+void MeasureRound(int guests, int rounds);
+
+}  // namespace nom::market
+
+#endif  // BENCH_MARKETD_FIGURES_H_

@@ -1,0 +1,61 @@
+// What is looked up about one host: its guests, their seeds, and what contracts promise of its own
+// units, in every round. Kept as guests and contracts come and go, so that a lookup costs what it
+// finds, not who is there.
+
+#ifndef MARKETD_MARKET_HOST_INDEX_H_
+#define MARKETD_MARKET_HOST_INDEX_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "marketd/market/contracts.h"
+#include "marketd/market/types.h"
+
+namespace nom::market {
+
+struct Guest;
+enum class GuestState : uint8_t;
+
+class HostIndex {
+ public:
+  void Add(const Guest& guest);
+  void Remove(const Guest& guest);  // As it was added.
+  // The same guest, as it was and as it is. guests() stays as it is, also for who goes through it.
+  void Change(const Guest& before, const Guest& after);
+  // The contract's units come out of the host's own from its first round until its last.
+  void Promise(const Contract& contract) { Count(contract, 1); }
+  void Release(const Contract& contract) { Count(contract, -1); }
+
+  bool empty() const { return guests_.empty() && promised_.empty(); }
+  const std::set<GuestId>& guests() const { return guests_; }
+  const std::set<GuestId>& admitted() const { return admitted_; }  // Those in that state.
+  bool HasName(const std::string& name) const { return names_.contains(name); }
+
+  // Of all guests that have not ended, whose seeds others may have; and of those in one state.
+  int64_t SeedUnits(ResourceKind kind) const;
+  int64_t SeedUnits(ResourceKind kind, GuestState state) const;
+  int64_t PromisedUnits(ResourceKind kind, RoundId round_id) const;
+  // The most in any round from that one on, before `until`.
+  int64_t PromisedUnitsFrom(ResourceKind kind, RoundId round_id, RoundId until = kNoRound) const;
+
+  friend bool operator==(const HostIndex&, const HostIndex&) = default;
+
+ private:
+  void AddSeeds(const Guest& guest, int64_t sign);
+  void Count(const Contract& contract, int64_t sign);
+
+  std::set<GuestId> guests_;
+  std::set<GuestId> admitted_;
+  std::map<std::string, int> names_;
+  std::map<std::pair<ResourceKind, GuestState>, int64_t> seeds_;  // No zeros.
+  // By kind: what is added to the promised units in a round. No zeros; a kind without any is not
+  // there.
+  std::map<ResourceKind, std::map<RoundId, int64_t>> promised_;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_HOST_INDEX_H_

@@ -1,0 +1,107 @@
+// Lists of a view that share their values with the view before: a new view costs what changed, and
+// a reader can tell by a value's address that it did not.
+
+#ifndef MARKETD_MARKET_SHARED_LIST_H_
+#define MARKETD_MARKET_SHARED_LIST_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace nom::market {
+
+// Values that never change, each shared. Read like a vector of them.
+template <typename T>
+class SharedList {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const T*;
+    using reference = const T&;
+    explicit Iterator(const std::shared_ptr<const T>* at = nullptr) : at_(at) {}
+    const T& operator*() const { return **at_; }
+    const T* operator->() const { return at_->get(); }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    Iterator operator++(int) {
+      const Iterator before = *this;
+      ++at_;
+      return before;
+    }
+    friend bool operator==(const Iterator&, const Iterator&) = default;
+
+   private:
+    const std::shared_ptr<const T>* at_;
+  };
+
+  SharedList() = default;
+  explicit SharedList(std::vector<std::shared_ptr<const T>> values) : values_(std::move(values)) {}
+
+  Iterator begin() const { return Iterator(values_.data()); }
+  Iterator end() const { return Iterator(values_.data() + values_.size()); }
+  size_t size() const { return values_.size(); }
+  bool empty() const { return values_.empty(); }
+  const T& operator[](size_t i) const { return *values_[i]; }
+  const T& back() const { return *values_.back(); }
+  void push_back(T value) { values_.push_back(std::make_shared<const T>(std::move(value))); }
+  const std::vector<std::shared_ptr<const T>>& pointers() const { return values_; }
+
+ private:
+  std::vector<std::shared_ptr<const T>> values_;
+};
+
+// The values of the view before, by rising key, and which of them are to be made anew.
+template <typename Key, typename T>
+class KeptList {
+ public:
+  void Touch(const Key& key) { touched_.insert(key); }
+
+  // `make(key)` is the value of a touched key, or null if it is gone; `key_of(value)` its key.
+  template <typename Make, typename KeyOf>
+  const std::vector<std::shared_ptr<const T>>& Refresh(const Make& make, const KeyOf& key_of) {
+    std::vector<std::shared_ptr<const T>> fresh;  // Of keys that were not there.
+    // What touched values become, by their places; they are put there when all are looked up.
+    std::vector<std::pair<size_t, std::shared_ptr<const T>>> changed;
+    for (const Key& key : touched_) {
+      std::shared_ptr<const T> value = make(key);
+      const auto at = std::lower_bound(values_.begin(), values_.end(), key,
+                                       [&](const auto& v, const Key& k) { return key_of(*v) < k; });
+      if (at != values_.end() && key_of(**at) == key) {
+        changed.emplace_back(static_cast<size_t>(at - values_.begin()), std::move(value));
+      } else if (value != nullptr) {
+        fresh.push_back(std::move(value));
+      }
+    }
+    touched_.clear();
+    bool gone = false;
+    for (auto& [at, value] : changed) {
+      gone = gone || value == nullptr;
+      values_[at] = std::move(value);
+    }
+    if (gone) std::erase(values_, nullptr);
+    if (!fresh.empty()) {
+      const auto middle = static_cast<std::ptrdiff_t>(values_.size());
+      std::move(fresh.begin(), fresh.end(), std::back_inserter(values_));
+      std::inplace_merge(values_.begin(), values_.begin() + middle, values_.end(),
+                         [&](const auto& a, const auto& b) { return key_of(*a) < key_of(*b); });
+    }
+    return values_;
+  }
+
+ private:
+  std::vector<std::shared_ptr<const T>> values_;
+  std::set<Key> touched_;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_SHARED_LIST_H_
