@@ -42,11 +42,6 @@ std::string SessionCore::NoFreshPrices() const {
 SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& response,
                                             Instant now) {
   Output output;
-  if (state_ != SessionState::kLive) {
-    output.events.push_back({.change = SessionChange::kConnected, .status = {}, .endpoint = ""});
-  }
-  state_ = SessionState::kLive;
-  last_error_ = absl::OkStatus();
   heard_at_ = now.steady;
   if (response.more() || partial_.ByteSizeLong() > 0) {
     if (partial_.ByteSizeLong() + response.ByteSizeLong() > kStateBytesMax) {
@@ -60,6 +55,12 @@ SessionCore::Output SessionCore::OnResponse(const market::v1::WatchResponse& res
     if (response.more()) return output;
     partial_.set_more(false);
   }
+  // Only now: who waits for the first word is to find the whole of it.
+  if (state_ != SessionState::kLive) {
+    output.events.push_back({.change = SessionChange::kConnected, .status = {}, .endpoint = ""});
+  }
+  state_ = SessionState::kLive;
+  last_error_ = absl::OkStatus();
   const market::v1::WatchResponse& whole = partial_.ByteSizeLong() > 0 ? partial_ : response;
   sequence_ = whole.sequence();
   if (whole.has_state()) bids_.OnLedger(whole.state().ledger_id());

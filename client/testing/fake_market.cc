@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/testing/posted_prices.h"
 #include "nom/market/v1/market.grpc.pb.h"
 
 namespace nom::testing {
@@ -58,108 +59,6 @@ Valuation FromProto(const pb::Valuation& valuation) {
     }
   }
   return out;
-}
-
-// The quantity that leaves the most at this price, and the least of those that leave as much.
-int64_t BestUnits(const pb::Bid& bid, int64_t price, int64_t units_left) {
-  int64_t best = 0;
-  int64_t best_gain = 0;
-  for (const pb::BidRange& range : bid.ranges()) {
-    for (int64_t units : {range.min_units(), range.max_units()}) {
-      units = std::min(units, units_left);
-      if (price > 0 && bid.has_budget_microcredits()) {
-        units = std::min(units, bid.budget_microcredits() / price);
-      }
-      if (units < range.min_units()) continue;
-      const int64_t gain = range.value_at_min_microcredits() +
-                           (units - range.min_units()) * range.unit_price_microcredits() -
-                           units * price;
-      if (gain <= best_gain) continue;
-      best = units;
-      best_gain = gain;
-    }
-  }
-  return best;
-}
-
-using Units = std::map<pb::ResourceKind, int64_t>;
-
-int64_t ValueAt(const google::protobuf::RepeatedPtrField<pb::BidRange>& ranges, int64_t units) {
-  for (const pb::BidRange& range : ranges) {
-    if (units < range.min_units() || units > range.max_units()) continue;
-    return range.value_at_min_microcredits() +
-           (units - range.min_units()) * range.unit_price_microcredits();
-  }
-  return 0;
-}
-
-int64_t Combine(const pb::Valuation& valuation, const Units& units) {
-  int64_t sum = 0;
-  int64_t least = INT64_MAX;
-  int64_t most = 0;
-  double product = static_cast<double>(valuation.whole_value_microcredits());
-  for (const pb::BidCurve& curve : valuation.curves()) {
-    const auto of = units.find(curve.kind());
-    const int64_t value = ValueAt(curve.ranges(), of == units.end() ? 0 : of->second);
-    sum += value;
-    least = std::min(least, value);
-    most = std::max(most, value);
-    product *= static_cast<double>(value) / static_cast<double>(kLevelOne);
-  }
-  switch (valuation.combination()) {
-    case pb::COMBINATION_MIN:
-      return least;
-    case pb::COMBINATION_MAX:
-      return most;
-    case pb::COMBINATION_PRODUCT:
-      return static_cast<int64_t>(product);
-    default:
-      return sum;
-  }
-}
-
-// The ways to be served that are looked at, each with its value.
-std::vector<std::pair<Units, int64_t>> ChoicesOf(const pb::Valuation& valuation) {
-  std::vector<std::pair<Units, int64_t>> choices;
-  for (const pb::BidBundle& bundle : valuation.bundles()) {
-    Units units;
-    for (int i = 0; i < bundle.units_size(); ++i) {
-      units[static_cast<pb::ResourceKind>(valuation.bundle_kinds(i))] = bundle.units(i);
-    }
-    choices.emplace_back(std::move(units), bundle.value_microcredits());
-  }
-  if (valuation.curves().empty()) return choices;
-  std::vector<Units> ends = {{}};
-  for (const pb::BidCurve& curve : valuation.curves()) {
-    std::set<int64_t> of_curve = {0};
-    for (const pb::BidRange& range : curve.ranges()) {
-      of_curve.insert({range.min_units(), range.max_units()});
-    }
-    std::vector<Units> longer;
-    for (const Units& units : ends) {
-      for (const int64_t end : of_curve) {
-        longer.push_back(units);
-        longer.back()[curve.kind()] = end;
-      }
-    }
-    ends = std::move(longer);
-  }
-  for (Units& units : ends) {
-    const int64_t value = Combine(valuation, units);
-    choices.emplace_back(std::move(units), value);
-  }
-  return choices;
-}
-
-// As bids for single resources, so that a sum of many curves is cheap.
-std::vector<pb::Bid> PartsOf(const pb::Bid& bid) {
-  std::vector<pb::Bid> parts;
-  for (const pb::BidCurve& curve : bid.valuation().curves()) {
-    pb::Bid& part = parts.emplace_back();
-    part.set_kind(curve.kind());
-    *part.mutable_ranges() = curve.ranges();
-  }
-  return parts;
 }
 
 }  // namespace
@@ -316,7 +215,7 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
     const pb::Bid& asked = bid->second.bid;
     const int64_t most = asked.ranges(asked.ranges_size() - 1).max_units();
     of.demand += most;
-    const int64_t units = BestUnits(asked, of.price, of.supply - of.sold);
+    const int64_t units = BestUnits(asked, {of.price, of.supply - of.sold});
     Award(guest_id, guest, kind, of, units,
           units == most ? pb::AWARD_REASON_SERVED
           : units > 0   ? pb::AWARD_REASON_PARTLY_SERVED
@@ -327,35 +226,9 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   void DecideSeveral(uint64_t guest_id, Guest& guest) {
     const auto standing = standing_bids.find({guest_id, pb::RESOURCE_KIND_UNSPECIFIED});
     if (standing == standing_bids.end()) return;
-    const pb::Bid& bid = standing->second.bid;
-    int64_t left = bid.has_budget_microcredits() ? bid.budget_microcredits() : INT64_MAX;
-    Units best;
-    if (bid.valuation().combination() == pb::COMBINATION_SUM) {
-      for (pb::Bid& part : PartsOf(bid)) {
-        const auto of = sold.find(part.kind());
-        if (of == sold.end()) continue;
-        part.set_budget_microcredits(left);
-        const int64_t units =
-            BestUnits(part, of->second.price, of->second.supply - of->second.sold);
-        best[part.kind()] = units;
-        left -= units * of->second.price;
-      }
-    } else {
-      int64_t best_gain = 0;
-      for (auto& [units, value] : ChoicesOf(bid.valuation())) {
-        int64_t cost = 0;
-        bool fits = true;
-        for (const auto& [kind, count] : units) {
-          if (count == 0) continue;
-          const auto of = sold.find(kind);
-          fits = fits && of != sold.end() && count <= of->second.supply - of->second.sold;
-          if (fits) cost += count * of->second.price;
-        }
-        if (!fits || cost > left || value - cost <= best_gain) continue;
-        best_gain = value - cost;
-        best = std::move(units);
-      }
-    }
+    std::map<pb::ResourceKind, Offer> offers;
+    for (const auto& [kind, of] : sold) offers[kind] = {of.price, of.supply - of.sold};
+    Units best = BestUnitsOfSeveral(standing->second.bid, offers);
     const bool wins =
         std::any_of(best.begin(), best.end(), [](const auto& of) { return of.second > 0; });
     for (auto& [kind, of] : sold) {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "nom/joint.h"
 #include "tests/service/market_fixture.h"
@@ -119,6 +120,19 @@ TEST_F(SessionServiceTest, ARestartAndAnOutageAreSurvived) {
   (void)NextAwards(*session, 1);
   EXPECT_THAT(NextAwards(*session, 4), ::testing::Each(5));
   EXPECT_EQ(session->counters().write_calls, 1u) << "the bid was not even written again";
+  // Also of rounds that were decided by the process before.
+  const absl::StatusOr<RoundsPage> rounds = session->ListRounds(0, 100);
+  ASSERT_TRUE(rounds.ok()) << rounds.status();
+  int served = 0;
+  for (const Round& round : rounds->rounds) {
+    for (const Award& award : round.awards) {
+      EXPECT_NE(award.reason, AwardReason::kUnknown) << "round " << round.round_id;
+      if (award.resource != Resource::kMemory || award.award_units == 0) continue;
+      EXPECT_EQ(award.reason, AwardReason::kServed) << "round " << round.round_id;
+      ++served;
+    }
+  }
+  EXPECT_GE(served, 6);
   EXPECT_TRUE(session->Close({.bids = CloseOptions::Bids::kWithdraw}).ok());
   EXPECT_THAT(Standing(), IsEmpty());
 }
@@ -237,6 +251,89 @@ TEST_F(JointSessionTest, WorkingPointsAreBidForTogetherRenewedTakenOverAndWithdr
   ASSERT_TRUE(removed.ok()) << removed.status();
   EXPECT_TRUE(*removed);
   EXPECT_THAT(Standing(), IsEmpty());
+}
+
+// A tenant with so many guests and bids that what is told of them fits into no one message.
+class LargeStateTest : public SessionServiceTest {
+ protected:
+  static constexpr int kGuests = 1'700;
+  static constexpr int kThreads = 4;
+
+  std::string Config() override {
+    std::string more = "        reserve_unit_price_microcredits: 20\n";
+    for (const char* kind : {"cache", "network", "disk", "device"}) {
+      absl::StrAppend(&more, "      - kind: ", kind,
+                      "\n        unit_size: 1\n        capacity_units: 100\n"
+                      "        rule: uniform_price/1\n"
+                      "        reserve_unit_price_microcredits: 10\n");
+    }
+    return absl::StrReplaceAll(SessionServiceTest::Config(),
+                               {{"        reserve_unit_price_microcredits: 20\n", more},
+                                {"capacity_units: 64", "capacity_units: 4096"},
+                                {"period_ms: 1000", "period_ms: 600000\n    guests_max: 4096"}});
+  }
+  // Concave, and as long in the wire format as one can be.
+  static std::vector<BidRange> SixteenRanges() {
+    int64_t value = 300'000'000'000'000;
+    std::vector<BidRange> ranges = {{0, 3'000'000, 0, value / 3'000'000}};
+    for (int64_t i = 0; i < 15; ++i) {
+      const int64_t price = 40'000'000 - i * 1'000'000;
+      ranges.push_back({3'000'000 + i * 100'000, 3'100'000 + i * 100'000, value, price});
+      value += 100'000 * price;
+    }
+    return ranges;
+  }
+};
+
+TEST_F(LargeStateTest, ComesInPartsAndWhole) {
+  std::vector<std::thread> admitting;
+  for (int t = 0; t < kThreads; ++t) {
+    admitting.emplace_back([&, t] {
+      for (int i = t; i < kGuests; i += kThreads) {
+        operators_pb::AdmitGuestRequest request = AdmitRequest("alice", absl::StrCat("guest-", i));
+        request.clear_seeds();
+        operators_pb::Seed* const memory = request.add_seeds();
+        memory->set_kind(market_pb::RESOURCE_KIND_MEMORY);
+        memory->set_units(1);
+        uint64_t guest_id = 0;
+        ASSERT_THAT(Admit(*operator_, request, &guest_id), Succeeds());
+      }
+    });
+  }
+  for (std::thread& thread : admitting) thread.join();
+  SessionOptions options = Options();
+  options.call_timeout = absl::Minutes(3);
+  absl::StatusOr<std::unique_ptr<Session>> first = Session::Connect(options);
+  ASSERT_TRUE(first.ok()) << first.status();
+  Until([&] { return (*first)->guests().size() == kGuests + 1; });
+  std::vector<Bid> bids;
+  for (const GuestStatus& guest : (*first)->guests()) {
+    for (const Resource resource : kAllResources) {
+      bids.push_back({.guest_id = guest.guest_id, .resource = resource, .ranges = SixteenRanges()});
+    }
+  }
+  for (const absl::StatusOr<uint64_t>& result : (*first)->BidAll(std::move(bids))) {
+    ASSERT_TRUE(result.ok()) << result.status();
+  }
+
+  size_t bytes = 0;
+  int pages = 0;
+  market_pb::ListGuestsRequest request;
+  do {
+    market_pb::ListGuestsResponse page;
+    ASSERT_THAT(alice_->market->ListGuests(alice_->Context().get(), request, &page), Succeeds());
+    bytes += page.ByteSizeLong();
+    ++pages;
+    request.set_after_guest_id(page.next_after_guest_id());
+  } while (request.after_guest_id() != 0);
+  EXPECT_GT(bytes, size_t{4} << 20) << "more than a message of gRPC's may hold";
+  EXPECT_GT(pages, 4);
+
+  absl::StatusOr<std::unique_ptr<Session>> second = Session::Connect(options);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ((*second)->guests().size(), kGuests + 1) << "the first word is the whole of it";
+  EXPECT_GT((*second)->counters().responses, 4u);
+  EXPECT_TRUE((*second)->account().has_value());
 }
 
 TEST_F(SessionServiceTest, AHostThatClearsEachResourceByItselfRefusesValuations) {

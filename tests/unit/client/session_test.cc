@@ -9,6 +9,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -176,13 +177,16 @@ TEST_F(SessionTest, APacedProgramKeepsItsBudgetAlsoWhenItHasNoWork) {
   EXPECT_THAT(session->standing_bids(), SizeIs(0));
 }
 
-// Moves the clock while a call is in its pauses.
+// Moves the clock while a call is in its pauses. `meanwhile` keeps prices fresh by the clock that
+// is moved, where that matters: a session that gets little processor time must not find them stale.
 class MovingTime {
  public:
-  explicit MovingTime(SimulatedSessionClock& clock)
-      : thread_([this, &clock] {
+  explicit MovingTime(
+      SimulatedSessionClock& clock, std::function<void()> meanwhile = [] {})
+      : thread_([this, &clock, meanwhile = std::move(meanwhile)] {
           while (!stop_) {
             clock.Advance(absl::Milliseconds(1));
+            meanwhile();
             std::this_thread::sleep_for(std::chrono::microseconds(200));
           }
         }) {}
@@ -213,6 +217,7 @@ TEST_F(SessionTest, NothingIsSentWhileStale) {
 TEST_F(SessionTest, ARefusedRetryDoesNotHideThatTheFirstAttemptWasCarriedOut) {
   SessionOptions options = Options();
   options.budget_per_round_microcredits = 1'000;
+  options.call_timeout = absl::InfiniteDuration();  // However far the clock gets ahead.
   const std::unique_ptr<Session> session = Connect(std::move(options));
   market_.FailBids({{grpc::StatusCode::UNAVAILABLE, "the answer is lost"},
                     {grpc::StatusCode::PERMISSION_DENIED, "the token has run out"}},
@@ -247,10 +252,13 @@ TEST_F(SessionTest, ABidThatDidNotComeIsPlacedWhenTheMarketIsBack) {
   const std::unique_ptr<Session> session = Connect(std::move(options));
   ASSERT_TRUE(session->Bid(MemoryBid(4)).ok());
   market_.FailBids(std::vector<grpc::Status>(100, {grpc::StatusCode::UNAVAILABLE, "starting"}));
-  MovingTime time(clock_);
-  EXPECT_EQ(session->Bid(MemoryBid(7)).status().code(), absl::StatusCode::kUnavailable);
+  const BidCall call = session->BidAsync({MemoryBid(7)});
+  while (session->counters().write_calls_failed == 0) std::this_thread::yield();
+  std::atomic<uint64_t> round_id{5};
+  MovingTime time(clock_, [&] { Publish(round_id); });
+  EXPECT_EQ(call.Wait()[0].status().code(), absl::StatusCode::kUnavailable);
   market_.FailBids({});
-  Publish(6);
+  round_id = 6;
   market_.WaitForBids(2);
   EXPECT_EQ(market_.bids()[1].bid().ranges(0).max_units(), 7);
 }
@@ -331,8 +339,11 @@ TEST_F(SessionTest, SilenceIsSafeModeWhileTheStreamIsUp) {
   Mailbox<Staleness> told;
   const std::unique_ptr<Session> session = Connect(Options());
   session->OnStale([&](const Staleness& now) { told.Put(now); });
-  clock_.Advance(absl::Seconds(3.9));
+  // No attempt may take longer than prices are believed, in real time: so not at the last moment.
+  clock_.Advance(absl::Seconds(1));
   EXPECT_TRUE(session->Bid(MemoryBid(4)).ok());
+  clock_.Advance(absl::Seconds(2.9));
+  EXPECT_FALSE(session->stale());
   clock_.Advance(absl::Seconds(0.1));
   EXPECT_TRUE(session->stale()) << "at once, whatever its threads do";
   EXPECT_TRUE(session->prices().stale);
@@ -455,10 +466,12 @@ TEST_F(SessionTest, WhatTheMarketForgotIsPlacedAgainAndARefusalIsTold) {
 }
 
 TEST_F(SessionTest, ALostAnswerIsTriedAgain) {
-  const std::unique_ptr<Session> session = Connect(Options());
+  SessionOptions options = Options();
+  options.call_timeout = absl::InfiniteDuration();  // However far the clock gets ahead.
+  const std::unique_ptr<Session> session = Connect(std::move(options));
   const grpc::Status lost(grpc::StatusCode::UNAVAILABLE, "the line broke");
   market_.FailBids({lost, lost}, /*after_applying=*/true);
-  MovingTime time(clock_);
+  MovingTime time(clock_, [this] { Publish(5); });
   EXPECT_EQ(*session->Bid(MemoryBid(4)), 5u);
   EXPECT_THAT(session->standing_bids(), SizeIs(1));
 }
@@ -477,10 +490,17 @@ TEST_F(SessionTest, GivesUpWhenItsTimeIsOver) {
   const std::unique_ptr<Session> session = Connect(std::move(options));
   market_.FailBids(
       std::vector<grpc::Status>(100, grpc::Status(grpc::StatusCode::UNAVAILABLE, "overloaded")));
-  MovingTime time(clock_);
-  EXPECT_EQ(session->Bid(MemoryBid(4)).status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_GT(market_.bid_calls(), 1);
-  EXPECT_LT(market_.bid_calls(), 8) << "pauses of 75, 150, 300 ms within a second";
+  const BidCall call = session->BidAsync({MemoryBid(4)});
+  // Each attempt fails before time moves on, by the pause that follows it: three are within the
+  // second, the fourth is over by then.
+  uint64_t failed = 0;
+  for (const int pause_ms : {75, 150, 300, 600}) {
+    ++failed;
+    while (session->counters().write_calls_failed != failed) std::this_thread::yield();
+    EXPECT_FALSE(call.done());
+    clock_.Advance(absl::Milliseconds(pause_ms));
+  }
+  EXPECT_EQ(call.Wait()[0].status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(SessionTest, DestructionEndsACallInItsPause) {

@@ -22,8 +22,8 @@ namespace nom {
 namespace {
 
 // Those that a thread can cause itself, and those that cannot be blocked.
-const std::set<int> kNeverBlocked = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,
-                                     SIGABRT, SIGTRAP, SIGKILL, SIGSTOP};
+const std::set<int> kNeverBlocked = {SIGSEGV, SIGBUS, SIGFPE,  SIGILL, SIGABRT,
+                                     SIGTRAP, SIGSYS, SIGKILL, SIGSTOP};
 
 // A market in another process: a byte from the parent restarts it, the end of the pipe ends it.
 class ChildMarket {
