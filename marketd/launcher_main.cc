@@ -46,7 +46,7 @@ int Main(int argc, char** argv) {
   app.footer(
       "It needs root, or CAP_SETUID, CAP_SETGID, CAP_DAC_OVERRIDE, CAP_SYS_CHROOT and, for "
       "network: "
-      "none,\nCAP_SYS_ADMIN. Exit codes: 0 clean end, 1 failure, 2 bad usage or configuration.\n"
+      "none\nor own, CAP_SYS_ADMIN and CAP_NET_ADMIN. Exit codes: 0 clean end, 1 failure, 2 bad usage or configuration.\n"
       "SIGTERM or SIGINT ends it; guests go on.");
   std::string config_file;
   std::string host_id;

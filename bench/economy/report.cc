@@ -9,6 +9,7 @@
 #include "bench/economy/ginseng_study.h"
 #include "bench/economy/joint_study.h"
 #include "bench/economy/nom_study.h"
+#include "bench/economy/report_parts.h"
 #include "bench/economy/simulation.h"
 #include "bench/economy/table.h"
 #include "bench/plot/svg_plot.h"
@@ -17,17 +18,8 @@
 namespace nom::economy {
 namespace {
 
-constexpr double kCredit = 1e6;
 constexpr Microcredits kPenalty = 100'000;  // About half of what a unit costs.
 constexpr int64_t kPlottedRounds = 240;
-
-template <typename Drawable>
-absl::Status Draw(const ReportOptions& options, const std::string& name, const Drawable& drawable) {
-  if (options.out.empty()) return absl::OkStatus();
-  const std::string path = absl::StrCat(options.out, "/", name, ".svg");
-  if (WriteSvg(drawable, path)) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("can't write ", path));
-}
 
 SimulationOptions RulesOptions(const ReportOptions& options) {
   SimulationOptions simulation;
@@ -457,6 +449,8 @@ constexpr Section kSections[] = {
      ReportGinseng},
     {"joint", "one auction for several resources against one for each", ReportJoint},
     {"budgets", "tenants that cannot pay for all that they would like", ReportBudgets},
+    {"contracts", "a share of the capacity sold forward, and who makes money of that",
+     ReportContracts},
 };
 
 }  // namespace

@@ -175,7 +175,8 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
       return status;
     }
     const auto state = guest.guest().state();
-    ended = state == market::v1::GUEST_STATE_CRASHED || state == market::v1::GUEST_STATE_EVICTED;
+    ended = state == market::v1::GUEST_STATE_CRASHED || state == market::v1::GUEST_STATE_ENDED ||
+            state == market::v1::GUEST_STATE_EVICTED;
     reason = guest.guest().exit_reason();
   }
   out.talk << "guest " << admitted.guest_id() << ": " << Printable(reason) << "\n";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -99,12 +100,12 @@ void PrintPrices(const pb::MarketState& state, const Output& out) {
 
 void PrintGuests(const google::protobuf::RepeatedPtrField<pb::GuestInfo>& guests,
                  const Output& out) {
-  Table table({">id", "guest", "?tenant", "?host", "state", "resource", ">seed", ">award",
+  Table table({">id", "guest", "?tenant", "?host", "~state", "resource", ">seed", ">award",
                ">charge", "~bid", ">spent", "?>work done", "?unit", "?~activity"});
   for (const pb::GuestInfo& guest : guests) {
     std::vector<std::string> row = {absl::StrCat(guest.guest_id()), Printable(guest.name()),
                                     Printable(guest.tenant_id()), Printable(guest.host_id()),
-                                    GuestStateName(guest.state())};
+                                    GuestStateText(guest)};
     bool first = true;
     for (const pb::Grant& grant : guest.grants()) {
       row.resize(5);
@@ -121,8 +122,7 @@ void PrintGuests(const google::protobuf::RepeatedPtrField<pb::GuestInfo>& guests
       first = false;
     }
     if (!first) continue;
-    row.insert(row.end(), {"-", "", "", "", "", absl::StrCat(guest.spent_microcredits()), "", "",
-                           Printable(guest.exit_reason())});
+    row.insert(row.end(), {"-", "", "", "", "", absl::StrCat(guest.spent_microcredits())});
     table.AddRow(std::move(row));
   }
   out.data << table.Format(out.look);
@@ -183,8 +183,15 @@ void PrintRounds(const pb::ListRoundsResponse& rounds, const Output& out) {
         if (outcome.kind() != price.kind()) continue;
         charge = Plus(charge, outcome.settled() ? outcome.settled_microcredits()
                                                 : outcome.charge_microcredits());
-        if (outcome.award_units() == 0) continue;
+        const bool has_lost = outcome.reason() == pb::AWARD_REASON_OUTBID ||
+                              outcome.reason() == pb::AWARD_REASON_BELOW_RESERVE ||
+                              outcome.reason() == pb::AWARD_REASON_LARGER_THAN_SUPPLY ||
+                              outcome.reason() == pb::AWARD_REASON_NO_MEANS;
+        if (outcome.award_units() == 0 && !has_lost) continue;
         awards.push_back(absl::StrCat(outcome.guest_id(), ":", outcome.award_units()));
+        if (has_lost) {
+          absl::StrAppend(&awards.back(), " (", AwardReasonText(outcome.reason(), nullptr), ")");
+        }
       }
       std::vector<std::string> row = std::exchange(head, std::vector<std::string>(3));
       row.insert(row.end(),
@@ -393,8 +400,91 @@ absl::StatusOr<int> PlaceBid(Connection& connection, const Output& out,
       !status.ok()) {
     return status;
   }
-  return out.Done(response,
-                  absl::StrCat("bid placed, takes part from round ", response.round_id(), "\n"));
+  return out.Done(response, absl::StrCat("bid placed, takes part from round ", response.round_id(),
+                                         "; what it wins and why: nomctl bids\n"));
+}
+
+// Every bid that stands, what it won in the last round decided, and why no more.
+void PrintBids(const pb::ListGuestsResponse& guests, const pb::ListRoundsResponse& rounds,
+               const Output& out) {
+  Table table({"guest", "resource", "~bid", ">round", ">won", ">charge", "~why"});
+  for (const pb::GuestInfo& guest : guests.guests()) {
+    std::string name = Printable(guest.name());
+    const google::protobuf::RepeatedPtrField<pb::ResourcePrice> none;
+    const auto* prices = &none;
+    for (const pb::Round& round : rounds.rounds()) {
+      if (round.round_id() == guest.decided_round_id() && round.host_id() == guest.host_id()) {
+        prices = &round.prices();
+      }
+    }
+    for (const pb::Grant& grant : guest.grants()) {
+      const std::string bid = BidText(guest, grant.kind());
+      const auto won = std::find_if(guest.decided().begin(), guest.decided().end(),
+                                    [&](const auto& d) { return d.kind() == grant.kind(); });
+      const bool has_result = won != guest.decided().end();
+      if (bid == "-" && (!has_result || won->award_units() == 0)) continue;
+      std::vector<std::string> row = {std::exchange(name, ""), KindName(grant.kind()), bid};
+      if (has_result) {
+        row.insert(row.end(),
+                   {absl::StrCat(guest.decided_round_id()), absl::StrCat(won->award_units()),
+                    absl::StrCat(won->charge_microcredits()),
+                    AwardReasonText(won->reason(), FindPrice(*prices, grant.kind()))});
+      } else {
+        row.insert(row.end(), {"-", "", "", "no round was decided yet"});
+      }
+      table.AddRow(std::move(row));
+    }
+  }
+  out.data << table.Format(out.look);
+}
+
+absl::StatusOr<int> Bids(Connection& connection, const Output& out, const std::string& host_id) {
+  pb::ListGuestsRequest request;
+  request.set_host_id(host_id);
+  pb::ListGuestsResponse guests;
+  if (absl::Status status = ListAllGuests(connection, request, &guests); !status.ok()) {
+    return status;
+  }
+  if (out.json) {
+    if (absl::Status status = out.Json(guests); !status.ok()) return status;
+    return kExitOk;
+  }
+  // Prices are of rounds: those in which what is shown was decided, host by host.
+  pb::ListRoundsResponse rounds;
+  std::set<std::pair<std::string, uint64_t>> wanted;
+  for (const pb::GuestInfo& guest : guests.guests()) {
+    if (guest.decided_round_id() != 0) wanted.insert({guest.host_id(), guest.decided_round_id()});
+  }
+  for (const auto& [of_host, round_id] : wanted) {
+    pb::ListRoundsRequest of_round;
+    of_round.set_host_id(of_host);
+    of_round.set_page_size(1);
+    of_round.set_before_round_id(round_id + 1);
+    pb::ListRoundsResponse page;
+    if (absl::Status status = connection.Call(&MarketStub::ListRounds, of_round, &page);
+        !status.ok()) {
+      return status;
+    }
+    for (const pb::Round& round : page.rounds()) *rounds.add_rounds() = round;
+  }
+  PrintBids(guests, rounds, out);
+  return kExitOk;
+}
+
+// EndGuest and StartGuest: the same shape, and each its words.
+template <typename Request, typename Response, typename Method>
+absl::StatusOr<int> ChangeGuest(Connection& connection, const Output& out, Method method,
+                                const BidArguments& arguments, const char* done) {
+  const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
+  if (!guest_id.ok()) return guest_id.status();
+  Request request;
+  request.set_guest_id(*guest_id);
+  Response response;
+  if (absl::Status status = connection.Write(method, request, &response, arguments.request_id);
+      !status.ok()) {
+    return status;
+  }
+  return out.Done(response, absl::StrCat("guest ", *guest_id, " ", done, "\n"));
 }
 
 absl::StatusOr<int> WithdrawBid(Connection& connection, const Output& out,
@@ -509,6 +599,36 @@ void AddMarketCommands(CLI::App& app, Run& run) {
   withdraw->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {
       return WithdrawBid(connection, out, *arguments);
+    };
+  });
+
+  CLI::App* bids = app.add_subcommand("bids", "Bids that stand, what each won, and why no more");
+  add_host(bids);
+  bids->callback([&run, host] {
+    run = [host](Connection& connection, const Output& out) {
+      return Bids(connection, out, *host);
+    };
+  });
+
+  CLI::App* end = app.add_subcommand(
+      "end", "End a guest of yours: it holds nothing and pays nothing from then on");
+  end->add_option("guest", arguments->guest, kGuestHelp)->required();
+  AddRequestId(end, arguments->request_id);
+  end->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return ChangeGuest<pb::EndGuestRequest, pb::EndGuestResponse>(
+          connection, out, &MarketStub::EndGuest, *arguments, "has ended");
+    };
+  });
+
+  CLI::App* start = app.add_subcommand(
+      "start", "Start a guest of yours that has ended, with the seed that it had");
+  start->add_option("guest", arguments->guest, kGuestHelp)->required();
+  AddRequestId(start, arguments->request_id);
+  start->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return ChangeGuest<pb::StartGuestRequest, pb::StartGuestResponse>(
+          connection, out, &MarketStub::StartGuest, *arguments, "runs");
     };
   });
 

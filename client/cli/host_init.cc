@@ -108,7 +108,12 @@ std::vector<SaleRow> SaleRows(const MachineSight& machine) {
                       ? "recipes may say force: swap"
                       : "none: what keeps memory that it no longer holds is ended; "
                         "zram would do"});
-  for (const char* resource : {"cache", "network", "disk", "device"}) {
+  rows.push_back(controlled("disk", "io", "",
+                            "io.max; the config says which disk and how much of it (disk:)"));
+  rows.push_back({"network", CanSell(machine), "",
+                  "htb both ways, by nom-launcher; the config says addresses and how much "
+                  "(network:)"});
+  for (const char* resource : {"cache", "device"}) {
     rows.push_back({resource, false, "", "not sold on Linux hosts yet"});
   }
   rows.push_back({"systemd", machine.systemd, "",

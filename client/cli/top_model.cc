@@ -152,7 +152,7 @@ std::string TopModel::FormatRound(const market::v1::Round& round, const Look& lo
                    absl::StrCat(price.supply_units()), absl::StrCat(price.demand_units()),
                    absl::StrCat(price.sold_units())});
   }
-  Table guests({"guest", "state", "resource", ">bid", ">decided", ">measured", ">charge",
+  Table guests({"guest", "~state", "resource", ">bid", ">decided", ">measured", ">charge", "?~why",
                 "?>work done", "?unit", ">spent", "?>balance", "?~activity"});
   uint64_t last_guest_id = 0;
   const auto bids = bids_.find(round.round_id());
@@ -171,13 +171,14 @@ std::string TopModel::FormatRound(const market::v1::Round& round, const Look& lo
         absl::StrCat(outcome.seed_units() + outcome.award_units()),
         outcome.settled() ? FormatMilliunits(outcome.delivered_milliunits()) : "not settled",
         absl::StrCat(outcome.settled() ? outcome.settled_microcredits()
-                                       : outcome.charge_microcredits())};
+                                       : outcome.charge_microcredits()),
+        AwardReasonText(outcome.reason(), FindPrice(round.prices(), outcome.kind()))};
     if (guest != guests_.end()) {
       const market::v1::GuestInfo& info = guest->second;
       row[0] = Printable(info.name());
       if (outcome.guest_id() != last_guest_id) {
         const auto account = accounts_.find(info.tenant_id());
-        row[1] = GuestStateName(info.state());
+        row[1] = GuestStateText(info);
         row.insert(row.end(), {absl::StrCat(info.work_done()), Printable(info.work_unit()),
                                absl::StrCat(info.spent_microcredits()),
                                account == accounts_.end()

@@ -11,10 +11,6 @@ namespace {
 
 // Different bids for one thing in doubt at once: more are refused until the market has spoken.
 constexpr size_t kAttemptsMax = 64;
-constexpr size_t kKeysPerRenewalMax = 4'096;
-
-// No renewal resolves it.
-constexpr uint64_t kSequenceNever = std::numeric_limits<uint64_t>::max();
 constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
 
 int64_t BudgetOf(const std::optional<Bid>& bid) {
@@ -22,30 +18,6 @@ int64_t BudgetOf(const std::optional<Bid>& bid) {
 }
 
 int64_t Add(int64_t a, int64_t b) { return a > kInt64Max - b ? kInt64Max : a + b; }
-
-BidChange ChangeOf(BidBook::LeasedState state) {
-  switch (state) {
-    case BidBook::LeasedState::kTakenOver:
-      return BidChange::kTakenOver;
-    case BidBook::LeasedState::kWithdrawn:
-      return BidChange::kWithdrawn;
-    default:
-      return BidChange::kGuestGone;
-  }
-}
-
-absl::Status StatusOf(BidChange change) {
-  switch (change) {
-    case BidChange::kTakenOver:
-      return absl::AbortedError("a newer session, or a person, placed another bid in its stead");
-    case BidChange::kWithdrawn:
-      return absl::AbortedError("somebody else withdrew the bid");
-    case BidChange::kGuestGone:
-      return absl::NotFoundError("the guest has ended");
-    default:
-      return absl::AbortedError("the market has another ledger now");
-  }
-}
 
 }  // namespace
 
@@ -60,6 +32,46 @@ bool IsUnsure(const absl::Status& status) {
       return true;
     default:
       return false;
+  }
+}
+
+bool WantsNothing(const Bid& bid) {
+  return bid.valuation ? bid.valuation->bundles.empty() && bid.valuation->curves.empty()
+                       : bid.ranges.empty();
+}
+
+absl::Status CheckTogether(const std::vector<Bid>& bids) {
+  std::set<BidKey> keys;
+  std::set<BidKey> wished;
+  for (size_t i = 0; i < bids.size(); ++i) {
+    const BidKey key = KeyOf(bids[i]);
+    if (!keys.insert(key).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("bids[", i, "]: its guest and resource are there twice"));
+    }
+    if (WantsNothing(bids[i])) continue;
+    wished.insert(key);
+    for (auto it = wished.lower_bound({key.first, kSeveralResources});
+         it != wished.end() && it->first == key.first; ++it) {
+      if (!ExcludeEachOther(*it, key)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "bids[", i, "]: a bid for several resources of a guest and one for a single ",
+          "resource replace each other"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BidBook::StatusOf(BidChange change) {
+  switch (change) {
+    case BidChange::kTakenOver:
+      return absl::AbortedError("a newer session, or a person, placed another bid in its stead");
+    case BidChange::kWithdrawn:
+      return absl::AbortedError("somebody else withdrew the bid");
+    case BidChange::kGuestGone:
+      return absl::NotFoundError("the guest has ended");
+    default:
+      return absl::AbortedError("the market has another ledger now");
   }
 }
 
@@ -79,7 +91,17 @@ int64_t BidBook::Reserved(const Entry& entry) {
 
 int64_t BidBook::ReservedMicrocredits() const {
   int64_t sum = 0;
-  for (const auto& [key, entry] : entries_) sum = Add(sum, Reserved(entry));
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    // Of the guest's two sides only one can stand.
+    const uint64_t guest_id = it->first.first;
+    int64_t several = 0;
+    int64_t single = 0;
+    for (; it != entries_.end() && it->first.first == guest_id; ++it) {
+      int64_t& side = it->first.second == kSeveralResources ? several : single;
+      side = Add(side, Reserved(it->second));
+    }
+    sum = Add(sum, std::max(several, single));
+  }
   return sum;
 }
 
@@ -87,32 +109,10 @@ uint64_t BidBook::StandsRounds(const Bid& bid) const {
   return bid.rounds != 0 ? bid.rounds : limits_.lifetime_rounds;
 }
 
-absl::Status BidBook::Check(const Bid& bid) const {
-  if (bid.valuation) {
-    return absl::UnimplementedError(
-        "valuation: a session keeps bids for single resources; a bid for several is placed with "
-        "MarketService.PlaceBid or nomctl bid");
-  }
-  if (!ParseResource(ResourceName(bid.resource))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("resource: ", static_cast<int>(bid.resource), " is none"));
-  }
-  if (bid.budget_microcredits && *bid.budget_microcredits < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("budget_microcredits: ", *bid.budget_microcredits, " is negative"));
-  }
-  return bid.ranges.empty() ? absl::OkStatus() : CheckRanges(bid.ranges);
-}
-
 absl::StatusOr<Bid> BidBook::WithinLimits(Bid bid) {
-  const auto ceiling = limits_.unit_price_ceilings_microcredits.find(bid.resource);
-  if (ceiling != limits_.unit_price_ceilings_microcredits.end()) {
-    bid.ranges = CutToUnitPrice(bid.ranges, ceiling->second);
-    if (bid.ranges.empty()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("ranges: a price ceiling of ", ceiling->second, " leaves nothing to bid"));
-    }
-  }
+  absl::StatusOr<Bid> cut = CutToCeilings(std::move(bid), limits_.unit_price_ceilings_microcredits);
+  if (!cut.ok()) return cut.status();
+  bid = *std::move(cut);
   // Of a session that paces, bids stand for one round unless they say otherwise.
   if (pacer_ && bid.rounds == 0) bid.rounds = 1;
   std::optional<int64_t> limit = limits_.budget_per_round_microcredits;
@@ -125,23 +125,41 @@ absl::StatusOr<Bid> BidBook::WithinLimits(Bid bid) {
     limit = std::min(limit.value_or(kInt64Max), cap);
   }
   if (!limit) return bid;
-  int64_t left = *limit;
-  for (const auto& [key, entry] : entries_) {
-    if (key != BidKey(bid.guest_id, bid.resource)) left -= std::min(left, Reserved(entry));
+  return WithinBudget(std::move(bid), *limit);
+}
+
+absl::StatusOr<Bid> BidBook::WithinBudget(Bid bid, int64_t limit) const {
+  // All but what it replaces: its own, and those that it excludes.
+  const BidKey of = KeyOf(bid);
+  int64_t left = limit;
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    const uint64_t guest_id = it->first.first;
+    int64_t several = 0;
+    int64_t single = 0;
+    for (; it != entries_.end() && it->first.first == guest_id; ++it) {
+      if (it->first == of) continue;
+      int64_t& side = it->first.second == kSeveralResources ? several : single;
+      side = Add(side, Reserved(it->second));
+    }
+    int64_t beside = std::max(several, single);
+    if (guest_id == of.first) {
+      beside = of.second == kSeveralResources ? several : single;
+    }
+    left -= std::min(left, beside);
   }
   if (left <= 0 || bid.budget_microcredits.value_or(0) > left) {
     return absl::ResourceExhaustedError(absl::StrCat("budget_microcredits: of the session's ",
-                                                     *limit, " a round, other bids leave ", left));
+                                                     limit, " a round, other bids leave ", left));
   }
-  if (!bid.budget_microcredits) bid.budget_microcredits = std::min(left, HighestValue(bid.ranges));
+  if (!bid.budget_microcredits) bid.budget_microcredits = std::min(left, HighestValue(bid));
   return bid;
 }
 
 absl::StatusOr<uint64_t> BidBook::Want(Bid bid, bool fresh) {
-  if (absl::Status status = Check(bid); !status.ok()) return status;
-  const BidKey key(bid.guest_id, bid.resource);
+  if (absl::Status status = CheckBid(bid); !status.ok()) return status;
+  const BidKey key = KeyOf(bid);
   std::optional<Bid> wish;
-  if (!bid.ranges.empty()) {
+  if (!WantsNothing(bid)) {
     if (!fresh) return absl::FailedPreconditionError("safe mode: prices are stale");
     absl::StatusOr<Bid> limited = WithinLimits(std::move(bid));
     if (!limited.ok()) return limited.status();
@@ -151,7 +169,9 @@ absl::StatusOr<uint64_t> BidBook::Want(Bid bid, bool fresh) {
   if (known != entries_.end() && known->second.attempts.size() >= kAttemptsMax) {
     return absl::UnavailableError("too many bids for it are in doubt; the market does not answer");
   }
+  if (wish) Displace(key);
   Entry& entry = entries_[key];
+  const bool ends_its_side = !wish && entry.wish && !entry.is_displaced;
   // The wish before goes: its answer is what is known of it. One on its way gets its own.
   if (entry.is_awaited && entry.in_flight == 0) {
     Reply(entry, entry.is_sent && !entry.problem.ok()
@@ -162,14 +182,16 @@ absl::StatusOr<uint64_t> BidBook::Want(Bid bid, bool fresh) {
   entry.wish = std::move(wish);
   entry.wish_id = ++last_wish_id_;
   entry.to_write = entry.is_awaited = true;
-  entry.is_sent = entry.is_kept = false;
+  entry.is_sent = entry.is_kept = entry.is_displaced = false;
   entry.refused_round_id = 0;
   entry.problem = absl::OkStatus();
+  const uint64_t wish_id = entry.wish_id;
+  if (ends_its_side && !AnyWished(key.first, key.second == kSeveralResources)) DropDisplaced(key);
   if (pacer_) {
     ever_bid_.insert(key);
     TellPacer(round_id_);
   }
-  return entry.wish_id;
+  return wish_id;
 }
 
 void BidBook::Reply(Entry& entry, absl::StatusOr<uint64_t> result, bool removed) {
@@ -178,7 +200,12 @@ void BidBook::Reply(Entry& entry, absl::StatusOr<uint64_t> result, bool removed)
 }
 
 void BidBook::Tell(const Entry& entry, BidKey key, BidChange change, absl::Status status) {
-  Bid bid{.guest_id = key.first, .resource = key.second};
+  Bid bid{.guest_id = key.first};
+  if (key.second == kSeveralResources) {
+    bid.valuation.emplace();
+  } else {
+    bid.resource = key.second;
+  }
   if (entry.wish) {
     bid = *entry.wish;
   } else if (entry.placed) {
@@ -205,6 +232,19 @@ void BidBook::Revert(Entry& entry) {
   if (!entry.wish && entry.placed && entry.placed->rounds != 0 && entry.attempts.empty()) {
     entry.to_write = false;
   }
+  if (!entry.wish) entry.is_displaced = false;
+  if (entry.is_displaced) entry.to_write = false;
+}
+
+// Not wished for any more, and withdrawn if it may stand.
+void BidBook::Drop(Entry& entry) {
+  if (entry.in_flight == 0) Reply(entry, absl::AbortedError("another bid has replaced it"));
+  entry.is_awaited = false;
+  entry.wish_id = ++last_wish_id_;
+  entry.wish.reset();
+  entry.before.reset();
+  entry.is_kept = entry.is_sent = entry.is_displaced = false;
+  entry.to_write = entry.placed.has_value() || !entry.attempts.empty();
 }
 
 void BidBook::Forget(BidKey key) {
@@ -225,16 +265,21 @@ void BidBook::GiveUp(uint64_t wish_id, const absl::Status& why) {
     Reply(entry, says_more ? entry.problem : why);
     if (!entry.is_sent && entry.wish) {
       Revert(entry);
+    } else if (entry.is_displaced) {
+      // It is not tried in any case.
     } else if (entry.wish && entry.wish->rounds != 0) {
       // It may stand for its own time; it is not tried any more. What a lease before left in doubt
       // only a write can settle.
       entry.wish.reset();
       entry.to_write = IsOfLeaseBefore(entry);
+      if (!AnyWished(key.first, key.second == kSeveralResources)) DropDisplaced(key);
     } else {
       entry.problem = why;
     }
     if (pacer_) TellPacer(round_id_);
-    Forget(BidKey(key));
+    const BidKey of = key;
+    Restore(of.first);
+    Forget(of);
     return;
   }
 }
@@ -256,7 +301,7 @@ void BidBook::WithdrawAll() {
     entry.wish.reset();
     entry.before.reset();
     entry.wish_id = ++last_wish_id_;
-    entry.is_awaited = false;
+    entry.is_awaited = entry.is_displaced = false;
     entry.to_write = true;
   }
 }
@@ -272,294 +317,14 @@ void BidBook::TakeOver() {
   fence_ = 0;
   for (auto& [key, entry] : entries_) {
     // In doubt and not wished for any more: withdrawn, so that it is known.
-    entry.to_write = entry.to_write || entry.wish.has_value() || !entry.attempts.empty() ||
-                     (entry.placed && entry.placed->rounds == 0);
+    entry.to_write = !entry.is_displaced &&
+                     (entry.to_write || entry.wish.has_value() || !entry.attempts.empty() ||
+                      (entry.placed && entry.placed->rounds == 0));
     // What stands under the lease before is none that the next one's renewals are told of: only a
     // write under the next one puts an end to it.
     if (entry.placed) entry.placed_sequence = kSequenceNever;
     for (Attempt& attempt : entry.attempts) attempt.last = kSequenceNever;
   }
-}
-
-// --- Writes. ---
-
-void BidBook::OnLease(uint64_t fence, int bids_per_call) {
-  fence_ = fence;
-  bids_per_call_ = static_cast<size_t>(std::max(1, bids_per_call));
-}
-
-void BidBook::OnLeaseFailed(const absl::Status& status) {
-  if (IsUnsure(status) || absl::IsResourceExhausted(status)) return;
-  GiveUpUnsent(status);
-}
-
-bool BidBook::WantsWrite(const Entry& entry, bool fresh, uint64_t round_id) {
-  if (!entry.to_write || entry.in_flight != 0) return false;
-  if (!entry.wish) return true;
-  return fresh && entry.refused_round_id < round_id;
-}
-
-bool BidBook::AnyToWrite(bool fresh) const {
-  return std::any_of(entries_.begin(), entries_.end(),
-                     [&](const auto& entry) { return WantsWrite(entry.second, fresh, round_id_); });
-}
-
-std::optional<BidBook::Write> BidBook::NextWrite(bool fresh) {
-  if (in_flight_ || fence_ == 0) return std::nullopt;
-  Write write{.fence = fence_, .sequence = sequence_ + 1, .ledger_id = ledger_id_, .items = {}};
-  for (auto& [key, entry] : entries_) {
-    if (write.items.size() == bids_per_call_) break;
-    if (!WantsWrite(entry, fresh, round_id_)) continue;
-    entry.in_flight = write.sequence;
-    entry.is_sent = true;
-    if (!entry.attempts.empty() && entry.attempts.back().bid == entry.wish &&
-        entry.attempts.back().last != kSequenceNever) {
-      entry.attempts.back().last = write.sequence;
-    } else {
-      entry.attempts.push_back({write.sequence, write.sequence, entry.wish});
-    }
-    write.items.push_back({key, entry.wish, entry.wish_id});
-  }
-  if (write.items.empty()) return std::nullopt;
-  ++sequence_;
-  in_flight_ = true;
-  return write;
-}
-
-void BidBook::OnWritten(const Write& write, const absl::Status& status,
-                        const std::vector<Placed>& placed) {
-  in_flight_ = false;
-  const bool unsure = !status.ok() && IsUnsure(status);
-  // The market takes no more calls for now, or has another ledger than the lease is of: nothing was
-  // carried out, and nobody's bid was refused.
-  const bool put_off = absl::IsResourceExhausted(status) || absl::IsFailedPrecondition(status);
-  // Among what may be wrong with a whole call is a fence that the market does not know.
-  if (absl::IsInvalidArgument(status)) TakeOver();
-  for (size_t i = 0; i < write.items.size(); ++i) {
-    const Item& item = write.items[i];
-    const auto it = entries_.find(item.key);
-    // Lost meanwhile, and perhaps asked for anew.
-    if (it == entries_.end() || it->second.in_flight != write.sequence) {
-      answers_.push_back({item.wish_id, StatusOf(BidChange::kTakenOver), false});
-      continue;
-    }
-    Entry& entry = it->second;
-    entry.in_flight = 0;
-    if (put_off) {
-      Unsend(entry);
-      entry.problem = status;
-      if (entry.wish_id != item.wish_id) answers_.push_back({item.wish_id, status, false});
-      continue;
-    }
-    if (unsure) {
-      if (entry.wish_id == item.wish_id) {
-        Problem(entry, item.key, BidChange::kUnsure, status);
-      } else {
-        answers_.push_back({item.wish_id, status, false});
-      }
-      continue;
-    }
-    const Placed& of = status.ok() && i < placed.size() ? placed[i] : Placed{.status = status};
-    const bool of_lease_before = write.fence != fence_;
-    if (of.status.ok()) {
-      OnTaken(item.key, entry, item, of_lease_before ? kSequenceNever : write.sequence, of);
-      if (of_lease_before) entry.to_write = true;
-    } else if (of.lost_to && of_lease_before) {
-      Unsend(entry);
-    } else if (of.lost_to) {
-      Lose(it, ChangeOf(*of.lost_to), of.status);
-      continue;
-    } else if (absl::IsNotFound(of.status) && !item.bid) {
-      Lose(it, BidChange::kGuestGone, of.status);
-      continue;
-    } else {
-      OnRefused(item.key, entry, item, of.status);
-    }
-    Forget(item.key);
-  }
-}
-
-void BidBook::OnTaken(BidKey key, Entry& entry, const Item& item, uint64_t sequence,
-                      const Placed& placed) {
-  ++counters_.placed;
-  // What was sent before can no longer come.
-  entry.attempts.clear();
-  entry.placed = item.bid;
-  entry.placed_sequence = sequence;
-  // Whatever the market says: a bid that counted from the past would be over at once.
-  entry.first_round_id = std::max(placed.round_id, round_id_);
-  entry.through_round_id = item.bid ? entry.first_round_id + StandsRounds(*item.bid) - 1 : 0;
-  if (entry.wish_id == item.wish_id) {
-    const bool was_in_doubt = !entry.is_awaited && !entry.problem.ok();
-    Reply(entry, entry.first_round_id, placed.removed);
-    entry.to_write = false;
-    entry.is_kept = item.bid.has_value();
-    entry.before.reset();
-    entry.problem = absl::OkStatus();
-    if (was_in_doubt && item.bid) Tell(entry, key, BidChange::kPlaced, absl::OkStatus());
-  } else {
-    answers_.push_back({item.wish_id, entry.first_round_id, placed.removed});
-    // A refusal of the wish that came since leaves this one.
-    entry.before = item.bid;
-  }
-  if (pacer_) TellPacer(entry.first_round_id);
-}
-
-// The write that was on its way was not carried out; what was sent before and not answered may
-// still have been.
-void BidBook::Unsend(Entry& entry) {
-  Attempt& last = entry.attempts.back();
-  if (last.first == last.last || last.last == kSequenceNever) {
-    entry.attempts.pop_back();
-  } else {
-    --last.last;
-  }
-}
-
-void BidBook::OnRefused(BidKey key, Entry& entry, const Item& item, const absl::Status& status) {
-  ++counters_.refused;
-  Unsend(entry);
-  if (entry.wish_id != item.wish_id) {
-    answers_.push_back({item.wish_id, status, false});
-    return;
-  }
-  const bool may_stand =
-      std::any_of(entry.attempts.begin(), entry.attempts.end(),
-                  [&](const Attempt& attempt) { return attempt.bid == entry.wish; });
-  if (entry.is_kept || may_stand || !entry.wish) {
-    entry.refused_round_id = round_id_;
-    Problem(entry, key, BidChange::kRefused, status);
-    Reply(entry, status);
-    return;
-  }
-  Reply(entry, status);
-  Revert(entry);
-  if (pacer_) TellPacer(round_id_);
-}
-
-BidBook::Entries::iterator BidBook::Lose(Entries::iterator it, BidChange change,
-                                         const absl::Status& status) {
-  Entry& entry = it->second;
-  if (entry.wish || entry.placed) {
-    ++counters_.lost;
-    if (!entry.is_awaited) Tell(entry, it->first, change, status);
-  }
-  // Nothing of a guest that is gone stands, which is all that a withdrawal is for.
-  if (!entry.wish && change == BidChange::kGuestGone) {
-    Reply(entry, round_id_);
-  } else {
-    Reply(entry, status);
-  }
-  return entries_.erase(it);
-}
-
-// --- Renewals. ---
-
-bool BidBook::AnyInDoubt() const {
-  return std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) {
-    return !entry.second.attempts.empty() && entry.second.in_flight == 0;
-  });
-}
-
-bool BidBook::AnyToRenew() const {
-  return fence_ != 0 && std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) {
-           return entry.second.placed || !entry.second.attempts.empty();
-         });
-}
-
-std::optional<BidBook::Renewal> BidBook::NextRenewal() {
-  if (fence_ == 0) return std::nullopt;
-  Renewal renewal{.fence = fence_,
-                  .sequence = in_flight_ ? sequence_ - 1 : sequence_,
-                  .ledger_id = ledger_id_,
-                  .keys = {}};
-  for (const auto& [key, entry] : entries_) {
-    if (renewal.keys.size() == kKeysPerRenewalMax) break;
-    if (entry.placed || !entry.attempts.empty()) renewal.keys.push_back(key);
-  }
-  if (renewal.keys.empty()) return std::nullopt;
-  return renewal;
-}
-
-void BidBook::OnRenewed(const Renewal& renewal, const std::vector<Leased>& leased) {
-  if (renewal.fence != fence_) return;  // Of a lease before.
-  for (size_t i = 0; i < renewal.keys.size() && i < leased.size(); ++i) {
-    const auto it = entries_.find(renewal.keys[i]);
-    if (it == entries_.end()) continue;
-    switch (leased[i].state) {
-      case LeasedState::kHeld:
-      case LeasedState::kNone:
-        Resolve(it->first, it->second, renewal.sequence, leased[i]);
-        Forget(renewal.keys[i]);
-        break;
-      default:
-        Lose(it, ChangeOf(leased[i].state), StatusOf(ChangeOf(leased[i].state)));
-    }
-  }
-}
-
-// The market has said what stands of all writes up to `through_sequence`.
-void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased) {
-  const bool held = leased.state == LeasedState::kHeld;
-  std::optional<Attempt> stands;
-  for (const Attempt& attempt : entry.attempts) {
-    if (held && attempt.first <= leased.sequence && leased.sequence <= attempt.last) {
-      stands = attempt;
-    }
-  }
-  std::erase_if(entry.attempts, [&](const Attempt& attempt) {
-    // This lease has written it, so that nothing of one before can stand.
-    const bool is_over = attempt.last == kSequenceNever && leased.sequence != 0;
-    return is_over || attempt.last <= through_sequence;
-  });
-  const bool had_placed = entry.placed.has_value();
-  const bool of_lease_before = entry.placed_sequence == kSequenceNever;
-  if (stands && (of_lease_before || leased.sequence > entry.placed_sequence)) {
-    entry.placed = stands->bid;
-    entry.placed_sequence = leased.sequence;
-    entry.first_round_id = round_id_;
-  }
-  if (held && entry.placed && entry.placed_sequence == leased.sequence) {
-    entry.through_round_id = leased.last_round_id;
-  }
-  if (!held &&
-      (entry.placed_sequence <= through_sequence || (of_lease_before && leased.sequence != 0))) {
-    entry.placed.reset();
-  }
-  if (entry.in_flight != 0) return;  // What is on its way will tell the rest.
-
-  if (!entry.wish) {
-    // A withdrawal whose answer was lost, or a bid that was left at that.
-    if (!entry.placed && entry.attempts.empty()) {
-      Reply(entry, round_id_, had_placed);
-      entry.to_write = false;
-    } else if (entry.attempts.empty() && entry.placed && entry.placed->rounds == 0) {
-      // One with rounds of its own was to take its place, and did not come.
-      entry.to_write = true;
-    }
-    return;
-  }
-  if (entry.placed == entry.wish && entry.placed_sequence != kSequenceNever) {
-    if (!std::exchange(entry.to_write, false)) return;
-    entry.is_kept = true;
-    entry.before.reset();
-    const bool was_awaited = entry.is_awaited;
-    Reply(entry, entry.first_round_id);
-    if (!was_awaited && !std::exchange(entry.problem, absl::OkStatus()).ok()) {
-      Tell(entry, key, BidChange::kPlaced, absl::OkStatus());
-    }
-    if (pacer_) TellPacer(entry.first_round_id);
-    return;
-  }
-  if (entry.to_write || entry.placed) return;  // It is being tried.
-  // It stood and does no longer.
-  if (entry.wish->rounds != 0) {
-    entry.wish.reset();
-    return;
-  }
-  entry.to_write = true;
-  Problem(entry, key, BidChange::kLapsed,
-          absl::UnavailableError("the market heard nothing of the session for too long"));
 }
 
 // --- The market. ---
@@ -570,7 +335,10 @@ void BidBook::OnRound(uint64_t first_round_id) {
     Entry& entry = it->second;
     // Bids with rounds of their own are over by themselves.
     if (entry.placed && entry.placed->rounds != 0 && round_id_ > entry.through_round_id) {
-      if (entry.wish == entry.placed && !entry.to_write) entry.wish.reset();
+      if (entry.wish == entry.placed && !entry.to_write) {
+        entry.wish.reset();
+        entry.is_displaced = false;
+      }
       entry.placed.reset();
     }
     const BidKey key = (it++)->first;
@@ -590,6 +358,15 @@ void BidBook::OnGuests(const std::set<uint64_t>& guest_ids,
     if (fence_ != 0 && fence != fences.end() && fence->second > fence_) {
       it = Lose(it, BidChange::kTakenOver, StatusOf(BidChange::kTakenOver));
       continue;
+    }
+    const bool is_excluded =
+        std::any_of(fences.lower_bound({guest_id, kSeveralResources}),
+                    fences.upper_bound({guest_id, kAllResources.back()}), [&](const auto& other) {
+                      return ExcludeEachOther(other.first, it->first) && other.second > fence_;
+                    });
+    if (fence_ != 0 && is_excluded) {
+      Resign(it->first, it->second);
+      Restore(guest_id);
     }
     ++it;
   }
@@ -613,7 +390,8 @@ void BidBook::OnDecided(const Round& round) {
   if (!pacer_) return;
   int64_t charge = 0;
   for (const Award& award : round.awards) {
-    if (ever_bid_.contains({award.guest_id, award.resource})) {
+    if (ever_bid_.contains({award.guest_id, award.resource}) ||
+        ever_bid_.contains({award.guest_id, kSeveralResources})) {
       charge = Add(charge, award.charge_microcredits);
     }
   }
@@ -629,7 +407,7 @@ void BidBook::TellPacer(uint64_t round_id) {
     for (const std::optional<Bid>* bid : {&entry.wish, &entry.placed}) {
       if (*bid) stands = std::max(stands, StandsRounds(**bid));
     }
-    sure = sure && !entry.to_write && entry.attempts.empty();
+    sure = sure && !entry.to_write && !entry.is_displaced && entry.attempts.empty();
   }
   const int rounds = static_cast<int>(std::min<uint64_t>(stands, 1'000));
   if (sure) {
@@ -642,7 +420,7 @@ void BidBook::TellPacer(uint64_t round_id) {
 std::vector<StandingBid> BidBook::standing_bids() const {
   std::vector<StandingBid> bids;
   for (const auto& [key, entry] : entries_) {
-    if (!entry.wish) continue;
+    if (!entry.wish || entry.is_displaced) continue;
     const bool stands = entry.placed == entry.wish;
     bids.push_back({.bid = *entry.wish,
                     .confirmed = stands && !entry.to_write && entry.attempts.empty(),

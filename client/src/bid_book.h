@@ -1,15 +1,19 @@
 // What a program wants to bid, what is known to stand, and what may stand: kept apart, as the
 // answers of a market can be lost. A deterministic state machine without threads, I/O or a clock.
 //
-// For each guest and resource:
+// For each guest and resource, and for each guest's bid for several resources together, it knows
 //
-//   the wish      what the program last asked for; tried until it stands, is refused, or is
-//   replaced placed        what the market last said stands attempts      what was sent and never
-//   answered: each may stand, until the market has said
+//   the wish: what the program last asked for. Tried until it stands, is refused, or is replaced.
+//   what is placed: what the market last said stands.
+//   attempts: what was sent and never answered. Each may stand, until the market has said.
 //
 // Only one of these can stand at a time, as a bid replaces the one before, so what a bid may cost
 // is the highest budget among them. An attempt is forgotten when a later write of the same lease
 // was taken (the market then refuses older ones), or when a renewal has said what stands.
+//
+// A guest has either bids for single resources or one for several, each of which replaces the
+// other. Of the two sides one is wished for; the wishes of the other are displaced: not written any
+// more, gone for good once one that displaced them was taken, and back if none was.
 //
 // Not thread-safe.
 
@@ -17,6 +21,7 @@
 #define CLIENT_SRC_BID_BOOK_H_
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -32,7 +37,23 @@
 
 namespace nom::client {
 
+// A guest and a resource, or kSeveralResources.
 using BidKey = std::pair<uint64_t, Resource>;
+// In place of a resource: the guest's bid for several together. Comes before all resources.
+inline constexpr Resource kSeveralResources{0};
+
+inline BidKey KeyOf(const Bid& bid) {
+  return {bid.guest_id, bid.valuation ? kSeveralResources : bid.resource};
+}
+// True of one for several resources and one for a single one, of the same guest.
+inline bool ExcludeEachOther(BidKey a, BidKey b) {
+  return a.first == b.first && (a.second == kSeveralResources) != (b.second == kSeveralResources);
+}
+// True if it is a withdrawal.
+bool WantsNothing(const Bid& bid);
+// OK if the bids, whose guests are known, can be wished for in one call: none twice, and none that
+// replaces another. INVALID_ARGUMENT names the first that is not so.
+absl::Status CheckTogether(const std::vector<Bid>& bids);
 
 // True if the market may have carried a call out although it failed here.
 bool IsUnsure(const absl::Status& status);
@@ -96,8 +117,8 @@ class BidBook {
 
   // Takes a wish, whose guest_id is known, and returns its id; an Answer follows. The bid is
   // checked, cut to the ceiling, and its budget held within the session's; from here on it counts
-  // against that. Without ranges it is a withdrawal. Errors as Session::Bid(): nothing is changed
-  // then.
+  // against that. One that wants nothing is a withdrawal. Errors as Session::Bid(): nothing is
+  // changed then.
   absl::StatusOr<uint64_t> Want(Bid bid, bool fresh);
   // Nobody waits for the wish any more: `why` is its answer. If it was never sent, it is as if it
   // had not been asked for.
@@ -161,12 +182,16 @@ class BidBook {
     bool is_awaited = false;    // Its answer is.
     bool is_sent = false;       // Once, at least.
     bool is_kept = false;       // It stood once, so that a refusal does not end it.
+    bool is_displaced = false;  // Ones that exclude it were wished for since.
     std::optional<Bid> before;  // The wish that was kept before this one.
 
     std::optional<Bid> placed;
     uint64_t placed_sequence = 0;
     uint64_t first_round_id = 0;
     uint64_t through_round_id = 0;
+
+    // Nothing written up to here stands: one that excludes it was taken since.
+    uint64_t replaced_sequence = 0;
 
     std::vector<Attempt> attempts;
     uint64_t in_flight = 0;         // The sequence of the write on its way; 0: none is.
@@ -175,8 +200,16 @@ class BidBook {
   };
   using Entries = std::map<BidKey, Entry>;
 
-  absl::Status Check(const Bid& bid) const;
+  // As the sequence of what no renewal resolves.
+  static constexpr uint64_t kSequenceNever = std::numeric_limits<uint64_t>::max();
+  static absl::Status StatusOf(BidChange change);
+
+  template <typename Each>
+  void ForEachThatExcludes(BidKey key, const Each& each);
+  bool AnyWished(uint64_t guest_id, bool several) const;
+
   absl::StatusOr<Bid> WithinLimits(Bid bid);
+  absl::StatusOr<Bid> WithinBudget(Bid bid, int64_t limit) const;
   static int64_t Reserved(const Entry& entry);
   static bool IsOfLeaseBefore(const Entry& entry);
   uint64_t StandsRounds(const Bid& bid) const;
@@ -184,11 +217,18 @@ class BidBook {
   void Reply(Entry& entry, absl::StatusOr<uint64_t> result, bool removed = false);
   void Tell(const Entry& entry, BidKey key, BidChange change, absl::Status status);
   void Problem(Entry& entry, BidKey key, BidChange change, const absl::Status& status);
+  void Drop(Entry& entry);
   void Revert(Entry& entry);
+  void Displace(BidKey key);
+  static void BringBack(Entry& entry);
+  void DropDisplaced(BidKey key);
+  void Restore(uint64_t guest_id);
+  void Replace(BidKey key, uint64_t sequence);
   void OnTaken(BidKey key, Entry& entry, const Item& item, uint64_t sequence, const Placed& placed);
   static void Unsend(Entry& entry);
   void OnRefused(BidKey key, Entry& entry, const Item& item, const absl::Status& status);
   Entries::iterator Lose(Entries::iterator it, BidChange change, const absl::Status& status);
+  void Resign(BidKey key, Entry& entry);
   void Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased);
   void Forget(BidKey key);
   void TellPacer(uint64_t round_id);

@@ -249,16 +249,11 @@ class Session::Impl {
     call->on_done = std::move(done);
     call->link = link_;
     std::lock_guard lock(mutex_);
-    std::set<client::BidKey> keys;
-    absl::Status wrong;
-    for (size_t i = 0; i < bids.size(); ++i) {
-      absl::StatusOr<uint64_t> guest_id = core_.ResolveGuestToBid(bids[i].guest_id);
-      if (!guest_id.ok()) continue;
-      bids[i].guest_id = *guest_id;
-      if (keys.insert({bids[i].guest_id, bids[i].resource}).second) continue;
-      wrong = absl::InvalidArgumentError(
-          absl::StrCat("bids[", i, "]: its guest and resource are there twice"));
+    for (nom::Bid& bid : bids) {
+      const absl::StatusOr<uint64_t> guest_id = core_.ResolveGuestToBid(bid.guest_id);
+      if (guest_id.ok()) bid.guest_id = *guest_id;
     }
+    absl::Status wrong = client::CheckTogether(bids);
     if (closing_) wrong = Closed();
     calls_.push_back(call);
     const bool fresh = core_.IsFresh(Now());
@@ -276,6 +271,15 @@ class Session::Impl {
     Collect();
     wake_.notify_all();
     return call;
+  }
+
+  // `nothing` is a bid without anything in it.
+  absl::StatusOr<bool> Withdraw(nom::Bid nothing, const CallOptions& options) {
+    const Inside inside(*this);
+    const Call call = Start({std::move(nothing)}, nullptr, options);
+    const BidResults results = call->Wait();
+    if (!results[0].ok()) return results[0].status();
+    return call->removed();
   }
 
   void TakeOver() {
@@ -957,12 +961,10 @@ BidCall Session::BidAsync(std::vector<nom::Bid> bids, std::function<void(const B
 }
 absl::StatusOr<bool> Session::Withdraw(Resource resource, uint64_t guest_id,
                                        const CallOptions& options) {
-  const Impl::Inside inside(*impl_);
-  const Impl::Call call =
-      impl_->Start({{.guest_id = guest_id, .resource = resource}}, nullptr, options);
-  const BidResults results = call->Wait();
-  if (!results[0].ok()) return results[0].status();
-  return call->removed();
+  return impl_->Withdraw({.guest_id = guest_id, .resource = resource}, options);
+}
+absl::StatusOr<bool> Session::WithdrawSeveral(uint64_t guest_id, const CallOptions& options) {
+  return impl_->Withdraw({.guest_id = guest_id, .valuation = Valuation{}}, options);
 }
 void Session::TakeOver() { impl_->TakeOver(); }
 std::vector<StandingBid> Session::standing_bids() const {

@@ -89,9 +89,9 @@ void SessionCore::TakeGuests(const market::v1::WatchResponse& response) {
       can_bid.insert(guest.guest_id);
     }
     for (const market::v1::Bid& bid : info.bids()) {
-      if (const std::optional<Resource> resource = FromProto(bid.kind())) {
-        fences[{guest.guest_id, *resource}] = bid.lease_fence();
-      }
+      const std::optional<Resource> resource =
+          bid.has_valuation() ? kSeveralResources : FromProto(bid.kind());
+      if (resource) fences[{guest.guest_id, *resource}] = bid.lease_fence();
     }
     auto& [round_id, awards] = decided_[guest.guest_id];
     round_id = info.decided_round_id();

@@ -22,6 +22,8 @@ absl::string_view AwardReasonText(AwardReason reason) {
       return "no bid";
     case AwardReason::kNotRunning:
       return "the guest does not run";
+    case AwardReason::kLargerThanSupply:
+      return "larger than the supply";
   }
   return "not known";
 }

@@ -32,6 +32,34 @@ google::protobuf::Timestamp ToProto(absl::Time time) {
 
 pb::ResourceKind KindOf(Resource resource) { return static_cast<pb::ResourceKind>(resource); }
 
+std::vector<BidRange> FromProto(const google::protobuf::RepeatedPtrField<pb::BidRange>& ranges) {
+  std::vector<BidRange> out;
+  for (const pb::BidRange& range : ranges) {
+    out.push_back({range.min_units(), range.max_units(), range.value_at_min_microcredits(),
+                   range.unit_price_microcredits()});
+  }
+  return out;
+}
+
+Valuation FromProto(const pb::Valuation& valuation) {
+  Valuation out{.whole_value_microcredits = valuation.whole_value_microcredits()};
+  if (valuation.curves_size() > 0) {
+    out.combination = static_cast<Combination>(valuation.combination());
+  }
+  for (const pb::BidCurve& curve : valuation.curves()) {
+    out.curves[static_cast<Resource>(curve.kind())] = FromProto(curve.ranges());
+  }
+  for (const pb::BidBundle& from : valuation.bundles()) {
+    Bundle& bundle = out.bundles.emplace_back();
+    bundle.value_microcredits = from.value_microcredits();
+    for (int i = 0; i < from.units_size(); ++i) {
+      if (from.units(i) == 0) continue;
+      bundle.units[static_cast<Resource>(valuation.bundle_kinds(i))] = from.units(i);
+    }
+  }
+  return out;
+}
+
 // The quantity that leaves the most at this price, and the least of those that leave as much.
 int64_t BestUnits(const pb::Bid& bid, int64_t price, int64_t units_left) {
   int64_t best = 0;
@@ -52,6 +80,86 @@ int64_t BestUnits(const pb::Bid& bid, int64_t price, int64_t units_left) {
     }
   }
   return best;
+}
+
+using Units = std::map<pb::ResourceKind, int64_t>;
+
+int64_t ValueAt(const google::protobuf::RepeatedPtrField<pb::BidRange>& ranges, int64_t units) {
+  for (const pb::BidRange& range : ranges) {
+    if (units < range.min_units() || units > range.max_units()) continue;
+    return range.value_at_min_microcredits() +
+           (units - range.min_units()) * range.unit_price_microcredits();
+  }
+  return 0;
+}
+
+int64_t Combine(const pb::Valuation& valuation, const Units& units) {
+  int64_t sum = 0;
+  int64_t least = INT64_MAX;
+  int64_t most = 0;
+  double product = static_cast<double>(valuation.whole_value_microcredits());
+  for (const pb::BidCurve& curve : valuation.curves()) {
+    const auto of = units.find(curve.kind());
+    const int64_t value = ValueAt(curve.ranges(), of == units.end() ? 0 : of->second);
+    sum += value;
+    least = std::min(least, value);
+    most = std::max(most, value);
+    product *= static_cast<double>(value) / static_cast<double>(kLevelOne);
+  }
+  switch (valuation.combination()) {
+    case pb::COMBINATION_MIN:
+      return least;
+    case pb::COMBINATION_MAX:
+      return most;
+    case pb::COMBINATION_PRODUCT:
+      return static_cast<int64_t>(product);
+    default:
+      return sum;
+  }
+}
+
+// The ways to be served that are looked at, each with its value.
+std::vector<std::pair<Units, int64_t>> ChoicesOf(const pb::Valuation& valuation) {
+  std::vector<std::pair<Units, int64_t>> choices;
+  for (const pb::BidBundle& bundle : valuation.bundles()) {
+    Units units;
+    for (int i = 0; i < bundle.units_size(); ++i) {
+      units[static_cast<pb::ResourceKind>(valuation.bundle_kinds(i))] = bundle.units(i);
+    }
+    choices.emplace_back(std::move(units), bundle.value_microcredits());
+  }
+  if (valuation.curves().empty()) return choices;
+  std::vector<Units> ends = {{}};
+  for (const pb::BidCurve& curve : valuation.curves()) {
+    std::set<int64_t> of_curve = {0};
+    for (const pb::BidRange& range : curve.ranges()) {
+      of_curve.insert({range.min_units(), range.max_units()});
+    }
+    std::vector<Units> longer;
+    for (const Units& units : ends) {
+      for (const int64_t end : of_curve) {
+        longer.push_back(units);
+        longer.back()[curve.kind()] = end;
+      }
+    }
+    ends = std::move(longer);
+  }
+  for (Units& units : ends) {
+    const int64_t value = Combine(valuation, units);
+    choices.emplace_back(std::move(units), value);
+  }
+  return choices;
+}
+
+// As bids for single resources, so that a sum of many curves is cheap.
+std::vector<pb::Bid> PartsOf(const pb::Bid& bid) {
+  std::vector<pb::Bid> parts;
+  for (const pb::BidCurve& curve : bid.valuation().curves()) {
+    pb::Bid& part = parts.emplace_back();
+    part.set_kind(curve.kind());
+    *part.mutable_ranges() = curve.ranges();
+  }
+  return parts;
 }
 
 }  // namespace
@@ -147,7 +255,7 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
       info.set_kind(kind);
       info.set_unit_size(1);
       info.set_capacity_units(of.supply);
-      info.set_policy("posted_price/1");
+      info.set_policy(joint ? "joint_vcg/1" : "posted_price/1");
       *state.add_prices() = PriceOf(kind, of);
     }
     for (const auto& [guest_id, guest] : guests) {
@@ -186,34 +294,90 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
     return price;
   }
 
+  void Award(uint64_t guest_id, Guest& guest, pb::ResourceKind kind, Sold& of, int64_t units,
+             pb::AwardReason reason) {
+    pb::GuestOutcome& won = guest.won[kind];
+    won.Clear();
+    won.set_guest_id(guest_id);
+    won.set_kind(kind);
+    won.set_seed_units(guest.seed);
+    won.set_award_units(units);
+    won.set_charge_microcredits(units * of.price);
+    won.set_reason(reason);
+    of.sold += units;
+  }
+
+  void DecideSingle(uint64_t guest_id, Guest& guest, pb::ResourceKind kind, Sold& of) {
+    const auto bid = standing_bids.find({guest_id, kind});
+    if (bid == standing_bids.end()) {
+      Award(guest_id, guest, kind, of, 0, pb::AWARD_REASON_NO_BID);
+      return;
+    }
+    const pb::Bid& asked = bid->second.bid;
+    const int64_t most = asked.ranges(asked.ranges_size() - 1).max_units();
+    of.demand += most;
+    const int64_t units = BestUnits(asked, of.price, of.supply - of.sold);
+    Award(guest_id, guest, kind, of, units,
+          units == most ? pb::AWARD_REASON_SERVED
+          : units > 0   ? pb::AWARD_REASON_PARTLY_SERVED
+                        : pb::AWARD_REASON_BELOW_RESERVE);
+  }
+
+  // What a bid for several resources wins: at most one bundle, whole.
+  void DecideSeveral(uint64_t guest_id, Guest& guest) {
+    const auto standing = standing_bids.find({guest_id, pb::RESOURCE_KIND_UNSPECIFIED});
+    if (standing == standing_bids.end()) return;
+    const pb::Bid& bid = standing->second.bid;
+    int64_t left = bid.has_budget_microcredits() ? bid.budget_microcredits() : INT64_MAX;
+    Units best;
+    if (bid.valuation().combination() == pb::COMBINATION_SUM) {
+      for (pb::Bid& part : PartsOf(bid)) {
+        const auto of = sold.find(part.kind());
+        if (of == sold.end()) continue;
+        part.set_budget_microcredits(left);
+        const int64_t units =
+            BestUnits(part, of->second.price, of->second.supply - of->second.sold);
+        best[part.kind()] = units;
+        left -= units * of->second.price;
+      }
+    } else {
+      int64_t best_gain = 0;
+      for (auto& [units, value] : ChoicesOf(bid.valuation())) {
+        int64_t cost = 0;
+        bool fits = true;
+        for (const auto& [kind, count] : units) {
+          if (count == 0) continue;
+          const auto of = sold.find(kind);
+          fits = fits && of != sold.end() && count <= of->second.supply - of->second.sold;
+          if (fits) cost += count * of->second.price;
+        }
+        if (!fits || cost > left || value - cost <= best_gain) continue;
+        best_gain = value - cost;
+        best = std::move(units);
+      }
+    }
+    const bool wins =
+        std::any_of(best.begin(), best.end(), [](const auto& of) { return of.second > 0; });
+    for (auto& [kind, of] : sold) {
+      of.demand += best[kind];
+      Award(guest_id, guest, kind, of, best[kind],
+            wins ? pb::AWARD_REASON_SERVED : pb::AWARD_REASON_BELOW_RESERVE);
+    }
+  }
+
   void DecideLocked() {
     pb::Round record;
     record.set_round_id(round);
     record.set_host_id("fake");
     record.set_phase(pb::ROUND_PHASE_SETTLED);
+    for (auto& [kind, of] : sold) of.demand = of.sold = 0;
+    for (auto& [guest_id, guest] : guests) DecideSeveral(guest_id, guest);
     for (auto& [kind, of] : sold) {
-      of.demand = of.sold = 0;
       for (auto& [guest_id, guest] : guests) {
-        pb::GuestOutcome& won = guest.won[kind];
-        won.Clear();
-        won.set_guest_id(guest_id);
-        won.set_kind(kind);
-        won.set_seed_units(guest.seed);
-        won.set_reason(pb::AWARD_REASON_NO_BID);
-        const auto bid = standing_bids.find({guest_id, kind});
-        if (bid != standing_bids.end()) {
-          const pb::Bid& asked = bid->second.bid;
-          const int64_t most = asked.ranges(asked.ranges_size() - 1).max_units();
-          of.demand += most;
-          const int64_t units = BestUnits(asked, of.price, of.supply - of.sold);
-          of.sold += units;
-          won.set_award_units(units);
-          won.set_charge_microcredits(units * of.price);
-          won.set_reason(units == most ? pb::AWARD_REASON_SERVED
-                         : units > 0   ? pb::AWARD_REASON_PARTLY_SERVED
-                                       : pb::AWARD_REASON_BELOW_RESERVE);
+        if (!standing_bids.contains({guest_id, pb::RESOURCE_KIND_UNSPECIFIED})) {
+          DecideSingle(guest_id, guest, kind, of);
         }
-        *record.add_outcomes() = won;
+        *record.add_outcomes() = guest.won[kind];
       }
       *record.add_prices() = PriceOf(kind, of);
     }
@@ -300,6 +464,12 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
     return grpc::Status::OK;
   }
 
+  // A guest's bid for several resources and those for single ones replace each other.
+  static bool Exclude(const Key& a, const Key& b) {
+    return a.first == b.first && (a.second == pb::RESOURCE_KIND_UNSPECIFIED) !=
+                                     (b.second == pb::RESOURCE_KIND_UNSPECIFIED);
+  }
+
   void Place(const pb::Bid& bid, Fence fence, bool refuse, pb::PlacedBid& placed) {
     const Key key(bid.guest_id(), bid.kind());
     const auto say = [&](absl::StatusCode code, const std::string& message) {
@@ -311,6 +481,14 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
       return say(absl::StatusCode::kNotFound, "guest_id: no such guest");
     }
     const bool stood = standing_bids.contains(key);
+    Fence excluding;
+    for (const auto& [other, standing] : standing_bids) {
+      if (Exclude(other, key)) excluding = std::max(excluding, fences[other]);
+    }
+    if (excluding.fence > fence.fence) placed.set_lost_to(pb::LEASED_BID_STATE_TAKEN_OVER);
+    if (excluding > fence) {
+      return say(absl::StatusCode::kAborted, "one that goes without it was placed since");
+    }
     Fence& last = fences[key];
     if (last.fence > fence.fence) {
       placed.set_lost_to(stood ? pb::LEASED_BID_STATE_TAKEN_OVER : pb::LEASED_BID_STATE_WITHDRAWN);
@@ -320,13 +498,24 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
     if (last >= fence || fence <= closed[key]) {
       return say(absl::StatusCode::kAborted, "a later write has overtaken it");
     }
-    if (refuse && bid.ranges_size() > 0) {
-      return say(refusal.code(), std::string(refusal.message()));
+    const bool withdraws = bid.ranges_size() == 0 && !bid.has_valuation();
+    if (refuse && !withdraws) return say(refusal.code(), std::string(refusal.message()));
+    if (bid.has_valuation() && !joint) {
+      return say(absl::StatusCode::kInvalidArgument,
+                 "valuation: host fake clears each resource by itself; bid for one kind at a time");
+    }
+    if (bid.valuation().curves_size() > 3 && bid.valuation().combination() != pb::COMBINATION_SUM) {
+      return say(absl::StatusCode::kUnimplemented, "valuation.curves: more than three");
     }
     last = fence;
     standing_bids.erase(key);
     placed.set_removed(stood);
-    if (bid.ranges_size() == 0) return;
+    if (withdraws) return;
+    std::erase_if(standing_bids, [&](const auto& other) {
+      if (!Exclude(other.first, key)) return false;
+      fences[other.first] = fence;
+      return true;
+    });
     Standing& standing = standing_bids[key];
     standing.bid = bid;
     standing.bid.set_lease_fence(fence.fence);
@@ -416,6 +605,7 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   uint64_t round = 1;
   absl::Time begun = absl::Now();
   absl::Time valid_until = absl::Now() + 2 * period;
+  bool joint = false;
   std::map<pb::ResourceKind, Sold> sold;
   std::map<uint64_t, Guest> guests;
   uint64_t last_guest_id = 0;
@@ -474,6 +664,11 @@ void FakeMarket::StopSelling(Resource resource) {
   std::lock_guard lock(impl_->mutex);
   impl_->sold.erase(KindOf(resource));
 }
+void FakeMarket::ClearJointly() {
+  std::lock_guard lock(impl_->mutex);
+  impl_->joint = true;
+  impl_->Changed();
+}
 
 uint64_t FakeMarket::Decide() {
   std::lock_guard lock(impl_->mutex);
@@ -496,10 +691,11 @@ std::vector<Bid> FakeMarket::bids() const {
   for (const auto& [key, standing] : impl_->standing_bids) {
     Bid& bid = bids.emplace_back();
     bid.guest_id = key.first;
-    bid.resource = static_cast<Resource>(key.second);
-    for (const pb::BidRange& range : standing.bid.ranges()) {
-      bid.ranges.push_back({range.min_units(), range.max_units(), range.value_at_min_microcredits(),
-                            range.unit_price_microcredits()});
+    if (standing.bid.has_valuation()) {
+      bid.valuation = FromProto(standing.bid.valuation());
+    } else {
+      bid.resource = static_cast<Resource>(key.second);
+      bid.ranges = FromProto(standing.bid.ranges());
     }
     if (standing.bid.has_budget_microcredits()) {
       bid.budget_microcredits = standing.bid.budget_microcredits();

@@ -37,6 +37,7 @@ constexpr int64_t kClearingWorkMax = 1'000'000'000'000'000;
 constexpr int64_t kNomhvGuestsMax = 32;  // NOM_GUESTS_MAX.
 // Each has some files that are read twice a second, and a thread while it shrinks.
 constexpr int64_t kLinuxGuestsMax = 256;
+constexpr int64_t kArrearsGraceRoundsMax = 1'000'000;
 constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
 constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
@@ -140,11 +141,14 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
   size_t kind = 0;
   if (reader.OneOf("kind", Need::kRequired, KindNames(), &kind)) {
     resource.kind = static_cast<ResourceKind>(kind + 1);
-    const bool enforced =
+    const bool cpu_or_memory =
         resource.kind == ResourceKind::kCpu || resource.kind == ResourceKind::kMemory;
-    if (host_kind != HostKind::kSimulated && !enforced) {
-      reader.Complain("kind", absl::StrCat("a ", HostKindNames()[static_cast<size_t>(host_kind)],
-                                           " host sells cpu and memory only"));
+    if (host_kind == HostKind::kNomhv && !cpu_or_memory) {
+      reader.Complain("kind", "a nomhv host sells cpu and memory only");
+    }
+    if (host_kind == HostKind::kLinux && !cpu_or_memory && resource.kind != ResourceKind::kDisk &&
+        resource.kind != ResourceKind::kNetwork) {
+      reader.Complain("kind", "a linux host sells cpu, memory, network and disk only");
     }
   }
   if (reader.Int("unit_size", Need::kRequired, 1, kUnitSizeMax, &resource.unit_size) &&
@@ -238,6 +242,10 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
                                                                : market::kHostGuestsMax;
   reader.Int("guests_max", Need::kOptional, 1, guests_limit, &guests_max);
   market.guests_max = static_cast<int>(guests_max);
+  int64_t arrears_grace_rounds = market.arrears_grace_rounds;
+  reader.Int("arrears_grace_rounds", Need::kOptional, 0, kArrearsGraceRoundsMax,
+             &arrears_grace_rounds);
+  market.arrears_grace_rounds = static_cast<uint32_t>(arrears_grace_rounds);
   if (reader.String("clearing", Need::kOptional, &market.joint_rule) &&
       market.joint_rule != policies::kJointVcg) {
     reader.Complain("clearing", absl::StrCat("must be ", std::string(policies::kJointVcg),
@@ -255,6 +263,9 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
       errors->Add(resources[i]["kind"].Mark(), absl::StrCat(resource_path, ".kind"),
                   "this host already has a resource of this kind");
     }
+  }
+  if (host.kind == HostKind::kLinux) {
+    CheckLinuxResources(reader, host.linux_host, market.resources);
   }
   reader.Finish();
   return host;

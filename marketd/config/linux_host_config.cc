@@ -14,6 +14,9 @@ namespace {
 using market::Recipe;
 
 constexpr int64_t kShrinkMsMax = 600'000;
+constexpr int64_t kMbitsMax = 1'000'000;
+constexpr int64_t kRequestBytesMin = 512;
+constexpr int64_t kRequestBytesMax = 16 << 20;
 
 void ReadPath(MapReader& reader, const std::string& key, std::string* out) {
   if (!reader.String(key, Need::kRequired, out)) return;
@@ -25,9 +28,9 @@ void ReadPath(MapReader& reader, const std::string& key, std::string* out) {
 }
 
 void ReadQuantity(MapReader& reader, const std::string& key, policies::Measure measure,
-                  int64_t* out) {
+                  int64_t* out, Need need = Need::kOptional) {
   std::string text;
-  if (!reader.String(key, Need::kOptional, &text)) return;
+  if (!reader.String(key, need, &text)) return;
   const absl::StatusOr<int64_t> amount = policies::ParseQuantity(text, measure);
   if (amount.ok()) {
     *out = *amount;
@@ -66,7 +69,7 @@ Recipe ReadRecipe(const YAML::Node& node, const std::string& path, YamlErrors* e
   // In the order of the enums.
   ReadChoice(reader, "force", {"kill", "swap"}, &recipe.force);
   ReadChoice(reader, "cpu", {"granted", "idle"}, &recipe.cpu);
-  ReadChoice(reader, "network", {"host", "none"}, &recipe.network);
+  ReadChoice(reader, "network", {"host", "none", "own"}, &recipe.network);
   reader.Int("cpu_burst_us", Need::kOptional, 0, market::kCpuBurstUsMax, &recipe.cpu_burst_us);
   reader.Int("processes_max", Need::kOptional, 1, market::kProcessesMax, &recipe.processes_max);
   if (const absl::Status status = market::CheckRecipe(recipe); whole && !status.ok()) {
@@ -81,7 +84,47 @@ Recipe ReadRecipe(const YAML::Node& node, const std::string& path, YamlErrors* e
   return recipe;
 }
 
+void ReadDisk(MapReader& host, YamlErrors* errors, market::DiskOptions* disk) {
+  YAML::Node node;
+  if (!host.Map("disk", Need::kOptional, &node)) return;
+  MapReader reader(node, host.PathOf("disk"), errors);
+  ReadPath(reader, "device", &disk->device);
+  ReadQuantity(reader, "rate", policies::Measure::kRequestsPerSecond, &disk->iops, Need::kRequired);
+  ReadQuantity(reader, "request", policies::Measure::kBytes, &disk->request_bytes);
+  if (disk->request_bytes < kRequestBytesMin || disk->request_bytes > kRequestBytesMax) {
+    reader.Complain("request", "must be from 512 B to 16 MiB");
+  }
+  reader.Finish();
+}
+
+void ReadNetwork(MapReader& host, YamlErrors* errors, market::NetworkOptions* network) {
+  YAML::Node node;
+  if (!host.Map("network", Need::kOptional, &node)) return;
+  MapReader reader(node, host.PathOf("network"), errors);
+  std::string addresses;
+  if (reader.String("addresses", Need::kRequired, &addresses)) {
+    const absl::Status status = market::ParseAddresses(addresses, network);
+    if (!status.ok()) reader.Complain("addresses", status.message());
+  }
+  ReadQuantity(reader, "rate", policies::Measure::kMegabitsPerSecond, &network->mbits,
+               Need::kRequired);
+  if (network->mbits > kMbitsMax) reader.Complain("rate", "must be at most 1 Tbit/s");
+  reader.Finish();
+}
+
 }  // namespace
+
+void CheckLinuxResources(MapReader& reader, const market::LinuxHostOptions& options,
+                         absl::Span<const market::Resource> resources) {
+  for (const market::Resource& resource : resources) {
+    if (resource.kind == market::ResourceKind::kDisk && options.disk.device.empty()) {
+      reader.Complain("disk", "missing: resources sell disk; say which, and how much of it");
+    }
+    if (resource.kind == market::ResourceKind::kNetwork && options.network.prefix == 0) {
+      reader.Complain("network", "missing: resources sell network; say addresses and rate");
+    }
+  }
+}
 
 void ReadLinuxHost(MapReader& reader, YamlErrors* errors, market::LinuxHostOptions* options) {
   ReadPath(reader, "cgroup_root", &options->cgroup_root);
@@ -90,6 +133,8 @@ void ReadLinuxHost(MapReader& reader, YamlErrors* errors, market::LinuxHostOptio
   ReadQuantity(reader, "cpu_unsold", policies::Measure::kMillicores,
                &options->cpu_unsold_millicores);
   ReadQuantity(reader, "memory_unsold", policies::Measure::kBytes, &options->memory_unsold_bytes);
+  ReadDisk(reader, errors, &options->disk);
+  ReadNetwork(reader, errors, &options->network);
   int64_t shrink_ms = absl::ToInt64Milliseconds(options->shrink_timeout);
   reader.Int("shrink_ms", Need::kOptional, 1, kShrinkMsMax, &shrink_ms);
   options->shrink_timeout = absl::Milliseconds(shrink_ms);
@@ -116,6 +161,10 @@ void RefuseLinuxHost(MapReader& reader) {
   for (const char* key :
        {"cgroup_root", "run_directory", "launcher_socket", "cpu_unsold", "memory_unsold"}) {
     if (reader.String(key, Need::kOptional, &text)) reader.Complain(key, "only for kind linux");
+  }
+  YAML::Node map;
+  for (const char* key : {"disk", "network"}) {
+    if (reader.Map(key, Need::kOptional, &map)) reader.Complain(key, "only for kind linux");
   }
   int64_t number = 0;
   if (reader.Int("shrink_ms", Need::kOptional, 1, kShrinkMsMax, &number)) {

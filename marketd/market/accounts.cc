@@ -155,6 +155,15 @@ Purses PurseChanges(absl::Span<const Entry> entries) {
   return out;
 }
 
+Microcredits RevenuePaid(const Purses& purses) {
+  Microcredits paid = 0;
+  for (const auto& [owner, purse] : purses) {
+    // The order of owners does not matter: neither sum leaves 64 bits (kRevenueMaxMicrocredits).
+    paid += purse.revenue + purse.arrears;
+  }
+  return paid;
+}
+
 std::string FirstBrokenPromise(const Owner& owner, const Purse& purse) {
   absl::int128 holds = 0;
   for (int k = 1; k <= kAccountKindsCount; ++k) {

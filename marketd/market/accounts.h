@@ -84,6 +84,10 @@ absl::Status Post(const Entry& entry, Purses& purses);
 // known to be good.
 Purses PurseChanges(absl::Span<const Entry> entries);
 
+// What the operator was really paid. Rent that could not be paid is booked as revenue when it falls
+// due and stays in its tenant's arrears until it is paid; nothing else is ever in arrears.
+Microcredits RevenuePaid(const Purses& purses);
+
 // What does not add up in one purse, or "".
 std::string FirstBrokenPromise(const Owner& owner, const Purse& purse);
 // What does not add up in one of them or in their sum, or "".

@@ -350,7 +350,8 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& cl
     result.auctions_repeated += book.counts.auctions_repeated;
     const auto money = book.rebuilt.find(kOperator);
     if (money == book.rebuilt.end()) continue;
-    result.revenue_microcredits = SaturatingAdd(result.revenue_microcredits, money->second.revenue);
+    result.revenue_microcredits =
+        SaturatingAdd(result.revenue_microcredits, RevenuePaid(book.rebuilt));
     result.deposits_microcredits =
         SaturatingAdd(result.deposits_microcredits, -money->second.issued);
   }

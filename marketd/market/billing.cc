@@ -137,12 +137,13 @@ Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
     interval = Between(guest.metered, *reading);
   }
   billed.meters_lost = guest.has_run && guest.metered.age_us != kLostAge && !interval &&
-                       guest.state != GuestState::kCrashed;
+                       guest.state != GuestState::kEnded;
   const MeteredInterval* const known = interval ? &*interval : nullptr;
   const bool in_force = round->phase == RoundPhase::kEffective;
   if (in_force) billed.forgiven = BillContractsIn(scribe, guest, known, decided, *round);
   for (const Resource& resource : resources) {
-    if (known == nullptr && FindOutcome(*round, guest_id, resource.kind) == nullptr) continue;
+    const bool lived = known != nullptr && known->alive_us > 0;
+    if (!lived && FindOutcome(*round, guest_id, resource.kind) == nullptr) continue;
     Outcome& outcome = FindOrAddOutcome(*round, guest, resource.kind);
     if (in_force && !outcome.settled) {
       if (known != nullptr) WriteDelivered(*known, outcome);
@@ -153,7 +154,10 @@ Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
     }
   }
   const GuestMeters next = reading != nullptr ? *reading : LostMeters(guest_id);
-  if (guest.metered != next) {
+  // The machine's clock goes on for one that has ended; nothing of it counts.
+  const bool stands_still =
+      guest.state == GuestState::kEnded && known != nullptr && known->alive_us == 0;
+  if (guest.metered != next && !stands_still) {
     guest.metered = next;
     scribe.Write(PutGuest{guest});
   }

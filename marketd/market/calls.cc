@@ -16,6 +16,7 @@
 namespace nom::market {
 namespace {
 
+constexpr char kByTheOperator[] = "evicted by the operator";
 constexpr size_t kTextBytesMax = 128;
 constexpr size_t kGuestNameBytesMax = 31;
 constexpr size_t kArgumentsBytesMax = 255;
@@ -50,6 +51,8 @@ class Fingerprint {
     Add(call.memory_max_units);
   }
   void operator()(const EvictGuest& call) { Add(call.guest_id); }
+  void operator()(const EndGuest& call) { Add(call.guest_id); }
+  void operator()(const StartGuest& call) { Add(call.guest_id); }
   void operator()(const PlaceBid& call) {
     Add(call.guest_id);
     Add(static_cast<int>(call.kind));
@@ -145,7 +148,9 @@ void Engine::Impl::On(const CallEvent& event) {
     return;
   }
   const bool for_tenants = std::holds_alternative<PlaceBid>(event.call) ||
-                           std::holds_alternative<WithdrawBid>(event.call);
+                           std::holds_alternative<WithdrawBid>(event.call) ||
+                           std::holds_alternative<EndGuest>(event.call) ||
+                           std::holds_alternative<StartGuest>(event.call);
   if (!event.caller.is_operator && !for_tenants) {
     Answer(event.call_id,
            Refused(absl::PermissionDeniedError("this needs an operator's credential")));
@@ -178,13 +183,8 @@ Reply Engine::Impl::Do(const CallEvent& event, const RequestKey& key, uint64_t f
         Commit(std::move(scribe));
       }
     }
-    // Still being created, or removed: wait with whoever asked first.
-    const bool admit = std::holds_alternative<AdmitGuest>(event.call);
-    const bool evict = std::holds_alternative<EvictGuest>(event.call);
-    const auto guest = state_.guests.find(reply.guest_id);
-    if ((admit || evict) && reply.status.ok() && guest != state_.guests.end() &&
-        guest->second.state == (admit ? GuestState::kAdmitted : GuestState::kEvicting)) {
-      guest_runs_[reply.guest_id].waiting.push_back(event.call_id);
+    if (reply.status.ok() && IsUnderWay(event.call, reply.guest_id)) {
+      guest_runs_[reply.guest_id].waiting.push_back(event.call_id);  // With whoever asked first.
       *later = true;
     }
     return reply;
@@ -205,10 +205,29 @@ Reply Engine::Impl::Do(const CallEvent& event, const RequestKey& key, uint64_t f
   if (const auto* evict = std::get_if<EvictGuest>(&event.call)) {
     return DoEvictGuest(*evict, request, event.call_id, later);
   }
+  if (const auto* end = std::get_if<EndGuest>(&event.call)) {
+    return DoEndGuest(*end, event, request, later);
+  }
+  if (const auto* start = std::get_if<StartGuest>(&event.call)) {
+    return DoStartGuest(*start, event, request, later);
+  }
   if (const auto* place = std::get_if<PlaceBid>(&event.call)) {
     return DoPlaceBid(*place, event.caller, request);
   }
   return DoWithdrawBid(std::get<WithdrawBid>(event.call), event.caller, request);
+}
+
+bool Engine::Impl::IsUnderWay(const Call& call, GuestId guest_id) {
+  const auto guest = state_.guests.find(guest_id);
+  if (guest == state_.guests.end()) return false;
+  const GuestState state = guest->second.state;
+  if (std::holds_alternative<AdmitGuest>(call) || std::holds_alternative<StartGuest>(call)) {
+    return state == GuestState::kAdmitted;
+  }
+  if (std::holds_alternative<EvictGuest>(call)) return state == GuestState::kEvicting;
+  const HostRun* const host = FindHost(guest->second.host_id);
+  return std::holds_alternative<EndGuest>(call) && state == GuestState::kEnded && host != nullptr &&
+         host->holdings.Has(guest_id);
 }
 
 void Engine::Impl::Remember(Scribe& scribe, Request request, const Reply& reply) {
@@ -363,7 +382,7 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
   if (host == nullptr) {  // Its money was settled when the host was closed; nothing else is left.
     const Reply gone{.guest_id = call.guest_id};
     Scribe scribe(state_, now_, "guest evicted");
-    EndGuest(scribe, call.guest_id, GuestState::kEvicted, "");
+    EndLife(scribe, call.guest_id, GuestState::kEvicted, EndCause::kEvicted, kByTheOperator);
     Remember(scribe, request, gone);
     Commit(std::move(scribe));
     guest_runs_.erase(call.guest_id);
@@ -374,12 +393,85 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
                                         : Refused(absl::AbortedError("the guest was evicted")));
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe(state_, now_, "guest evicting");
-  if (!evicting) EndGuest(scribe, call.guest_id, GuestState::kEvicting, "");
   Remember(scribe, request, reply);
-  Commit(std::move(scribe));
+  if (evicting) {
+    Commit(std::move(scribe));
+  } else {
+    BeginEviction(*host, std::move(scribe), call.guest_id, EndCause::kEvicted, kByTheOperator);
+  }
   guest_runs_[call.guest_id].waiting.push_back(call_id);
   *later = true;
-  if (!evicting && host->link == Link::kRunning) SendDestroy(*host, call.guest_id);
+  return reply;
+}
+
+Reply Engine::Impl::DoEndGuest(const EndGuest& call, const CallEvent& event, const Request& request,
+                               bool* later) {
+  const Guest* const guest = FindGuest(call.guest_id, event.caller);
+  if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  if (guest->state != GuestState::kRunning) {
+    return Refused(absl::FailedPreconditionError(
+        absl::StrCat("guest ", call.guest_id, " does not run",
+                     guest->exit_reason.empty() ? "" : ": ", guest->exit_reason)));
+  }
+  HostRun& host = *FindHost(guest->host_id);
+  Reply reply{.guest_id = call.guest_id};
+  Scribe scribe(state_, now_, "guest ended");
+  EndLife(scribe, call.guest_id, GuestState::kEnded, EndCause::kStopped,
+          event.caller.is_operator ? "ended by the operator" : "ended by its owner");
+  Remember(scribe, request, reply);
+  Commit(std::move(scribe));
+  ++host.counters.guests_ended;
+  guest_runs_[call.guest_id].waiting.push_back(event.call_id);
+  *later = true;
+  if (host.link == Link::kRunning) SendDestroy(host, call.guest_id);
+  return reply;
+}
+
+absl::Status Engine::Impl::CheckStart(const Guest& guest, const HostRun& host) const {
+  const std::string who = absl::StrCat("guest ", guest.guest_id);
+  if (guest.state != GuestState::kEnded) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        who, guest.state == GuestState::kEvicting ? " is being evicted" : " has not ended"));
+  }
+  if (host.link != Link::kRunning) {
+    return absl::UnavailableError(
+        absl::StrCat("host ", guest.host_id, " is not connected: ", host.detail));
+  }
+  if (host.holdings.Has(guest.guest_id)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(who, " is still being ended; wait for the answer to that"));
+  }
+  const std::map<ResourceKind, int64_t> supply = SupplyFrom(Shares(host), host.round_id);
+  for (const Holding& seed : guest.seeds) {
+    const auto free = supply.find(seed.kind);
+    if (free != supply.end() && seed.seed_units <= free->second) continue;
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "its seed: ", seed.seed_units, " units of ", KindName(seed.kind), "; host ", guest.host_id,
+        " has ", free == supply.end() ? 0 : free->second, " that nobody was promised"));
+  }
+  return absl::OkStatus();
+}
+
+Reply Engine::Impl::DoStartGuest(const StartGuest& call, const CallEvent& event,
+                                 const Request& request, bool* later) {
+  const Guest* const found = FindGuest(call.guest_id, event.caller);
+  if (found == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  HostRun& host = *FindHost(found->host_id);
+  if (absl::Status s = CheckStart(*found, host); !s.ok()) return Refused(s);
+  Guest guest = *found;
+  guest.state = GuestState::kAdmitted;
+  guest.end_cause = EndCause::kNone;
+  guest.exit_reason.clear();
+  Reply reply{.guest_id = call.guest_id};
+  Scribe scribe(state_, now_, "guest starting");
+  scribe.Write(PutGuest{guest});
+  Remember(scribe, request, reply);
+  Commit(std::move(scribe));
+  GuestRun& run = guest_runs_[call.guest_id];
+  run.started_by = request.key;
+  run.waiting.push_back(event.call_id);
+  *later = true;
+  ClearAwayForStart(host, call.guest_id);
   return reply;
 }
 

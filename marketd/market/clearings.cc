@@ -17,7 +17,7 @@ void LeaveForContracts(const State& state, RoundSnapshot& snapshot) {
   for (const auto& [owner_id, tenant_id] : snapshot.tenants) owners[tenant_id] = owner_id;
   for (const GuestId guest_id : state.GuestsOf(snapshot.host_id)) {
     const GuestState guest = state.guests.at(guest_id).state;
-    if (guest == GuestState::kCrashed || guest == GuestState::kEvicting) continue;
+    if (guest == GuestState::kEnded || guest == GuestState::kEvicting) continue;
     for (const Contract* contract : state.contracts.AliveIn(guest_id, snapshot.round_id)) {
       Microcredits& means = snapshot.means.at(owners.at(contract->tenant_id));
       if (ChargeOf(*contract) <= means) means -= ChargeOf(*contract);

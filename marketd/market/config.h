@@ -33,6 +33,9 @@ struct HostConfig {
   std::vector<Resource> resources;
   bool publish_border_prices = false;  // Tell watchers the highest rejected price.
   int guests_max = 32;                 // At most kHostGuestsMax; nomhv has room for 32.
+  // A guest whose tenant still owes rent when so many rounds in a row have been settled has had its
+  // grace: it is evicted when one more is. 0: never.
+  uint32_t arrears_grace_rounds = 60;
   // Steps of work that one auction may take (policies/clearing/fallback.h); 0: what one core does
   // in `clearing`, shared evenly by the resources and by all hosts of the market. See
   // ClearingWorkMax.

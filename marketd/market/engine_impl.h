@@ -82,6 +82,7 @@ struct GuestRun {
   std::optional<GuestBids> page_waiting;        // Checked, and not yet written.
   absl::Time page_next = absl::InfinitePast();  // When the next bid page may be written.
   std::vector<CallId> waiting;                  // For the guest to run, or to be gone.
+  std::optional<RequestKey> started_by;         // Of the StartGuest that is being done.
 };
 
 class Engine::Impl {
@@ -122,6 +123,13 @@ class Engine::Impl {
   Reply DoDeposit(const Deposit& call, const Request& request);
   Reply DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId call_id, bool* later);
   Reply DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id, bool* later);
+  Reply DoEndGuest(const EndGuest& call, const CallEvent& event, const Request& request,
+                   bool* later);
+  Reply DoStartGuest(const StartGuest& call, const CallEvent& event, const Request& request,
+                     bool* later);
+  absl::Status CheckStart(const Guest& guest, const HostRun& host) const;
+  // Whether what a call that was answered OK began is still being done.
+  bool IsUnderWay(const Call& call, GuestId guest_id);
   Reply DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request);
   Reply DoWithdrawBid(const WithdrawBid& call, const Caller& caller, const Request& request);
   void Remember(Scribe& scribe, Request request, const Reply& reply);
@@ -144,9 +152,9 @@ class Engine::Impl {
   Reply DoPlaceBids(const PlaceBids& call, const Caller& caller);
   // Writes one of them, unless it is refused.
   PlacedBid PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& caller, Scribe& scribe);
-  // Whether a later writer's bid for several kinds stands, if `key` is of a single one, or the
-  // other way round.
-  bool IsReplacedSince(const BidKey& key, uint64_t fence) const;
+  // The last write of what stands and excludes `key`: the guest's bid for several kinds if `key` is
+  // of a single one, or the other way round. Zero: none stands.
+  BidFence LastToExclude(const BidKey& key) const;
   Reply DoRenewLease(const RenewLease& call, const Caller& caller);
   LeasedBid RenewOne(const BidKey& key, BidFence fence, const Caller& caller);
   // Of a write that needs no lease: ends all leases opened before, as far as its bid goes.
@@ -176,8 +184,19 @@ class Engine::Impl {
   // Ends those of its contracts that would end with this round in any case.
   void EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id, const std::string& why);
   // Ends the bids and changes the state; money is left to the round.
-  void EndGuest(Scribe& scribe, GuestId guest_id, GuestState state, const std::string& reason);
+  void EndLife(Scribe& scribe, GuestId guest_id, GuestState state, EndCause cause,
+               const std::string& reason);
+  // What EvictGuest begins: durable at once, done when the host has confirmed it.
+  void BeginEviction(HostRun& host, Scribe&& scribe, GuestId guest_id, EndCause cause,
+                     const std::string& reason);
   void SendDestroy(HostRun& host, GuestId guest_id);
+  // Of a guest that has ended, and is to be started: its old instance, if the host still has it,
+  // goes before the new one is created.
+  void ClearAwayForStart(HostRun& host, GuestId guest_id);
+  // The host has nothing of the guest any more: bills it to its last reading (null: none) and ends
+  // its contracts.
+  void BillDestroyed(HostRun& host, GuestId guest_id, const GuestMeters* reading, Scribe& scribe,
+                     const std::string& why);
   // Creates the admitted guests whose seeds fit beside all that is, or is about to be, in force.
   void TryCreate(HostRun& host);
 
@@ -205,6 +224,10 @@ class Engine::Impl {
                     const std::string& why, Scribe& scribe);
   void NextRound(HostRun& host);
   static void Count(HostRun& host, const Billed& billed);
+  // One more round was settled: notes whose tenants owe rent.
+  void CountArrears(HostRun& host, Scribe& scribe);
+  // The guests whose tenants have owed it for longer than the config's grace.
+  void EvictInArrears(HostRun& host);
   void TellNotices(HostRun& host, const Round& round);
   void WithdrawNotices(HostRun& host, const Round& round);
   void SendPrepare(HostRun& host);

@@ -71,6 +71,23 @@ struct EvictGuest {
   GuestId guest_id = 0;
 };
 
+// Ends a running guest, which stays admitted: its owner may start it again. Answered once the host
+// has scrubbed what it held. Errors: NOT_FOUND (no such guest, or not the caller's),
+// FAILED_PRECONDITION (it does not run).
+struct EndGuest {
+  std::string request_id;
+  GuestId guest_id = 0;
+};
+
+// Creates a guest that has ended anew, from its image and with its seed. Answered once the host
+// runs it. Errors: NOT_FOUND (no such guest, or not the caller's), FAILED_PRECONDITION (it has not
+// ended, or is not yet gone from its host), RESOURCE_EXHAUSTED (its seed is no longer free),
+// UNAVAILABLE (host is away), and those of the host.
+struct StartGuest {
+  std::string request_id;
+  GuestId guest_id = 0;
+};
+
 // Errors: NOT_FOUND (no such guest, or not the caller's), INVALID_ARGUMENT names the field,
 // FAILED_PRECONDITION (the guest has ended; or the budget or the account could not even pay the
 // reserve for the least quantity). A bid for several kinds, which a host takes that clears all
@@ -122,7 +139,7 @@ inline constexpr size_t kBidsPerRenewalMax = 4'096;
 inline constexpr uint32_t kLeaseRoundsMin = 2;
 
 using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid,
-                          OpenLease, PlaceBids, RenewLease>;
+                          OpenLease, PlaceBids, RenewLease, EndGuest, StartGuest>;
 
 // Chosen by the runtime; names who waits for the answer.
 using CallId = uint64_t;

@@ -29,6 +29,7 @@ struct HostGuest {
   std::string name;
   bool ended = false;             // Crashed or done; holds nothing.
   std::string exit_reason;        // If ended.
+  bool exited = false;            // Ended by itself, with code 0.
   std::vector<Holding> holdings;  // Seeds and present totals; charges are 0.
 };
 
@@ -139,7 +140,8 @@ struct GuestReport {
 
 struct GuestEnded {
   GuestId guest_id = 0;
-  std::string reason;  // For people: "triple fault", "exit 0", ...
+  std::string reason;   // For people: "triple fault", "exit 0", ...
+  bool exited = false;  // By itself, with code 0.
 };
 
 // The machine is gone or came back as another boot; the market attaches anew.

@@ -160,10 +160,16 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
       return;
     case GuestState::kAdmitted:
       if (has == nullptr) return;
+      if (has->ended && guest.has_run) {  // What is there is of before it was to be started.
+        ClearAwayForStart(host, guest.guest_id);
+        return;
+      }
       guest_runs_[guest.guest_id].create_sent = true;
       OnCreated(host, guest.guest_id, absl::OkStatus());
       host.holdings.Set(guest.guest_id, has->holdings);
-      if (has->ended) OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
+      if (has->ended) {
+        OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason, has->exited});
+      }
       return;
     case GuestState::kRunning:
       if (has == nullptr) {
@@ -187,7 +193,7 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
         return;
       }
       if (has->ended) {
-        OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason});
+        OnGuestEnded(host, GuestEnded{guest.guest_id, has->exit_reason, has->exited});
         return;
       }
       for (const Holding& should : HoldingsIn(Shares(host), guest, InForce(host))) {
@@ -196,7 +202,10 @@ void Engine::Impl::ReconcileGuest(HostRun& host, const Guest& guest, const HostG
         break;
       }
       return;
-    case GuestState::kCrashed:
+    case GuestState::kEnded:
+      // To be ended, and the host did not confirm it.
+      if (has != nullptr && !has->ended) SendDestroy(host, guest.guest_id);
+      return;
     case GuestState::kEvicted:
       return;
   }
@@ -236,6 +245,7 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
   Guest guest = it->second;
   if (status.ok() || absl::IsAlreadyExists(status)) {
     guest.state = GuestState::kRunning;
+    guest.end_cause = EndCause::kNone;
     guest.exit_reason.clear();
     guest.has_run = true;
     guest.metered = GuestMeters{.guest_id = guest_id};
@@ -243,14 +253,20 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
     Scribe scribe(state_, now_, "guest running");
     scribe.Write(PutGuest{guest});
     Commit(std::move(scribe));
+    guest_runs_[guest_id].started_by.reset();
     AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
     if (host.decided && !host.applying) SendPrepare(host);
     return;
   }
   if (guest.has_run) {  // It ran before: an operator must look at it.
     Scribe scribe(state_, now_, "guest ended");
-    EndGuest(scribe, guest_id, GuestState::kCrashed,
-             absl::StrCat("could not be created anew: ", status.message()));
+    EndLife(scribe, guest_id, GuestState::kEnded, EndCause::kCrashed,
+            absl::StrCat("could not be created anew: ", status.message()));
+    GuestRun& run = guest_runs_[guest_id];
+    if (run.started_by) {  // Whoever retries is told the same.
+      Request again = state_.requests.at(*std::exchange(run.started_by, std::nullopt));
+      Remember(scribe, std::move(again), Reply{.status = status});
+    }
     Commit(std::move(scribe));
     ++host.counters.guests_ended;
     AnswerWaiting(guest_id, Reply{.status = status});
@@ -259,7 +275,7 @@ void Engine::Impl::OnCreated(HostRun& host, GuestId guest_id, const absl::Status
   // Never ran: it leaves as if it had not been asked for, and a retry gets the same answer.
   const Reply reply{.status = status};
   Scribe scribe(state_, now_, "guest refused");
-  EndGuest(scribe, guest_id, GuestState::kEvicted, "");
+  EndLife(scribe, guest_id, GuestState::kEvicted, EndCause::kNone, "");
   for (const auto& [key, request] : state_.requests) {
     if (request.reply.guest_id != guest_id || !request.reply.status.ok()) continue;
     Request again = request;
@@ -278,39 +294,63 @@ void Engine::Impl::SendDestroy(HostRun& host, GuestId guest_id) {
   Send(host, {PendingCommand::Kind::kDestroy, guest_id}, DestroyCommand{guest_id});
 }
 
+void Engine::Impl::ClearAwayForStart(HostRun& host, GuestId guest_id) {
+  guest_runs_[guest_id].create_sent = true;  // Not before the host has said that nothing is left.
+  SendDestroy(host, guest_id);
+}
+
 void Engine::Impl::OnDestroyed(HostRun& host, GuestId guest_id, const HostCommandDone& done) {
   const auto it = state_.guests.find(guest_id);
-  if (it == state_.guests.end() || it->second.state != GuestState::kEvicting) return;
+  if (it == state_.guests.end() || it->second.state == GuestState::kRunning) return;
   if (!done.status.ok() && !absl::IsNotFound(done.status)) {
     AnswerWaiting(guest_id, Reply{.status = done.status, .guest_id = guest_id});
     // It may be there or not; attaching anew finds out and tries again.
     Lose(host, std::string(done.status.message()));
     return;
   }
-  Evict(host, guest_id, done.status.ok() ? &done.meters : nullptr);
-  AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
-  guest_runs_.erase(guest_id);
-  pages_waiting_.erase(guest_id);
+  const GuestMeters* const reading = done.status.ok() ? &done.meters : nullptr;
+  if (it->second.state == GuestState::kEvicting) {
+    Evict(host, guest_id, reading);
+    AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
+    guest_runs_.erase(guest_id);
+    pages_waiting_.erase(guest_id);
+  } else {
+    host.holdings.Remove(guest_id);
+    Scribe scribe(state_, now_, "guest cleared away");
+    BillDestroyed(host, guest_id, reading, scribe, "the guest was ended");
+    Commit(std::move(scribe));
+    if (it->second.state == GuestState::kEnded) {
+      AnswerWaiting(guest_id, Reply{.guest_id = guest_id});
+    } else {  // To be started: whoever asked waits for it to run.
+      guest_runs_[guest_id].create_sent = false;
+    }
+  }
   TryCreate(host);
 }
 
-void Engine::Impl::Evict(HostRun& host, GuestId guest_id, const GuestMeters* reading) {
-  host.holdings.Remove(guest_id);
-  Scribe scribe(state_, now_, "guest evicted");
+void Engine::Impl::BillDestroyed(HostRun& host, GuestId guest_id, const GuestMeters* reading,
+                                 Scribe& scribe, const std::string& why) {
   std::map<RoundId, Round> open = Book(host).open_rounds;
   if (!open.empty()) {  // The older is the one in force, if there is one.
     Round& billed = open.begin()->second;
     const RoundId decided_id = Decided(host) == nullptr ? 0 : Decided(host)->round_id;
     Count(host, BillGuest(scribe, guest_id, reading, host.resources, &billed, decided_id));
   }
-  EndContracts(scribe, guest_id, "the guest was evicted");
+  EndContracts(scribe, guest_id, why);
   for (auto& [round_id, round] : open) {
     for (Outcome& outcome : round.outcomes) {
       if (outcome.guest_id == guest_id) outcome.settled = true;
     }
     scribe.Write(UpdateRound{round});
   }
-  EndGuest(scribe, guest_id, GuestState::kEvicted, "");
+}
+
+void Engine::Impl::Evict(HostRun& host, GuestId guest_id, const GuestMeters* reading) {
+  host.holdings.Remove(guest_id);
+  Scribe scribe(state_, now_, "guest evicted");
+  BillDestroyed(host, guest_id, reading, scribe, "the guest was evicted");
+  const Guest guest = state_.guests.at(guest_id);  // Why it leaves was said when that began.
+  EndLife(scribe, guest_id, GuestState::kEvicted, guest.end_cause, guest.exit_reason);
   Commit(std::move(scribe));
 }
 
@@ -321,10 +361,19 @@ void Engine::Impl::EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id,
   }
 }
 
-void Engine::Impl::EndGuest(Scribe& scribe, GuestId guest_id, GuestState state,
-                            const std::string& reason) {
+void Engine::Impl::BeginEviction(HostRun& host, Scribe&& scribe, GuestId guest_id, EndCause cause,
+                                 const std::string& reason) {
+  EndLife(scribe, guest_id, GuestState::kEvicting, cause, reason);
+  Commit(std::move(scribe));
+  // Without the machine it waits: whoever attaches to it next destroys the guest first of all.
+  if (host.link == Link::kRunning) SendDestroy(host, guest_id);
+}
+
+void Engine::Impl::EndLife(Scribe& scribe, GuestId guest_id, GuestState state, EndCause cause,
+                           const std::string& reason) {
   Guest guest = state_.guests.at(guest_id);
   guest.state = state;
+  guest.end_cause = cause;
   guest.exit_reason = reason;
   for (const BidKey& key : state_.BidsOf(guest_id)) {
     scribe.Write(DropBid{key, {}});
@@ -353,7 +402,8 @@ void Engine::Impl::OnGuestEnded(HostRun& host, const GuestEnded& ended) {
   ++host.counters.guests_ended;
   host.holdings.Remove(ended.guest_id);
   Scribe scribe(state_, now_, "guest ended");
-  EndGuest(scribe, ended.guest_id, GuestState::kCrashed, ended.reason);
+  EndLife(scribe, ended.guest_id, GuestState::kEnded,
+          ended.exited ? EndCause::kExited : EndCause::kCrashed, ended.reason);
   Commit(std::move(scribe));
 }
 

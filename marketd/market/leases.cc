@@ -47,13 +47,14 @@ absl::Status CheckEachOnce(const Calls& calls, size_t most) {
 
 }  // namespace
 
-bool Engine::Impl::IsReplacedSince(const BidKey& key, uint64_t fence) const {
+BidFence Engine::Impl::LastToExclude(const BidKey& key) const {
+  BidFence last;
   for (const BidKey& other : state_.BidsOf(key.first)) {
     const bool exclude_each_other =
         (other.second == kSeveralKinds) != (key.second == kSeveralKinds);
-    if (exclude_each_other && state_.bids.at(other).fence.fence > fence) return true;
+    if (exclude_each_other) last = std::max(last, state_.bids.at(other).fence);
   }
-  return false;
+  return last;
 }
 
 Reply Engine::Impl::DoOpenLease() { return Reply{.fence = ++last_fence_}; }
@@ -85,10 +86,16 @@ PlacedBid Engine::Impl::PlaceOne(const PlaceBid& bid, BidFence fence, const Call
   }
   const auto standing = state_.bids.find(key);
   const bool stands = standing != state_.bids.end();
-  if (IsReplacedSince(key, fence.fence)) {
+  const BidFence excluding = LastToExclude(key);
+  if (excluding.fence > fence.fence) {
     return {.status = absl::AbortedError(
                 "the bid has been taken over: one that goes without it was placed since"),
             .lost_to = LeasedBidState::kTakenOver};
+  }
+  if (excluding > fence) {
+    return {
+        .status = absl::AbortedError(
+            "a later write of the same lease, of a bid that goes without it, has overtaken it")};
   }
   if (const auto last = state_.bid_fences.find(key); last != state_.bid_fences.end()) {
     if (last->second.fence > fence.fence) {

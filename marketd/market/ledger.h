@@ -52,6 +52,9 @@ class LedgerReader {
   virtual absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                                    ResourceKind kind) = 0;
 
+  // A guest as it was when it was evicted. NOT_FOUND if no such guest was.
+  virtual absl::StatusOr<Guest> GetEvictedGuest(GuestId guest_id) = 0;
+
   // All books, by rising id.
   virtual absl::StatusOr<std::vector<BookId>> ListBooks() = 0;
 

@@ -121,7 +121,7 @@ void PostRent(Scribe& scribe, const MeteredInterval& interval,
               Outcome& outcome) {
   const Microcredits rent =
       ShareRoundedDown(SaturatingMultiply(outcome.seed_units, seed_rent_unit_price_microcredits),
-                       interval.age_us, absl::ToInt64Microseconds(period));
+                       interval.alive_us, absl::ToInt64Microseconds(period));
   const Purse& purse = scribe.state().PurseOf(outcome.tenant_id);
   const Microcredits paid = std::min(rent, purse.available);
   const Microcredits owed =

@@ -67,7 +67,8 @@ Microcredits PostDue(Scribe& scribe, Contract& contract, Microcredits due, Micro
 // Gives back what is set aside beyond `keep`.
 void PostRelease(Scribe& scribe, Contract& contract, Microcredits keep);
 
-// Charges the rent of the seed in `outcome` and adds it there; write the round afterwards.
+// Charges the rent of the seed in `outcome`, for as long as the guest lived in the interval, and
+// adds it there; write the round afterwards.
 void PostRent(Scribe& scribe, const MeteredInterval& interval,
               Microcredits seed_rent_unit_price_microcredits, absl::Duration period,
               Outcome& outcome);

@@ -15,6 +15,39 @@
 namespace nom::market {
 namespace {
 
+// The least that a bid asks for of a kind.
+int64_t LeastUnits(const std::vector<policies::Range>& ranges) {
+  return std::max<int64_t>(1, ranges.front().min_units);
+}
+
+// Whether no bundle of a bid for several kinds fits what is sold.
+bool NoBundleFits(const Valuation& valuation, const RoundSnapshot& snapshot) {
+  const auto fits = [&snapshot](const policies::Bundle& bundle) {
+    policies::Bundle left = bundle;
+    for (const RoundSnapshot::OnSale& kind : snapshot.kinds) {
+      int64_t& units = left.units[static_cast<size_t>(kind.resource.kind) - 1];
+      units = std::max<int64_t>(0, units - kind.supply_units);
+    }
+    return std::all_of(left.units.begin(), left.units.end(), [](int64_t u) { return u == 0; });
+  };
+  return !valuation.bundles.empty() &&
+         std::none_of(valuation.bundles.begin(), valuation.bundles.end(), fits);
+}
+
+// Whether the guest's bid asks for more than there is, whatever others bid.
+bool IsLargerThanSupply(const RoundSnapshot& snapshot, const State& state, GuestId guest_id,
+                        ResourceKind kind) {
+  const auto several = state.bids.find({guest_id, kSeveralKinds});
+  if (several != state.bids.end()) return NoBundleFits(*several->second.valuation, snapshot);
+  const auto single = state.bids.find({guest_id, kind});
+  if (single == state.bids.end() || single->second.ranges.empty()) return false;
+  for (const RoundSnapshot::OnSale& sold : snapshot.kinds) {
+    if (sold.resource.kind != kind) continue;
+    return LeastUnits(single->second.ranges) > sold.supply_units;
+  }
+  return false;
+}
+
 // Why a guest won what it won of a resource.
 AwardReason ReasonOf(const RoundSnapshot& snapshot, const std::vector<ResourcePrice>& prices,
                      const State& state, const Guest& guest, const Outcome& outcome) {
@@ -22,12 +55,16 @@ AwardReason ReasonOf(const RoundSnapshot& snapshot, const std::vector<ResourcePr
   const auto price = std::find_if(prices.begin(), prices.end(),
                                   [&](const ResourcePrice& p) { return p.kind == outcome.kind; });
   const bool by_bids = price != prices.end() && price->bound_by == policies::BoundBy::kBids;
-  const AwardReason lost = by_bids ? AwardReason::kOutbid : AwardReason::kBelowReserve;
+  const bool is_too_large = IsLargerThanSupply(snapshot, state, guest.guest_id, outcome.kind);
+  const AwardReason lost = is_too_large ? AwardReason::kLargerThanSupply
+                           : by_bids    ? AwardReason::kOutbid
+                                        : AwardReason::kBelowReserve;
   for (const RoundSnapshot::OnSale& kind : snapshot.kinds) {
     if (kind.resource.kind != outcome.kind) continue;
     for (const policies::Bid& bid : kind.bids) {
       if (bid.guest_id != guest.guest_id) continue;
-      if (bid.ranges.empty()) return AwardReason::kNoMeans;
+      // Nothing is left of a bid whose least is too dear, or is more than there is.
+      if (bid.ranges.empty()) return is_too_large ? lost : AwardReason::kNoMeans;
       if (outcome.award_units >= UnitsMax(bid.ranges)) return AwardReason::kServed;
       return outcome.award_units > 0 ? AwardReason::kPartlyServed : lost;
     }
@@ -133,7 +170,7 @@ void Engine::Impl::ExtendContracts(HostRun& host, Scribe& scribe) {
   for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
     const GuestState guest = state_.guests.at(guest_id).state;
     // What they hold is billed once more, and then their contracts end.
-    if (guest == GuestState::kCrashed || guest == GuestState::kEvicting) continue;
+    if (guest == GuestState::kEnded || guest == GuestState::kEvicting) continue;
     for (const Contract* contract : state_.contracts.AliveIn(guest_id, host.round_id)) {
       if (!CoverRound(scribe, *contract)) EndContract(scribe, *contract, "it could not be paid");
     }
@@ -188,6 +225,7 @@ void Engine::Impl::WriteDecision(HostRun& host, const RoundSnapshot& snapshot, D
     GuestRun& run = guest_runs_[guest_id];
     run.decided.clear();
     run.decided_round_id = host.round_id;
+    if (guest.state == GuestState::kEnded) continue;  // It took no part.
     Contract contract{.contract_id = state_.last_contract_id + 1,
                       .guest_id = guest_id,
                       .tenant_id = guest.tenant_id,
@@ -207,11 +245,12 @@ void Engine::Impl::WriteDecision(HostRun& host, const RoundSnapshot& snapshot, D
         outcome.charge_microcredits = award->second.charge_microcredits;
         contract.lots.push_back({resource.kind, outcome.award_units, outcome.charge_microcredits});
       }
+      outcome.reason = ReasonOf(snapshot, round.prices, state_, guest, outcome);
       run.decided.push_back({.kind = resource.kind,
                              .seed_units = outcome.seed_units,
                              .award_units = outcome.award_units,
                              .charge_microcredits = outcome.charge_microcredits,
-                             .reason = ReasonOf(snapshot, round.prices, state_, guest, outcome)});
+                             .reason = outcome.reason});
       round.outcomes.push_back(std::move(outcome));
     }
     if (contract.lots.empty()) continue;
@@ -345,6 +384,7 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
       outcome.settled = true;  // It ended during grace: this never took effect.
     }
   }
+  CountArrears(host, scribe);
   scribe.Write(UpdateRound{next});
   scribe.Write(PutHost{host_id, Book(host).boot_id, next.round_id});
   // A bid for a number of rounds has used up this one only now.
@@ -355,6 +395,33 @@ void Engine::Impl::TakeEffect(HostRun& host, const std::vector<GuestMeters>& met
     }
   }
   Commit(std::move(scribe));
+  EvictInArrears(host);
+}
+
+void Engine::Impl::CountArrears(HostRun& host, Scribe& scribe) {
+  for (const GuestId guest_id : state_.GuestsOf(host.config->host_id)) {
+    Guest guest = state_.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning) continue;  // The others owe nothing more.
+    const bool owes = state_.PurseOf(guest.tenant_id).arrears < 0;
+    const uint32_t rounds = owes ? guest.arrears_rounds + 1 : 0;
+    if (rounds == guest.arrears_rounds) continue;
+    guest.arrears_rounds = rounds;
+    scribe.Write(PutGuest{guest});
+  }
+}
+
+void Engine::Impl::EvictInArrears(HostRun& host) {
+  const uint32_t grace = host.config->arrears_grace_rounds;
+  if (grace == 0) return;
+  const std::set<GuestId> guest_ids = state_.GuestsOf(host.config->host_id);  // It changes below.
+  for (const GuestId guest_id : guest_ids) {
+    const Guest& guest = state_.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning || guest.arrears_rounds <= grace) continue;
+    const std::string why = absl::StrCat("tenant ", guest.tenant_id, " owed rent for ",
+                                         guest.arrears_rounds, " rounds; ", grace, " are allowed");
+    BeginEviction(host, Scribe(state_, now_, "guest evicting"), guest_id, EndCause::kArrears, why);
+    ++host.counters.evictions_for_arrears;
+  }
 }
 
 void Engine::Impl::NextRound(HostRun& host) {

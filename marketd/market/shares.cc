@@ -27,9 +27,12 @@ Units SupplyOf(const HostShares& host, RoundId round_id) {
   for (const Resource& resource : host.resources) supply[resource.kind] = resource.capacity_units;
   for (const GuestId guest_id : host.state.GuestsOf(host.host_id)) {
     const Guest& guest = host.state.guests.at(guest_id);
+    // One that has ended may be started again if there is room then; until then others have its
+    // seed.
+    const bool has_seed = guest.state != GuestState::kEnded;
     for (auto& [kind, units] : supply) {
-      units -=
-          guest.seed_units(kind) + host.state.contracts.PromisedUnits(guest_id, kind, round_id);
+      units -= (has_seed ? guest.seed_units(kind) : 0) +
+               host.state.contracts.PromisedUnits(guest_id, kind, round_id);
     }
   }
   for (const HostGuest& guest : host.unmanaged) {
@@ -75,7 +78,8 @@ std::vector<Holding> HoldingsIn(const HostShares& host, const Guest& guest, cons
   const bool holds = guest.state == GuestState::kRunning || guest.state == GuestState::kEvicting;
   std::vector<Holding> out;
   for (const Resource& resource : host.resources) {
-    Holding holding{.kind = resource.kind, .seed_units = guest.seed_units(resource.kind)};
+    Holding holding{.kind = resource.kind};
+    if (guest.state != GuestState::kEnded) holding.seed_units = guest.seed_units(resource.kind);
     if (round != nullptr && holds) {
       holding.award_units =
           host.state.contracts.HeldUnits(guest.guest_id, resource.kind, round->round_id);

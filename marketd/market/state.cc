@@ -8,7 +8,7 @@ AccountSummary Summarize(const Purse& purse) {
   return AccountSummary{.available = purse.available,
                         .escrow = purse.escrow,
                         .arrears = purse.arrears,
-                        .spent = purse.spent};
+                        .spent = purse.spent + purse.arrears};
 }
 
 int64_t Guest::seed_units(ResourceKind kind) const {

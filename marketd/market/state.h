@@ -31,13 +31,23 @@ struct Tenant {
   friend bool operator==(const Tenant&, const Tenant&) = default;
 };
 
-// Numbers equal nom.market.v1.GuestState.
+// Numbers equal nom.market.v1.GuestState, which tells kEnded by its cause.
 enum class GuestState : uint8_t {
   kAdmitted = 1,  // Has its seed; being created on its host.
   kRunning = 2,
-  kCrashed = 3,   // Holds nothing; its seed stays reserved, and is billed, until it is evicted.
+  kEnded = 3,     // Holds nothing and pays nothing; may be started again. See end_cause.
   kEvicted = 4,   // Gone. Kept in the ledger's records only.
   kEvicting = 5,  // Asked for and durable; the host has not yet confirmed.
+};
+
+// Why a guest ended, in words that a program can read. Numbers equal nom.market.v1.EndCause.
+enum class EndCause : uint8_t {
+  kNone = 0,     // It has not ended, or nobody noted why.
+  kExited = 1,   // By itself, with code 0.
+  kCrashed = 2,  // In any other way of its own, or it could not be created anew.
+  kStopped = 3,  // Its owner or the operator asked for it.
+  kEvicted = 4,  // The operator evicted it.
+  kArrears = 5,  // Its tenant owed rent for longer than the grace that the operator gives.
 };
 
 struct Guest {
@@ -50,10 +60,13 @@ struct Guest {
   std::vector<Holding> seeds;  // By rising kind; award_units and charges are 0.
   int64_t memory_max_units = 0;
   GuestState state = GuestState::kAdmitted;
-  std::string exit_reason;              // If kCrashed.
+  EndCause end_cause = EndCause::kNone;
+  std::string exit_reason;              // The same for people.
   Microcredits spent_microcredits = 0;  // Settled since admission, rent included.
   bool has_run = false;                 // Some machine has created it.
   GuestMeters metered;  // All up to this reading is billed; zeros from its creation.
+  // So many rounds in a row, up to the last one settled, its tenant owed rent at the round's end.
+  uint32_t arrears_rounds = 0;
 
   int64_t seed_units(ResourceKind kind) const;
   friend bool operator==(const Guest&, const Guest&) = default;
@@ -113,6 +126,19 @@ struct Certificate {
   friend bool operator==(const Certificate&, const Certificate&) = default;
 };
 
+// Why a guest won what it won of a resource in a round. Numbers equal nom.market.v1.AwardReason.
+enum class AwardReason : uint8_t {
+  kUnknown = 0,  // Decided by a marketd that did not note it.
+  kServed = 1,
+  kPartlyServed = 2,
+  kOutbid = 3,
+  kBelowReserve = 4,
+  kNoMeans = 5,
+  kNoBid = 6,
+  kNotRunning = 7,
+  kLargerThanSupply = 8,  // The least that it asked for is more than was sold.
+};
+
 // One guest, one resource, one round.
 struct Outcome {
   GuestId guest_id = 0;
@@ -130,6 +156,7 @@ struct Outcome {
   int64_t delivered_milliunits = 0;  // Mean over `held`, by the host's meters.
   int64_t used_milliunits = 0;
   absl::Duration held;  // From taking effect to settling, by the host's own clock.
+  AwardReason reason = AwardReason::kUnknown;  // Noted when it was decided.
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
@@ -203,7 +230,7 @@ struct AccountSummary {
   Microcredits available = 0;
   Microcredits escrow = 0;
   Microcredits arrears = 0;  // <= 0
-  Microcredits spent = 0;
+  Microcredits spent = 0;    // What was paid: what is owed is in arrears only.
   friend bool operator==(const AccountSummary&, const AccountSummary&) = default;
 };
 AccountSummary Summarize(const Purse& purse);

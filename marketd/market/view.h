@@ -33,18 +33,6 @@ struct Notice {
   bool withdrawn = false;
 };
 
-// Numbers equal nom.market.v1.AwardReason.
-enum class AwardReason : uint8_t {
-  kUnknown = 0,  // Decided before this process began.
-  kServed = 1,
-  kPartlyServed = 2,
-  kOutbid = 3,
-  kBelowReserve = 4,
-  kNoMeans = 5,
-  kNoBid = 6,
-  kNotRunning = 7,
-};
-
 // What a guest won of one resource, and why no more.
 struct Decided {
   ResourceKind kind = ResourceKind::kMemory;
@@ -85,6 +73,7 @@ struct HostCounters {
   uint64_t applies_refused = 0;
   uint64_t differences = 0;  // Found holding other than the ledger says; its next round mends it.
   uint64_t guests_ended = 0;
+  uint64_t evictions_for_arrears = 0;
   uint64_t bids_accepted = 0;
   uint64_t bids_refused = 0;
   uint64_t bid_pages_refused = 0;
@@ -114,6 +103,7 @@ struct HostView {
   std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
   std::vector<GuestId> guest_ids;
   bool publish_border_prices = false;
+  uint32_t arrears_grace_rounds = 0;
   std::string ledger_id;
   HostCounters counters;
 };

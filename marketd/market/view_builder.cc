@@ -74,6 +74,7 @@ std::shared_ptr<const HostView> Engine::Impl::BuildHostView(const HostRun& host)
   view->unmanaged_guests = host.unmanaged;
   const std::set<GuestId>& guests = state_.GuestsOf(view->host_id);
   view->guest_ids.assign(guests.begin(), guests.end());
+  view->arrears_grace_rounds = host.config->arrears_grace_rounds;
   view->publish_border_prices = host.config->publish_border_prices;
   view->counters = host.counters;
   return view;
@@ -101,7 +102,7 @@ std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun* hos
     view->decided_round_id = run->second.decided_round_id;
   }
   if (host != nullptr && view->decided_round_id == 0) {
-    // Decided by the process before this one: the reasons went with it.
+    // Decided by the process before this one.
     const HostBook& book = Book(*host);
     const auto round = book.open_rounds.find(book.last_decided_round_id);
     if (round != book.open_rounds.end()) {
@@ -111,7 +112,8 @@ std::shared_ptr<const GuestView> Engine::Impl::BuildGuestView(const HostRun* hos
         view->decided.push_back({.kind = outcome.kind,
                                  .seed_units = outcome.seed_units,
                                  .award_units = outcome.award_units,
-                                 .charge_microcredits = outcome.charge_microcredits});
+                                 .charge_microcredits = outcome.charge_microcredits,
+                                 .reason = outcome.reason});
       }
     }
   }

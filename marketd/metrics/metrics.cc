@@ -48,14 +48,17 @@ double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::
 
 std::string KindLabel(market::ResourceKind kind) { return std::string(market::KindName(kind)); }
 
-const char* StateName(market::GuestState state) {
-  switch (state) {
+const char* StateName(const market::Guest& guest) {
+  switch (guest.state) {
     case market::GuestState::kAdmitted:
       return "admitted";
     case market::GuestState::kRunning:
       return "running";
-    case market::GuestState::kCrashed:
-      return "crashed";
+    case market::GuestState::kEnded:
+      return guest.end_cause == market::EndCause::kExited ||
+                     guest.end_cause == market::EndCause::kStopped
+                 ? "ended"
+                 : "crashed";
     case market::GuestState::kEvicted:
       return "evicted";
     case market::GuestState::kEvicting:
@@ -138,6 +141,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kForgiven, {id}, Credits(n.forgiven_microcredits));
   out.Add(Metric::kForced, {id}, n.forced_units);
   out.Add(Metric::kGuestsEnded, {id}, n.guests_ended);
+  out.Add(Metric::kArrearsEvictions, {id}, n.evictions_for_arrears);
   out.Add(Metric::kHostConnected, {id}, host.connected ? 1.0 : 0.0);
   out.Add(Metric::kRoundPeriod, {id}, absl::ToDoubleSeconds(host.period));
   const bool decided = host.priced_round_id != 0 && host.last_decided_time > absl::UnixEpoch();
@@ -145,21 +149,19 @@ void AddHost(const market::HostView& host, Scrape& out) {
 }
 
 void AddView(const market::View& view, Scrape& out) {
-  std::map<std::pair<market::HostId, market::GuestState>, int64_t> guests;
+  std::map<std::pair<market::HostId, std::string>, int64_t> guests;
   for (const std::shared_ptr<const market::HostView>& host : view.hosts) {
     AddHost(*host, out);
     // Always there, so that a sum over states is never of nothing.
-    for (const market::GuestState state :
-         {market::GuestState::kAdmitted, market::GuestState::kRunning, market::GuestState::kCrashed,
-          market::GuestState::kEvicting}) {
+    for (const char* state : {"admitted", "running", "ended", "crashed", "evicting"}) {
       guests[{host->host_id, state}] = 0;
     }
   }
   for (const std::shared_ptr<const market::GuestView>& guest : view.guests) {
-    ++guests[{guest->guest.host_id, guest->guest.state}];
+    ++guests[{guest->guest.host_id, StateName(guest->guest)}];
   }
   for (const auto& [key, count] : guests) {
-    out.Add(Metric::kGuests, {key.first, StateName(key.second)}, count);
+    out.Add(Metric::kGuests, {key.first, key.second}, count);
   }
   double escrow = 0;
   double arrears = 0;
@@ -168,7 +170,7 @@ void AddView(const market::View& view, Scrape& out) {
     arrears -= Credits(tenant.purse.arrears);
   }
   out.Add(Metric::kTenants, {}, static_cast<uint64_t>(view.tenants.size()));
-  out.Add(Metric::kRevenue, {}, Credits(view.operator_purse.revenue));
+  out.Add(Metric::kRevenue, {}, Credits(view.operator_purse.revenue) - arrears);
   out.Add(Metric::kEscrow, {}, escrow);
   out.Add(Metric::kArrears, {}, arrears);
 }

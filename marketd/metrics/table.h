@@ -70,6 +70,8 @@ struct MetricRow {
   X(kGuests, "nom_market_guests", kGauge, "host state", "Guests, by state.")                    \
   X(kGuestsEnded, "nom_market_guests_ended_total", kCounter, "host",                            \
     "Guests that crashed or ended by themselves.")                                              \
+  X(kArrearsEvictions, "nom_market_guests_evicted_for_arrears_total", kCounter, "host",         \
+    "Guests evicted as their tenants owed rent for longer than the grace.")                     \
   X(kBids, "nom_market_bids_total", kCounter, "host outcome",                                   \
     "Bids accepted and refused, and bid pages that could not be read.")                         \
   X(kLedgerTransaction, "nom_market_ledger_transaction", kGauge, "",                            \
@@ -78,7 +80,7 @@ struct MetricRow {
     "Of that transaction: the first 52 bits of its digest, to prove a later file by.")          \
   X(kTenants, "nom_market_tenants", kGauge, "", "Tenants in the ledger.")                       \
   X(kRevenue, "nom_market_revenue_credits", kGauge, "",                                         \
-    "What the operator has earned, all time, by the ledger.")                                   \
+    "What the operator was paid, all time, by the ledger: not what is in arrears.")             \
   X(kEscrow, "nom_market_escrow_credits", kGauge, "", "Set aside for awards not yet settled.")  \
   X(kArrears, "nom_market_arrears_credits", kGauge, "", "Rent that could not be paid.")         \
   X(kEvents, "nom_market_engine_events_total", kCounter, "", "Events that the engine handled.") \

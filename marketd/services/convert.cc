@@ -36,14 +36,17 @@ market_pb::RoundPhase ToProto(market::RoundPhase phase) {
   return market_pb::ROUND_PHASE_UNSPECIFIED;
 }
 
-market_pb::GuestState ToProto(market::GuestState state) {
-  switch (state) {
+market_pb::GuestState StateToProto(const market::Guest& guest) {
+  switch (guest.state) {
     case market::GuestState::kAdmitted:
       return market_pb::GUEST_STATE_ADMITTED;
     case market::GuestState::kRunning:
       return market_pb::GUEST_STATE_RUNNING;
-    case market::GuestState::kCrashed:
-      return market_pb::GUEST_STATE_CRASHED;
+    case market::GuestState::kEnded: {
+      const bool is_as_meant = guest.end_cause == market::EndCause::kExited ||
+                               guest.end_cause == market::EndCause::kStopped;
+      return is_as_meant ? market_pb::GUEST_STATE_ENDED : market_pb::GUEST_STATE_CRASHED;
+    }
     case market::GuestState::kEvicted:
       return market_pb::GUEST_STATE_EVICTED;
     case market::GuestState::kEvicting:
@@ -415,6 +418,7 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
   }
   out.set_priced_round_id(host.priced_round_id);
   out.set_ledger_id(host.ledger_id);
+  out.set_arrears_grace_rounds(host.arrears_grace_rounds);
   return out;
 }
 
@@ -424,8 +428,10 @@ market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId rou
   out.set_name(guest.guest.name);
   out.set_host_id(guest.guest.host_id);
   out.set_tenant_id(guest.guest.tenant_id);
-  out.set_state(ToProto(guest.guest.state));
+  out.set_state(StateToProto(guest.guest));
   out.set_exit_reason(guest.guest.exit_reason);
+  out.set_end_cause(static_cast<market_pb::EndCause>(guest.guest.end_cause));
+  out.set_arrears_rounds(guest.guest.arrears_rounds);
   for (const market::Holding& holding : guest.now) {
     market_pb::Grant* const grant = out.add_grants();
     grant->set_kind(ToProto(holding.kind));
@@ -481,6 +487,23 @@ market_pb::Account ToProto(const market::TenantId& tenant_id,
   return out;
 }
 
+market_pb::GuestOutcome ToProto(const market::Outcome& outcome) {
+  market_pb::GuestOutcome out;
+  out.set_guest_id(outcome.guest_id);
+  out.set_kind(ToProto(outcome.kind));
+  out.set_seed_units(outcome.seed_units);
+  out.set_award_units(outcome.award_units);
+  out.set_charge_microcredits(outcome.charge_microcredits);
+  out.set_settled(outcome.settled);
+  out.set_settled_microcredits(outcome.settled_microcredits);
+  out.set_rent_microcredits(outcome.rent_microcredits);
+  out.set_delivered_milliunits(outcome.delivered_milliunits);
+  out.set_used_milliunits(outcome.used_milliunits);
+  out.set_held_ms(absl::ToInt64Milliseconds(outcome.held));
+  out.set_reason(static_cast<market_pb::AwardReason>(outcome.reason));
+  return out;
+}
+
 market_pb::Round ToProto(const market::Round& round, const market::Caller& caller, bool border) {
   market_pb::Round out;
   out.set_round_id(round.round_id);
@@ -502,18 +525,7 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
   }
   for (const market::Outcome& outcome : round.outcomes) {
     if (!caller.is_operator && outcome.tenant_id != caller.tenant_id) continue;
-    market_pb::GuestOutcome* const to = out.add_outcomes();
-    to->set_guest_id(outcome.guest_id);
-    to->set_kind(ToProto(outcome.kind));
-    to->set_seed_units(outcome.seed_units);
-    to->set_award_units(outcome.award_units);
-    to->set_charge_microcredits(outcome.charge_microcredits);
-    to->set_settled(outcome.settled);
-    to->set_settled_microcredits(outcome.settled_microcredits);
-    to->set_rent_microcredits(outcome.rent_microcredits);
-    to->set_delivered_milliunits(outcome.delivered_milliunits);
-    to->set_used_milliunits(outcome.used_milliunits);
-    to->set_held_ms(absl::ToInt64Milliseconds(outcome.held));
+    *out.add_outcomes() = ToProto(outcome);
   }
   return out;
 }

@@ -52,6 +52,7 @@ market_pb::LeasedBid ToProto(const market::LeasedBid& leased);
 market_pb::Account ToProto(const market::TenantId& tenant_id,
                            const market::AccountSummary& account);
 // Outcomes of `caller`'s guests only, unless it is an operator.
+market_pb::GuestOutcome ToProto(const market::Outcome& outcome);
 market_pb::Round ToProto(const market::Round& round, const market::Caller& caller, bool border);
 operators_pb::Host ToProto(const market::HostView& host);
 operators_pb::AuditResponse ToProto(const market::AuditResult& audit);

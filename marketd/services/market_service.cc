@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/services/call_log.h"
 #include "marketd/services/convert.h"
 #include "marketd/services/pages.h"
 
@@ -204,13 +205,63 @@ grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* c
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
   const market::GuestView* const guest = view->FindGuest(request->guest_id());
-  if (guest == nullptr || !Owns(caller, guest->guest)) {
-    call.Finish(NoGuest(request->guest_id()));
+  if (guest != nullptr) {
+    const bool is_theirs = Owns(caller, guest->guest);
+    if (is_theirs) *response->mutable_guest() = Info(*view, *guest);
+    call.Finish(is_theirs ? absl::OkStatus() : NoGuest(request->guest_id()));
     return call.reactor();
   }
-  *response->mutable_guest() = Info(*view, *guest);
-  call.Finish(absl::OkStatus());
+  // The view forgets who was evicted; the ledger does not, nor why.
+  auto job = [this, call, caller, response, guest_id = request->guest_id()] {
+    const absl::StatusOr<market::Guest> evicted = services_->reader.GetEvictedGuest(guest_id);
+    if (evicted.ok() && Owns(caller, *evicted)) {
+      *response->mutable_guest() = ToProto(market::GuestView{.guest = *evicted}, /*round_id=*/0);
+      call.Finish(absl::OkStatus());
+    } else {
+      const bool is_hidden = evicted.ok() || absl::IsNotFound(evicted.status());
+      call.Finish(is_hidden ? NoGuest(guest_id) : evicted.status());
+    }
+  };
+  if (!services_->reads.Post(caller.is_operator ? "" : caller.tenant_id, std::move(job))) {
+    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  }
   return call.reactor();
+}
+
+template <typename Call>
+grpc::ServerUnaryReactor* MarketService::ChangeGuest(grpc::CallbackServerContext* context,
+                                                     Call change, const char* event) {
+  const UnaryCall call(services_, context);
+  market::Caller caller;
+  if (!call.Begin(*services_->runtime.view(), &caller)) return call.reactor();
+  // A create or a destroy costs its host more than a bid, and counts like one.
+  if (absl::Status status = TakeBidToken(caller); !status.ok()) {
+    call.Finish(status);
+    return call.reactor();
+  }
+  const std::string by = caller.is_operator ? "operator" : caller.tenant_id;
+  const market::GuestId guest_id = change.guest_id;
+  services_->runtime.Submit(
+      std::move(caller), std::move(change),
+      [call, by, guest_id, event](const market::Reply& reply) {
+        LogDone(event, *call.context(), by, reply.status, {{"guest", guest_id}});
+        call.Finish(reply.status);
+      });
+  return call.reactor();
+}
+
+grpc::ServerUnaryReactor* MarketService::EndGuest(grpc::CallbackServerContext* context,
+                                                  const market_pb::EndGuestRequest* request,
+                                                  market_pb::EndGuestResponse* /*response*/) {
+  return ChangeGuest(context, market::EndGuest{request->request_id(), request->guest_id()},
+                     "guest_ended_by_call");
+}
+
+grpc::ServerUnaryReactor* MarketService::StartGuest(grpc::CallbackServerContext* context,
+                                                    const market_pb::StartGuestRequest* request,
+                                                    market_pb::StartGuestResponse* /*response*/) {
+  return ChangeGuest(context, market::StartGuest{request->request_id(), request->guest_id()},
+                     "guest_started");
 }
 
 grpc::ServerUnaryReactor* MarketService::ListGuests(grpc::CallbackServerContext* context,

@@ -9,17 +9,14 @@
 namespace nom::marketd {
 
 // Watch is raw: its responses are put together from pieces that streams share (see WatchHub).
-using MarketServiceBase = nom::market::v1::MarketService::WithRawCallbackMethod_Watch<
-    nom::market::v1::MarketService::WithCallbackMethod_PlaceBid<
-        nom::market::v1::MarketService::WithCallbackMethod_WithdrawBid<
-            nom::market::v1::MarketService::WithCallbackMethod_OpenLease<
-                nom::market::v1::MarketService::WithCallbackMethod_PlaceBids<
-                    nom::market::v1::MarketService::WithCallbackMethod_RenewLease<
-                        nom::market::v1::MarketService::WithCallbackMethod_GetGuest<
-                            nom::market::v1::MarketService::WithCallbackMethod_ListGuests<
-                                nom::market::v1::MarketService::WithCallbackMethod_ListRounds<
-                                    nom::market::v1::MarketService::WithCallbackMethod_GetAccount<
-                                        nom::market::v1::MarketService::Service>>>>>>>>>>;
+using MarketPb = nom::market::v1::MarketService;
+using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
+    MarketPb::WithCallbackMethod_PlaceBid<MarketPb::WithCallbackMethod_WithdrawBid<
+        MarketPb::WithCallbackMethod_OpenLease<MarketPb::WithCallbackMethod_PlaceBids<
+            MarketPb::WithCallbackMethod_RenewLease<MarketPb::WithCallbackMethod_GetGuest<
+                MarketPb::WithCallbackMethod_EndGuest<MarketPb::WithCallbackMethod_StartGuest<
+                    MarketPb::WithCallbackMethod_ListGuests<MarketPb::WithCallbackMethod_ListRounds<
+                        MarketPb::WithCallbackMethod_GetAccount<MarketPb::Service>>>>>>>>>>>>;
 
 class MarketService final : public MarketServiceBase {
  public:
@@ -45,6 +42,12 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* GetGuest(grpc::CallbackServerContext* context,
                                      const nom::market::v1::GetGuestRequest* request,
                                      nom::market::v1::GetGuestResponse* response) override;
+  grpc::ServerUnaryReactor* EndGuest(grpc::CallbackServerContext* context,
+                                     const nom::market::v1::EndGuestRequest* request,
+                                     nom::market::v1::EndGuestResponse* response) override;
+  grpc::ServerUnaryReactor* StartGuest(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::StartGuestRequest* request,
+                                       nom::market::v1::StartGuestResponse* response) override;
   grpc::ServerUnaryReactor* ListGuests(grpc::CallbackServerContext* context,
                                        const nom::market::v1::ListGuestsRequest* request,
                                        nom::market::v1::ListGuestsResponse* response) override;
@@ -58,6 +61,11 @@ class MarketService final : public MarketServiceBase {
  private:
   // RESOURCE_EXHAUSTED if this tenant bids too fast.
   absl::Status TakeBidToken(const market::Caller& caller);
+
+  // What a tenant asks of a guest's life, and what of it is logged.
+  template <typename Call>
+  grpc::ServerUnaryReactor* ChangeGuest(grpc::CallbackServerContext* context, Call change,
+                                        const char* event);
 
   ServiceContext* const services_;
 };

@@ -7,28 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "marketd/base/log.h"
+#include "marketd/services/call_log.h"
 #include "marketd/services/convert.h"
 #include "marketd/services/pages.h"
 #include "marketd/services/token.h"
 
 namespace nom::marketd {
-namespace {
-
-// One line for each thing that an operator did, or tried to do: what, from where, to whom, how it
-// went. Tokens are never among the fields.
-void LogDone(absl::string_view event, const grpc::CallbackServerContext& context,
-             const absl::Status& status, std::vector<LogField> fields) {
-  fields.insert(fields.begin(), {{"by", "operator"}, {"peer", context.peer()}});
-  if (!status.ok()) {
-    fields.emplace_back("refused", absl::StatusCodeToString(status.code()));
-    fields.emplace_back("msg", status.message());
-  }
-  Log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, event, std::move(fields));
-}
-
-}  // namespace
-
 grpc::ServerUnaryReactor* OperatorService::ListHosts(
     grpc::CallbackServerContext* context, const operators_pb::ListHostsRequest* /*request*/,
     operators_pb::ListHostsResponse* response) {
@@ -59,7 +43,8 @@ grpc::ServerUnaryReactor* OperatorService::CreateTenant(
   services_->runtime.Submit(
       std::move(caller), std::move(create),
       [call, response, tenant_id, token = std::move(token)](const market::Reply& reply) {
-        LogDone("tenant_created", *call.context(), reply.status, {{"tenant", tenant_id}});
+        LogDone("tenant_created", *call.context(), "operator", reply.status,
+                {{"tenant", tenant_id}});
         if (reply.status.ok()) response->set_token(token);
         call.Finish(reply.status);
       });
@@ -106,7 +91,7 @@ grpc::ServerUnaryReactor* OperatorService::Deposit(grpc::CallbackServerContext* 
       std::move(caller), std::move(deposit),
       [call, response, tenant_id = request->tenant_id(), request_id = request->request_id(),
        amount = request->amount_microcredits()](const market::Reply& reply) {
-        LogDone("deposit", *call.context(), reply.status,
+        LogDone("deposit", *call.context(), "operator", reply.status,
                 {{"tenant", tenant_id}, {"microcredits", amount}, {"request_id", request_id}});
         if (reply.status.ok()) *response->mutable_account() = ToProto(tenant_id, reply.account);
         call.Finish(reply.status);
@@ -130,7 +115,7 @@ grpc::ServerUnaryReactor* OperatorService::AdmitGuest(
       [call, response, host_id = request->host_id(), tenant_id = request->tenant_id(),
        name = request->name()](const market::Reply& reply) {
         LogDone(
-            "guest_admitted", *call.context(), reply.status,
+            "guest_admitted", *call.context(), "operator", reply.status,
             {{"host", host_id}, {"tenant", tenant_id}, {"name", name}, {"guest", reply.guest_id}});
         response->set_guest_id(reply.guest_id);
         call.Finish(reply.status);
@@ -148,7 +133,7 @@ grpc::ServerUnaryReactor* OperatorService::EvictGuest(
       std::move(caller),
       market::EvictGuest{.request_id = request->request_id(), .guest_id = request->guest_id()},
       [call, guest_id = request->guest_id()](const market::Reply& reply) {
-        LogDone("guest_evicted", *call.context(), reply.status, {{"guest", guest_id}});
+        LogDone("guest_evicted", *call.context(), "operator", reply.status, {{"guest", guest_id}});
         call.Finish(reply.status);
       });
   return call.reactor();
@@ -217,6 +202,9 @@ grpc::ServerUnaryReactor* OperatorService::GetRoundRecord(
     response->set_fault(record->fault);
     if (!rounds->empty() && rounds->front().round_id == round_id) {
       *response->mutable_decided_time() = ToProto(rounds->front().decided_time);
+      for (const market::Outcome& outcome : rounds->front().outcomes) {
+        if (outcome.kind == kind) *response->add_outcomes() = ToProto(outcome);
+      }
     }
     call.Finish(absl::OkStatus());
   };

@@ -2,19 +2,14 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
 #include "policies/clearing/int128.h"
 #include "policies/mix.h"
+#include "policies/within.h"
 
 namespace nom::policies {
 namespace {
 
 constexpr int64_t kMillion = 1'000'000;
-
-absl::Status OutsideOf(absl::string_view field, int64_t value, int64_t low, int64_t high) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, ": ", value, " is outside [", low, ", ", high, "]"));
-}
 
 Microcredits ByUtilisation(const ReservePolicy& policy, const ReserveInput& input) {
   const Int128 floor = policy.floor_unit_price_microcredits;
@@ -64,31 +59,25 @@ absl::Status ValidateReserve(const ReservePolicy& policy) {
   if (ReserveName(policy.kind).empty()) return absl::InvalidArgumentError("kind: no such policy");
   if (policy.kind == ReserveKind::kNone) return absl::OkStatus();
   const Microcredits floor = policy.floor_unit_price_microcredits;
-  if (floor < 0 || floor > kValueMaxMicrocredits) {
-    return OutsideOf("floor_unit_price_microcredits", floor, 0, kValueMaxMicrocredits);
+  if (auto s = Within("floor_unit_price_microcredits", floor, 0, kValueMaxMicrocredits); !s.ok()) {
+    return s;
   }
   if (policy.kind == ReserveKind::kFixed) return absl::OkStatus();
   const Microcredits ceiling = policy.ceiling_unit_price_microcredits;
   const Microcredits width_min = policy.kind == ReserveKind::kAr1Band ? kAr1BandWidthMin : 1;
-  if (ceiling < floor + width_min || ceiling > kValueMaxMicrocredits) {
-    return OutsideOf("ceiling_unit_price_microcredits", ceiling, floor + width_min,
-                     kValueMaxMicrocredits);
+  if (auto s = Within("ceiling_unit_price_microcredits", ceiling, floor + width_min,
+                      kValueMaxMicrocredits);
+      !s.ok()) {
+    return s;
   }
-  if (policy.kind == ReserveKind::kUtilisation &&
-      (policy.knee_ppm < 0 || policy.knee_ppm >= kMillion)) {
-    return OutsideOf("knee_ppm", policy.knee_ppm, 0, kMillion - 1);
-  }
-  return absl::OkStatus();
+  if (policy.kind != ReserveKind::kUtilisation) return absl::OkStatus();
+  return Within("knee_ppm", policy.knee_ppm, 0, kMillion - 1);
 }
 
 absl::StatusOr<ReserveOutput> NextReserve(const ReservePolicy& policy, const ReserveInput& input) {
   if (auto s = ValidateReserve(policy); !s.ok()) return s;
-  if (input.capacity_units < 0 || input.capacity_units > kUnitsMax) {
-    return OutsideOf("capacity_units", input.capacity_units, 0, kUnitsMax);
-  }
-  if (input.sold_units < 0 || input.sold_units > input.capacity_units) {
-    return OutsideOf("sold_units", input.sold_units, 0, input.capacity_units);
-  }
+  if (auto s = Within("capacity_units", input.capacity_units, 0, kUnitsMax); !s.ok()) return s;
+  if (auto s = Within("sold_units", input.sold_units, 0, input.capacity_units); !s.ok()) return s;
   switch (policy.kind) {
     case ReserveKind::kNone:
       return ReserveOutput{};

@@ -6,7 +6,7 @@ files=$1 initramfs=$2 test_program=$3 hog=$4
 shift 4
 [ -s "$files/vmlinuz" ] || { echo "skipped: no $files/vmlinuz; ./nom test fetches it"; exit 77; }
 modules=
-for name in configfs null_blk lzo-rle zsmalloc zram; do
+for name in configfs null_blk lzo-rle zsmalloc zram veth ifb sch_htb sch_ingress cls_matchall act_mirred; do
   module=$(find "$files/packages/unpacked/lib/modules" -name "$name.ko" | head -n 1)
   [ -z "$module" ] || modules="$modules --file $module:modules/$name.ko"
 done

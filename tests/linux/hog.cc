@@ -2,7 +2,9 @@
 // library of ours.
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +60,37 @@ char* Fill(size_t bytes) {
   }
 }
 
+// Reads a disk past the page cache, as many bytes a request as it is told to.
+[[noreturn]] void ReadDisk(const char* path, size_t bytes) {
+  void* const buffer =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const int fd = open(path, O_RDONLY | O_DIRECT);
+  if (fd < 0 || buffer == MAP_FAILED) std::exit(6);
+  for (off_t at = 0;; at = (at + static_cast<off_t>(bytes)) % (64 << 20)) {
+    if (pread(fd, buffer, bytes, at) < 0) std::exit(7);
+  }
+}
+
+// Takes one connection after the other; sends as much as it can, or takes what comes.
+[[noreturn]] void Serve(int port, bool sends) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(listener, 4) != 0) {
+    std::exit(8);
+  }
+  static char buffer[1 << 16];
+  for (;;) {
+    const int peer = accept(listener, nullptr, nullptr);
+    while ((sends ? send(peer, buffer, sizeof(buffer), MSG_NOSIGNAL)
+                  : recv(peer, buffer, sizeof(buffer), 0)) > 0) {
+    }
+    close(peer);
+  }
+}
+
 // Has as many children as it can, and they do.
 [[noreturn]] void Bomb() {
   for (;;) {
@@ -73,6 +106,11 @@ int main(int argc, char** argv) {
   if (std::strcmp(what, "keep") == 0 && argc > 2) Keep(MiB(argv[2]));
   if (std::strcmp(what, "give") == 0 && argc > 4) GiveBack(MiB(argv[2]), MiB(argv[3]), argv[4]);
   if (std::strcmp(what, "cache") == 0 && argc > 2) Cache(argv[2]);
+  if (std::strcmp(what, "read") == 0 && argc > 3) {
+    ReadDisk(argv[2], static_cast<size_t>(std::atol(argv[3])));
+  }
+  if (std::strcmp(what, "source") == 0 && argc > 2) Serve(std::atoi(argv[2]), true);
+  if (std::strcmp(what, "sink") == 0 && argc > 2) Serve(std::atoi(argv[2]), false);
   if (std::strcmp(what, "bomb") == 0) Bomb();
   if (std::strcmp(what, "exit") == 0 && argc > 2) return std::atoi(argv[2]);
   return 2;

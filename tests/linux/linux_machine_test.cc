@@ -1,7 +1,10 @@
 // A Linux host on a real kernel: runs as root inside the test machine (see init), with a launcher
 // of its own. Nothing here is faked but marketd, of which this program plays the host's thread.
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,7 +58,17 @@ LinuxHostOptions Options() {
                      Hog("three", {"exit", "3"}),
                      Hog("greedy", {"keep", "64"}),
                      Hog("swap", {"keep", "48"}),
-                     Hog("idle", {"spin"})};
+                     Hog("idle", {"spin"}),
+                     Hog("small", {"read", "/dev/nullb0", "4096"}),
+                     Hog("large", {"read", "/dev/nullb0", "1048576"})};
+  for (Recipe& recipe : options.recipes) recipe.network = Recipe::Network::kNone;
+  for (const char* name : {"source", "sink"}) {
+    options.recipes.push_back(Hog(name, {name, "5001"}));
+    options.recipes.back().network = Recipe::Network::kOwn;
+  }
+  options.network.mbits = 1000;
+  EXPECT_TRUE(ParseAddresses("10.77.0.0/16", &options.network).ok());
+  options.disk = {.device = "/dev/nullb0", .iops = 1000, .request_bytes = 64 << 10};
   options.recipes[4].processes_max = 64;
   options.recipes[7].force = Recipe::Force::kSwap;
   options.recipes[8].cpu = Recipe::Cpu::kIdle;
@@ -64,21 +77,31 @@ LinuxHostOptions Options() {
 
 std::vector<Resource> Sold() {
   return {{.kind = ResourceKind::kCpu, .unit_size = 1},
-          {.kind = ResourceKind::kMemory, .unit_size = kMiB}};
+          {.kind = ResourceKind::kMemory, .unit_size = kMiB},
+          {.kind = ResourceKind::kDisk, .unit_size = 1},
+          {.kind = ResourceKind::kNetwork, .unit_size = 1}};
 }
 
 constexpr int64_t kSeedMillicores = 10;
 constexpr int64_t kSeedMiB = 4;
+constexpr int64_t kSeedIops = 10;
 
-std::vector<Holding> Held(int64_t millicores, int64_t mib) {
+std::vector<Holding> Held(int64_t millicores, int64_t mib, int64_t iops = 100, int64_t mbits = 0) {
   return {{.kind = ResourceKind::kCpu,
            .seed_units = kSeedMillicores,
            .award_units = millicores - kSeedMillicores},
-          {.kind = ResourceKind::kMemory, .seed_units = kSeedMiB, .award_units = mib - kSeedMiB}};
+          {.kind = ResourceKind::kMemory, .seed_units = kSeedMiB, .award_units = mib - kSeedMiB},
+          {.kind = ResourceKind::kDisk, .seed_units = kSeedIops, .award_units = iops - kSeedIops},
+          {.kind = ResourceKind::kNetwork,
+           .seed_units = std::min<int64_t>(1, mbits),
+           .award_units = mbits - std::min<int64_t>(1, mbits)}};
 }
 
-GuestGrant Grant(GuestId guest_id, int64_t millicores, int64_t mib) {
-  return {.guest_id = guest_id, .now = Held(millicores, mib), .next = Held(millicores, mib)};
+GuestGrant Grant(GuestId guest_id, int64_t millicores, int64_t mib, int64_t iops = 100,
+                 int64_t mbits = 0) {
+  return {.guest_id = guest_id,
+          .now = Held(millicores, mib, iops, mbits),
+          .next = Held(millicores, mib, iops, mbits)};
 }
 
 std::string Read(const std::string& path) {
@@ -136,11 +159,12 @@ class LinuxMachineTest : public ::testing::Test {
     host_->SetResources(Sold());
   }
 
-  void Create(GuestId guest_id, const std::string& recipe) {
-    const absl::Status status = host_->CreateGuest({.guest_id = guest_id,
-                                                    .name = absl::StrCat(recipe, guest_id),
-                                                    .image = recipe,
-                                                    .seeds = Held(kSeedMillicores, kSeedMiB)});
+  void Create(GuestId guest_id, const std::string& recipe, int64_t seed_mbits = 0) {
+    const absl::Status status =
+        host_->CreateGuest({.guest_id = guest_id,
+                            .name = absl::StrCat(recipe, guest_id),
+                            .image = recipe,
+                            .seeds = Held(kSeedMillicores, kSeedMiB, kSeedIops, seed_mbits)});
     ASSERT_TRUE(status.ok()) << status;
   }
   RoundReport Apply(std::vector<GuestGrant> grants) {
@@ -231,6 +255,107 @@ TEST_F(LinuxMachineAccuracyTest, AGrantIsNotExceededOnAnIdleMachine) {
   Create(1, "spin");
   EXPECT_NEAR(Shares({Grant(1, 123, 8)}, absl::Seconds(10))[1], 123, 0.7);
   EXPECT_NEAR(Shares({Grant(1, 10, 8)}, absl::Seconds(10))[1], 10, 0.5);
+}
+
+// A disk is shared by requests, and a request that is large counts as several.
+TEST_F(LinuxMachineAccuracyTest, ADiskIsSharedByRequestsAndByBytes) {
+  Create(1, "small");
+  Create(2, "large");
+  const auto used = [this](int64_t small, int64_t large, absl::Duration length) {
+    Apply({Grant(1, 300, 8, small), Grant(2, 300, 8, large)});
+    absl::SleepFor(absl::Seconds(1));  // What was sent before the change has been served.
+    const RoundReport before = Apply({Grant(1, 300, 8, small), Grant(2, 300, 8, large)});
+    absl::SleepFor(length);
+    const RoundReport after = Apply({Grant(1, 300, 8, small), Grant(2, 300, 8, large)});
+    std::vector<double> rates;
+    for (size_t g = 0; g < 2; ++g) {
+      const uint64_t requests_us =
+          after.meters[g].amounts[3].used_unit_us - before.meters[g].amounts[3].used_unit_us;
+      rates.push_back(static_cast<double>(requests_us) /
+                      static_cast<double>(after.meters[g].age_us - before.meters[g].age_us));
+      std::cout << "guest " << g + 1 << " used " << rates.back() << " of "
+                << (g == 0 ? small : large) << " IOPS" << std::endl;
+    }
+    return rates;
+  };
+  std::vector<double> rates = used(50, 200, absl::Seconds(10));
+  EXPECT_NEAR(rates[0], 50, 2.5);
+  EXPECT_NEAR(rates[1], 200, 16);  // 12.5 requests of 1 MiB a second: each counts as 16.
+  rates = used(400, 64, absl::Seconds(10));
+  EXPECT_NEAR(rates[0], 400, 20);
+  // Four large requests a second: the kernel lets a tenth to a sixth of such a rate lie, never
+  // more.
+  EXPECT_LE(rates[1], 66);
+  EXPECT_GE(rates[1], 48);
+}
+
+// Sends to a guest, or takes what it sends, for `length`; Mbit/s as the program sees them.
+double Goodput(const std::string& address, bool sends, absl::Duration length) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(5001);
+  inet_pton(AF_INET, address.c_str(), &to.sin_addr);
+  int peer = -1;
+  for (int i = 0; i < 1000; ++i) {
+    peer = socket(AF_INET, SOCK_STREAM, 0);
+    // What is only buffered here has not passed.
+    const int small = 32 << 10;
+    setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    if (connect(peer, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) break;
+    close(peer);
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  std::vector<char> buffer(1 << 16);
+  const auto pass = [&](absl::Duration for_long) {
+    int64_t bytes = 0;
+    for (const int64_t end_us = BootTimeUs() + absl::ToInt64Microseconds(for_long);
+         BootTimeUs() < end_us;) {
+      const ssize_t got = sends ? send(peer, buffer.data(), buffer.size(), MSG_NOSIGNAL)
+                                : recv(peer, buffer.data(), buffer.size(), 0);
+      if (got <= 0) return int64_t{-1};
+      bytes += got;
+    }
+    return bytes;
+  };
+  pass(absl::Seconds(2));  // Queues fill.
+  const int64_t bytes = pass(length);
+  close(peer);
+  return static_cast<double>(bytes) * 8 / absl::ToDoubleMicroseconds(length);
+}
+
+// A rate is met by TCP within its headers, both ways, and another rate counts at once.
+TEST_F(LinuxMachineAccuracyTest, ANetworkIsLimitedBothWays) {
+  Create(1, "source", 1);
+  Create(2, "sink", 1);
+  for (const int64_t mbits : {10, 50}) {
+    Apply({Grant(1, 300, 16, 100, mbits), Grant(2, 300, 16, 100, mbits)});
+    const double from = Goodput("10.77.0.1", /*sends=*/false, absl::Seconds(5));
+    const double to = Goodput("10.77.0.2", /*sends=*/true, absl::Seconds(5));
+    std::cout << "of " << mbits << " Mbit/s: " << from << " from a guest, " << to << " to one"
+              << std::endl;
+    EXPECT_NEAR(from, 0.95 * static_cast<double>(mbits), 0.05 * static_cast<double>(mbits));
+    EXPECT_NEAR(to, 0.95 * static_cast<double>(mbits), 0.05 * static_cast<double>(mbits));
+  }
+  const RoundReport before = Apply({Grant(1, 300, 16, 100, 5), Grant(2, 300, 16, 100, 50)});
+  Goodput("10.77.0.1", /*sends=*/false, absl::Seconds(5));
+  const RoundReport after = Apply({Grant(1, 300, 16, 100, 5), Grant(2, 300, 16, 100, 50)});
+  const double used = static_cast<double>(after.meters[0].amounts[2].used_unit_us -
+                                          before.meters[0].amounts[2].used_unit_us) /
+                      static_cast<double>(after.meters[0].age_us - before.meters[0].age_us);
+  EXPECT_EQ(after.meters[0].amounts[2].kind, ResourceKind::kNetwork);
+  std::cout << "metered " << used << " of 5 Mbit/s" << std::endl;
+  EXPECT_GT(used, 4);
+  EXPECT_LE(used, 5.1);
+  // What it leaves behind is gone with it.
+  EXPECT_EQ(access("/sys/class/net/nomi1", F_OK), 0);
+  EXPECT_TRUE(host_->DestroyGuest(1).ok());
+  Create(3, "sink", 1);
+  for (int i = 0; i < 3000 && access("/sys/class/net/nomi1", F_OK) == 0; ++i) {
+    EXPECT_TRUE(host_->DestroyGuest(3).ok());
+    Create(3, "sink", 1);
+  }
+  EXPECT_NE(access("/sys/class/net/nomi1", F_OK), 0);
+  EXPECT_NE(access("/sys/class/net/nom-1", F_OK), 0);
 }
 
 // --- Everything else. ---
@@ -326,8 +451,11 @@ TEST_F(LinuxMachineTest, WithADeadLauncherGuestsLiveAndNewOnesAreRefused) {
   WaitForMemory(1, 48);
   kill(launcher_, SIGKILL);
   waitpid(launcher_, nullptr, 0);
-  const absl::Status status = host_->CreateGuest(
-      {.guest_id = 2, .name = "late", .image = "keep", .seeds = Held(kSeedMillicores, kSeedMiB)});
+  const absl::Status status =
+      host_->CreateGuest({.guest_id = 2,
+                          .name = "late",
+                          .image = "keep",
+                          .seeds = Held(kSeedMillicores, kSeedMiB, kSeedIops)});
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("guests that run go on"));
   Apply({Grant(1, 200, 56)});

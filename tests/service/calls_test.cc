@@ -532,8 +532,16 @@ TEST_F(CallsTest, EvictedGuestIsGone) {
   market_pb::GetGuestRequest get;
   get.set_guest_id(alices_guest_);
   market_pb::GetGuestResponse guest;
-  EXPECT_THAT(alice_->market->GetGuest(alice_->Context().get(), get, &guest),
-              Fails(StatusCode::NOT_FOUND, "guest_id"));
+  ASSERT_THAT(alice_->market->GetGuest(alice_->Context().get(), get, &guest), Succeeds());
+  EXPECT_EQ(guest.guest().state(), market_pb::GUEST_STATE_EVICTED);
+  EXPECT_EQ(guest.guest().end_cause(), market_pb::END_CAUSE_EVICTED);
+  EXPECT_EQ(guest.guest().exit_reason(), "evicted by the operator");
+  EXPECT_THAT(bob_->market->GetGuest(bob_->Context().get(), get, &guest),
+              Fails(StatusCode::NOT_FOUND, "guest_id"))
+      << "nobody is told of another's, alive or gone";
+  get.set_guest_id(777);
+  EXPECT_THAT(operator_->market->GetGuest(operator_->Context().get(), get, &guest),
+              Fails(StatusCode::NOT_FOUND, "777"));
   // Its money is back: nothing of a guest that is gone is held.
   market_pb::GetAccountResponse account;
   ASSERT_THAT(alice_->market->GetAccount(alice_->Context().get(), {}, &account), Succeeds());

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "absl/strings/str_replace.h"
+#include "nom/joint.h"
 #include "tests/service/market_fixture.h"
 
 namespace nom::testing {
@@ -162,6 +163,94 @@ TEST_F(SessionServiceTest, TheHostedBidderSurvivesARestart) {
   EXPECT_THAT(bidder.out, ::testing::HasSubstr("safe mode: "));
   EXPECT_THAT(bidder.out, ::testing::HasSubstr("round "));
   EXPECT_THAT(Standing(), IsEmpty()) << "it takes its bids along when it goes";
+}
+
+// On a host that clears all resources together.
+class JointSessionTest : public SessionServiceTest {
+ protected:
+  std::string Config() override {
+    return absl::StrReplaceAll(SessionServiceTest::Config(),
+                               {{"period_ms: 1000", "period_ms: 1000\n    clearing: joint_vcg/1"},
+                                {"        rule: uniform_price/1\n", ""}});
+  }
+  // Running wide needs both resources; running narrow, a little of each.
+  static std::vector<WorkingPoint> Points() {
+    return {{.knob = 1,
+             .units = {{Resource::kCpu, 20}, {Resource::kMemory, 10}},
+             .value_microcredits = 30'000},
+            {.knob = 2,
+             .units = {{Resource::kCpu, 60}, {Resource::kMemory, 40}},
+             .value_microcredits = 90'000}};
+  }
+  static std::vector<std::pair<int64_t, int64_t>> NextPairs(Session& session, size_t count) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<std::pair<int64_t, int64_t>> awards;
+    session.OnRound([&](const Round& round) {
+      std::lock_guard lock(mutex);
+      if (awards.size() < count) {
+        awards.emplace_back(round.award_units(Resource::kCpu),
+                            round.award_units(Resource::kMemory));
+      }
+      changed.notify_all();
+    });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return awards.size() == count; });
+    lock.unlock();
+    session.OnRound(nullptr);
+    return awards;
+  }
+};
+
+TEST_F(JointSessionTest, WorkingPointsAreBidForTogetherRenewedTakenOverAndWithdrawn) {
+  using ::testing::Each;
+  using ::testing::Pair;
+  const auto session = Connect();
+  Until([&] { return session->prices().UnitPrice(Resource::kCpu).has_value(); });
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  const Bid bundles{.valuation = BundlesOf(Points(), session->prices())};
+  ASSERT_THAT(bundles.valuation->bundles, SizeIs(2));
+  const absl::StatusOr<uint64_t> round = session->Bid(bundles);
+  ASSERT_TRUE(round.ok()) << round.status();
+  ASSERT_THAT(Standing(), SizeIs(1)) << "in the place of the one for memory";
+  EXPECT_TRUE(Standing()[0].has_valuation());
+  ASSERT_THAT(session->standing_bids(), SizeIs(1));
+  (void)NextPairs(*session, 1);
+  EXPECT_THAT(NextPairs(*session, 4), Each(Pair(60, 40))) << "beyond its lifetime of three rounds";
+  EXPECT_EQ(session->counters().write_calls, 2u) << "renewed, not written again";
+
+  const auto newer = Connect();
+  ASSERT_TRUE(newer->Bid(MemoryBid(7)).ok());
+  Until([&] { return session->standing_bids().empty(); });
+  (void)NextPairs(*newer, 1);
+  EXPECT_THAT(NextPairs(*newer, 3), Each(Pair(0, 7))) << "nobody fights";
+  EXPECT_EQ(session->Bid(bundles).status().code(), absl::StatusCode::kAborted);
+
+  marketd_->Kill();
+  Until([&] { return newer->stale(); });
+  ASSERT_TRUE(marketd_->Start().ok());
+  Until([&] { return !newer->stale(); });
+  ASSERT_TRUE(newer->Bid(bundles).ok());
+  (void)NextPairs(*newer, 1);
+  EXPECT_THAT(NextPairs(*newer, 2), Each(Pair(60, 40)));
+  const absl::StatusOr<bool> removed = newer->WithdrawSeveral();
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  EXPECT_TRUE(*removed);
+  EXPECT_THAT(Standing(), IsEmpty());
+}
+
+TEST_F(SessionServiceTest, AHostThatClearsEachResourceByItselfRefusesValuations) {
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  Bid several;
+  several.valuation = {.bundles = {{.units = {{Resource::kCpu, 2}}, .value_microcredits = 900}}};
+  const absl::Status status = session->Bid(several).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr("clears each resource by itself"));
+  ASSERT_THAT(session->standing_bids(), SizeIs(1)) << "what stood still does";
+  EXPECT_TRUE(session->standing_bids()[0].confirmed);
+  EXPECT_THAT(Standing(), SizeIs(1));
 }
 
 }  // namespace

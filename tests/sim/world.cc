@@ -294,8 +294,7 @@ std::string CheckBooks(const State& state) {
     const auto covered = std::count_if(
         rounds.begin(), rounds.end(),
         [&open = contract](const auto& round) { return IsToBeBilled(round.second, open); });
-    if (guest->second.state == GuestState::kCrashed ||
-        guest->second.state == GuestState::kEvicting) {
+    if (guest->second.state == GuestState::kEnded || guest->second.state == GuestState::kEvicting) {
       continue;  // Not covered for another round.
     }
     if (contract.escrow_microcredits != covered * ChargeOf(contract)) {

@@ -1,8 +1,7 @@
 // Bids for several resources together: from ways in which a program can run straight to bundles.
 // For hosts that clear all resources in one auction (ResourceState::rule is "joint_vcg/1").
 //
-//   nom::Bid bid{.valuation = nom::BundlesOf(points, session->prices())};
-//   if (!bid.valuation->bundles.empty()) session->Bid(bid);
+//   session->Bid({.valuation = nom::BundlesOf(points, session->prices())});
 //
 // One auction for all resources is what working points need: who bids for each resource by itself
 // has to guess what the others will cost, and may win one without the other. Here every point is
@@ -34,8 +33,8 @@ struct BundleOptions {
 // Points as bundles, by rising value: each is worth what running so is worth beyond the best point
 // that needs nothing but the seed. Left out: what is worth nothing then, what needs a resource that
 // is not on sale, and what another point beats or equals (needs no more of anything, is worth no
-// less). Empty if nothing is left: withdraw. Time in the square of the points that are left, at
-// most: a few milliseconds for a thousand.
+// less). Empty if nothing is left, which as a bid withdraws. Time in the square of the points that
+// are left, at most: a few milliseconds for a thousand.
 Valuation BundlesOf(const std::vector<WorkingPoint>& points, const Prices& prices,
                     const BundleOptions& options = {});
 

@@ -223,9 +223,10 @@ class Session {
 
   // Replaces the guest's bid for a resource as a whole; without ranges, withdraws it, also in safe
   // mode. It stands until it is replaced or withdrawn, unless it says itself for how many rounds
-  // (Bid::rounds). Blocks until the market has made it durable, trying again where that can help.
-  // Returns the first round in which it takes part (of one without ranges: from which on none
-  // does).
+  // (Bid::rounds). One with a valuation, of several resources, replaces all of the guest's bids for
+  // single ones, and one of those replaces it; with an empty valuation it is withdrawn. Blocks
+  // until the market has made it durable, trying again where that can help. Returns the first round
+  // in which it takes part (of one without ranges: from which on none does).
   //
   // Errors: FAILED_PRECONDITION in safe mode, in which nothing is sent, or as the market says
   // (money); INVALID_ARGUMENT names the field; RESOURCE_EXHAUSTED if the session's budget is spoken
@@ -238,7 +239,8 @@ class Session {
   // Calls from several threads travel together. From a callback it blocks later callbacks only.
   absl::StatusOr<uint64_t> Bid(nom::Bid bid, const CallOptions& options = {});
   // The same for several bids, which travel in as few calls as the market takes, in order. At most
-  // one for each guest and resource: INVALID_ARGUMENT for all otherwise.
+  // one for each guest and resource, and none that replaces another: INVALID_ARGUMENT for all
+  // otherwise.
   BidResults BidAll(std::vector<nom::Bid> bids, const CallOptions& options = {});
   // The same without waiting. `done`, if there is one, is called like a callback, once.
   BidCall BidAsync(std::vector<nom::Bid> bids,
@@ -249,6 +251,9 @@ class Session {
   // session no longer wants the bid, and goes on until the market has confirmed that it is gone.
   absl::StatusOr<bool> Withdraw(Resource resource, uint64_t guest_id = 0,
                                 const CallOptions& options = {});
+
+  // The same of the bid for several resources.
+  absl::StatusOr<bool> WithdrawSeveral(uint64_t guest_id = 0, const CallOptions& options = {});
 
   // Makes this session the newest: what it bids from now on, and what it still keeps, takes the
   // place of other sessions' bids, and of withdrawals. Call it when a person says so, not from

@@ -131,7 +131,7 @@ struct Bid {
   // In how many rounds it takes part, and then lapses at the market. 0: the session renews it until
   // it is replaced or withdrawn.
   uint32_t rounds = 0;
-  // Of several resources; then there are no ranges.
+  // Of several resources; then there are no ranges. An empty one: wants nothing.
   std::optional<Valuation> valuation = std::nullopt;
 
   friend bool operator==(const Bid&, const Bid&) = default;
@@ -167,9 +167,10 @@ enum class GuestState : uint8_t {
   kUnknown = 0,
   kAdmitted = 1,  // Being created on its host.
   kRunning = 2,
-  kCrashed = 3,  // See GuestStatus::exit_reason. Holds nothing.
+  kCrashed = 3,  // See GuestStatus::exit_reason. Holds nothing and pays nothing.
   kEvicted = 4,
   kEvicting = 5,  // Eviction is decided; its host has not yet confirmed it. Bids for nothing.
+  kEnded = 6,     // By itself with code 0, or as its owner asked. Holds nothing and pays nothing.
 };
 
 struct GuestStatus {
@@ -218,14 +219,15 @@ struct ResourceState {
 // Why a guest won what it won of a resource in a round. The numbers are those of
 // nom.market.v1.AwardReason.
 enum class AwardReason : uint8_t {
-  kUnknown = 0,       // Not told: the market has been restarted since, or the round is an old one.
-  kServed = 1,        // All that it asked for.
-  kPartlyServed = 2,  // Less: others offered more for the rest.
-  kOutbid = 3,        // Nothing: others offered more.
-  kBelowReserve = 4,  // Nothing: the bid did not reach the operator's reserve.
-  kNoMeans = 5,       // Nothing: its budget and the account could pay for nothing.
-  kNoBid = 6,         // No bid stood.
-  kNotRunning = 7,    // The guest does not run.
+  kUnknown = 0,           // Not told: the round was decided before the market kept reasons.
+  kServed = 1,            // All that it asked for.
+  kPartlyServed = 2,      // Less: others offered more for the rest.
+  kOutbid = 3,            // Nothing: others offered more.
+  kBelowReserve = 4,      // Nothing: the bid did not reach the operator's reserve.
+  kNoMeans = 5,           // Nothing: its budget and the account could pay for nothing.
+  kNoBid = 6,             // No bid stood.
+  kNotRunning = 7,        // The guest does not run.
+  kLargerThanSupply = 8,  // Nothing: the least that it asked for is more than was sold.
 };
 // "all that it asked for", "outbid", ...: for people.
 absl::string_view AwardReasonText(AwardReason reason);

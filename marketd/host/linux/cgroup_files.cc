@@ -248,6 +248,58 @@ absl::StatusOr<uint64_t> CgroupFiles::ReadOomKills(const std::string& cgroup) co
   return kills.value_or(0);
 }
 
+absl::StatusOr<std::map<std::string, std::string>> CgroupFiles::ReadDeviceLine(
+    const std::string& cgroup, absl::string_view file, DiskNumber disk) const {
+  NOM_ASSIGN_OR_RETURN(const std::string text, ReadText(cgroup, file));
+  const std::string device = absl::StrCat(disk.major, ":", disk.minor);
+  std::map<std::string, std::string> values;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    if (words.empty() || words[0] != device) continue;
+    for (size_t i = 1; i < words.size(); ++i) {
+      values.insert(absl::StrSplit(words[i], absl::MaxSplits('=', 1)));
+    }
+  }
+  return values;
+}
+
+absl::StatusOr<IoMax> CgroupFiles::ReadIoMax(const std::string& cgroup, DiskNumber disk) const {
+  NOM_ASSIGN_OR_RETURN(const auto values, ReadDeviceLine(cgroup, "io.max", disk));
+  IoMax max;
+  if (values.empty()) return max;
+  for (const auto& [key, value] :
+       {std::pair("rbps", &max.read_bytes), std::pair("wbps", &max.write_bytes),
+        std::pair("riops", &max.reads), std::pair("wiops", &max.writes)}) {
+    const auto it = values.find(key);
+    if (it == values.end() || !ParseLimit(it->second, value)) {
+      return BadText(PathOf(cgroup, "io.max"), absl::StrCat("no ", key));
+    }
+  }
+  return max;
+}
+
+absl::Status CgroupFiles::WriteIoMax(const std::string& cgroup, DiskNumber disk, const IoMax& max) {
+  return WriteText(cgroup, "io.max",
+                   absl::StrCat(disk.major, ":", disk.minor, " rbps=", LimitText(max.read_bytes),
+                                " wbps=", LimitText(max.write_bytes),
+                                " riops=", LimitText(max.reads), " wiops=", LimitText(max.writes)));
+}
+
+absl::StatusOr<IoStat> CgroupFiles::ReadIoStat(const std::string& cgroup, DiskNumber disk) const {
+  NOM_ASSIGN_OR_RETURN(const auto values, ReadDeviceLine(cgroup, "io.stat", disk));
+  IoStat stat;
+  if (values.empty()) return stat;
+  for (const auto& [key, value] :
+       {std::pair("rbytes", &stat.read_bytes), std::pair("wbytes", &stat.written_bytes),
+        std::pair("rios", &stat.reads), std::pair("wios", &stat.writes)}) {
+    const auto it = values.find(key);
+    if (it == values.end() || !absl::SimpleAtoi(it->second, value)) {
+      return BadText(PathOf(cgroup, "io.stat"), absl::StrCat("no ", key));
+    }
+  }
+  return stat;
+}
+
 absl::Status CgroupFiles::WriteProcessesMax(const std::string& cgroup, int64_t count) {
   return WriteText(cgroup, "pids.max", LimitText(count));
 }

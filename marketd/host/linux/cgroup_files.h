@@ -8,6 +8,7 @@
 #define MARKETD_HOST_LINUX_CGROUP_FILES_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -33,6 +34,32 @@ struct CpuMax {
 struct CpuStat {
   uint64_t usage_us = 0;
   uint64_t throttled_us = 0;
+};
+
+// A block device, as io.max and io.stat name it.
+struct DiskNumber {
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  friend bool operator==(const DiskNumber&, const DiskNumber&) = default;
+};
+
+// One device's line of io.max, each a second.
+struct IoMax {
+  int64_t read_bytes = kCgroupMax;
+  int64_t write_bytes = kCgroupMax;
+  int64_t reads = kCgroupMax;
+  int64_t writes = kCgroupMax;
+  friend bool operator==(const IoMax&, const IoMax&) = default;
+};
+
+// One device's line of io.stat, counted up since the cgroup was made. Buffered writes are counted
+// for the cgroup that dirtied the page, when they are written back.
+struct IoStat {
+  uint64_t read_bytes = 0;
+  uint64_t written_bytes = 0;
+  uint64_t reads = 0;
+  uint64_t writes = 0;
+  friend bool operator==(const IoStat&, const IoStat&) = default;
 };
 
 // Errors of every call: NOT_FOUND (ENOENT, or ENODEV: the cgroup was removed while the file was
@@ -81,6 +108,11 @@ class CgroupFiles {
   // oom_kill of memory.events: processes that were killed. (`oom` repeats while one is dying.)
   absl::StatusOr<uint64_t> ReadOomKills(const std::string& cgroup) const;
 
+  // A device that has no line has no limit, or has done nothing yet.
+  absl::StatusOr<IoMax> ReadIoMax(const std::string& cgroup, DiskNumber disk) const;
+  absl::Status WriteIoMax(const std::string& cgroup, DiskNumber disk, const IoMax& max);
+  absl::StatusOr<IoStat> ReadIoStat(const std::string& cgroup, DiskNumber disk) const;
+
   absl::Status WriteProcessesMax(const std::string& cgroup, int64_t count);
 
   // Whether any process lives in the cgroup or below it.
@@ -109,6 +141,10 @@ class CgroupFiles {
   absl::StatusOr<int64_t> ReadLimit(const std::string& cgroup, absl::string_view file) const;
   absl::StatusOr<std::optional<uint64_t>> ReadKey(const std::string& cgroup, absl::string_view file,
                                                   absl::string_view key) const;
+  // The words behind "MAJOR:MINOR" in a file with a line a device, by key; empty if it has none.
+  absl::StatusOr<std::map<std::string, std::string>> ReadDeviceLine(const std::string& cgroup,
+                                                                    absl::string_view file,
+                                                                    DiskNumber disk) const;
 
   const std::string root_;
 };

@@ -12,16 +12,11 @@
 namespace nom::market {
 namespace {
 
-const std::vector<std::string>& Needed() {
-  static const auto* const names = new std::vector<std::string>{"cpu", "memory", "pids"};
-  return *names;
-}
-
 std::string HowToTurnOn(const std::string& controller, const std::string& root) {
   const std::string parent = root.substr(0, root.rfind('/'));
   std::string how = absl::StrCat("as root: echo +", controller, " > ", parent,
                                  "/cgroup.subtree_control, and so in every folder above it; in a "
-                                 "unit: Delegate=cpu memory pids");
+                                 "unit: Delegate=cpu memory pids io");
   if (controller == "memory") {
     absl::StrAppend(&how, " (a kernel that lacks it altogether boots with cgroup_enable=memory)");
   }
@@ -30,18 +25,20 @@ std::string HowToTurnOn(const std::string& controller, const std::string& root) 
 
 }  // namespace
 
-absl::Status PrepareCgroupRoot(CgroupFiles& files) {
+absl::Status PrepareCgroupRoot(CgroupFiles& files, bool sells_disk) {
+  std::vector<std::string> needed = {"cpu", "memory", "pids"};
+  if (sells_disk) needed.emplace_back("io");
   NOM_RETURN_IF_ERROR(files.CheckVersion());
   const std::string where = absl::StrCat("cgroup_root ", files.root());
   NOM_ASSIGN_OR_RETURN(const std::set<std::string> has, files.Controllers(""));
-  for (const std::string& name : Needed()) {
+  for (const std::string& name : needed) {
     if (has.contains(name)) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         where, ": has no ", name, " controller; turn it on: ", HowToTurnOn(name, files.root())));
   }
   NOM_ASSIGN_OR_RETURN(const std::set<std::string> gives, files.SubtreeControl(""));
   std::vector<std::string> missing;
-  for (const std::string& name : Needed()) {
+  for (const std::string& name : needed) {
     if (!gives.contains(name)) missing.push_back(name);
   }
   if (missing.empty()) return absl::OkStatus();

@@ -7,14 +7,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "marketd/base/status.h"
 
 namespace nom::market {
@@ -28,6 +29,9 @@ bool ParseWord(absl::string_view word, std::string* out) {
   return !word.empty() && word[0] == '=' && absl::WebSafeBase64Unescape(word.substr(1), out);
 }
 
+// A terabit a second is more than any machine has, and far from what overflows.
+bool IsRate(int64_t mbits) { return mbits >= 0 && mbits <= 1'000'000; }
+
 absl::Status BadMessage(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("not in the launcher's vocabulary: \"",
                                                  absl::CEscape(text.substr(0, 80)), "\""));
@@ -40,21 +44,39 @@ class SocketLauncher final : public Launcher {
   ~SocketLauncher() override { Close(); }
 
   absl::Status Start(const LaunchStart& start) override {
+    return Ask(start, start.guest_id, [](const LaunchReply& reply) -> std::optional<GuestId> {
+      const auto* started = std::get_if<LaunchStarted>(&reply);
+      return started == nullptr ? std::nullopt : std::optional(started->guest_id);
+    });
+  }
+
+  absl::Status SetRate(const LaunchRate& rate) override {
+    return Ask(rate, rate.guest_id, [](const LaunchReply& reply) -> std::optional<GuestId> {
+      const auto* rated = std::get_if<LaunchRated>(&reply);
+      return rated == nullptr ? std::nullopt : std::optional(rated->guest_id);
+    });
+  }
+
+  // Until the answer about this guest: `done` says whose a reply is, if it is of the right kind.
+  absl::Status Ask(const LaunchRequest& request, GuestId guest_id,
+                   std::optional<GuestId> (*done)(const LaunchReply&)) {
     NOM_RETURN_IF_ERROR(Connect());
-    if (!Send(LaunchText(LaunchRequest(start)))) return Gone("does not take requests");
-    const absl::Time deadline = absl::Now() + timeout_;
+    if (!Send(LaunchText(request))) return Gone("does not take requests");
+    // Not the wall clock, which may be set meanwhile.
+    const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout_);
     for (;;) {
-      const absl::StatusOr<LaunchReply> reply = Receive(deadline - absl::Now());
+      const absl::StatusOr<LaunchReply> reply =
+          Receive(absl::FromChrono(deadline - std::chrono::steady_clock::now()));
       if (!reply.ok()) {
         Close();
         return reply.status();
       }
       if (const auto* ended = std::get_if<LaunchEnded>(&*reply)) {
         ended_.push_back(*ended);
-      } else if (const auto* started = std::get_if<LaunchStarted>(&*reply)) {
-        if (started->guest_id == start.guest_id) return absl::OkStatus();
+      } else if (done(*reply) == guest_id) {
+        return absl::OkStatus();
       } else if (const auto* refused = std::get_if<LaunchRefused>(&*reply)) {
-        if (refused->guest_id == start.guest_id) {
+        if (refused->guest_id == guest_id) {
           return absl::FailedPreconditionError(refused->what);
         }
       }
@@ -141,7 +163,10 @@ class SocketLauncher final : public Launcher {
 std::string LaunchText(const LaunchRequest& request) {
   if (const auto* start = std::get_if<LaunchStart>(&request)) {
     return absl::StrCat("start ", start->guest_id, " ", Word(start->recipe), " ",
-                        Word(start->arguments));
+                        Word(start->arguments), " ", start->network_mbits);
+  }
+  if (const auto* rate = std::get_if<LaunchRate>(&request)) {
+    return absl::StrCat("rate ", rate->guest_id, " ", rate->network_mbits);
   }
   return "list";
 }
@@ -149,6 +174,9 @@ std::string LaunchText(const LaunchRequest& request) {
 std::string LaunchText(const LaunchReply& reply) {
   if (const auto* started = std::get_if<LaunchStarted>(&reply)) {
     return absl::StrCat("started ", started->guest_id, " ", started->pid);
+  }
+  if (const auto* rated = std::get_if<LaunchRated>(&reply)) {
+    return absl::StrCat("rated ", rated->guest_id);
   }
   if (const auto* refused = std::get_if<LaunchRefused>(&reply)) {
     return absl::StrCat("refused ", refused->guest_id, " ", Word(refused->what));
@@ -163,8 +191,15 @@ absl::StatusOr<LaunchRequest> ParseLaunchRequest(absl::string_view text) {
   const std::vector<absl::string_view> words = absl::StrSplit(text, ' ');
   if (words.size() == 1 && words[0] == "list") return LaunchRequest(LaunchList{});
   LaunchStart start;
-  if (words.size() == 4 && words[0] == "start" && absl::SimpleAtoi(words[1], &start.guest_id) &&
-      ParseWord(words[2], &start.recipe) && ParseWord(words[3], &start.arguments)) {
+  LaunchRate rate;
+  if (words.size() == 3 && words[0] == "rate" && absl::SimpleAtoi(words[1], &rate.guest_id) &&
+      absl::SimpleAtoi(words[2], &rate.network_mbits) && IsRate(rate.network_mbits) &&
+      rate.network_mbits > 0) {
+    return LaunchRequest(rate);
+  }
+  if (words.size() == 5 && words[0] == "start" && absl::SimpleAtoi(words[1], &start.guest_id) &&
+      ParseWord(words[2], &start.recipe) && ParseWord(words[3], &start.arguments) &&
+      absl::SimpleAtoi(words[4], &start.network_mbits) && IsRate(start.network_mbits)) {
     return LaunchRequest(std::move(start));
   }
   return BadMessage(text);
@@ -178,6 +213,9 @@ absl::StatusOr<LaunchReply> ParseLaunchReply(absl::string_view text) {
     return LaunchReply(listed);
   }
   GuestId guest_id = 0;
+  if (words.size() == 2 && verb == "rated" && absl::SimpleAtoi(words[1], &guest_id)) {
+    return LaunchReply(LaunchRated{guest_id});
+  }
   if (words.size() != 3 || !absl::SimpleAtoi(words[1], &guest_id)) return BadMessage(text);
   LaunchStarted started{.guest_id = guest_id};
   if (verb == "started" && absl::SimpleAtoi(words[2], &started.pid)) return LaunchReply(started);

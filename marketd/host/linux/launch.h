@@ -6,7 +6,8 @@
 // requests from one user only (SO_PEERCRED). Each message is one packet (SOCK_SEQPACKET) of words:
 //
 //   marketd                          launcher
-//   start ID RECIPE ARGUMENTS        started ID PID, or refused ID WHAT
+//   start ID RECIPE ARGUMENTS MBITS  started ID PID, or refused ID WHAT
+//   rate ID MBITS                    rated ID, or refused ID WHAT
 //   list                             listed, with what runs and what has ended: see LaunchListed
 //                                    ended ID HOW   whenever a guest's first process ends
 //
@@ -36,13 +37,22 @@ struct LaunchStart {
   GuestId guest_id = 0;
   std::string recipe;
   std::string arguments;
+  int64_t network_mbits = 0;  // For recipes that have a network of their own.
+};
+// Another rate for a guest's own network.
+struct LaunchRate {
+  GuestId guest_id = 0;
+  int64_t network_mbits = 0;
 };
 struct LaunchList {};
-using LaunchRequest = std::variant<LaunchStart, LaunchList>;
+using LaunchRequest = std::variant<LaunchStart, LaunchRate, LaunchList>;
 
 struct LaunchStarted {
   GuestId guest_id = 0;
   int64_t pid = 0;
+};
+struct LaunchRated {
+  GuestId guest_id = 0;
 };
 struct LaunchRefused {
   GuestId guest_id = 0;
@@ -56,7 +66,8 @@ struct LaunchEnded {
 struct LaunchListed {
   int64_t running = 0;
 };
-using LaunchReply = std::variant<LaunchStarted, LaunchRefused, LaunchEnded, LaunchListed>;
+using LaunchReply =
+    std::variant<LaunchStarted, LaunchRated, LaunchRefused, LaunchEnded, LaunchListed>;
 
 std::string LaunchText(const LaunchRequest& request);
 std::string LaunchText(const LaunchReply& reply);
@@ -74,6 +85,9 @@ class Launcher {
   // Starts the guest's first process in its cgroup, which is there. Errors: FAILED_PRECONDITION in
   // one sentence: no launcher answers, or why it refused.
   virtual absl::Status Start(const LaunchStart& start) = 0;
+  // Changes the rate of a guest's own network at once, both ways. OK if it has none any more.
+  // Errors as above.
+  virtual absl::Status SetRate(const LaunchRate& rate) = 0;
   // Guests whose first process ended since the last call; returns at once. A launcher that died
   // with its guests alive says nothing of them ever.
   virtual std::vector<LaunchEnded> TakeEnded() = 0;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
 #include "marketd/host/linux/start_guest.h"
 
 namespace nom::market {
@@ -23,6 +24,10 @@ absl::StatusOr<std::unique_ptr<LauncherServer>> LauncherServer::Listen(
     std::function<void(const std::string&)> log) {
   std::unique_ptr<LauncherServer> server(
       new LauncherServer(std::move(options), marketd_uid, std::move(log)));
+  if (server->options_.network.prefix > 0) {
+    NOM_ASSIGN_OR_RETURN(server->netlink_, OpenNetlink());
+    server->traffic_.emplace(*server->netlink_, server->options_.network);
+  }
   const std::string& path = server->options_.launcher_socket;
   const auto failed = [&path] {
     return absl::FailedPreconditionError(
@@ -112,6 +117,10 @@ bool LauncherServer::Answer() {
     Start(*start);
     return true;
   }
+  if (const auto* rate = std::get_if<LaunchRate>(&*request)) {
+    SetRate(*rate);
+    return true;
+  }
   for (const LaunchEnded& ended : ends_) {
     if (!Send(ended)) return false;
   }
@@ -138,10 +147,13 @@ void LauncherServer::Start(const LaunchStart& start) {
       return;
     }
   }
-  const absl::StatusOr<pid_t> pid = StartGuest(options_, {.guest_id = start.guest_id,
-                                                          .recipe = recipe,
-                                                          .arguments = start.arguments,
-                                                          .marketd_uid = marketd_uid_});
+  const absl::StatusOr<pid_t> pid =
+      StartGuest(options_, {.guest_id = start.guest_id,
+                            .recipe = recipe,
+                            .arguments = start.arguments,
+                            .network_mbits = start.network_mbits,
+                            .traffic = traffic_ ? &*traffic_ : nullptr,
+                            .marketd_uid = marketd_uid_});
   if (!pid.ok()) {
     refuse(pid.status().message());
     return;
@@ -150,6 +162,18 @@ void LauncherServer::Start(const LaunchStart& start) {
   log_(
       absl::StrCat("guest ", start.guest_id, ": recipe ", recipe->name, " runs as process ", *pid));
   Send(LaunchStarted{start.guest_id, *pid});
+}
+
+void LauncherServer::SetRate(const LaunchRate& rate) {
+  const absl::Status status =
+      traffic_ ? traffic_->SetRate(rate.guest_id, rate.network_mbits)
+               : absl::FailedPreconditionError("no network is sold by the launcher's config");
+  if (status.ok()) {
+    Send(LaunchRated{rate.guest_id});
+    return;
+  }
+  log_(absl::StrCat("guest ", rate.guest_id, ": its rate is not changed: ", status.message()));
+  Send(LaunchRefused{rate.guest_id, std::string(status.message())});
 }
 
 void LauncherServer::Reap() {
@@ -162,6 +186,7 @@ void LauncherServer::Reap() {
     running_.erase(it);
     log_(absl::StrCat("guest ", ends_.back().guest_id, ": ", ends_.back().how));
     Send(ends_.back());
+    if (traffic_) traffic_->RemoveLeftBehind();
   }
 }
 

@@ -9,12 +9,15 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/host/linux/launch.h"
+#include "marketd/host/linux/netlink.h"
 #include "marketd/host/linux/options.h"
+#include "marketd/host/linux/traffic.h"
 
 namespace nom::market {
 
@@ -46,11 +49,15 @@ class LauncherServer {
   // False if the caller is to be hung up on.
   bool Answer();
   void Start(const LaunchStart& start);
+  void SetRate(const LaunchRate& rate);
   void Reap();
   bool Send(const LaunchReply& reply);
   void HangUp();
 
   const LinuxHostOptions options_;
+  // Where network is sold.
+  std::unique_ptr<Netlink> netlink_;
+  std::optional<Traffic> traffic_;
   const uid_t marketd_uid_;
   const std::function<void(const std::string&)> log_;
   int listener_ = -1;

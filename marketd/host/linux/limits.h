@@ -9,8 +9,8 @@
 
 #include <cstdint>
 
+#include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/cgroup_files.h"
-#include "marketd/host/linux/meters.h"
 #include "marketd/host/linux/recipe.h"
 
 namespace nom::market {

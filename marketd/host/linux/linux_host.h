@@ -1,7 +1,8 @@
 // An ordinary Linux machine as a host: cgroup v2 enforces, the kernel meters, a launcher starts.
 //
 //   cgroup_root/            delegated to marketd; its memory.min is the sum of the seeds
-//     guest-17/             memory.min = seed, memory.max = seed and award, cpu.max, pids.max
+//     guest-17/             memory.min = seed, memory.max = seed and award, cpu.max, io.max,
+//     pids.max
 //   run_directory/
 //     state                 state_file.h
 //     lock                  one marketd drives a machine
@@ -27,6 +28,7 @@
 #include "marketd/host/linux/cgroup_files.h"
 #include "marketd/host/linux/launch.h"
 #include "marketd/host/linux/options.h"
+#include "marketd/host/linux/run_directory.h"
 #include "marketd/market/host.h"
 
 namespace nom::market {
@@ -42,13 +44,10 @@ struct LinuxHostParts {
 std::unique_ptr<Host> NewLinuxHost(LinuxHostOptions options);
 std::unique_ptr<Host> NewLinuxHost(LinuxHostOptions options, LinuxHostParts parts);
 
-// The name of a guest's cgroup and of its folder.
-std::string GuestFolder(GuestId guest_id);
-
 // OK if marketd can drive the tree below `files`; otherwise FAILED_PRECONDITION or NOT_FOUND, in
 // one sentence: which version or controller is missing and how to turn it on. Turns on for the
 // guests what the root has.
-absl::Status PrepareCgroupRoot(CgroupFiles& files);
+absl::Status PrepareCgroupRoot(CgroupFiles& files, bool sells_disk = false);
 
 }  // namespace nom::market
 

@@ -16,11 +16,6 @@ uint64_t InUnits(absl::uint128 base, int64_t unit_size) {
 
 }  // namespace
 
-Amounts SmallerOf(const Amounts& a, const Amounts& b) {
-  return {.millicores = std::min(a.millicores, b.millicores),
-          .memory_bytes = std::min(a.memory_bytes, b.memory_bytes)};
-}
-
 void AddInterval(const MachineInterval& machine, const Amounts& held, const MeterReading& reading,
                  MeterSums& sums) {
   const int64_t length_us = std::max<int64_t>(0, machine.length_us);
@@ -28,6 +23,10 @@ void AddInterval(const MachineInterval& machine, const Amounts& held, const Mete
                                ? reading.cpu_usage_us - sums.cpu_usage_us
                                : uint64_t{0};
   sums.cpu_usage_us += used_us;
+  sums.disk_used += Product(reading.disk_requests, 1'000'000);
+  sums.disk_seen = reading.disk;
+  sums.network_used += Product(reading.network_bits, 1);
+  sums.network_seen = reading.network;
   if (sums.ended_us >= 0)
     return;  // Holds nothing; its last processes may still have used a little.
 
@@ -43,6 +42,8 @@ void AddInterval(const MachineInterval& machine, const Amounts& held, const Mete
   sums.cpu_offered += std::max(offered, std::min(used, promised));
   sums.memory_offered += Product(held.memory_bytes, length_us);
   sums.memory_used += Product(reading.memory_bytes, length_us);
+  sums.disk_offered += Product(held.disk_iops, length_us);
+  sums.network_offered += Product(held.network_mbits, length_us);
 }
 
 GuestMeters ToGuestMeters(GuestId guest_id, const MeterSums& sums, int64_t now_us,
@@ -59,6 +60,12 @@ GuestMeters ToGuestMeters(GuestId guest_id, const MeterSums& sums, int64_t now_u
     } else if (resource.kind == ResourceKind::kMemory) {
       amount.offered_unit_us = InUnits(sums.memory_offered, resource.unit_size);
       amount.used_unit_us = InUnits(sums.memory_used, resource.unit_size);
+    } else if (resource.kind == ResourceKind::kDisk) {
+      amount.offered_unit_us = InUnits(sums.disk_offered, resource.unit_size);
+      amount.used_unit_us = InUnits(sums.disk_used, resource.unit_size);
+    } else if (resource.kind == ResourceKind::kNetwork) {
+      amount.offered_unit_us = InUnits(sums.network_offered, resource.unit_size);
+      amount.used_unit_us = InUnits(sums.network_used, resource.unit_size);
     } else {
       continue;
     }

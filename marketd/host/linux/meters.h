@@ -15,19 +15,12 @@
 
 #include "absl/numeric/int128.h"
 #include "absl/types/span.h"
+#include "marketd/host/linux/amounts.h"
+#include "marketd/host/linux/cgroup_files.h"
+#include "marketd/host/linux/network.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
-
-// In base measure: seed plus award, of what a Linux host enforces.
-struct Amounts {
-  int64_t millicores = 0;
-  int64_t memory_bytes = 0;
-  friend bool operator==(const Amounts&, const Amounts&) = default;
-};
-
-// Of each the smaller: what a guest holds for certain while one is being changed into the other.
-Amounts SmallerOf(const Amounts& a, const Amounts& b);
 
 struct MeterSums {
   int64_t created_us = 0;
@@ -36,6 +29,12 @@ struct MeterSums {
   absl::uint128 cpu_offered = 0;  // Millicore-microseconds.
   absl::uint128 memory_offered = 0;
   absl::uint128 memory_used = 0;
+  absl::uint128 disk_offered = 0;  // Requests times 10^6: a request a second, for a microsecond.
+  absl::uint128 disk_used = 0;
+  IoStat disk_seen;                   // The counts through which disk_used reaches.
+  absl::uint128 network_offered = 0;  // Bits: a megabit a second, for a microsecond.
+  absl::uint128 network_used = 0;
+  NetworkStat network_seen;
 };
 
 // The machine's own counts over an interval.
@@ -51,6 +50,10 @@ struct MachineInterval {
 struct MeterReading {
   uint64_t cpu_usage_us = 0;  // Since the cgroup was made; one that fell is taken as unchanged.
   int64_t memory_bytes = 0;   // memory.current
+  IoStat disk;                // Since the cgroup was made.
+  int64_t disk_requests = 0;  // Since the last reading (RequestsBetween).
+  NetworkStat network;        // Since the guest's network was made.
+  int64_t network_bits = 0;   // Since the last reading (BitsBetween).
 };
 
 // Adds an interval over which the guest held `held`. Of the processor it was offered the share that

@@ -1,21 +1,25 @@
 #include "marketd/host/linux/put_in_force.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "marketd/base/status.h"
+#include "marketd/host/linux/guest_cgroup.h"
 #include "marketd/host/linux/shrink.h"
 
 namespace nom::market {
 namespace {
 
+// Not the wall clock, which may be set while guests shrink: by a day, and all would be late.
+using Clock = std::chrono::steady_clock;
+
 constexpr absl::Duration kWaitEmpty = absl::Milliseconds(10);
-constexpr absl::Duration kLateLook = absl::Milliseconds(50);
+constexpr std::chrono::milliseconds kLateLook{50};
 
 // One guest that gives memory up, and the thread that makes it.
 struct Shrinking {
@@ -32,7 +36,7 @@ struct Shrinking {
 // Whether the kernel's files of a guest that was removed say so.
 bool Gone(const absl::Status& status) { return absl::IsNotFound(status); }
 
-void RunShrink(CgroupFiles& files, absl::Time deadline, const PutInForceOptions& options,
+void RunShrink(CgroupFiles& files, Clock::time_point deadline, const PutInForceOptions& options,
                Shrinking& task) {
   const std::string& cgroup = task.change.cgroup;
   absl::Status last = absl::OkStatus();
@@ -48,7 +52,7 @@ void RunShrink(CgroupFiles& files, absl::Time deadline, const PutInForceOptions&
     sight.current_bytes = bytes.ok() ? *bytes : task.change.from.memory_bytes + 1;
     sight.populated = !populated.ok() || *populated;
     sight.action_failed = !last.ok();
-    sight.late = absl::Now() >= deadline;
+    sight.late = Clock::now() >= deadline;
     task.outcome = task.shrink.Next(sight);
     switch (task.outcome) {
       case ShrinkAction::kReclaim:
@@ -75,7 +79,7 @@ void RunShrink(CgroupFiles& files, absl::Time deadline, const PutInForceOptions&
 // The first guest that could not be shrunk is the error.
 absl::Status ShrinkAll(CgroupFiles& files, absl::Span<GuestChange> changes,
                        const PutInForceOptions& options) {
-  const absl::Time deadline = absl::Now() + options.timeout;
+  const Clock::time_point deadline = Clock::now() + absl::ToChronoNanoseconds(options.timeout);
   std::vector<std::unique_ptr<Shrinking>> tasks;
   for (GuestChange& change : changes) {
     if (change.to.memory_bytes < change.from.memory_bytes) {
@@ -97,8 +101,8 @@ absl::Status ShrinkAll(CgroupFiles& files, absl::Span<GuestChange> changes,
     const auto all_done = [&] {
       return std::all_of(tasks.begin(), tasks.end(), [](const auto& t) { return t->done; });
     };
-    absl::Time until = deadline;
-    while (!finished.wait_until(lock, absl::ToChronoTime(until), all_done)) {
+    Clock::time_point until = deadline;
+    while (!finished.wait_until(lock, until, all_done)) {
       // Some are in the middle of a write to memory.max, which comes back when its group is empty.
       // One that fits is late because the machine is: it is let be.
       for (const auto& task : tasks) {
@@ -108,7 +112,7 @@ absl::Status ShrinkAll(CgroupFiles& files, absl::Span<GuestChange> changes,
         task->change.killed = true;
         KillGuest(files, task->change.cgroup).IgnoreError();
       }
-      until = absl::Now() + kLateLook;
+      until = Clock::now() + kLateLook;
     }
   }
   absl::Status status = absl::OkStatus();
@@ -125,46 +129,72 @@ absl::Status ShrinkAll(CgroupFiles& files, absl::Span<GuestChange> changes,
   return status;
 }
 
-bool Raises(const CpuLimits& from, const CpuLimits& to) {
-  return to.max.quota_us > from.max.quota_us;
-}
-
 absl::Status Named(const GuestChange& change, const absl::Status& status) {
   if (status.ok() || Gone(status)) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("guest ", change.guest_id, ": ", status.message()));
 }
 
+// The limits whose writes do not block: of each kind those that fall, or those that rise, from what
+// `from` says to what `to` says.
+class PlainLimits {
+ public:
+  struct Side {
+    const Amounts& amounts;
+    const CpuLimits& cpu;
+  };
+
+  PlainLimits(CgroupFiles& files, const PutInForceOptions& options)
+      : files_(files), options_(options) {}
+
+  absl::Status Write(const GuestChange& change, const Side& from, const Side& to, bool raise) {
+    if (options_.has_cpu && from.cpu != to.cpu &&
+        raise == (to.cpu.max.quota_us > from.cpu.max.quota_us)) {
+      NOM_RETURN_IF_ERROR(Named(change, WriteCpuLimits(files_, change.cgroup, to.cpu)));
+    }
+    if (options_.disk && from.amounts.disk_iops != to.amounts.disk_iops &&
+        raise == (to.amounts.disk_iops > from.amounts.disk_iops)) {
+      const IoMax max = IoMaxFor(options_.disk->options, to.amounts.disk_iops);
+      NOM_RETURN_IF_ERROR(
+          Named(change, files_.WriteIoMax(change.cgroup, options_.disk->number, max)));
+    }
+    if (options_.set_rate && from.amounts.network_mbits != to.amounts.network_mbits &&
+        raise == (to.amounts.network_mbits > from.amounts.network_mbits)) {
+      NOM_RETURN_IF_ERROR(
+          Named(change, options_.set_rate(change.guest_id, to.amounts.network_mbits)));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  CgroupFiles& files_;
+  const PutInForceOptions& options_;
+};
+
+PlainLimits::Side Before(const GuestChange& change) { return {change.from, change.cpu_from}; }
+PlainLimits::Side After(const GuestChange& change) { return {change.to, change.cpu_to}; }
+
 // Gives everybody back what it had: first down again what was raised, then up what was lowered.
 void PutBack(CgroupFiles& files, absl::Span<GuestChange> changes,
              const PutInForceOptions& options) {
-  for (const bool down : {true, false}) {
+  PlainLimits plain(files, options);
+  for (const bool raise : {false, true}) {
     for (const GuestChange& change : changes) {
       if (options.has_memory && change.to != change.from &&
-          down == (change.from.memory_bytes < change.to.memory_bytes)) {
+          raise == (change.from.memory_bytes >= change.to.memory_bytes)) {
         files.WriteMemoryMax(change.cgroup, change.from.memory_bytes).IgnoreError();
       }
-      if (options.has_cpu && change.cpu_to != change.cpu_from &&
-          down == Raises(change.cpu_from, change.cpu_to)) {
-        WriteCpuLimits(files, change.cgroup, change.cpu_from).IgnoreError();
-      }
+      plain.Write(change, After(change), Before(change), raise).IgnoreError();
     }
   }
 }
 
 absl::Status WriteAll(CgroupFiles& files, absl::Span<GuestChange> changes,
                       const PutInForceOptions& options) {
-  const auto write_cpu = [&](bool raise) -> absl::Status {
-    for (const GuestChange& change : changes) {
-      if (!options.has_cpu || change.cpu_from == change.cpu_to ||
-          raise != Raises(change.cpu_from, change.cpu_to) || change.killed) {
-        continue;
-      }
-      NOM_RETURN_IF_ERROR(Named(change, WriteCpuLimits(files, change.cgroup, change.cpu_to)));
-    }
-    return absl::OkStatus();
-  };
-  NOM_RETURN_IF_ERROR(write_cpu(/*raise=*/false));
+  PlainLimits plain(files, options);
+  for (const GuestChange& change : changes) {
+    NOM_RETURN_IF_ERROR(plain.Write(change, Before(change), After(change), /*raise=*/false));
+  }
   if (options.has_memory) {
     NOM_RETURN_IF_ERROR(ShrinkAll(files, changes, options));
     for (const GuestChange& change : changes) {
@@ -174,7 +204,11 @@ absl::Status WriteAll(CgroupFiles& files, absl::Span<GuestChange> changes,
           Named(change, files.WriteMemoryMax(change.cgroup, change.to.memory_bytes)));
     }
   }
-  return write_cpu(/*raise=*/true);
+  for (const GuestChange& change : changes) {
+    if (change.killed) continue;
+    NOM_RETURN_IF_ERROR(plain.Write(change, Before(change), After(change), /*raise=*/true));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -185,13 +219,6 @@ absl::Status WriteCpuLimits(CgroupFiles& files, const std::string& cgroup,
   if (limits.burst_us > 0) NOM_RETURN_IF_ERROR(files.WriteCpuBurst(cgroup, 0));
   NOM_RETURN_IF_ERROR(files.WriteCpuMax(cgroup, limits.max));
   if (limits.burst_us > 0) NOM_RETURN_IF_ERROR(files.WriteCpuBurst(cgroup, limits.burst_us));
-  return absl::OkStatus();
-}
-
-absl::Status KillGuest(CgroupFiles& files, const std::string& cgroup) {
-  NOM_RETURN_IF_ERROR(files.Kill(cgroup));
-  // Where no cpu is sold there is no such file, and no limit.
-  files.WriteCpuMax(cgroup, {}).IgnoreError();
   return absl::OkStatus();
 }
 

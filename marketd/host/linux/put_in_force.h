@@ -5,15 +5,17 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/cgroup_files.h"
+#include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/limits.h"
-#include "marketd/host/linux/meters.h"
 #include "marketd/host/linux/recipe.h"
 #include "marketd/market/types.h"
 
@@ -36,14 +38,17 @@ struct GuestChange {
 struct PutInForceOptions {
   bool has_cpu = true;
   bool has_memory = true;
+  std::optional<SoldDisk> disk;  // If one is sold.
+  // Sets the rate of a guest\'s own network, if network is sold.
+  std::function<absl::Status(GuestId guest_id, int64_t mbits)> set_rate;
   absl::Duration timeout;                   // For all shrinking; then what is late is killed.
   std::function<void(absl::Duration)> nap;  // Any thread.
 };
 
-// Writes all limits of `changes`: no memory.max or cpu.max is raised before the last one is
-// lowered, so that the sum of grants is never above what it was or will be. Guests that must be
-// shrunk by force are so side by side, each by a thread of its own, since that may block for
-// seconds.
+// Writes all limits of `changes`: none of memory.max, cpu.max, io.max or a rate is raised before
+// the last one is lowered, so that the sum of grants is never above what it was or will be. Guests
+// that must be shrunk by force are so side by side, each by a thread of its own, since that may
+// block for seconds.
 //
 // FAILED_PRECONDITION names the guest that could not be changed: then all have their old limits
 // again, but for those that were killed. A guest whose cgroup has gone is passed over.
@@ -53,11 +58,6 @@ absl::Status PutInForce(CgroupFiles& files, absl::Span<GuestChange> changes,
 // cpu.max, cpu.max.burst and cpu.idle in an order that the kernel takes from any state: it
 // refuses a burst above the quota.
 absl::Status WriteCpuLimits(CgroupFiles& files, const std::string& cgroup, const CpuLimits& limits);
-
-// Ends every process of a guest, and takes its limit of the processor away: what is left of it dies
-// in its own cgroup, at its own pace, and a fork bomb with 10 millicores took longer than anybody
-// waits. A killed process runs none of its own code any more.
-absl::Status KillGuest(CgroupFiles& files, const std::string& cgroup);
 
 }  // namespace nom::market
 

@@ -27,6 +27,7 @@ struct Recipe {
   enum class Network : uint8_t {
     kHost,  // The machine's own interfaces.
     kNone,  // A network namespace of its own with nothing in it.
+    kOwn,   // The same with an interface, at the rate that it holds; where network is sold.
   };
 
   std::string name;               // [a-z0-9-]{1,63}

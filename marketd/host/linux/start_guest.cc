@@ -11,9 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -110,6 +112,7 @@ struct Plan {
   int output_fd;
   int null_fd;
   int failure_fd;
+  int network_fd;  // Its own network's namespace; -1 if it has none.
   std::vector<char*> argv;
   std::vector<char*> environment;
 };
@@ -147,7 +150,8 @@ bool TakeOn(const User& user) {
   setsid();
   // First of all: from here on everything is the guest's own.
   if (write(plan.cgroup_fd, "0", 1) != 1) Fail(plan.failure_fd, Step::kJoin);
-  if (plan.recipe.network == Recipe::Network::kNone && unshare(CLONE_NEWNET) != 0) {
+  if ((plan.recipe.network == Recipe::Network::kNone && unshare(CLONE_NEWNET) != 0) ||
+      (plan.network_fd >= 0 && setns(plan.network_fd, CLONE_NEWNET) != 0)) {
     Fail(plan.failure_fd, Step::kNetwork);
   }
   if (!PlaceDescriptors(plan)) Fail(plan.failure_fd, Step::kDescriptors);
@@ -225,6 +229,22 @@ absl::StatusOr<pid_t> StartGuest(const LinuxHostOptions& options, const GuestSta
       absl::StrCat("NOM_GUEST_ID=", start.guest_id),
       absl::StrCat("NOM_BOARD=fd:", kBoardDescriptor),
   };
+  NetworkNamespace network;
+  if (recipe.network == Recipe::Network::kOwn) {
+    if (start.traffic == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "recipe ", recipe.name, ": has network: own, and the launcher's config sells none"));
+    }
+    absl::StatusOr<NetworkNamespace> made =
+        start.traffic->Add(start.guest_id, std::max<int64_t>(1, start.network_mbits));
+    if (!made.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("recipe ", recipe.name, ": its network: ", made.status().message()));
+    }
+    network = *std::move(made);
+    environment.push_back(
+        absl::StrCat("NOM_ADDRESS=", AddressText(AddressOf(options.network, start.guest_id))));
+  }
   const Plan plan{.recipe = recipe,
                   .user = user,
                   .cgroup_fd = cgroup.get(),
@@ -232,6 +252,7 @@ absl::StatusOr<pid_t> StartGuest(const LinuxHostOptions& options, const GuestSta
                   .output_fd = output.get(),
                   .null_fd = null.get(),
                   .failure_fd = write_end.get(),
+                  .network_fd = network.fd,
                   .argv = Pointers(arguments),
                   .environment = Pointers(environment)};
   const pid_t pid = fork();

@@ -6,10 +6,12 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "marketd/host/linux/options.h"
+#include "marketd/host/linux/traffic.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
@@ -18,13 +20,15 @@ struct GuestStart {
   GuestId guest_id = 0;
   const Recipe* recipe = nullptr;
   std::string arguments;
-  uid_t marketd_uid = 0;  // No guest runs as the user that may write its board.
+  int64_t network_mbits = 0;   // For recipes with a network of their own.
+  Traffic* traffic = nullptr;  // Makes it; null where none is sold.
+  uid_t marketd_uid = 0;       // No guest runs as the user that may write its board.
 };
 
 // Starts it and returns its process id once the program runs; the caller waits for its end. The
-// program finds its board open for reading as descriptor 3 (NOM_BOARD=fd:3), NOM_GUEST_ID, PATH,
-// HOME and USER, and nothing else of the launcher's. It leads a session of its own, and can gain no
-// privilege by executing anything.
+// program finds its board open for reading as descriptor 3 (NOM_BOARD=fd:3), NOM_GUEST_ID,
+// NOM_ADDRESS if it has a network of its own, PATH, HOME and USER, and nothing else of the
+// launcher's. It leads a session of its own, and can gain no privilege by executing anything.
 //
 // The caller has one thread. Errors: FAILED_PRECONDITION in one sentence that names the step.
 absl::StatusOr<pid_t> StartGuest(const LinuxHostOptions& options, const GuestStart& start);

@@ -19,6 +19,7 @@ namespace {
 
 constexpr absl::string_view kHeader = "nom-linux-host 1";
 constexpr size_t kFileBytesMax = 16 << 20;
+constexpr size_t kAmountsWordsMin = 4;  // A key, a guest, millicores and bytes of memory.
 
 absl::string_view PhaseName(GuestRecord::Phase phase) {
   switch (phase) {
@@ -38,9 +39,13 @@ std::string Wide(absl::uint128 value) {
 }
 
 std::string SumsText(const MeterSums& sums) {
-  return absl::StrCat(sums.created_us, " ", sums.ended_us, " ", sums.cpu_usage_us, " ",
-                      Wide(sums.cpu_offered), " ", Wide(sums.memory_offered), " ",
-                      Wide(sums.memory_used));
+  return absl::StrCat(
+      sums.created_us, " ", sums.ended_us, " ", sums.cpu_usage_us, " ", Wide(sums.cpu_offered), " ",
+      Wide(sums.memory_offered), " ", Wide(sums.memory_used), " ", Wide(sums.disk_offered), " ",
+      Wide(sums.disk_used), " ", sums.disk_seen.read_bytes, " ", sums.disk_seen.written_bytes, " ",
+      sums.disk_seen.reads, " ", sums.disk_seen.writes, " ", Wide(sums.network_offered), " ",
+      Wide(sums.network_used), " ", sums.network_seen.received_bytes, " ",
+      sums.network_seen.sent_bytes);
 }
 
 // Texts of others (names, reasons) as one word.
@@ -77,9 +82,12 @@ class LineReader {
     if (word == "-") return;
     good_ &= !word.empty() && word[0] == '=' && absl::WebSafeBase64Unescape(word.substr(1), out);
   }
-  void Both(Amounts* out) {
-    Number(&out->millicores);
-    Number(&out->memory_bytes);
+  // Kinds that were not sold yet when the line was written are 0.
+  void Each(Amounts* out) {
+    for (const ResourceKind kind : kEnforcedKinds) {
+      if (!AtEnd()) Number(&AmountOf(*out, kind));
+    }
+    good_ &= at_ >= kAmountsWordsMin;
   }
   void Sums(MeterSums* out) {
     Number(&out->created_us);
@@ -88,7 +96,19 @@ class LineReader {
     Wide128(&out->cpu_offered);
     Wide128(&out->memory_offered);
     Wide128(&out->memory_used);
+    if (AtEnd()) return;
+    Wide128(&out->disk_offered);
+    Wide128(&out->disk_used);
+    for (uint64_t* count : {&out->disk_seen.read_bytes, &out->disk_seen.written_bytes,
+                            &out->disk_seen.reads, &out->disk_seen.writes}) {
+      Number(count);
+    }
+    Wide128(&out->network_offered);
+    Wide128(&out->network_used);
+    Number(&out->network_seen.received_bytes);
+    Number(&out->network_seen.sent_bytes);
   }
+  bool AtEnd() const { return at_ == words_.size(); }
   void Fail() { good_ = false; }
   bool Good() const { return good_ && at_ == words_.size(); }
 
@@ -112,13 +132,16 @@ std::string HostRecordText(const HostRecord& record) {
     absl::StrAppend(&out, "guest ", id, " ", PhaseName(guest.phase), " ", Word(guest.name), " ",
                     Word(guest.recipe), " ", guest.memory_window_bytes, " ",
                     Word(guest.exit_reason), "\n");
-    const auto both = [&out, guest_id = id](absl::string_view key, const Amounts& amounts) {
-      absl::StrAppend(&out, key, " ", guest_id, " ", amounts.millicores, " ", amounts.memory_bytes,
-                      "\n");
+    const auto each = [&out, guest_id = id](absl::string_view key, const Amounts& amounts) {
+      absl::StrAppend(&out, key, " ", guest_id);
+      for (const ResourceKind kind : kEnforcedKinds) {
+        absl::StrAppend(&out, " ", AmountOf(amounts, kind));
+      }
+      absl::StrAppend(&out, "\n");
     };
-    both("seed", guest.seed);
-    both("held", guest.held);
-    if (guest.target) both("target", *guest.target);
+    each("seed", guest.seed);
+    each("held", guest.held);
+    if (guest.target) each("target", *guest.target);
     absl::StrAppend(&out, "sums ", id, " ", SumsText(guest.sums), "\n");
     if (guest.has_applied)
       absl::StrAppend(&out, "at_apply ", id, " ", SumsText(guest.applied), "\n");
@@ -169,11 +192,11 @@ absl::StatusOr<HostRecord> ParseHostRecord(absl::string_view text) {
         line.Number(&guest.memory_window_bytes);
         line.Text(&guest.exit_reason);
       } else if (key == "seed") {
-        line.Both(&guest.seed);
+        line.Each(&guest.seed);
       } else if (key == "held") {
-        line.Both(&guest.held);
+        line.Each(&guest.held);
       } else if (key == "target") {
-        line.Both(&guest.target.emplace());
+        line.Each(&guest.target.emplace());
       } else if (key == "sums") {
         line.Sums(&guest.sums);
       } else if (key == "at_apply") {

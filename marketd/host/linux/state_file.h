@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/meters.h"
 #include "marketd/market/types.h"
 

@@ -303,6 +303,10 @@ std::string ImageFaultText(uint32_t fault) {
   return absl::StrCat("unknown image fault ", fault);
 }
 
+bool IsCleanExit(uint32_t reason, uint64_t detail) {
+  return reason == NOM_EXIT_REASON_DONE && detail == 0;
+}
+
 std::string ExitReasonText(uint32_t reason, uint64_t detail) {
   switch (reason) {
     case NOM_EXIT_REASON_NONE:

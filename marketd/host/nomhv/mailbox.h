@@ -92,6 +92,8 @@ std::string StatusText(uint32_t nom_status);
 std::string ImageFaultText(uint32_t fault);
 // "wild access at 0x...", "exit 0".
 std::string ExitReasonText(uint32_t reason, uint64_t detail);
+// Whether a guest ended by itself, with code 0.
+bool IsCleanExit(uint32_t reason, uint64_t detail);
 
 }  // namespace nom::market
 

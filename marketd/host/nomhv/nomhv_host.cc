@@ -224,6 +224,7 @@ absl::StatusOr<HostFacts> NomhvHost::Attach() {
     guest.ended = meter.state == NOM_GUEST_ENDED;
     if (guest.ended) {
       guest.exit_reason = ExitReasonText(meter.exit_reason, meter.exit_detail);
+      guest.exited = IsCleanExit(meter.exit_reason, meter.exit_detail);
       ended_told_.insert(meter.guest_id);
     }
     const auto holding = [](ResourceKind kind, uint64_t seed, uint64_t total, int64_t unit) {
@@ -520,7 +521,8 @@ std::vector<HostNews> NomhvHost::Poll() {
   while (std::optional<NomEvent> event = mailbox_->NextEvent()) {
     if (event->kind != NOM_EVENT_GUEST_ENDED) continue;
     if (ended_told_.insert(event->guest_id).second) {
-      news.push_back(GuestEnded{event->guest_id, ExitReasonText(event->status, event->value)});
+      news.push_back(GuestEnded{event->guest_id, ExitReasonText(event->status, event->value),
+                                IsCleanExit(event->status, event->value)});
     }
   }
   PollBidPages(news);
@@ -534,8 +536,9 @@ void NomhvHost::PollBidPages(std::vector<HostNews>& news) {
     // An end whose event was lost to a full ring still shows here.
     if (meter.state == NOM_GUEST_ENDED) {
       if (ended_told_.insert(meter.guest_id).second) {
-        news.push_back(
-            GuestEnded{meter.guest_id, ExitReasonText(meter.exit_reason, meter.exit_detail)});
+        news.push_back(GuestEnded{meter.guest_id,
+                                  ExitReasonText(meter.exit_reason, meter.exit_detail),
+                                  IsCleanExit(meter.exit_reason, meter.exit_detail)});
       }
       continue;
     }

@@ -9,6 +9,8 @@
 namespace nom::market {
 namespace {
 
+constexpr char kCleanExit[] = "exit 0";
+
 int64_t UnitsOf(const std::vector<Holding>& holdings, ResourceKind kind) {
   for (const Holding& holding : holdings) {
     if (holding.kind == kind) return holding.units();
@@ -51,6 +53,7 @@ absl::StatusOr<HostFacts> SimulatedHost::Attach() {
     out.name = guest.spec.name;
     out.ended = guest.ended;
     out.exit_reason = guest.exit_reason;
+    out.exited = guest.exit_reason == kCleanExit;
     for (const auto& [kind, units] : guest.units) {
       const int64_t seed = UnitsOf(guest.spec.seeds, kind);
       out.holdings.push_back(
@@ -271,7 +274,7 @@ void SimulatedHost::EndGuest(GuestId guest_id, const std::string& reason) {
   it->second.ended = true;
   it->second.exit_reason = reason;
   for (auto& [kind, units] : it->second.units) units = 0;
-  news_.push_back(GuestEnded{guest_id, reason});
+  news_.push_back(GuestEnded{guest_id, reason, reason == kCleanExit});
 }
 
 void SimulatedHost::Meter(SimGuest& guest) {

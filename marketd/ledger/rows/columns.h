@@ -57,6 +57,10 @@ struct StoredEnum<AccountKind> : StoredRange<1, kAccountKindsCount> {};
 template <>
 struct StoredEnum<GuestState> : StoredRange<1, 5> {};
 template <>
+struct StoredEnum<EndCause> : StoredRange<0, 5> {};
+template <>
+struct StoredEnum<AwardReason> : StoredRange<0, 8> {};
+template <>
 struct StoredEnum<RoundPhase> : StoredRange<2, 5> {};  // No round that collects is written.
 template <>
 struct StoredEnum<absl::StatusCode> : StoredRange<0, 16> {};

@@ -68,6 +68,8 @@ void GuestColumns(auto& io, auto& guest, auto& spent_microcredits) {
   io("has_run", guest.has_run);
   io("age_us", guest.metered.age_us);
   io("alive_us", guest.metered.alive_us);
+  io("end_cause", guest.end_cause);
+  io("arrears_rounds", guest.arrears_rounds);
 }
 
 void SeedColumns(auto& io, auto& guest_id, auto& seed) {
@@ -183,6 +185,7 @@ void OutcomeColumns(auto& io, auto& host_id, auto& round_id, auto& outcome) {
   io("award_units", outcome.award_units);
   io("contracted_units", outcome.contracted_units);
   io("charge_microcredits", outcome.charge_microcredits);
+  io("reason", outcome.reason);
   io("settled", outcome.settled);
   io("settled_microcredits", outcome.settled_microcredits);
   io("rent_microcredits", outcome.rent_microcredits);

@@ -36,7 +36,7 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kUpdateRound, "rounds", RowOp::kUpdate, 2);
   set(RowWrite::kInsertAuction, "auctions", RowOp::kInsert, 3);
   set(RowWrite::kInsertJointAuction, "joint_auctions", RowOp::kInsert, 2);
-  set(RowWrite::kPutOutcome, "outcomes", RowOp::kPut, 4, 9);
+  set(RowWrite::kPutOutcome, "outcomes", RowOp::kPut, 4, 10);
   set(RowWrite::kInsertContract, "contracts", RowOp::kInsert, 2);
   set(RowWrite::kUpdateContract, "contracts", RowOp::kUpdate, 2);
   set(RowWrite::kInsertLot, "lots", RowOp::kInsert, 3);

@@ -276,6 +276,14 @@ absl::Status ReadRound(Database& db, Round& round) {
       round.round_id);
 }
 
+absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id) {
+  GuestRow row;
+  NOM_ASSIGN_OR_RETURN(const bool is_there,
+                       ReadOne(db, "guests WHERE guest_id = ? AND state = 4", row, guest_id));
+  if (!is_there) return absl::NotFoundError(absl::StrCat("guest_id: no guest ", guest_id));
+  return std::move(row.guest);
+}
+
 absl::StatusOr<ChainHead> ReadHead(Database& db, int64_t book) {
   TransactionRow row;
   NOM_RETURN_IF_ERROR(

@@ -12,9 +12,9 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 7;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 8;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
-inline constexpr int32_t kSchemaVersionMin = 6;
+inline constexpr int32_t kSchemaVersionMin = 7;
 
 inline constexpr char kSchemaSql[] = R"sql(
 -- One row: written each time that the ledger is opened, before anybody is told that it is there.
@@ -103,7 +103,7 @@ CREATE TABLE transfers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX transfers_open ON transfers (to_book) WHERE accepted_transaction_id IS NULL;
 
--- state: 1 admitted, 2 running, 3 crashed, 4 evicted, 5 evicting.
+-- state: 1 admitted, 2 running, 3 ended, 4 evicted, 5 evicting.
 CREATE TABLE guests (
   guest_id INTEGER PRIMARY KEY,
   host_id TEXT NOT NULL,
@@ -117,7 +117,9 @@ CREATE TABLE guests (
   spent_microcredits INTEGER NOT NULL,
   has_run INTEGER NOT NULL CHECK (has_run IN (0, 1)),
   age_us INTEGER NOT NULL,    -- All up to this reading of the host's meters is billed; -1: lost.
-  alive_us INTEGER NOT NULL
+  alive_us INTEGER NOT NULL,
+  end_cause INTEGER NOT NULL DEFAULT 0,      -- EndCause of marketd/market/state.h
+  arrears_rounds INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX guests_live ON guests (guest_id) WHERE state <> 4;
 
@@ -257,6 +259,7 @@ CREATE TABLE outcomes (
   delivered_milliunits INTEGER NOT NULL,
   used_milliunits INTEGER NOT NULL,
   held_us INTEGER NOT NULL,
+  reason INTEGER NOT NULL DEFAULT 0,  -- AwardReason of marketd/market/state.h
   PRIMARY KEY (host_id, round_id, guest_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
@@ -387,8 +390,12 @@ CREATE TRIGGER tenants_kept_d BEFORE DELETE ON tenants
   BEGIN SELECT RAISE(ABORT, 'tenants are never deleted'); END;
 )sql";
 
-// A version above kSchemaVersionMin comes with a way up to it from the one before
-// (sqlite_ledger.cc).
+// From version 7 to 8. What was not noted before is 0.
+inline constexpr char kUpgradeFrom7Sql[] = R"sql(
+ALTER TABLE guests ADD COLUMN end_cause INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE guests ADD COLUMN arrears_rounds INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outcomes ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;
+)sql";
 
 }  // namespace nom::market
 

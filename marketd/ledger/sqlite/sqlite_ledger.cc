@@ -112,6 +112,19 @@ absl::Status Create(const std::string& path) {
   return absl::OkStatus();
 }
 
+// Brings a file of an older version up to this one: wholly, or not at all.
+absl::Status Upgrade(Database& db) {
+  NOM_ASSIGN_OR_RETURN(const std::string version, db.QueryText("PRAGMA user_version"));
+  if (version == absl::StrCat(kSchemaVersion)) return absl::OkStatus();
+  NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
+  absl::Status status = db.Execute(kUpgradeFrom7Sql);
+  if (status.ok()) {
+    status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
+  }
+  if (!status.ok()) (void)db.Execute("ROLLBACK");  // The first error is the one that matters.
+  return status;
+}
+
 // A ledger that can only be read, or a disk that is full, is found out before anybody relies on it.
 absl::Status TryWrite(Database& db) {
   return db.Execute("BEGIN IMMEDIATE; UPDATE openings SET count = count + 1; COMMIT");
@@ -209,6 +222,11 @@ class SqliteReader : public LedgerReader {
                                            ResourceKind kind) override {
     std::lock_guard lock(mutex_);
     return ReadAuction(*db_, host_id, round_id, kind);
+  }
+
+  absl::StatusOr<Guest> GetEvictedGuest(GuestId guest_id) override {
+    std::lock_guard lock(mutex_);
+    return ReadEvictedGuest(*db_, guest_id);
   }
 
   absl::StatusOr<std::vector<BookId>> ListBooks() override {
@@ -426,6 +444,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   NOM_RETURN_IF_ERROR(
       db->Execute(options.sync_to_disk ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF"));
   NOM_RETURN_IF_ERROR(db->Execute("PRAGMA foreign_keys = ON"));
+  NOM_RETURN_IF_ERROR(Upgrade(*db));
   NOM_RETURN_IF_ERROR(TryWrite(*db));
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader_db,
                        Database::Open(path, Database::Mode::kReadOnly));

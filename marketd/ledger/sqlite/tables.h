@@ -53,6 +53,9 @@ absl::Status ReadRound(Database& db, Round& round);
 absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, RoundId round_id,
                                           ResourceKind kind);
 
+// Of one that was evicted. NOT_FOUND if there is none.
+absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id);
+
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);
 inline absl::Status ForEachRow(Statement&& statement,

@@ -11,6 +11,7 @@
 
 #include "bench/economy/attacks.h"
 #include "bench/economy/budget_study.h"
+#include "bench/economy/contract_study.h"
 #include "bench/economy/ginseng_study.h"
 #include "bench/economy/joint_study.h"
 #include "bench/economy/nom_study.h"
@@ -531,6 +532,43 @@ TEST(BudgetStudy, NobodySpendsMoreThanItHasAndWhoHasEnoughLosesNothing) {
     EXPECT_GE(r.lying_gain, 0) << r.means;
   }
   EXPECT_LT(results->back().scaled_welfare, 1);
+}
+
+TEST(ContractStudy, MoneyBalancesWhoeverTrades) {
+  for (const Trader trader : {Trader::kNone, Trader::kCorner, Trader::kSniper, Trader::kValley,
+                              Trader::kSpotOnly, Trader::kEnder}) {
+    ContractOptions options;
+    options.rounds = 4 * kRoundsADay;
+    options.trader = trader;
+    options.quote_rounds = 3;
+    const auto r = RunContracts(options);
+    ASSERT_TRUE(r.ok()) << r.status();
+    // What all have of it is what it was worth: payments only move it.
+    EXPECT_NEAR(r->revenue + r->steady_surplus + r->other_surplus + r->trader_gain, r->welfare,
+                1e-6 * r->welfare);
+    EXPECT_GT(r->contracted_share, 0);
+    EXPECT_LE(r->contracted_share, 0.5);
+  }
+}
+
+TEST(ContractStudy, WithoutAShareTheTraderChangesNothingAndTwoNamesAreOne) {
+  ContractOptions options;
+  options.rounds = 4 * kRoundsADay;
+  options.share_ppm = 0;
+  const auto none = RunContracts(options);
+  options.trader = Trader::kCorner;
+  const auto trader = RunContracts(options);
+  ASSERT_TRUE(none.ok() && trader.ok());
+  EXPECT_EQ(trader->welfare, none->welfare);
+  EXPECT_EQ(trader->revenue, none->revenue);
+  EXPECT_EQ(trader->contracted_share, 0);
+
+  options.share_ppm = kPpm / 2;
+  const auto one = RunContracts(options);
+  options.trader_names = 2;
+  const auto two = RunContracts(options);
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_EQ(two->trader_gain, one->trader_gain);
 }
 
 TEST(EconomyTable, PadsColumns) {

@@ -30,6 +30,16 @@ class BidBookTest : public ::testing::Test {
             .ranges = {{1, units, 100, 100}},
             .budget_microcredits = budget};
   }
+  static Bid SeveralBid(int64_t units, std::optional<int64_t> budget = std::nullopt) {
+    Bid bid{.guest_id = 3, .budget_microcredits = budget};
+    if (units == 0) {
+      bid.valuation.emplace();
+    } else {
+      bid.valuation = {.bundles = {{.units = {{Resource::kCpu, units}, {Resource::kMemory, units}},
+                                    .value_microcredits = 1'000}}};
+    }
+    return bid;
+  }
   static Bid MemoryBid(int64_t units) { return BidOf(Resource::kMemory, units); }
   static BidBook::Placed Taken(uint64_t round_id) {
     return {.status = {}, .round_id = round_id, .removed = false};
@@ -385,6 +395,164 @@ TEST_F(BidBookTest, APacedSessionSpendsItsPeriodsBudgetAndNoMore) {
     EXPECT_LE(sum, kBudget) << period;
     EXPECT_GT(sum, kBudget / 2) << "a round of four is enough to spend most of it";
   }
+}
+
+TEST_F(BidBookTest, ABidForSeveralResourcesReplacesThoseForSingleOnesAndTheOtherWayRound) {
+  BidBook book = Open({.budget_per_round_microcredits = 1'000});
+  Place(book, BidOf(Resource::kCpu, 4, 400));
+  Place(book, BidOf(Resource::kMemory, 4, 600));
+  EXPECT_EQ(book.ReservedMicrocredits(), 1'000);
+  Place(book, SeveralBid(5, 900));
+  ASSERT_THAT(book.standing_bids(), SizeIs(1));
+  EXPECT_TRUE(book.standing_bids()[0].bid.valuation.has_value());
+  EXPECT_EQ(book.ReservedMicrocredits(), 900);
+  EXPECT_THAT(book.NextRenewal()->keys, ElementsAre(BidKey(3, kSeveralResources)));
+  Place(book, BidOf(Resource::kMemory, 4, 1'000));
+  ASSERT_THAT(book.standing_bids(), SizeIs(1));
+  EXPECT_EQ(book.standing_bids()[0].bid.resource, Resource::kMemory);
+  EXPECT_EQ(book.ReservedMicrocredits(), 1'000);
+  EXPECT_THAT(Changes(book), IsEmpty());
+}
+
+TEST_F(BidBookTest, OfBothSidesInDoubtTheDearerCounts) {
+  BidBook book = Open({.budget_per_round_microcredits = 1'000});
+  ASSERT_TRUE(book.Want(BidOf(Resource::kMemory, 4, 700), true).ok());
+  book.OnWritten(*book.NextWrite(true), Lost(), {});
+  ASSERT_TRUE(book.Want(SeveralBid(5, 1'000), true).ok());
+  EXPECT_EQ(OnlyAnswer(book).code(), absl::StatusCode::kUnavailable) << "of the one before";
+  book.OnWritten(*book.NextWrite(true), Lost(), {});
+  EXPECT_EQ(book.ReservedMicrocredits(), 1'000);
+  // The first came, the second did not: it is tried again.
+  const auto renewal = book.NextRenewal();
+  EXPECT_THAT(renewal->keys,
+              ElementsAre(BidKey(3, kSeveralResources), BidKey(3, Resource::kMemory)));
+  book.OnRenewed(*renewal,
+                 {{BidBook::LeasedState::kNone, 0, 0}, {BidBook::LeasedState::kHeld, 7, 1}});
+  const auto write = book.NextWrite(true);
+  ASSERT_TRUE(write.has_value());
+  ASSERT_THAT(write->items, SizeIs(1));
+  EXPECT_EQ(write->items[0].key, BidKey(3, kSeveralResources));
+  book.OnWritten(*write, absl::OkStatus(), {Taken(5)});
+  EXPECT_TRUE(book.Settled());
+  EXPECT_THAT(book.standing_bids(), SizeIs(1));
+}
+
+TEST_F(BidBookTest, IfTheOtherSideIsRefusedWhatStoodStillDoes) {
+  BidBook book = Open();
+  Place(book, BidOf(Resource::kCpu, 4));
+  Place(book, MemoryBid(4));
+  ASSERT_TRUE(book.Want(SeveralBid(5), true).ok());
+  EXPECT_THAT(book.standing_bids(), SizeIs(1)) << "what is being tried";
+  const auto write = book.NextWrite(true);
+  book.OnWritten(*write, absl::OkStatus(),
+                 {{.status = absl::InvalidArgumentError("clears each resource by itself")}});
+  EXPECT_EQ(OnlyAnswer(book).code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_THAT(book.standing_bids(), SizeIs(2));
+  EXPECT_TRUE(book.standing_bids()[0].confirmed);
+  EXPECT_EQ(book.NextWrite(true), std::nullopt) << "they stand as they did";
+}
+
+TEST_F(BidBookTest, WithdrawingOneSideLeavesTheOtherAlone) {
+  BidBook book = Open();
+  Place(book, MemoryBid(4));
+  Place(book, SeveralBid(0));
+  ASSERT_THAT(book.standing_bids(), SizeIs(1));
+  Place(book, SeveralBid(5));
+  Place(book, SeveralBid(0));
+  EXPECT_THAT(book.standing_bids(), IsEmpty());
+  EXPECT_TRUE(book.Settled());
+}
+
+TEST_F(BidBookTest, ANewerSessionsBidForSeveralTakesOverThoseForSingleOnes) {
+  BidBook book = Open();
+  Place(book, MemoryBid(4));
+  book.OnGuests({3, 9}, {{BidKey(3, kSeveralResources), 101}});
+  EXPECT_THAT(Changes(book), ElementsAre(BidChange::kTakenOver));
+  EXPECT_THAT(book.standing_bids(), IsEmpty());
+  // It asks for certainty once; refused, it leaves it at that.
+  const auto write = book.NextWrite(true);
+  ASSERT_TRUE(write.has_value());
+  EXPECT_EQ(write->items[0].bid, std::nullopt);
+  book.OnWritten(
+      *write, absl::OkStatus(),
+      {{.status = absl::AbortedError("taken over"), .lost_to = BidBook::LeasedState::kTakenOver}});
+  EXPECT_TRUE(book.Settled());
+  EXPECT_EQ(book.NextWrite(true), std::nullopt);
+  EXPECT_THAT(Changes(book), IsEmpty());
+}
+
+TEST_F(BidBookTest, AGuestThatIsGoneIsNotBidForForEver) {
+  BidBook book = Open();
+  Bid bid = MemoryBid(4);
+  bid.guest_id = 77;  // Came and went between two lists of guests.
+  Place(book, bid);
+  book.OnRenewed(*book.NextRenewal(), {{BidBook::LeasedState::kNone, 0, 0}});
+  EXPECT_THAT(Changes(book), ElementsAre(BidChange::kLapsed));
+  book.OnWritten(*book.NextWrite(true), absl::OkStatus(),
+                 {{.status = absl::NotFoundError("no guest 77")}});
+  EXPECT_THAT(Changes(book), ElementsAre(BidChange::kGuestGone));
+  EXPECT_THAT(book.standing_bids(), IsEmpty());
+}
+
+TEST_F(BidBookTest, CeilingsAndBudgetsHoldForBidsForSeveralResources) {
+  BidBook book =
+      Open({.budget_per_round_microcredits = 700,
+            .unit_price_ceilings_microcredits = {{Resource::kMemory, 50}, {Resource::kCpu, 10}}});
+  ASSERT_TRUE(book.Want(SeveralBid(5), true).ok());
+  const Bid bid = book.standing_bids()[0].bid;
+  EXPECT_EQ(bid.valuation->bundles[0].value_microcredits, 5 * 60);
+  EXPECT_EQ(bid.budget_microcredits, 300) << "the most that it can be charged";
+  Bid product{.guest_id = 3};
+  product.valuation = {.combination = Combination::kProduct,
+                       .curves = {{Resource::kMemory, {{0, 4, 0, kLevelOne / 4}}}},
+                       .whole_value_microcredits = 900};
+  EXPECT_THAT(book.Want(product, true).status().message(), HasSubstr("bid bundles"));
+  Bid sum{.guest_id = 3};
+  sum.valuation = {
+      .curves = {{Resource::kMemory, {{0, 4, 0, 80}}}, {Resource::kDisk, {{0, 4, 0, 80}}}}};
+  ASSERT_TRUE(book.Want(sum, true).ok());
+  const Bid cut = book.standing_bids()[0].bid;
+  EXPECT_EQ(cut.valuation->curves.at(Resource::kMemory)[0].unit_price_microcredits, 50);
+  EXPECT_EQ(cut.valuation->curves.at(Resource::kDisk)[0].unit_price_microcredits, 80);
+  EXPECT_EQ(cut.budget_microcredits, 4 * 50 + 4 * 80);
+}
+
+TEST_F(BidBookTest, NamesWhatIsWrongWithABidForSeveralResources) {
+  BidBook book = Open();
+  const auto refusal = [&](const Bid& bid) {
+    return std::string(book.Want(bid, true).status().message());
+  };
+  Bid bid = SeveralBid(5);
+  bid.ranges = {{1, 4, 100, 100}};
+  EXPECT_THAT(refusal(bid), HasSubstr("ranges: none go together"));
+  bid = SeveralBid(-5);
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.bundles[0].units[cpu]: -5"));
+  bid = SeveralBid(5);
+  bid.valuation->bundles.push_back(bid.valuation->bundles[0]);
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.bundles[1].units: another has the same"));
+  bid.valuation->bundles.assign(kBundlesMax + 1, {});
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.bundles: 4097 are more than 4096"));
+  bid.valuation->bundles = {{}};
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.bundles[0].units: there are none"));
+  bid.valuation->bundles = {{.units = {{Resource::kCpu, 1}}, .value_microcredits = -1}};
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.bundles[0].value_microcredits: -1"));
+  bid.valuation->curves[Resource::kCpu] = {{0, 4, 0, 1}};
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.bundles and curves do not go together"));
+  bid.valuation->bundles.clear();
+  bid.valuation->whole_value_microcredits = 7;
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.whole_value_microcredits"));
+  bid.valuation->combination = Combination::kProduct;
+  bid.valuation->curves[Resource::kCpu] = {{1, 1, kLevelOne + 1, 0}};
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.curves[cpu].ranges: a level above"));
+  bid.valuation->curves[Resource::kCpu] = {};
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.curves[cpu].ranges: at least one"));
+  bid.valuation->combination = static_cast<Combination>(9);
+  bid.valuation->whole_value_microcredits = 0;
+  EXPECT_THAT(refusal(bid), HasSubstr("valuation.combination: 9"));
+  EXPECT_THAT(CheckTogether({SeveralBid(5), MemoryBid(4)}).message(),
+              HasSubstr("replace each other"));
+  EXPECT_THAT(CheckTogether({SeveralBid(5), SeveralBid(5)}).message(), HasSubstr("there twice"));
+  EXPECT_TRUE(CheckTogether({SeveralBid(0), MemoryBid(4)}).ok()) << "one withdraws";
 }
 
 TEST_F(BidBookTest, NamesWhatIsWrongWithABid) {

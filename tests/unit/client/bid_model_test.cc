@@ -1,6 +1,7 @@
 // A session's bid book against a model of a market, in which requests and answers are lost or come
 // late, rounds go by unseen, the market restarts or gets another ledger, other sessions and people
-// bid for the same guests, and guests go. Steps are drawn from a seed, which is printed and can be
+// bid for the same guests, and guests go. Bids are for single resources and for several together,
+// which replace each other. Steps are drawn from a seed, which is printed and can be
 // given again: NOM_MODEL_SEED=... and NOM_MODEL_STEPS=... (a million steps take about a second, and
 // are what the seeds below come to).
 //
@@ -8,6 +9,7 @@
 //   - what the market holds of the session is never worth more than the session's budget
 //   - what a newer lease or a person wrote is never undone
 //   - nothing of one ledger is written to another
+//   - what the same session wrote later is never undone by what it wrote before
 //   - a wish that nobody takes away stands, or is told not to, once the market answers again
 //
 // The model keeps to what marketd does (marketd/market/leases.cc; tests/unit/marketd holds that to
@@ -37,16 +39,16 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 // What marketd keeps of bids, for one tenant.
 class ModelMarket {
  public:
-  struct Standing {
-    uint64_t fence = 0;
-    int64_t budget = 0;
-    uint64_t last_round_id = 0;
-    uint64_t lease_rounds = 0;
-  };
   struct Fence {
     uint64_t fence = 0;
     uint64_t sequence = 0;
     friend auto operator<=>(const Fence&, const Fence&) = default;
+  };
+  struct Standing {
+    Fence fence = {};
+    int64_t budget = 0;
+    uint64_t last_round_id = 0;
+    uint64_t lease_rounds = 0;
   };
 
   std::string ledger_id = "ledger-1";
@@ -83,7 +85,9 @@ class ModelMarket {
     if (!guest_ids.contains(key.first)) return;
     fences[key] = {++last_fence, 0};
     bids.erase(key);
-    if (!withdraw) bids[key] = {.fence = last_fence, .budget = 5, .last_round_id = round_id + 9};
+    if (withdraw) return;
+    DropReplaced(key, {last_fence, 0});
+    bids[key] = {.fence = {last_fence, 0}, .budget = 5, .last_round_id = round_id + 9};
   }
 
   void NextRounds(uint64_t count) {
@@ -113,8 +117,26 @@ class ModelMarket {
   }
 
  private:
+  // A bid for several resources and those for single ones replace each other.
+  void DropReplaced(BidKey key, Fence fence) {
+    std::erase_if(bids, [&](const auto& bid) {
+      if (!ExcludeEachOther(bid.first, key)) return false;
+      fences[bid.first] = fence;
+      return true;
+    });
+  }
+
   BidBook::Placed PlaceOne(const BidBook::Item& item, Fence fence, bool refuse) {
     if (!guest_ids.contains(item.key.first)) return {.status = absl::NotFoundError("no guest")};
+    Fence excluding;
+    for (const auto& [key, bid] : bids) {
+      if (ExcludeEachOther(key, item.key)) excluding = std::max(excluding, bid.fence);
+    }
+    if (excluding.fence > fence.fence) {
+      return {.status = absl::AbortedError("excluded"),
+              .lost_to = BidBook::LeasedState::kTakenOver};
+    }
+    if (excluding > fence) return {.status = absl::AbortedError("late")};
     const auto last = fences.find(item.key);
     if (last != fences.end() && last->second.fence > fence.fence) {
       return {.status = absl::AbortedError("not yours"),
@@ -130,8 +152,9 @@ class ModelMarket {
     fences[item.key] = fence;
     const bool stood = bids.erase(item.key) != 0;
     if (item.bid) {
+      DropReplaced(item.key, fence);
       const uint64_t rounds = item.bid->rounds != 0 ? item.bid->rounds : kLifetime;
-      bids[item.key] = {.fence = fence.fence,
+      bids[item.key] = {.fence = fence,
                         .budget = item.bid->budget_microcredits.value_or(0),
                         .last_round_id = round_id + rounds - 1,
                         .lease_rounds = item.bid->rounds != 0 ? 0 : rounds};
@@ -169,14 +192,15 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
   BidKey AKey() {
     // One of the last three that there were: some are gone.
     const uint64_t newest = market_.last_guest_id;
-    return {newest - static_cast<uint64_t>(Between(0, 2)), static_cast<Resource>(Between(1, 3))};
+    // 0: several.
+    return {newest - static_cast<uint64_t>(Between(0, 2)), static_cast<Resource>(Between(0, 3))};
   }
 
   // The session hears what the market says.
   void Hear() {
     book_.OnLedger(market_.ledger_id);
     std::map<BidKey, uint64_t> fences;
-    for (const auto& [key, bid] : market_.bids) fences[key] = bid.fence;
+    for (const auto& [key, bid] : market_.bids) fences[key] = bid.fence.fence;
     book_.OnGuests(market_.guest_ids, fences);
     book_.OnRound(market_.round_id);
   }
@@ -191,48 +215,80 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
       }
       return;
     }
-    const std::optional<BidBook::Write> write = book_.NextWrite(fresh_);
-    if (!write) return;
-    if (!quiet_ && OneIn(6)) {  // It is late: what it says may come at any time, or never.
-      late_.push_back(*write);
-      book_.OnWritten(*write, absl::DeadlineExceededError("no answer"), {});
+    if (!writing_) {
+      writing_ = book_.NextWrite(fresh_);
+      written_ = std::nullopt;
+      if (!writing_ || (!quiet_ && OneIn(3))) return;  // On its way for some steps.
+    }
+    if (!quiet_ && !written_ && OneIn(6)) {  // It is late: it may come at any time, or never.
+      late_.push_back(*writing_);
+      AnswerWrite(absl::DeadlineExceededError("no answer"), {});
       return;
     }
-    std::vector<BidBook::Placed> placed;
-    const bool lost = !quiet_ && OneIn(6);
-    absl::Status status = !quiet_ && OneIn(10) ? absl::ResourceExhaustedError("too many calls")
-                                               : Apply(*write, !quiet_ && OneIn(6), placed);
-    if (lost) {
-      status = absl::UnavailableError("the answer is lost");
-      placed.clear();
+    if (!written_) {
+      const bool put_off = !quiet_ && OneIn(10);
+      written_.emplace();
+      written_->status = put_off ? absl::ResourceExhaustedError("too many calls")
+                                 : Apply(*writing_, !quiet_ && OneIn(6), written_->placed);
+      if (!quiet_ && OneIn(3)) return;  // Its answer is.
     }
-    book_.OnWritten(*write, status, placed);
+    if (!quiet_ && OneIn(6)) {
+      AnswerWrite(absl::UnavailableError("the answer is lost"), {});
+    } else {
+      AnswerWrite(written_->status, written_->placed);
+    }
+  }
+  void AnswerWrite(const absl::Status& status, const std::vector<BidBook::Placed>& placed) {
+    const BidBook::Write write = *std::exchange(writing_, std::nullopt);
+    book_.OnWritten(write, status, placed);
   }
 
   absl::Status Apply(const BidBook::Write& write, bool refuse,
                      std::vector<BidBook::Placed>& placed) {
     const std::map<BidKey, ModelMarket::Fence> before = market_.fences;
+    const std::map<BidKey, ModelMarket::Standing> stood = market_.bids;
     const absl::Status status = market_.Place(write, refuse, placed);
     for (const auto& [key, fence] : before) {
       EXPECT_GE(market_.fences[key], fence) << "what is newer is undone";
+    }
+    for (const auto& [key, bid] : stood) {
+      if (market_.bids.contains(key)) continue;
+      const ModelMarket::Fence by = {write.fence, write.sequence};
+      EXPECT_LT(bid.fence, by) << "what is newer is gone";
     }
     return status;
   }
 
   void Renew() {
-    const std::optional<BidBook::Renewal> renewal = book_.NextRenewal();
-    if (!renewal) return;
-    std::vector<BidBook::Leased> leased;
-    const absl::Status status = market_.Renew(*renewal, leased);
-    if (!status.ok() || (!quiet_ && OneIn(4))) return;  // Not answered.
-    book_.OnRenewed(*renewal, leased);
+    if (!renewing_) {
+      renewing_ = book_.NextRenewal();
+      if (!renewing_) return;
+      renewed_.clear();
+      if (!market_.Renew(*renewing_, renewed_).ok()) {
+        renewing_.reset();
+        return;
+      }
+      if (!quiet_ && OneIn(3)) return;  // Its answer is on its way for some steps.
+    }
+    const BidBook::Renewal renewal = *std::exchange(renewing_, std::nullopt);
+    if (!quiet_ && OneIn(4)) return;  // It is lost.
+    book_.OnRenewed(renewal, renewed_);
   }
 
   void Want() {
     const BidKey key = AKey();
-    Bid bid{.guest_id = key.first, .resource = key.second};
+    Bid bid{.guest_id = key.first};
+    if (key.second == kSeveralResources) {
+      bid.valuation.emplace();
+    } else {
+      bid.resource = key.second;
+    }
     if (!OneIn(4)) {
-      bid.ranges = {{1, 4, 1'000, 1'000}};
+      if (bid.valuation) {
+        bid.valuation->bundles = {{.units = {{Resource::kCpu, 2}}, .value_microcredits = 1'000}};
+      } else {
+        bid.ranges = {{1, 4, 1'000, 1'000}};
+      }
       bid.budget_microcredits = Between(0, kBudget);
       if (OneIn(3)) bid.rounds = static_cast<uint32_t>(Between(1, 6));
     }
@@ -289,6 +345,7 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
     } else if (OneIn(4)) {
       market_.Restart();
       late_.clear();  // What was on its way to the process before is gone with it.
+      if (writing_ && !written_) AnswerWrite(absl::UnavailableError("it is gone"), {});
     } else if (OneIn(5)) {
       book_.TakeOver();
     } else if (OneIn(10)) {
@@ -304,7 +361,7 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
   int64_t Held() const {
     int64_t sum = 0;
     for (const auto& [key, bid] : market_.bids) {
-      if (own_fences_.contains(bid.fence)) sum += bid.budget;
+      if (own_fences_.contains(bid.fence.fence)) sum += bid.budget;
     }
     return sum;
   }
@@ -314,6 +371,14 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
   BidBook book_{{.lifetime_rounds = kLifetime, .budget_per_round_microcredits = kBudget}};
   std::string heard_ledger_id_;
   std::set<uint64_t> own_fences_;
+  struct Written {
+    absl::Status status;
+    std::vector<BidBook::Placed> placed;
+  };
+  std::optional<BidBook::Write> writing_;  // On its way there,
+  std::optional<Written> written_;         // or back.
+  std::optional<BidBook::Renewal> renewing_;
+  std::vector<BidBook::Leased> renewed_;
   std::deque<BidBook::Write> late_;
   std::vector<uint64_t> waiting_;
   bool fresh_ = false;
@@ -347,7 +412,7 @@ TEST_P(BidModelTest, HoldsWhateverIsLostLateOrTaken) {
       waiting_.clear();
     }
     for (const StandingBid& standing : book_.standing_bids()) {
-      const BidKey key(standing.bid.guest_id, standing.bid.resource);
+      const BidKey key = KeyOf(standing.bid);
       EXPECT_TRUE(standing.confirmed) << standing.problem;
       ASSERT_TRUE(market_.bids.contains(key));
       EXPECT_EQ(market_.bids[key].budget, standing.bid.budget_microcredits.value_or(0));

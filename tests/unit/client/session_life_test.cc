@@ -262,6 +262,46 @@ TEST_F(SessionLifeTest, ManyBidsTravelInOneCall) {
   EXPECT_THAT(session->BidAll(bids)[0].status().message(), HasSubstr("twice"));
 }
 
+TEST_F(SessionLifeTest, BidsForSeveralResourcesAndForSingleOnesReplaceEachOther) {
+  const auto session = Connect();
+  const Bid bundles{
+      .valuation = Valuation{.bundles = {{.units = {{Resource::kCpu, 4}, {Resource::kMemory, 8}},
+                                          .value_microcredits = 500},
+                                         {.units = {{Resource::kCpu, 40}, {Resource::kMemory, 80}},
+                                          .value_microcredits = 550}}}};
+  ASSERT_TRUE(session->Bid(MemoryBid(64)).ok());
+  EXPECT_EQ(session->Bid(bundles).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(session->standing_bids(), SizeIs(1)) << "what stood still does";
+  market_.ClearJointly();
+  ASSERT_TRUE(session->Bid(bundles).ok());
+  ASSERT_THAT(market_.bids(), SizeIs(1));
+  EXPECT_EQ(market_.bids()[0].valuation, bundles.valuation);
+  market_.Decide();  // Of the larger one, all but 430 of the value would be paid.
+  EXPECT_EQ(market_.award_units(guest_, Resource::kCpu), 4);
+  EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 8);
+  Until([&] { return market_.renewals() > 0; });
+  ASSERT_TRUE(session->Bid(MemoryBid(64)).ok());
+  market_.Decide();
+  EXPECT_EQ(market_.award_units(guest_, Resource::kCpu), 0);
+  EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 64);
+
+  Bid curves;
+  curves.valuation = {
+      .combination = Combination::kMin,
+      .curves = {{Resource::kCpu, {{1, 10, 30, 30}}}, {Resource::kMemory, {{1, 20, 20, 20}}}}};
+  ASSERT_TRUE(session->Bid(curves).ok());
+  market_.Decide();
+  EXPECT_EQ(market_.award_units(guest_, Resource::kCpu), 10);
+  EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 20);
+  const absl::StatusOr<bool> removed = session->WithdrawSeveral();
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  EXPECT_TRUE(*removed);
+  EXPECT_THAT(market_.bids(), IsEmpty());
+  ASSERT_THAT(session->BidAll({bundles, MemoryBid(4)}), SizeIs(2));
+  EXPECT_EQ(session->BidAll({bundles, MemoryBid(4)})[0].status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(SessionLifeTest, ARateLimitIsToldAndWaitedFor) {
   Shared shared;
   bool paced = false;

@@ -12,8 +12,9 @@
 // It speaks the market's own protocol over gRPC on the loopback: leases and their fences, lifetimes
 // of bids, decided rounds, notices, another ledger. Prices are posted by the test: a bid wins the
 // quantity that leaves it the most at the posted price, as far as its budget and what is for sale
-// go (in order of guests). It keeps no accounts. Rounds pass when the test says so, never by
-// themselves.
+// go (in order of guests). With ClearJointly() it takes bids for several resources as well: of a
+// valuation it finds the best bundle, or the best ends of ranges. It keeps no accounts. Rounds pass
+// when the test says so, never by themselves.
 //
 // Link nom::testing (find_package(nom COMPONENTS testing)).
 
@@ -54,6 +55,9 @@ class FakeMarket {
   void SetPrice(Resource resource, int64_t unit_price_microcredits);
   void SetSupply(Resource resource, int64_t units);
   void StopSelling(Resource resource);
+  // All resources are cleared together (ResourceState::rule "joint_vcg/1"): bids for several are
+  // taken. Of curves that are not a sum, of at most three resources.
+  void ClearJointly();
 
   // Decides the present round, puts it in force at once and begins the next, whose id it returns.
   // Told to all sessions; those that are slow to take it in see it later.

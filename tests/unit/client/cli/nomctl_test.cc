@@ -82,6 +82,7 @@ class NomctlTest : public ::testing::Test {
     outcome->set_settled(true);
     outcome->set_settled_microcredits(240);
     outcome->set_delivered_milliunits(cpu_milliunits);
+    outcome->set_reason(pb::AWARD_REASON_PARTLY_SERVED);
     *round.add_prices() = MakeState(round_id, 120, 20, absl::UnixEpoch()).prices(0);
     return round;
   }
@@ -246,7 +247,7 @@ TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
   EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",
                  "--expires-after", "5"})
                 .out,
-            "bid placed, takes part from round 6\n");
+            "bid placed, takes part from round 6; what it wins and why: nomctl bids\n");
   EXPECT_EQ(Run({"withdraw", "cache", "memory"}).out, "bid withdrawn\n");
   EXPECT_EQ(Run({"tenant", "create", "front", "--token-only"}).out, "token-of-front\n");
   EXPECT_EQ(Run({"deposit", "front", "5000"}).out, "tenant front has 5000 micro-credits\n");
@@ -277,7 +278,7 @@ TEST_F(NomctlTest, BidsForSeveralResourcesTogether) {
   EXPECT_EQ(Run({"bid", "cache", "--bundle", "memory=16,cpu=20@40000", "--bundle",
                  "memory=32@55000", "--budget", "9"})
                 .out,
-            "bid placed, takes part from round 6\n");
+            "bid placed, takes part from round 6; what it wins and why: nomctl bids\n");
   EXPECT_EQ(Run({"bid", "cache", "--combine", "min", "--curve", "memory: 64@900", "--curve",
                  "cpu: 50@1200"})
                 .exit_code,
@@ -569,7 +570,8 @@ TEST_F(TopTest, ShowsEachSettledRoundAndPasses) {
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   EXPECT_THAT(ended.out, HasSubstr("round 6 of m1\n"));
   EXPECT_THAT(ended.out, HasSubstr("round 7 of m1\n"));
-  EXPECT_THAT(ended.out, HasSubstr("12    11.900     240       1234  hits    900     5000"));
+  EXPECT_THAT(ended.out, HasSubstr("12    11.900     240  others offered more for the rest, at 120  "
+                                   "     1234  hits    900     5000"));
   EXPECT_THAT(ended.out, HasSubstr("summary: 2 rounds settled, 2 grants compared"));
   EXPECT_THAT(ended.out, HasSubstr("check passed\n"));
   EXPECT_EQ(ended.out.find('\033'), std::string::npos) << "no escapes off a terminal";

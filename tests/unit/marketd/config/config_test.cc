@@ -148,6 +148,8 @@ TEST(ConfigTest, WrongValues) {
        "grace_ms: must be from 100 to 500"},
       {"period_ms: 1000", "period_ms: 1000\n    clearing_work_max: 0",
        "clearing_work_max: must be from 1 to"},
+      {"period_ms: 1000", "period_ms: 1000\n    arrears_grace_rounds: -1",
+       "arrears_grace_rounds: must be from 0 to"},
       {"kind: simulated", "kind: simulated\n    mailbox: /x", "mailbox: only for kind nomhv"},
       {"kind: simulated", "kind: nomhv", "hosts[0].mailbox: missing"},
       {"ledger: /tmp/ledger", "ledger: \"\"", "ledger: must not be empty"},
@@ -216,6 +218,8 @@ hosts:
     launcher_socket: /run/nom/launcher
     cpu_unsold: 0.1 cores
     memory_unsold: 512MiB
+    disk: {device: /dev/vda, rate: 2000 IOPS, request: 128KiB}
+    network: {addresses: 10.77.0.0/16, rate: 1Gbit/s}
     period_ms: 1000
     recipes:
       - name: web
@@ -224,13 +228,21 @@ hosts:
         arguments: true
         force: swap
         cpu: idle
-        network: none
+        network: own
       - name: batch
         argv: [/bin/batch]
         user: nobody
     resources:
       - kind: memory
         unit_size: 1048576
+        rule: uniform_price/1
+        reserve_unit_price_microcredits: 5
+      - kind: network
+        unit_size: 1
+        rule: uniform_price/1
+        reserve_unit_price_microcredits: 5
+      - kind: disk
+        unit_size: 10
         rule: uniform_price/1
         reserve_unit_price_microcredits: 5
 )";
@@ -244,12 +256,18 @@ TEST(ConfigTest, ReadsALinuxHost) {
   EXPECT_EQ(host.cgroup_root, "/sys/fs/cgroup/nom");
   EXPECT_EQ(host.cpu_unsold_millicores, 100);
   EXPECT_EQ(host.memory_unsold_bytes, 512 << 20);
+  EXPECT_EQ(host.disk.device, "/dev/vda");
+  EXPECT_EQ(host.disk.iops, 2000);
+  EXPECT_EQ(host.disk.request_bytes, 128 << 10);
+  EXPECT_EQ(host.network.addresses, 10U << 24 | 77U << 16);
+  EXPECT_EQ(host.network.prefix, 16);
+  EXPECT_EQ(host.network.mbits, 1000);
   ASSERT_EQ(host.recipes.size(), 2u);
   EXPECT_THAT(host.recipes[0].argv, ElementsAre("/usr/bin/web", "-p", "80"));
   EXPECT_TRUE(host.recipes[0].arguments);
   EXPECT_EQ(host.recipes[0].force, market::Recipe::Force::kSwap);
   EXPECT_EQ(host.recipes[0].cpu, market::Recipe::Cpu::kIdle);
-  EXPECT_EQ(host.recipes[0].network, market::Recipe::Network::kNone);
+  EXPECT_EQ(host.recipes[0].network, market::Recipe::Network::kOwn);
   EXPECT_EQ(host.recipes[1].force, market::Recipe::Force::kKill);
   EXPECT_EQ(host.recipes[1].processes_max, market::Recipe().processes_max);
 }
@@ -268,14 +286,25 @@ TEST(ConfigTest, WrongLinuxHosts) {
            Case{"512MiB", "512", "f:12:20: hosts[0].memory_unsold: \"512\": has no unit"},
            Case{"0.1 cores", "3 bushels", "cpu_unsold: \"3 bushels\": unknown unit \"bushels\""},
            Case{"user: www-data", "user: root",
-                "f:17:15: hosts[0].recipes[0].user: no guest runs as root"},
+                "f:19:15: hosts[0].recipes[0].user: no guest runs as root"},
            Case{"[/usr/bin/web,", "[/srv/../bin/sh,",
-                "f:16:15: hosts[0].recipes[0].argv: \"/srv/../bin/sh\" steps up"},
+                "f:18:15: hosts[0].recipes[0].argv: \"/srv/../bin/sh\" steps up"},
            Case{"[/usr/bin/web,", "[[x],", "hosts[0].recipes[0].argv[0]: must be a text"},
            Case{"name: batch", "name: web", "another recipe is already called \"web\""},
            Case{"force: swap", "force: beg", "force: must be one of kill, swap"},
            Case{"force: swap", "priority: 3", "recipes[0].priority: unknown key"},
-           Case{"kind: memory", "kind: disk", "a linux host sells cpu and memory only"},
+           Case{"kind: memory", "kind: cache",
+                "a linux host sells cpu, memory, network and disk only"},
+           Case{"rate: 2000 IOPS", "rate: 2000", "hosts[0].disk.rate: \"2000\": has no unit"},
+           Case{"rate: 2000 IOPS, ", "", "hosts[0].disk.rate: missing"},
+           Case{"10.77.0.0/16", "10.77.0.1/16",
+                "hosts[0].network.addresses: \"10.77.0.1/16\": has"},
+           Case{", rate: 1Gbit/s", "", "hosts[0].network.rate: missing"},
+           Case{"    network: {addresses: 10.77.0.0/16, rate: 1Gbit/s}\n", "",
+                "hosts[0].network: missing: resources sell network"},
+           Case{"128KiB", "100 B", "hosts[0].disk.request: must be from 512 B to 16 MiB"},
+           Case{"    disk: {device: /dev/vda, rate: 2000 IOPS, request: 128KiB}\n", "",
+                "hosts[0].disk: missing: resources sell disk; say which"},
            Case{"    period_ms", "    guests_max: 257\n    period_ms", "must be from 1 to 256"},
            Case{"    period_ms", "    mailbox: /x\n    period_ms", "mailbox: only for kind nomhv"},
            Case{"    period_ms", "    guests_bid: true\n    period_ms", "only for kind simulated"},
@@ -286,6 +315,8 @@ TEST(ConfigTest, WrongLinuxHosts) {
   }
   EXPECT_THAT(ErrorsOf(With("kind: simulated", "kind: simulated\n    cgroup_root: /x")),
               ElementsAre(HasSubstr("cgroup_root: only for kind linux")));
+  EXPECT_THAT(ErrorsOf(With("kind: simulated", "kind: simulated\n    disk: {device: /dev/vda}")),
+              ElementsAre(HasSubstr("disk: only for kind linux")));
 }
 
 TEST(ConfigTest, LocalAddresses) {

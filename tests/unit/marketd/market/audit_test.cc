@@ -26,6 +26,7 @@ class FakeReader : public LedgerReader {
   absl::StatusOr<AuctionRecord> GetAuction(const HostId&, RoundId, ResourceKind) override {
     return absl::NotFoundError("");
   }
+  absl::StatusOr<Guest> GetEvictedGuest(GuestId) override { return absl::NotFoundError(""); }
   absl::StatusOr<std::vector<BookId>> ListBooks() override {
     return std::vector<BookId>{kMarketBook};
   }

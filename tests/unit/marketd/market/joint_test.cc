@@ -68,6 +68,9 @@ class ForgedReader : public LedgerReader {
                                            ResourceKind kind) override {
     return reader_.GetAuction(host_id, round_id, kind);
   }
+  absl::StatusOr<Guest> GetEvictedGuest(GuestId guest_id) override {
+    return reader_.GetEvictedGuest(guest_id);
+  }
   absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look(const BookId& book_id) override {
     auto look = reader_.Look(book_id);
     if (!look.ok()) return look;
@@ -471,6 +474,33 @@ TEST_F(JointTest, ABidForSeveralKindsTakesOverThoseOfAnOlderLease) {
   EXPECT_TRUE(place(newer, 2, cpu).status.ok());
   EXPECT_THAT(world_->state().BidsOf(guest),
               testing::ElementsAre(BidKey(guest, ResourceKind::kCpu)));
+}
+
+TEST_F(JointTest, AWriteThatIsLateDoesNotReplaceWhatTheSameLeaseBidSince) {
+  const GuestId guest = Admit("ann", "one");
+  const auto ask = [&](Call call) {
+    return world_->Ask(Caller{.tenant_id = "ann"}, std::move(call));
+  };
+  const uint64_t lease = ask(OpenLease{}).fence;
+  const auto place = [&](uint64_t sequence, PlaceBid bid) {
+    bid.request_id.clear();
+    const Reply reply =
+        ask(PlaceBids{.ledger_id = "", .fence = {lease, sequence}, .bids = {std::move(bid)}});
+    EXPECT_TRUE(reply.status.ok()) << reply.status;
+    return reply.placed_bids.at(0);
+  };
+  const PlaceBid several = ValuationBid(guest, {.bundles = {CpuAndMemory(20, 15, 90'000)}});
+  ASSERT_TRUE(place(2, several).status.ok());
+  // Sent before, and given up by its sender.
+  const PlacedBid late = place(1, MemoryBid(guest, 5, 1'000));
+  EXPECT_EQ(late.status.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(late.lost_to, std::nullopt) << "it is still the lease's own";
+  EXPECT_THAT(world_->state().BidsOf(guest), testing::ElementsAre(BidKey(guest, kSeveralKinds)));
+  // And the other way round.
+  ASSERT_TRUE(place(4, MemoryBid(guest, 5, 1'000)).status.ok());
+  EXPECT_EQ(place(3, several).status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(world_->state().BidsOf(guest),
+              testing::ElementsAre(BidKey(guest, ResourceKind::kMemory)));
 }
 
 TEST_F(JointTest, WhoCannotPayForAllOfItsBundlesIsScaled) {

@@ -83,7 +83,7 @@ TEST_F(SharesTest, AGuestHoldsItsSeedAndWhatItsContractsGive) {
   EXPECT_EQ(Held(1, nullptr), 0);
   EXPECT_EQ(HoldingsIn(Shares(), state_.guests.at(1), RoundInForce(book()))[1].charge_microcredits,
             200);
-  state_.guests[1].state = GuestState::kCrashed;
+  state_.guests[1].state = GuestState::kEnded;
   EXPECT_EQ(Held(1, RoundInForce(book())), 0);
 }
 

@@ -87,6 +87,8 @@ class FakeCgroups final : public CgroupFiles {
              {"memory.oom.group", "0\n"},
              {"memory.reclaim", ""},
              {"memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n"},
+             {"io.max", ""},
+             {"io.stat", ""},
              {"pids.max", "max\n"},
              {"cgroup.events", "populated 0\nfrozen 0\n"},
              {"cgroup.procs", ""},
@@ -269,10 +271,17 @@ class FakeLauncher final : public Launcher {
     cgroups_.SetMemory(GuestFolder(start.guest_id), 1 << 20, 0);
     return absl::OkStatus();
   }
+  absl::Status SetRate(const LaunchRate& rate) override {
+    rates.push_back(absl::StrCat(rate.guest_id, "=", rate.network_mbits));
+    return rate.guest_id == refuse_rate_of ? absl::FailedPreconditionError("no such rate")
+                                           : absl::OkStatus();
+  }
   std::vector<LaunchEnded> TakeEnded() override { return std::exchange(ended, {}); }
 
   absl::Status refuse = absl::OkStatus();
   std::vector<LaunchStart> started;
+  std::vector<std::string> rates;  // "ID=MBITS", in the order of being set.
+  GuestId refuse_rate_of = 0;
   std::vector<LaunchEnded> ended;
 
  private:

@@ -8,7 +8,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "marketd/host/linux/amounts.h"
 #include "marketd/host/linux/board_file.h"
+#include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/limits.h"
 #include "marketd/host/linux/machine.h"
 #include "marketd/host/linux/meters.h"
@@ -126,6 +128,115 @@ TEST_F(CgroupFilesTest, ARootThatCannotBeDrivenIsRefusedInOneSentence) {
     files_.Fail("", "cgroup.subtree_control", EACCES, 1);
   };
   EXPECT_THAT(std::string(PrepareCgroupRoot(files_).message()), HasSubstr("is not ours to write"));
+}
+
+TEST_F(CgroupFilesTest, ADevicesLineIsFoundAmongOthers) {
+  ASSERT_TRUE(files_.Make("g").ok());
+  const DiskNumber disk{254, 16};
+  EXPECT_EQ(files_.ReadIoMax("g", disk).value(), IoMax{});
+  EXPECT_EQ(files_.ReadIoStat("g", disk).value(), IoStat{});
+  EXPECT_TRUE(files_.WriteIoMax("g", disk, {.read_bytes = 4096, .reads = 7}).ok());
+  EXPECT_EQ(files_.Get("g", "io.max"), "254:16 rbps=4096 wbps=max riops=7 wiops=max");
+  PutFile(files_.root() + "/g/io.max",
+          "254:1 rbps=1 wbps=1 riops=1 wiops=1\n254:16 rbps=8 wbps=max riops=9 wiops=max\n");
+  EXPECT_EQ(files_.ReadIoMax("g", disk).value(), (IoMax{.read_bytes = 8, .reads = 9}));
+  PutFile(files_.root() + "/g/io.stat",
+          "254:1 rbytes=1 wbytes=1 rios=1 wios=1 dbytes=0 dios=0\n"
+          "254:16 rbytes=1000 wbytes=2000 rios=3 wios=4 dbytes=0 dios=0\n");
+  EXPECT_EQ(files_.ReadIoStat("g", disk).value(), (IoStat{1000, 2000, 3, 4}));
+  for (const char* text : {"254:16 rbytes=1\n", "254:16 rbytes=x wbytes=1 rios=1 wios=1\n"}) {
+    PutFile(files_.root() + "/g/io.stat", text);
+    EXPECT_EQ(files_.ReadIoStat("g", disk).status().code(), absl::StatusCode::kDataLoss) << text;
+  }
+}
+
+// --- amounts ---
+
+TEST(AmountsTest, NoRoundingHidesAnExcess) {
+  const std::vector<Resource> sold = {{.kind = ResourceKind::kMemory, .unit_size = 4096},
+                                      {.kind = ResourceKind::kDisk, .unit_size = 10},
+                                      {.kind = ResourceKind::kDevice, .unit_size = 1}};
+  const Units units(sold);
+  EXPECT_FALSE(units.Sells(ResourceKind::kCpu));
+  const Amounts amounts =
+      units.ToAmounts({{.kind = ResourceKind::kDisk, .seed_units = 2, .award_units = 3},
+                       {.kind = ResourceKind::kCpu, .seed_units = 9},
+                       {.kind = ResourceKind::kDevice, .seed_units = 9}});
+  EXPECT_EQ(amounts, (Amounts{.disk_iops = 50}));
+  const std::vector<HostSum> sums =
+      units.ToSums({.memory_bytes = 4097}, {.memory_bytes = 8192}, {.memory_bytes = 8191});
+  ASSERT_EQ(sums.size(), 2u);  // Of what is sold and can be enforced.
+  EXPECT_EQ(sums[0].granted_units, 2);
+  EXPECT_EQ(sums[0].granted_max_units, 2);
+  EXPECT_EQ(sums[0].capacity_units, 1);
+  EXPECT_TRUE(Fits({.disk_iops = 5}, {.disk_iops = 5}));
+  EXPECT_FALSE(Fits({.disk_iops = 6}, {.memory_bytes = 100, .disk_iops = 5}));
+}
+
+// --- disk ---
+
+class DiskTest : public ::testing::Test {
+ protected:
+  // /dev/NAME, and its facts as /sys/devices/... with a link to it, as the kernel has them.
+  void Put(const std::string& name, const std::string& below, const std::string& number) {
+    PutFile(folder_.path() + "/dev/" + name, "");
+    const std::string place = folder_.path() + "/sys/devices/" + below + name;
+    PutFile(place + "/dev", number + "\n");
+    std::filesystem::create_directories(place + "/slaves");
+    std::filesystem::create_directories(folder_.path() + "/sys/class/block");
+    std::filesystem::create_symlink(place, folder_.path() + "/sys/class/block/" + name);
+  }
+  absl::StatusOr<DiskNumber> Find(const std::string& name) {
+    return FindWholeDisk(folder_.path() + "/dev/" + name, folder_.path() + "/sys");
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(DiskTest, AWholeDiskIsFoundAlsoByALinkToIt) {
+  Put("vdb", "", "254:16");
+  EXPECT_EQ(Find("vdb").value(), (DiskNumber{254, 16}));
+  std::filesystem::create_symlink("vdb", folder_.path() + "/dev/by-name");
+  EXPECT_EQ(Find("by-name").value(), (DiskNumber{254, 16}));
+}
+
+TEST_F(DiskTest, WhatDoesNotKeepALimitIsRefusedWithWhatToSay) {
+  Put("vdb", "", "254:16");
+  Put("vdb1", "vdb/", "254:17");
+  PutFile(folder_.path() + "/sys/devices/vdb/vdb1/partition", "1\n");
+  EXPECT_THAT(std::string(Find("vdb1").status().message()),
+              HasSubstr("is a partition, and the kernel limits whole disks only; say /dev/vdb"));
+  Put("dm-0", "", "253:0");
+  PutFile(folder_.path() + "/sys/devices/dm-0/slaves/vdb1", "");
+  PutFile(folder_.path() + "/sys/devices/dm-0/slaves/vda", "");
+  EXPECT_THAT(std::string(Find("dm-0").status().message()),
+              HasSubstr("lies on /dev/vda, /dev/vdb1, where requests are counted"));
+  Put("loop0", "", "7:0");
+  PutFile(folder_.path() + "/sys/devices/loop0/loop/backing_file", "/x\n");
+  EXPECT_THAT(std::string(Find("loop0").status().message()), HasSubstr("is a loop device"));
+  PutFile(folder_.path() + "/dev/tty", "");
+  EXPECT_THAT(std::string(Find("tty").status().message()), HasSubstr("is no block device"));
+  EXPECT_TRUE(absl::IsNotFound(Find("sdz").status()));
+}
+
+TEST(DiskArithmeticTest, BytesAreLimitedWithRequests) {
+  const DiskOptions options{.device = "/dev/vda", .iops = 1000, .request_bytes = 1 << 16};
+  EXPECT_EQ(
+      IoMaxFor(options, 100),
+      (IoMax{.read_bytes = 6'553'600, .write_bytes = 6'553'600, .reads = 100, .writes = 100}));
+  EXPECT_EQ(IopsOf(IoMaxFor(options, 100), 7), 100);
+  EXPECT_EQ(IopsOf({}, 7), 7);
+  EXPECT_EQ(IoMaxFor(options, INT64_MAX).read_bytes, kCgroupMax);
+}
+
+TEST(DiskArithmeticTest, ALargeRequestCountsAsSeveralAndTheBusierDirectionCounts) {
+  const DiskOptions options{.request_bytes = 1 << 16};
+  const IoStat none;
+  EXPECT_EQ(RequestsBetween(options, none, {.read_bytes = 4096 * 5, .reads = 5}), 5);
+  EXPECT_EQ(RequestsBetween(options, none, {.read_bytes = 1 << 20, .reads = 1}), 16);
+  EXPECT_EQ(RequestsBetween(options, none, {.read_bytes = (1 << 16) + 1, .reads = 1}), 2);
+  EXPECT_EQ(RequestsBetween(options, {.reads = 10, .writes = 10}, {.reads = 13, .writes = 17}), 7);
+  EXPECT_EQ(RequestsBetween(options, {.reads = 10}, {.reads = 3}), 0);  // It fell.
+  EXPECT_EQ(RequestsBetween({.request_bytes = 0}, none, {.read_bytes = UINT64_MAX}), INT64_MAX);
 }
 
 // --- shrink ---
@@ -313,6 +424,18 @@ TEST(MetersTest, OfferedIsWhatWasHeldLessWhatWasStolen) {
   EXPECT_EQ(sums.cpu_offered, absl::uint128(1'100'000'000));
 }
 
+TEST(MetersTest, ADiskIsOfferedByTheSecondAndUsedByTheRequest) {
+  MeterSums sums;
+  AddInterval({.length_us = 2'000'000}, {.disk_iops = 50},
+              {.disk = {.reads = 80}, .disk_requests = 80}, sums);
+  EXPECT_EQ(sums.disk_offered, absl::uint128(100'000'000));
+  EXPECT_EQ(sums.disk_used, absl::uint128(80'000'000));
+  EXPECT_EQ(sums.disk_seen.reads, 80u);
+  const std::vector<Resource> sold = {{.kind = ResourceKind::kDisk, .unit_size = 10}};
+  EXPECT_THAT(ToGuestMeters(7, sums, 1, sold).amounts,
+              ElementsAre(GuestMeters::Amount{ResourceKind::kDisk, 10'000'000, 8'000'000}));
+}
+
 TEST(MetersTest, NothingThatAKernelSaysMakesThemFall) {
   MeterSums sums;
   for (const int64_t length_us : {int64_t{1000}, int64_t{-5}, int64_t{0}}) {
@@ -365,7 +488,7 @@ HostRecord SomeRecord() {
                     .recipe = "http",
                     .phase = GuestRecord::Phase::kRunning,
                     .seed = {100, 1 << 20},
-                    .held = {200, 2 << 20},
+                    .held = {200, 2 << 20, 20, 30},
                     .target = Amounts{300, 3 << 20},
                     .memory_window_bytes = 1 << 30};
   guest.sums = {.created_us = 5,
@@ -373,7 +496,13 @@ HostRecord SomeRecord() {
                 .cpu_usage_us = 77,
                 .cpu_offered = absl::MakeUint128(3, 4),
                 .memory_offered = absl::MakeUint128(5, 6),
-                .memory_used = absl::MakeUint128(7, 8)};
+                .memory_used = absl::MakeUint128(7, 8),
+                .disk_offered = absl::MakeUint128(9, 10),
+                .disk_used = 11,
+                .disk_seen = {12, 13, 14, 15},
+                .network_offered = 16,
+                .network_used = absl::MakeUint128(17, 18),
+                .network_seen = {19, 20}};
   guest.applied = guest.sums;
   guest.has_applied = true;
   record.guests[17] = guest;
@@ -390,8 +519,22 @@ TEST(StateFileTest, IsReadBackAsWritten) {
   EXPECT_EQ(HostRecordText(*read), text);
   EXPECT_EQ(read->guests.at(18).exit_reason, SomeRecord().guests.at(18).exit_reason);
   EXPECT_EQ(read->guests.at(17).sums.memory_used, absl::MakeUint128(7, 8));
+  EXPECT_EQ(read->guests.at(17).held.disk_iops, 30);
+  EXPECT_EQ(read->guests.at(17).sums.disk_seen, (IoStat{12, 13, 14, 15}));
+  EXPECT_EQ(read->guests.at(17).sums.network_seen, (NetworkStat{19, 20}));
   EXPECT_EQ(*read->applying_round_id, 13u);
   EXPECT_EQ(read->guests.at(17).target->millicores, 300);
+}
+
+// As the first release wrote it, which sold no disks: guests live on while marketd is upgraded.
+TEST(StateFileTest, AnOlderOneIsRead) {
+  const auto read = ParseHostRecord(
+      "nom-linux-host 1\nboot 1f 5 6\napplied 12 99\nguest 17 running =d2Vi - 0 -\n"
+      "seed 17 100 4096\nheld 17 200 8192\nsums 17 1 -1 3 0:1 0:2 0:3\nend\n");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->guests.at(17).held, (Amounts{.millicores = 200, .memory_bytes = 8192}));
+  EXPECT_EQ(read->guests.at(17).sums.memory_used, absl::uint128(3));
+  EXPECT_EQ(read->guests.at(17).sums.disk_seen, IoStat{});
 }
 
 TEST(StateFileTest, NothingCutShortOrChangedPassesForARecord) {
@@ -404,6 +547,9 @@ TEST(StateFileTest, NothingCutShortOrChangedPassesForARecord) {
   for (const char* bad :
        {"nom-linux-host 2\nend\n", "nom-linux-host 1\nboot x 1 2\nend\n",
         "nom-linux-host 1\nsums 4 1 2 3 0:0 0:0 0:0\nend\n", "nom-linux-host 1\nnews\nend\n",
+        "nom-linux-host 1\nguest 4 running - - 0 -\nheld 4 1\nend\n",
+        "nom-linux-host 1\nguest 4 running - - 0 -\nsums 4 1 2 3 0:0 0:0 0:0 0:0\nend\n",
+        "nom-linux-host 1\nguest 4 running - - 0 -\nheld 4 1 2 3 4 5 6 7 8\nend\n",
         "nom-linux-host 1\nguest 4 flying =YQ== - 0 -\nend\n"}) {
     EXPECT_EQ(ParseHostRecord(bad).status().code(), absl::StatusCode::kDataLoss) << bad;
   }
@@ -480,9 +626,16 @@ TEST(BoardFileTest, ASequenceLeftOddBecomesEvenAgain) {
 
 TEST(LaunchTest, EveryMessageIsReadBack) {
   const auto start = ParseLaunchRequest(
-      LaunchText(LaunchRequest(LaunchStart{17, "web", "a b\n\0c and = base64"})));
+      LaunchText(LaunchRequest(LaunchStart{17, "web", "a b\n\0c and = base64", 40})));
   ASSERT_TRUE(start.ok());
   EXPECT_EQ(std::get<LaunchStart>(*start).arguments, "a b\n");  // As the C text above ends.
+  EXPECT_EQ(std::get<LaunchStart>(*start).network_mbits, 40);
+  EXPECT_EQ(std::get<LaunchRate>(*ParseLaunchRequest(LaunchText(LaunchRequest(LaunchRate{17, 5}))))
+                .network_mbits,
+            5);
+  EXPECT_EQ(
+      std::get<LaunchRated>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchRated{17})))).guest_id,
+      17u);
   EXPECT_TRUE(std::holds_alternative<LaunchList>(*ParseLaunchRequest("list")));
   EXPECT_EQ(
       std::get<LaunchStarted>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchStarted{1, 2})))).pid,
@@ -501,13 +654,33 @@ TEST(LaunchTest, EveryMessageIsReadBack) {
 }
 
 TEST(LaunchTest, WhatIsNotInTheVocabularyIsRefused) {
-  for (const char* text :
-       {"", " ", "start", "start 1", "start 1 web x", "start 1 =d2Vi", "start x =d2Vi =",
-        "start 1 =d2Vi = =", "start -1 =d2Vi =", "start 1 =d2V! =", "exec /bin/sh", "list all",
-        "LIST", "start 1  =d2Vi ="}) {
+  for (const char* text : {"",
+                           " ",
+                           "start",
+                           "start 1",
+                           "start 1 web x",
+                           "start 1 =d2Vi",
+                           "start x =d2Vi =",
+                           "start 1 =d2Vi = =",
+                           "start -1 =d2Vi = 0",
+                           "start 1 =d2V! = 0",
+                           "start 1 =d2Vi = -1",
+                           "start 1 =d2Vi = x",
+                           "rate 1",
+                           "rate 1 0",
+                           "rate 1 -5",
+                           "rate x 5",
+                           "rate 1 1000001",
+                           "rate 1 5 6",
+                           "exec /bin/sh",
+                           "list all",
+                           "LIST",
+                           "start 1  =d2Vi = 0",
+                           "start 1 =d2Vi ="}) {
     EXPECT_EQ(ParseLaunchRequest(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
-  for (const char* text : {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed"}) {
+  for (const char* text :
+       {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed", "rated", "rated x"}) {
     EXPECT_EQ(ParseLaunchReply(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }

@@ -117,7 +117,8 @@ Round SomeRound() {
                      .rent_microcredits = 6,
                      .delivered_milliunits = 7,
                      .used_milliunits = 8,
-                     .held = absl::Seconds(9)}};
+                     .held = absl::Seconds(9),
+                     .reason = AwardReason::kOutbid}};
   return round;
 }
 
@@ -166,11 +167,13 @@ TEST(Rows, AGuestComesBackWithItsSeedsAndMeters) {
               .arguments = "a=b",
               .seeds = {{.kind = ResourceKind::kMemory, .seed_units = 3}},
               .memory_max_units = 99,
-              .state = GuestState::kCrashed,
+              .state = GuestState::kEnded,
+              .end_cause = EndCause::kCrashed,
               .exit_reason = "why",
               .spent_microcredits = 1'000,
               .has_run = true,
-              .metered = {.guest_id = 11, .age_us = -1, .alive_us = 4}};
+              .metered = {.guest_id = 11, .age_us = -1, .alive_us = 4},
+              .arrears_rounds = 6};
   guest.metered.amounts = {{ResourceKind::kMemory, ~uint64_t{0}, 7}};
   auto rows = Rows({}, {PutGuest{guest}});
   auto back = Read<GuestRow>(rows[RowWrite::kPutGuest].at(0));

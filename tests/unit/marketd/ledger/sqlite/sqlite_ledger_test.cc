@@ -126,6 +126,21 @@ TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
   ExpectRefused("schema version 99");
 }
 
+TEST_F(SqliteLedgerTest, AFileOfTheVersionBeforeIsBroughtUp) {
+  Fill();
+  ASSERT_EQ(Shell(path_,
+                  "PRAGMA journal_mode = DELETE; ALTER TABLE guests DROP COLUMN end_cause;"
+                  " ALTER TABLE guests DROP COLUMN arrears_rounds;"
+                  " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
+            "");
+  auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*(*again)->Load({}), filled_);
+  (*again).reset();
+  EXPECT_EQ(Shell(path_, "SELECT end_cause, arrears_rounds FROM guests"), "");
+  EXPECT_TRUE(Open().ok()) << "and stays so";
+}
+
 TEST_F(SqliteLedgerTest, RefusesASchemaOfBeforeTheFirstRelease) {
   Fill();
   for (const std::string version : {"0", "4"}) {
