@@ -84,5 +84,5 @@ const REASONS = {
 };
 export const reason = (word) => REASONS[word] ?? "";
 
-const STATES = { admitted: "starting", running: "running", crashed: "crashed", evicting: "leaving", evicted: "gone" };
+const STATES = { admitted: "starting", running: "running", crashed: "crashed", ended: "ended", evicting: "leaving", evicted: "gone" };
 export const guestState = (word) => STATES[word] ?? word;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class FakeReader : public market::LedgerReader {
     out.kind = auction_kind.value_or(kind);
     out.auction = auction;
     return out;
+  }
+  absl::StatusOr<market::Guest> GetEvictedGuest(market::GuestId) override {
+    return absl::NotFoundError("none was evicted");
   }
   absl::StatusOr<std::vector<market::BookId>> ListBooks() override {
     return std::vector<market::BookId>{};
