@@ -11,11 +11,15 @@ const KINDS = {
 const kindOf = (kind) => KINDS[kind] ?? { name: kind, big: 1, bigName: "unit", plural: "units" };
 
 export const kindName = (kind) => kindOf(kind).name;
-// What prices are for: a GiB, a core.
-export const measureName = (kind) => kindOf(kind).bigName;
-
+// What a host's resource is counted in, and priced by: a GiB (on a small machine a MiB), a core.
+function measureOf(resource) {
+  const kind = kindOf(resource.kind);
+  const isSmall = kind.ones && resource.capacity_units * resource.unit_size < kind.big;
+  return isSmall ? { ...kind, big: 2 ** 20, bigName: "MiB" } : kind;
+}
+export const measureName = (resource) => measureOf(resource).bigName;
 // Of quantities on an axis.
-export const measuresName = (kind) => kindOf(kind).plural ?? kindOf(kind).bigName;
+export const measuresName = (resource) => measureOf(resource).plural ?? measureOf(resource).bigName;
 
 // Digits that say something, no exponent, thin spaces between thousands.
 export function number(value, digits = 3) {
@@ -30,11 +34,11 @@ export function number(value, digits = 3) {
 export const credits = (micro, digits = 3) => `${number(micro / 1e6, digits)} cr`;
 
 // Units of a resource (from a host's list) in its measure, as a plain number for axes.
-export const inMeasure = (units, resource) => (units * resource.unit_size) / kindOf(resource.kind).big;
+export const inMeasure = (units, resource) => (units * resource.unit_size) / measureOf(resource).big;
 
 // "3.45 GiB", "640 MiB", "0.7 cores".
 export function amount(units, resource) {
-  const kind = kindOf(resource.kind);
+  const kind = measureOf(resource);
   let value = units * resource.unit_size;
   if (value === 0) return `0 ${kind.plural ?? kind.bigName}`;
   if (kind.ones) {
@@ -50,9 +54,9 @@ export function amount(units, resource) {
 }
 
 // Micro-credits for a unit and a round, as credits for a GiB or a core and a round.
-export const priceInMeasure = (micro, resource) => (micro / 1e6) * (kindOf(resource.kind).big / resource.unit_size);
+export const priceInMeasure = (micro, resource) => (micro / 1e6) * (measureOf(resource).big / resource.unit_size);
 export const price = (micro, resource) => `${number(priceInMeasure(micro, resource))} cr`;
-export const priceUnit = (resource) => `credits per ${kindOf(resource.kind).bigName} and round`;
+export const priceUnit = (resource) => `credits per ${measureOf(resource).bigName} and round`;
 
 export function duration(ms) {
   const seconds = Math.abs(ms) / 1000;
@@ -77,9 +81,8 @@ const REASONS = {
   no_means: "nothing: no money for it",
   no_bid: "no bid",
   not_running: "not running",
-  larger_than_supply: "nothing: larger than the supply",
 };
 export const reason = (word) => REASONS[word] ?? "";
 
-const STATES = { admitted: "starting", running: "running", ended: "ended", crashed: "crashed", evicting: "leaving", evicted: "gone" };
+const STATES = { admitted: "starting", running: "running", crashed: "crashed", ended: "ended", evicting: "leaving", evicted: "gone" };
 export const guestState = (word) => STATES[word] ?? word;

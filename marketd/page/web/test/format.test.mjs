@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { amount, credits, duration, inMeasure, number, percent, price, priceInMeasure } from "../src/format.js";
+import { amount, credits, duration, inMeasure, measureName, number, percent, price, priceInMeasure } from "../src/format.js";
 
 const memory = { kind: "memory", unit_size: 1048576 };
 const cpu = { kind: "cpu", unit_size: 10 };
@@ -40,6 +40,13 @@ test("prices for a GiB or a core", () => {
   assert.ok(Math.abs(priceInMeasure(135, memory) - 0.13824) < 1e-12);
   assert.equal(price(135, memory), "0.138 cr");
   assert.equal(price(200, cpu), "0.02 cr");
+  // On a machine of less than a GiB, for a MiB.
+  const small = { ...memory, capacity_units: 48 };
+  assert.equal(measureName(small), "MiB");
+  assert.equal(measureName({ ...memory, capacity_units: 1024 }), "GiB");
+  assert.equal(price(135, small), "0.000135 cr");
+  assert.equal(inMeasure(12, small), 12);
+  assert.equal(amount(0, small), "0 MiB");
 });
 
 test("times and parts", () => {

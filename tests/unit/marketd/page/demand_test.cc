@@ -143,7 +143,7 @@ TEST(DemandTest, ThinnedCurvesKeepTheirEnd) {
   std::vector<DemandStep> steps;
   for (int i = 0; i < 1000; ++i) steps.push_back({1000 - i, i + 1});
   EXPECT_EQ(Thinned(steps, 1000), steps);
-  for (const size_t most : {1, 2, 3, 7, 512, 999}) {
+  for (const size_t most : {1u, 2u, 3u, 7u, 512u, 999u}) {
     const std::vector<DemandStep> thin = Thinned(steps, most);
     EXPECT_LE(thin.size(), most + 1);
     EXPECT_EQ(thin.back(), steps.back());

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,7 @@ class FakeReader : public market::LedgerReader {
     return out;
   }
   absl::StatusOr<market::Guest> GetEvictedGuest(market::GuestId) override {
-    return absl::NotFoundError("");
+    return absl::NotFoundError("none was evicted");
   }
   absl::StatusOr<std::vector<market::BookId>> ListBooks() override {
     return std::vector<market::BookId>{};

@@ -36,7 +36,7 @@ export function make({ state, rest, get, signIn, fail }) {
   function build(resources) {
     const held = new Map();
     for (const resource of resources) {
-      const unit = measuresName(resource.kind);
+      const unit = measuresName(resource);
       held.set(resource.kind, lines({ height: 180, label: unit, series: [
         { label: "Held", colour: "sold", fill: "sold-fill", unit }, { label: "Used", colour: "demand", unit }, { label: "Seed", colour: "supply", dash: [5, 4], unit }] }));
     }
@@ -86,7 +86,7 @@ export function make({ state, rest, get, signIn, fail }) {
       const held = column((o) => o.seed_units + o.award_units);
       const used = column((o) => (o.settled && o.held_ms > 0 ? o.used_milliunits / 1000 : null));
       parts.held.get(resource.kind).update([ids, held, used, column((o) => o.seed_units)],
-        `${kindName(resource.kind)} that the guest held over ${ids.length} rounds; now ${number(held.at(-1) ?? 0)} ${measuresName(resource.kind)}.`);
+        `${kindName(resource.kind)} that the guest held over ${ids.length} rounds; now ${number(held.at(-1) ?? 0)} ${measuresName(resource)}.`);
     }
     const charged = rounds.map((r) => (r.outcomes.some((o) => o.settled) ? r.outcomes.reduce((sum, o) => sum + o.settled_microcredits + o.rent_microcredits, 0) / 1e6 : null));
     parts.charges.update([ids, charged], `Charges over ${ids.length} rounds.`);

@@ -32,7 +32,7 @@ function priceChart(resource) {
 }
 
 function supplyChart(resource) {
-  const unit = measuresName(resource.kind);
+  const unit = measuresName(resource);
   const value = (_, v) => (v === null ? "–" : `${number(v)} ${unit}`);
   return chart({
     height: 170,
@@ -61,17 +61,17 @@ function demandChart(resource) {
     height: 230,
     make: (c) => ({
       scales: { x: { time: false, range: () => [0, (clearing?.right || 1) * 1.04] }, y: { range: () => [0, (clearing?.top || 1) * 1.14] } },
-      axes: [axis(c, measuresName(resource.kind), { side: 2, size: 36, space: 60 }), axis(c, priceUnit(resource))],
+      axes: [axis(c, measuresName(resource), { side: 2, size: 36, space: 60 }), axis(c, priceUnit(resource))],
       cursor: { drag: { x: false, y: false } },
       legend: { live: false, markers: { width: 2 } },
       series: [
-        { label: "Quantity", value: (_, v) => (v === null ? "–" : `${number(v)} ${measuresName(resource.kind)}`) },
+        { label: "Quantity", value: (_, v) => (v === null ? "–" : `${number(v)} ${measuresName(resource)}`) },
         { label: "Offered for it", stroke: c("demand"), fill: c("demand-fill"), width: 2, paths: uPlot.paths.stepped({ align: -1 }), points: { show: false }, value: (_, v) => (v === null ? "–" : `${number(v)} cr`) },
       ],
       hooks: { draw: [(plot) => drawClearing(plot, clearing, c)] },
     }),
     tableOf: ([units, prices]) => [
-      [`Quantity (${measuresName(resource.kind)})`, "Price offered (cr)"],
+      [`Quantity (${measuresName(resource)})`, "Price offered (cr)"],
       units.map((u, i) => [number(u), shown(prices[i])]).slice(1, 101),
     ],
   });
@@ -187,7 +187,7 @@ function panel(resource, signIn) {
       const now = state.host.state.prices.find((p) => p.kind === resource.kind);
       setText(big, now ? price(now.unit_price_microcredits, resource) : "–");
       setText(facts, now
-        ? `per ${measureName(resource.kind)} and round; ${now.bound_by === "bids" ? "set by the bids" : "the operator's reserve"}. ` +
+        ? `per ${measureName(resource)} and round; ${now.bound_by === "bids" ? "set by the bids" : "the operator's reserve"}. ` +
           `${amount(now.sold_units, resource)} of ${amount(now.supply_units, resource)} sold, ` +
           `${amount(now.demand_units, resource)} asked for.`
         : "");
