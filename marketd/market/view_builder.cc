@@ -153,6 +153,8 @@ std::shared_ptr<const HostView> Engine::Impl::BuildHostView(const HostRun& host)
   view->in_force_round_id = book.in_force_round_id;
   view->sums = host.sums;
   view->unmanaged_guests = host.unmanaged;
+  const std::set<GuestId>& guests = state_.GuestsOf(view->host_id);
+  view->guest_ids.assign(guests.begin(), guests.end());
   view->arrears_grace_rounds = host.config->arrears_grace_rounds;
   view->publish_border_prices = host.config->publish_border_prices;
   view->counters = host.counters;
