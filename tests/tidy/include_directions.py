@@ -51,7 +51,7 @@ MAY_KNOW = {
 OWNED = {
     "prometheus/": ["marketd/metrics", "tests"],
     "microhttpd.h": ["marketd/http"],
-    "sqlite3.h": ["marketd/ledger", "tests"],
+    "sqlite3.h": ["marketd/ledger", "bench/marketd", "tests"],
     "grpcpp/": ["marketd/server", "marketd/services", "client/src", "client/cli", "client/testing", "client/examples", "tests",
                 "bench", "marketd/metrics"],
     "yaml-cpp/": ["marketd/config", "policies/cases", "tests"],
