@@ -104,7 +104,7 @@ struct HostView {
   RoundId in_force_round_id = 0;
   std::vector<HostSum> sums;                // As the host last said.
   std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
-  std::vector<GuestId> guest_ids;  // By rising id.
+  std::vector<GuestId> guest_ids;           // By rising id.
   bool publish_border_prices = false;
   uint32_t arrears_grace_rounds = 0;
   std::string ledger_id;

@@ -317,15 +317,16 @@ TEST_F(TopModelTest, ShowsARoundAsATable) {
   Watch(6);
   pb::Round round = MakeRound(5, 12, 11'990, 40, 40'000);
   *round.add_prices() = client_test::MakeState(6, 120, 20, absl::UnixEpoch()).prices(0);
+  round.mutable_outcomes(0)->set_reason(pb::AWARD_REASON_SERVED);
   EXPECT_EQ(
       model_.FormatRound(round),
       "round 5 of m1\n"
       "  resource  price  bound by  reserve  supply  demand  sold\n"
       "  cpu         120  bids           50     280     300   270\n"
-      "  guest  state    resource      bid  decided  measured  charge  work done  unit  spent  "
-      "balance  activity\n"
-      "  cache  running  cpu             -       12    11.990    1200       1234  hits    900     "
-      "5000  serving\n"
+      "  guest  state    resource      bid  decided  measured  charge  why                    "
+      "work done  unit  spent  balance  activity\n"
+      "  cache  running  cpu             -       12    11.990    1200  all that it asked for  "
+      "     1234  hits    900     5000  serving\n"
       "                  memory    32 @ 90       40    40.000    4000\n");
 }
 
