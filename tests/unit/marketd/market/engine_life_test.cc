@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "marketd/market/billing.h"
 #include "tests/unit/marketd/market/market_fixture.h"
 
@@ -30,8 +32,9 @@ class LifeTest : public MarketTest {
     EXPECT_TRUE(rounds.ok() && rounds->size() == 1 && rounds->front().round_id == round_id);
     return rounds->front();
   }
-  const Outcome* OutcomeIn(const Round& round, GuestId guest_id) {
-    return FindOutcome(round, guest_id, ResourceKind::kMemory);
+  std::optional<Outcome> OutcomeIn(const Round& round, GuestId guest_id) {
+    const Outcome* const found = FindOutcome(round, guest_id, ResourceKind::kMemory);
+    return found == nullptr ? std::nullopt : std::optional(*found);
   }
   AwardReason Told(GuestId guest_id) {
     return world_->view().FindGuest(guest_id)->decided.at(1).reason;
@@ -74,15 +77,15 @@ TEST_F(LifeTest, WhatHoldsNothingPaysNothing) {
   world_->Run(kPeriod / 2);
   host().EndGuest(guest, "exit 0");
   ASSERT_TRUE(RunUntilInForce(2));
-  const Outcome* const last = OutcomeIn(InLedger(1), guest);
-  ASSERT_NE(last, nullptr);
+  const std::optional<Outcome> last = OutcomeIn(InLedger(1), guest);
+  ASSERT_TRUE(last.has_value());
   // A round before the first, and half of the first: by the meters, not by the clock of rounds.
   EXPECT_NEAR(static_cast<double>(last->rent_microcredits), 1.5 * kMemoryRent, 0.1 * kMemoryRent);
   const Microcredits left = purse("ann").available;
   ASSERT_TRUE(RunUntilInForce(6));
   EXPECT_EQ(purse("ann").available, left);
   EXPECT_EQ(purse("ann").escrow, 0);
-  EXPECT_EQ(OutcomeIn(InLedger(4), guest), nullptr) << "it took no part";
+  EXPECT_EQ(OutcomeIn(InLedger(4), guest), std::nullopt) << "it took no part";
   EXPECT_EQ(CheckBooks(world_->state()), "");
 }
 
