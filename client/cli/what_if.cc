@@ -12,6 +12,7 @@
 #include "client/cli/table.h"
 #include "client/cli/what_if_parts.h"
 #include "policies/clearing/fallback.h"
+#include "policies/clearing/method_name.h"
 #include "policies/clearing/rules.h"
 
 namespace nom::cli {
@@ -24,22 +25,6 @@ using policies::Clearing;
 using policies::Expectation;
 
 constexpr char kDefaultRule[] = "mpsp/1";
-
-const char* MethodName(policies::Method method) {
-  switch (method) {
-    case policies::Method::kExact:
-      return "exact";
-    case policies::Method::kCoarser:
-      return "coarser";
-    case policies::Method::kGreedy:
-      return "greedy";
-    case policies::Method::kRepeatLast:
-      return "repeat_last";
-    case policies::Method::kBounded:
-      return "bounded";
-  }
-  return "unknown";
-}
 
 absl::StatusOr<std::vector<std::string>> RulesToAsk(const AuctionSource& source,
                                                     const WhatIf& what_if) {
@@ -154,7 +139,7 @@ std::string AnswerText(const Auction& auction, const Answer& answer) {
   const Sums sums = SumsOf(clearing);
   return absl::StrCat(
       absl::StrFormat("\n%s: %s%s; %.3f ms, the rule itself takes at most %d steps\n", answer.rule,
-                      MethodName(clearing.method), VerdictText(answer.verdict),
+                      policies::MethodName(clearing.method), VerdictText(answer.verdict),
                       absl::ToDoubleMilliseconds(answer.took), answer.work),
       AwardsText(auction, clearing), "  sold ", sums.sold_units, " of ", auction.capacity_units,
       ", charges ", sums.charges, "; price ", clearing.clearing_unit_price_microcredits, " (",
@@ -170,7 +155,7 @@ std::string AnswerJson(const Answer& answer) {
   const Clearing& clearing = answer.clearing;
   const Sums sums = SumsOf(clearing);
   absl::StrAppend(
-      &out, ", \"work\": ", answer.work, ", \"method\": \"", MethodName(clearing.method),
+      &out, ", \"work\": ", answer.work, ", \"method\": \"", policies::MethodName(clearing.method),
       "\", \"clearing_unit_price_microcredits\": ", clearing.clearing_unit_price_microcredits);
   absl::StrAppend(&out, ", \"highest_rejected_unit_price_microcredits\": ",
                   clearing.highest_rejected_unit_price_microcredits, ", \"bound_by\": \"",

@@ -5,6 +5,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "policies/clearing/method_name.h"
 
 namespace nom::marketd {
 namespace {
@@ -22,22 +23,6 @@ class Lines {
  private:
   std::vector<LogLine> out_;
 };
-
-absl::string_view MethodName(policies::Method method) {
-  switch (method) {
-    case policies::Method::kExact:
-      return "exact";
-    case policies::Method::kCoarser:
-      return "coarser";
-    case policies::Method::kGreedy:
-      return "greedy";
-    case policies::Method::kRepeatLast:
-      return "repeat_last";
-    case policies::Method::kBounded:
-      return "bounded";
-  }
-  return "unknown";
-}
 
 absl::string_view CauseName(EndCause cause) {
   switch (cause) {
@@ -105,7 +90,7 @@ void TellRounds(const market::HostView* before, const market::HostView& now, Lin
             {{"host", now.host_id},
              {"round", now.priced_round_id},
              {"resource", market::KindName(price.kind)},
-             {"method", MethodName(price.method)}});
+             {"method", policies::MethodName(price.method)}});
   }
 }
 
