@@ -279,8 +279,10 @@ void BidBook::OnRenewed(const Renewal& renewal, const std::vector<Leased>& lease
 void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased) {
   const bool held = leased.state == LeasedState::kHeld;
   std::optional<Attempt> stands;
-  // What was asked before another bid replaced it all says nothing any more.
-  const bool is_past = leased.sequence <= entry.replaced_sequence;
+  // What was asked before another bid replaced it all says nothing any more. (Asked since, it means
+  // that a write came late, and stands.)
+  const bool is_past =
+      leased.sequence <= entry.replaced_sequence && through_sequence < entry.replaced_sequence;
   for (const Attempt& attempt : entry.attempts) {
     if (held && !is_past && attempt.first <= leased.sequence && leased.sequence <= attempt.last) {
       stands = attempt;

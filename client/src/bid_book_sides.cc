@@ -60,8 +60,10 @@ void BidBook::Displace(BidKey key) {
   // who now bids for this side anew has not asked for it.
   for (auto it = entries_.lower_bound({key.first, kSeveralResources});
        it != entries_.end() && it->first.first == key.first; ++it) {
-    if (ExcludeEachOther(it->first, key) || !it->second.is_displaced) continue;
-    may_stand ? Drop(it->second) : BringBack(it->second);
+    if (ExcludeEachOther(it->first, key)) continue;
+    Entry& entry = it->second;
+    if (may_stand && !entry.wish) entry.before.reset();
+    if (entry.is_displaced) may_stand ? Drop(entry) : BringBack(entry);
   }
 }
 

@@ -249,6 +249,26 @@ TEST_F(BidBookTest, ARefusalAfterTakingOverHidesNoEarlierAttempt) {
             absl::StatusCode::kResourceExhausted);
 }
 
+TEST_F(BidBookTest, AWriteThatComesAfterWhatReplacedItIsGoneIsSeenToStand) {
+  BidBook book = Open({.budget_per_round_microcredits = 1'000});
+  ASSERT_TRUE(book.Want(BidOf(Resource::kMemory, 4, 600), true).ok());
+  book.OnWritten(*book.NextWrite(true), Lost(), {});  // On its way still.
+  ASSERT_TRUE(book.Want(SeveralBid(2, 10), true).ok());
+  book.OnWritten(*book.NextWrite(true), absl::OkStatus(), {Taken(5)});
+  EXPECT_THAT(book.TakeAnswers(), SizeIs(2));
+  Place(book, BidOf(Resource::kCpu, 4, 300));
+  const auto renewal = book.NextRenewal();
+  ASSERT_THAT(renewal->keys, SizeIs(2));
+  book.OnRenewed(*renewal,
+                 {{BidBook::LeasedState::kHeld, 9, 3}, {BidBook::LeasedState::kHeld, 9, 1}});
+  EXPECT_EQ(book.ReservedMicrocredits(), 900);
+  const auto write = book.NextWrite(true);
+  ASSERT_TRUE(write.has_value());
+  ASSERT_THAT(write->items, SizeIs(1));
+  EXPECT_EQ(write->items[0].key, BidKey(3, Resource::kMemory));
+  EXPECT_EQ(write->items[0].bid, std::nullopt) << "it is withdrawn";
+}
+
 TEST_F(BidBookTest, AnAnswerToABidThatIsWishedForAgainSettlesIt) {
   BidBook book = Open();
   ASSERT_TRUE(book.Want(MemoryBid(4), true).ok());
