@@ -133,7 +133,10 @@ void FakeMarket::Impl::DecideLocked() {
       if (!standing_bids.contains({guest_id, pb::RESOURCE_KIND_UNSPECIFIED})) {
         DecideSingle(guest_id, guest, kind, of);
       }
-      *record.add_outcomes() = guest.won[kind];
+      pb::GuestOutcome& outcome = *record.add_outcomes();
+      outcome = guest.won[kind];
+      outcome.set_settled(true);
+      outcome.set_settled_microcredits(outcome.charge_microcredits());
     }
     *record.add_prices() = PriceOf(kind, of);
   }

@@ -133,6 +133,15 @@ TEST_F(SessionServiceTest, ARestartAndAnOutageAreSurvived) {
     }
   }
   EXPECT_GE(served, 6);
+  // The account goes on: it says at least as much as the rounds that were settled before.
+  const absl::StatusOr<Statement> statement = session->GetStatement(0);
+  ASSERT_TRUE(statement.ok()) << statement.status();
+  EXPECT_GT(statement->charge_microcredits(), 0);
+  EXPECT_GT(statement->settled_rounds, 3);
+  market_pb::GetAccountResponse account;
+  ASSERT_THAT(alice_->market->GetAccount(alice_->Context().get(), {}, &account), Succeeds());
+  EXPECT_LE(statement->charge_microcredits() + statement->rent_microcredits(),
+            account.account().spent_microcredits() + account.account().arrears_microcredits());
   EXPECT_TRUE(session->Close({.bids = CloseOptions::Bids::kWithdraw}).ok());
   EXPECT_THAT(Standing(), IsEmpty());
 }
@@ -168,8 +177,7 @@ TEST_F(SessionServiceTest, TheHostedBidderSurvivesARestart) {
     bidder = RunToEnd({NOM_HOSTED_BIDDER, "--target", marketd_->grpc_address(), "--token-file",
                        token_file, "--guest-name", "cache", "--rounds", "6"});
   });
-  // Rounds are of a second each.
-  std::this_thread::sleep_for(std::chrono::seconds(2));
+  Until([&] { return !Standing().empty(); });
   marketd_->Kill();
   EXPECT_TRUE(marketd_->Start().ok());
   runs.join();

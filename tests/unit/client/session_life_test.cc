@@ -216,6 +216,34 @@ TEST_F(SessionLifeTest, RoundsOfAnOutageAreToldAfterwards) {
   EXPECT_THAT(rounds, ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
+TEST_F(SessionLifeTest, AStatementSaysWhereTheMoneyWent) {
+  const auto session = Connect();
+  market_.SetPrice(Resource::kMemory, 30);
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  for (int round = 0; round < 3; ++round) market_.Decide();
+  market_.SetPrice(Resource::kMemory, 40);
+  market_.Decide();
+  const absl::StatusOr<Statement> all = session->GetStatement(0);
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(all->first_round_id, 1u);
+  EXPECT_EQ(all->last_round_id, 4u);
+  EXPECT_EQ(all->settled_rounds, 4);
+  EXPECT_EQ(all->open_rounds, 0);
+  ASSERT_THAT(all->lines, SizeIs(1)) << "what nothing was paid for has no line";
+  EXPECT_EQ(all->lines[0].resource, Resource::kMemory);
+  EXPECT_EQ(all->lines[0].rounds, 4);
+  EXPECT_EQ(all->charge_microcredits(), 3 * 5 * 30 + 5 * 40);
+  const absl::StatusOr<Statement> some = session->GetStatement(3, 4);
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_EQ(some->settled_rounds, 2);
+  EXPECT_EQ(some->charge_microcredits(), 5 * 30 + 5 * 40);
+  EXPECT_EQ(session->GetStatement(2, 2)->charge_microcredits(), 5 * 30);
+  EXPECT_THAT(session->GetStatement(9)->lines, IsEmpty());
+  EXPECT_EQ(session->GetStatement(3, 2).status().code(), absl::StatusCode::kInvalidArgument);
+  market_.Stop();
+  EXPECT_FALSE(session->GetStatement(0, 0, {.timeout = absl::Milliseconds(1)}).ok());
+}
+
 TEST_F(SessionLifeTest, ARestartStripsNobodyAndALapsedBidComesBack) {
   const auto session = Connect();
   ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
