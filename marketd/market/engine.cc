@@ -4,11 +4,26 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/random.h"
 #include "marketd/base/status.h"
 #include "marketd/market/engine_impl.h"
 #include "marketd/market/money.h"
 
 namespace nom::market {
+
+namespace {
+
+// Above all that a process before this one gave out: views get 2^40 at each start. Where in the
+// lower half of these a process begins is by its ledger and its start, so that a number from
+// another history (another ledger, or one that was put back from a copy) is not taken for one of
+// this one's.
+uint64_t FirstViewSequence(const LedgerIdentity& ledger, absl::Time now) {
+  const uint64_t place =
+      Hash64(ledger.id, Mix64(static_cast<uint64_t>(absl::ToUnixMicros(now)))) >> 25;
+  return (ledger.openings << 40) + place + 1;
+}
+
+}  // namespace
 
 Engine::Engine(MarketConfig config, State state, ClearFunctions clear, Clearing clearing)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(state), std::move(clear),
@@ -56,9 +71,7 @@ Effects Engine::Impl::Handle(const Event& event, absl::Time now) {
   now = absl::FromUnixMicros(absl::ToUnixMicros(now));
   if (now < now_) ClockMoved(now - now_);
   now_ = now;
-  if (view_sequence_ == 0) {
-    view_sequence_ = static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(now)));
-  }
+  if (view_sequence_ == 0) view_sequence_ = FirstViewSequence(state_.ledger, now);
   effects_ = Effects{};
   if (!std::exchange(started_, true)) {
     TouchAll();

@@ -44,8 +44,10 @@ absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes, Id
     return absl::InvalidArgumentError(absl::StrCat("guest_ids: at most ", kWatchedGuestsMax,
                                                    "; leave it empty for all of yours"));
   }
-  WatchRequestChecked out{
-      .identity = std::move(identity), .host_id = (*host)->host_id, .guest_ids = {}};
+  WatchRequestChecked out{.identity = std::move(identity),
+                          .host_id = (*host)->host_id,
+                          .guest_ids = {},
+                          .after_sequence = request.after_sequence()};
   for (int i = 0; i < request.guest_ids_size(); ++i) {
     const market::GuestId guest_id = request.guest_ids(i);
     const market::GuestView* const guest = view.FindGuest(guest_id);
