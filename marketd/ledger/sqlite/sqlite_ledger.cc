@@ -310,9 +310,11 @@ class SqliteLedger : public Ledger {
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
     absl::StatusOr<State> state = ReadState(*db_, book.ordinal);
     const absl::StatusOr<ChainHead> head = ReadHead(*db_, book.ordinal);
-    NOM_RETURN_IF_ERROR(db_->Execute("COMMIT"));
+    // What was wrong first is what matters: some errors have ended the transaction already.
+    const absl::Status end = db_->Execute("COMMIT");
     if (!state.ok()) return state;
     if (!head.ok()) return head.status();
+    NOM_RETURN_IF_ERROR(end);
     if (head->transaction_id != book.last_transaction_id) {
       return absl::DataLossError(absl::StrCat(Where(lead), "its last transaction is ",
                                               head->transaction_id, ", not ",
