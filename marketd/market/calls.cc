@@ -35,6 +35,16 @@ class Fingerprint {
     Add(call.tenant_id);
     Add(call.display_name);
   }
+  void operator()(const CreateToken& call) {
+    Add(call.tenant_id);
+    Add(call.label);
+    Add(static_cast<int>(call.scope));
+    Add(absl::ToInt64Seconds(call.lifetime));
+  }
+  void operator()(const RevokeToken& call) {
+    Add(call.tenant_id);
+    Add(call.token_id);
+  }
   void operator()(const Deposit& call) {
     Add(call.tenant_id);
     Add(call.amount_microcredits);
@@ -124,6 +134,12 @@ absl::Status NotSold(ResourceKind kind, const HostId& host_id) {
 }  // namespace
 
 void Engine::Impl::On(const CallEvent& event) {
+  // Here, and not where it was shown: a token that is revoked does nothing from then on, whatever
+  // of it is under way.
+  if (absl::Status s = CheckToken(event.caller); !s.ok()) {
+    Answer(event.call_id, Refused(std::move(s)));
+    return;
+  }
   if (std::holds_alternative<OpenLease>(event.call)) {
     Answer(event.call_id, DoOpenLease());
     return;
@@ -150,7 +166,9 @@ void Engine::Impl::On(const CallEvent& event) {
   const bool for_tenants = std::holds_alternative<PlaceBid>(event.call) ||
                            std::holds_alternative<WithdrawBid>(event.call) ||
                            std::holds_alternative<EndGuest>(event.call) ||
-                           std::holds_alternative<StartGuest>(event.call);
+                           std::holds_alternative<StartGuest>(event.call) ||
+                           std::holds_alternative<CreateToken>(event.call) ||
+                           std::holds_alternative<RevokeToken>(event.call);
   if (!event.caller.is_operator && !for_tenants) {
     Answer(event.call_id,
            Refused(absl::PermissionDeniedError("this needs an operator's credential")));
@@ -175,13 +193,12 @@ Reply Engine::Impl::Do(const CallEvent& event, const RequestKey& key, uint64_t f
     }
     const Reply& reply = known->second.reply;
     if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
-      Tenant tenant = state_.tenants.at(create->tenant_id);
-      if (tenant.token_hash != create->token_hash) {
-        tenant.token_hash = create->token_hash;
-        Scribe scribe(state_, now_, "token replaced");
-        scribe.Write(PutTenant{tenant});
-        Commit(std::move(scribe));
-      }
+      return ReplaceToken(create->tenant_id, kFirstTokenId, create->token_hash, event.caller,
+                          reply);
+    }
+    if (const auto* create = std::get_if<CreateToken>(&event.call)) {
+      return ReplaceToken(create->tenant_id, reply.token_id, create->token_hash, event.caller,
+                          reply);
     }
     if (reply.status.ok() && IsUnderWay(event.call, reply.guest_id)) {
       guest_runs_[reply.guest_id].waiting.push_back(event.call_id);  // With whoever asked first.
@@ -197,6 +214,12 @@ Reply Engine::Impl::Do(const CallEvent& event, const RequestKey& key, uint64_t f
   }
   if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
     return DoCreateTenant(*create, request);
+  }
+  if (const auto* create = std::get_if<CreateToken>(&event.call)) {
+    return DoCreateToken(*create, event.caller, request);
+  }
+  if (const auto* revoke = std::get_if<RevokeToken>(&event.call)) {
+    return DoRevokeToken(*revoke, event.caller, request);
   }
   if (const auto* deposit = std::get_if<Deposit>(&event.call)) return DoDeposit(*deposit, request);
   if (const auto* admit = std::get_if<AdmitGuest>(&event.call)) {
@@ -236,6 +259,17 @@ void Engine::Impl::Remember(Scribe& scribe, Request request, const Reply& reply)
   scribe.Write(PutRequest{std::move(request)});
 }
 
+void Engine::Impl::LogGuest(Scribe& scribe, const char* kind, const Caller& by,
+                            const Guest& guest) {
+  scribe.Write(LogEvent{{.kind = kind,
+                         .by = by.is_operator ? kOperator : by.tenant_id,
+                         .by_token_id = by.token_id,
+                         .tenant_id = guest.tenant_id,
+                         .host_id = guest.host_id,
+                         .guest_id = guest.guest_id,
+                         .detail = guest.name}});
+}
+
 Reply Engine::Impl::DoCreateTenant(const CreateTenant& call, const Request& request) {
   if (!IsName(call.tenant_id, 32)) {
     return Refused(
@@ -256,7 +290,15 @@ Reply Engine::Impl::DoCreateTenant(const CreateTenant& call, const Request& requ
   Scribe scribe(state_, now_, "tenant created");
   scribe.Write(PutTenant{Tenant{.tenant_id = call.tenant_id,
                                 .display_name = call.display_name,
-                                .token_hash = call.token_hash}});
+                                .tokens = {{.token_id = kFirstTokenId,
+                                            .hash = call.token_hash,
+                                            .label = "first",
+                                            .created_time = scribe.now()}},
+                                .last_token_id = kFirstTokenId}});
+  scribe.Write(LogEvent{{.kind = "tenant_created",
+                         .by = request.key.owner,
+                         .tenant_id = call.tenant_id,
+                         .detail = call.display_name}});
   Remember(scribe, request, Reply{});
   Commit(std::move(scribe));
   return Reply{};
@@ -268,6 +310,10 @@ Reply Engine::Impl::DoDeposit(const Deposit& call, const Request& request) {
   }
   Scribe scribe(state_, now_, "deposit");
   PostDeposit(scribe, call.tenant_id, call.amount_microcredits);
+  scribe.Write(LogEvent{{.kind = "deposit",
+                         .by = request.key.owner,
+                         .tenant_id = call.tenant_id,
+                         .amount_microcredits = call.amount_microcredits}});
   Reply reply{.account = Summarize(state_.PurseOf(call.tenant_id))};
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
@@ -363,6 +409,7 @@ Reply Engine::Impl::DoAdmitGuest(const AdmitGuest& call, const Request& request,
   Reply reply{.guest_id = guest.guest_id};
   Scribe scribe(state_, now_, "guest admitted");
   scribe.Write(PutGuest{guest});
+  LogGuest(scribe, "guest_admitted", Caller{.is_operator = true, .tenant_id = ""}, guest);
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
   guest_runs_[guest.guest_id].waiting.push_back(call_id);
@@ -380,6 +427,7 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
   if (host == nullptr) {  // Its money was settled when the host was closed; nothing else is left.
     const Reply gone{.guest_id = call.guest_id};
     Scribe scribe(state_, now_, "guest evicted");
+    LogGuest(scribe, "guest_evicted", Caller{.is_operator = true, .tenant_id = ""}, *guest);
     EndLife(scribe, call.guest_id, GuestState::kEvicted, EndCause::kEvicted, kByTheOperator);
     Remember(scribe, request, gone);
     Commit(std::move(scribe));
@@ -391,6 +439,7 @@ Reply Engine::Impl::DoEvictGuest(const EvictGuest& call, const Request& request,
                                         : Refused(absl::AbortedError("the guest was evicted")));
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe(state_, now_, "guest evicting");
+  LogGuest(scribe, "guest_evicted", Caller{.is_operator = true, .tenant_id = ""}, *guest);
   Remember(scribe, request, reply);
   if (evicting) {
     Commit(std::move(scribe));
@@ -414,6 +463,7 @@ Reply Engine::Impl::DoEndGuest(const EndGuest& call, const CallEvent& event, con
   HostRun& host = *FindHost(guest->host_id);
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe(state_, now_, "guest ended");
+  LogGuest(scribe, "guest_ended_by_call", event.caller, *guest);
   EndLife(scribe, call.guest_id, GuestState::kEnded, EndCause::kStopped,
           event.caller.is_operator ? "ended by the operator" : "ended by its owner");
   Remember(scribe, request, reply);
@@ -463,6 +513,7 @@ Reply Engine::Impl::DoStartGuest(const StartGuest& call, const CallEvent& event,
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe(state_, now_, "guest starting");
   scribe.Write(PutGuest{guest});
+  LogGuest(scribe, "guest_started", event.caller, guest);
   Remember(scribe, request, reply);
   Commit(std::move(scribe));
   GuestRun& run = guest_runs_[call.guest_id];

@@ -126,6 +126,13 @@ class Engine::Impl {
   // --- calls.cc: what tenants and operators ask for. ---
   Reply Do(const CallEvent& event, const RequestKey& key, uint64_t fingerprint, bool* later);
   Reply DoCreateTenant(const CreateTenant& call, const Request& request);
+  // Tokens; see tokens.cc.
+  absl::Status CheckToken(const Caller& caller) const;
+  Reply DoCreateToken(const CreateToken& call, const Caller& caller, const Request& request);
+  Reply DoRevokeToken(const RevokeToken& call, const Caller& caller, const Request& request);
+  // A retry of the call that made it, which was answered `reply`: the token gets the new hash.
+  Reply ReplaceToken(const TenantId& tenant_id, uint64_t token_id, const std::string& hash,
+                     const Caller& caller, const Reply& reply);
   Reply DoDeposit(const Deposit& call, const Request& request);
   Reply DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId call_id, bool* later);
   Reply DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id, bool* later);
@@ -139,6 +146,7 @@ class Engine::Impl {
   Reply DoPlaceBid(const PlaceBid& call, const Caller& caller, const Request& request);
   Reply DoWithdrawBid(const WithdrawBid& call, const Caller& caller, const Request& request);
   void Remember(Scribe& scribe, Request request, const Reply& reply);
+  static void LogGuest(Scribe& scribe, const char* kind, const Caller& by, const Guest& guest);
   // Null if there is none, or it is not the caller's, or its host is not in the config.
   const Guest* FindGuest(GuestId guest_id, const Caller& caller);
   // The bid as it will stand, but for its fence, if it may: errors as PlaceBid. Counts refusals.

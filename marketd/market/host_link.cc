@@ -310,6 +310,9 @@ void Engine::Impl::OnDestroyed(HostRun& host, GuestId guest_id, const HostComman
     ForgetRun(host, guest_id);
   } else {
     host.holdings.Remove(guest_id);
+    // Before the first round there is nothing to bill, and no transaction that would tell.
+    guests_seen_.Touch(guest_id);
+    view_dirty_ = true;
     Scribe scribe(state_, now_, "guest cleared away");
     BillDestroyed(host, guest_id, reading, scribe, "the guest was ended");
     Commit(std::move(scribe));

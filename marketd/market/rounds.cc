@@ -445,7 +445,14 @@ void Engine::Impl::EvictInArrears(HostRun& host) {
     if (guest.state != GuestState::kRunning || guest.arrears_rounds <= grace) continue;
     const std::string why = absl::StrCat("tenant ", guest.tenant_id, " owed rent for ",
                                          guest.arrears_rounds, " rounds; ", grace, " are allowed");
-    BeginEviction(host, Scribe(state_, now_, "guest evicting"), guest_id, EndCause::kArrears, why);
+    Scribe scribe(state_, now_, "guest evicting");
+    scribe.Write(LogEvent{{.kind = "guest_evicted_for_arrears",
+                           .by = kTheMarket,
+                           .tenant_id = guest.tenant_id,
+                           .host_id = guest.host_id,
+                           .guest_id = guest_id,
+                           .detail = why}});
+    BeginEviction(host, std::move(scribe), guest_id, EndCause::kArrears, why);
     ++host.counters.evictions_for_arrears;
   }
 }
