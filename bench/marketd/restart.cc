@@ -30,7 +30,7 @@ class Rounds {
 
   Transaction Begin() {
     Scribe scribe(state_, now_, "guest running");
-    scribe.Write(PutTenant{{.tenant_id = "t", .token_hash = "hash"}});
+    scribe.Write(PutTenant{{.tenant_id = "t"}});
     PostDeposit(scribe, "t", 1'000'000'000'000);
     scribe.Write(PutHost{"h", 1, 0});
     scribe.Write(PutGuest{{.guest_id = 1,

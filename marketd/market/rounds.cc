@@ -323,7 +323,9 @@ void Engine::Impl::OnApplied(HostRun& host, const HostCommandDone& done) {
   host.counters.forced_units +=
       static_cast<uint64_t>(std::max<int64_t>(0, done.report.forced_units));
   TakeEffect(host, done.report.meters);
-  const std::string wrong = FirstUntold(std::exchange(host.told, {}), state_, host.holdings);
+  const GrantSet told = std::exchange(host.told, {});
+  host.counters.differences += static_cast<uint64_t>(HoldAsTold(told, state_, host.holdings));
+  const std::string wrong = FirstUntold(told, state_, host.holdings);
   NOM_CHECK(wrong.empty(), absl::StrCat("round ", Book(host).in_force_round_id, ": ", wrong));
   host.sums = done.report.sums;
   host.attach_failures = 0;

@@ -8,6 +8,7 @@
 
 #include "marketd/base/status.h"
 #include "marketd/ledger/rows/nouns.h"
+#include "marketd/ledger/rows/packed_text.h"
 #include "marketd/market/joint_bids.h"
 
 namespace nom::market {
@@ -254,21 +255,22 @@ class Rows {
     }
     if (is_joint) {
       const AuctionRecord& all = put.auctions.front();
+      const std::string packed = PackText(all.auction);
       NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertJointAuction, [&](auto& io) {
         RoundKeyColumns(io, round.host_id, round.round_id);
-        RecordColumns(io, all.rule, all.method, all.fault, all.auction, all.work_max, all.chain);
+        RecordColumns(io, all.rule, all.method, all.fault, packed, all.work_max, all.chain);
         CertificateColumns(io, *round.certificate);
       }));
     }
-    static const std::string kWithAllKinds;
     for (size_t i = 0; i < round.prices.size(); ++i) {
       const ResourcePrice& price = round.prices[i];
       const AuctionRecord& record = put.auctions[is_joint ? 0 : i];
+      const std::string packed = is_joint ? "" : PackText(record.auction);  // With all kinds.
       NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertAuction, [&](auto& io) {
         RoundKeyColumns(io, round.host_id, round.round_id);
         PriceColumns(io, price);
-        RecordColumns(io, price.rule, price.method, record.fault,
-                      is_joint ? kWithAllKinds : record.auction, record.work_max, record.chain);
+        RecordColumns(io, price.rule, price.method, record.fault, packed, record.work_max,
+                      record.chain);
       }));
     }
     return absl::OkStatus();

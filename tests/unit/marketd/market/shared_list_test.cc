@@ -31,7 +31,7 @@ TEST(KeptList, OnlyWhatWasTouchedIsMadeAnew) {
       before[value->key] = value.get();
     }
     std::set<int> touched;
-    for (int64_t i = random.Uniform(0, 5); i > 0; --i) {
+    for (int64_t i = random.Uniform(0, random.OneIn(4) ? 25 : 5); i > 0; --i) {
       const int key = static_cast<int>(random.Uniform(0, 30));
       if (random.OneIn(3)) {
         all.erase(key);

@@ -90,7 +90,7 @@ Story Live(const std::string& path) {
       for (int i = 0; i < 2; ++i) {
         Scribe scribe(*state, absl::FromUnixSeconds(1'800'000'000), "deposit");
         if (state->tenants.empty()) {
-          scribe.Write(PutTenant{{.tenant_id = "alice", .token_hash = "hash"}});
+          scribe.Write(PutTenant{{.tenant_id = "alice"}});
         }
         PostDeposit(scribe, "alice", kDeposit);
         // Some of them take many pages.
