@@ -115,10 +115,18 @@ class KeptList {
     return values_;
   }
 
+  // The same as a list, which is that of before where nothing was touched.
+  template <typename Make, typename KeyOf>
+  const SharedList<T>& RefreshList(const Make& make, const KeyOf& key_of) {
+    if (!touched_.empty()) list_ = SharedList<T>(Refresh(make, key_of));
+    return list_;
+  }
+
  private:
   static constexpr size_t kFewFresh = 8;
   std::vector<std::shared_ptr<const T>> values_;
   std::set<Key> touched_;
+  SharedList<T> list_;
 };
 
 }  // namespace nom::market

@@ -74,5 +74,19 @@ TEST(SharedList, IsReadLikeAVector) {
   EXPECT_EQ(&copy[0], &list[0]);
 }
 
+TEST(KeptList, AListOfWhichNothingWasTouchedIsTheSame) {
+  KeptList<int, Shown> kept;
+  const auto make = [](int key) { return std::make_shared<const Shown>(Shown{key, "x"}); };
+  const auto key_of = [](const Shown& s) { return s.key; };
+  EXPECT_TRUE(kept.RefreshList(make, key_of).empty());
+  kept.Touch(3);
+  const SharedList<Shown> first = kept.RefreshList(make, key_of);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(kept.RefreshList(make, key_of).pointers().data(), first.pointers().data());
+  kept.Touch(1);
+  EXPECT_EQ(kept.RefreshList(make, key_of).size(), 2u);
+  EXPECT_EQ(first.size(), 1u) << "what was given out stays as it was";
+}
+
 }  // namespace
 }  // namespace nom::market
