@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bearer tokens of tenants: made, revoked, and what those who show one may ask for.
+#include "marketd/market/tokens.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "marketd/market/engine_impl.h"
+#include "marketd/market/guest_lives.h"
 
 namespace nom::market {
 namespace {
@@ -83,26 +83,25 @@ std::string Describe(const Token& token) {
 
 }  // namespace
 
-absl::Status Engine::Impl::CheckToken(const Caller& caller) const {
+absl::Status Tokens::Check(const Caller& caller) const {
   if (caller.read_only) {
     return absl::PermissionDeniedError("this token may look and change nothing");
   }
   if (caller.is_operator || caller.token_id == 0) return absl::OkStatus();
-  const Tenant* const tenant = FindTenant(state_, caller.tenant_id, caller);
+  const Tenant* const tenant = FindTenant(book_.state(), caller.tenant_id, caller);
   if (tenant != nullptr && tenant->FindToken(caller.token_id) != nullptr) return absl::OkStatus();
   return absl::UnauthenticatedError("authorization: the token is good no longer");
 }
 
-Reply Engine::Impl::DoCreateToken(const CreateToken& call, const Caller& caller,
-                                  const Request& request) {
-  const Tenant* const found = FindTenant(state_, call.tenant_id, caller);
+Reply Tokens::Create(const CreateToken& call, const Caller& caller, const Request& request) {
+  const Tenant* const found = FindTenant(book_.state(), call.tenant_id, caller);
   if (found == nullptr) return Refused(NoSuchTenant(call.tenant_id));
   if (absl::Status s = CheckTokenForm(call); !s.ok()) return Refused(std::move(s));
-  Scribe scribe(state_, now_, "token created");
+  Scribe scribe = book_.Begin("token created");
   const absl::StatusOr<absl::Time> end = ExpireTime(call, *found, caller, scribe.now());
   if (!end.ok()) return Refused(end.status());
   Tenant tenant = *found;
-  std::erase_if(tenant.tokens, [this](const Token& token) { return !IsGood(token, now_); });
+  std::erase_if(tenant.tokens, [this](const Token& token) { return !IsGood(token, book_.now()); });
   if (tenant.tokens.size() >= kTokensPerTenantMax) {
     return Refused(absl::ResourceExhaustedError(absl::StrCat(
         "tenant ", tenant.tenant_id, " has ", kTokensPerTenantMax, " tokens; revoke one")));
@@ -117,13 +116,12 @@ Reply Engine::Impl::DoCreateToken(const CreateToken& call, const Caller& caller,
   scribe.Write(PutTenant{tenant});
   scribe.Write(EventOf("token_created", caller, tenant.tenant_id, token.token_id, Describe(token)));
   Remember(scribe, request, reply);
-  Commit(std::move(scribe));
+  book_.Commit(std::move(scribe));
   return reply;
 }
 
-Reply Engine::Impl::DoRevokeToken(const RevokeToken& call, const Caller& caller,
-                                  const Request& request) {
-  const Tenant* const found = FindTenant(state_, call.tenant_id, caller);
+Reply Tokens::Revoke(const RevokeToken& call, const Caller& caller, const Request& request) {
+  const Tenant* const found = FindTenant(book_.state(), call.tenant_id, caller);
   if (found == nullptr) return Refused(NoSuchTenant(call.tenant_id));
   const Token* const token = found->FindToken(call.token_id);
   if (token == nullptr) {
@@ -135,20 +133,19 @@ Reply Engine::Impl::DoRevokeToken(const RevokeToken& call, const Caller& caller,
   Tenant tenant = *found;
   std::erase_if(tenant.tokens,
                 [&call](const Token& each) { return each.token_id == call.token_id; });
-  Scribe scribe(state_, now_, "token revoked");
+  Scribe scribe = book_.Begin("token revoked");
   scribe.Write(PutTenant{tenant});
   scribe.Write(event);
   const Reply reply{.token_id = call.token_id};
   Remember(scribe, request, reply);
-  Commit(std::move(scribe));
+  book_.Commit(std::move(scribe));
   return reply;
 }
 
-Reply Engine::Impl::ReplaceToken(const TenantId& tenant_id, uint64_t token_id,
-                                 const std::string& hash, const Caller& caller,
-                                 const Reply& reply) {
+Reply Tokens::Replace(const TenantId& tenant_id, uint64_t token_id, const std::string& hash,
+                      const Caller& caller, const Reply& reply) {
   if (!reply.status.ok()) return reply;
-  Tenant tenant = state_.tenants.at(tenant_id);
+  Tenant tenant = book_.state().tenants.at(tenant_id);
   const auto token =
       std::find_if(tenant.tokens.begin(), tenant.tokens.end(),
                    [token_id](const Token& each) { return each.token_id == token_id; });
@@ -158,10 +155,10 @@ Reply Engine::Impl::ReplaceToken(const TenantId& tenant_id, uint64_t token_id,
   }
   if (token->hash == hash) return reply;
   token->hash = hash;
-  Scribe scribe(state_, now_, "token replaced");
+  Scribe scribe = book_.Begin("token replaced");
   scribe.Write(PutTenant{tenant});
   scribe.Write(EventOf("token_replaced", caller, tenant_id, token_id, token->label));
-  Commit(std::move(scribe));
+  book_.Commit(std::move(scribe));
   return reply;
 }
 
