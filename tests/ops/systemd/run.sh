@@ -42,6 +42,8 @@ install -D -m 644 "$source/deploy/systemd/nom.sysusers" "$root/usr/lib/sysusers.
 install -D -m 644 "$source/deploy/marketd.yaml" "$root/etc/nom/marketd.yaml"
 # The page is another package's matter, and not always built.
 sed -i 's/^page_/# page_/' "$root/etc/nom/marketd.yaml"
+mkdir -p "$root/dev"
+mknod -m 666 "$root/dev/urandom" c 1 9 || skip "devices can't be made here"
 chroot "$root" groupadd --system kvm
 install -m 755 "$source/deploy/debian/postinst" "$root/postinst"
 chroot "$root" /postinst configure ""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs in the machine that run.sh boots: what an operator and a bad day do to the unit.
 set -u
+export SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0
 unit=nom-marketd.service
 finish() {
   echo "nom-tests-ended $1"
@@ -11,7 +12,7 @@ finish() {
 fail() {
   echo "FAILED: $*"
   systemctl status --no-pager "$unit"
-  journalctl --no-pager -n 40 -o short-monotonic
+  journalctl --no-pager -n 40 -o short-monotonic -u "$unit"
   finish 1
 }
 show() { systemctl show -p "$1" --value "$unit"; }
