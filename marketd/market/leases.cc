@@ -1,53 +1,46 @@
-// Whose a bid is. A lease is one program's right to keep bids: it has a fence, and of two fences
-// that write to the same bid the higher wins for good. What is durable is the fence and sequence of
-// each bid's last writer; that a lease still lives is known in memory alone, so that a bid which
-// stands costs no transaction a round.
+#include "marketd/market/leases.h"
 
 #include <algorithm>
-#include <set>
-#include <utility>
-
-#include "absl/strings/str_cat.h"
-#include "marketd/market/engine_impl.h"
+#include <string>
 
 namespace nom::market {
 namespace {
 
-absl::Status CheckLedger(const std::string& ledger_id, const State& state) {
-  if (ledger_id.empty() || ledger_id == state.ledger.id) return absl::OkStatus();
-  return absl::FailedPreconditionError("ledger_id: the market has another ledger now");
-}
+using Verdict = Leases::Verdict;
 
-absl::Status CheckFence(uint64_t fence, uint64_t last_fence) {
-  if (fence == 0) return absl::InvalidArgumentError("fence: missing; open a lease first");
-  if (fence > last_fence) return absl::InvalidArgumentError("fence: no lease has this one");
-  return absl::OkStatus();
-}
-
-template <typename Calls>
-absl::Status CheckEachOnce(const Calls& calls, size_t most) {
-  if (calls.size() > most) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("bids: ", calls.size(), " are too many; at most ", most, " in one call"));
-  }
-  std::set<BidKey> keys;
-  for (size_t i = 0; i < calls.size(); ++i) {
-    BidKey key;
-    if constexpr (requires { calls[i].guest_id; }) {
-      key = {calls[i].guest_id, calls[i].kind};
-    } else {
-      key = calls[i];
-    }
-    if (keys.insert(key).second) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("bids[", i, "]: guest and kind are there twice"));
-  }
-  return absl::OkStatus();
+Verdict Refused(const char* why, std::optional<LeasedBidState> lost_to = std::nullopt) {
+  return {Verdict::Kind::kRefused, absl::AbortedError(why), lost_to};
 }
 
 }  // namespace
 
-BidFence Engine::Impl::LastToExclude(const BidKey& key) const {
+Leases::Leases(const State& state) : state_(state) {
+  // Above all that a process before this one gave out: it is given 2^40 at each start.
+  last_fence_ = state.ledger.openings << 40;
+  for (const auto& [key, fence] : state.bid_fences) {
+    last_fence_ = std::max(last_fence_, fence.fence);
+  }
+  // Nobody knows when leases were last renewed: as if they had been just now.
+  for (const auto& [key, bid] : state.bids) {
+    if (bid.lease_rounds == 0) continue;
+    const auto guest = state.guests.find(key.first);
+    if (guest == state.guests.end()) continue;
+    const auto book = state.hosts.find(guest->second.host_id);
+    const RoundId decided = book == state.hosts.end() ? 0 : book->second.last_decided_round_id;
+    renewed_through_[key] = decided + bid.lease_rounds;
+  }
+}
+
+absl::Status Leases::Check(const std::string& ledger_id, uint64_t fence) const {
+  if (!ledger_id.empty() && ledger_id != state_.ledger.id) {
+    return absl::FailedPreconditionError("ledger_id: the market has another ledger now");
+  }
+  if (fence == 0) return absl::InvalidArgumentError("fence: missing; open a lease first");
+  if (fence > last_fence_) return absl::InvalidArgumentError("fence: no lease has this one");
+  return absl::OkStatus();
+}
+
+BidFence Leases::LastToExclude(const BidKey& key) const {
   BidFence last;
   for (const BidKey& other : state_.BidsOf(key.first)) {
     const bool exclude_each_other =
@@ -57,114 +50,45 @@ BidFence Engine::Impl::LastToExclude(const BidKey& key) const {
   return last;
 }
 
-Reply Engine::Impl::DoOpenLease() { return Reply{.fence = ++last_fence_}; }
-
-Reply Engine::Impl::DoPlaceBids(const PlaceBids& call, const Caller& caller) {
-  absl::Status status = CheckLedger(call.ledger_id, state_);
-  if (status.ok()) status = CheckFence(call.fence.fence, last_fence_);
-  if (status.ok() && call.fence.sequence == 0) {
-    status = absl::InvalidArgumentError("sequence: counts from 1");
-  }
-  if (status.ok()) status = CheckEachOnce(call.bids, kBidsPerCallMax);
-  if (!status.ok()) return Reply{.status = status};
-  Reply reply;
-  Scribe scribe(state_, now_, "bids placed");
-  for (const PlaceBid& bid : call.bids) {
-    reply.placed_bids.push_back(PlaceOne(bid, call.fence, caller, scribe));
-  }
-  Commit(std::move(scribe));
-  return reply;
-}
-
-PlacedBid Engine::Impl::PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& caller,
-                                 Scribe& scribe) {
-  const BidKey key{bid.guest_id, bid.kind};
-  const bool withdraws = bid.ranges.empty() && bid.valuation == nullptr;
-  const Guest* const guest = FindGuest(bid.guest_id, caller);
-  if (guest == nullptr) {
-    return {.status = absl::NotFoundError(absl::StrCat("guest_id: no guest ", bid.guest_id))};
-  }
-  const auto standing = state_.bids.find(key);
-  const bool stands = standing != state_.bids.end();
+Verdict Leases::Judge(const BidKey& key, BidFence write) const {
   const BidFence excluding = LastToExclude(key);
-  if (excluding.fence > fence.fence) {
-    return {.status = absl::AbortedError(
-                "the bid has been taken over: one that goes without it was placed since"),
-            .lost_to = LeasedBidState::kTakenOver};
+  if (excluding.fence > write.fence) {
+    return Refused("the bid has been taken over: one that goes without it was placed since",
+                   LeasedBidState::kTakenOver);
   }
-  if (excluding > fence) {
-    return {
-        .status = absl::AbortedError(
-            "a later write of the same lease, of a bid that goes without it, has overtaken it")};
+  if (excluding > write) {
+    return Refused(
+        "a later write of the same lease, of a bid that goes without it, has overtaken it");
   }
   if (const auto last = state_.bid_fences.find(key); last != state_.bid_fences.end()) {
-    if (last->second.fence > fence.fence) {
-      return {.status = absl::AbortedError(
-                  stands ? "the bid has been taken over: somebody else placed it since"
-                         : "the bid was withdrawn by somebody else since"),
-              .lost_to = stands ? LeasedBidState::kTakenOver : LeasedBidState::kWithdrawn};
+    const bool stands = state_.bids.contains(key);
+    if (last->second.fence > write.fence) {
+      return stands ? Refused("the bid has been taken over: somebody else placed it since",
+                              LeasedBidState::kTakenOver)
+                    : Refused("the bid was withdrawn by somebody else since",
+                              LeasedBidState::kWithdrawn);
     }
-    if (last->second.fence == fence.fence && last->second.sequence >= fence.sequence) {
-      if (last->second.sequence > fence.sequence) {
-        return {.status = absl::AbortedError("a later write of the same lease has overtaken it")};
-      }
-      // Again, as its answer was lost.
-      if (withdraws) return {.round_id = RoundOfNewBids(*FindHost(guest->host_id))};
-      if (stands) return {.round_id = standing->second.first_round_id};
-      return {.status = absl::AbortedError("it was placed before, and has lapsed")};
+    if (last->second == write) return {Verdict::Kind::kWasWritten, absl::OkStatus()};
+    if (last->second > write) {
+      return Refused("a later write of the same lease has overtaken it");
     }
   }
-  if (const auto closed = closed_through_.find(key);
-      closed != closed_through_.end() && fence <= closed->second) {
-    return {.status = absl::AbortedError("its lease has given up waiting for it")};
+  const auto closed = closed_through_.find(key);
+  if (closed != closed_through_.end() && write <= closed->second) {
+    return Refused("its lease has given up waiting for it");
   }
-  if (withdraws) {
-    scribe.Write(DropBid{key, fence});
-    renewed_through_.erase(key);
-    return {.round_id = RoundOfNewBids(*FindHost(guest->host_id)), .removed = stands};
-  }
-  if (bid.renewed && bid.expires_after_rounds < kLeaseRoundsMin) {
-    return {.status = absl::InvalidArgumentError(
-                absl::StrCat("expires_after_rounds: must be at least ", kLeaseRoundsMin,
-                             " for a bid that is renewed"))};
-  }
-  absl::StatusOr<StandingBid> checked = CheckBid(bid, caller);
-  if (!checked.ok()) return {.status = checked.status()};
-  checked->fence = fence;
-  const RoundId first = checked->first_round_id;
-  DropReplaced(scribe, bid.guest_id, bid.kind, fence);
-  scribe.Write(PutBid{*std::move(checked)});
-  renewed_through_.erase(key);
-  return {.round_id = first};
+  return {};
 }
 
-Reply Engine::Impl::DoRenewLease(const RenewLease& call, const Caller& caller) {
-  absl::Status status = CheckLedger(call.ledger_id, state_);
-  if (status.ok()) status = CheckFence(call.fence.fence, last_fence_);
-  if (status.ok()) status = CheckEachOnce(call.bids, kBidsPerRenewalMax);
-  if (!status.ok()) return Reply{.status = status};
-  Reply reply;
-  for (const BidKey& key : call.bids) {
-    reply.leased_bids.push_back(RenewOne(key, call.fence, caller));
-  }
-  return reply;
-}
-
-LeasedBid Engine::Impl::RenewOne(const BidKey& key, BidFence lease, const Caller& caller) {
-  const uint64_t fence = lease.fence;
-  const Guest* const guest = FindGuest(key.first, caller);
-  if (guest == nullptr ||
-      (guest->state != GuestState::kRunning && guest->state != GuestState::kAdmitted)) {
-    return {.state = LeasedBidState::kGuestGone};
-  }
+LeasedBid Leases::Renew(const BidKey& key, BidFence lease, RoundId next_round) {
   const auto standing = state_.bids.find(key);
   const auto last = state_.bid_fences.find(key);
   BidFence& closed = closed_through_[key];
   closed = std::max(closed, lease);
-  if (last == state_.bid_fences.end() || last->second.fence < fence) {
+  if (last == state_.bid_fences.end() || last->second.fence < lease.fence) {
     return {.state = LeasedBidState::kNone};
   }
-  if (last->second.fence > fence) {
+  if (last->second.fence > lease.fence) {
     return {.state = standing == state_.bids.end() ? LeasedBidState::kWithdrawn
                                                    : LeasedBidState::kTakenOver};
   }
@@ -173,31 +97,31 @@ LeasedBid Engine::Impl::RenewOne(const BidKey& key, BidFence lease, const Caller
   }
   const StandingBid& bid = standing->second;
   if (bid.lease_rounds != 0) {
-    const RoundId next = RoundOfNewBids(*FindHost(guest->host_id));
     RoundId& through = renewed_through_[key];
-    through = std::max(through, next + bid.lease_rounds - 1);
+    through = std::max(through, next_round + bid.lease_rounds - 1);
   }
   return {.state = LeasedBidState::kHeld,
           .last_round_id = LastRound(bid),
           .sequence = last->second.sequence};
 }
 
-RoundId Engine::Impl::LastRound(const StandingBid& bid) const {
+RoundId Leases::LastRound(const StandingBid& bid) const {
   if (bid.lease_rounds == 0) return bid.last_round_id;
   const auto renewed = renewed_through_.find({bid.guest_id, bid.kind});
   return renewed == renewed_through_.end() ? bid.last_round_id
                                            : std::max(bid.last_round_id, renewed->second);
 }
 
-void Engine::Impl::PresumeLeasesRenewed() {
-  for (const auto& [key, bid] : state_.bids) {
-    if (bid.lease_rounds == 0) continue;
-    const auto guest = state_.guests.find(key.first);
-    if (guest == state_.guests.end()) continue;
-    const auto book = state_.hosts.find(guest->second.host_id);
-    const RoundId decided = book == state_.hosts.end() ? 0 : book->second.last_decided_round_id;
-    renewed_through_[key] = decided + bid.lease_rounds;
-  }
+void Leases::GiveRoundBack(const BidKey& key) {
+  const auto renewed = renewed_through_.find(key);
+  if (renewed != renewed_through_.end()) ++renewed->second;
+}
+
+void Leases::ForgetGuest(GuestId guest_id) {
+  const BidKey first{guest_id, ResourceKind{0}};
+  const BidKey end{guest_id + 1, ResourceKind{0}};
+  renewed_through_.erase(renewed_through_.lower_bound(first), renewed_through_.lower_bound(end));
+  closed_through_.erase(closed_through_.lower_bound(first), closed_through_.lower_bound(end));
 }
 
 }  // namespace nom::market

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bearer tokens of tenants: made, revoked, and what those who show one may ask for. What each call
+// promises is in event.h.
+//
+// Not thread-safe: the engine's thread owns it.
+
+#ifndef MARKETD_MARKET_TOKENS_H_
+#define MARKETD_MARKET_TOKENS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "marketd/market/event.h"
+#include "marketd/market/live_book.h"
+#include "marketd/market/state.h"
+
+namespace nom::market {
+
+class Tokens {
+ public:
+  // Outlives it.
+  explicit Tokens(LiveBook& book) : book_(book) {}
+
+  // Whether the caller may ask for anything still: UNAUTHENTICATED, PERMISSION_DENIED.
+  absl::Status Check(const Caller& caller) const;
+
+  Reply Create(const CreateToken& call, const Caller& caller, const Request& request);
+  Reply Revoke(const RevokeToken& call, const Caller& caller, const Request& request);
+  // A retry of the call that made it, which was answered `reply`: the token gets the new hash.
+  Reply Replace(const TenantId& tenant_id, uint64_t token_id, const std::string& hash,
+                const Caller& caller, const Reply& reply);
+
+ private:
+  LiveBook& book_;
+};
+
+}  // namespace nom::market
+
+#endif  // MARKETD_MARKET_TOKENS_H_
