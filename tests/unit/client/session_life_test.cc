@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -216,10 +217,30 @@ TEST_F(SessionLifeTest, RoundsOfAnOutageAreToldAfterwards) {
   EXPECT_THAT(rounds, ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
+TEST_F(SessionLifeTest, CountersCanBeExported) {
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  SessionCounters counters = session->counters();
+  counters.market_clock_ahead = absl::Milliseconds(1'500);
+  std::map<std::string, NamedCounter> named;
+  for (const NamedCounter& counter : NamedCounters(counters)) {
+    EXPECT_FALSE(counter.help.empty());
+    EXPECT_TRUE(named.emplace(counter.name, counter).second) << counter.name << " is there twice";
+  }
+  EXPECT_EQ(named["write_calls"].value, 1);
+  EXPECT_EQ(named["bids_placed"].value, 1);
+  EXPECT_TRUE(named["bids_placed"].only_rises);
+  EXPECT_EQ(named["market_clock_ahead_seconds"].value, 1.5);
+  EXPECT_FALSE(named["market_clock_ahead_seconds"].only_rises);
+  EXPECT_FALSE(named["events_waiting"].only_rises);
+}
+
 TEST_F(SessionLifeTest, AStatementSaysWhereTheMoneyWent) {
   const auto session = Connect();
   market_.SetPrice(Resource::kMemory, 30);
-  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  Bid bid = MemoryBid(5);
+  bid.rounds = 9;  // Rounds pass here more quickly than bids are renewed.
+  ASSERT_TRUE(session->Bid(bid).ok());
   for (int round = 0; round < 3; ++round) market_.Decide();
   market_.SetPrice(Resource::kMemory, 40);
   market_.Decide();
