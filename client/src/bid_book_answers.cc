@@ -92,16 +92,7 @@ void BidBook::OnWritten(const Write& write, const absl::Status& status,
     entry.in_flight = 0;
     if (put_off || unsure) {
       if (put_off) Unsend(entry, write.sequence);
-      if (entry.wish_id != item.wish_id) {
-        answers_.push_back({item.wish_id, status, false});
-      } else if (entry.is_displaced) {
-        Reply(entry, status);  // It is not tried again.
-        if (!entry.is_kept && entry.attempts.empty()) Revert(entry);
-      } else if (put_off) {
-        entry.problem = status;
-      } else {
-        Problem(entry, item.key, BidChange::kUnsure, status);
-      }
+      OnUnanswered(item, entry, status, put_off);
       continue;
     }
     const Placed& of = status.ok() && i < placed.size() ? placed[i] : Placed{.status = status};
@@ -123,6 +114,21 @@ void BidBook::OnWritten(const Write& write, const absl::Status& status,
       OnRefused(item.key, entry, item, write.sequence, of.status);
     }
     Forget(item.key);
+  }
+}
+
+// Nobody said anything of the item itself.
+void BidBook::OnUnanswered(const Item& item, Entry& entry, const absl::Status& status,
+                           bool put_off) {
+  if (entry.wish_id != item.wish_id) {
+    answers_.push_back({item.wish_id, status, false});
+  } else if (entry.is_displaced) {
+    Reply(entry, status);  // It is not tried again.
+    if (!entry.is_kept && entry.attempts.empty()) Revert(entry);
+  } else if (put_off) {
+    entry.problem = status;
+  } else {
+    Problem(entry, item.key, BidChange::kUnsure, status);
   }
 }
 
@@ -310,18 +316,24 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
   }
   if (entry.in_flight != 0) return;  // What is on its way will tell the rest.
   if (entry.is_displaced) return;    // Ones that exclude it will.
+  entry.wish ? SettleWish(key, entry) : SettleWithdrawal(entry, had_placed);
+}
 
-  if (!entry.wish) {
-    // A withdrawal whose answer was lost, or a bid that was left at that.
-    if (!entry.placed && entry.attempts.empty()) {
-      Reply(entry, round_id_, had_placed);
-      entry.to_write = false;
-    } else if (entry.attempts.empty() && entry.placed && entry.placed->rounds == 0) {
-      // One with rounds of its own was to take its place, and did not come.
-      entry.to_write = true;
-    }
-    return;
+// It is known what stands, and nothing is wished for: a withdrawal whose answer was lost, or a bid
+// that was left at that.
+void BidBook::SettleWithdrawal(Entry& entry, bool had_placed) {
+  if (!entry.attempts.empty()) return;
+  if (!entry.placed) {
+    Reply(entry, round_id_, had_placed);
+    entry.to_write = false;
+  } else if (entry.placed->rounds == 0) {
+    // One with rounds of its own was to take its place, and did not come.
+    entry.to_write = true;
   }
+}
+
+// It is known what stands, and something is wished for.
+void BidBook::SettleWish(BidKey key, Entry& entry) {
   if (entry.placed == entry.wish && entry.placed_sequence != kSequenceNever) {
     if (!std::exchange(entry.to_write, false)) return;
     entry.is_kept = true;
