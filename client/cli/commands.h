@@ -58,6 +58,7 @@ void AddOperatorCommands(CLI::App& app, Run& run);
 void AddTopCommand(CLI::App& app, Run& run);
 void AddClearCommand(CLI::App& app, Run& run);
 void AddStatementCommand(CLI::App& app, Run& run);
+void AddTokenCommands(CLI::App& app, Run& run);
 // host init, run. After AddOperatorCommands(), which has `host`.
 void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run);
 // help, completion, version.

@@ -33,6 +33,8 @@ constexpr char kExamples[] = R"(Examples:
   nomctl withdraw cache memory
   nomctl rounds --limit 5 --json
   nomctl statement                        what was paid, by whom and for what
+  nomctl tenant create shop --write shop.token
+  nomctl token create --read-only --expires 90d --write dashboard.token
   nomctl deposit shop 1.5cr
   nomctl admit --tenant shop --name cache --image cache.elf --seed memory=8 --seed cpu=10
   nomctl top --rounds 10 --check          ten rounds, then a verdict
@@ -115,6 +117,7 @@ int Main(int argc, char** argv) {
   AddStatementCommand(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
+  AddTokenCommands(app, run);
   AddHostCommands(app, run, local_run);
   AddClearCommand(app, run);
   AddLocalCommands(app, local_run);

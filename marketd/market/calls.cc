@@ -11,6 +11,7 @@
 #include "marketd/market/config.h"
 #include "marketd/market/fingerprint.h"
 #include "marketd/market/money.h"
+#include "marketd/market/requests.h"
 
 namespace nom::market {
 namespace {
@@ -48,8 +49,20 @@ std::string RequestIdOf(const Call& call) {
 
 bool IsForTenants(const Call& call) {
   return std::holds_alternative<PlaceBid>(call) || std::holds_alternative<WithdrawBid>(call) ||
-         std::holds_alternative<EndGuest>(call) || std::holds_alternative<StartGuest>(call);
+         std::holds_alternative<EndGuest>(call) || std::holds_alternative<StartGuest>(call) ||
+         std::holds_alternative<CreateToken>(call) || std::holds_alternative<RevokeToken>(call);
 }
+
+void LogGuest(Scribe& scribe, const char* kind, const Caller& by, const Guest& guest) {
+  scribe.Write(LogEvent{{.kind = kind,
+                         .by = by.is_operator ? kOperator : by.tenant_id,
+                         .by_token_id = by.token_id,
+                         .tenant_id = guest.tenant_id,
+                         .host_id = guest.host_id,
+                         .guest_id = guest.guest_id,
+                         .detail = guest.name}});
+}
+const Caller kByOperator{.is_operator = true, .tenant_id = ""};
 
 // Whose bid the call is about; 0: none's.
 GuestId BidGuestOf(const Call& call) {
@@ -60,11 +73,23 @@ GuestId BidGuestOf(const Call& call) {
 
 }  // namespace
 
-Calls::Calls(LiveBook& book, HostMarkets& hosts, Leases& leases, BidDesk& desk, GuestLives& lives,
-             WaitingCalls& waiting)
-    : book_(book), hosts_(hosts), leases_(leases), desk_(desk), lives_(lives), waiting_(waiting) {}
+Calls::Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk,
+             GuestLives& lives, Tokens& tokens, WaitingCalls& waiting)
+    : book_(book),
+      hosts_(hosts),
+      leases_(leases),
+      desk_(desk),
+      lives_(lives),
+      tokens_(tokens),
+      waiting_(waiting) {}
 
 void Calls::On(const CallEvent& event) {
+  // Here, and not where it was shown: a token that is revoked does nothing from then on, whatever
+  // of it is under way.
+  if (absl::Status s = tokens_.Check(event.caller); !s.ok()) {
+    book_.Answer(event.call_id, Refused(std::move(s)));
+    return;
+  }
   if (std::holds_alternative<OpenLease>(event.call)) {
     book_.Answer(event.call_id, Reply{.fence = leases_.Open()});
   } else if (const auto* place = std::get_if<PlaceBids>(&event.call)) {
@@ -109,13 +134,12 @@ void Calls::OnRequest(const CallEvent& event, const std::string& request_id) {
 Reply Calls::AnswerAgain(const CallEvent& event, const Request& known, bool* later) {
   Reply reply = known.reply;
   if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
-    Tenant tenant = book_.state().tenants.at(create->tenant_id);
-    if (tenant.token_hash != create->token_hash) {
-      tenant.token_hash = create->token_hash;
-      Scribe scribe = book_.Begin("token replaced");
-      scribe.Write(PutTenant{tenant});
-      book_.Commit(std::move(scribe));
-    }
+    return tokens_.Replace(create->tenant_id, kFirstTokenId, create->token_hash, event.caller,
+                           reply);
+  }
+  if (const auto* create = std::get_if<CreateToken>(&event.call)) {
+    return tokens_.Replace(create->tenant_id, reply.token_id, create->token_hash, event.caller,
+                           reply);
   }
   if (reply.status.ok() && IsUnderWay(event.call, reply.guest_id)) {
     waiting_.Wait(reply.guest_id, event.call_id);  // With whoever asked first.
@@ -127,6 +151,12 @@ Reply Calls::AnswerAgain(const CallEvent& event, const Request& known, bool* lat
 Reply Calls::Do(const CallEvent& event, const Request& request, bool* later) {
   if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
     return DoCreateTenant(*create, request);
+  }
+  if (const auto* create = std::get_if<CreateToken>(&event.call)) {
+    return tokens_.Create(*create, event.caller, request);
+  }
+  if (const auto* revoke = std::get_if<RevokeToken>(&event.call)) {
+    return tokens_.Revoke(*revoke, event.caller, request);
   }
   if (const auto* deposit = std::get_if<Deposit>(&event.call)) return DoDeposit(*deposit, request);
   if (const auto* admit = std::get_if<AdmitGuest>(&event.call)) {
@@ -180,7 +210,15 @@ Reply Calls::DoCreateTenant(const CreateTenant& call, const Request& request) {
   Scribe scribe = book_.Begin("tenant created");
   scribe.Write(PutTenant{Tenant{.tenant_id = call.tenant_id,
                                 .display_name = call.display_name,
-                                .token_hash = call.token_hash}});
+                                .tokens = {{.token_id = kFirstTokenId,
+                                            .hash = call.token_hash,
+                                            .label = "first",
+                                            .created_time = scribe.now()}},
+                                .last_token_id = kFirstTokenId}});
+  scribe.Write(LogEvent{{.kind = "tenant_created",
+                         .by = request.key.owner,
+                         .tenant_id = call.tenant_id,
+                         .detail = call.display_name}});
   Remember(scribe, request, Reply{});
   book_.Commit(std::move(scribe));
   return Reply{};
@@ -193,6 +231,10 @@ Reply Calls::DoDeposit(const Deposit& call, const Request& request) {
   }
   Scribe scribe = book_.Begin("deposit");
   PostDeposit(scribe, call.tenant_id, call.amount_microcredits);
+  scribe.Write(LogEvent{{.kind = "deposit",
+                         .by = request.key.owner,
+                         .tenant_id = call.tenant_id,
+                         .amount_microcredits = call.amount_microcredits}});
   Reply reply{.account = Summarize(book_.state().PurseOf(call.tenant_id))};
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
@@ -293,6 +335,7 @@ Reply Calls::DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId
   Reply reply{.guest_id = guest.guest_id};
   Scribe scribe = book_.Begin("guest admitted");
   scribe.Write(PutGuest{guest});
+  LogGuest(scribe, "guest_admitted", kByOperator, guest);
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
   waiting_.Wait(guest.guest_id, call_id);
@@ -310,6 +353,7 @@ Reply Calls::DoEvictGuest(const EvictGuest& call, const Request& request, CallId
   if (host == nullptr) {  // Its money was settled when the host was closed; nothing else is left.
     const Reply gone{.guest_id = call.guest_id};
     Scribe scribe = book_.Begin("guest evicted");
+    LogGuest(scribe, "guest_evicted", kByOperator, *guest);
     lives_.EndLife(scribe, call.guest_id, GuestState::kEvicted, EndCause::kEvicted, kByTheOperator);
     Remember(scribe, request, gone);
     book_.Commit(std::move(scribe));
@@ -321,6 +365,7 @@ Reply Calls::DoEvictGuest(const EvictGuest& call, const Request& request, CallId
                                           : Refused(absl::AbortedError("the guest was evicted")));
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe = book_.Begin("guest evicting");
+  LogGuest(scribe, "guest_evicted", kByOperator, *guest);
   Remember(scribe, request, reply);
   if (evicting) {
     book_.Commit(std::move(scribe));
@@ -345,6 +390,7 @@ Reply Calls::DoEndGuest(const EndGuest& call, const CallEvent& event, const Requ
   HostMarket& host = *hosts_.Find(guest->host_id);
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe = book_.Begin("guest ended");
+  LogGuest(scribe, "guest_ended_by_call", event.caller, *guest);
   lives_.EndLife(scribe, call.guest_id, GuestState::kEnded, EndCause::kStopped,
                  event.caller.is_operator ? "ended by the operator" : "ended by its owner");
   Remember(scribe, request, reply);
@@ -393,6 +439,7 @@ Reply Calls::DoStartGuest(const StartGuest& call, const CallEvent& event, const 
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe = book_.Begin("guest starting");
   scribe.Write(PutGuest{guest});
+  LogGuest(scribe, "guest_started", event.caller, guest);
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
   waiting_.Starts(call.guest_id, request.key);

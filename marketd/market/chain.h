@@ -26,6 +26,7 @@ struct ChainedTransaction {
   std::vector<Entry> entries;
   std::vector<PutRound> decided;  // Rounds; their phases and settlements are as they stand now.
   std::vector<Contract> opened;   // Only their terms count.
+  std::vector<AuditEvent> events;
   std::string digest;
 };
 

@@ -22,6 +22,16 @@ class Fingerprint {
     Add(call.tenant_id);
     Add(call.display_name);
   }
+  void operator()(const CreateToken& call) {
+    Add(call.tenant_id);
+    Add(call.label);
+    Add(static_cast<int>(call.scope));
+    Add(absl::ToInt64Seconds(call.lifetime));
+  }
+  void operator()(const RevokeToken& call) {
+    Add(call.tenant_id);
+    Add(call.token_id);
+  }
   void operator()(const Deposit& call) {
     Add(call.tenant_id);
     Add(call.amount_microcredits);

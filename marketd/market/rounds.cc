@@ -69,7 +69,7 @@ Round RoundOf(const HostMarket& host, absl::Time now) {
 
 }  // namespace
 
-Rounds::Rounds(Options options, LiveBook& book, Leases& leases, Notices& notices,
+Rounds::Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices,
                NotesOfGuests& notes, GuestLives& lives, BidDesk& desk)
     : options_(std::move(options)),
       book_(book),
@@ -331,7 +331,14 @@ void Rounds::EvictInArrears(HostMarket& host) {
     const Guest& guest = book_.state().guests.at(guest_id);
     const std::string why = absl::StrCat("tenant ", guest.tenant_id, " owed rent for ",
                                          guest.arrears_rounds, " rounds; ", grace, " are allowed");
-    lives_.BeginEviction(host, book_.Begin("guest evicting"), guest_id, EndCause::kArrears, why);
+    Scribe scribe = book_.Begin("guest evicting");
+    scribe.Write(LogEvent{{.kind = "guest_evicted_for_arrears",
+                           .by = kTheMarket,
+                           .tenant_id = guest.tenant_id,
+                           .host_id = guest.host_id,
+                           .guest_id = guest_id,
+                           .detail = why}});
+    lives_.BeginEviction(host, std::move(scribe), guest_id, EndCause::kArrears, why);
     ++host.counters.evictions_for_arrears;
   }
 }

@@ -13,6 +13,17 @@ AccountSummary Summarize(const Purse& purse) {
                         .spent = purse.spent + purse.arrears};
 }
 
+bool IsGood(const Token& token, absl::Time now) {
+  return token.expire_time == absl::UnixEpoch() || now < token.expire_time;
+}
+
+const Token* Tenant::FindToken(uint64_t token_id) const {
+  for (const Token& token : tokens) {
+    if (token.token_id == token_id) return &token;
+  }
+  return nullptr;
+}
+
 int64_t Guest::seed_units(ResourceKind kind) const {
   for (const Holding& seed : seeds) {
     if (seed.kind == kind) return seed.seed_units;

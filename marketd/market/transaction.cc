@@ -92,6 +92,8 @@ struct Applier {
     book.in_force_round_id = put.in_force_round_id;
   }
 
+  void operator()(const LogEvent&) const {}
+
   void operator()(const PutRequest& put) const {
     const Request& request = put.request;
     const bool fresh = state.requests.insert_or_assign(request.key, request).second;

@@ -20,6 +20,7 @@
 
 namespace nom::market {
 
+// With all of its tokens.
 struct PutTenant {
   Tenant tenant;
 };
@@ -83,6 +84,10 @@ struct PutHost {
   uint64_t boot_id = 0;
   RoundId in_force_round_id = 0;
 };
+// Who did what, for ever: no part of the state, and of the chain.
+struct LogEvent {
+  AuditEvent event;
+};
 // For ever, or as one of a guest's bids: see Request.
 struct PutRequest {
   Request request;
@@ -90,7 +95,7 @@ struct PutRequest {
 
 using Change =
     std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, OpenContract,
-                 UpdateContract, SendTransfer, AcceptTransfer, PutHost, PutRequest>;
+                 UpdateContract, SendTransfer, AcceptTransfer, PutHost, LogEvent, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.

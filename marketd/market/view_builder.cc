@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/random.h"
 
 namespace nom::market {
 
@@ -30,14 +31,26 @@ const TenantView* View::FindTenant(const TenantId& tenant_id) const {
   return it != all.end() && (*it)->tenant_id == tenant_id ? it->get() : nullptr;
 }
 
+namespace {
+
+// Above all that a process before this one gave out: views get 2^40 at each start. Where in the
+// lower half of these a process begins is by its ledger and its start, so that a number from
+// another history (another ledger, or one that was put back from a copy) is not taken for one of
+// this one's.
+uint64_t FirstSequence(const LedgerIdentity& ledger, absl::Time now) {
+  const uint64_t place =
+      Hash64(ledger.id, Mix64(static_cast<uint64_t>(absl::ToUnixMicros(now)))) >> 25;
+  return (ledger.openings << 40) + place + 1;
+}
+
+}  // namespace
+
 ViewBuilder::ViewBuilder(LiveBook& book, const HostMarkets& hosts, const NotesOfGuests& notes,
                          Notices& notices, uint64_t market_seed)
     : book_(book), hosts_(hosts), notes_(notes), notices_(notices), market_seed_(market_seed) {}
 
 void ViewBuilder::ShowChanges() {
-  if (sequence_ == 0) {
-    sequence_ = static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(book_.now())));
-  }
+  if (sequence_ == 0) sequence_ = FirstSequence(book_.state().ledger, book_.now());
   if (!book_.changes().any() || book_.view_waits()) return;
   last_ = Build();
   book_.Show(last_);

@@ -22,6 +22,7 @@ struct Toucher {
   void operator()(const UpdateContract& update) { TouchHolders(update.contract); }
   void operator()(const SendTransfer&) {}
   void operator()(const AcceptTransfer&) {}
+  void operator()(const LogEvent&) {}
   void operator()(const PutRequest&) {}
 
   // A contract that begins or ends changes what is left to the one that it is part of.

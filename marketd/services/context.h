@@ -131,6 +131,15 @@ class UnaryCall {
 absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
                                                    const market::HostId& host_id);
 
+// Whose account or tokens a call is about: the caller's own, or those of whom an operator names.
+// Errors: NOT_FOUND (a tenant that is not the caller), INVALID_ARGUMENT (an operator names none).
+absl::StatusOr<market::TenantId> OwnTenant(const market::Caller& caller,
+                                           const std::string& tenant_id);
+// What is said of a tenant that there is not, and of one that is not the caller: the same.
+absl::Status NoTenant();
+// "operator" or the tenant's id, for the log.
+std::string NameOf(const market::Caller& caller);
+
 }  // namespace nom::marketd
 
 #endif  // MARKETD_SERVICES_CONTEXT_H_

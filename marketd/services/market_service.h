@@ -16,7 +16,11 @@ using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
             MarketPb::WithCallbackMethod_RenewLease<MarketPb::WithCallbackMethod_GetGuest<
                 MarketPb::WithCallbackMethod_EndGuest<MarketPb::WithCallbackMethod_StartGuest<
                     MarketPb::WithCallbackMethod_ListGuests<MarketPb::WithCallbackMethod_ListRounds<
-                        MarketPb::WithCallbackMethod_GetAccount<MarketPb::Service>>>>>>>>>>>>;
+                        MarketPb::WithCallbackMethod_GetAccount<
+                            MarketPb::WithCallbackMethod_CreateToken<
+                                MarketPb::WithCallbackMethod_ListTokens<
+                                    MarketPb::WithCallbackMethod_RevokeToken<
+                                        MarketPb::Service>>>>>>>>>>>>>>>;
 
 class MarketService final : public MarketServiceBase {
  public:
@@ -57,6 +61,15 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* context,
                                        const nom::market::v1::GetAccountRequest* request,
                                        nom::market::v1::GetAccountResponse* response) override;
+  grpc::ServerUnaryReactor* CreateToken(grpc::CallbackServerContext* context,
+                                        const nom::market::v1::CreateTokenRequest* request,
+                                        nom::market::v1::CreateTokenResponse* response) override;
+  grpc::ServerUnaryReactor* ListTokens(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::ListTokensRequest* request,
+                                       nom::market::v1::ListTokensResponse* response) override;
+  grpc::ServerUnaryReactor* RevokeToken(grpc::CallbackServerContext* context,
+                                        const nom::market::v1::RevokeTokenRequest* request,
+                                        nom::market::v1::RevokeTokenResponse* response) override;
 
  private:
   // RESOURCE_EXHAUSTED if this tenant bids too fast.

@@ -13,12 +13,12 @@
 namespace nomhv {
 
 template <typename F>
-concept FrameHolder = requires(F frames, uint64_t frame) {
-  { frames.Holds(frame) } -> std::same_as<bool>;
-  // Whether one more stays within the grant.
-  { frames.MayHoldMore() } -> std::same_as<bool>;
-  {frames.Give(frame)};
-  {frames.Take(frame)};
+concept FrameHolder = requires(F frames, uint64_t first, uint64_t end) {
+  // Gives what is missing of [first, end), while it stays within the grant; the first frame that is
+  // still missing, or `end`.
+  { frames.Fill(first, end) } -> std::same_as<uint64_t>;
+  // Takes what is held of [first, end).
+  {frames.Clear(first, end)};
 };
 
 class FrameWork {
@@ -33,18 +33,13 @@ class FrameWork {
   // Does up to `most` frames. True when all is done, and `status` is the call's.
   template <FrameHolder Frames>
   [[nodiscard]] bool Step(Frames&& frames, uint64_t most, NomStatus& status) {
-    for (uint64_t i = 0; i < most && next_ < end_; ++i) {
-      const bool held = frames.Holds(next_);
-      if (kind_ == kAcquire) {
-        if (!held && !frames.MayHoldMore()) {
-          *this = {kUndo, first_, next_};
-          continue;
-        }
-        if (!held) frames.Give(next_);
-      } else if (held) {
-        frames.Take(next_);
-      }
-      ++next_;
+    const uint64_t until = end_ - next_ < most ? end_ : next_ + most;
+    if (kind_ == kAcquire) {
+      next_ = frames.Fill(next_, until);
+      if (next_ < until) *this = {kUndo, first_, next_};
+    } else {
+      frames.Clear(next_, until);
+      next_ = until;
     }
     if (next_ < end_) return false;
     status = kind_ == kUndo ? NOM_STATUS_OVER_GRANT : NOM_STATUS_OK;

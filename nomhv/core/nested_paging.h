@@ -107,6 +107,44 @@ class NestedTables {
     return Decode(old);
   }
 
+  // Maps supply() at each hole of [gpa, end), where tables are reserved, at `most` of them; where the
+  // next hole is, or `end`.
+  template <typename Supply>
+  uint64_t Fill(uint64_t gpa, uint64_t end, uint64_t most, Supply&& supply) {
+    while ((gpa = NextHole(gpa, end).value_or(end)) < end && most > 0) {
+      std::atomic<uint64_t>* const directory = Directory(gpa).value();
+      std::atomic<uint64_t>* entry = EntryBelow(directory, gpa);
+      const uint64_t before = most;
+      for (const uint64_t stop = TableEnd(gpa, end); gpa < stop && most > 0;
+           gpa += NOM_FRAME_BYTES, ++entry) {
+        if ((entry->load(std::memory_order_relaxed) & kPresent) != 0) continue;
+        entry->store(supply() | Bits({}), std::memory_order_release);
+        memory_->Changed(entry);
+        --most;
+      }
+      directory->fetch_add((before - most) * kOneMapped, std::memory_order_relaxed);
+    }
+    return gpa;
+  }
+
+  // Takes all mappings of [gpa, end) away, and gives each frame to sink(physical).
+  template <typename Sink>
+  void Clear(uint64_t gpa, uint64_t end, Sink&& sink) {
+    while ((gpa = NextMapped(gpa, end).value_or(end)) < end) {
+      std::atomic<uint64_t>* const directory = Directory(gpa).value();
+      std::atomic<uint64_t>* entry = EntryBelow(directory, gpa);
+      uint64_t taken = 0;
+      for (const uint64_t stop = TableEnd(gpa, end); gpa < stop; gpa += NOM_FRAME_BYTES, ++entry) {
+        const uint64_t old = entry->exchange(0, std::memory_order_acq_rel);
+        if ((old & kPresent) == 0) continue;
+        memory_->Changed(entry);
+        sink(old & kAddressMask);
+        ++taken;
+      }
+      directory->fetch_sub(taken * kOneMapped, std::memory_order_relaxed);
+    }
+  }
+
   [[nodiscard]] std::optional<NestedMapping> Find(uint64_t gpa) const {
     const Result<std::atomic<uint64_t>*> directory = Directory(gpa);
     if (!directory.ok()) return std::nullopt;
@@ -173,6 +211,10 @@ class NestedTables {
             {(bits & kWritable) != 0, (bits & kNoExecute) == 0, (bits & kUncached) != 0}};
   }
   static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t));
+  static uint64_t TableEnd(uint64_t gpa, uint64_t end) {
+    const uint64_t table_end = (gpa | (kTableSpan - 1)) + 1;
+    return table_end < end ? table_end : end;
+  }
 
   // Seen to be empty before anything leads to it.
   static Result<uint64_t> NewTable(M* memory) {

@@ -35,15 +35,17 @@ class ProcessorTranslations {
  public:
   // Whether it must flush before it enters the virtual processor `vcpu`; remembers that it has.
   [[nodiscard]] bool MustFlush(uint32_t vcpu, const GuestTranslations& guest) {
-    const bool same = owner_ == vcpu && generation_ == guest.generation();
+    if (owner_ == vcpu && generation_ == guest.generation()) return false;
+    changed_hands_ = owner_ != vcpu;
     owner_ = vcpu;
     generation_ = guest.generation();
-    return !same;
+    return true;
   }
-  // Whose translations may be remembered here; ~0: nobody's.
-  [[nodiscard]] uint32_t owner() const { return owner_; }
+  // Whether what the last flush threw away was another's than who flushed.
+  [[nodiscard]] bool changed_hands() const { return changed_hands_; }
 
  private:
+  bool changed_hands_ = false;
   uint32_t owner_ = ~uint32_t{0};
   uint64_t generation_ = 0;
 };

@@ -18,6 +18,10 @@ void Columns(auto& io, EntryRow& r) {
 }
 void Columns(auto& io, PurseRow& r) { PurseColumns(io, r.book, r.owner, r.purse); }
 void Columns(auto& io, TenantRow& r) { TenantColumns(io, r.book, r.tenant); }
+void Columns(auto& io, TokenRow& r) { TokenColumns(io, r.book, r.tenant_id, r.token); }
+void Columns(auto& io, EventRow& r) {
+  EventColumns(io, r.book, r.transaction_id, r.position, r.event);
+}
 void Columns(auto& io, GuestRow& r) { GuestColumns(io, r.guest, r.guest.spent_microcredits); }
 void Columns(auto& io, SeedRow& r) { SeedColumns(io, r.guest_id, r.seed); }
 void Columns(auto& io, MeterRow& r) { MeterColumns(io, r.guest_id, r.amount); }
@@ -101,6 +105,8 @@ NOM_ROW(TransactionRow)
 NOM_ROW(EntryRow)
 NOM_ROW(PurseRow)
 NOM_ROW(TenantRow)
+NOM_ROW(TokenRow)
+NOM_ROW(EventRow)
 template std::string ColumnsOf<GuestRow>();
 NOM_ROW(SeedRow)
 NOM_ROW(MeterRow)

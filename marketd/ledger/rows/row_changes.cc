@@ -21,6 +21,8 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kInsertPurse, "purses", RowOp::kInsertIfNew, 2);
   set(RowWrite::kAddPurse, "purses", RowOp::kAdd, 2);
   set(RowWrite::kPutTenant, "tenants", RowOp::kPut, 2);
+  set(RowWrite::kDeleteTokens, "tokens", RowOp::kDelete, 2);
+  set(RowWrite::kInsertToken, "tokens", RowOp::kInsert, 3);
   set(RowWrite::kPutGuest, "guests", RowOp::kPut, 1, 8);
   set(RowWrite::kDeleteMeters, "meters", RowOp::kDelete, 1);
   set(RowWrite::kInsertMeter, "meters", RowOp::kInsert, 2);
@@ -42,6 +44,7 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kInsertLot, "lots", RowOp::kInsert, 3);
   set(RowWrite::kInsertTransfer, "transfers", RowOp::kInsert, 2);
   set(RowWrite::kAcceptTransfer, "transfers", RowOp::kAccept, 3);
+  set(RowWrite::kInsertEvent, "events", RowOp::kInsert, 3);
   set(RowWrite::kPutRequest, "requests", RowOp::kPut, 3, 4);
   set(RowWrite::kForgetRequests, "requests", RowOp::kForget, 2);
   set(RowWrite::kDeleteRequestsOfGuest, "requests", RowOp::kDelete, 1);
@@ -87,7 +90,23 @@ class Rows {
   }
 
   absl::Status operator()(const PutTenant& put) {
-    return Write(RowWrite::kPutTenant, [&](auto& io) { TenantColumns(io, book_, put.tenant); });
+    const Tenant& tenant = put.tenant;
+    NOM_RETURN_IF_ERROR(
+        Write(RowWrite::kPutTenant, [&](auto& io) { TenantColumns(io, book_, tenant); }));
+    NOM_RETURN_IF_ERROR(Write(RowWrite::kDeleteTokens,
+                              [&](auto& io) { TokenKeyColumns(io, book_, tenant.tenant_id); }));
+    for (const Token& token : tenant.tokens) {
+      NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertToken, [&](auto& io) {
+        TokenColumns(io, book_, tenant.tenant_id, token);
+      }));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const LogEvent& log) {
+    const int64_t position = events_++;
+    return Write(RowWrite::kInsertEvent,
+                 [&](auto& io) { EventColumns(io, book_, id_, position, log.event); });
   }
 
   absl::Status operator()(const PutGuest& put) {
@@ -264,6 +283,7 @@ class Rows {
   const Transaction& transaction_;
   const uint64_t id_;
   const RowSink& sink_;
+  int64_t events_ = 0;  // Written so far.
   ColumnWriter writer_;
 };
 

@@ -74,6 +74,10 @@ absl::Status ReadTenants(Database& db, int64_t book, State& state) {
   NOM_RETURN_IF_ERROR(ForEach<TenantRow>(
       db, "tenants WHERE book = ?",
       [&](TenantRow&& row) { state.tenants[row.tenant.tenant_id] = std::move(row.tenant); }, book));
+  NOM_RETURN_IF_ERROR(ForEach<TokenRow>(
+      db, "tokens WHERE book = ? ORDER BY tenant_id, token_id",
+      [&](TokenRow&& row) { state.tenants[row.tenant_id].tokens.push_back(std::move(row.token)); },
+      book));
   NOM_ASSIGN_OR_RETURN(state.purses, ReadPurses(db, book));
   for (const auto& [owner, purse] : state.purses) {
     if (owner != kOperator && !state.tenants.contains(owner)) {
@@ -315,6 +319,10 @@ absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limi
           return ReadAuctions(db, put);
         },
         book, out.transaction_id));
+    NOM_RETURN_IF_ERROR(ForEach<EventRow>(
+        db, "events WHERE book = ? AND transaction_id = ? ORDER BY position",
+        [&](EventRow&& row) { out.events.push_back(std::move(row.event)); }, book,
+        out.transaction_id));
     // By its unary plus the order is no reason to go through all contracts of the book.
     return ForEach<ContractRow>(
         db, "contracts WHERE book = ? AND transaction_id = ? ORDER BY +contract_id",

@@ -100,6 +100,7 @@ absl::Status Create(const std::string& path) {
                          Database::Open(fresh, Database::Mode::kCreate));
     NOM_RETURN_IF_ERROR(db->Execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE"));
     NOM_RETURN_IF_ERROR(db->Execute(kSchemaSql));
+    NOM_RETURN_IF_ERROR(db->Execute(kSchemaSince9Sql));
     const std::string ids = absl::StrCat("PRAGMA application_id = ", kApplicationId,
                                          "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT");
     NOM_RETURN_IF_ERROR(db->Execute(ids.c_str()));
@@ -114,10 +115,12 @@ absl::Status Create(const std::string& path) {
 
 // Brings a file of an older version up to this one: wholly, or not at all.
 absl::Status Upgrade(Database& db) {
-  NOM_ASSIGN_OR_RETURN(const std::string version, db.QueryText("PRAGMA user_version"));
-  if (version == absl::StrCat(kSchemaVersion)) return absl::OkStatus();
+  NOM_ASSIGN_OR_RETURN(const int64_t version, db.QueryInt("PRAGMA user_version"));
+  if (version == kSchemaVersion) return absl::OkStatus();
   NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
-  absl::Status status = db.Execute(kUpgradeFrom7Sql);
+  absl::Status status = version < 8 ? db.Execute(kUpgradeFrom7Sql) : absl::OkStatus();
+  if (status.ok()) status = db.Execute(kSchemaSince9Sql);
+  if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
   }

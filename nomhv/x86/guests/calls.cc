@@ -6,6 +6,7 @@
 #include "nomhv/x86/guests/guest_frames.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/regions.h"
+#include "nomhv/x86/guests/virtualization.h"
 #include "nomhv/x86/platform/clocks.h"
 #include "nomhv/x86/platform/cpu.h"
 #include "nomhv/x86/platform/log.h"
@@ -75,7 +76,7 @@ CallAnswer BeginAcquire(VirtualProcessor& vcpu, uint64_t first, uint64_t count) 
   }
   if (guest.held_frames + count > guest.granted_frames) return Failed(NOM_STATUS_OVER_GRANT);
   vcpu.work.BeginAcquire(first, count);
-  return {};
+  return {AfterExit::kWork};
 }
 
 CallAnswer BeginRelease(VirtualProcessor& vcpu, uint64_t first, uint64_t count) {
@@ -86,7 +87,7 @@ CallAnswer BeginRelease(VirtualProcessor& vcpu, uint64_t first, uint64_t count) 
     return Failed(NOM_STATUS_NOT_HELD);
   }
   vcpu.work.BeginRelease(first, count);
-  return {};
+  return {AfterExit::kWork};
 }
 
 CallAnswer Notify(VirtualProcessor& vcpu, uint64_t vector) {
@@ -102,9 +103,7 @@ CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline) {
   if (vcpu.TakeNews(kNewsRing)) return Value(NOM_WAKE_RING);
   // An interrupt that only waits for this instruction to end (STI before it) would be slept
   // through.
-  if (vcpu.interrupt_due() && (vcpu.registers.rflags & kFlagsInterrupt) != 0) {
-    return Value(NOM_WAKE_INTERRUPT);
-  }
+  if (vcpu.interrupt_due() && InterruptsEnabled(vcpu)) return Value(NOM_WAKE_INTERRUPT);
   if (deadline != 0 && deadline <= ReadTsc()) return Value(NOM_WAKE_DEADLINE);
   vcpu.sleep = {SleepState::kYielded, deadline};
   return {AfterExit::kSleep, NOM_STATUS_OK, 0};
@@ -173,24 +172,24 @@ CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t 
   }
 }
 
-bool ContinueWork(VirtualProcessor& vcpu, CallAnswer& answer) {
+AfterExit ContinueWork(VirtualProcessor& vcpu) {
   GuestMachine& guest = *vcpu.guest;
   struct Frames {
     GuestMachine& guest;
     FrameTaker taker{guest};
-    [[nodiscard]] bool Holds(uint64_t frame) const {
-      return guest.tables.Find(frame * kFrame).has_value();
+    [[nodiscard]] uint64_t Fill(uint64_t frame, uint64_t end) const {
+      const uint64_t held = guest.held_frames;
+      const uint64_t more = guest.granted_frames > held ? guest.granted_frames - held : 0;
+      return FillHoles(guest, frame * kFrame, end * kFrame, more) / kFrame;
     }
-    [[nodiscard]] bool MayHoldMore() const { return guest.held_frames < guest.granted_frames; }
-    void Give(uint64_t frame) const { GiveFrame(guest, frame * kFrame); }
-    void Take(uint64_t frame) { taker.Take(frame * kFrame); }
+    void Clear(uint64_t frame, uint64_t end) { taker.Take(frame * kFrame, end * kFrame); }
   };
-  answer = {};
+  NomStatus status = NOM_STATUS_OK;
   CountFrames(guest);
-  if (!vcpu.work.Step(Frames{guest}, kFramesPerStep, answer.status)) return false;
-  answer.value = guest.held_frames;
-  WriteGuestBoard(guest);
-  return true;
+  if (!vcpu.work.Step(Frames{guest}, kFramesPerStep, status)) return AfterExit::kWork;
+  WriteHeldFrames(guest);
+  vcpu.Answer(status, guest.held_frames);
+  return AfterExit::kResume;
 }
 
 }  // namespace nomhv

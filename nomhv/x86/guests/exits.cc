@@ -100,7 +100,7 @@ AfterExit Memory(VirtualProcessor& vcpu, const Exit& exit) {
 
 AfterExit Halt(VirtualProcessor& vcpu, const Exit& exit) {
   AdvancePastExit(vcpu, exit);
-  if ((vcpu.registers.rflags & kFlagsInterrupt) == 0) return End(vcpu, NOM_EXIT_REASON_DONE, 0);
+  if (!InterruptsEnabled(vcpu)) return End(vcpu, NOM_EXIT_REASON_DONE, 0);
   if (vcpu.interrupt_due()) return AfterExit::kResume;
   vcpu.sleep = {SleepState::kHalted, 0};
   return AfterExit::kSleep;
@@ -112,9 +112,8 @@ AfterExit Call(VirtualProcessor& vcpu, const Exit& exit) {
   const uint64_t mask = exit.code64 ? ~uint64_t{0} : 0xffffffff;
   const CallAnswer answer =
       DoCall(vcpu, r.rax() & mask, r.rdi() & mask, r.rsi() & mask, r.rdx() & mask);
-  if (vcpu.work.busy()) return AfterExit::kResume;  // Its answer comes later.
-  r.rax() = answer.status;
-  r.rdx() = answer.value;
+  if (answer.then == AfterExit::kWork) return ContinueWork(vcpu);
+  vcpu.Answer(answer.status, answer.value);
   return answer.then;
 }
 

@@ -11,7 +11,8 @@
 
 namespace nomhv {
 
-enum class AfterExit : uint32_t { kResume, kInterrupt, kSleep, kEnded };
+// kWork: vcpu.work is to go on, after a look at what else there is.
+enum class AfterExit : uint32_t { kResume, kInterrupt, kSleep, kEnded, kWork };
 
 // The calls of nomhv/abi/guest.h (calls.cc).
 struct CallAnswer {
@@ -20,12 +21,12 @@ struct CallAnswer {
   uint64_t value = 0;
 };
 
-// Does call `number` for a guest's processor. ACQUIRE and RELEASE only begin: vcpu.work says what
-// is left, and their answer comes from ContinueWork.
+// Does call `number` for a guest's processor. ACQUIRE and RELEASE only begin: kWork, and the answer
+// comes from ContinueWork.
 CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c);
 
-// Does the next few frames of vcpu.work. True when it is done, with the answer.
-bool ContinueWork(VirtualProcessor& vcpu, CallAnswer& answer);
+// Does the next few frames of vcpu.work. kResume when it is done, and answered.
+AfterExit ContinueWork(VirtualProcessor& vcpu);
 
 // Does what the exit asks for. kSleep: vcpu.sleep says how.
 AfterExit HandleExit(VirtualProcessor& vcpu, const Exit& exit);

@@ -33,9 +33,11 @@ uint64_t GiveFrame(GuestMachine& guest, uint64_t gpa, NestedFlags flags) {
   return physical;
 }
 
-void FrameTaker::Take(uint64_t gpa) {
-  if (count_ == kMost) Finish();
-  physical_[count_++] = guest_.tables.Unmap(gpa).value().physical;
+void FrameTaker::Take(uint64_t gpa, uint64_t end) {
+  guest_.tables.Clear(gpa, end, [this](uint64_t physical) {
+    if (count_ == kMost) Finish();
+    physical_[count_++] = physical;
+  });
 }
 
 void FrameTaker::Finish() {
@@ -46,15 +48,20 @@ void FrameTaker::Finish() {
   count_ = 0;
 }
 
-void GrowGuest(GuestMachine& guest, uint64_t count) {
+uint64_t FillHoles(GuestMachine& guest, uint64_t gpa, uint64_t end, uint64_t most) {
+  uint64_t given = 0;
+  gpa = guest.tables.Fill(gpa, end, most, [&] {
+    ++given;
+    return AllocateGuestFrame();
+  });
+  CountHeld(guest, given);
+  return gpa;
+}
+
+void GrowGuest(GuestMachine& guest, uint64_t most) {
   CountFrames(guest);
-  uint64_t gpa = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    const std::optional<uint64_t> hole = guest.tables.NextHole(gpa, guest.window_frames * kFrame);
-    if (!hole.has_value()) break;  // The window is full: the guest acquired ahead of its grant.
-    GiveFrame(guest, *hole);
-    gpa = *hole + kFrame;
-  }
+  // If the window is full, the guest acquired ahead of its grant.
+  static_cast<void>(FillHoles(guest, 0, guest.window_frames * kFrame, most));
 }
 
 uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames, uint64_t from_frame, uint64_t most) {
@@ -66,7 +73,7 @@ uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames, uint64_t from_frame, 
   while (taken < most && held - taken > frames) {
     const std::optional<uint64_t> last = guest.tables.LastMapped(from_frame * kFrame, end);
     if (!last.has_value()) break;  // The rest lies in regions.
-    taker.Take(*last);
+    taker.Take(*last, *last + kFrame);
     end = *last;
     ++taken;
   }

@@ -29,8 +29,8 @@ class FrameTaker {
   FrameTaker(const FrameTaker&) = delete;
   FrameTaker& operator=(const FrameTaker&) = delete;
 
-  // The guest holds the frame at `gpa`.
-  void Take(uint64_t gpa);
+  // All that the guest holds in [gpa, end).
+  void Take(uint64_t gpa, uint64_t end);
 
  private:
   void Finish();
@@ -40,8 +40,11 @@ class FrameTaker {
   uint64_t physical_[kMost];
 };
 
-// Maps `count` zeroed frames at the lowest holes.
-void GrowGuest(GuestMachine& guest, uint64_t count);
+// Maps zeroed frames at the lowest holes of [gpa, end), at most `most`; where the next hole is, or
+// `end`.
+uint64_t FillHoles(GuestMachine& guest, uint64_t gpa, uint64_t end, uint64_t most);
+// The same in the whole window, and counted.
+void GrowGuest(GuestMachine& guest, uint64_t most);
 // Takes up to `most` frames of the window from `from_frame` on, highest first, while more than
 // `frames` are held; how many were taken.
 uint64_t ShrinkGuest(GuestMachine& guest, uint64_t frames, uint64_t from_frame, uint64_t most);

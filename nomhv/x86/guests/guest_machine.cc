@@ -105,6 +105,13 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
 
 }  // namespace
 
+void GuestMachine::End(const VirtualProcessor& at, NomExitReason reason, uint64_t detail) {
+  exit_reason = reason;
+  exit_detail = detail;
+  exit_rip = InstructionPointer(at);
+  ended.store(true, std::memory_order_release);
+}
+
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
                   std::span<const std::byte> image, uint64_t machine_board_physical, LoadPlan& plan,
                   NomImageFault& fault) {
@@ -154,6 +161,10 @@ void WriteGuestBoard(GuestMachine& guest) {
   value.frames_held = guest.held_frames;
   value.devices = guest.devices;
   SeqlockWrite(guest.board, value);
+}
+
+void WriteHeldFrames(GuestMachine& guest) {
+  SeqlockSet(guest.board, &NomGuestBoard::frames_held, guest.held_frames);
 }
 
 }  // namespace nomhv

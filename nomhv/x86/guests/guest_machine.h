@@ -93,12 +93,7 @@ struct GuestMachine {
   [[nodiscard]] std::string_view name_view() const { return name; }
   void CountExit(NomExit kind) { exits[kind].fetch_add(1, std::memory_order_relaxed); }
   // `at` is the processor whose doing it was.
-  void End(const VirtualProcessor& at, NomExitReason reason, uint64_t detail) {
-    exit_reason = reason;
-    exit_detail = detail;
-    exit_rip = at.registers.rip;
-    ended.store(true, std::memory_order_release);
-  }
+  void End(const VirtualProcessor& at, NomExitReason reason, uint64_t detail);
 };
 
 // The first step of a guest's life: its tables, boards and processor, with no memory yet.
@@ -121,8 +116,9 @@ void UnbuildGuest(GuestMachine& guest);
 // entry. Under its claim.
 void ForgetTranslations(GuestMachine& guest);
 
-// Rewrites the guest board from board_value and the books.
+// Rewrites the guest board from board_value and the books; or only how many frames are held.
 void WriteGuestBoard(GuestMachine& guest);
+void WriteHeldFrames(GuestMachine& guest);
 
 }  // namespace nomhv
 

@@ -13,11 +13,6 @@
 namespace nomhv {
 namespace {
 
-void Answer(VirtualProcessor& vcpu, NomStatus status, uint64_t value) {
-  vcpu.registers.rax() = status;
-  vcpu.registers.rdx() = value;
-}
-
 // Whether a sleeper has something to do; then it is awake. Under the claim.
 bool TryWake(VirtualProcessor& vcpu, ProcessorAccount& account, uint64_t now_tsc) {
   const uint64_t wake_tsc = account.wake_tsc();
@@ -25,12 +20,12 @@ bool TryWake(VirtualProcessor& vcpu, ProcessorAccount& account, uint64_t now_tsc
   if (vcpu.sleep.kind == SleepState::kHalted) {
     if (!vcpu.interrupt_due()) return false;
   } else if (vcpu.TakeNews(kNewsNotice)) {
-    Answer(vcpu, NOM_STATUS_OK, NOM_WAKE_NOTICE);
+    vcpu.Answer(NOM_STATUS_OK, NOM_WAKE_NOTICE);
   } else if (vcpu.TakeNews(kNewsRing)) {
-    Answer(vcpu, NOM_STATUS_OK, NOM_WAKE_RING);
+    vcpu.Answer(NOM_STATUS_OK, NOM_WAKE_RING);
   } else if (wake_tsc != 0 && now_tsc >= wake_tsc) {
     since_tsc = wake_tsc;
-    Answer(vcpu, NOM_STATUS_OK, NOM_WAKE_DEADLINE);
+    vcpu.Answer(NOM_STATUS_OK, NOM_WAKE_DEADLINE);
   } else {
     return false;
   }
@@ -71,10 +66,10 @@ SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount
   GuestMachine& guest = *vcpu.guest;
   const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
   ArmTimer(deadline_tsc);
-  // The timer tells that time is up; what nomhv does for the guest meanwhile is short, and a timer
-  // that fires in it ends the next run at once. Only work in steps has to look for itself.
-  bool look_at_clock = true;
   for (;;) {
+    // Looked at here, and not at each exit: whoever asks for something raises its flag and then
+    // pokes this processor, and neither a poke nor the timer is lost. While nomhv works they stay
+    // pending, and the guest's next run ends at once.
     if (guest.condemned.load(std::memory_order_acquire)) {
       guest.End(vcpu, NOM_EXIT_REASON_BAD_STATE, 0);
       return {StopCause::kItself, /*guest_ended=*/true};
@@ -83,25 +78,18 @@ SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount
         guest.hold.load(std::memory_order_acquire)) {
       return {StopCause::kControl};
     }
-    if (look_at_clock) {
-      const uint64_t now_tsc = ReadTsc();
-      if (processor.rung.exchange(false, std::memory_order_acq_rel)) return {StopCause::kRung};
-      if (now_tsc >= deadline_tsc) {
-        return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
-      }
-      look_at_clock = false;
+    if (processor.rung.exchange(false, std::memory_order_acq_rel)) return {StopCause::kRung};
+    const uint64_t now_tsc = ReadTsc();
+    if (now_tsc >= deadline_tsc) {
+      return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
     }
-    if (vcpu.work.busy()) {
-      look_at_clock = true;
-      CallAnswer answer;
-      if (ContinueWork(vcpu, answer)) Answer(vcpu, answer.status, answer.value);
-      continue;
-    }
-    switch (HandleExit(vcpu, RunVirtualProcessor(processor, vcpu))) {
+    AfterExit then = vcpu.work.busy() ? ContinueWork(vcpu) : AfterExit::kResume;
+    while (then == AfterExit::kResume) then = HandleExit(vcpu, RunVirtualProcessor(processor, vcpu));
+    switch (then) {
       case AfterExit::kResume:
+      case AfterExit::kWork:
         break;
       case AfterExit::kInterrupt: {
-        look_at_clock = true;
         const uint64_t doorbells = DoorbellInterrupts();
         TakeInterrupts();
         guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);

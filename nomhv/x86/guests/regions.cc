@@ -28,7 +28,7 @@ void UnmapPeer(const Region& region) {
 void FreeRegion(GuestMachine& guest, RegionPlace place, uint64_t frames) {
   CountFrames(guest);
   FrameTaker taker(guest);
-  for (uint64_t i = 0; i < frames; ++i) taker.Take(FrameAt(place, i));
+  taker.Take(place.gpa(), FrameAt(place, frames));
 }
 
 // No lock held: stopping a guest takes time.

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "nomhv/abi/version.h"
 #include "nomhv/core/control_registers.h"
 #include "nomhv/core/frame_work.h"
 #include "nomhv/core/translations.h"
@@ -16,12 +17,10 @@ namespace nomhv {
 struct GuestMachine;
 
 // By the processor's numbers (AMD64 APM volume 3, table 1-9); x86/svm/run.S knows the places. A
-// back end fills them at each exit, and what nomhv changes is the guest's at its next entry; of
-// RFLAGS it is not.
+// back end fills them at each exit, and what nomhv changes is the guest's at its next entry; but
+// RSP's, only where an exit names a register by number (Exit::move).
 struct GuestRegisters {
   uint64_t general[16] = {};
-  uint64_t rip = 0;
-  uint64_t rflags = 0;
 
   uint64_t& rax() { return general[0]; }
   uint64_t& rcx() { return general[1]; }
@@ -65,6 +64,12 @@ struct VirtualProcessor {
   FrameWork work;  // Of the call that it is in.
   SleepState sleep;
   uint8_t notice_vector = 0;  // Of notices and rings.
+
+  // What a call comes to.
+  void Answer(NomStatus status, uint64_t value) {
+    registers.rax() = status;
+    registers.rdx() = value;
+  }
 
   // Anybody's.
   std::atomic<uint32_t> news{0};      // News bits.

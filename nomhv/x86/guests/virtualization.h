@@ -31,6 +31,10 @@ Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu);
 // Goes on after the instruction at which it exited.
 void AdvancePastExit(VirtualProcessor& vcpu, const Exit& exit);
 
+// Where it goes on, and whether it lets interrupts in.
+[[nodiscard]] uint64_t InstructionPointer(const VirtualProcessor& vcpu);
+[[nodiscard]] bool InterruptsEnabled(const VirtualProcessor& vcpu);
+
 // Raises an exception at the next entry, in place of what was being delivered.
 void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error);
 

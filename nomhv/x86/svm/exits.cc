@@ -71,6 +71,7 @@ bool InCode64(const Vmcb& v) {
 // VMRUN, and a guest would run on in a mode that no processor has.
 bool ImpossibleMode(const Vmcb& v) { return (v.cr0 & (kCr0Paging | kCr0Protection)) == kCr0Paging; }
 
+constexpr uint32_t kRsp = 4;  // Its number.
 constexpr uint64_t kPageMask = NOM_FRAME_BYTES - 1;
 
 struct Memory {
@@ -146,6 +147,7 @@ constexpr auto kOpcodes = [] {
 
 [[gnu::noinline]] void ReadDebugMove(VirtualProcessor& vcpu, Exit& exit) {
   uint8_t buffer[kInstructionBytesMax];
+  vcpu.registers.general[kRsp] = ControlBlock(vcpu).rsp;
   exit.move = DecodeDebugMove(FetchInstruction(vcpu, exit.code64, buffer),
                               exit.kind == ExitKind::kWriteDebug, exit.code64);
 }
@@ -204,12 +206,13 @@ Exit Translate(VirtualProcessor& vcpu) {
 
 void AdvancePastExit(VirtualProcessor& vcpu, const Exit& exit) {
   Vmcb& v = ControlBlock(vcpu);
-  uint64_t& rip = vcpu.registers.rip;
+  uint64_t& rip = v.rip;
   v.interrupt_shadow &= ~uint64_t{1};
   const Opcode& opcode = kOpcodes[static_cast<uint32_t>(exit.kind)];
   const CodePageCache& cache = vcpu.code_page;
   if (exit.move.has_value()) {
     rip += exit.move->length;
+    v.rsp = vcpu.registers.general[kRsp];
   } else if (exit.code64 && cache.linear == (rip & ~kPageMask) && cache.cr3 == v.cr3 &&
              cache.host[rip & kPageMask] == opcode.bytes[0]) {
     // Nearly always it has no prefix, and lies in the page of the last one.

@@ -9,9 +9,6 @@
 #include "nomhv/x86/platform/cpu.h"
 #include "nomhv/x86/svm/exits.h"
 
-extern "C" void SvmRun(uint64_t vmcb_physical, nomhv::GuestRegisters* registers,
-                       uint64_t host_physical);
-
 namespace nomhv {
 namespace {
 
@@ -19,6 +16,8 @@ constexpr uint32_t kMsrPredictionCommand = 0x49;
 constexpr uint32_t kMsrVmCr = 0xc0010114;
 constexpr uint32_t kMsrVmHsavePa = 0xc0010117;
 constexpr uint64_t kEferSvme = 1u << 12;
+constexpr uint32_t kFlushAll = 1;         // tlb_control (15.16.2)
+constexpr uint64_t kBranchBarrier = 1;    // kMsrPredictionCommand
 
 // 15.10.1: a bit a port, and one more page for accesses that wrap. All ones: every port exits.
 struct alignas(4096) IoPermissions {
@@ -43,6 +42,32 @@ void PassMsr(uint32_t msr, bool write) {
 
 VmcbSegment FlatSegment(uint16_t selector, uint16_t attributes) {
   return {selector, attributes, 0xffffffff, 0};
+}
+
+// Until TakeBackInterrupt: the processor delivers it as soon as the guest allows it (15.21.4).
+[[gnu::noinline]] void OfferInterrupt(VirtualProcessor& vcpu) {
+  ControlBlock(vcpu).virtual_interrupt |=
+      kVirtualIrq | kVirtualIrqIgnoreTpr | uint64_t{vcpu.notice_vector} << kVirtualIrqVectorShift;
+}
+[[gnu::noinline]] void TakeBackInterrupt(VirtualProcessor& vcpu) {
+  constexpr uint64_t kGuestsTpr = 0xff;
+  Vmcb& v = ControlBlock(vcpu);
+  const bool delivered = (v.virtual_interrupt & kVirtualIrq) == 0;
+  v.virtual_interrupt = kVirtualIntrMasking | (v.virtual_interrupt & kGuestsTpr);
+  if (!delivered) return;
+  static_cast<void>(vcpu.TakeNews(kNewsInterrupt));
+  vcpu.guest->interrupts.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Calls SvmRun (run.S), which keeps no registers but RBP and RSP.
+inline void RunGuest(Vmcb& v, GuestRegisters& registers, uint64_t host_physical) {
+  uint64_t vmcb_physical = reinterpret_cast<uint64_t>(&v);
+  GuestRegisters* at = &registers;
+  asm volatile("call SvmRun"
+               : "+a"(vmcb_physical), "+D"(at), "+S"(host_physical)
+               :
+               : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
+                 "memory");
 }
 
 }  // namespace
@@ -96,57 +121,45 @@ void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argu
   v.dr6 = DebugRegisters::kDr6Reset;
   v.dr7 = DebugRegisters::kDr7Reset;
   v.rflags = 2;
+  v.rip = entry;
   v.pat = kPatReset;
   vcpu.registers = {};
-  vcpu.registers.rip = entry;
   vcpu.registers.rbx() = argument;
 }
 
 Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
-  constexpr uint32_t kFlushAll = 1;
-  constexpr uint64_t kBranchBarrier = 1;
   Vmcb& v = ControlBlock(vcpu);
   GuestRegisters& r = vcpu.registers;
-  // Branches that another guest has trained are forgotten with its translations.
-  if (g_branch_barrier && processor.translations.owner() != vcpu.index) {
-    WriteMsr(kMsrPredictionCommand, kBranchBarrier);
+  if (processor.translations.MustFlush(vcpu.index, vcpu.translations)) [[unlikely]] {
+    v.tlb_control = kFlushAll;
+    // Branches that another guest has trained are forgotten with its translations.
+    if (g_branch_barrier && processor.translations.changed_hands()) {
+      WriteMsr(kMsrPredictionCommand, kBranchBarrier);
+    }
   }
-  v.tlb_control = processor.translations.MustFlush(vcpu.index, vcpu.translations) ? kFlushAll : 0;
-  v.clean_bits = 0;
-
-  // What an exit interrupted the delivery of is delivered again (15.7.2), unless the exit was
+  if (vcpu.interrupt_due()) [[unlikely]] OfferInterrupt(vcpu);
+  v.rax = r.rax();
+  RunGuest(v, r, g_host_state[processor.index]);
+  r.rax() = v.rax;
+  v.tlb_control = 0;
+  if ((v.virtual_interrupt & kVirtualIrqIgnoreTpr) != 0) [[unlikely]] TakeBackInterrupt(vcpu);
+  // What the exit interrupted the delivery of is delivered again (15.7.2), unless the exit is
   // answered with an event of its own.
-  uint64_t event = v.pending_event;
-  if (event == 0 && (v.exit_interrupt_info & kEventValid) != 0) event = v.exit_interrupt_info;
-  v.event_injection = event;
-  v.exit_interrupt_info = 0;
-  v.pending_event = 0;
-
-  const bool virtual_irq = vcpu.interrupt_due();
-  v.virtual_interrupt = kVirtualIntrMasking | (v.virtual_interrupt & 0xff);
-  if (virtual_irq) {
-    v.virtual_interrupt |=
-        kVirtualIrq | kVirtualIrqIgnoreTpr | uint64_t{vcpu.notice_vector} << kVirtualIrqVectorShift;
-  }
-  v.rax = r.general[0];
-  v.rsp = r.general[4];
-  v.rip = r.rip;
-  SvmRun(reinterpret_cast<uint64_t>(&v), &r, g_host_state[processor.index]);
-  r.general[0] = v.rax;
-  r.general[4] = v.rsp;
-  r.rip = v.rip;
-  r.rflags = v.rflags;
-  if (virtual_irq && (v.virtual_interrupt & kVirtualIrq) == 0) {
-    static_cast<void>(vcpu.TakeNews(kNewsInterrupt));
-    vcpu.guest->interrupts.fetch_add(1, std::memory_order_relaxed);
-  }
+  v.event_injection =
+      (v.exit_interrupt_info & kEventValid) != 0 ? v.exit_interrupt_info : uint64_t{0};
   return Translate(vcpu);
 }
 
 void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error) {
-  ControlBlock(vcpu).pending_event =
+  ControlBlock(vcpu).event_injection =
       kEventValid | kEventException | vector |
       (HasErrorCode(vector) ? kEventErrorCode | uint64_t{error} << 32 : 0);
+}
+
+uint64_t InstructionPointer(const VirtualProcessor& vcpu) { return ControlBlock(vcpu).rip; }
+
+bool InterruptsEnabled(const VirtualProcessor& vcpu) {
+  return (ControlBlock(vcpu).rflags & kFlagsInterrupt) != 0;
 }
 
 ControlRegisters ReadControlRegisters(const VirtualProcessor& vcpu) {

@@ -40,9 +40,7 @@ struct Vmcb {
   uint64_t lbr_control;
   uint64_t clean_bits;
   uint64_t next_rip;
-  uint8_t reserved1[0x3e0 - 0xd0];
-  uint64_t pending_event;  // Ours, as the processor leaves it alone: for event_injection.
-  uint8_t reserved_for_host[0x400 - 0x3e8];
+  uint8_t reserved1[0x400 - 0xd0];
   // State save area, table B-2.
   VmcbSegment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
   uint8_t reserved2[0x4cb - 0x4a0];

@@ -166,6 +166,29 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
                           mpb::GetAccountResponse* response) override {
     return fake_.Answer("GetAccount", *context, *request, fake_.account, response);
   }
+  grpc::Status EndGuest(grpc::ServerContext* context, const mpb::EndGuestRequest* request,
+                        mpb::EndGuestResponse* response) override {
+    return fake_.Answer("EndGuest", *context, *request, mpb::EndGuestResponse(), response);
+  }
+  grpc::Status StartGuest(grpc::ServerContext* context, const mpb::StartGuestRequest* request,
+                          mpb::StartGuestResponse* response) override {
+    return fake_.Answer("StartGuest", *context, *request, mpb::StartGuestResponse(), response);
+  }
+  grpc::Status CreateToken(grpc::ServerContext* context, const mpb::CreateTokenRequest* request,
+                           mpb::CreateTokenResponse* response) override {
+    mpb::CreateTokenResponse answer;
+    answer.set_token("token-for-" + request->label());
+    answer.set_token_id(2);
+    return fake_.Answer("CreateToken", *context, *request, answer, response);
+  }
+  grpc::Status ListTokens(grpc::ServerContext* context, const mpb::ListTokensRequest* request,
+                          mpb::ListTokensResponse* response) override {
+    return fake_.Answer("ListTokens", *context, *request, fake_.tokens, response);
+  }
+  grpc::Status RevokeToken(grpc::ServerContext* context, const mpb::RevokeTokenRequest* request,
+                           mpb::RevokeTokenResponse* response) override {
+    return fake_.Answer("RevokeToken", *context, *request, mpb::RevokeTokenResponse(), response);
+  }
 
  private:
   FakeMarket& fake_;

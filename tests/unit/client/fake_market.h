@@ -64,6 +64,7 @@ class FakeMarket {
   market::v1::ListRoundsResponse rounds;
   market::v1::ListGuestsResponse guests;
   market::v1::GetAccountResponse account;
+  market::v1::ListTokensResponse tokens;
   operators::v1::ListHostsResponse hosts;
   operators::v1::ListTenantsResponse tenants;
   operators::v1::AuditResponse audit;

@@ -11,10 +11,17 @@ struct Fake {
   std::set<uint64_t> held;
   uint64_t granted = 0;
 
-  bool Holds(uint64_t frame) const { return held.count(frame) > 0; }
-  bool MayHoldMore() const { return held.size() < granted; }
-  void Give(uint64_t frame) { ASSERT_TRUE(held.insert(frame).second); }
-  void Take(uint64_t frame) { ASSERT_EQ(held.erase(frame), 1u); }
+  uint64_t Fill(uint64_t first, uint64_t end) {
+    for (; first < end; ++first) {
+      if (held.count(first) > 0) continue;
+      if (held.size() >= granted) break;
+      held.insert(first);
+    }
+    return first;
+  }
+  void Clear(uint64_t first, uint64_t end) {
+    held.erase(held.lower_bound(first), held.lower_bound(end));
+  }
 };
 
 TEST(FrameWork, GoesInSteps) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <vector>
 
 namespace nomhv {
 namespace {
@@ -106,6 +107,58 @@ TEST_F(NestedPaging, AfterReserveMapNeedsNoMemory) {
     ASSERT_TRUE(tables_.Map(gpa, gpa + 0x1000, {}).ok()) << gpa;
   }
   EXPECT_EQ(tables_.Map(uint64_t{1} << 32, 0x1000, {}).code(), NOM_STATUS_TABLE_FULL);
+}
+
+// Many at once agree with one at a time, over tables and their bounds.
+TEST_F(NestedPaging, FillsHolesAndClearsWhatIsMapped) {
+  constexpr uint64_t kPages = 3 * 512;
+  constexpr uint64_t kFirst = (2 * 512 - 100) * NOM_FRAME_BYTES;  // In the middle of a table.
+  ASSERT_TRUE(tables_.Reserve(kFirst, kPages * NOM_FRAME_BYTES).ok());
+  std::mt19937_64 random(11);
+  std::map<uint64_t, uint64_t> model;  // Page of the range to frame.
+  uint64_t next_frame = 1;
+  const auto gpa = [&](uint64_t page) { return kFirst + page * NOM_FRAME_BYTES; };
+  for (int step = 0; step < 2000; ++step) {
+    const uint64_t begin = random() % kPages;
+    const uint64_t end = begin + random() % (kPages - begin + 1);
+    if (random() % 2 == 0) {
+      uint64_t most = random() % 700;
+      const uint64_t stop = tables_.Fill(gpa(begin), gpa(end), most,
+                                         [&] { return next_frame++ * NOM_FRAME_BYTES; });
+      uint64_t frame = next_frame;
+      uint64_t page = begin;
+      std::vector<uint64_t> filled;
+      for (; page < end && (model.count(page) > 0 || most > 0); ++page) {
+        if (model.count(page) > 0) continue;
+        filled.push_back(page);
+        --most;
+      }
+      ASSERT_EQ(stop, gpa(page));
+      frame -= filled.size();
+      for (const uint64_t at : filled) model[at] = frame++ * NOM_FRAME_BYTES;
+    } else {
+      std::vector<uint64_t> taken;
+      tables_.Clear(gpa(begin), gpa(end), [&](uint64_t physical) { taken.push_back(physical); });
+      std::vector<uint64_t> expected;
+      for (auto at = model.lower_bound(begin); at != model.end() && at->first < end;) {
+        expected.push_back(at->second);
+        at = model.erase(at);
+      }
+      ASSERT_EQ(taken, expected);
+    }
+    for (const uint64_t page : {begin, end, random() % kPages}) {
+      const Walk walk = HardwareWalk(memory_, tables_.root(), gpa(page));
+      const auto found = model.find(page);
+      ASSERT_EQ(walk.present, found != model.end()) << page;
+      if (walk.present) {
+        ASSERT_EQ(walk.physical, found->second);
+      }
+      const auto hole = tables_.NextHole(gpa(page), gpa(kPages));
+      uint64_t first = page;
+      while (model.count(first) > 0) ++first;
+      ASSERT_EQ(hole.value_or(gpa(kPages)), gpa(first < kPages ? first : kPages));
+    }
+  }
 }
 
 TEST_F(NestedPaging, RunningOutOfTablesHalfwayLeaksNothing) {

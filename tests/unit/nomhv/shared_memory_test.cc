@@ -35,6 +35,20 @@ TEST(Seqlock, ReadsBackWhatWasWritten) {
   EXPECT_EQ(board.resource_count, 2u);
 }
 
+TEST(Seqlock, OneFieldChangesAndIsSeenToHaveChanged) {
+  NomGuestBoard board{};
+  NomGuestBoard value{};
+  value.frames_granted = 7;
+  value.resource_count = 3;  // The sequence's neighbour.
+  SeqlockWrite(&board, value);
+  const uint32_t before = board.sequence;
+  SeqlockSet(&board, &NomGuestBoard::frames_held, 5);
+  EXPECT_EQ(board.frames_held, 5u);
+  EXPECT_EQ(board.frames_granted, 7u);
+  EXPECT_EQ(board.resource_count, 3u);
+  EXPECT_EQ(board.sequence, before + 2);
+}
+
 TEST(Seqlock, AnOddSequenceIsNotReadForEver) {
   NomBidPage page{};
   page.sequence = 7;

@@ -113,9 +113,11 @@ TEST(Translations, EachDutyToFlush) {
   EXPECT_TRUE(run(one, 1, 0, a)) << "the first time";
   EXPECT_FALSE(run(one, 1, 0, a)) << "nothing has happened";
   EXPECT_TRUE(run(one, 1, 1, b)) << "another guest";
+  EXPECT_TRUE(one.changed_hands());
   EXPECT_TRUE(run(one, 1, 0, a)) << "back again";
   a.Invalidate();
   EXPECT_TRUE(run(one, 1, 0, a)) << "a mapping was taken away";
+  EXPECT_FALSE(one.changed_hands()) << "it was its own";
   EXPECT_TRUE(run(two, 2, 0, a)) << "another processor";
   EXPECT_TRUE(run(one, 1, 0, a)) << "it ran elsewhere, and invalidated there";
   EXPECT_FALSE(run(one, 1, 0, a));

@@ -5,6 +5,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -23,6 +24,7 @@ namespace nom::client_test {
 namespace {
 
 namespace pb = market::v1;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -272,6 +274,138 @@ TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
                   "\"web.elf\" arguments: \"a=1 b=2\" seeds { kind: RESOURCE_KIND_MEMORY units: 4 "
                   "} seeds { kind: RESOURCE_KIND_CPU units: 10 } memory_max_units: 16",
                   "EvictGuest guest_id: 3"));
+}
+
+TEST_F(NomctlTest, AGuestOfOnesOwnIsEndedAndStarted) {
+  EXPECT_EQ(Run({"end", "cache"}).out, "guest 3 has ended\n");
+  EXPECT_EQ(Run({"start", "id:3"}).out, "guest 3 runs\n");
+  EXPECT_EQ(Json(Run({"end", "cache", "--json"})).fields().size(), 0u);
+  EXPECT_THAT(Writes(), ElementsAre("EndGuest guest_id: 3", "StartGuest guest_id: 3",
+                                    "EndGuest guest_id: 3"));
+  for (const char* command : {"end", "start"}) {
+    EXPECT_EQ(Run({command}).exit_code, 2) << command;
+    EXPECT_EQ(Run({command, "nobody"}).exit_code, 1) << command;
+    EXPECT_EQ(Run({command, "cache", "--request-id", "mine"}).exit_code, 0) << command;
+  }
+  std::lock_guard lock(mutex_);
+  EXPECT_THAT(requests_, Contains("EndGuest guest_id: 3 request_id: \"mine\""));
+}
+
+TEST_F(NomctlTest, BidsSayWhatEachWonAndWhy) {
+  market_.Configure([](FakeMarket& market) {
+    pb::Round round = Settled(5, 12'000);
+    *round.add_prices() = MakeState(5, 120, 20, absl::UnixEpoch()).prices(1);
+    *market.rounds.add_rounds() = round;
+    market.guests.Clear();
+    pb::GuestInfo guest = Guest();
+    guest.set_decided_round_id(5);
+    pb::GuestOutcome* won = guest.add_decided();
+    won->set_kind(pb::RESOURCE_KIND_CPU);
+    won->set_reason(pb::AWARD_REASON_NO_BID);
+    won = guest.add_decided();
+    won->set_kind(pb::RESOURCE_KIND_MEMORY);
+    won->set_award_units(0);
+    won->set_reason(pb::AWARD_REASON_OUTBID);
+    *market.guests.add_guests() = guest;
+    const pb::Bid bid = guest.bids(0);
+    guest = MakeGuest(4, "fresh");
+    *guest.add_bids() = bid;
+    *market.guests.add_guests() = guest;
+  });
+  const Ended ended = Run({"bids"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out,
+            "guest  resource  bid    round  won  charge  why\n"
+            "cache  memory    32@90      5    0       0  outbid at 20\n"
+            "fresh  memory    32@90      -               no round was decided yet\n");
+  std::lock_guard lock(mutex_);
+  EXPECT_THAT(requests_, Contains("ListRounds host_id: \"m1\" page_size: 1 before_round_id: 6"));
+}
+
+TEST_F(NomctlTest, TokensAreWrittenForTheirOwnerAlone) {
+  const std::string file = testing::TempDir() + "/nomctl_token-" + std::to_string(getpid());
+  std::filesystem::remove(file);
+  const mode_t before = umask(0);  // The worst that a shell can do.
+  const Ended made = Run(
+      {"token", "create", "--label", "laptop", "--read-only", "--expires", "90d", "--write", file});
+  umask(before);
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_EQ(made.out, "token in " + file + "\n") << "and never on a screen";
+  struct stat info {};
+  ASSERT_EQ(stat(file.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
+  std::ifstream in(file);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "token-for-laptop\n");
+  const Ended again = Run({"token", "create", "--write", file});
+  EXPECT_EQ(again.exit_code, 2) << "nothing is written over";
+  EXPECT_THAT(again.err, HasSubstr(file));
+  std::filesystem::remove(file);
+  EXPECT_EQ(Run({"tenant", "create", "front", "--write", file, "--json"}).out,
+            "{\n \"token\": \"\"\n}\n");
+  EXPECT_EQ(stat(file.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
+  std::filesystem::remove(file);
+  // Refused by the market: no file is left that would look like a token.
+  market_.RequireToken("another");
+  EXPECT_EQ(Run({"token", "create", "--write", file}).exit_code, 1);
+  EXPECT_FALSE(std::filesystem::exists(file));
+  EXPECT_THAT(Writes(), ElementsAre("CreateToken label: \"laptop\" scope: TOKEN_SCOPE_READ_ONLY "
+                                    "lifetime_seconds: 7776000",
+                                    "CreateTenant tenant { tenant_id: \"front\" }",
+                                    "CreateToken scope: TOKEN_SCOPE_FULL"));
+}
+
+TEST_F(NomctlTest, ATokenIsNotPrintedIntoAFileThatOthersRead) {
+  const std::string file = testing::TempDir() + "/nomctl_out-" + std::to_string(getpid());
+  const auto shell = [&](const std::string& command) {
+    return Process({"/bin/sh", "-c",
+                    "umask 022; rm -f " + file + "; " + NOM_NOMCTL + " " + command + " >" + file},
+                   environment_)
+        .Wait();
+  };
+  for (const std::string command : {"tenant create front --token-only", "token create"}) {
+    const Ended refused = shell(command);
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.err, HasSubstr("--write FILE"));
+    EXPECT_EQ(std::filesystem::file_size(file), 0u);
+  }
+  EXPECT_THAT(Writes(), IsEmpty()) << "and none was made";
+  const Ended private_file = Process({"/bin/sh", "-c",
+                                      "umask 077; rm -f " + file + "; " + NOM_NOMCTL +
+                                          " token create --token-only >" + file},
+                                     environment_)
+                                 .Wait();
+  EXPECT_EQ(private_file.exit_code, 0) << private_file.err;
+  std::filesystem::remove(file);
+}
+
+TEST_F(NomctlTest, TokensListedAndRevoked) {
+  market_.Configure([](FakeMarket& market) {
+    pb::TokenInfo* token = market.tokens.add_tokens();
+    token->set_token_id(1);
+    token->set_label("first");
+    token->set_scope(pb::TOKEN_SCOPE_FULL);
+    token->set_shown(true);
+    token = market.tokens.add_tokens();
+    token->set_token_id(12);
+    token->set_label("dash\033board");
+    token->set_scope(pb::TOKEN_SCOPE_READ_ONLY);
+    token->mutable_created_time()->set_seconds(1'795'946'400);
+    token->mutable_expire_time()->set_seconds(1'795'946'401);
+    token->set_expired(true);
+  });
+  EXPECT_EQ(Run({"token", "list", "--tenant", "shop"}).out,
+            "id  label       may   created               good until                      shown\n"
+            " 1  first       all   -                     it is revoked                   now\n"
+            "12  dash?board  look  2026-11-29 10:00:00Z  2026-11-29 10:00:01Z (expired)\n");
+  EXPECT_EQ(Run({"token", "revoke", "12", "--tenant", "shop"}).out, "token 12 is good no longer\n");
+  EXPECT_THAT(Writes(), ElementsAre("RevokeToken tenant_id: \"shop\" token_id: 12"));
+  for (const char* id : {"0", "-1", "first", "0x1"}) {
+    EXPECT_EQ(Run({"token", "revoke", id}).exit_code, 2) << id;
+  }
+  for (const char* time : {"90", "0d", "1w", "-1d", "d", "1.5h", "99999999999d"}) {
+    EXPECT_EQ(Run({"token", "create", "--expires", time}).exit_code, 2) << time;
+  }
 }
 
 TEST_F(NomctlTest, BidsForSeveralResourcesTogether) {

@@ -41,6 +41,16 @@ class LifeTest : public MarketTest {
   }
 };
 
+// Also before any round, when its end writes nothing into the books.
+TEST_F(LifeTest, WhoIsAnsweredThatAGuestEndedSeesThatItHoldsNothing) {
+  const GuestId guest = Admit("ann", "one");
+  ASSERT_TRUE(book().open_rounds.empty());
+  ASSERT_TRUE(End("ann", guest).status.ok());
+  for (const Holding& holding : world_->view().FindGuest(guest)->now) {
+    EXPECT_EQ(holding.units(), 0) << KindName(holding.kind);
+  }
+}
+
 TEST_F(LifeTest, AGuestThatIsDoneIsNoCrash) {
   const GuestId done = Admit("ann", "done");
   const GuestId failed = Admit("ann", "failed");

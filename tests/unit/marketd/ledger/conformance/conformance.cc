@@ -44,7 +44,16 @@ class Leader {
   }
   void Tenant(const TenantId& id, Microcredits money) {
     WriteNow("tenant created", [&](Scribe& s) {
-      s.Write(PutTenant{{.tenant_id = id, .display_name = "a name", .token_hash = "a hash"}});
+      s.Write(PutTenant{{.tenant_id = id,
+                         .display_name = "a name",
+                         .tokens = {{.token_id = 1, .hash = "a hash", .label = "first"},
+                                    {.token_id = 3,
+                                     .hash = "another",
+                                     .scope = TokenScope::kReadOnly,
+                                     .created_time = absl::FromUnixMicros(1'234'567),
+                                     .expire_time = absl::FromUnixMicros(2'345'678)}},
+                         .last_token_id = 4}});
+      s.Write(LogEvent{{.kind = "tenant_created", .by = kOperator, .tenant_id = id}});
       if (money > 0) PostDeposit(s, id, money);
     });
   }
@@ -194,6 +203,14 @@ TEST_P(LedgerConformance, WhatWasCommittedComesBack) {
   EXPECT_EQ(alpha.state.PurseOf("ann").spent, 75);
   alpha.WriteNow("bid withdrawn", [&](Scribe& s) {
     s.Write(DropBid{{guest, ResourceKind::kCpu}});
+  });
+  alpha.ExpectLoads();
+  alpha.WriteNow("token revoked", [&](Scribe& s) {
+    Tenant tenant = s.state().tenants.at("ann");
+    tenant.tokens.erase(tenant.tokens.begin());
+    s.Write(PutTenant{tenant});
+    s.Write(LogEvent{{.kind = "token_revoked", .by = "ann", .by_token_id = 3, .token_id = 1}});
+    s.Write(LogEvent{{.kind = "another", .by = kTheMarket, .amount_microcredits = -7}});
   });
   alpha.ExpectLoads();
   // More ids of one guest's bids than are kept, and one for ever.

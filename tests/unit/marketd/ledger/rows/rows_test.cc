@@ -192,6 +192,50 @@ TEST(Rows, AGuestComesBackWithItsSeedsAndMeters) {
   EXPECT_EQ(Rows({}, {PutGuest{guest}})[RowWrite::kDeleteRequestsOfGuest].size(), 1u);
 }
 
+TEST(Rows, ATenantComesBackWithItsTokens) {
+  const Tenant tenant{.tenant_id = "ann",
+                      .display_name = "Ann",
+                      .tokens = {{.token_id = 2,
+                                  .hash = "a hash",
+                                  .label = "a label",
+                                  .scope = TokenScope::kReadOnly,
+                                  .created_time = absl::FromUnixMicros(5),
+                                  .expire_time = absl::FromUnixMicros(6)}},
+                      .last_token_id = 3};
+  auto rows = Rows({}, {PutTenant{tenant}});
+  auto back = Read<TenantRow>(rows[RowWrite::kPutTenant].at(0));
+  const auto token = Read<TokenRow>(rows[RowWrite::kInsertToken].at(0));
+  ASSERT_TRUE(back.ok() && token.ok());
+  EXPECT_EQ(token->tenant_id, "ann");
+  back->tenant.tokens = {token->token};
+  EXPECT_EQ(back->tenant, tenant);
+  EXPECT_EQ(rows[RowWrite::kDeleteTokens].size(), 1u) << "those that were revoked go";
+  Kept kept = rows[RowWrite::kInsertToken].at(0);
+  kept["scope"] = int64_t{3};
+  EXPECT_TRUE(absl::IsDataLoss(Read<TokenRow>(kept).status())) << "no scope that there is";
+}
+
+TEST(Rows, EventsComeBackInTheirOrder) {
+  const AuditEvent event{.kind = "a kind",
+                         .by = "ann",
+                         .by_token_id = 1,
+                         .tenant_id = "bob",
+                         .host_id = "h",
+                         .guest_id = 11,
+                         .token_id = 4,
+                         .amount_microcredits = -5,
+                         .detail = "a detail"};
+  auto rows = Rows({}, {LogEvent{event}, LogEvent{{.kind = "another"}}});
+  ASSERT_EQ(rows[RowWrite::kInsertEvent].size(), 2u);
+  const auto first = Read<EventRow>(rows[RowWrite::kInsertEvent][0]);
+  const auto second = Read<EventRow>(rows[RowWrite::kInsertEvent][1]);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(first->event, event);
+  EXPECT_EQ(first->position, 0);
+  EXPECT_EQ(second->position, 1);
+  EXPECT_EQ(second->transaction_id, 7u);
+}
+
 TEST(Rows, BidsComeBack) {
   const StandingBid single{.guest_id = 11,
                            .kind = ResourceKind::kDisk,
