@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -40,6 +41,7 @@ constexpr int kExitDataLoss = 3;
 
 // Sent to ourselves when the market can't go on.
 constexpr int kFatalSignal = SIGUSR1;
+std::atomic<int> fatal_exit{kExitFailure};  // What it is answered with.
 
 // How often files are looked at, and callers' way in is tried, where no watchdog asks more often.
 constexpr absl::Duration kLookInterval = absl::Seconds(2);
@@ -204,6 +206,7 @@ int Run(const Flags& flags) {
   Process process(*config, [](const absl::Status& status) {
     Log(LogLevel::kError, "fatal",
         {{"msg", absl::StrCat("the market cannot go on: ", status.ToString())}});
+    if (absl::IsDataLoss(status)) fatal_exit = kExitDataLoss;
     ::kill(::getpid(), kFatalSignal);
   });
   if (const absl::Status status = process.Start(*secrets); !status.ok()) {
@@ -241,7 +244,7 @@ int Run(const Flags& flags) {
   if (!flags.ready_file.empty()) ::unlink(flags.ready_file.c_str());
   if (signal == kFatalSignal) {
     // Nothing that was not durable has been told to anybody: to stop here loses nothing.
-    ::_exit(kExitFailure);
+    ::_exit(fatal_exit);
   }
   // Whoever asks twice does not want to wait. A reload is no reason to end.
   ::signal(SIGHUP, SIG_IGN);

@@ -22,16 +22,6 @@ class Fingerprint {
     Add(call.tenant_id);
     Add(call.display_name);
   }
-  void operator()(const CreateToken& call) {
-    Add(call.tenant_id);
-    Add(call.label);
-    Add(static_cast<int>(call.scope));
-    Add(absl::ToInt64Seconds(call.lifetime));
-  }
-  void operator()(const RevokeToken& call) {
-    Add(call.tenant_id);
-    Add(call.token_id);
-  }
   void operator()(const Deposit& call) {
     Add(call.tenant_id);
     Add(call.amount_microcredits);
@@ -80,6 +70,16 @@ class Fingerprint {
       Add(curve.size());
       Add(curve);
     }
+  }
+  void operator()(const CreateToken& call) {
+    Add(call.tenant_id);
+    Add(call.label);
+    Add(static_cast<int>(call.scope));
+    Add(absl::ToInt64Seconds(call.lifetime));
+  }
+  void operator()(const RevokeToken& call) {
+    Add(call.tenant_id);
+    Add(call.token_id);
   }
   void operator()(const WithdrawBid& call) {
     Add(call.guest_id);

@@ -9,6 +9,20 @@
 
 namespace nom::market {
 
+namespace {
+
+// Above all that a process before this one gave out: views get 2^40 at each start. Where in the
+// lower half of these a process begins is by its ledger and its start, so that a number from
+// another history (another ledger, or one that was put back from a copy) is not taken for one of
+// this one's.
+uint64_t FirstSequence(const LedgerIdentity& ledger, absl::Time now) {
+  const uint64_t place =
+      Hash64(ledger.id, Mix64(static_cast<uint64_t>(absl::ToUnixMicros(now)))) >> 25;
+  return (ledger.openings << 40) + place + 1;
+}
+
+}  // namespace
+
 const HostView* View::FindHost(const HostId& host_id) const {
   for (const auto& host : hosts) {
     if (host->host_id == host_id) return host.get();
@@ -30,20 +44,6 @@ const TenantView* View::FindTenant(const TenantId& tenant_id) const {
       [](const auto& tenant, const TenantId& id) { return tenant->tenant_id < id; });
   return it != all.end() && (*it)->tenant_id == tenant_id ? it->get() : nullptr;
 }
-
-namespace {
-
-// Above all that a process before this one gave out: views get 2^40 at each start. Where in the
-// lower half of these a process begins is by its ledger and its start, so that a number from
-// another history (another ledger, or one that was put back from a copy) is not taken for one of
-// this one's.
-uint64_t FirstSequence(const LedgerIdentity& ledger, absl::Time now) {
-  const uint64_t place =
-      Hash64(ledger.id, Mix64(static_cast<uint64_t>(absl::ToUnixMicros(now)))) >> 25;
-  return (ledger.openings << 40) + place + 1;
-}
-
-}  // namespace
 
 ViewBuilder::ViewBuilder(LiveBook& book, const HostMarkets& hosts, const NotesOfGuests& notes,
                          Notices& notices, uint64_t market_seed)
