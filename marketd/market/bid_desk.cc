@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/market/bids.h"
-#include "marketd/market/guest_lives.h"
 #include "marketd/market/joint_bids.h"
+#include "marketd/market/requests.h"
 
 namespace nom::market {
 namespace {
@@ -48,7 +48,7 @@ absl::Status CheckEachOnce(const Calls& calls, size_t most) {
 
 }  // namespace
 
-BidDesk::BidDesk(LiveBook& book, HostMarkets& hosts, Leases& leases, NotesOfGuests& notes)
+BidDesk::BidDesk(LiveBook& book, HostMarkets& hosts, BidLeases& leases, NotesOfGuests& notes)
     : book_(book), hosts_(hosts), leases_(leases), notes_(notes) {}
 
 absl::Status BidDesk::CheckForm(const HostMarket& host, GuestId guest_id, ResourceKind kind,
@@ -178,15 +178,15 @@ PlacedBid BidDesk::PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& c
   const RoundId next_round = RoundOfNewBids(state, *hosts_.Find(guest->host_id));
   const auto standing = state.bids.find(key);
   const bool stands = standing != state.bids.end();
-  const Leases::Verdict verdict = leases_.Judge(key, fence);
+  const BidLeases::Verdict verdict = leases_.Judge(key, fence);
   switch (verdict.kind) {
-    case Leases::Verdict::Kind::kRefused:
+    case BidLeases::Verdict::Kind::kRefused:
       return {.status = verdict.status, .lost_to = verdict.lost_to};
-    case Leases::Verdict::Kind::kWasWritten:
+    case BidLeases::Verdict::Kind::kWasWritten:
       if (withdraws) return {.round_id = next_round};
       if (stands) return {.round_id = standing->second.first_round_id};
       return {.status = absl::AbortedError("it was placed before, and has lapsed")};
-    case Leases::Verdict::Kind::kMayWrite:
+    case BidLeases::Verdict::Kind::kMayWrite:
       break;
   }
   if (withdraws) {

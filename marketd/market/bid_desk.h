@@ -11,10 +11,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "marketd/market/bid_leases.h"
 #include "marketd/market/event.h"
 #include "marketd/market/guest_notes.h"
 #include "marketd/market/host_market.h"
-#include "marketd/market/leases.h"
 #include "marketd/market/live_book.h"
 
 namespace nom::market {
@@ -22,7 +22,7 @@ namespace nom::market {
 class BidDesk {
  public:
   // All outlive it.
-  BidDesk(LiveBook& book, HostMarkets& hosts, Leases& leases, NotesOfGuests& notes);
+  BidDesk(LiveBook& book, HostMarkets& hosts, BidLeases& leases, NotesOfGuests& notes);
 
   // --- Calls: what they promise is in event.h. `request` is remembered if they succeed. ---
 
@@ -56,7 +56,7 @@ class BidDesk {
 
   LiveBook& book_;
   HostMarkets& hosts_;
-  Leases& leases_;
+  BidLeases& leases_;
   NotesOfGuests& notes_;
 };
 

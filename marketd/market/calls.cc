@@ -11,12 +11,12 @@
 #include "marketd/market/config.h"
 #include "marketd/market/fingerprint.h"
 #include "marketd/market/money.h"
+#include "marketd/market/requests.h"
 
 namespace nom::market {
 namespace {
 
 constexpr char kByTheOperator[] = "evicted by the operator";
-const Caller kAnOperator{.is_operator = true, .tenant_id = ""};
 constexpr size_t kTextBytesMax = 128;
 constexpr size_t kGuestNameBytesMax = 31;
 constexpr size_t kArgumentsBytesMax = 255;
@@ -62,6 +62,7 @@ void LogGuest(Scribe& scribe, const char* kind, const Caller& by, const Guest& g
                          .guest_id = guest.guest_id,
                          .detail = guest.name}});
 }
+const Caller kByOperator{.is_operator = true, .tenant_id = ""};
 
 // Whose bid the call is about; 0: none's.
 GuestId BidGuestOf(const Call& call) {
@@ -72,15 +73,15 @@ GuestId BidGuestOf(const Call& call) {
 
 }  // namespace
 
-Calls::Calls(LiveBook& book, HostMarkets& hosts, Leases& leases, BidDesk& desk, GuestLives& lives,
-             WaitingCalls& waiting)
+Calls::Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk,
+             GuestLives& lives, Tokens& tokens, WaitingCalls& waiting)
     : book_(book),
       hosts_(hosts),
       leases_(leases),
       desk_(desk),
       lives_(lives),
-      waiting_(waiting),
-      tokens_(book) {}
+      tokens_(tokens),
+      waiting_(waiting) {}
 
 void Calls::On(const CallEvent& event) {
   // Here, and not where it was shown: a token that is revoked does nothing from then on, whatever
@@ -334,7 +335,7 @@ Reply Calls::DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId
   Reply reply{.guest_id = guest.guest_id};
   Scribe scribe = book_.Begin("guest admitted");
   scribe.Write(PutGuest{guest});
-  LogGuest(scribe, "guest_admitted", kAnOperator, guest);
+  LogGuest(scribe, "guest_admitted", kByOperator, guest);
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
   waiting_.Wait(guest.guest_id, call_id);
@@ -352,7 +353,7 @@ Reply Calls::DoEvictGuest(const EvictGuest& call, const Request& request, CallId
   if (host == nullptr) {  // Its money was settled when the host was closed; nothing else is left.
     const Reply gone{.guest_id = call.guest_id};
     Scribe scribe = book_.Begin("guest evicted");
-    LogGuest(scribe, "guest_evicted", kAnOperator, *guest);
+    LogGuest(scribe, "guest_evicted", kByOperator, *guest);
     lives_.EndLife(scribe, call.guest_id, GuestState::kEvicted, EndCause::kEvicted, kByTheOperator);
     Remember(scribe, request, gone);
     book_.Commit(std::move(scribe));
@@ -364,7 +365,7 @@ Reply Calls::DoEvictGuest(const EvictGuest& call, const Request& request, CallId
                                           : Refused(absl::AbortedError("the guest was evicted")));
   Reply reply{.guest_id = call.guest_id};
   Scribe scribe = book_.Begin("guest evicting");
-  LogGuest(scribe, "guest_evicted", kAnOperator, *guest);
+  LogGuest(scribe, "guest_evicted", kByOperator, *guest);
   Remember(scribe, request, reply);
   if (evicting) {
     book_.Commit(std::move(scribe));

@@ -11,10 +11,10 @@
 
 #include "absl/status/status.h"
 #include "marketd/market/bid_desk.h"
+#include "marketd/market/bid_leases.h"
 #include "marketd/market/event.h"
 #include "marketd/market/guest_lives.h"
 #include "marketd/market/host_market.h"
-#include "marketd/market/leases.h"
 #include "marketd/market/live_book.h"
 #include "marketd/market/tokens.h"
 #include "marketd/market/waiting_calls.h"
@@ -24,8 +24,8 @@ namespace nom::market {
 class Calls {
  public:
   // All outlive it.
-  Calls(LiveBook& book, HostMarkets& hosts, Leases& leases, BidDesk& desk, GuestLives& lives,
-        WaitingCalls& waiting);
+  Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk, GuestLives& lives,
+        Tokens& tokens, WaitingCalls& waiting);
 
   // Answers it through the book, at once or when what it asked for has come to pass.
   void On(const CallEvent& event);
@@ -54,11 +54,11 @@ class Calls {
 
   LiveBook& book_;
   HostMarkets& hosts_;
-  Leases& leases_;
+  BidLeases& leases_;
   BidDesk& desk_;
   GuestLives& lives_;
+  Tokens& tokens_;
   WaitingCalls& waiting_;
-  Tokens tokens_;
 };
 
 }  // namespace nom::market

@@ -6,17 +6,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/market/bid_desk.h"
+#include "marketd/market/bid_leases.h"
 #include "marketd/market/calls.h"
 #include "marketd/market/guest_lives.h"
 #include "marketd/market/guest_notes.h"
 #include "marketd/market/host_market.h"
-#include "marketd/market/leases.h"
 #include "marketd/market/live_book.h"
 #include "marketd/market/notices.h"
 #include "marketd/market/promises.h"
 #include "marketd/market/reconciler.h"
 #include "marketd/market/rounds.h"
 #include "marketd/market/settlement.h"
+#include "marketd/market/tokens.h"
 #include "marketd/market/view_builder.h"
 #include "marketd/market/waiting_calls.h"
 
@@ -52,10 +53,11 @@ class Engine::Impl {
   const MarketConfig config_;
   LiveBook book_;
   HostMarkets hosts_;
-  Leases leases_;
+  BidLeases leases_;
   Notices notices_;
   NotesOfGuests notes_;
   WaitingCalls waiting_;
+  Tokens tokens_;
   GuestLives lives_;
   BidDesk desk_;
   Rounds rounds_;
@@ -90,6 +92,7 @@ Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear, Clear
       hosts_(config_, [this](HostCommand command) { book_.Send(std::move(command)); }),
       leases_(book_.state()),
       waiting_(book_),
+      tokens_(book_),
       lives_(book_, leases_, notices_, notes_, waiting_),
       desk_(book_, hosts_, leases_, notes_),
       rounds_({.clear = std::move(clear),
@@ -98,7 +101,7 @@ Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear, Clear
                .hosts = config_.hosts.size()},
               book_, leases_, notices_, notes_, lives_, desk_),
       reconciler_(book_, lives_, rounds_),
-      calls_(book_, hosts_, leases_, desk_, lives_, waiting_),
+      calls_(book_, hosts_, leases_, desk_, lives_, tokens_, waiting_),
       views_(book_, hosts_, notes_, notices_, config_.seed) {
   book_.SetCheck([this](const Transaction& t) { return FirstOversoldOf(t); });
 }
@@ -218,10 +221,11 @@ absl::Time Engine::Impl::NextTick() const {
 }
 
 std::string Engine::Impl::FirstOversoldOf(const Transaction& transaction) const {
-  for (const auto& [host_id, host] : hosts_.all()) {
+  for (const HostId& host_id : HostsGivenOut(transaction, state())) {
+    const HostMarket* const host = hosts_.Find(host_id);
     // Of a host that is away nobody gives anything, and it may come back smaller than it was.
-    if (!host.link.is_running()) continue;
-    std::string wrong = FirstOversold(transaction, host.Shares(state()), host.clock.round_id());
+    if (host == nullptr || !host->link.is_running()) continue;
+    std::string wrong = FirstOversold(transaction, host->Shares(state()), host->clock.round_id());
     if (!wrong.empty()) return wrong;
   }
   return "";

@@ -10,7 +10,7 @@
 
 namespace nom::market {
 
-// Kept in ledgers: the same call has the same for ever. A CreateTenant's token is no part of it
+// Kept in ledgers: the same call has the same for ever. What a token is is no part of it
 // (event.h), and the calls of leases, which fences tell apart, are all the same.
 uint64_t FingerprintOf(const Call& call);
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
+#include "marketd/market/requests.h"
 
 namespace nom::market {
 
@@ -15,13 +16,7 @@ void Count(HostMarket& host, const Uncharged& uncharged) {
       SaturatingAdd(host.counters.forgiven_microcredits, uncharged.forgiven);
 }
 
-void Remember(Scribe& scribe, Request request, const Reply& reply) {
-  request.reply = reply;
-  request.transaction_id = scribe.transaction_id();
-  scribe.Write(PutRequest{std::move(request)});
-}
-
-GuestLives::GuestLives(LiveBook& book, Leases& leases, Notices& notices, NotesOfGuests& notes,
+GuestLives::GuestLives(LiveBook& book, BidLeases& leases, Notices& notices, NotesOfGuests& notes,
                        WaitingCalls& waiting)
     : book_(book),
       leases_(leases),

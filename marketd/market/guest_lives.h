@@ -13,10 +13,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "marketd/market/bid_leases.h"
 #include "marketd/market/event.h"
 #include "marketd/market/guest_notes.h"
 #include "marketd/market/host_market.h"
-#include "marketd/market/leases.h"
 #include "marketd/market/live_book.h"
 #include "marketd/market/notices.h"
 #include "marketd/market/settlement.h"
@@ -27,7 +27,7 @@ namespace nom::market {
 class GuestLives {
  public:
   // All outlive it.
-  GuestLives(LiveBook& book, Leases& leases, Notices& notices, NotesOfGuests& notes,
+  GuestLives(LiveBook& book, BidLeases& leases, Notices& notices, NotesOfGuests& notes,
              WaitingCalls& waiting);
 
   // Above all that the ledger has given out, and that any machine was seen to have.
@@ -65,7 +65,7 @@ class GuestLives {
   void CreateAnew(HostMarket& host, const Guest& guest);
 
   LiveBook& book_;
-  Leases& leases_;
+  BidLeases& leases_;
   Notices& notices_;
   NotesOfGuests& notes_;
   WaitingCalls& waiting_;
@@ -74,9 +74,6 @@ class GuestLives {
 
 // What could not be charged is counted for the host.
 void Count(HostMarket& host, const Uncharged& uncharged);
-
-// The answer to `request`, so that a retry gets it again.
-void Remember(Scribe& scribe, Request request, const Reply& reply);
 
 }  // namespace nom::market
 

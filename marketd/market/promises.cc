@@ -78,6 +78,21 @@ std::string MoneyPromises::FirstBroken(const Transaction& transaction, const Sta
   return "";
 }
 
+std::set<HostId> HostsGivenOut(const Transaction& transaction, const State& state) {
+  std::set<HostId> hosts;
+  for (const Change& change : transaction.changes) {
+    GuestId guest_id = 0;
+    if (const auto* open = std::get_if<OpenContract>(&change)) {
+      guest_id = open->contract.guest_id;
+    } else if (const auto* put = std::get_if<PutGuest>(&change)) {
+      guest_id = put->guest.guest_id;
+    }
+    const auto guest = state.guests.find(guest_id);
+    if (guest != state.guests.end()) hosts.insert(guest->second.host_id);
+  }
+  return hosts;
+}
+
 std::string FirstOversold(const Transaction& transaction, const HostShares& host,
                           RoundId round_id) {
   const auto is_here = [&host](GuestId guest_id) {

@@ -5,6 +5,7 @@
 #ifndef MARKETD_MARKET_PROMISES_H_
 #define MARKETD_MARKET_PROMISES_H_
 
+#include <set>
 #include <string>
 
 #include "marketd/market/accounts.h"
@@ -29,6 +30,9 @@ class MoneyPromises {
  private:
   Purses purses_;  // As the last transaction left them.
 };
+
+// The hosts of which `transaction` gives something to guests.
+std::set<HostId> HostsGivenOut(const Transaction& transaction, const State& state);
 
 // Capacity: what `transaction` gives to guests of the host, as seeds or by contracts, the host has
 // beside all other seeds and contracts, in each round in which they are alive; seeds from

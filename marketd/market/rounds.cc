@@ -69,7 +69,7 @@ Round RoundOf(const HostMarket& host, absl::Time now) {
 
 }  // namespace
 
-Rounds::Rounds(Options options, LiveBook& book, Leases& leases, Notices& notices,
+Rounds::Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices,
                NotesOfGuests& notes, GuestLives& lives, BidDesk& desk)
     : options_(std::move(options)),
       book_(book),

@@ -19,13 +19,13 @@
 #include <vector>
 
 #include "marketd/market/bid_desk.h"
+#include "marketd/market/bid_leases.h"
 #include "marketd/market/config.h"
 #include "marketd/market/decision.h"
 #include "marketd/market/event.h"
 #include "marketd/market/guest_lives.h"
 #include "marketd/market/guest_notes.h"
 #include "marketd/market/host_market.h"
-#include "marketd/market/leases.h"
 #include "marketd/market/live_book.h"
 #include "marketd/market/notices.h"
 
@@ -41,7 +41,7 @@ class Rounds {
   };
 
   // All outlive it.
-  Rounds(Options options, LiveBook& book, Leases& leases, Notices& notices, NotesOfGuests& notes,
+  Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices, NotesOfGuests& notes,
          GuestLives& lives, BidDesk& desk);
 
   // The host was attached and reconciled: rounds run, from the one that was decided before it, or
@@ -92,7 +92,7 @@ class Rounds {
 
   const Options options_;
   LiveBook& book_;
-  Leases& leases_;
+  BidLeases& leases_;
   Notices& notices_;
   NotesOfGuests& notes_;
   GuestLives& lives_;

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "marketd/market/guest_lives.h"
+#include "marketd/market/requests.h"
 
 namespace nom::market {
 namespace {

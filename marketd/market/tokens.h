@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: Apache-2.0
 // Bearer tokens of tenants: made, revoked, and what those who show one may ask for. What each call
 // promises is in event.h.
 //
@@ -13,18 +12,18 @@
 #include "absl/status/status.h"
 #include "marketd/market/event.h"
 #include "marketd/market/live_book.h"
-#include "marketd/market/state.h"
 
 namespace nom::market {
 
 class Tokens {
  public:
-  // Outlives it.
+  // `book` outlives it.
   explicit Tokens(LiveBook& book) : book_(book) {}
 
-  // Whether the caller may ask for anything still: UNAUTHENTICATED, PERMISSION_DENIED.
+  // Whether the caller's token may change anything, now: PERMISSION_DENIED, UNAUTHENTICATED.
   absl::Status Check(const Caller& caller) const;
 
+  // `request` is remembered if they succeed.
   Reply Create(const CreateToken& call, const Caller& caller, const Request& request);
   Reply Revoke(const RevokeToken& call, const Caller& caller, const Request& request);
   // A retry of the call that made it, which was answered `reply`: the token gets the new hash.

@@ -61,8 +61,8 @@ COMMON = "cmake/build_info"
 # Parts of one folder that may not know each other, by the names of their files: each part can be read, changed and
 # tested without those that it does not know.
 MARKET = "marketd/market/"
-DECIDES = ("round_clock", "rounds", "guest_lives", "reconciler", "bid_desk", "bid_pages", "calls", "engine", "leases",
-           "notices", "view_builder", "runtime")
+DECIDES = ("round_clock", "rounds", "guest_lives", "reconciler", "bid_desk", "bid_pages", "calls", "engine", "bid_leases",
+           "notices", "tokens", "view_builder", "runtime")
 BOOK = ("live_book", "outbox", "view_changes", "promises")
 LINK = ("host_link", "host_market")
 MONEY = ("accounts", "money", "billing", "settlement", "contracts")
@@ -70,7 +70,7 @@ PARTS = [
     (LINK[:1] + ("holdings",), MONEY + BOOK + DECIDES + ("host_market", "state", "transaction", "shares")),
     (MONEY, LINK + DECIDES + ("live_book", "outbox", "view_changes")),
     (BOOK, LINK + DECIDES),
-    (("leases", "notices", "round_clock", "schedule", "bid_pages"), LINK + MONEY + BOOK + ("rounds", "calls", "engine")),
+    (("bid_leases", "notices", "round_clock", "schedule", "bid_pages"), LINK + MONEY + BOOK + ("rounds", "calls", "engine")),
     (("host_market",), DECIDES[1:5] + ("calls", "engine", "settlement")),
 ]
 # Libraries whose own habit is quotes.

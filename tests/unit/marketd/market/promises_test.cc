@@ -111,6 +111,17 @@ TEST_F(PromisesTest, NoRoundIsOversoldNowOrLater) {
       << "in its last round alone";
 }
 
+TEST_F(PromisesTest, HostsThatGiveNothingAreNotLookedAt) {
+  const Transaction award = Open(10, 1, 2, 100);
+  EXPECT_THAT(HostsGivenOut(award, state_), testing::ElementsAre("h"));
+  const Transaction other = Write("guest admitted", [](Scribe& s) {
+    s.Write(PutGuest{{.guest_id = 2, .host_id = "other", .tenant_id = "ann"}});
+  });
+  EXPECT_THAT(HostsGivenOut(other, state_), testing::ElementsAre("other"));
+  const Transaction money = Write("deposit", [](Scribe& s) { PostDeposit(s, "ann", 5); });
+  EXPECT_THAT(HostsGivenOut(money, state_), testing::IsEmpty());
+}
+
 TEST_F(PromisesTest, WhatUnknownGuestsHoldIsNotGivenOut) {
   unmanaged_ = {{.guest_id = 99, .holdings = {{.kind = kMemory, .seed_units = 50}}}};
   EXPECT_EQ(Oversold(Open(42, 3, 4, 0)), "");

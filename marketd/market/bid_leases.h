@@ -7,8 +7,8 @@
 // restart, after which every lease counts as renewed just then. Not thread-safe: the engine's
 // thread owns it.
 
-#ifndef MARKETD_MARKET_LEASES_H_
-#define MARKETD_MARKET_LEASES_H_
+#ifndef MARKETD_MARKET_BID_LEASES_H_
+#define MARKETD_MARKET_BID_LEASES_H_
 
 #include <cstdint>
 #include <map>
@@ -20,10 +20,10 @@
 
 namespace nom::market {
 
-class Leases {
+class BidLeases {
  public:
   // Refers to `state`, which is what the ledger holds now and changes as the engine goes on.
-  explicit Leases(const State& state);
+  explicit BidLeases(const State& state);
 
   // The fence of a new lease: above all given out before, in any process.
   uint64_t Open() { return ++last_fence_; }
@@ -68,4 +68,4 @@ class Leases {
 
 }  // namespace nom::market
 
-#endif  // MARKETD_MARKET_LEASES_H_
+#endif  // MARKETD_MARKET_BID_LEASES_H_

@@ -1,4 +1,4 @@
-#include "marketd/market/leases.h"
+#include "marketd/market/bid_leases.h"
 
 #include <algorithm>
 #include <string>
@@ -6,7 +6,7 @@
 namespace nom::market {
 namespace {
 
-using Verdict = Leases::Verdict;
+using Verdict = BidLeases::Verdict;
 
 Verdict Refused(const char* why, std::optional<LeasedBidState> lost_to = std::nullopt) {
   return {Verdict::Kind::kRefused, absl::AbortedError(why), lost_to};
@@ -14,7 +14,7 @@ Verdict Refused(const char* why, std::optional<LeasedBidState> lost_to = std::nu
 
 }  // namespace
 
-Leases::Leases(const State& state) : state_(state) {
+BidLeases::BidLeases(const State& state) : state_(state) {
   // Above all that a process before this one gave out: it is given 2^40 at each start.
   last_fence_ = state.ledger.openings << 40;
   for (const auto& [key, fence] : state.bid_fences) {
@@ -31,7 +31,7 @@ Leases::Leases(const State& state) : state_(state) {
   }
 }
 
-absl::Status Leases::Check(const std::string& ledger_id, uint64_t fence) const {
+absl::Status BidLeases::Check(const std::string& ledger_id, uint64_t fence) const {
   if (!ledger_id.empty() && ledger_id != state_.ledger.id) {
     return absl::FailedPreconditionError("ledger_id: the market has another ledger now");
   }
@@ -40,7 +40,7 @@ absl::Status Leases::Check(const std::string& ledger_id, uint64_t fence) const {
   return absl::OkStatus();
 }
 
-BidFence Leases::LastToExclude(const BidKey& key) const {
+BidFence BidLeases::LastToExclude(const BidKey& key) const {
   BidFence last;
   for (const BidKey& other : state_.BidsOf(key.first)) {
     const bool exclude_each_other =
@@ -50,7 +50,7 @@ BidFence Leases::LastToExclude(const BidKey& key) const {
   return last;
 }
 
-Verdict Leases::Judge(const BidKey& key, BidFence write) const {
+Verdict BidLeases::Judge(const BidKey& key, BidFence write) const {
   const BidFence excluding = LastToExclude(key);
   if (excluding.fence > write.fence) {
     return Refused("the bid has been taken over: one that goes without it was placed since",
@@ -80,7 +80,7 @@ Verdict Leases::Judge(const BidKey& key, BidFence write) const {
   return {};
 }
 
-LeasedBid Leases::Renew(const BidKey& key, BidFence lease, RoundId next_round) {
+LeasedBid BidLeases::Renew(const BidKey& key, BidFence lease, RoundId next_round) {
   const auto standing = state_.bids.find(key);
   const auto last = state_.bid_fences.find(key);
   BidFence& closed = closed_through_[key];
@@ -105,19 +105,19 @@ LeasedBid Leases::Renew(const BidKey& key, BidFence lease, RoundId next_round) {
           .sequence = last->second.sequence};
 }
 
-RoundId Leases::LastRound(const StandingBid& bid) const {
+RoundId BidLeases::LastRound(const StandingBid& bid) const {
   if (bid.lease_rounds == 0) return bid.last_round_id;
   const auto renewed = renewed_through_.find({bid.guest_id, bid.kind});
   return renewed == renewed_through_.end() ? bid.last_round_id
                                            : std::max(bid.last_round_id, renewed->second);
 }
 
-void Leases::GiveRoundBack(const BidKey& key) {
+void BidLeases::GiveRoundBack(const BidKey& key) {
   const auto renewed = renewed_through_.find(key);
   if (renewed != renewed_through_.end()) ++renewed->second;
 }
 
-void Leases::ForgetGuest(GuestId guest_id) {
+void BidLeases::ForgetGuest(GuestId guest_id) {
   const BidKey first{guest_id, ResourceKind{0}};
   const BidKey end{guest_id + 1, ResourceKind{0}};
   renewed_through_.erase(renewed_through_.lower_bound(first), renewed_through_.lower_bound(end));

@@ -1,23 +1,24 @@
 // Whose a bid is, and what a guest was told, each alone: a state and no market around it.
 
+#include "marketd/market/bid_leases.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "marketd/market/leases.h"
 #include "marketd/market/notices.h"
 
 namespace nom::market {
 namespace {
 
 using testing::HasSubstr;
-using Kind = Leases::Verdict::Kind;
+using Kind = BidLeases::Verdict::Kind;
 constexpr auto kMemory = ResourceKind::kMemory;
 const BidKey kKey{1, kMemory};
 
 // What stands was written by a lease, and holds for three rounds.
-class LeaseUnitsTest : public testing::Test {
+class BidLeasesTest : public testing::Test {
  protected:
-  LeaseUnitsTest() {
+  BidLeasesTest() {
     state_.ledger = {.id = "this", .openings = 3};
     state_.guests[1] = {.guest_id = 1, .host_id = "h", .state = GuestState::kRunning};
     state_.hosts["h"] = {.host_id = "h", .last_decided_round_id = 10};
@@ -35,17 +36,17 @@ class LeaseUnitsTest : public testing::Test {
   State state_;
 };
 
-TEST_F(LeaseUnitsTest, FencesRiseOverProcessesAndOverWhatStands) {
-  Leases leases(state_);
+TEST_F(BidLeasesTest, FencesRiseOverProcessesAndOverWhatStands) {
+  BidLeases leases(state_);
   const uint64_t first = leases.Open();
   EXPECT_GT(first, uint64_t{3} << 40);
   EXPECT_GT(leases.NextFence().fence, first);
   Stand(kKey, {.fence = uint64_t{9} << 40});
-  EXPECT_GT(Leases(state_).Open(), uint64_t{9} << 40);
+  EXPECT_GT(BidLeases(state_).Open(), uint64_t{9} << 40);
 }
 
-TEST_F(LeaseUnitsTest, AFenceThatWasNeverGivenOutIsRefused) {
-  Leases leases(state_);
+TEST_F(BidLeasesTest, AFenceThatWasNeverGivenOutIsRefused) {
+  BidLeases leases(state_);
   const uint64_t fence = leases.Open();
   EXPECT_TRUE(leases.Check("", fence).ok());
   EXPECT_TRUE(leases.Check("this", fence).ok());
@@ -54,14 +55,14 @@ TEST_F(LeaseUnitsTest, AFenceThatWasNeverGivenOutIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(leases.Check("", fence + 1)));
 }
 
-TEST_F(LeaseUnitsTest, TheHigherFenceWinsAndWithinItTheHigherSequence) {
-  Leases leases(state_);
+TEST_F(BidLeasesTest, TheHigherFenceWinsAndWithinItTheHigherSequence) {
+  BidLeases leases(state_);
   EXPECT_EQ(leases.Judge(kKey, {5, 1}).kind, Kind::kMayWrite);
   Stand(kKey, {5, 2});
   EXPECT_EQ(leases.Judge(kKey, {6, 1}).kind, Kind::kMayWrite);
   EXPECT_EQ(leases.Judge(kKey, {5, 3}).kind, Kind::kMayWrite);
   EXPECT_EQ(leases.Judge(kKey, {5, 2}).kind, Kind::kWasWritten);
-  const Leases::Verdict late = leases.Judge(kKey, {5, 1});
+  const BidLeases::Verdict late = leases.Judge(kKey, {5, 1});
   EXPECT_EQ(late.kind, Kind::kRefused);
   EXPECT_TRUE(absl::IsAborted(late.status));
   EXPECT_EQ(late.lost_to, std::nullopt) << "to itself";
@@ -70,16 +71,16 @@ TEST_F(LeaseUnitsTest, TheHigherFenceWinsAndWithinItTheHigherSequence) {
   EXPECT_EQ(leases.Judge(kKey, {4, 9}).lost_to, LeasedBidState::kWithdrawn);
 }
 
-TEST_F(LeaseUnitsTest, ABidForSeveralKindsAndOneForASingleKindAreTheSameQuestion) {
-  Leases leases(state_);
+TEST_F(BidLeasesTest, ABidForSeveralKindsAndOneForASingleKindAreTheSameQuestion) {
+  BidLeases leases(state_);
   Stand({1, kSeveralKinds}, {5, 2});
   EXPECT_EQ(leases.Judge(kKey, {4, 1}).lost_to, LeasedBidState::kTakenOver);
   EXPECT_EQ(leases.Judge(kKey, {5, 1}).kind, Kind::kRefused);
   EXPECT_EQ(leases.Judge(kKey, {5, 3}).kind, Kind::kMayWrite);
 }
 
-TEST_F(LeaseUnitsTest, ARenewalHoldsABidOnAndWritesNothing) {
-  Leases leases(state_);
+TEST_F(BidLeasesTest, ARenewalHoldsABidOnAndWritesNothing) {
+  BidLeases leases(state_);
   Stand(kKey, {5, 2});
   const State before = state_;
   EXPECT_EQ(leases.LastRound(state_.bids[kKey]), 13u);
@@ -96,8 +97,8 @@ TEST_F(LeaseUnitsTest, ARenewalHoldsABidOnAndWritesNothing) {
   EXPECT_EQ(leases.LastRound(state_.bids[kKey]), 13u) << "written anew";
 }
 
-TEST_F(LeaseUnitsTest, WhoLostABidIsToldHow) {
-  Leases leases(state_);
+TEST_F(BidLeasesTest, WhoLostABidIsToldHow) {
+  BidLeases leases(state_);
   EXPECT_EQ(leases.Renew(kKey, {5, 0}, 11).state, LeasedBidState::kNone);
   Stand(kKey, {6, 1});
   EXPECT_EQ(leases.Renew(kKey, {5, 0}, 11).state, LeasedBidState::kTakenOver);
@@ -107,8 +108,8 @@ TEST_F(LeaseUnitsTest, WhoLostABidIsToldHow) {
   EXPECT_EQ(leases.Renew(kKey, {6, 0}, 11).state, LeasedBidState::kNone) << "it has lapsed";
 }
 
-TEST_F(LeaseUnitsTest, WhatWasGivenUpNeverComes) {
-  Leases leases(state_);
+TEST_F(BidLeasesTest, WhatWasGivenUpNeverComes) {
+  BidLeases leases(state_);
   Stand(kKey, {5, 1});
   leases.Renew(kKey, {5, 3}, 11);
   EXPECT_THAT(leases.Judge(kKey, {5, 2}).status.message(), HasSubstr("given up"));
@@ -118,10 +119,10 @@ TEST_F(LeaseUnitsTest, WhatWasGivenUpNeverComes) {
   EXPECT_EQ(leases.Judge(kKey, {5, 3}).kind, Kind::kMayWrite);
 }
 
-TEST_F(LeaseUnitsTest, AfterAStartAllCountAsRenewedJustThen) {
+TEST_F(BidLeasesTest, AfterAStartAllCountAsRenewedJustThen) {
   Stand(kKey, {5, 1});
   state_.hosts["h"].last_decided_round_id = 40;
-  EXPECT_EQ(Leases(state_).LastRound(state_.bids[kKey]), 43u);
+  EXPECT_EQ(BidLeases(state_).LastRound(state_.bids[kKey]), 43u);
 }
 
 TEST(NoticesTest, WhatChangesIsToldAndWithdrawnUnderRisingSequences) {
