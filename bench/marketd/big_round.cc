@@ -80,7 +80,7 @@ class OneThread {
         replies_[reply.call_id] = std::move(reply.reply);
       }
       for (const HostCommand& command : effects.commands) {
-        events.push_back(CarryOut(host_, command, clock_.Now()));
+        events.push_back(CarryOut(host_, command, clock_.Now(), /*head=*/nullptr));
       }
       if (effects.transactions.empty()) continue;
       const auto commit = Stopwatch::now();

@@ -139,6 +139,7 @@ void GuestLives::OnDestroyed(HostMarket& host, GuestId guest_id, const HostComma
     return;
   }
   const GuestMeters* const reading = done.status.ok() ? &done.meters : nullptr;
+  const bool was_there = done.status.ok() || host.link.holdings().Has(guest_id);
   host.link.holdings().Remove(guest_id);
   if (it->second.state == GuestState::kEvicting) {
     Scribe scribe = book_.Begin("guest evicted");
@@ -153,7 +154,12 @@ void GuestLives::OnDestroyed(HostMarket& host, GuestId guest_id, const HostComma
     // Before the first round there is nothing to bill, and no transaction that would tell.
     book_.changes().TouchGuest(guest_id);
     Scribe scribe = book_.Begin("guest cleared away");
-    Count(host, BillGone(scribe, guest_id, reading, host.link.resources(), "the guest was ended"));
+    // One that is cleared away once more, to be started, was billed when it went: no meters are
+    // lost.
+    if (was_there) {
+      Count(host,
+            BillGone(scribe, guest_id, reading, host.link.resources(), "the guest was ended"));
+    }
     book_.Commit(std::move(scribe));
     if (it->second.state == GuestState::kEnded) {
       waiting_.Answer(guest_id, Reply{.guest_id = guest_id});

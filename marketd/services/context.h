@@ -23,6 +23,7 @@
 #include "marketd/server/gate.h"
 #include "marketd/server/status.h"
 #include "marketd/services/authenticator.h"
+#include "marketd/services/backup_stream.h"
 #include "marketd/services/fair_worker.h"
 #include "marketd/services/rate_limiter.h"
 #include "marketd/services/refusal_log.h"
@@ -66,9 +67,11 @@ struct ServiceContext {
   Gate gate;
   RateLimiter read_rate;
   RefusalLog refusals;
-  FairWorker reads;                   // Rounds and records.
-  Worker audits;                      // Long: apart from the others.
-  market::AuditMark audited;          // Used by jobs of `audits` only.
+  FairWorker reads;           // Rounds and records.
+  Worker audits;              // Long: apart from the others.
+  market::AuditMark audited;  // Used by jobs of `audits` only.
+  const BackUp back_up;
+  Worker backups;
   std::atomic<bool> stopping{false};  // Long work ends early.
 };
 

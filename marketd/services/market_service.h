@@ -20,7 +20,9 @@ using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
                             MarketPb::WithCallbackMethod_CreateToken<
                                 MarketPb::WithCallbackMethod_ListTokens<
                                     MarketPb::WithCallbackMethod_RevokeToken<
-                                        MarketPb::Service>>>>>>>>>>>>>>>;
+                                        MarketPb::WithCallbackMethod_ListEntries<
+                                            MarketPb::WithCallbackMethod_ListEvents<
+                                                MarketPb::Service>>>>>>>>>>>>>>>>>;
 
 class MarketService final : public MarketServiceBase {
  public:
@@ -70,6 +72,12 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* RevokeToken(grpc::CallbackServerContext* context,
                                         const nom::market::v1::RevokeTokenRequest* request,
                                         nom::market::v1::RevokeTokenResponse* response) override;
+  grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
+                                        const nom::market::v1::ListEntriesRequest* request,
+                                        nom::market::v1::ListEntriesResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::ListEventsRequest* request,
+                                       nom::market::v1::ListEventsResponse* response) override;
 
  private:
   // RESOURCE_EXHAUSTED if this tenant bids too fast.
@@ -79,6 +87,12 @@ class MarketService final : public MarketServiceBase {
   template <typename Call>
   grpc::ServerUnaryReactor* ChangeGuest(grpc::CallbackServerContext* context, Call change,
                                         const char* event);
+
+  // A page of what the ledger recorded of a tenant, or (operators, where they may) of all.
+  template <typename Request, typename Response, typename Add>
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext* context,
+                                        const Request* request, Response* response,
+                                        bool all_for_operators, Add add);
 
   ServiceContext* const services_;
 };

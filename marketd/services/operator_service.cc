@@ -148,6 +148,11 @@ grpc::ServerUnaryReactor* OperatorService::Audit(grpc::CallbackServerContext* co
   return call.reactor();
 }
 
+BackupWriter* OperatorService::BackUp(grpc::CallbackServerContext* context,
+                                      const operators_pb::BackUpRequest* /*request*/) {
+  return NewBackupStream(services_, context);
+}
+
 grpc::ServerUnaryReactor* OperatorService::GetRoundRecord(
     grpc::CallbackServerContext* context, const operators_pb::GetRoundRecordRequest* request,
     operators_pb::GetRoundRecordResponse* response) {

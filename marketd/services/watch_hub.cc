@@ -187,9 +187,10 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
   uint64_t told_ = 0;  // The view of which it was last told anything; 0: none.
 };
 
-WatchHub::WatchHub(int64_t watches_max, int64_t watches_per_tenant_max)
+WatchHub::WatchHub(int64_t watches_max, int64_t watches_per_tenant_max, OnPublished on_published)
     : watches_max_(watches_max),
       watches_per_tenant_max_(watches_per_tenant_max),
+      on_published_(std::move(on_published)),
       thread_([this] { Run(); }) {}
 
 WatchHub::~WatchHub() {
@@ -207,6 +208,7 @@ void WatchHub::OnView(std::shared_ptr<const market::View> view) {
   {
     std::lock_guard lock(mutex_);
     view_ = std::move(view);
+    if (!has_news_) news_since_ = std::chrono::steady_clock::now();
     has_news_ = true;
   }
   changed_.notify_all();
@@ -344,6 +346,7 @@ WatchHub::Due WatchHub::Wait() {
           .recheck = std::exchange(recheck_, false) || !woken ||
                      std::chrono::steady_clock::now() >= next_recheck_,
           .view = view_,
+          .news_since = has_news_ ? std::optional(news_since_) : std::nullopt,
           .joined = std::exchange(joined_, {})};
   has_news_ = false;
   if (due.recheck) next_recheck_ = std::chrono::steady_clock::now() + kRecheckInterval;
@@ -395,7 +398,11 @@ void WatchHub::Run() {
       if (index.Knows(after)) watcher->ResumeAfter(after);
       Tell(*watcher, index);
     }
-    for (const std::shared_ptr<Watcher>& watcher : WatchersOf(touched)) Tell(*watcher, index);
+    const std::vector<std::shared_ptr<Watcher>> concerned = WatchersOf(touched);
+    for (const std::shared_ptr<Watcher>& watcher : concerned) Tell(*watcher, index);
+    if (on_published_ && due.news_since && !concerned.empty()) {
+      on_published_(absl::FromChrono(std::chrono::steady_clock::now() - *due.news_since));
+    }
     if (!due.recheck) continue;
     std::vector<std::shared_ptr<Watcher>> all;
     {

@@ -21,12 +21,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "marketd/market/event.h"
 #include "marketd/market/view.h"
 #include "marketd/services/authenticator.h"
@@ -54,7 +56,11 @@ class WatchHub {
  public:
   using Reactor = grpc::ServerWriteReactor<grpc::ByteBuffer>;
 
-  WatchHub(int64_t watches_max, int64_t watches_per_tenant_max);
+  // Told, on the hub's thread, how long after a view came it was on its way to all whom it
+  // concerns. May be empty.
+  using OnPublished = std::function<void(absl::Duration)>;
+
+  WatchHub(int64_t watches_max, int64_t watches_per_tenant_max, OnPublished on_published = nullptr);
   ~WatchHub();  // All streams are gone by then.
 
   // For streams that begin from now on.
@@ -91,6 +97,7 @@ class WatchHub {
     bool stop = false;
     bool recheck = false;
     std::shared_ptr<const market::View> view;
+    std::optional<std::chrono::steady_clock::time_point> news_since;  // If the view is new.
     std::vector<std::shared_ptr<Watcher>> joined;
   };
 
@@ -110,8 +117,9 @@ class WatchHub {
   int64_t watches_max_;
   int64_t watches_per_tenant_max_;
   std::condition_variable changed_;
-  std::shared_ptr<const market::View> view_;  // The latest.
-  bool has_news_ = false;                     // It is new.
+  std::shared_ptr<const market::View> view_;          // The latest.
+  bool has_news_ = false;                             // It is new,
+  std::chrono::steady_clock::time_point news_since_;  // or the oldest that it took the place of.
   bool recheck_ = false;
   std::vector<std::shared_ptr<Watcher>> joined_;  // Not told anything yet.
   bool closed_ = false;
@@ -126,6 +134,7 @@ class WatchHub {
   uint64_t next_number_ = 0;
   std::atomic<uint64_t> responses_{0};
   std::atomic<uint64_t> frames_conflated_{0};
+  const OnPublished on_published_;
   // The hub thread's own.
   std::chrono::steady_clock::time_point next_recheck_;
   std::thread thread_;

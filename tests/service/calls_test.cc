@@ -1,7 +1,6 @@
 // Every call of both services over real gRPC: what it answers, and what it refuses and how.
 
 #include <limits>
-#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "tests/service/market_fixture.h"
@@ -23,32 +22,6 @@ constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
 
 class CallsTest : public MarketTest {
  protected:
-  // Waits until a round in which `client`'s guest won has been settled; it and its outcome.
-  market_pb::Round WaitForSettled(const Client& client, uint64_t guest_id, uint64_t from_round_id) {
-    const auto context = client.Context();
-    const auto reader = client.market->Watch(context.get(), market_pb::WatchRequest());
-    market_pb::WatchResponse response;
-    market_pb::Round found;
-    // Each response is a moment at which to look.
-    ReadUntil(*reader, &response, [&](const market_pb::WatchResponse&) {
-      market_pb::ListRoundsResponse rounds;
-      if (!client.market->ListRounds(client.Context().get(), {}, &rounds).ok()) return false;
-      for (const market_pb::Round& round : rounds.rounds()) {
-        if (round.phase() != market_pb::ROUND_PHASE_SETTLED || round.round_id() < from_round_id) {
-          continue;
-        }
-        for (const market_pb::GuestOutcome& outcome : round.outcomes()) {
-          if (outcome.guest_id() != guest_id || outcome.award_units() == 0) continue;
-          found = round;
-          return true;
-        }
-      }
-      return false;
-    });
-    context->TryCancel();
-    return found;
-  }
-
   grpc::Status WatchOnce(const Client& client, const market_pb::WatchRequest& request) {
     const auto context = client.Context();
     const auto reader = client.market->Watch(context.get(), request);
@@ -550,123 +523,6 @@ TEST_F(CallsTest, EvictedGuestIsGone) {
   operators_pb::AuditResponse audit;
   ASSERT_THAT(Audit(*operator_, &audit), Succeeds());
   EXPECT_TRUE(audit.balanced());
-}
-
-// The owner's calls of a guest's life, and what of them is seen from outside.
-class LifeTest : public CallsTest {
- protected:
-  static grpc::Status End(const Client& client, uint64_t guest_id, const std::string& request_id) {
-    market_pb::EndGuestRequest request;
-    market_pb::EndGuestResponse response;
-    request.set_guest_id(guest_id);
-    request.set_request_id(request_id);
-    return client.market->EndGuest(client.Context().get(), request, &response);
-  }
-  static grpc::Status StartAgain(const Client& client, uint64_t guest_id,
-                                 const std::string& request_id) {
-    market_pb::StartGuestRequest request;
-    market_pb::StartGuestResponse response;
-    request.set_guest_id(guest_id);
-    request.set_request_id(request_id);
-    return client.market->StartGuest(client.Context().get(), request, &response);
-  }
-  market_pb::GuestInfo Get(const Client& client, uint64_t guest_id) {
-    market_pb::GetGuestRequest request;
-    market_pb::GetGuestResponse response;
-    request.set_guest_id(guest_id);
-    EXPECT_THAT(client.market->GetGuest(client.Context().get(), request, &response), Succeeds());
-    return response.guest();
-  }
-};
-
-TEST_F(LifeTest, ItsOwnerEndsAndStartsAGuestAndNobodyElseDoes) {
-  ASSERT_THAT(PlaceBid(*alice_, BidRequest(alices_guest_, kMemory, 20, 50, "b1")), Succeeds());
-  EXPECT_THAT(End(*bob_, alices_guest_, "e"), Fails(StatusCode::NOT_FOUND, "guest_id"));
-  EXPECT_THAT(StartAgain(*bob_, alices_guest_, "s"), Fails(StatusCode::NOT_FOUND, "guest_id"));
-  EXPECT_THAT(End(Client(marketd_->grpc_address(), "nobody"), alices_guest_, "e"),
-              Fails(StatusCode::UNAUTHENTICATED, ""));
-  EXPECT_THAT(End(*alice_, alices_guest_, ""), Fails(StatusCode::INVALID_ARGUMENT, "request_id"));
-  EXPECT_THAT(StartAgain(*alice_, alices_guest_, "s0"),
-              Fails(StatusCode::FAILED_PRECONDITION, "has not ended"));
-
-  ASSERT_THAT(End(*alice_, alices_guest_, "e1"), Succeeds());
-  market_pb::GuestInfo guest = Get(*alice_, alices_guest_);
-  EXPECT_EQ(guest.state(), market_pb::GUEST_STATE_ENDED);
-  EXPECT_EQ(guest.end_cause(), market_pb::END_CAUSE_STOPPED);
-  EXPECT_EQ(guest.exit_reason(), "ended by its owner");
-  EXPECT_THAT(guest.bids(), IsEmpty());
-  for (const market_pb::Grant& grant : guest.grants()) {
-    EXPECT_EQ(grant.seed_units() + grant.award_units(), 0) << "it holds nothing";
-  }
-  EXPECT_THAT(End(*alice_, alices_guest_, "e1"), Succeeds()) << "a retry is answered the same";
-  EXPECT_THAT(End(*alice_, alices_guest_, "e2"),
-              Fails(StatusCode::FAILED_PRECONDITION, "does not run"));
-  EXPECT_THAT(PlaceBid(*alice_, BidRequest(alices_guest_, kMemory, 20, 50, "b2")),
-              Fails(StatusCode::FAILED_PRECONDITION, "has ended"));
-
-  ASSERT_THAT(StartAgain(*alice_, alices_guest_, "s1"), Succeeds());
-  guest = Get(*alice_, alices_guest_);
-  EXPECT_EQ(guest.state(), market_pb::GUEST_STATE_RUNNING);
-  EXPECT_EQ(guest.end_cause(), market_pb::END_CAUSE_UNSPECIFIED);
-  EXPECT_EQ(guest.exit_reason(), "");
-  ASSERT_THAT(guest.grants(), SizeIs(2));
-  EXPECT_EQ(guest.grants(0).seed_units(), 5) << "its seed is its own again";
-  EXPECT_EQ(guest.grants(1).seed_units(), 4);
-  EXPECT_THAT(PlaceBid(*alice_, BidRequest(alices_guest_, kMemory, 20, 50, "b3")), Succeeds());
-
-  // The operator may, too, and the log says who it was.
-  ASSERT_THAT(End(*operator_, bobs_guest_, "e3"), Succeeds());
-  EXPECT_EQ(Get(*bob_, bobs_guest_).exit_reason(), "ended by the operator");
-  ASSERT_THAT(StartAgain(*bob_, bobs_guest_, "s2"), Succeeds());
-  const std::string log = marketd_->Output();
-  for (const char* line :
-       {"event=guest_ended_by_call by=alice ", "event=guest_started by=alice ",
-        "event=guest_ended_by_call by=operator ", "event=guest_started by=bob "}) {
-    EXPECT_THAT(log, HasSubstr(line));
-  }
-  operators_pb::AuditResponse audit;
-  ASSERT_THAT(Audit(*operator_, &audit), Succeeds());
-  EXPECT_TRUE(audit.balanced()) << audit.ShortDebugString();
-}
-
-// What becomes of its seed meanwhile is sold, and a start that finds it gone says so.
-TEST_F(LifeTest, ASeedThatOthersWerePromisedMeanwhileIsNotThereToStartWith) {
-  ASSERT_THAT(End(*alice_, alices_guest_, "e1"), Succeeds());
-  operators_pb::AdmitGuestRequest large = AdmitRequest("bob", "large");
-  large.mutable_seeds(0)->set_units(60);  // Of 64, of which bob's other guest has 4.
-  uint64_t large_id = 0;
-  ASSERT_THAT(Admit(*operator_, large, &large_id), Succeeds());
-  EXPECT_THAT(StartAgain(*alice_, alices_guest_, "s1"),
-              Fails(StatusCode::RESOURCE_EXHAUSTED, "its seed: 4 units of memory"));
-  ASSERT_THAT(End(*bob_, large_id, "e2"), Succeeds());
-  EXPECT_THAT(StartAgain(*alice_, alices_guest_, "s1"), Succeeds())
-      << "what was refused may be tried again under its id";
-}
-
-// What nomctl bids shows: why each bid won what it won.
-TEST_F(CallsTest, EachBidSaysWhatItWonAndWhy) {
-  market_pb::PlaceBidRequest below = BidRequest(alices_guest_, kCpu, 20, 19, "b1");
-  ASSERT_THAT(PlaceBid(*alice_, BidRequest(alices_guest_, kMemory, 56, 30, "b2")), Succeeds());
-  ASSERT_THAT(PlaceBid(*bob_, BidRequest(bobs_guest_, kMemory, 56, 50, "b1")), Succeeds());
-  EXPECT_THAT(PlaceBid(*alice_, below), Succeeds());
-  const auto context = operator_->Context();
-  const auto reader = operator_->market->Watch(context.get(), market_pb::WatchRequest());
-  market_pb::WatchResponse response;
-  std::map<uint64_t, market_pb::GuestInfo> guests;
-  const auto reason = [&guests](uint64_t guest_id, market_pb::ResourceKind kind) {
-    for (const market_pb::GuestOutcome& outcome : guests[guest_id].decided()) {
-      if (outcome.kind() == kind) return outcome.reason();
-    }
-    return market_pb::AWARD_REASON_UNSPECIFIED;
-  };
-  ASSERT_TRUE(ReadUntil(*reader, &response, [&](const market_pb::WatchResponse& r) {
-    for (const market_pb::GuestInfo& guest : r.guests()) guests[guest.guest_id()] = guest;
-    return reason(bobs_guest_, kMemory) == market_pb::AWARD_REASON_SERVED &&
-           reason(alices_guest_, kMemory) == market_pb::AWARD_REASON_OUTBID &&
-           reason(alices_guest_, kCpu) == market_pb::AWARD_REASON_BELOW_RESERVE &&
-           reason(bobs_guest_, kCpu) == market_pb::AWARD_REASON_NO_BID;
-  })) << "a round of these bids has these reasons";
-  context->TryCancel();
 }
 
 class BidRateTest : public CallsTest {

@@ -264,7 +264,7 @@ bool World::RunCommands() {
     while (!queue.empty() && queue.front().not_before <= clock.Now()) {
       const HostCommand command = std::move(queue.front().command);
       queue.pop_front();
-      HostCommandDone done = CarryOut(*hosts_.at(host_id), command, clock.Now());
+      HostCommandDone done = CarryOut(*hosts_.at(host_id), command, clock.Now(), /*head=*/nullptr);
       const std::string said = done.status.ToString();
       if (!done.status.ok() && !absl::IsUnavailable(done.status) &&
           !absl::StrContains(said, "is not one") && !absl::StrContains(said, "apply refused") &&

@@ -204,6 +204,14 @@ class SqliteSnapshot : public LedgerSnapshot {
     NOM_RETURN_IF_ERROR(market::ReadRound(*db_, round));
     return round;
   }
+  absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,
+                                                      const NewestBelow& which) override {
+    return market::ReadEvents(*db_, book_, tenant_id, which);
+  }
+  absl::StatusOr<AccountStatement> ReadStatement(const TenantId& tenant_id,
+                                                 const NewestBelow& which) override {
+    return market::ReadStatement(*db_, book_, tenant_id, which);
+  }
 
  private:
   const std::unique_ptr<Database> db_;

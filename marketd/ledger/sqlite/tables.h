@@ -10,12 +10,14 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/ledger/rows/row_changes.h"
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/market/chain.h"
+#include "marketd/market/ledger.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
 
@@ -62,6 +64,13 @@ absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, R
 
 // Of one that was evicted. NOT_FOUND if there is none.
 absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id);
+
+// See LedgerSnapshot.
+absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
+                                                    const TenantId& tenant_id,
+                                                    const NewestBelow& which);
+absl::StatusOr<AccountStatement> ReadStatement(Database& db, int64_t book,
+                                               const TenantId& tenant_id, const NewestBelow& which);
 
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);

@@ -166,6 +166,20 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
                           mpb::GetAccountResponse* response) override {
     return fake_.Answer("GetAccount", *context, *request, fake_.account, response);
   }
+  grpc::Status ListEntries(grpc::ServerContext* context, const mpb::ListEntriesRequest* request,
+                           mpb::ListEntriesResponse* response) override {
+    const auto& pages = fake_.entries;
+    const auto page = pages.find(request->before_transaction_id());
+    return fake_.Answer("ListEntries", *context, *request,
+                        page == pages.end() ? mpb::ListEntriesResponse() : page->second, response);
+  }
+  grpc::Status ListEvents(grpc::ServerContext* context, const mpb::ListEventsRequest* request,
+                          mpb::ListEventsResponse* response) override {
+    const auto& pages = fake_.events;
+    const auto page = pages.find(request->before_transaction_id());
+    return fake_.Answer("ListEvents", *context, *request,
+                        page == pages.end() ? mpb::ListEventsResponse() : page->second, response);
+  }
   grpc::Status EndGuest(grpc::ServerContext* context, const mpb::EndGuestRequest* request,
                         mpb::EndGuestResponse* response) override {
     return fake_.Answer("EndGuest", *context, *request, mpb::EndGuestResponse(), response);

@@ -5,7 +5,6 @@
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,112 +16,16 @@
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "tests/unit/client/cli/nomctl_fixture.h"
 #include "tests/unit/client/fake_market.h"
 #include "tests/unit/client/process.h"
 
 namespace nom::client_test {
 namespace {
 
-namespace pb = market::v1;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-class NomctlTest : public ::testing::Test {
- protected:
-  NomctlTest() {
-    market_.Configure([this](FakeMarket& market) {
-      market.on_request = [this](const std::string& request) {
-        std::lock_guard lock(mutex_);
-        requests_.push_back(request);
-      };
-      *market.guests.add_guests() = Guest();
-    });
-    Publish(6);
-  }
-
-  static pb::GuestInfo Guest() {
-    pb::GuestInfo guest = MakeGuest(3, "cache");
-    guest.set_work_done(1234);
-    guest.set_work_unit("hits");
-    guest.set_activity("ser\033ving");  // A guest's word: must not reach a terminal as it is.
-    guest.set_spent_microcredits(900);
-    pb::Bid* bid = guest.add_bids();
-    bid->set_kind(pb::RESOURCE_KIND_MEMORY);
-    pb::BidRange* range = bid->add_ranges();
-    range->set_min_units(1);
-    range->set_max_units(32);
-    range->set_value_at_min_microcredits(90);
-    range->set_unit_price_microcredits(90);
-    return guest;
-  }
-  void Publish(uint64_t round_id) {
-    pb::WatchResponse response;
-    response.set_sequence(round_id * 10);
-    *response.mutable_state() = MakeState(round_id, 120, 20, absl::Now() + absl::Hours(1));
-    *response.add_guests() = Guest();
-    pb::Account* account = response.add_accounts();
-    account->set_tenant_id("shop");
-    account->set_available_microcredits(5000);
-    market_.SetRound(round_id);
-    market_.Publish(response);
-  }
-  // Settled, with guest 3 at 12 units of cpu, of which so much was measured.
-  static pb::Round Settled(uint64_t round_id, int64_t cpu_milliunits) {
-    pb::Round round;
-    round.set_round_id(round_id);
-    round.set_host_id("m1");
-    round.set_phase(pb::ROUND_PHASE_SETTLED);
-    // 2026-11-29 10:00:00Z, and a second for each round.
-    round.mutable_effective_time()->set_seconds(1'795'946'400 + static_cast<int64_t>(round_id));
-    pb::GuestOutcome* outcome = round.add_outcomes();
-    outcome->set_guest_id(3);
-    outcome->set_kind(pb::RESOURCE_KIND_CPU);
-    outcome->set_seed_units(10);
-    outcome->set_award_units(2);
-    outcome->set_settled(true);
-    outcome->set_settled_microcredits(240);
-    outcome->set_delivered_milliunits(cpu_milliunits);
-    outcome->set_reason(pb::AWARD_REASON_PARTLY_SERVED);
-    *round.add_prices() = MakeState(round_id, 120, 20, absl::UnixEpoch()).prices(0);
-    return round;
-  }
-
-  // What a command printed, as JSON.
-  static google::protobuf::Struct Json(const Ended& ended) {
-    google::protobuf::Struct value;
-    EXPECT_EQ(ended.exit_code, 0) << ended.err;
-    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(ended.out, &value).ok()) << ended.out;
-    return value;
-  }
-
-  std::vector<std::string> Command(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), NOM_NOMCTL);
-    return arguments;
-  }
-  // With the market's address in the environment.
-  Ended Run(std::vector<std::string> arguments) {
-    return Process(Command(std::move(arguments)), environment_).Wait();
-  }
-  // Requests but for those that only look, without their random ids.
-  std::vector<std::string> Writes() {
-    std::lock_guard lock(mutex_);
-    std::vector<std::string> writes;
-    for (std::string request : requests_) {
-      if (request.rfind("List", 0) == 0) continue;
-      const size_t id = request.find(" request_id: \"");
-      if (id != std::string::npos) request.erase(id, 14 + 32 + 1);
-      writes.push_back(request);
-    }
-    return writes;
-  }
-
-  std::mutex mutex_;
-  std::vector<std::string> requests_;
-  FakeMarket market_;
-  std::map<std::string, std::string> environment_ = {{"NOM_TARGET", market_.target()}};
-};
 
 TEST_F(NomctlTest, StatusAsATable) {
   const Ended ended = Run({"status"});
@@ -212,38 +115,6 @@ TEST_F(NomctlTest, RoundsAsATable) {
       "   240  coarser  3:2\n");
 }
 
-TEST_F(NomctlTest, AStatementAddsUpWhatWasPaid) {
-  pb::Round second = Settled(6, 12'000);
-  second.mutable_outcomes(0)->set_rent_microcredits(30);
-  pb::GuestOutcome* gone = second.add_outcomes();  // A guest that is not listed any more.
-  gone->set_guest_id(8);
-  gone->set_kind(pb::RESOURCE_KIND_MEMORY);
-  gone->set_settled(true);
-  gone->set_settled_microcredits(7);
-  pb::Round open = Settled(7, 0);
-  open.set_phase(pb::ROUND_PHASE_EFFECTIVE);
-  market_.Configure([&](FakeMarket& market) {
-    *market.rounds.add_rounds() = open;
-    *market.rounds.add_rounds() = second;
-    *market.rounds.add_rounds() = Settled(5, 12'000);
-    market.account.mutable_account()->set_tenant_id("shop");
-    market.account.mutable_account()->set_spent_microcredits(1'500'000);
-  });
-  Ended ended = Run({"statement"});
-  EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  EXPECT_EQ(ended.out,
-            "round  effective             guest  resource  held  charge  rent\n"
-            "    6  2026-11-29 10:00:06Z  cache  cpu         12     240    30\n"
-            "                             id:8   memory       0       7     0\n"
-            "    5  2026-11-29 10:00:05Z  cache  cpu         12     240     0\n"
-            "                             sum                       487    30\n"
-            "\n"
-            "account shop: spent 1.5cr in all, 0cr available, 0cr in escrow, 0cr in arrears\n");
-  ended = Run({"statement", "--tenant", "shop", "--limit", "1", "--json"});
-  EXPECT_EQ(Json(ended).fields().at("lines").list_value().values_size(), 1)
-      << "one round, and of an operator's view the tenant's guests alone";
-}
-
 TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
   market_.Configure([](FakeMarket& market) { market.hosts.add_hosts()->set_host_id("m1"); });
   EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",
@@ -274,138 +145,6 @@ TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
                   "\"web.elf\" arguments: \"a=1 b=2\" seeds { kind: RESOURCE_KIND_MEMORY units: 4 "
                   "} seeds { kind: RESOURCE_KIND_CPU units: 10 } memory_max_units: 16",
                   "EvictGuest guest_id: 3"));
-}
-
-TEST_F(NomctlTest, AGuestOfOnesOwnIsEndedAndStarted) {
-  EXPECT_EQ(Run({"end", "cache"}).out, "guest 3 has ended\n");
-  EXPECT_EQ(Run({"start", "id:3"}).out, "guest 3 runs\n");
-  EXPECT_EQ(Json(Run({"end", "cache", "--json"})).fields().size(), 0u);
-  EXPECT_THAT(Writes(), ElementsAre("EndGuest guest_id: 3", "StartGuest guest_id: 3",
-                                    "EndGuest guest_id: 3"));
-  for (const char* command : {"end", "start"}) {
-    EXPECT_EQ(Run({command}).exit_code, 2) << command;
-    EXPECT_EQ(Run({command, "nobody"}).exit_code, 1) << command;
-    EXPECT_EQ(Run({command, "cache", "--request-id", "mine"}).exit_code, 0) << command;
-  }
-  std::lock_guard lock(mutex_);
-  EXPECT_THAT(requests_, Contains("EndGuest guest_id: 3 request_id: \"mine\""));
-}
-
-TEST_F(NomctlTest, BidsSayWhatEachWonAndWhy) {
-  market_.Configure([](FakeMarket& market) {
-    pb::Round round = Settled(5, 12'000);
-    *round.add_prices() = MakeState(5, 120, 20, absl::UnixEpoch()).prices(1);
-    *market.rounds.add_rounds() = round;
-    market.guests.Clear();
-    pb::GuestInfo guest = Guest();
-    guest.set_decided_round_id(5);
-    pb::GuestOutcome* won = guest.add_decided();
-    won->set_kind(pb::RESOURCE_KIND_CPU);
-    won->set_reason(pb::AWARD_REASON_NO_BID);
-    won = guest.add_decided();
-    won->set_kind(pb::RESOURCE_KIND_MEMORY);
-    won->set_award_units(0);
-    won->set_reason(pb::AWARD_REASON_OUTBID);
-    *market.guests.add_guests() = guest;
-    const pb::Bid bid = guest.bids(0);
-    guest = MakeGuest(4, "fresh");
-    *guest.add_bids() = bid;
-    *market.guests.add_guests() = guest;
-  });
-  const Ended ended = Run({"bids"});
-  EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  EXPECT_EQ(ended.out,
-            "guest  resource  bid    round  won  charge  why\n"
-            "cache  memory    32@90      5    0       0  outbid at 20\n"
-            "fresh  memory    32@90      -               no round was decided yet\n");
-  std::lock_guard lock(mutex_);
-  EXPECT_THAT(requests_, Contains("ListRounds host_id: \"m1\" page_size: 1 before_round_id: 6"));
-}
-
-TEST_F(NomctlTest, TokensAreWrittenForTheirOwnerAlone) {
-  const std::string file = testing::TempDir() + "/nomctl_token-" + std::to_string(getpid());
-  std::filesystem::remove(file);
-  const mode_t before = umask(0);  // The worst that a shell can do.
-  const Ended made = Run(
-      {"token", "create", "--label", "laptop", "--read-only", "--expires", "90d", "--write", file});
-  umask(before);
-  EXPECT_EQ(made.exit_code, 0) << made.err;
-  EXPECT_EQ(made.out, "token in " + file + "\n") << "and never on a screen";
-  struct stat info {};
-  ASSERT_EQ(stat(file.c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 07777, 0600u);
-  std::ifstream in(file);
-  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "token-for-laptop\n");
-  const Ended again = Run({"token", "create", "--write", file});
-  EXPECT_EQ(again.exit_code, 2) << "nothing is written over";
-  EXPECT_THAT(again.err, HasSubstr(file));
-  std::filesystem::remove(file);
-  EXPECT_EQ(Run({"tenant", "create", "front", "--write", file, "--json"}).out,
-            "{\n \"token\": \"\"\n}\n");
-  EXPECT_EQ(stat(file.c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 07777, 0600u);
-  std::filesystem::remove(file);
-  // Refused by the market: no file is left that would look like a token.
-  market_.RequireToken("another");
-  EXPECT_EQ(Run({"token", "create", "--write", file}).exit_code, 1);
-  EXPECT_FALSE(std::filesystem::exists(file));
-  EXPECT_THAT(Writes(), ElementsAre("CreateToken label: \"laptop\" scope: TOKEN_SCOPE_READ_ONLY "
-                                    "lifetime_seconds: 7776000",
-                                    "CreateTenant tenant { tenant_id: \"front\" }",
-                                    "CreateToken scope: TOKEN_SCOPE_FULL"));
-}
-
-TEST_F(NomctlTest, ATokenIsNotPrintedIntoAFileThatOthersRead) {
-  const std::string file = testing::TempDir() + "/nomctl_out-" + std::to_string(getpid());
-  const auto shell = [&](const std::string& command) {
-    return Process({"/bin/sh", "-c",
-                    "umask 022; rm -f " + file + "; " + NOM_NOMCTL + " " + command + " >" + file},
-                   environment_)
-        .Wait();
-  };
-  for (const std::string command : {"tenant create front --token-only", "token create"}) {
-    const Ended refused = shell(command);
-    EXPECT_EQ(refused.exit_code, 2);
-    EXPECT_THAT(refused.err, HasSubstr("--write FILE"));
-    EXPECT_EQ(std::filesystem::file_size(file), 0u);
-  }
-  EXPECT_THAT(Writes(), IsEmpty()) << "and none was made";
-  const Ended private_file = Process({"/bin/sh", "-c",
-                                      "umask 077; rm -f " + file + "; " + NOM_NOMCTL +
-                                          " token create --token-only >" + file},
-                                     environment_)
-                                 .Wait();
-  EXPECT_EQ(private_file.exit_code, 0) << private_file.err;
-  std::filesystem::remove(file);
-}
-
-TEST_F(NomctlTest, TokensListedAndRevoked) {
-  market_.Configure([](FakeMarket& market) {
-    pb::TokenInfo* token = market.tokens.add_tokens();
-    token->set_token_id(1);
-    token->set_label("first");
-    token->set_scope(pb::TOKEN_SCOPE_FULL);
-    token->set_shown(true);
-    token = market.tokens.add_tokens();
-    token->set_token_id(12);
-    token->set_label("dash\033board");
-    token->set_scope(pb::TOKEN_SCOPE_READ_ONLY);
-    token->mutable_created_time()->set_seconds(1'795'946'400);
-    token->mutable_expire_time()->set_seconds(1'795'946'401);
-    token->set_expired(true);
-  });
-  EXPECT_EQ(Run({"token", "list", "--tenant", "shop"}).out,
-            "id  label       may   created               good until                      shown\n"
-            " 1  first       all   -                     it is revoked                   now\n"
-            "12  dash?board  look  2026-11-29 10:00:00Z  2026-11-29 10:00:01Z (expired)\n");
-  EXPECT_EQ(Run({"token", "revoke", "12", "--tenant", "shop"}).out, "token 12 is good no longer\n");
-  EXPECT_THAT(Writes(), ElementsAre("RevokeToken tenant_id: \"shop\" token_id: 12"));
-  for (const char* id : {"0", "-1", "first", "0x1"}) {
-    EXPECT_EQ(Run({"token", "revoke", id}).exit_code, 2) << id;
-  }
-  for (const char* time : {"90", "0d", "1w", "-1d", "d", "1.5h", "99999999999d"}) {
-    EXPECT_EQ(Run({"token", "create", "--expires", time}).exit_code, 2) << time;
-  }
 }
 
 TEST_F(NomctlTest, BidsForSeveralResourcesTogether) {

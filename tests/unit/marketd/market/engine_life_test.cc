@@ -51,6 +51,15 @@ TEST_F(LifeTest, WhoIsAnsweredThatAGuestEndedSeesThatItHoldsNothing) {
   }
 }
 
+TEST_F(LifeTest, AGuestThatIsEndedAndStartedLosesNoMeters) {
+  const GuestId guest = Admit("ann", "one");
+  ASSERT_TRUE(RunUntilInForce(1));
+  ASSERT_TRUE(End("ann", guest).status.ok());
+  ASSERT_TRUE(Start("ann", guest).status.ok());
+  ASSERT_TRUE(RunUntilInForce(2));
+  EXPECT_EQ(host_view().counters.meters_lost, 0u) << "all that it held was billed when it ended";
+}
+
 TEST_F(LifeTest, AGuestThatIsDoneIsNoCrash) {
   const GuestId done = Admit("ann", "done");
   const GuestId failed = Admit("ann", "failed");

@@ -242,6 +242,66 @@ TEST_P(LedgerConformance, WhatWasCommittedComesBack) {
   EXPECT_EQ(again.state, alpha.state);
 }
 
+TEST_P(LedgerConformance, EventsAndStatementsComeNewestFirstAndNoTransactionIsCut) {
+  Leader alpha(*ledger_, kAlpha);
+  Leader beta(*ledger_, kBeta);
+  beta.Tenant("ann", 3);  // Another book's.
+  alpha.Tenant("ann", 1'000);
+  alpha.Tenant("bob", 50);
+  for (int i = 0; i < 3; ++i) {
+    alpha.WriteNow("several", [&](Scribe& s) {
+      PostDeposit(s, "ann", 10 + i);
+      s.Move({"ann", AccountKind::kAvailable}, {"ann", AccountKind::kEscrow}, 0, 7);
+      s.Move({"ann", AccountKind::kEscrow}, {kOperator, AccountKind::kRevenue}, 0, 2);
+      s.Move({"ann", AccountKind::kEscrow}, {"bob", AccountKind::kAvailable}, 0, 1);
+      s.Move({"ann", AccountKind::kEscrow}, {"ann", AccountKind::kAvailable}, 0, 4);
+      s.Write(LogEvent{{.kind = absl::StrCat("first-", i), .by = "ann", .tenant_id = "ann"}});
+      s.Write(LogEvent{{.kind = absl::StrCat("second-", i), .by = "bob", .tenant_id = "bob"}});
+    });
+  }
+  Reopen();
+  const auto look = ledger_->reader().Look("alpha");
+  ASSERT_TRUE(look.ok()) << look.status();
+  const auto kinds = [&look](const TenantId& tenant_id, const NewestBelow& which) {
+    std::vector<std::string> out;
+    const auto events = (*look)->ReadEvents(tenant_id, which);
+    EXPECT_TRUE(events.ok()) << events.status();
+    for (const LoggedEvent& event : *events) {
+      out.push_back(absl::StrCat(event.transaction_id, " ", event.event.kind));
+    }
+    return out;
+  };
+  EXPECT_THAT(kinds("", {0, 2}), ElementsAre("5 first-2", "5 second-2", "4 first-1", "4 second-1"));
+  EXPECT_THAT(kinds("", {4, 2}), ElementsAre("3 first-0", "3 second-0", "2 tenant_created"));
+  EXPECT_THAT(kinds("bob", {0, 2}), ElementsAre("5 second-2", "4 second-1"));
+  EXPECT_THAT(kinds("bob", {3, 9}), ElementsAre("2 tenant_created"));
+  EXPECT_THAT(kinds("nobody", {0, 9}), IsEmpty());
+  EXPECT_EQ((*(*look)->ReadEvents("", {0, 1}))[0].time, absl::FromUnixSeconds(1'800'000'005));
+
+  // What came and went adds up to what is there, whichever the pages.
+  for (const TenantId tenant : {"ann", "bob"}) {
+    for (const int at_once : {1, 2, 100}) {
+      Microcredits sum = 0;
+      uint64_t before = 0;
+      Purse purse;
+      for (;;) {
+        const auto statement = (*look)->ReadStatement(tenant, {before, at_once});
+        ASSERT_TRUE(statement.ok()) << statement.status();
+        purse = statement->purse;
+        if (statement->entries.empty()) break;
+        for (const LoggedEntry& logged : statement->entries) {
+          EXPECT_TRUE(before == 0 || logged.transaction_id < before);
+          EXPECT_NE(logged.entry.from.owner, logged.entry.to.owner) << "within a purse";
+          sum += (logged.entry.to.owner == tenant ? 1 : -1) * logged.entry.amount_microcredits;
+        }
+        before = statement->entries.back().transaction_id;
+      }
+      EXPECT_EQ(purse, alpha.state.PurseOf(tenant));
+      EXPECT_EQ(sum, purse.available + purse.escrow + purse.arrears) << tenant << at_once;
+    }
+  }
+}
+
 TEST_P(LedgerConformance, BooksHaveIdsAndPursesOfTheirOwn) {
   Leader alpha(*ledger_, kAlpha);
   Leader beta(*ledger_, kBeta);
