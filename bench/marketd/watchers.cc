@@ -196,13 +196,13 @@ Told Measure(const std::string& address, const std::string& token, pid_t server,
 class Marketd {
  public:
   Marketd()
-      : process_(dir_,
-                 absl::StrReplaceAll(testing::SampleConfig(dir_),
-                                     {{"period_ms: 1000", "period_ms: 3600000"},
-                                      {"capacity_units: 64", "capacity_units: 1000000"},
-                                      {"capacity_units: 100\n", "capacity_units: 1000000\n"}}) +
-                     "limits: {watches_max: 20000, watches_per_tenant_max: 20000,"
-                     " connections_max: 20000}\n") {
+      : process_(dir_, absl::StrReplaceAll(
+                           testing::SampleConfig(dir_),
+                           {{"period_ms: 1000", "period_ms: 3600000\n    guests_max: 8000"},
+                            {"capacity_units: 64", "capacity_units: 1000000"},
+                            {"capacity_units: 100\n", "capacity_units: 1000000\n"}}) +
+                           "limits: {watches_max: 20000, watches_per_tenant_max: 20000,"
+                           " connections_max: 20000}\n") {
     Must(process_.Start().ok(), process_.Output());
     const Client op(address());
     Must(testing::CreateTenant(op, "alice", "t", &token_).ok(), "no tenant");

@@ -96,8 +96,27 @@ std::string ViewBuilder::FirstStale() const {
     }
   }
   if (last_->guests.size() != state.guests.size()) return "a guest is shown that is gone";
+  for (const auto& [host_id, host] : hosts_.all()) {
+    const std::set<GuestId>& guests = state.GuestsOf(host_id);
+    const std::vector<GuestId>& shown = last_->FindHost(host_id)->guest_ids;
+    if (!std::equal(guests.begin(), guests.end(), shown.begin(), shown.end())) {
+      return absl::StrCat("host ", host_id, ": the guests shown are not those that it has");
+    }
+  }
   if (last_->notices.size() != notices_.size()) return "notices are shown that do not stand";
   return "";
+}
+
+std::vector<GuestId> ViewBuilder::GuestIdsOf(const HostMarket& host) const {
+  const std::set<GuestId>& guests = book_.state().GuestsOf(host.id());
+  // Ids rise and none comes twice: as many with the same last one are the same ones. A list is
+  // copied in a moment; a tree of thousands is not gone through for each view.
+  const HostView* const seen = last_ == nullptr ? nullptr : last_->FindHost(host.id());
+  if (seen != nullptr && seen->guest_ids.size() == guests.size() &&
+      (guests.empty() || seen->guest_ids.back() == *guests.rbegin())) {
+    return seen->guest_ids;
+  }
+  return {guests.begin(), guests.end()};
 }
 
 std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) const {
@@ -127,8 +146,7 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) c
   view->in_force_round_id = book.in_force_round_id;
   view->sums = host.link.sums();
   view->unmanaged_guests = host.link.unmanaged();
-  const std::set<GuestId>& guests = state.GuestsOf(view->host_id);
-  view->guest_ids.assign(guests.begin(), guests.end());
+  view->guest_ids = GuestIdsOf(host);
   view->arrears_grace_rounds = host.config.arrears_grace_rounds;
   view->publish_border_prices = host.config.publish_border_prices;
   view->counters = host.counters;

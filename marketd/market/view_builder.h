@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "marketd/market/guest_notes.h"
 #include "marketd/market/host_market.h"
@@ -35,6 +36,7 @@ class ViewBuilder {
   std::shared_ptr<const View> Build();
   std::shared_ptr<const HostView> BuildHost(const HostMarket& host) const;
   std::shared_ptr<const GuestView> BuildGuest(const Guest& guest) const;
+  std::vector<GuestId> GuestIdsOf(const HostMarket& host) const;  // By rising id.
   // What was decided by the process before this one.
   void AddDecidedBefore(const HostMarket& host, GuestView& view) const;
 

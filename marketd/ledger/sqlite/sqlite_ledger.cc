@@ -367,6 +367,7 @@ class SqliteLedger : public Ledger {
     if (!status.ok()) {
       // The error that matters is the first. A failed rollback leaves the transaction open: then
       // nobody may try again as if nothing had been written, and every other commit fails, too.
+      writer_.RolledBack();
       const absl::Status rolled_back = db_->Execute("ROLLBACK");
       if (!rolled_back.ok() && absl::IsUnavailable(status)) {
         return absl::InternalError(status.message());

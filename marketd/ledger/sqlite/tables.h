@@ -5,8 +5,11 @@
 #define MARKETD_LEDGER_SQLITE_TABLES_H_
 
 #include <array>
+#include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,12 +32,16 @@ class TransactionWriter {
 
   // One transaction with its digest; the caller has begun one in SQLite.
   absl::Status Write(int64_t book, const Transaction& transaction, const std::string& digest);
+  // What was written since SQLite's transaction began is not there.
+  void RolledBack() { purses_.clear(); }
 
  private:
   absl::Status Write(const RowChange& change);
 
   Database& db_;
   std::array<std::string, kRowWritesCount> sql_;  // Made when first needed, and kept.
+  // That there are for sure: each is begun once, and not looked for with each change of it.
+  std::set<std::pair<int64_t, Owner>> purses_;
 };
 
 // Those above `after` by rising id, at most `limit`, as far as the chain covers them.

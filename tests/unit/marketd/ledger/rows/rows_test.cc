@@ -400,6 +400,40 @@ TEST(Rows, AnErrorOfTheSinkEndsIt) {
   EXPECT_EQ(rows, 2);
 }
 
+TEST(Rows, WhatIsPutSeveralTimesIsWrittenOnceAsItStandsInTheEnd) {
+  Guest guest{.guest_id = 4, .host_id = "h", .tenant_id = "ann", .state = GuestState::kRunning};
+  Guest later = guest;
+  later.arrears_rounds = 2;
+  Guest gone = later;
+  gone.state = GuestState::kEvicted;
+  Contract contract{
+      .contract_id = 9, .guest_id = 4, .tenant_id = "ann", .period = absl::Seconds(1)};
+  Contract ended = contract;
+  ended.ended = "why";
+  auto rows =
+      Rows({}, {PutGuest{guest}, UpdateContract{contract}, PutGuest{later}, UpdateContract{ended}});
+  ASSERT_EQ(rows[RowWrite::kPutGuest].size(), 1u);
+  EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kPutGuest][0].at("arrears_rounds")), 2);
+  ASSERT_EQ(rows[RowWrite::kUpdateContract].size(), 1u);
+  EXPECT_EQ(std::get<std::string>(rows[RowWrite::kUpdateContract][0].at("ended")), "why");
+  // One that leaves is written when it does.
+  rows = Rows({}, {PutGuest{guest}, PutGuest{gone}});
+  EXPECT_EQ(rows[RowWrite::kPutGuest].size(), 2u);
+  EXPECT_EQ(rows[RowWrite::kDeleteRequestsOfGuest].size(), 1u);
+}
+
+TEST(Rows, OfARoundThatGoesOnOnlyWhatChangedIsWritten) {
+  UpdateRound update;
+  update.round = {.host_id = "h", .round_id = 3, .phase = RoundPhase::kSettled};
+  update.round.outcomes = {{.guest_id = 1, .tenant_id = "ann"},
+                           {.guest_id = 2, .tenant_id = "bob"}};
+  EXPECT_EQ(Rows({}, {update})[RowWrite::kPutOutcome].size(), 2u) << "all, if nobody says";
+  update.changed = {{update.round.outcomes[1]}};
+  auto rows = Rows({}, {update});
+  ASSERT_EQ(rows[RowWrite::kPutOutcome].size(), 1u);
+  EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kPutOutcome][0].at("guest_id")), 2);
+}
+
 TEST(PackedText, ComesBackAndTakesLess) {
   std::string bids;
   for (int i = 0; i < 300; ++i) {

@@ -85,7 +85,7 @@ Story Live(const std::string& path) {
       story.wrong = state.status();
       return story;
     }
-    for (int group = 0; group < 3; ++group) {
+    for (int group = 0; group < 2; ++group) {
       std::vector<Transaction> transactions;
       for (int i = 0; i < 2; ++i) {
         Scribe scribe(*state, absl::FromUnixSeconds(1'800'000'000), "deposit");
@@ -173,7 +173,7 @@ TEST_F(DiskFaults, NothingAcknowledgedIsLostAtAnyWrite) {
     const Story story = Live(directory.File("ledger"));
     writes = disk_.counted();
     ASSERT_TRUE(story.wrong.ok()) << story.wrong;
-    ASSERT_EQ(story.acknowledged, 12u);
+    ASSERT_EQ(story.acknowledged, 8u);
   }
   ASSERT_GT(writes, 50);
   int64_t refused = 0;
@@ -275,7 +275,7 @@ class DiskFaultsUnderRuntime : public DiskFaults {
     };
     EXPECT_TRUE(ask(CreateTenant{.request_id = "t", .tenant_id = "alice"}).status.ok());
     disk_.Break(fault);
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 4; ++i) {
       ++outcome.tried;
       const Reply reply = ask(Deposit{absl::StrCat("d-", i), "alice", kDeposit});
       if (!reply.status.ok()) break;
@@ -295,7 +295,7 @@ TEST_F(DiskFaultsUnderRuntime, WhoWasAnsweredHasItAndTheRestIsRefused) {
     const TempDirectory directory;
     const Outcome outcome = Run(directory.File("ledger"), {.ops = kDiskWrites});
     writes = disk_.counted();
-    ASSERT_EQ(outcome.acknowledged, 8);
+    ASSERT_EQ(outcome.acknowledged, 4);
     ASSERT_TRUE(outcome.fatal.ok()) << outcome.fatal;
   }
   int ended = 0;

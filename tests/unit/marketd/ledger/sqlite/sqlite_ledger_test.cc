@@ -414,7 +414,10 @@ TEST_F(SqliteLedgerTest, WhatDoesNotAddUpIsSaidAndNotServed) {
        "its digest"},
       {"DROP TRIGGER events_kept_d; DELETE FROM events WHERE kind = 'guest_admitted'",
        "its digest"},
-      {"DROP TRIGGER auctions_kept_u; UPDATE auctions SET auction = auction || '#'", "its digest"},
+      {"DROP TRIGGER auctions_kept_u; UPDATE auctions SET auction = auction || '#'",
+       "a packed text is damaged"},
+      {"DROP TRIGGER auctions_kept_u; UPDATE auctions SET auction = 'capacity_units: 7'",
+       "its digest"},
       {"DROP TRIGGER rounds_kept_u; UPDATE outcomes SET rent_microcredits = rent_microcredits + 1"
        " WHERE round_id = 1",
        "its outcomes charged"},
