@@ -107,8 +107,8 @@ class NestedTables {
     return Decode(old);
   }
 
-  // Maps supply() at each hole of [gpa, end), where tables are reserved, at `most` of them; where the
-  // next hole is, or `end`.
+  // Maps supply() at each hole of [gpa, end), where tables are reserved, at `most` of them; where
+  // the next hole is, or `end`.
   template <typename Supply>
   uint64_t Fill(uint64_t gpa, uint64_t end, uint64_t most, Supply&& supply) {
     while ((gpa = NextHole(gpa, end).value_or(end)) < end && most > 0) {

@@ -61,8 +61,9 @@ struct SliceEnd {
 
 // Until the slice ends, the guest sleeps or ends, or the control processor wants something: that
 // is, from `latest_tsc` on, too.
-SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount& account,
-                  uint64_t slice_end_tsc, uint64_t latest_tsc) {
+[[gnu::noinline]] SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu,
+                                    ProcessorAccount& account, uint64_t slice_end_tsc,
+                                    uint64_t latest_tsc) {
   GuestMachine& guest = *vcpu.guest;
   const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
   ArmTimer(deadline_tsc);
@@ -84,7 +85,8 @@ SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount
       return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
     }
     AfterExit then = vcpu.work.busy() ? ContinueWork(vcpu) : AfterExit::kResume;
-    while (then == AfterExit::kResume) then = HandleExit(vcpu, RunVirtualProcessor(processor, vcpu));
+    while (then == AfterExit::kResume)
+      then = HandleExit(vcpu, RunVirtualProcessor(processor, vcpu));
     switch (then) {
       case AfterExit::kResume:
       case AfterExit::kWork:

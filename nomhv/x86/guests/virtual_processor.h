@@ -9,6 +9,7 @@
 
 #include "nomhv/abi/version.h"
 #include "nomhv/core/control_registers.h"
+#include "nomhv/core/exit.h"
 #include "nomhv/core/frame_work.h"
 #include "nomhv/core/translations.h"
 
@@ -54,6 +55,7 @@ struct VirtualProcessor {
   GuestMachine* guest = nullptr;
   uint32_t index = 0;  // Of all that there are, and of its account.
   GuestRegisters registers;
+  Exit exit;                       // The last.
   void* control_block = nullptr;   // The back end's: a frame.
   void* extended_state = nullptr;  // An XSAVE area: a frame.
   uint64_t xcr0 = 1;

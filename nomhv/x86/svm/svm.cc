@@ -16,8 +16,8 @@ constexpr uint32_t kMsrPredictionCommand = 0x49;
 constexpr uint32_t kMsrVmCr = 0xc0010114;
 constexpr uint32_t kMsrVmHsavePa = 0xc0010117;
 constexpr uint64_t kEferSvme = 1u << 12;
-constexpr uint32_t kFlushAll = 1;         // tlb_control (15.16.2)
-constexpr uint64_t kBranchBarrier = 1;    // kMsrPredictionCommand
+constexpr uint32_t kFlushAll = 1;       // tlb_control (15.16.2)
+constexpr uint64_t kBranchBarrier = 1;  // kMsrPredictionCommand
 
 // 15.10.1: a bit a port, and one more page for accesses that wrap. All ones: every port exits.
 struct alignas(4096) IoPermissions {
@@ -29,7 +29,6 @@ struct alignas(4096) MsrPermissions {
 };
 IoPermissions g_io_permissions;
 MsrPermissions g_msr_permissions;
-uint64_t g_host_state[kProcessorsMax];  // Of each processor: a VMCB for VMSAVE and VMLOAD of ours.
 // Whether there is an indirect branch prediction barrier (3.2.9).
 bool g_branch_barrier = false;
 
@@ -61,11 +60,10 @@ VmcbSegment FlatSegment(uint16_t selector, uint16_t attributes) {
 
 // Calls SvmRun (run.S), which keeps no registers but RBP and RSP.
 inline void RunGuest(Vmcb& v, GuestRegisters& registers, uint64_t host_physical) {
-  uint64_t vmcb_physical = reinterpret_cast<uint64_t>(&v);
-  GuestRegisters* at = &registers;
+  uint64_t a, d, s;  // Not kept.
   asm volatile("call SvmRun"
-               : "+a"(vmcb_physical), "+D"(at), "+S"(host_physical)
-               :
+               : "=a"(a), "=D"(d), "=S"(s)
+               : "0"(&v), "1"(&registers), "2"(host_physical)
                : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
                  "memory");
 }
@@ -85,7 +83,7 @@ void InitVirtualization() {
   g_branch_barrier = Cpuid(0x80000000).eax >= 0x80000008 && (Cpuid(0x80000008).ebx & kIbpb) != 0;
 }
 
-bool EnableVirtualization(const Processor& processor) {
+bool EnableVirtualization(Processor& processor) {
   constexpr uint32_t kSvmFeature = 1u << 2;    // Fn8000_0001 ECX
   constexpr uint32_t kNestedPaging = 1u << 0;  // Fn8000_000A EDX
   constexpr uint64_t kSvmDisabled = 1u << 4;   // VM_CR
@@ -95,8 +93,8 @@ bool EnableVirtualization(const Processor& processor) {
   }
   WriteMsr(kMsrEfer, ReadMsr(kMsrEfer) | kEferSvme);
   WriteMsr(kMsrVmHsavePa, AllocateOwnFrame().value());
-  g_host_state[processor.index] = AllocateOwnFrame().value();
-  asm volatile("vmsave" ::"a"(g_host_state[processor.index]) : "memory");
+  processor.own_state = AllocateOwnFrame().value();
+  asm volatile("vmsave" ::"a"(processor.own_state) : "memory");
   return true;
 }
 
@@ -127,7 +125,7 @@ void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argu
   vcpu.registers.rbx() = argument;
 }
 
-Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
+ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
   Vmcb& v = ControlBlock(vcpu);
   GuestRegisters& r = vcpu.registers;
   if (processor.translations.MustFlush(vcpu.index, vcpu.translations)) [[unlikely]] {
@@ -137,17 +135,18 @@ Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
       WriteMsr(kMsrPredictionCommand, kBranchBarrier);
     }
   }
-  if (vcpu.interrupt_due()) [[unlikely]] OfferInterrupt(vcpu);
+  if (vcpu.interrupt_due()) [[unlikely]]
+    OfferInterrupt(vcpu);
   v.rax = r.rax();
-  RunGuest(v, r, g_host_state[processor.index]);
+  RunGuest(v, r, processor.own_state);
   r.rax() = v.rax;
   v.tlb_control = 0;
-  if ((v.virtual_interrupt & kVirtualIrqIgnoreTpr) != 0) [[unlikely]] TakeBackInterrupt(vcpu);
-  // What the exit interrupted the delivery of is delivered again (15.7.2), unless the exit is
-  // answered with an event of its own.
-  v.event_injection =
-      (v.exit_interrupt_info & kEventValid) != 0 ? v.exit_interrupt_info : uint64_t{0};
-  return Translate(vcpu);
+  if ((v.virtual_interrupt & kVirtualIrqIgnoreTpr) != 0) [[unlikely]]
+    TakeBackInterrupt(vcpu);
+  // What the exit interrupted the delivery of, if it is valid, is delivered again (15.7.2), unless
+  // the exit is answered with an event of its own.
+  v.event_injection = v.exit_interrupt_info;
+  return Translate(vcpu, v);
 }
 
 void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error) {

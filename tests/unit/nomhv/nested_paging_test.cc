@@ -123,8 +123,8 @@ TEST_F(NestedPaging, FillsHolesAndClearsWhatIsMapped) {
     const uint64_t end = begin + random() % (kPages - begin + 1);
     if (random() % 2 == 0) {
       uint64_t most = random() % 700;
-      const uint64_t stop = tables_.Fill(gpa(begin), gpa(end), most,
-                                         [&] { return next_frame++ * NOM_FRAME_BYTES; });
+      const uint64_t stop =
+          tables_.Fill(gpa(begin), gpa(end), most, [&] { return next_frame++ * NOM_FRAME_BYTES; });
       uint64_t frame = next_frame;
       uint64_t page = begin;
       std::vector<uint64_t> filled;
