@@ -1,9 +1,7 @@
 #include "nomhv/x86/control/control.h"
 
-#include <algorithm>
 #include <cstring>
 
-#include "nomhv/core/assert.h"
 #include "nomhv/core/shared_memory.h"
 #include "nomhv/core/status_text.h"
 #include "nomhv/x86/guests/devices.h"

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "nomhv/core/shared_memory.h"
 #include "nomhv/x86/guests/exits.h"

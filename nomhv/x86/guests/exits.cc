@@ -17,16 +17,10 @@ AfterExit End(VirtualProcessor& vcpu, NomExitReason reason, uint64_t detail) {
 
 // #GP in answer to an exit.
 AfterExit Refuse(VirtualProcessor& vcpu) {
-  switch (Escalate(vcpu.exit.delivering, kVectorGeneralProtection)) {
-    case Escalation::kShutdown:
-      return End(vcpu, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
-    case Escalation::kDoubleFault:
-      InjectException(vcpu, kVectorDoubleFault, 0);
-      break;
-    case Escalation::kNone:
-      InjectException(vcpu, kVectorGeneralProtection, 0);
-      break;
-  }
+  const Escalation comes = Escalate(vcpu.exit.delivering, kVectorGeneralProtection);
+  if (comes == Escalation::kShutdown) return End(vcpu, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
+  const bool twice = comes == Escalation::kDoubleFault;
+  InjectException(vcpu, twice ? kVectorDoubleFault : kVectorGeneralProtection, 0);
   return AfterExit::kResume;
 }
 
@@ -121,11 +115,10 @@ AfterExit MoveDebugRegister(VirtualProcessor& vcpu) {
   // Whoever changes its code under itself gets what an unreadable one gets.
   if (!exit.move.has_value()) return Refuse(vcpu);
   const bool write = exit.kind == ExitKind::kWriteDebug;
-  const uint64_t mask = exit.code64 ? ~uint64_t{0} : 0xffffffff;
   ControlRegisters control = ReadControlRegisters(vcpu);
   const bool extensions = (control.cr4 & kCr4DebugExtensions) != 0;
   uint64_t& general = vcpu.registers.general[exit.move->general_register];
-  uint64_t value = general & mask;
+  uint64_t value = general;
   const uint32_t number = exit.move->debug_register;
   const DebugAccess access =
       write ? vcpu.debug_registers.Write(number, extensions, value, control.dr6)
@@ -135,7 +128,7 @@ AfterExit MoveDebugRegister(VirtualProcessor& vcpu) {
   if (write) {
     WriteControlRegisters(vcpu, control);
   } else {
-    general = value & mask;
+    general = exit.code64 ? value : value & 0xffffffff;
   }
   AdvancePastMove(vcpu);
   return AfterExit::kResume;

@@ -44,7 +44,7 @@ struct SleepState {
   uint64_t wake_tsc = 0;  // When it asked to be woken; 0: at no time.
 };
 
-// Where code that it executed last lies in the machine's memory (x86/svm/instruction.cc).
+// Where code that it executed last lies in the machine's memory (x86/svm/exits.cc).
 struct CodePageCache {
   uint64_t linear = ~uint64_t{0};  // No page's address: nothing is kept.
   uint64_t cr3 = 0;

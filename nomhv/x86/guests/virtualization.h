@@ -45,8 +45,7 @@ void WriteControlRegisters(VirtualProcessor& vcpu, const ControlRegisters& contr
 
 // The FPU and vector registers of guests, all that the processor has (AMD64 APM volume 2, 11.5),
 // whatever the back end. nomhv uses none of them, so they stay in the processor between Load and
-// Save.
-// Turns it on on the processor that runs this. False if it has no XSAVE, or more state than a
+// Save. Turns it on on the processor that runs this. False if it has no XSAVE, or more state than a
 // frame.
 [[nodiscard]] bool EnableExtendedState();
 

@@ -27,8 +27,7 @@ struct Intercept {
 };
 constexpr Intercept kIntercepts[] = {
     // Breakpoints are never armed (core/debug_registers.h); under QEMU 7.2 a write to DR7 by a
-    // guest
-    // corrupts the emulator.
+    // guest corrupts the emulator.
     {0x20, 16, ExitKind::kReadDebug},
     {0x30, 16, ExitKind::kWriteDebug},
     // #DB and #AC can be made to follow each other without end inside one instruction; only an
@@ -135,15 +134,7 @@ constexpr auto kOpcodes = [] {
   return opcodes;
 }();
 
-// The two below are apart from who calls them because they are rare, and need room on the stack.
-[[gnu::noinline]] uint64_t LengthByBytes(VirtualProcessor& vcpu, const Opcode& opcode) {
-  uint8_t buffer[kInstructionBytesMax];
-  const std::optional<Prefixes> prefixes =
-      FindOpcode(FetchInstruction(vcpu, buffer), opcode, vcpu.exit.code64);
-  // Bytes that are not what exited were changed by the guest itself: it goes on where it says.
-  return opcode.count + (prefixes.has_value() ? prefixes->count : 0);
-}
-
+// Apart from who calls it because it is rare, and needs room on the stack.
 [[gnu::noinline]] std::optional<DebugMove> ReadDebugMove(VirtualProcessor& vcpu, bool write) {
   uint8_t buffer[kInstructionBytesMax];
   vcpu.registers.general[kRsp] = ControlBlock(vcpu).rsp;
@@ -203,9 +194,15 @@ void GoOnAt(VirtualProcessor& vcpu, uint64_t rip) {
   v.rip = vcpu.exit.code64 ? rip : rip & 0xffffffff;
 }
 
+// Likewise apart.
 [[gnu::noinline]] void GoPastSlowly(VirtualProcessor& vcpu, const Opcode& opcode) {
   const Vmcb& v = ControlBlock(vcpu);
-  GoOnAt(vcpu, v.next_rip != 0 ? v.next_rip : v.rip + LengthByBytes(vcpu, opcode));
+  if (v.next_rip != 0) return GoOnAt(vcpu, v.next_rip);
+  uint8_t buffer[kInstructionBytesMax];
+  const std::optional<Prefixes> prefixes =
+      FindOpcode(FetchInstruction(vcpu, buffer), opcode, vcpu.exit.code64);
+  // Bytes that are not what exited were changed by the guest itself: it goes on where it says.
+  GoOnAt(vcpu, v.rip + opcode.count + (prefixes.has_value() ? prefixes->count : 0));
 }
 
 [[gnu::always_inline]] inline void GoPast(VirtualProcessor& vcpu, Vmcb& v, const Opcode& opcode) {

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "nomhv/core/assert.h"
 #include "nomhv/core/exceptions.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
@@ -37,10 +36,6 @@ void PassMsr(uint32_t msr, bool write) {
   const uint32_t bit = (msr & 0x1fff) * 2;
   uint8_t& byte = g_msr_permissions.bytes[base + bit / 8];
   byte = static_cast<uint8_t>(byte & ~((write ? 3u : 1u) << (bit % 8)));
-}
-
-VmcbSegment FlatSegment(uint16_t selector, uint16_t attributes) {
-  return {selector, attributes, 0xffffffff, 0};
 }
 
 // Until TakeBackInterrupt: the processor delivers it as soon as the guest allows it (15.21.4).
@@ -110,8 +105,8 @@ void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argu
   v.nested_cr3 = vcpu.guest->tables.root();
 
   // guest.h: 32-bit protected mode, paging off, flat segments, interrupts off.
-  v.cs = FlatSegment(8, 0xc9b);
-  v.ds = v.es = v.ss = v.fs = v.gs = FlatSegment(16, 0xc93);
+  v.cs = {8, 0xc9b, 0xffffffff, 0};
+  v.ds = v.es = v.ss = v.fs = v.gs = VmcbSegment{16, 0xc93, 0xffffffff, 0};
   v.tr = {0, 0x8b, 0x67, 0};
   v.ldtr = {0, 0x82, 0, 0};
   v.efer = kEferSvme;  // VMRUN refuses a guest without; RDMSR hides it.
