@@ -33,7 +33,7 @@ std::optional<uint32_t> Field(const char* header, size_t index) {
 template <size_t N>
 bool Fit(std::string_view value, char (&text)[N]) {
   if (value.size() >= N) return false;
-  std::memcpy(text, value.data(), value.size());
+  if (!value.empty()) std::memcpy(text, value.data(), value.size());
   return true;
 }
 
