@@ -64,7 +64,7 @@ int Switch(Nomhv& nomhv) {
   constexpr int kBatches = 400;
   constexpr int kYields = 20;
   // Far enough that the call does not answer at once, and past before the other one is back.
-  constexpr uint64_t kNap = 300;
+  constexpr uint64_t kNap = 180;
   uint64_t least = ~uint64_t{0};
   for (int batch = 0; batch < kBatches; ++batch) {
     const uint64_t start = nomhv.Tsc();

@@ -19,8 +19,6 @@ constexpr size_t kNameSizeField = 11;
 constexpr std::string_view kMagic = "070701";
 constexpr std::string_view kTrailer = "TRAILER!!!";
 
-constexpr uint64_t AlignUp4(uint64_t bytes) { return (bytes + 3) & ~uint64_t{3}; }
-
 std::optional<uint32_t> Field(const char* header, size_t index) {
   uint32_t number = 0;
   for (size_t i = 0; i < 8; ++i) {
@@ -35,7 +33,7 @@ std::optional<uint32_t> Field(const char* header, size_t index) {
 template <size_t N>
 bool Fit(std::string_view value, char (&text)[N]) {
   if (value.size() >= N) return false;
-  std::memcpy(text, value.data(), value.size());
+  if (!value.empty()) std::memcpy(text, value.data(), value.size());
   return true;
 }
 

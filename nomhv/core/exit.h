@@ -37,14 +37,11 @@ enum class ExitKind : uint8_t {
 #undef NOM_X
 };
 
-constexpr NomExit HeadingOf(ExitKind kind) {
-  constexpr NomExit kHeadings[] = {
+inline constexpr NomExit kExitHeadings[] = {
 #define NOM_X(kind, heading, meaning) heading,
-      NOMHV_EXIT_KINDS(NOM_X)
+    NOMHV_EXIT_KINDS(NOM_X)
 #undef NOM_X
-  };
-  return kHeadings[static_cast<uint32_t>(kind)];
-}
+};
 
 struct Exit {
   ExitKind kind = ExitKind::kInterrupt;

@@ -70,12 +70,6 @@ void FrameAllocator::Free(uint64_t physical) {
   ++free_;
 }
 
-bool FrameAllocator::IsFree(uint64_t physical) const {
-  uint64_t word = 0;
-  uint64_t mask = 0;
-  return Find(physical, word, mask) && (words_[word] & mask) != 0;
-}
-
 bool FrameAllocator::Find(uint64_t physical, uint64_t& word, uint64_t& mask) const {
   if (physical % NOM_FRAME_BYTES != 0) return false;
   const uint64_t frame = physical / NOM_FRAME_BYTES;

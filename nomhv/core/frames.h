@@ -4,7 +4,6 @@
 #ifndef NOMHV_CORE_FRAMES_H_
 #define NOMHV_CORE_FRAMES_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -38,7 +37,6 @@ class FrameAllocator {
   // of the ranges, is a broken promise and panics.
   void Free(uint64_t physical);
 
-  [[nodiscard]] bool IsFree(uint64_t physical) const;
   [[nodiscard]] uint64_t total_frames() const { return total_; }
   [[nodiscard]] uint64_t free_frames() const { return free_; }
 

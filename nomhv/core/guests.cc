@@ -85,11 +85,6 @@ const Guest& GuestTable::at(uint32_t slot) const {
   return guests_[slot];
 }
 
-Guest& GuestTable::at(uint32_t slot) {
-  NOMHV_CHECK(slot < kSlots, "guest table: no such slot");
-  return guests_[slot];
-}
-
 Amounts GuestTable::granted() const {
   Amounts sum;
   for (const Guest& guest : guests_) {

@@ -10,6 +10,7 @@
 #define NOMHV_CORE_GUESTS_H_
 
 #include <cstdint>
+#include <utility>
 
 #include "nomhv/abi/guest.h"
 #include "nomhv/abi/mailbox.h"
@@ -65,7 +66,9 @@ class GuestTable {
   [[nodiscard]] Result<uint32_t> Find(uint64_t id) const;
 
   [[nodiscard]] const Guest& at(uint32_t slot) const;
-  [[nodiscard]] Guest& at(uint32_t slot);
+  [[nodiscard]] Guest& at(uint32_t slot) {
+    return const_cast<Guest&>(std::as_const(*this).at(slot));
+  }
   [[nodiscard]] uint32_t count() const { return count_; }
   [[nodiscard]] const Amounts& capacity() const { return capacity_; }
   // The sum of all grants: never above capacity.

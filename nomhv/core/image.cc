@@ -17,8 +17,6 @@ constexpr uint16_t kProgramHeadersMax = 64;
 // bounded.
 constexpr uint64_t kNotesMaxBytes = 4096;
 
-constexpr uint64_t AlignUp4(uint64_t bytes) { return (bytes + 3) & ~uint64_t{3}; }
-
 // Looks for the PVH entry in one note segment, which lies in the image.
 bool FindEntry(std::span<const std::byte> notes, uint64_t& entry) {
   uint64_t at = 0;
@@ -28,15 +26,12 @@ bool FindEntry(std::span<const std::byte> notes, uint64_t& entry) {
     const uint64_t description_at = name_at + AlignUp4(header.n_namesz);
     if (!InBounds(description_at, header.n_descsz, notes.size())) return false;
     if (header.n_type == kNotePvhEntry && header.n_namesz == 4 &&
+        (header.n_descsz == 4 || header.n_descsz == 8) &&
         CopyOnce<uint32_t>(notes.data() + name_at) == 0x006e6558) {  // "Xen\0"
-      if (header.n_descsz == 8) {
-        entry = CopyOnce<uint64_t>(notes.data() + description_at);
-        return true;
-      }
-      if (header.n_descsz == 4) {
-        entry = CopyOnce<uint32_t>(notes.data() + description_at);
-        return true;
-      }
+      const std::byte* const description = notes.data() + description_at;
+      const bool wide = header.n_descsz == 8;
+      entry = wide ? CopyOnce<uint64_t>(description) : CopyOnce<uint32_t>(description);
+      return true;
     }
     at = description_at + AlignUp4(header.n_descsz);
   }

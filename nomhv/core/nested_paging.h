@@ -10,10 +10,8 @@
 
 #include <atomic>
 #include <concepts>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <utility>
 
 #include "nomhv/core/result.h"
 
@@ -95,22 +93,10 @@ class NestedTables {
     return {};
   }
 
-  // Takes the mapping away and says what it was; NOT_HELD if there was none.
-  Result<NestedMapping> Unmap(uint64_t gpa) {
-    const Result<std::atomic<uint64_t>*> directory = Directory(gpa);
-    if (!directory.ok()) return directory.code();
-    std::atomic<uint64_t>* const entry = EntryBelow(directory.value(), gpa);
-    const uint64_t old = entry->exchange(0, std::memory_order_acq_rel);
-    if ((old & kPresent) == 0) return NOM_STATUS_NOT_HELD;
-    memory_->Changed(entry);
-    directory.value()->fetch_sub(kOneMapped, std::memory_order_relaxed);
-    return Decode(old);
-  }
-
-  // Maps supply() at each hole of [gpa, end), where tables are reserved, at `most` of them; where the
-  // next hole is, or `end`.
+  // Maps supply() at each hole of [gpa, end), where tables are reserved, at `most` of them; where
+  // the next hole is, or `end`.
   template <typename Supply>
-  uint64_t Fill(uint64_t gpa, uint64_t end, uint64_t most, Supply&& supply) {
+  uint64_t Fill(uint64_t gpa, uint64_t end, uint64_t most, NestedFlags flags, Supply&& supply) {
     while ((gpa = NextHole(gpa, end).value_or(end)) < end && most > 0) {
       std::atomic<uint64_t>* const directory = Directory(gpa).value();
       std::atomic<uint64_t>* entry = EntryBelow(directory, gpa);
@@ -118,7 +104,7 @@ class NestedTables {
       for (const uint64_t stop = TableEnd(gpa, end); gpa < stop && most > 0;
            gpa += NOM_FRAME_BYTES, ++entry) {
         if ((entry->load(std::memory_order_relaxed) & kPresent) != 0) continue;
-        entry->store(supply() | Bits({}), std::memory_order_release);
+        entry->store(supply() | Bits(flags), std::memory_order_release);
         memory_->Changed(entry);
         --most;
       }
@@ -169,7 +155,9 @@ class NestedTables {
       const Result<std::atomic<uint64_t>*> directory = Directory(span);
       if (directory.ok() && Mapped(directory.value()) > 0) {
         for (uint64_t gpa = end; gpa > from; gpa -= NOM_FRAME_BYTES) {
-          if (IsMapped(directory.value(), gpa - NOM_FRAME_BYTES)) return gpa - NOM_FRAME_BYTES;
+          const auto* const entry = EntryBelow(directory.value(), gpa - NOM_FRAME_BYTES);
+          if ((entry->load(std::memory_order_acquire) & kPresent) != 0)
+            return gpa - NOM_FRAME_BYTES;
         }
       }
       end = from;
@@ -270,9 +258,6 @@ class NestedTables {
 
   std::atomic<uint64_t>* EntryBelow(const std::atomic<uint64_t>* directory, uint64_t gpa) const {
     return Slot(directory->load(std::memory_order_relaxed) & kAddressMask, gpa, 1);
-  }
-  bool IsMapped(const std::atomic<uint64_t>* directory, uint64_t gpa) const {
-    return (EntryBelow(directory, gpa)->load(std::memory_order_acquire) & kPresent) != 0;
   }
   static uint64_t Mapped(const std::atomic<uint64_t>* directory) {
     return (directory->load(std::memory_order_relaxed) & kMappedMask) >> kMappedShift;

@@ -36,6 +36,8 @@ constexpr bool InBounds(uint64_t offset, uint64_t bytes, uint64_t limit) {
   return offset <= limit && bytes <= limit - offset;
 }
 
+constexpr uint64_t AlignUp4(uint64_t bytes) { return (bytes + 3) & ~uint64_t{3}; }
+
 namespace seqlock_internal {
 
 static_assert(sizeof(std::atomic<uint64_t>) == 8 && std::atomic<uint64_t>::is_always_lock_free);
@@ -57,87 +59,65 @@ template <typename T>
 concept Seqlocked = std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0 &&
                     std::is_same_v<decltype(T::sequence), uint32_t>;
 
-namespace seqlock_internal {
-
-// Where the sequence lies; it shares its word with a neighbour.
-template <Seqlocked T>
-struct Sequence {
-  static constexpr size_t kWord = offsetof(T, sequence) / 8;
-  static constexpr size_t kShift = offsetof(T, sequence) % 8 * 8;
-  static constexpr uint64_t kMask = uint64_t{0xffffffff} << kShift;
-
-  static uint64_t Joined(uint64_t neighbour, uint32_t sequence) {
-    return (neighbour & ~kMask) | uint64_t{sequence} << kShift;
-  }
-};
-
-// Makes the sequence odd, and returns its word as it was with that.
-template <Seqlocked T>
-uint64_t Begin(T* shared) {
-  using S = Sequence<T>;
-  auto& word = Words(shared)[S::kWord];
-  const uint64_t before = word.load(std::memory_order_relaxed);
-  const uint64_t odd = S::Joined(before, static_cast<uint32_t>(before >> S::kShift) | 1);
-  word.store(odd, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_release);
-  return odd;
-}
-
-// Makes it even again. The neighbour is written together with the last of it.
-template <Seqlocked T>
-void End(T* shared, uint64_t begun, uint64_t neighbour) {
-  using S = Sequence<T>;
-  Words(shared)[S::kWord].store(
-      S::Joined(neighbour, static_cast<uint32_t>(begun >> S::kShift) + 1),
-      std::memory_order_release);
-}
-
-}  // namespace seqlock_internal
-
 // Rewrites `shared` with `value`, whose own `sequence` means nothing. One writer at a time. What a
 // stranger wrote into the shared sequence before does not matter.
 template <Seqlocked T>
 void SeqlockWrite(T* shared, const T& value) {
-  constexpr size_t kSequenceWord = seqlock_internal::Sequence<T>::kWord;
+  constexpr size_t kSequenceWord = offsetof(T, sequence) / 8;
+  constexpr size_t kSequenceShift = offsetof(T, sequence) % 8 * 8;
+  constexpr uint64_t kSequenceMask = uint64_t{0xffffffff} << kSequenceShift;
+
+  auto* words = seqlock_internal::Words(shared);
   const auto word_of = [&](size_t i) {
     uint64_t word = 0;
     seqlock_internal::CopyWord(&word, reinterpret_cast<const char*>(&value) + i * 8);
     return word;
   };
-  const uint64_t begun = seqlock_internal::Begin(shared);
+  // The sequence shares its word with a neighbour, which is written together with the last of it.
+  uint64_t word = words[kSequenceWord].load(std::memory_order_relaxed);
+  const auto sequence = static_cast<uint32_t>(word >> kSequenceShift);
+  const uint32_t odd = sequence | 1;
+  word = (word & ~kSequenceMask) | uint64_t{odd} << kSequenceShift;
+  words[kSequenceWord].store(word, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
   for (size_t i = 0; i < sizeof(T) / 8; ++i) {
-    if (i == kSequenceWord) continue;
-    seqlock_internal::Words(shared)[i].store(word_of(i), std::memory_order_relaxed);
+    if (i != kSequenceWord) words[i].store(word_of(i), std::memory_order_relaxed);
   }
-  seqlock_internal::End(shared, begun, word_of(kSequenceWord));
+  word = (word_of(kSequenceWord) & ~kSequenceMask) | uint64_t{odd + 1} << kSequenceShift;
+  words[kSequenceWord].store(word, std::memory_order_release);
 }
 
 // Changes one field of `shared`, likewise.
 template <Seqlocked T>
 void SeqlockSet(T* shared, uint64_t T::*field, uint64_t value) {
-  const uint64_t begun = seqlock_internal::Begin(shared);
+  const std::atomic_ref<uint32_t> sequence(shared->sequence);
+  const uint32_t odd = sequence.load(std::memory_order_relaxed) | 1;
+  sequence.store(odd, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
   std::atomic_ref<uint64_t>(shared->*field).store(value, std::memory_order_relaxed);
-  seqlock_internal::End(shared, begun, begun);
+  sequence.store(odd + 1, std::memory_order_release);
 }
 
 // Copies `shared` to `value` if it can be had whole within `tries`; false if its writer was always
 // in the way, which a hostile one can arrange. The time spent is bounded.
 template <Seqlocked T>
 [[nodiscard]] bool SeqlockRead(const T* shared, T& value, int tries) {
-  using S = seqlock_internal::Sequence<T>;
+  constexpr size_t kSequenceWord = offsetof(T, sequence) / 8;
+  constexpr size_t kSequenceShift = offsetof(T, sequence) % 8 * 8;
+
   const auto* words = seqlock_internal::Words(shared);
   for (int i = 0; i < tries; ++i) {
-    const uint64_t before = words[S::kWord].load(std::memory_order_acquire);
-    if ((before >> S::kShift & 1) != 0) continue;
+    const uint64_t before = words[kSequenceWord].load(std::memory_order_acquire);
+    if ((before >> kSequenceShift & 1) != 0) continue;
     for (size_t w = 0; w < sizeof(T) / 8; ++w) {
       const uint64_t word = words[w].load(std::memory_order_relaxed);
       seqlock_internal::CopyWord(reinterpret_cast<char*>(&value) + w * 8, &word);
     }
     std::atomic_thread_fence(std::memory_order_acquire);
     // The whole word: the sequence's neighbour is part of the structure.
-    const uint64_t after = words[S::kWord].load(std::memory_order_relaxed);
+    const uint64_t after = words[kSequenceWord].load(std::memory_order_relaxed);
     if (before != after) continue;
-    seqlock_internal::CopyWord(reinterpret_cast<char*>(&value) + S::kWord * 8, &before);
+    seqlock_internal::CopyWord(reinterpret_cast<char*>(&value) + kSequenceWord * 8, &before);
     return true;
   }
   return false;

@@ -35,7 +35,8 @@ class ProcessorTranslations {
  public:
   // Whether it must flush before it enters the virtual processor `vcpu`; remembers that it has.
   [[nodiscard]] bool MustFlush(uint32_t vcpu, const GuestTranslations& guest) {
-    if (owner_ == vcpu && generation_ == guest.generation()) return false;
+    if (owner_ == vcpu && generation_ == guest.generation()) [[likely]]
+      return false;
     changed_hands_ = owner_ != vcpu;
     owner_ = vcpu;
     generation_ = guest.generation();

@@ -1,6 +1,7 @@
 // The life of the machine, from the loader to the control processor's endless turn. INSIDE.md tells
 // it in words.
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -46,8 +47,7 @@ std::optional<Control> g_control;
 uint64_t EndOfMemory(const BootInfo& info) {
   uint64_t end = 0;
   for (uint32_t i = 0; i < info.range_count; ++i) {
-    const uint64_t range_end = info.usable[i].first + info.usable[i].bytes;
-    if (range_end > end) end = range_end;
+    end = std::max(end, info.usable[i].first + info.usable[i].bytes);
   }
   return end;
 }
@@ -56,8 +56,7 @@ uint64_t EndOfMemory(const BootInfo& info) {
 void CutMemory(BootInfo& info, uint64_t end) {
   for (uint32_t i = 0; i < info.range_count; ++i) {
     PhysicalRange& range = info.usable[i];
-    if (range.first >= end) range.bytes = 0;
-    if (range.bytes > end - range.first && range.first < end) range.bytes = end - range.first;
+    range.bytes = range.first < end ? std::min(range.bytes, end - range.first) : 0;
   }
 }
 
@@ -178,11 +177,6 @@ void StartBootGuests(const BootInfo& info, Control& control) {
   }
 }
 
-void ReadCommandLine(std::string_view text, bool& exit_when_idle) {
-  if (FindValue(text, "log") == "error") SetLogLevel(LogLevel::kError);
-  exit_when_idle = FindValue(text, "exit") == "when-idle";
-}
-
 }  // namespace
 }  // namespace nomhv
 
@@ -194,8 +188,9 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   BuildInterruptTable();
   LoadInterruptTable();
   ReadBootInfo(static_cast<BootProtocol>(protocol), information, g_boot_info);
-  bool exit_when_idle = false;
-  ReadCommandLine(g_boot_info.command_line, exit_when_idle);
+  const std::string_view options = g_boot_info.command_line;
+  if (FindValue(options, "log") == "error") SetLogLevel(LogLevel::kError);
+  const bool exit_when_idle = FindValue(options, "exit") == "when-idle";
   // While the loader's tables still let us write there.
   std::memcpy(Physical<void>(kApStartPage), ApStart, static_cast<size_t>(ApStartEnd - ApStart));
   const uint64_t mapped = BuildPageTables(EndOfMemory(g_boot_info));
@@ -206,8 +201,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   AcpiFacts acpi;
   ReadAcpi(g_boot_info, LocalApicId(), acpi);
   if (!acpi.found) Refuse("the firmware names no processors: there is no MADT");
-  if (!MeasureClocks(acpi.pm_timer, acpi.hpet_address,
-                     FindValue(g_boot_info.command_line, "clock").value_or(""))) {
+  if (!MeasureClocks(acpi.pm_timer, acpi.hpet_address, FindValue(options, "clock").value_or(""))) {
     Refuse("no clock: neither CPUID, an ACPI timer, an HPET nor a PIT tells how fast the TSC is");
   }
   Log(LogLevel::kInfo, "ABI ", NOM_ABI_MAJOR, ".", NOM_ABI_MINOR, ", TSC ", clocks().tsc_hz / 1000,
@@ -237,7 +231,7 @@ void NomhvMain(uint32_t protocol, uint64_t information) {
   if (acpi.remapping.registers == 0 || !OpenIommu(acpi.remapping.registers)) {
     Log(LogLevel::kInfo, "no IOMMU that nomhv can use: no device is handed out");
   }
-  FindDevices(acpi.remapping, FindValue(g_boot_info.command_line, "devices") == "trusted");
+  FindDevices(acpi.remapping, FindValue(options, "devices") == "trusted");
   Doorbell doorbell;
   std::byte* mailbox = FindMailbox(doorbell);
   StartProcessors(acpi.processors);

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "nomhv/core/assert.h"
 #include "nomhv/core/shared_memory.h"
 #include "nomhv/core/status_text.h"
 #include "nomhv/x86/guests/devices.h"

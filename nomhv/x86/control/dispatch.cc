@@ -54,14 +54,14 @@ void Dispatch::Replan() {
   }
   const std::span<Processor> processors = GuestProcessors();
   PlanProcessors(millicores, {plan_, processors.size()});
-  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
-    uint64_t mask = 0;
-    for (size_t i = 0; i < processors.size(); ++i) {
-      for (uint32_t k = 0; k < plan_[i].count; ++k) {
-        if (plan_[i].pieces[k].slot == slot) mask |= uint64_t{1} << processors[i].index;
-      }
+  uint64_t masks[GuestTable::kSlots] = {};
+  for (size_t i = 0; i < processors.size(); ++i) {
+    for (uint32_t k = 0; k < plan_[i].count; ++k) {
+      masks[plan_[i].pieces[k].slot] |= uint64_t{1} << processors[i].index;
     }
-    g_machine.guests[slot].processors.store(mask, std::memory_order_release);
+  }
+  for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
+    g_machine.guests[slot].processors.store(masks[slot], std::memory_order_release);
   }
   for (size_t i = 0; i < processors.size(); ++i) {
     processors[i].next_pieces = plan_[i];

@@ -8,12 +8,6 @@
 #include "nomhv/x86/platform/cpu.h"
 
 namespace nomhv {
-namespace {
-
-void CountUp(uint64_t& value, uint64_t last) { value = std::max(value, last); }
-
-}  // namespace
-
 void Meters::Fill(uint32_t slot) {
   NomMeter& meter = last_[slot];
   GuestMachine& guest = g_machine.guests[slot];
@@ -25,10 +19,8 @@ void Meters::Fill(uint32_t slot) {
   meter.guest_id = guest.id;
   meter.tsc = ReadTsc();
   const uint64_t offered_beyond = account.offered_cycles() - account.used_cycles();
-  meter.cycles_used = UsedCyclesNow(slot);
-  CountUp(meter.cycles_used, last.cycles_used);
-  meter.cycles_offered = meter.cycles_used + offered_beyond;
-  CountUp(meter.cycles_offered, last.cycles_offered);
+  meter.cycles_used = std::max(UsedCyclesNow(slot), last.cycles_used);
+  meter.cycles_offered = std::max(meter.cycles_used + offered_beyond, last.cycles_offered);
   {
     const SpinLockGuard guard(guest.meter_lock);
     guest.frame_meter.Advance(TscToUs(meter.tsc), guest.held_frames, guest.granted_frames);

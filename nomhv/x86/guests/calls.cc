@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 #include "nomhv/core/shared_memory.h"
 #include "nomhv/x86/guests/exits.h"
@@ -25,16 +25,7 @@ CallAnswer Answer(const Result<uint64_t>& result) {
   return result.ok() ? Value(result.value()) : Failed(result.code());
 }
 
-uint64_t CallExists(uint64_t number) {
-  switch (number) {
-#define NOM_X(name, value, arguments, result, meaning) case value:
-    NOM_CALL_LIST(NOM_X)
-#undef NOM_X
-    return 1;
-    default:
-      return 0;
-  }
-}
+bool CallExists(uint64_t number);  // By the table below.
 
 CallAnswer NextFrame(const GuestMachine& guest, uint64_t from, bool held) {
   if (from >= guest.window_frames) return Failed(NOM_STATUS_NOT_HELD);
@@ -44,7 +35,8 @@ CallAnswer NextFrame(const GuestMachine& guest, uint64_t from, bool held) {
   return found.has_value() ? Value(*found / kFrame) : Failed(NOM_STATUS_NOT_HELD);
 }
 
-CallAnswer Query(const GuestMachine& guest, uint64_t what, uint64_t index) {
+CallAnswer Query(VirtualProcessor& vcpu, uint64_t what, uint64_t index, uint64_t) {
+  const GuestMachine& guest = *vcpu.guest;
   switch (what) {
     case NOM_QUERY_ABI_VERSION:
       return Value(NOM_ABI_VERSION);
@@ -67,7 +59,7 @@ CallAnswer Query(const GuestMachine& guest, uint64_t what, uint64_t index) {
   }
 }
 
-CallAnswer BeginAcquire(VirtualProcessor& vcpu, uint64_t first, uint64_t count) {
+CallAnswer Acquire(VirtualProcessor& vcpu, uint64_t first, uint64_t count, uint64_t) {
   GuestMachine& guest = *vcpu.guest;
   if (count == 0) return Failed(NOM_STATUS_BAD_PARAMETER);
   if (!InBounds(first, count, guest.window_frames)) return Failed(NOM_STATUS_BAD_ADDRESS);
@@ -79,7 +71,7 @@ CallAnswer BeginAcquire(VirtualProcessor& vcpu, uint64_t first, uint64_t count) 
   return {AfterExit::kWork};
 }
 
-CallAnswer BeginRelease(VirtualProcessor& vcpu, uint64_t first, uint64_t count) {
+CallAnswer Release(VirtualProcessor& vcpu, uint64_t first, uint64_t count, uint64_t) {
   GuestMachine& guest = *vcpu.guest;
   if (count == 0) return Failed(NOM_STATUS_BAD_PARAMETER);
   if (!InBounds(first, count, guest.window_frames)) return Failed(NOM_STATUS_BAD_ADDRESS);
@@ -90,7 +82,7 @@ CallAnswer BeginRelease(VirtualProcessor& vcpu, uint64_t first, uint64_t count) 
   return {AfterExit::kWork};
 }
 
-CallAnswer Notify(VirtualProcessor& vcpu, uint64_t vector) {
+CallAnswer Notify(VirtualProcessor& vcpu, uint64_t vector, uint64_t, uint64_t) {
   if (vector != 0 && (vector < 32 || vector > 255)) return Failed(NOM_STATUS_BAD_PARAMETER);
   // What was told while there was no vector interrupts nobody later.
   if (vector == 0 || vcpu.notice_vector == 0) static_cast<void>(vcpu.TakeNews(kNewsInterrupt));
@@ -98,7 +90,7 @@ CallAnswer Notify(VirtualProcessor& vcpu, uint64_t vector) {
   return {};
 }
 
-CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline) {
+CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline, uint64_t, uint64_t) {
   if (vcpu.TakeNews(kNewsNotice)) return Value(NOM_WAKE_NOTICE);
   if (vcpu.TakeNews(kNewsRing)) return Value(NOM_WAKE_RING);
   // An interrupt that only waits for this instruction to end (STI before it) would be slept
@@ -109,7 +101,8 @@ CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline) {
   return {AfterExit::kSleep, NOM_STATUS_OK, 0};
 }
 
-CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
+CallAnswer Write(VirtualProcessor& vcpu, uint64_t gpa, uint64_t bytes, uint64_t) {
+  GuestMachine& guest = *vcpu.guest;
   if (bytes > kWriteBytesMax) return Failed(NOM_STATUS_BAD_PARAMETER);
   if (!InBounds(gpa, bytes, guest.window_frames * kFrame)) return Failed(NOM_STATUS_BAD_ADDRESS);
   char text[kWriteBytesMax];
@@ -133,43 +126,54 @@ CallAnswer Write(GuestMachine& guest, uint64_t gpa, uint64_t bytes) {
   return {};
 }
 
+CallAnswer NoSuchCall(VirtualProcessor&, uint64_t, uint64_t, uint64_t) {
+  return Failed(NOM_STATUS_NO_SUCH_CALL);
+}
+
 // The answer of a call that may have changed how many frames are held.
 CallAnswer Changed(GuestMachine& guest, const Result<uint64_t>& result) {
-  if (result.ok()) WriteGuestBoard(guest);
+  if (result.ok()) WriteHeldFrames(guest);
   return Answer(result);
 }
+
+// By number. Each for itself, so that none pays for what another needs.
+using CallHandler = CallAnswer (*)(VirtualProcessor&, uint64_t, uint64_t, uint64_t);
+constexpr auto kCalls = [] {
+  std::array<CallHandler, NOM_CALL_RING + 1> calls{};
+  calls.fill(NoSuchCall);
+  calls[NOM_CALL_QUERY] = Query;
+  calls[NOM_CALL_ACQUIRE] = Acquire;
+  calls[NOM_CALL_RELEASE] = Release;
+  calls[NOM_CALL_NOTIFY] = Notify;
+  calls[NOM_CALL_YIELD] = Yield;
+  calls[NOM_CALL_WRITE] = Write;
+  calls[NOM_CALL_EXIT] = [](VirtualProcessor& vcpu, uint64_t code, uint64_t, uint64_t) {
+    vcpu.guest->End(vcpu, NOM_EXIT_REASON_DONE, code);
+    return CallAnswer{AfterExit::kEnded};
+  };
+  calls[NOM_CALL_OFFER] = [](VirtualProcessor& vcpu, uint64_t id, uint64_t frames, uint64_t tag) {
+    return Changed(*vcpu.guest, OfferRegion(*vcpu.guest, id, frames, tag));
+  };
+  calls[NOM_CALL_ACCEPT] = [](VirtualProcessor& vcpu, uint64_t id, uint64_t frames, uint64_t tag) {
+    return Answer(AcceptRegion(*vcpu.guest, id, frames, tag));
+  };
+  calls[NOM_CALL_LEAVE] = [](VirtualProcessor& vcpu, uint64_t region, uint64_t, uint64_t) {
+    return Changed(*vcpu.guest, LeaveRegion(*vcpu.guest, region));
+  };
+  calls[NOM_CALL_RING] = [](VirtualProcessor& vcpu, uint64_t region, uint64_t, uint64_t) {
+    return Failed(RingRegion(*vcpu.guest, region).code());
+  };
+  return calls;
+}();
+
+bool CallExists(uint64_t number) { return number < kCalls.size() && kCalls[number] != NoSuchCall; }
 
 }  // namespace
 
 CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
-  GuestMachine& guest = *vcpu.guest;
-  switch (number) {
-    case NOM_CALL_QUERY:
-      return Query(guest, a, b);
-    case NOM_CALL_ACQUIRE:
-      return BeginAcquire(vcpu, a, b);
-    case NOM_CALL_RELEASE:
-      return BeginRelease(vcpu, a, b);
-    case NOM_CALL_NOTIFY:
-      return Notify(vcpu, a);
-    case NOM_CALL_YIELD:
-      return Yield(vcpu, a);
-    case NOM_CALL_WRITE:
-      return Write(guest, a, b);
-    case NOM_CALL_EXIT:
-      guest.End(vcpu, NOM_EXIT_REASON_DONE, a);
-      return {AfterExit::kEnded, NOM_STATUS_OK, 0};
-    case NOM_CALL_OFFER:
-      return Changed(guest, OfferRegion(guest, a, b, c));
-    case NOM_CALL_ACCEPT:
-      return Answer(AcceptRegion(guest, a, b, c));
-    case NOM_CALL_LEAVE:
-      return Changed(guest, LeaveRegion(guest, a));
-    case NOM_CALL_RING:
-      return Failed(RingRegion(guest, a).code());
-    default:
-      return Failed(NOM_STATUS_NO_SUCH_CALL);
-  }
+  if (number >= kCalls.size()) [[unlikely]]
+    return Failed(NOM_STATUS_NO_SUCH_CALL);
+  return kCalls[number](vcpu, a, b, c);
 }
 
 AfterExit ContinueWork(VirtualProcessor& vcpu) {

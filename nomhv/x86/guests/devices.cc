@@ -150,9 +150,7 @@ void TakeDevice(GuestMachine& guest, uint32_t index) {
   Device& device = g_devices[index];
   SetCommand(device.function, 0);
   DetachDevice(device.function.place(), guest.slot);
-  ForEachPage(index, [&](uint64_t gpa, uint64_t) {
-    NOMHV_CHECK(guest.tables.Unmap(gpa).ok(), "devices: a page of registers is not mapped");
-  });
+  guest.tables.Clear(PlaceOf(index), PlaceOf(index) + NOM_DEVICE_PLACE_BYTES, [](uint64_t) {});
   ForgetTranslations(guest);
   guest.devices &= ~(1u << index);
   if (device.express == 0) return;

@@ -16,38 +16,32 @@ AfterExit End(VirtualProcessor& vcpu, NomExitReason reason, uint64_t detail) {
 }
 
 // #GP in answer to an exit.
-AfterExit Refuse(VirtualProcessor& vcpu, const Exit& exit) {
-  switch (Escalate(exit.delivering, kVectorGeneralProtection)) {
-    case Escalation::kShutdown:
-      return End(vcpu, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
-    case Escalation::kDoubleFault:
-      InjectException(vcpu, kVectorDoubleFault, 0);
-      break;
-    case Escalation::kNone:
-      InjectException(vcpu, kVectorGeneralProtection, 0);
-      break;
-  }
+AfterExit Refuse(VirtualProcessor& vcpu) {
+  const Escalation comes = Escalate(vcpu.exit.delivering, kVectorGeneralProtection);
+  if (comes == Escalation::kShutdown) return End(vcpu, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
+  const bool twice = comes == Escalation::kDoubleFault;
+  InjectException(vcpu, twice ? kVectorDoubleFault : kVectorGeneralProtection, 0);
   return AfterExit::kResume;
 }
 
 // An instruction that a guest does not have. A guest with no table to take it ends with a reason
 // better than a triple fault.
-AfterExit Absent(VirtualProcessor& vcpu, const Exit& exit) {
+AfterExit Absent(VirtualProcessor& vcpu) {
   const ControlRegisters control = ReadControlRegisters(vcpu);
   const uint64_t gate_bytes = (control.efer & kEferLma) != 0 ? 16 : 8;
   if (control.idt_limit < (kVectorInvalidOpcode + 1) * gate_bytes - 1) {
-    return End(vcpu, NOM_EXIT_REASON_BAD_INSTRUCTION, exit.code);
+    return End(vcpu, NOM_EXIT_REASON_BAD_INSTRUCTION, vcpu.exit.code);
   }
   InjectException(vcpu, kVectorInvalidOpcode, 0);
   return AfterExit::kResume;
 }
 
-AfterExit Advance(VirtualProcessor& vcpu, const Exit& exit) {
-  AdvancePastExit(vcpu, exit);
+AfterExit Advance(VirtualProcessor& vcpu) {
+  AdvancePastExit(vcpu);
   return AfterExit::kResume;
 }
 
-AfterExit TellCpuid(VirtualProcessor& vcpu, const Exit& exit) {
+AfterExit TellCpuid(VirtualProcessor& vcpu) {
   GuestRegisters& r = vcpu.registers;
   const auto leaf = static_cast<uint32_t>(r.rax());
   const auto subleaf = static_cast<uint32_t>(r.rcx());
@@ -57,30 +51,31 @@ AfterExit TellCpuid(VirtualProcessor& vcpu, const Exit& exit) {
   r.rbx() = told.ebx;
   r.rcx() = told.ecx;
   r.rdx() = told.edx;
-  return Advance(vcpu, exit);
+  return Advance(vcpu);
 }
 
-AfterExit ReadGuestMsr(VirtualProcessor& vcpu, const Exit& exit) {
+AfterExit ReadGuestMsr(VirtualProcessor& vcpu) {
   GuestRegisters& r = vcpu.registers;
   const std::optional<uint64_t> value =
       ReadControlRegisters(vcpu).ReadMsr(static_cast<uint32_t>(r.rcx()));
-  if (!value.has_value()) return Refuse(vcpu, exit);
+  if (!value.has_value()) return Refuse(vcpu);
   r.rax() = *value & 0xffffffff;
   r.rdx() = *value >> 32;
-  return Advance(vcpu, exit);
+  return Advance(vcpu);
 }
 
-AfterExit WriteGuestMsr(VirtualProcessor& vcpu, const Exit& exit) {
+AfterExit WriteGuestMsr(VirtualProcessor& vcpu) {
   GuestRegisters& r = vcpu.registers;
   ControlRegisters control = ReadControlRegisters(vcpu);
   const uint64_t value = r.rdx() << 32 | (r.rax() & 0xffffffff);
-  if (!control.WriteMsr(static_cast<uint32_t>(r.rcx()), value)) return Refuse(vcpu, exit);
+  if (!control.WriteMsr(static_cast<uint32_t>(r.rcx()), value)) return Refuse(vcpu);
   WriteControlRegisters(vcpu, control);
-  return Advance(vcpu, exit);
+  return Advance(vcpu);
 }
 
-AfterExit Memory(VirtualProcessor& vcpu, const Exit& exit) {
+AfterExit Memory(VirtualProcessor& vcpu) {
   const GuestMachine& guest = *vcpu.guest;
+  const Exit& exit = vcpu.exit;
   const uint64_t gpa = exit.address;
   const std::optional<NestedMapping> mapping =
       guest.tables.Find(gpa & ~uint64_t{NOM_FRAME_BYTES - 1});
@@ -88,76 +83,76 @@ AfterExit Memory(VirtualProcessor& vcpu, const Exit& exit) {
     const bool refused =
         (exit.write && !mapping->flags.writable) || (exit.fetch && !mapping->flags.executable);
     // Else it was mapped since the processor looked.
-    return refused ? Refuse(vcpu, exit) : AfterExit::kResume;
+    return refused ? Refuse(vcpu) : AfterExit::kResume;
   }
   if (gpa / NOM_FRAME_BYTES < guest.window_frames ||
       (gpa >= NOM_GPA_REGIONS && gpa - NOM_GPA_REGIONS < NOM_REGIONS_BYTES) ||
       (gpa >= NOM_GPA_DEVICES && gpa - NOM_GPA_DEVICES < NOM_DEVICES_BYTES)) {
-    return Refuse(vcpu, exit);
+    return Refuse(vcpu);
   }
   return End(vcpu, NOM_EXIT_REASON_WILD_ACCESS, gpa);
 }
 
-AfterExit Halt(VirtualProcessor& vcpu, const Exit& exit) {
-  AdvancePastExit(vcpu, exit);
+AfterExit Halt(VirtualProcessor& vcpu) {
+  AdvancePastExit(vcpu);
   if (!InterruptsEnabled(vcpu)) return End(vcpu, NOM_EXIT_REASON_DONE, 0);
   if (vcpu.interrupt_due()) return AfterExit::kResume;
   vcpu.sleep = {SleepState::kHalted, 0};
   return AfterExit::kSleep;
 }
 
-AfterExit Call(VirtualProcessor& vcpu, const Exit& exit) {
-  AdvancePastExit(vcpu, exit);
+AfterExit Call(VirtualProcessor& vcpu) {
+  vcpu.guest->CountExit(NOM_EXIT_CALL);
   GuestRegisters& r = vcpu.registers;
-  const uint64_t mask = exit.code64 ? ~uint64_t{0} : 0xffffffff;
-  const CallAnswer answer =
-      DoCall(vcpu, r.rax() & mask, r.rdi() & mask, r.rsi() & mask, r.rdx() & mask);
+  const CallAnswer answer = DoCall(vcpu, r.rax(), r.rdi(), r.rsi(), r.rdx());
   if (answer.then == AfterExit::kWork) return ContinueWork(vcpu);
   vcpu.Answer(answer.status, answer.value);
   return answer.then;
 }
 
-AfterExit MoveDebugRegister(VirtualProcessor& vcpu, const Exit& exit) {
+AfterExit MoveDebugRegister(VirtualProcessor& vcpu) {
+  const Exit& exit = vcpu.exit;
   // Whoever changes its code under itself gets what an unreadable one gets.
-  if (!exit.move.has_value()) return Refuse(vcpu, exit);
+  if (!exit.move.has_value()) return Refuse(vcpu);
   const bool write = exit.kind == ExitKind::kWriteDebug;
-  const uint64_t mask = exit.code64 ? ~uint64_t{0} : 0xffffffff;
   ControlRegisters control = ReadControlRegisters(vcpu);
   const bool extensions = (control.cr4 & kCr4DebugExtensions) != 0;
   uint64_t& general = vcpu.registers.general[exit.move->general_register];
-  uint64_t value = general & mask;
+  uint64_t value = general;
   const uint32_t number = exit.move->debug_register;
   const DebugAccess access =
       write ? vcpu.debug_registers.Write(number, extensions, value, control.dr6)
             : vcpu.debug_registers.Read(number, extensions, control.dr6, value);
-  if (access == DebugAccess::kInvalidOpcode) return Absent(vcpu, exit);
-  if (access == DebugAccess::kGeneralProtection) return Refuse(vcpu, exit);
+  if (access == DebugAccess::kInvalidOpcode) return Absent(vcpu);
+  if (access == DebugAccess::kGeneralProtection) return Refuse(vcpu);
   if (write) {
     WriteControlRegisters(vcpu, control);
   } else {
-    general = value & mask;
+    general = exit.code64 ? value : value & 0xffffffff;
   }
-  return Advance(vcpu, exit);
+  AdvancePastMove(vcpu);
+  return AfterExit::kResume;
 }
 
 }  // namespace
 
-AfterExit HandleExit(VirtualProcessor& vcpu, const Exit& exit) {
-  if (exit.kind == ExitKind::kInterrupt) return AfterExit::kInterrupt;
-  vcpu.guest->CountExit(HeadingOf(exit.kind));
-  switch (exit.kind) {
-    case ExitKind::kCall:
-      return Call(vcpu, exit);
+AfterExit HandleExit(VirtualProcessor& vcpu, ExitKind kind) {
+  if (kind == ExitKind::kCall) [[likely]]
+    return Call(vcpu);
+  if (kind == ExitKind::kInterrupt) return AfterExit::kInterrupt;
+  vcpu.guest->CountExit(kExitHeadings[static_cast<uint32_t>(kind)]);
+  const Exit& exit = vcpu.exit;
+  switch (kind) {
     case ExitKind::kHalt:
-      return Halt(vcpu, exit);
+      return Halt(vcpu);
     case ExitKind::kMemory:
-      return Memory(vcpu, exit);
+      return Memory(vcpu);
     case ExitKind::kCpuid:
-      return TellCpuid(vcpu, exit);
+      return TellCpuid(vcpu);
     case ExitKind::kReadMsr:
-      return ReadGuestMsr(vcpu, exit);
+      return ReadGuestMsr(vcpu);
     case ExitKind::kWriteMsr:
-      return WriteGuestMsr(vcpu, exit);
+      return WriteGuestMsr(vcpu);
     case ExitKind::kPort:
       return End(vcpu, NOM_EXIT_REASON_BAD_PORT, exit.code);
     case ExitKind::kException:
@@ -166,17 +161,18 @@ AfterExit HandleExit(VirtualProcessor& vcpu, const Exit& exit) {
       return AfterExit::kResume;
     case ExitKind::kReadDebug:
     case ExitKind::kWriteDebug:
-      return MoveDebugRegister(vcpu, exit);
+      return MoveDebugRegister(vcpu);
     case ExitKind::kFlushCaches:
-      return Advance(vcpu, exit);
+      return Advance(vcpu);
     case ExitKind::kRefused:
-      return Refuse(vcpu, exit);
+      return Refuse(vcpu);
     case ExitKind::kAbsent:
-      return Absent(vcpu, exit);
+      return Absent(vcpu);
     case ExitKind::kShutdown:
       return End(vcpu, NOM_EXIT_REASON_TRIPLE_FAULT, 0);
     case ExitKind::kBadState:
       return End(vcpu, NOM_EXIT_REASON_BAD_STATE, 0);
+    case ExitKind::kCall:
     case ExitKind::kInterrupt:
       break;
   }

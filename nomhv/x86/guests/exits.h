@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "nomhv/abi/version.h"
-#include "nomhv/core/exit.h"
 #include "nomhv/x86/guests/virtual_processor.h"
 
 namespace nomhv {
@@ -28,8 +27,8 @@ CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t 
 // Does the next few frames of vcpu.work. kResume when it is done, and answered.
 AfterExit ContinueWork(VirtualProcessor& vcpu);
 
-// Does what the exit asks for. kSleep: vcpu.sleep says how.
-AfterExit HandleExit(VirtualProcessor& vcpu, const Exit& exit);
+// Does what vcpu.exit, which is of `kind`, asks for. kSleep: vcpu.sleep says how.
+AfterExit HandleExit(VirtualProcessor& vcpu, ExitKind kind);
 
 }  // namespace nomhv
 

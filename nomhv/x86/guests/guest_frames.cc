@@ -1,21 +1,11 @@
 #include "nomhv/x86/guests/guest_frames.h"
 
-#include "nomhv/core/assert.h"
 #include "nomhv/x86/platform/clocks.h"
 #include "nomhv/x86/platform/cpu.h"
 
 namespace nomhv {
-namespace {
 
 constexpr uint64_t kFrame = NOM_FRAME_BYTES;
-
-// Only who has the claim changes it; the meters read it at any time.
-void CountHeld(GuestMachine& guest, uint64_t change) {
-  guest.held_frames.store(guest.held_frames.load(std::memory_order_relaxed) + change,
-                          std::memory_order_relaxed);
-}
-
-}  // namespace
 
 void CountFrames(GuestMachine& guest) { SetGrantedFrames(guest, guest.granted_frames); }
 
@@ -23,14 +13,6 @@ void SetGrantedFrames(GuestMachine& guest, uint64_t frames) {
   const SpinLockGuard guard(guest.meter_lock);
   guest.frame_meter.Advance(TscToUs(ReadTsc()), guest.held_frames, guest.granted_frames);
   guest.granted_frames = frames;
-}
-
-uint64_t GiveFrame(GuestMachine& guest, uint64_t gpa, NestedFlags flags) {
-  const uint64_t physical = AllocateGuestFrame();
-  const Status status = guest.tables.Map(gpa, physical, flags);
-  NOMHV_CHECK(status.ok(), "guest: a frame cannot be mapped where its table is reserved");
-  CountHeld(guest, 1);
-  return physical;
 }
 
 void FrameTaker::Take(uint64_t gpa, uint64_t end) {
@@ -43,18 +25,19 @@ void FrameTaker::Take(uint64_t gpa, uint64_t end) {
 void FrameTaker::Finish() {
   if (count_ == 0) return;
   ForgetTranslations(guest_);
-  CountHeld(guest_, -uint64_t{count_});
+  guest_.held_frames.fetch_sub(count_, std::memory_order_relaxed);
   FreeGuestFrames({physical_, count_});
   count_ = 0;
 }
 
-uint64_t FillHoles(GuestMachine& guest, uint64_t gpa, uint64_t end, uint64_t most) {
+uint64_t FillHoles(GuestMachine& guest, uint64_t gpa, uint64_t end, uint64_t most,
+                   NestedFlags flags) {
   uint64_t given = 0;
-  gpa = guest.tables.Fill(gpa, end, most, [&] {
+  gpa = guest.tables.Fill(gpa, end, most, flags, [&] {
     ++given;
     return AllocateGuestFrame();
   });
-  CountHeld(guest, given);
+  guest.held_frames.fetch_add(given, std::memory_order_relaxed);
   return gpa;
 }
 

@@ -15,9 +15,6 @@ void CountFrames(GuestMachine& guest);
 // Changes the grant; frames move separately.
 void SetGrantedFrames(GuestMachine& guest, uint64_t frames);
 
-// Maps a zeroed frame at `gpa`, where a table is reserved and nothing is mapped; the frame.
-uint64_t GiveFrame(GuestMachine& guest, uint64_t gpa, NestedFlags flags = {});
-
 // Takes frames in three phases: each is unmapped at once; what processors and devices remember of
 // them is forgotten once for all; only then they are scrubbed and free.
 class FrameTaker {
@@ -42,7 +39,8 @@ class FrameTaker {
 
 // Maps zeroed frames at the lowest holes of [gpa, end), at most `most`; where the next hole is, or
 // `end`.
-uint64_t FillHoles(GuestMachine& guest, uint64_t gpa, uint64_t end, uint64_t most);
+uint64_t FillHoles(GuestMachine& guest, uint64_t gpa, uint64_t end, uint64_t most,
+                   NestedFlags flags = {});
 // The same in the whole window, and counted.
 void GrowGuest(GuestMachine& guest, uint64_t most);
 // Takes up to `most` frames of the window from `from_frame` on, highest first, while more than

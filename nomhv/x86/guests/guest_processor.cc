@@ -40,8 +40,8 @@ bool Runnable(uint32_t slot, uint64_t now_tsc) {
       guest.ended.load(std::memory_order_acquire)) {
     return false;
   }
-  if (guest.vcpu.sleep.kind == SleepState::kAwake) return true;
-  return TryWake(guest.vcpu, g_machine.accounts[slot], now_tsc);
+  return guest.vcpu.sleep.kind == SleepState::kAwake ||
+         TryWake(guest.vcpu, g_machine.accounts[slot], now_tsc);
 }
 
 // Changes who pays for the processor's time, and tells the meters.
@@ -54,15 +54,11 @@ void ChangePayer(Processor& processor, Change&& change) {
   processor.running_sequence.fetch_add(1, std::memory_order_acq_rel);
 }
 
-struct SliceEnd {
-  StopCause cause = StopCause::kTime;
-  bool guest_ended = false;
-};
-
 // Until the slice ends, the guest sleeps or ends, or the control processor wants something: that
 // is, from `latest_tsc` on, too.
-SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount& account,
-                  uint64_t slice_end_tsc, uint64_t latest_tsc) {
+[[gnu::noinline]] StopCause RunSlice(Processor& processor, VirtualProcessor& vcpu,
+                                     ProcessorAccount& account, uint64_t slice_end_tsc,
+                                     uint64_t latest_tsc) {
   GuestMachine& guest = *vcpu.guest;
   const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
   ArmTimer(deadline_tsc);
@@ -72,19 +68,20 @@ SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount
     // pending, and the guest's next run ends at once.
     if (guest.condemned.load(std::memory_order_acquire)) {
       guest.End(vcpu, NOM_EXIT_REASON_BAD_STATE, 0);
-      return {StopCause::kItself, /*guest_ended=*/true};
+      return StopCause::kItself;
     }
     if (processor.replan.load(std::memory_order_acquire) ||
         guest.hold.load(std::memory_order_acquire)) {
-      return {StopCause::kControl};
+      return StopCause::kControl;
     }
-    if (processor.rung.exchange(false, std::memory_order_acq_rel)) return {StopCause::kRung};
+    if (processor.rung.exchange(false, std::memory_order_acq_rel)) return StopCause::kRung;
     const uint64_t now_tsc = ReadTsc();
     if (now_tsc >= deadline_tsc) {
-      return {now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl};
+      return now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl;
     }
     AfterExit then = vcpu.work.busy() ? ContinueWork(vcpu) : AfterExit::kResume;
-    while (then == AfterExit::kResume) then = HandleExit(vcpu, RunVirtualProcessor(processor, vcpu));
+    while (then == AfterExit::kResume)
+      then = HandleExit(vcpu, RunVirtualProcessor(processor, vcpu));
     switch (then) {
       case AfterExit::kResume:
       case AfterExit::kWork:
@@ -95,7 +92,7 @@ SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount
         guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);
         // Where control runs here, too, it looks at once when marketd rings.
         if (processor.index == 0 && DoorbellInterrupts() != doorbells) {
-          return {StopCause::kControl};
+          return StopCause::kControl;
         }
         // The timer may have been the one that fired, ahead of a far deadline.
         ArmTimer(deadline_tsc);
@@ -103,10 +100,10 @@ SliceEnd RunSlice(Processor& processor, VirtualProcessor& vcpu, ProcessorAccount
       }
       case AfterExit::kSleep:
         account.Sleep(ReadTsc(), vcpu.sleep.wake_tsc);
-        return {StopCause::kItself};
+        return StopCause::kItself;
       case AfterExit::kEnded:
         if (processor.index != 0) Poke(g_machine.processors[0]);
-        return {StopCause::kItself, /*guest_ended=*/true};
+        return StopCause::kItself;
     }
   }
 }
@@ -148,13 +145,14 @@ bool TakeTurn(Processor& processor, uint64_t latest_tsc) {
   vcpu.translations.RunsOn(processor.index);
   LoadExtendedState(vcpu);
   ChangePayer(processor, [&](ProcessorSchedule& schedule) { schedule.Run(choice, ReadTsc()); });
-  const SliceEnd end =
+  const StopCause cause =
       RunSlice(processor, vcpu, g_machine.accounts[choice.slot], choice.deadline_tsc, latest_tsc);
   const uint64_t stop_tsc = ReadTsc();
   SaveExtendedState(vcpu);
+  const bool ended = vcpu.guest->ended.load(std::memory_order_relaxed);  // While it is claimed.
   ChangePayer(processor,
-              [&](ProcessorSchedule& schedule) { schedule.Stop(choice, stop_tsc, end.cause); });
-  return end.guest_ended;
+              [&](ProcessorSchedule& schedule) { schedule.Stop(choice, stop_tsc, cause); });
+  return ended;
 }
 
 void GuestProcessorMain(Processor& processor) {

@@ -18,6 +18,7 @@ namespace nomhv {
 struct alignas(64) Processor {
   uint32_t index = 0;  // 0 is the control processor.
   uint8_t apic_id = 0;
+  uint64_t own_state = 0;  // The back end's: a frame.
   std::atomic<bool> up{false};
   ProcessorTranslations translations;
   ProcessorSchedule schedule;

@@ -16,11 +16,16 @@ uint64_t FrameAt(RegionPlace place, uint64_t index) {
   return place.gpa() + index * NOM_FRAME_BYTES;
 }
 
+const Region* Find(std::optional<RegionPlace> place) {
+  return place.has_value() ? g_regions.Find(*place) : nullptr;
+}
+
 void UnmapPeer(const Region& region) {
   GuestMachine& peer = g_machine.guests[region.peer.slot];
-  for (uint64_t i = 0; i < region.frames; ++i) {
-    NOMHV_CHECK(peer.tables.Unmap(FrameAt(region.peer, i)).ok(), "regions: a frame is not mapped");
-  }
+  uint64_t taken = 0;
+  peer.tables.Clear(region.peer.gpa(), FrameAt(region.peer, region.frames),
+                    [&](uint64_t) { ++taken; });
+  NOMHV_CHECK(taken == region.frames, "regions: a frame is not mapped");
   ForgetTranslations(peer);
 }
 
@@ -57,8 +62,10 @@ Result<uint64_t> OfferRegion(GuestMachine& guest, uint64_t peer_id, uint64_t fra
   if (!place.ok()) return place.code();
   CountFrames(guest);
   uint64_t physical[NOM_REGION_FRAMES_MAX];
+  const uint64_t end = FrameAt(place.value(), frames);
+  static_cast<void>(FillHoles(guest, place.value().gpa(), end, frames, kShared));
   for (uint64_t i = 0; i < frames; ++i) {
-    physical[i] = GiveFrame(guest, FrameAt(place.value(), i), kShared);
+    physical[i] = guest.tables.Find(FrameAt(place.value(), i))->physical;
   }
   const SpinLockGuard guard(g_lock);
   g_regions.Open(place.value(), {physical, frames});
@@ -83,7 +90,7 @@ Result<uint64_t> LeaveRegion(GuestMachine& guest, uint64_t gpa) {
   uint64_t frames = 0;
   {
     const SpinLockGuard guard(g_lock);
-    const Region* const region = place.has_value() ? g_regions.Find(*place) : nullptr;
+    const Region* const region = Find(place);
     if (region == nullptr) return NOM_STATUS_NO_SUCH_REGION;
     frames = region->frames;
     const bool offerer = region->offerer == *place;
@@ -96,21 +103,19 @@ Result<uint64_t> LeaveRegion(GuestMachine& guest, uint64_t gpa) {
 }
 
 Result<uint64_t> RegionState(const GuestMachine& guest, uint64_t gpa) {
-  const std::optional<RegionPlace> place = RegionPlace::At(guest.slot, gpa);
   const SpinLockGuard guard(g_lock);
-  const Region* const region = place.has_value() ? g_regions.Find(*place) : nullptr;
+  const Region* const region = Find(RegionPlace::At(guest.slot, gpa));
   if (region == nullptr) return NOM_STATUS_NO_SUCH_REGION;
   if (region->shared()) return uint64_t{NOM_REGION_SHARED};
   return uint64_t{region->state == Region::kLeft ? NOM_REGION_LEFT : NOM_REGION_OFFERED};
 }
 
 Status RingRegion(const GuestMachine& guest, uint64_t gpa) {
-  const std::optional<RegionPlace> place = RegionPlace::At(guest.slot, gpa);
   const SpinLockGuard guard(g_lock);
-  const Region* const region = place.has_value() ? g_regions.Find(*place) : nullptr;
+  const Region* const region = Find(RegionPlace::At(guest.slot, gpa));
   if (region == nullptr) return NOM_STATUS_NO_SUCH_REGION;
   if (!region->shared()) return NOM_STATUS_BAD_STATE;
-  const RegionPlace& other = region->offerer == *place ? region->peer : region->offerer;
+  const RegionPlace& other = region->offerer.slot == guest.slot ? region->peer : region->offerer;
   RingGuest(g_machine.guests[other.slot]);
   return {};
 }

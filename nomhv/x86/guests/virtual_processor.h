@@ -9,6 +9,7 @@
 
 #include "nomhv/abi/version.h"
 #include "nomhv/core/control_registers.h"
+#include "nomhv/core/exit.h"
 #include "nomhv/core/frame_work.h"
 #include "nomhv/core/translations.h"
 
@@ -43,7 +44,7 @@ struct SleepState {
   uint64_t wake_tsc = 0;  // When it asked to be woken; 0: at no time.
 };
 
-// Where code that it executed last lies in the machine's memory (x86/svm/instruction.cc).
+// Where code that it executed last lies in the machine's memory (x86/svm/exits.cc).
 struct CodePageCache {
   uint64_t linear = ~uint64_t{0};  // No page's address: nothing is kept.
   uint64_t cr3 = 0;
@@ -54,6 +55,7 @@ struct VirtualProcessor {
   GuestMachine* guest = nullptr;
   uint32_t index = 0;  // Of all that there are, and of its account.
   GuestRegisters registers;
+  Exit exit;                       // The last.
   void* control_block = nullptr;   // The back end's: a frame.
   void* extended_state = nullptr;  // An XSAVE area: a frame.
   uint64_t xcr0 = 1;

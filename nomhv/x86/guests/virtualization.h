@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "nomhv/core/control_registers.h"
-#include "nomhv/core/exit.h"
 #include "nomhv/x86/guests/virtual_processor.h"
 
 namespace nomhv {
@@ -18,18 +17,20 @@ struct Processor;
 void InitVirtualization();
 // Turns it on on the processor that runs this. False if it has none that nomhv can use, or the
 // firmware forbids it.
-[[nodiscard]] bool EnableVirtualization(const Processor& processor);
+[[nodiscard]] bool EnableVirtualization(Processor& processor);
 
 // Sets a new virtual processor to the state that guest.h describes, about to start at `entry` with
 // `argument` in EBX. It has its control block, and its guest its tables.
 void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argument);
 
-// Runs it until it exits. Interrupts are off before and after; one that came is pending. On the way
-// in translations are forgotten that must be, and an interrupt that is due is offered to it.
-Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu);
+// Runs it until it exits, and says in vcpu.exit why. Interrupts are off before and after; one that
+// came is pending. On the way in translations are forgotten that must be, and an interrupt that is
+// due is offered to it. After a call it goes on by itself.
+ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu);
 
-// Goes on after the instruction at which it exited.
-void AdvancePastExit(VirtualProcessor& vcpu, const Exit& exit);
+// Goes on after the instruction at which it exited; or which is vcpu.exit.move.
+void AdvancePastExit(VirtualProcessor& vcpu);
+void AdvancePastMove(VirtualProcessor& vcpu);
 
 // Where it goes on, and whether it lets interrupts in.
 [[nodiscard]] uint64_t InstructionPointer(const VirtualProcessor& vcpu);
@@ -44,8 +45,7 @@ void WriteControlRegisters(VirtualProcessor& vcpu, const ControlRegisters& contr
 
 // The FPU and vector registers of guests, all that the processor has (AMD64 APM volume 2, 11.5),
 // whatever the back end. nomhv uses none of them, so they stay in the processor between Load and
-// Save.
-// Turns it on on the processor that runs this. False if it has no XSAVE, or more state than a
+// Save. Turns it on on the processor that runs this. False if it has no XSAVE, or more state than a
 // frame.
 [[nodiscard]] bool EnableExtendedState();
 

@@ -1,5 +1,7 @@
 #include "nomhv/x86/platform/apic.h"
 
+#include <algorithm>
+
 #include "nomhv/core/budget.h"
 #include "nomhv/x86/platform/clocks.h"
 #include "nomhv/x86/platform/cpu.h"
@@ -87,15 +89,12 @@ void ArmTimer(uint64_t deadline_tsc) {
   }
   const uint64_t now = ReadTsc();
   const uint64_t cycles = deadline_tsc > now ? deadline_tsc - now : 0;
-  constexpr uint64_t kMost = ~uint32_t{0};
   // Two seconds at most: no overflow below, and a count that fits.
   const uint64_t most_cycles = clocks().tsc_hz * 2;
-  uint64_t count = (cycles < most_cycles ? cycles : most_cycles) * (clocks().timer_hz / 1000) /
-                   (clocks().tsc_hz / 1000);
-  if (count > kMost) count = kMost;
-  if (count == 0) count = 1;
+  const uint64_t count =
+      std::min(cycles, most_cycles) * (clocks().timer_hz / 1000) / (clocks().tsc_hz / 1000);
   Write(kTimer, kVectorTimer);
-  Write(kInitialCount, static_cast<uint32_t>(count));
+  Write(kInitialCount, static_cast<uint32_t>(std::clamp<uint64_t>(count, 1, ~uint32_t{0})));
 }
 
 void SendInterrupt(uint8_t apic_id, uint8_t vector) { SendCommand(apic_id, vector); }

@@ -40,20 +40,18 @@ const T* At(uint64_t physical) {
   return reinterpret_cast<const T*>(physical);
 }
 
-void AddUsable(BootInfo& info, uint64_t address, uint64_t bytes) {
-  if (info.range_count == BootInfo::kRangesMax) {
-    ++info.left_out_ranges;
-    return;
+template <uint32_t N>
+void Add(PhysicalRange (&list)[N], uint32_t& count, uint32_t& left_out, PhysicalRange range) {
+  if (count == N) {
+    ++left_out;
+  } else {
+    list[count++] = range;
   }
-  info.usable[info.range_count++] = {address, bytes};
 }
 
-void AddModule(BootInfo& info, uint64_t address, uint64_t bytes) {
-  if (info.module_count == BootInfo::kModulesMax) {
-    ++info.left_out_modules;
-    return;
-  }
-  info.modules[info.module_count++] = {address, bytes};
+void AddUsable(BootInfo& info, const PvhMemory& memory) {
+  if (memory.type != kMemoryUsable) return;
+  Add(info.usable, info.range_count, info.left_out_ranges, {memory.address, memory.bytes});
 }
 
 void ReadPvh(uint64_t physical, BootInfo& info) {
@@ -64,12 +62,11 @@ void ReadPvh(uint64_t physical, BootInfo& info) {
   }
   info.rsdp = start->rsdp;
   const auto* memory = At<PvhMemory>(start->memory_map);
-  for (uint32_t i = 0; i < start->memory_map_count; ++i) {
-    if (memory[i].type == kMemoryUsable) AddUsable(info, memory[i].address, memory[i].bytes);
-  }
+  for (uint32_t i = 0; i < start->memory_map_count; ++i) AddUsable(info, memory[i]);
   const auto* modules = At<PvhModule>(start->modules);
   for (uint32_t i = 0; i < start->module_count; ++i) {
-    AddModule(info, modules[i].address, modules[i].bytes);
+    Add(info.modules, info.module_count, info.left_out_modules,
+        {modules[i].address, modules[i].bytes});
   }
 }
 
@@ -90,8 +87,7 @@ void ReadMb2MemoryMap(const Mb2Tag* tag, BootInfo& info) {
   const uint32_t entry_bytes = *At<uint32_t>(base + 8);
   NOMHV_CHECK(entry_bytes >= 24, "boot: bad multiboot2 memory map");
   for (uint64_t at = base + 16; at + entry_bytes <= base + tag->bytes; at += entry_bytes) {
-    const auto* memory = At<PvhMemory>(at);  // The same layout.
-    if (memory->type == kMemoryUsable) AddUsable(info, memory->address, memory->bytes);
+    AddUsable(info, *At<PvhMemory>(at));  // The same layout.
   }
 }
 
@@ -109,7 +105,7 @@ void ReadMultiboot2(uint64_t physical, BootInfo& info) {
       case kMb2Module: {
         const uint32_t first = *At<uint32_t>(body);
         const uint32_t end = *At<uint32_t>(body + 4);
-        AddModule(info, first, end - first);
+        Add(info.modules, info.module_count, info.left_out_modules, {first, end - first});
         break;
       }
       case kMb2MemoryMap:

@@ -47,6 +47,12 @@ alignas(4096) char g_stacks[kProcessorsMax][kStackBytes];
 alignas(16) char g_fault_stacks[kProcessorsMax][2][kFaultStackBytes];
 Descriptors g_descriptors[kProcessorsMax];
 
+// What LGDT and LIDT take.
+struct __attribute__((packed)) TablePointer {
+  uint16_t limit;
+  uint64_t base;
+};
+
 constexpr uint32_t kStubBytes = 16;
 constexpr uint16_t kDebugExitPort = 0xf4;
 
@@ -110,10 +116,7 @@ void LoadDescriptors(uint32_t index) {
   d.table[5] = (sizeof(TaskState) - 1) | (base & 0xffffff) << 16 | uint64_t{0x89} << 40 |
                (base >> 24 & 0xff) << 56;
   d.table[6] = base >> 32;
-  const struct __attribute__((packed)) {
-    uint16_t limit;
-    uint64_t base;
-  } pointer = {sizeof(d.table) - 1, reinterpret_cast<uint64_t>(d.table)};
+  const TablePointer pointer = {sizeof(d.table) - 1, reinterpret_cast<uint64_t>(d.table)};
   asm volatile("lgdt %0; ltr %1" ::"m"(pointer), "r"(kTaskSelector) : "memory");
 }
 
@@ -136,10 +139,7 @@ void BuildInterruptTable() {
 }
 
 void LoadInterruptTable() {
-  const struct __attribute__((packed)) {
-    uint16_t limit;
-    uint64_t base;
-  } pointer = {sizeof(g_gates) - 1, reinterpret_cast<uint64_t>(g_gates)};
+  const TablePointer pointer = {sizeof(g_gates) - 1, reinterpret_cast<uint64_t>(g_gates)};
   asm volatile("lidt %0" ::"m"(pointer));
 }
 

@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "nomhv/core/assert.h"
-
 extern "C" {
 
 void* memcpy(void* to, const void* from, size_t bytes) {
@@ -49,14 +47,6 @@ int memcmp(const void* a, const void* b, size_t bytes) {
   return 0;
 }
 
-void* memchr(const void* in, int value, size_t bytes) {
-  const auto* at = static_cast<const unsigned char*>(in);
-  for (size_t i = 0; i < bytes; ++i) {
-    if (at[i] == static_cast<unsigned char>(value)) return const_cast<unsigned char*>(at + i);
-  }
-  return nullptr;
-}
-
 size_t strlen(const char* text) {
   size_t size = 0;
   while (text[size] != '\0') {
@@ -65,10 +55,5 @@ size_t strlen(const char* text) {
   }
   return size;
 }
-
-[[noreturn]] void abort() { nomhv::Panic("abort", __FILE__, __LINE__); }
-
-// NOLINTNEXTLINE(bugprone-reserved-identifier): the name that the compiler calls.
-[[noreturn]] void __cxa_pure_virtual() { nomhv::Panic("pure virtual call", __FILE__, __LINE__); }
 
 }  // extern "C"

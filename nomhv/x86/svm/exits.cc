@@ -15,6 +15,7 @@ namespace nomhv {
 namespace {
 
 constexpr uint16_t kExceptions = 0x40;
+constexpr uint16_t kVmmcall = 0x81;
 constexpr uint64_t kNestedPageFault = 0x400;
 
 // All that is intercepted, by exit code (appendix C), and what each is. None may be left out: each
@@ -26,8 +27,7 @@ struct Intercept {
 };
 constexpr Intercept kIntercepts[] = {
     // Breakpoints are never armed (core/debug_registers.h); under QEMU 7.2 a write to DR7 by a
-    // guest
-    // corrupts the emulator.
+    // guest corrupts the emulator.
     {0x20, 16, ExitKind::kReadDebug},
     {0x30, 16, ExitKind::kWriteDebug},
     // #DB and #AC can be made to follow each other without end inside one instruction; only an
@@ -43,10 +43,10 @@ constexpr Intercept kIntercepts[] = {
     {0x7a, 1, ExitKind::kAbsent},  // INVLPGA: translations of others.
     {0x7b, 1, ExitKind::kPort},
     {0x7c, 1, ExitKind::kReadMsr},
-    {0x7d, 1, ExitKind::kRefused},      // A task switch: nomhv does none for a guest.
-    {0x7f, 1, ExitKind::kShutdown},     // It would reset the machine.
-    {0x80, 1, ExitKind::kAbsent},       // VMRUN: VMRUN itself refuses a guest that may.
-    {0x81, 1, ExitKind::kCall},         // VMMCALL.
+    {0x7d, 1, ExitKind::kRefused},   // A task switch: nomhv does none for a guest.
+    {0x7f, 1, ExitKind::kShutdown},  // It would reset the machine.
+    {0x80, 1, ExitKind::kAbsent},    // VMRUN: VMRUN itself refuses a guest that may.
+    {kVmmcall, 1, ExitKind::kCall},
     {0x82, 5, ExitKind::kAbsent},       // VMLOAD, VMSAVE, STGI, CLGI, SKINIT.
     {0x89, 1, ExitKind::kFlushCaches},  // WBINVD: everybody's cache.
     {0x8a, 3, ExitKind::kAbsent},       // MONITOR, MWAIT: no processor of its own to put to sleep.
@@ -104,10 +104,10 @@ const uint8_t* CodePage(VirtualProcessor& vcpu, uint64_t linear) {
 }
 
 // The bytes from RIP on, as many as there are in the guest's memory and an instruction may have.
-std::span<const uint8_t> FetchInstruction(VirtualProcessor& vcpu, bool code64,
+std::span<const uint8_t> FetchInstruction(VirtualProcessor& vcpu,
                                           uint8_t (&buffer)[kInstructionBytesMax]) {
   const Vmcb& v = ControlBlock(vcpu);
-  const uint64_t linear = code64 ? v.rip : (v.cs.base + v.rip) & 0xffffffff;
+  const uint64_t linear = vcpu.exit.code64 ? v.rip : (v.cs.base + v.rip) & 0xffffffff;
   size_t count = 0;
   while (count < kInstructionBytesMax) {
     const uint8_t* const page = CodePage(vcpu, linear + count);
@@ -126,7 +126,6 @@ constexpr auto kOpcodes = [] {
   const auto set = [&](ExitKind kind, const Opcode& opcode) {
     opcodes[static_cast<size_t>(kind)] = opcode;
   };
-  set(ExitKind::kCall, kOpcodeVmmcall);
   set(ExitKind::kHalt, kOpcodeHlt);
   set(ExitKind::kCpuid, kOpcodeCpuid);
   set(ExitKind::kReadMsr, kOpcodeRdmsr);
@@ -135,38 +134,22 @@ constexpr auto kOpcodes = [] {
   return opcodes;
 }();
 
-// The two below are apart from who calls them because they are rare, and need room on the stack.
-[[gnu::noinline]] uint64_t LengthByBytes(VirtualProcessor& vcpu, const Opcode& opcode,
-                                         bool code64) {
-  uint8_t buffer[kInstructionBytesMax];
-  const std::optional<Prefixes> prefixes =
-      FindOpcode(FetchInstruction(vcpu, code64, buffer), opcode, code64);
-  // Bytes that are not what exited were changed by the guest itself: it goes on where it says.
-  return opcode.count + (prefixes.has_value() ? prefixes->count : 0);
-}
-
-[[gnu::noinline]] void ReadDebugMove(VirtualProcessor& vcpu, Exit& exit) {
+// Apart from who calls it because it is rare, and needs room on the stack.
+[[gnu::noinline]] std::optional<DebugMove> ReadDebugMove(VirtualProcessor& vcpu, bool write) {
   uint8_t buffer[kInstructionBytesMax];
   vcpu.registers.general[kRsp] = ControlBlock(vcpu).rsp;
-  exit.move = DecodeDebugMove(FetchInstruction(vcpu, exit.code64, buffer),
-                              exit.kind == ExitKind::kWriteDebug, exit.code64);
+  return DecodeDebugMove(FetchInstruction(vcpu, buffer), write, vcpu.exit.code64);
 }
 
-}  // namespace
-
-void SetIntercepts(Vmcb& v) {
-  for (const Intercept& intercept : kIntercepts) {
-    for (uint32_t code = intercept.first; code < intercept.first + intercept.count; ++code) {
-      v.intercepts[code / 32] |= 1u << code % 32;
-    }
-  }
-}
-
-Exit Translate(VirtualProcessor& vcpu) {
+// The general case of Translate.
+[[gnu::noinline]] ExitKind Describe(VirtualProcessor& vcpu) {
   const Vmcb& v = ControlBlock(vcpu);
-  Exit exit;
-  exit.code64 = InCode64(v);
-  exit.code = v.exit_code;
+  Exit& exit = vcpu.exit;
+  exit = {.code64 = InCode64(v), .code = v.exit_code};
+  if (!exit.code64) {
+    // There it sees no more of its registers, and the rest means nothing (APM 1, 3.1.2).
+    for (uint64_t& general : vcpu.registers.general) general &= 0xffffffff;
+  }
   exit.kind = v.exit_code < kCodes              ? kKinds[v.exit_code]
               : v.exit_code == kNestedPageFault ? ExitKind::kMemory
                                                 : ExitKind::kBadState;
@@ -188,7 +171,7 @@ Exit Translate(VirtualProcessor& vcpu) {
       break;
     case ExitKind::kReadDebug:
     case ExitKind::kWriteDebug:
-      ReadDebugMove(vcpu, exit);
+      exit.move = ReadDebugMove(vcpu, exit.kind == ExitKind::kWriteDebug);
       break;
     case ExitKind::kMemory:
       exit.write = (v.exit_info1 >> 1 & 1) != 0;
@@ -201,26 +184,69 @@ Exit Translate(VirtualProcessor& vcpu) {
     default:
       break;
   }
-  return exit;
+  return exit.kind;
 }
 
-void AdvancePastExit(VirtualProcessor& vcpu, const Exit& exit) {
+// Sets RIP, of as many bits as its code has.
+void GoOnAt(VirtualProcessor& vcpu, uint64_t rip) {
   Vmcb& v = ControlBlock(vcpu);
-  uint64_t& rip = v.rip;
   v.interrupt_shadow &= ~uint64_t{1};
-  const Opcode& opcode = kOpcodes[static_cast<uint32_t>(exit.kind)];
+  v.rip = vcpu.exit.code64 ? rip : rip & 0xffffffff;
+}
+
+// Likewise apart.
+[[gnu::noinline]] void GoPastSlowly(VirtualProcessor& vcpu, const Opcode& opcode) {
+  const Vmcb& v = ControlBlock(vcpu);
+  if (v.next_rip != 0) return GoOnAt(vcpu, v.next_rip);
+  uint8_t buffer[kInstructionBytesMax];
+  const std::optional<Prefixes> prefixes =
+      FindOpcode(FetchInstruction(vcpu, buffer), opcode, vcpu.exit.code64);
+  // Bytes that are not what exited were changed by the guest itself: it goes on where it says.
+  GoOnAt(vcpu, v.rip + opcode.count + (prefixes.has_value() ? prefixes->count : 0));
+}
+
+[[gnu::always_inline]] inline void GoPast(VirtualProcessor& vcpu, Vmcb& v, const Opcode& opcode) {
   const CodePageCache& cache = vcpu.code_page;
-  if (exit.move.has_value()) {
-    rip += exit.move->length;
-    v.rsp = vcpu.registers.general[kRsp];
-  } else if (exit.code64 && cache.linear == (rip & ~kPageMask) && cache.cr3 == v.cr3 &&
-             cache.host[rip & kPageMask] == opcode.bytes[0]) {
-    // Nearly always it has no prefix, and lies in the page of the last one.
-    rip += opcode.count;
+  // Nearly always it has no prefix, and lies in the page of the last one.
+  if (cache.linear == (v.rip & ~kPageMask) && cache.cr3 == v.cr3 &&
+      cache.host[v.rip & kPageMask] == opcode.bytes[0] && vcpu.exit.code64) [[likely]] {
+    v.interrupt_shadow &= ~uint64_t{1};
+    v.rip += opcode.count;
   } else {
-    rip = v.next_rip != 0 ? v.next_rip : rip + LengthByBytes(vcpu, opcode, exit.code64);
+    GoPastSlowly(vcpu, opcode);
   }
-  if (!exit.code64) rip &= 0xffffffff;
+}
+
+}  // namespace
+
+void SetIntercepts(Vmcb& v) {
+  for (const Intercept& intercept : kIntercepts) {
+    for (uint32_t code = intercept.first; code < intercept.first + intercept.count; ++code) {
+      v.intercepts[code / 32] |= 1u << code % 32;
+    }
+  }
+}
+
+ExitKind Translate(VirtualProcessor& vcpu, Vmcb& v) {
+  // Calls of 64-bit code are nearly all there is, and nothing else is to be said of them.
+  if (v.exit_code == kVmmcall && v.cpl == 0 && (v.cr0 & kCr0Protection) != 0 && InCode64(v))
+      [[likely]] {
+    vcpu.exit.kind = ExitKind::kCall;
+    vcpu.exit.code64 = true;
+  } else if (const ExitKind kind = Describe(vcpu); kind != ExitKind::kCall) {
+    return kind;
+  }
+  GoPast(vcpu, v, kOpcodeVmmcall);
+  return ExitKind::kCall;
+}
+
+void AdvancePastExit(VirtualProcessor& vcpu) {
+  GoPast(vcpu, ControlBlock(vcpu), kOpcodes[static_cast<uint32_t>(vcpu.exit.kind)]);
+}
+
+void AdvancePastMove(VirtualProcessor& vcpu) {
+  ControlBlock(vcpu).rsp = vcpu.registers.general[kRsp];
+  GoOnAt(vcpu, ControlBlock(vcpu).rip + vcpu.exit.move->length);
 }
 
 }  // namespace nomhv

@@ -5,7 +5,6 @@
 #ifndef NOMHV_X86_SVM_EXITS_H_
 #define NOMHV_X86_SVM_EXITS_H_
 
-#include "nomhv/core/exit.h"
 #include "nomhv/x86/guests/virtual_processor.h"
 #include "nomhv/x86/svm/vmcb.h"
 
@@ -14,8 +13,8 @@ namespace nomhv {
 // Turns on all that is intercepted.
 void SetIntercepts(Vmcb& v);
 
-// What the exit that the control block tells of was.
-Exit Translate(VirtualProcessor& vcpu);
+// Says in vcpu.exit what the exit was that its control block `v` tells of.
+ExitKind Translate(VirtualProcessor& vcpu, Vmcb& v);
 
 }  // namespace nomhv
 

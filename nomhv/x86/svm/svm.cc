@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "nomhv/core/assert.h"
 #include "nomhv/core/exceptions.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
@@ -16,8 +15,8 @@ constexpr uint32_t kMsrPredictionCommand = 0x49;
 constexpr uint32_t kMsrVmCr = 0xc0010114;
 constexpr uint32_t kMsrVmHsavePa = 0xc0010117;
 constexpr uint64_t kEferSvme = 1u << 12;
-constexpr uint32_t kFlushAll = 1;         // tlb_control (15.16.2)
-constexpr uint64_t kBranchBarrier = 1;    // kMsrPredictionCommand
+constexpr uint32_t kFlushAll = 1;       // tlb_control (15.16.2)
+constexpr uint64_t kBranchBarrier = 1;  // kMsrPredictionCommand
 
 // 15.10.1: a bit a port, and one more page for accesses that wrap. All ones: every port exits.
 struct alignas(4096) IoPermissions {
@@ -29,7 +28,6 @@ struct alignas(4096) MsrPermissions {
 };
 IoPermissions g_io_permissions;
 MsrPermissions g_msr_permissions;
-uint64_t g_host_state[kProcessorsMax];  // Of each processor: a VMCB for VMSAVE and VMLOAD of ours.
 // Whether there is an indirect branch prediction barrier (3.2.9).
 bool g_branch_barrier = false;
 
@@ -38,10 +36,6 @@ void PassMsr(uint32_t msr, bool write) {
   const uint32_t bit = (msr & 0x1fff) * 2;
   uint8_t& byte = g_msr_permissions.bytes[base + bit / 8];
   byte = static_cast<uint8_t>(byte & ~((write ? 3u : 1u) << (bit % 8)));
-}
-
-VmcbSegment FlatSegment(uint16_t selector, uint16_t attributes) {
-  return {selector, attributes, 0xffffffff, 0};
 }
 
 // Until TakeBackInterrupt: the processor delivers it as soon as the guest allows it (15.21.4).
@@ -61,11 +55,10 @@ VmcbSegment FlatSegment(uint16_t selector, uint16_t attributes) {
 
 // Calls SvmRun (run.S), which keeps no registers but RBP and RSP.
 inline void RunGuest(Vmcb& v, GuestRegisters& registers, uint64_t host_physical) {
-  uint64_t vmcb_physical = reinterpret_cast<uint64_t>(&v);
-  GuestRegisters* at = &registers;
+  uint64_t a, d, s;  // Not kept.
   asm volatile("call SvmRun"
-               : "+a"(vmcb_physical), "+D"(at), "+S"(host_physical)
-               :
+               : "=a"(a), "=D"(d), "=S"(s)
+               : "0"(&v), "1"(&registers), "2"(host_physical)
                : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
                  "memory");
 }
@@ -85,7 +78,7 @@ void InitVirtualization() {
   g_branch_barrier = Cpuid(0x80000000).eax >= 0x80000008 && (Cpuid(0x80000008).ebx & kIbpb) != 0;
 }
 
-bool EnableVirtualization(const Processor& processor) {
+bool EnableVirtualization(Processor& processor) {
   constexpr uint32_t kSvmFeature = 1u << 2;    // Fn8000_0001 ECX
   constexpr uint32_t kNestedPaging = 1u << 0;  // Fn8000_000A EDX
   constexpr uint64_t kSvmDisabled = 1u << 4;   // VM_CR
@@ -95,8 +88,8 @@ bool EnableVirtualization(const Processor& processor) {
   }
   WriteMsr(kMsrEfer, ReadMsr(kMsrEfer) | kEferSvme);
   WriteMsr(kMsrVmHsavePa, AllocateOwnFrame().value());
-  g_host_state[processor.index] = AllocateOwnFrame().value();
-  asm volatile("vmsave" ::"a"(g_host_state[processor.index]) : "memory");
+  processor.own_state = AllocateOwnFrame().value();
+  asm volatile("vmsave" ::"a"(processor.own_state) : "memory");
   return true;
 }
 
@@ -112,8 +105,8 @@ void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argu
   v.nested_cr3 = vcpu.guest->tables.root();
 
   // guest.h: 32-bit protected mode, paging off, flat segments, interrupts off.
-  v.cs = FlatSegment(8, 0xc9b);
-  v.ds = v.es = v.ss = v.fs = v.gs = FlatSegment(16, 0xc93);
+  v.cs = {8, 0xc9b, 0xffffffff, 0};
+  v.ds = v.es = v.ss = v.fs = v.gs = VmcbSegment{16, 0xc93, 0xffffffff, 0};
   v.tr = {0, 0x8b, 0x67, 0};
   v.ldtr = {0, 0x82, 0, 0};
   v.efer = kEferSvme;  // VMRUN refuses a guest without; RDMSR hides it.
@@ -127,7 +120,7 @@ void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argu
   vcpu.registers.rbx() = argument;
 }
 
-Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
+ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
   Vmcb& v = ControlBlock(vcpu);
   GuestRegisters& r = vcpu.registers;
   if (processor.translations.MustFlush(vcpu.index, vcpu.translations)) [[unlikely]] {
@@ -137,17 +130,18 @@ Exit RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
       WriteMsr(kMsrPredictionCommand, kBranchBarrier);
     }
   }
-  if (vcpu.interrupt_due()) [[unlikely]] OfferInterrupt(vcpu);
+  if (vcpu.interrupt_due()) [[unlikely]]
+    OfferInterrupt(vcpu);
   v.rax = r.rax();
-  RunGuest(v, r, g_host_state[processor.index]);
+  RunGuest(v, r, processor.own_state);
   r.rax() = v.rax;
   v.tlb_control = 0;
-  if ((v.virtual_interrupt & kVirtualIrqIgnoreTpr) != 0) [[unlikely]] TakeBackInterrupt(vcpu);
-  // What the exit interrupted the delivery of is delivered again (15.7.2), unless the exit is
-  // answered with an event of its own.
-  v.event_injection =
-      (v.exit_interrupt_info & kEventValid) != 0 ? v.exit_interrupt_info : uint64_t{0};
-  return Translate(vcpu);
+  if ((v.virtual_interrupt & kVirtualIrqIgnoreTpr) != 0) [[unlikely]]
+    TakeBackInterrupt(vcpu);
+  // What the exit interrupted the delivery of, if it is valid, is delivered again (15.7.2), unless
+  // the exit is answered with an event of its own.
+  v.event_injection = v.exit_interrupt_info;
+  return Translate(vcpu, v);
 }
 
 void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error) {

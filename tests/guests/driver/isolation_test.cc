@@ -6,6 +6,7 @@
 
 #include "nomhv/abi/guest.h"
 #include "tests/guests/driver/scenario.h"
+#include "tests/guests/forbidden_code.h"
 
 namespace nom::tests {
 namespace {
@@ -137,6 +138,28 @@ TEST_F(RandomCode, HarmsNobody) {
   ExpectProgress(neighbour);
   // Else they executed nothing.
   EXPECT_GT(ended, count / 10);
+}
+
+// Each alone, and to its end: it is refused each time, or ends the guest the first.
+TEST_F(RandomCode, WhatIsForbiddenIsNeverDone) {
+  const std::string seed = std::to_string(Setting("NOM_SEED", 1));
+  const uint64_t neighbour = Create({.program = "worker", .millicores = 200});
+  for (int64_t number = 0; number < kForbiddenCodes; ++number) {
+    const ForbiddenCode& code = kForbiddenCode[number];
+    SCOPED_TRACE(std::string(code.name) + ", replay: NOM_SEED=" + seed);
+    const uint64_t id =
+        Create({.program = "attack_code",
+                .arguments = "tries=0 seed=" + seed + " forbidden=" + std::to_string(number)});
+    const auto end = machine.WaitEnd(id);
+    ASSERT_TRUE(end.has_value());
+    const bool refused = code.end == NOM_EXIT_REASON_NONE;
+    EXPECT_EQ(end->reason, static_cast<uint32_t>(refused ? NOM_EXIT_REASON_DONE : code.end));
+    if (refused) {
+      EXPECT_EQ(end->detail, 0u);
+    }
+    Destroy(id);
+  }
+  ExpectProgress(neighbour);
 }
 
 struct Crime {

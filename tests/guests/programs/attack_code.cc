@@ -1,11 +1,14 @@
-// Claim: whatever a guest executes, it harms nobody. Executes random bytes, takes the faults that
-// they raise and goes on, until something in them ends it, or never. What comes of it depends on
-// `seed` alone. Left out are encodings with SSE or VEX: they break QEMU 7.2's translator, and not
-// nomhv.
-// Arguments: seed, tries.
+// Claim: whatever a guest executes, it harms nobody, and what is forbidden is never done. Executes
+// the forbidden instruction of that number, behind random prefixes and with random registers, and
+// then random bytes; takes the faults that they raise and goes on, until something in them ends it,
+// or never. What comes of it depends on `seed` alone. Left out are encodings with SSE or VEX: they
+// break QEMU 7.2's translator, and not nomhv.
+// Ends with 1 if the forbidden instruction was done.
+// Arguments: seed, tries, forbidden (of tests/guests/forbidden_code.h; by default none).
 
 #include "client/guest/arguments.h"
 #include "client/guest/start.h"
+#include "tests/guests/forbidden_code.h"
 #include "tests/guests/programs/check.h"
 #include "tests/guests/programs/random.h"
 
@@ -83,10 +86,41 @@ void FillCode(Random& random) {
   }
 }
 
+volatile uint64_t fault_rip = 0;
+
 bool GoOn(InterruptFrame& frame) {
+  fault_rip = frame.rip;
   frame.rip = reinterpret_cast<uint64_t>(NomRandomDone);
   frame.rflags &= ~uint64_t{0x100};  // No single steps from here on.
   return true;
+}
+
+// Behind it stands UD2: the fault that comes is at the one or at the other.
+void TryForbidden(const nom::tests::ForbiddenCode& code, Random& random) {
+  static constexpr uint8_t kPrefixes[] = {0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65};
+  static constexpr uint64_t kNothing[2] = {};  // LIDT's.
+  static char bytes[16];                       // OUTS's and INS's.
+  uint64_t at = 0;
+  for (uint64_t left = random.Below(4); left > 0; --left) {
+    NomRandomCode[at++] = kPrefixes[random.Below(sizeof(kPrefixes))];
+  }
+  // Of 64 bits: with 16, an interrupt table may be there.
+  if (random.Below(2) == 0) NomRandomCode[at++] = 0x48;
+  for (uint8_t i = 0; i < code.count; ++i) NomRandomCode[at++] = code.bytes[i];
+  const uint64_t end = reinterpret_cast<uint64_t>(NomRandomCode) + at;
+  NomRandomCode[at++] = 0x0f;
+  NomRandomCode[at++] = 0x0b;
+  uint64_t a = reinterpret_cast<uint64_t>(kNothing);
+  uint64_t c = random.Next();
+  uint64_t d = random.Next();
+  uint64_t from = reinterpret_cast<uint64_t>(bytes);
+  uint64_t to = from;
+  asm volatile("call NomExecuteRandom"
+               : "+a"(a), "+c"(c), "+d"(d), "+S"(from), "+D"(to)
+               :
+               : "r8", "r9", "r10", "r11", "cc", "memory");
+  NOM_CHECK(fault_rip < end, "a forbidden instruction was done: ", code.name, ", fault at +",
+            fault_rip - reinterpret_cast<uint64_t>(NomRandomCode));
 }
 
 }  // namespace
@@ -96,8 +130,11 @@ int GuestMain(const nom::guest::Start& start) {
   using namespace nom::guest::tests;  // NOLINT(google-build-using-namespace)
   int64_t seed = 1;
   int64_t tries = 1;
-  const nom::guest::Argument known[] = {{"seed", &seed, 0, INT64_MAX, {}},
-                                        {"tries", &tries, 1, INT64_MAX, {}}};
+  int64_t forbidden = nom::tests::kForbiddenCodes;
+  const nom::guest::Argument known[] = {
+      {"seed", &seed, 0, INT64_MAX, {}},
+      {"tries", &tries, 0, INT64_MAX, {}},
+      {"forbidden", &forbidden, 0, nom::tests::kForbiddenCodes, {}}};
   const auto error = nom::guest::ParseArguments(start.arguments, known);
   NOM_CHECK(error.view().empty(), error.view());
   nom::guest::SetFaultHook(GoOn);
@@ -106,6 +143,9 @@ int GuestMain(const nom::guest::Start& start) {
   asm volatile("mov %%cr0, %0" : "=r"(cr0));
   asm volatile("mov %0, %%cr0" ::"r"(cr0 & ~(uint64_t{1} << 16)));
   Random random(static_cast<uint64_t>(seed));
+  for (int i = 0; i < 100 && forbidden < nom::tests::kForbiddenCodes; ++i) {
+    TryForbidden(nom::tests::kForbiddenCode[forbidden], random);
+  }
   for (int64_t i = 0; i < tries; ++i) {
     FillCode(random);
     NomExecuteRandom();

@@ -1,0 +1,6 @@
+#include "tests/fuzz/nomhv_fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  nomhv::FuzzNomhv(data, size);
+  return 0;
+}
