@@ -16,7 +16,7 @@ fail() {
   finish 1
 }
 show() { systemctl show -p "$1" --value "$unit"; }
-operator() { nomctl --token-file /etc/nom/operator.token --timeout 60 "$@"; }
+operator() { nomctl --target 127.0.0.1:7070 --token-file /etc/nom/operator.token --timeout 60 "$@"; }
 # Waits for what a command says to become true; the machine's own time limit ends what never comes.
 until_so() {
   local what=$1
