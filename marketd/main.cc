@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -41,6 +42,7 @@ constexpr int kExitDataLoss = 3;
 
 // Sent to ourselves when the market can't go on.
 constexpr int kFatalSignal = SIGUSR1;
+std::atomic<int> fatal_exit{kExitFailure};  // What it is answered with.
 
 // How often files are looked at, and callers' way in is tried, where no watchdog asks more often.
 constexpr absl::Duration kLookInterval = absl::Seconds(2);
@@ -124,8 +126,9 @@ int WaitForEnd(const sigset_t& signals, Process& process, Reloader& reloader) {
   absl::Time asked = absl::InfinitePast();
   bool answered = true;
   for (;;) {
-    if (absl::Now() - asked >= alive_interval || absl::Now() < asked) {
-      asked = absl::Now();
+    const absl::Time now = Clock::Real().Now();  // Nobody sets this clock.
+    if (now - asked >= alive_interval) {
+      asked = now;
       const absl::Status alive = process.CheckAlive(alive_timeout);
       if (alive.ok() && has_watchdog) ::sd_notify(0, "WATCHDOG=1");
       if (alive.ok() != answered) {
@@ -221,6 +224,7 @@ int Serve(const Flags& flags, const std::string& text, const Config& config,
   Process process(config, [](const absl::Status& status) {
     Log(LogLevel::kError, "fatal",
         {{"msg", absl::StrCat("the market cannot go on: ", status.ToString())}});
+    if (absl::IsDataLoss(status)) fatal_exit = kExitDataLoss;
     ::kill(::getpid(), kFatalSignal);
   });
   if (const absl::Status status = process.Start(secrets); !status.ok()) {
@@ -239,7 +243,7 @@ int Serve(const Flags& flags, const std::string& text, const Config& config,
   if (!flags.ready_file.empty()) ::unlink(flags.ready_file.c_str());
   if (signal == kFatalSignal) {
     // Nothing that was not durable has been told to anybody: to stop here loses nothing.
-    ::_exit(kExitFailure);
+    ::_exit(fatal_exit);
   }
   // Whoever asks twice does not want to wait. A reload is no reason to end.
   ::signal(SIGHUP, SIG_IGN);

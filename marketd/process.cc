@@ -110,7 +110,10 @@ absl::Status Process::Start(const Secrets& secrets) {
 }
 
 absl::Status Process::StartMarket() {
-  NOM_ASSIGN_OR_RETURN(ledger_, market::OpenSqliteLedger({.path = config_.ledger}));
+  NOM_ASSIGN_OR_RETURN(
+      ledger_, market::OpenSqliteLedger(
+                   {.path = config_.ledger,
+                    .on_checked = [this](const absl::Status& status) { LedgerChecked(status); }}));
   timed_ledger_ = metrics_.Timed(*ledger_);
   std::map<market::HostId, market::Host*> hosts;
   for (const HostConfig& host : config_.hosts) {
@@ -146,6 +149,16 @@ absl::Status Process::StartMarket() {
     return absl::UnavailableError("the engine did not tick");
   }
   return absl::OkStatus();
+}
+
+void Process::LedgerChecked(const absl::Status& status) {
+  if (status.ok()) {
+    Log(LogLevel::kInfo, "ledger_checked", {{"msg", "all pages and all transactions are good"}});
+  } else if (absl::IsDataLoss(status)) {
+    on_fatal_(status);
+  } else {
+    Log(LogLevel::kWarning, "ledger_not_checked", {{"msg", status.message()}});
+  }
 }
 
 void Process::SetMetricSources() {

@@ -64,6 +64,8 @@ class Process {
 
  private:
   absl::Status StartMarket();
+  // Of a large ledger, while the market runs.
+  void LedgerChecked(const absl::Status& status);
   absl::Status StartServer(const Secrets& secrets);
   absl::Status StartPage();
   void SetMetricSources();

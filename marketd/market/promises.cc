@@ -1,5 +1,6 @@
 #include "marketd/market/promises.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -120,6 +121,22 @@ std::string FirstUntold(const GrantSet& told, const State& state, const HostHold
     }
   }
   return "";
+}
+
+int HoldAsTold(const GrantSet& told, const State& state, HostHoldings& holdings) {
+  int differ = 0;
+  for (const GuestGrant& grant : told.grants) {
+    const auto guest = state.guests.find(grant.guest_id);
+    if (guest == state.guests.end() || guest->second.state != GuestState::kRunning) continue;
+    const bool differs =
+        std::any_of(grant.next.begin(), grant.next.end(), [&](const Holding& holding) {
+          return holdings.Units(grant.guest_id, holding.kind) != holding.units();
+        });
+    if (!differs) continue;
+    ++differ;
+    holdings.Set(grant.guest_id, grant.next);
+  }
+  return differ;
 }
 
 }  // namespace nom::market

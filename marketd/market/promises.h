@@ -38,6 +38,11 @@ std::string FirstOversold(const Transaction& transaction, const HostShares& host
 // Grants: every guest that was told what it will hold, and runs, holds that. What is wrong, or "".
 std::string FirstUntold(const GrantSet& told, const State& state, const HostHoldings& holdings);
 
+// What a machine was made to hold is what its guests hold. While it was being told, a contract may
+// have ended that gave a guest units of another's: the books are ahead of the machine then, and the
+// next round puts it right, with notices. How many guests hold other than the books say.
+int HoldAsTold(const GrantSet& told, const State& state, HostHoldings& holdings);
+
 }  // namespace nom::market
 
 #endif  // MARKETD_MARKET_PROMISES_H_

@@ -291,7 +291,9 @@ void Rounds::TakeEffect(HostMarket& host, const std::vector<GuestMeters>& meters
 
 void Rounds::CheckTold(HostMarket& host) {
   const State& state = book_.state();
-  const std::string wrong = FirstUntold(host.clock.EndApplying(), state, host.link.holdings());
+  const GrantSet told = host.clock.EndApplying();
+  host.counters.differences += static_cast<uint64_t>(HoldAsTold(told, state, host.link.holdings()));
+  const std::string wrong = FirstUntold(told, state, host.link.holdings());
   NOM_CHECK(wrong.empty(), absl::StrCat("round ", host.Book(state).in_force_round_id, ": ", wrong));
 }
 

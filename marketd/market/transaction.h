@@ -8,6 +8,7 @@
 #define MARKETD_MARKET_TRANSACTION_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -60,6 +61,9 @@ struct PutRound {
 // after the decision may be added. kSettled and kReleased close it.
 struct UpdateRound {
   Round round;
+  // Those of its outcomes that are not as they were, for ledgers; set by the Scribe. Without it all
+  // are written.
+  std::optional<std::vector<Outcome>> changed;
 };
 // A contract begins: its terms, for ever.
 struct OpenContract {
@@ -123,7 +127,8 @@ class Scribe {
   absl::Time now() const { return transaction_.time; }
   bool empty() const { return transaction_.entries.empty() && transaction_.changes.empty(); }
 
-  // Moves `amount` >= 0 between two accounts; nothing if it is 0.
+  // Moves `amount` >= 0 between two accounts; nothing if it is 0. Joins an entry of just before
+  // that says the same of the same guest: what a guest pays for two kinds is one entry.
   void Move(Account from, Account to, GuestId guest_id, Microcredits amount);
   void Write(Change change);
 
@@ -131,6 +136,8 @@ class Scribe {
   Transaction Finish() &&;
 
  private:
+  void Record(Entry entry);
+
   State& state_;
   Transaction transaction_;
 };

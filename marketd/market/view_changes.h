@@ -30,8 +30,8 @@ class ViewChanges {
   void Refresh(const MakeGuest& make_guest, const MakeTenant& make_tenant, View& view) {
     view.guests =
         guests_.Refresh(make_guest, [](const GuestView& guest) { return guest.guest.guest_id; });
-    view.tenants = SharedList<TenantView>(
-        tenants_.Refresh(make_tenant, [](const TenantView& tenant) { return tenant.tenant_id; }));
+    view.tenants = tenants_.RefreshList(make_tenant,
+                                        [](const TenantView& tenant) { return tenant.tenant_id; });
     any_ = false;
   }
 

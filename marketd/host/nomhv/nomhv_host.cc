@@ -508,6 +508,7 @@ absl::Status NomhvHost::Publish(const BoardContents& board) {
   publish.close_in_us = us(board.close_in);
   publish.effective_in_us = us(board.effective_in);
   publish.period_us = us(board.period);
+  publish.head = ToNomHead(board.head);
   PutPrices(board.prices, publish);
   const absl::StatusOr<NomEvent> answer = Call(NOM_COMMAND_PUBLISH, 0, Bytes(publish));
   if (!answer.ok()) return answer.status();

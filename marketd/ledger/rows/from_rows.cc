@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
 #include "marketd/ledger/rows/nouns.h"
+#include "marketd/ledger/rows/packed_text.h"
 #include "marketd/market/joint_bids.h"
 
 namespace nom::market {
@@ -81,6 +83,16 @@ absl::Status FromRow(const StoredRow& from, GuestRow& row) {
   return reader.status();
 }
 
+// The auction of a record is packed.
+template <>
+absl::Status FromRow(const StoredRow& from, RecordRow& row) {
+  ColumnReader reader(from);
+  Columns(reader, row);
+  NOM_RETURN_IF_ERROR(reader.status());
+  NOM_ASSIGN_OR_RETURN(row.record.auction, UnpackText(row.record.auction));
+  return absl::OkStatus();
+}
+
 template <>
 std::string ColumnsOf<RequestRow>() {
   ColumnNames names;
@@ -116,7 +128,7 @@ NOM_ROW(BidRangeRow)
 NOM_ROW(HostRow)
 NOM_ROW(RoundRow)
 NOM_ROW(PriceRow)
-NOM_ROW(RecordRow)
+template std::string ColumnsOf<RecordRow>();
 NOM_ROW(CertificateRow)
 NOM_ROW(OutcomeRow)
 NOM_ROW(ContractRow)

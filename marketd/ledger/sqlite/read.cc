@@ -125,7 +125,7 @@ absl::Status ReadLots(Database& db, int64_t book, Contract& contract) {
 
 absl::Status ReadContracts(Database& db, int64_t book, State& state) {
   return ForEach<ContractRow>(
-      db, "contracts WHERE book = ? AND ended = ''",
+      db, "contracts INDEXED BY contracts_open WHERE book = ? AND ended = '' ORDER BY contract_id",
       [&](ContractRow&& row) {
         NOM_RETURN_IF_ERROR(ReadLots(db, book, row.contract));
         state.contracts.Put(row.contract);
@@ -244,6 +244,8 @@ absl::StatusOr<Purses> ReadPurses(Database& db, int64_t book) {
   return out;
 }
 
+// SQLite knows nothing of how many rows there are: left to itself it goes through all contracts of
+// a book for each transaction rather than by an index. So the indexes are named.
 absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
                        const std::function<absl::Status(const ChainedTransaction&)>& visit) {
   const auto complete = [&](ChainedTransaction& out) -> absl::Status {
@@ -252,7 +254,9 @@ absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limi
         [&](EntryRow&& row) { out.entries.push_back(std::move(row.entry)); }, book,
         out.transaction_id));
     NOM_RETURN_IF_ERROR(ForEach<RoundRow>(
-        db, "rounds WHERE book = ? AND transaction_id = ? ORDER BY host_id",
+        db,
+        "rounds INDEXED BY rounds_by_transaction WHERE book = ? AND transaction_id = ?"
+        " ORDER BY host_id",
         [&](RoundRow&& row) {
           PutRound& put = out.decided.emplace_back();
           put.round = std::move(row.round);
@@ -264,9 +268,10 @@ absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limi
         db, "events WHERE book = ? AND transaction_id = ? ORDER BY position",
         [&](EventRow&& row) { out.events.push_back(std::move(row.event)); }, book,
         out.transaction_id));
-    // By its unary plus the order is no reason to go through all contracts of the book.
     return ForEach<ContractRow>(
-        db, "contracts WHERE book = ? AND transaction_id = ? ORDER BY +contract_id",
+        db,
+        "contracts INDEXED BY contracts_by_transaction WHERE book = ? AND transaction_id = ?"
+        " ORDER BY contract_id",
         [&](ContractRow&& row) {
           NOM_RETURN_IF_ERROR(ReadLots(db, book, row.contract));
           out.opened.push_back(std::move(row.contract));

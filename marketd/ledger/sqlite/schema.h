@@ -202,7 +202,8 @@ CREATE INDEX rounds_by_transaction ON rounds (book, transaction_id);
 
 -- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last, 5 bounded.
 -- work_max: steps of work that the rule was given; 0 is no limit. chain: which fallbacks it had.
--- Where all kinds were one auction, joint_auctions has it, and auction is empty.
+-- Where all kinds were one auction, joint_auctions has it, and auction is empty. auction is packed
+-- where it is long (marketd/ledger/rows/packed_text.h).
 CREATE TABLE auctions (
   host_id TEXT NOT NULL,
   round_id INTEGER NOT NULL,

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/ledger/sqlite/check.h"
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/ledger/sqlite/schema.h"
 #include "marketd/ledger/sqlite/tables.h"
@@ -25,7 +26,7 @@ namespace nom::market {
 namespace {
 
 // Of a ledger too big to be proven as a whole when it is opened: the newest of it.
-constexpr uint64_t kTransactionsProvenAtLeast = 1'000;
+constexpr uint64_t kTransactionsProvenAtLeast = 100;
 
 class File {
  public:
@@ -91,10 +92,20 @@ absl::StatusOr<FileKind> LookAt(const std::string& path, int64_t* bytes) {
   return FileKind::kLedger;
 }
 
+// Kept in the file for ever, which changes it by way of a journal: only where nobody has it yet.
+absl::Status KeepLog(Database& db) {
+  NOM_ASSIGN_OR_RETURN(const std::string mode, db.QueryText("PRAGMA journal_mode = WAL"));
+  if (mode == "wal") return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("ledger ", db.path(), ": its file system can't keep a write-ahead log"));
+}
+
 // Made beside, and put in place when whole: a crash leaves no half of a ledger.
 absl::Status Create(const std::string& path) {
   const std::string fresh = path + ".new";
-  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) return SystemError(fresh);
+  for (const char* of : {"", "-journal", "-wal", "-shm"}) {  // Of one that did not become whole.
+    if (unlink((fresh + of).c_str()) != 0 && errno != ENOENT) return SystemError(fresh + of);
+  }
   {
     NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> db,
                          Database::Open(fresh, Database::Mode::kCreate));
@@ -104,6 +115,8 @@ absl::Status Create(const std::string& path) {
     const std::string ids = absl::StrCat("PRAGMA application_id = ", kApplicationId,
                                          "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT");
     NOM_RETURN_IF_ERROR(db->Execute(ids.c_str()));
+    // Last: what is in a log would not be renamed with the file.
+    NOM_RETURN_IF_ERROR(KeepLog(*db));
   }
   if (rename(fresh.c_str(), path.c_str()) != 0) return SystemError(path);
   const size_t slash = path.rfind('/');
@@ -144,15 +157,6 @@ absl::StatusOr<File> LockInode(const std::string& path) {
         "ledger ", path, ": is in use by another process, under this or another name"));
   }
   return file;
-}
-
-absl::Status CheckPages(const std::string& path) {
-  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> db,
-                       Database::Open(path, Database::Mode::kReadOnly));
-  const absl::StatusOr<std::string> answer = db->QueryText("PRAGMA quick_check(1)");
-  if (!answer.ok()) return absl::DataLossError(answer.status().message());
-  if (*answer != "ok") return absl::DataLossError(absl::StrCat("ledger ", path, ": ", *answer));
-  return absl::OkStatus();
 }
 
 // A line of `books`.
@@ -302,12 +306,14 @@ class SqliteReader : public LedgerReader {
 class SqliteLedger : public Ledger {
  public:
   SqliteLedger(std::vector<File> locks, std::unique_ptr<Database> db,
-               std::unique_ptr<Database> reader_db, uint64_t proven_max)
+               std::unique_ptr<Database> reader_db, uint64_t proven_max,
+               std::function<void(const absl::Status&)> on_checked)
       : locks_(std::move(locks)),
         db_(std::move(db)),
         writer_(*db_),
         reader_(db_->path(), std::move(reader_db)),
-        proven_max_(proven_max) {}
+        proven_max_(proven_max),
+        on_checked_(std::move(on_checked)) {}
 
   absl::StatusOr<State> Load(const Lead& lead) override {
     std::lock_guard lock(mutex_);
@@ -315,9 +321,11 @@ class SqliteLedger : public Ledger {
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
     absl::StatusOr<State> state = ReadState(*db_, book.ordinal);
     const absl::StatusOr<ChainHead> head = ReadHead(*db_, book.ordinal);
-    NOM_RETURN_IF_ERROR(db_->Execute("COMMIT"));
+    // What was wrong first is what matters: some errors have ended the transaction already.
+    const absl::Status end = db_->Execute("COMMIT");
     if (!state.ok()) return state;
     if (!head.ok()) return head.status();
+    NOM_RETURN_IF_ERROR(end);
     if (head->transaction_id != book.last_transaction_id) {
       return absl::DataLossError(absl::StrCat(Where(lead), "its last transaction is ",
                                               head->transaction_id, ", not ",
@@ -331,6 +339,9 @@ class SqliteLedger : public Ledger {
       return absl::Status(s.code(), absl::StrCat(Where(lead), s.message()));
     }
     loaded_[lead.book_id] = {book.ordinal, *head};
+    if (on_checked_ && check_ == nullptr) {
+      NOM_ASSIGN_OR_RETURN(check_, CheckBehind::Begin(db_->path(), reader_, on_checked_));
+    }
     return state;
   }
 
@@ -421,6 +432,8 @@ class SqliteLedger : public Ledger {
   const uint64_t proven_max_;
   std::mutex mutex_;  // Books are committed to from threads of their own.
   std::map<BookId, Loaded> loaded_;
+  const std::function<void(const absl::Status&)> on_checked_;  // Null: there is nothing to check.
+  std::unique_ptr<CheckBehind> check_;                         // Ends first.
 };
 
 }  // namespace
@@ -443,15 +456,13 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   if (kind == FileKind::kNew) {
     bytes = 0;
   } else if (bytes <= options.check_bytes_max) {
-    NOM_RETURN_IF_ERROR(CheckPages(path));
+    NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> looker,
+                         Database::Open(path, Database::Mode::kReadOnly));
+    NOM_RETURN_IF_ERROR(CheckPages(*looker));
   }
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> db,
                        Database::Open(path, Database::Mode::kReadWrite));
-  NOM_ASSIGN_OR_RETURN(const std::string mode, db->QueryText("PRAGMA journal_mode = WAL"));
-  if (mode != "wal") {
-    return absl::FailedPreconditionError(
-        absl::StrCat("ledger ", path, ": its file system can't keep a write-ahead log"));
-  }
+  NOM_RETURN_IF_ERROR(KeepLog(*db));
   NOM_RETURN_IF_ERROR(
       db->Execute(options.sync_to_disk ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF"));
   NOM_RETURN_IF_ERROR(db->Execute("PRAGMA foreign_keys = ON"));
@@ -463,9 +474,9 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   std::vector<File> locks;
   locks.push_back(std::move(inode_lock));
   locks.push_back(std::move(lock));
-  return std::unique_ptr<Ledger>(new SqliteLedger(std::move(locks), std::move(db),
-                                                  std::move(reader_db),
-                                                  all ? UINT64_MAX : kTransactionsProvenAtLeast));
+  return std::unique_ptr<Ledger>(new SqliteLedger(
+      std::move(locks), std::move(db), std::move(reader_db),
+      all ? UINT64_MAX : kTransactionsProvenAtLeast, all ? nullptr : options.on_checked));
 }
 
 }  // namespace nom::market

@@ -151,10 +151,16 @@ TEST_F(PromisesTest, WhatWasToldIsHeld) {
   holdings_.Set(1, {{.kind = kMemory, .seed_units = 11}});
   EXPECT_THAT(FirstUntold(told, state_, holdings_),
               HasSubstr("guest 1, resource 2: was told of 12 units, and holds 11"));
+  EXPECT_EQ(HoldAsTold(told, state_, holdings_), 1) << "what the machine was made to hold counts";
+  EXPECT_EQ(FirstUntold(told, state_, holdings_), "");
+  EXPECT_EQ(HoldAsTold(told, state_, holdings_), 0);
+  holdings_.Remove(1);
   Guest ended = state_.guests.at(1);
   ended.state = GuestState::kEnded;
   Write("guest ended", [&](Scribe& s) { s.Write(PutGuest{ended}); });
   EXPECT_EQ(FirstUntold(told, state_, holdings_), "") << "it holds nothing any more";
+  EXPECT_EQ(HoldAsTold(told, state_, holdings_), 0);
+  EXPECT_FALSE(holdings_.Has(1));
 }
 
 // A book with 5 in escrow that no contract is for: the next transaction of its owner ends the

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "marketd/ledger/rows/from_rows.h"
+#include "marketd/ledger/rows/packed_text.h"
 #include "marketd/ledger/rows/row_changes.h"
 #include "marketd/market/joint_bids.h"
 
@@ -397,6 +398,43 @@ TEST(Rows, AnErrorOfTheSinkEndsIt) {
   });
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_EQ(rows, 2);
+}
+
+TEST(PackedText, ComesBackAndTakesLess) {
+  std::string bids;
+  for (int i = 0; i < 300; ++i) {
+    absl::StrAppend(&bids, "  - guest_id: ", i,
+                    "\n    ranges:\n      - {min_units: 0, max_units: 4}\n");
+  }
+  for (const std::string& text :
+       {std::string(), std::string("short"), std::string("z1:5:not packed"), std::string(255, 'x'),
+        std::string(256, 'x'), std::string("\0\xff", 2), bids}) {
+    const std::string packed = PackText(text);
+    const absl::StatusOr<std::string> back = UnpackText(packed);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(*back, text);
+  }
+  EXPECT_EQ(PackText("short"), "short");
+  EXPECT_LT(PackText(bids).size(), bids.size() / 8);
+  EXPECT_EQ(*UnpackText("capacity_units: 5"), "capacity_units: 5") << "of before texts were packed";
+}
+
+TEST(PackedText, DamageIsSeen) {
+  const std::string packed = PackText(std::string(1'000, 'x') + std::string(1'000, 'y'));
+  for (size_t i = 3; i < packed.size(); ++i) {
+    std::string damaged = packed;
+    damaged[i] = damaged[i] == '0' ? '1' : '0';
+    const absl::StatusOr<std::string> back = UnpackText(damaged);
+    if (back.ok()) {  // Another spelling of the same, such as the padding's bits.
+      EXPECT_EQ(*back, *UnpackText(packed)) << i;
+    } else {
+      EXPECT_TRUE(absl::IsDataLoss(back.status())) << back.status();
+    }
+  }
+  for (const char* wrong :
+       {"z1:", "z1:7", "z1:-1:eJw=", "z1:99999999999999999999:eJw=", "z1:5:#"}) {
+    EXPECT_TRUE(absl::IsDataLoss(UnpackText(wrong).status())) << wrong;
+  }
 }
 
 }  // namespace

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
+#include <vector>
 
 #include "marketd/market/audit.h"
 #include "tests/sim/world.h"
@@ -216,6 +219,88 @@ TEST_F(SqliteLedgerTest, RefusesADamagedFile) {
   Write(path_, bytes);
   ExpectRefused("");
   EXPECT_TRUE(absl::IsDataLoss(Open().status())) << Open().status();
+}
+
+// One whose file is large, by what it says: it is opened and loaded at once.
+class LargeLedgerTest : public SqliteLedgerTest {
+ protected:
+  // Above what is proven at once.
+  void FillMuch() {
+    Fill();
+    const auto ledger = *Open();
+    State state = *ledger->Load({});
+    std::vector<Transaction> many;
+    for (int i = 0; i < 300; ++i) {
+      Scribe scribe(state, absl::FromUnixSeconds(1'800'000'000), "deposit");
+      scribe.Move(kIssued, kAvailable, 0, 1'000);
+      many.push_back(std::move(scribe).Finish());
+    }
+    ASSERT_TRUE(ledger->Commit({}, many).ok());
+  }
+
+  // What the check behind found, while the ledger was there to be used.
+  absl::Status Checked() {
+    std::promise<absl::Status> found;
+    const auto ledger = OpenSqliteLedger(
+        {.path = path_,
+         .sync_to_disk = false,
+         .check_bytes_max = 1,
+         .on_checked = [&found](const absl::Status& status) { found.set_value(status); }});
+    if (!ledger.ok()) return absl::UnknownError(ledger.status().ToString());
+    const absl::StatusOr<State> state = (*ledger)->Load({});
+    if (!state.ok()) return absl::UnknownError(state.status().ToString());
+    return found.get_future().get();
+  }
+};
+
+TEST_F(LargeLedgerTest, IsCheckedBehind) {
+  FillMuch();
+  EXPECT_TRUE(Checked().ok());
+  EXPECT_TRUE(Checked().ok()) << "and that changes nothing";
+}
+
+TEST_F(LargeLedgerTest, AnOldForgeryIsFoundBehind) {
+  FillMuch();
+  ASSERT_EQ(Shell(path_,
+                  "DROP TRIGGER entries_kept_u;"
+                  "UPDATE entries SET amount_microcredits = 999 WHERE transaction_id = 20"),
+            "");
+  const absl::Status found = Checked();
+  EXPECT_TRUE(absl::IsDataLoss(found)) << found;
+  EXPECT_THAT(std::string(found.message()), HasSubstr("transaction 20: its digest"));
+}
+
+TEST_F(LargeLedgerTest, ADamagedPageIsFoundBehind) {
+  FillMuch();
+  // A table that nothing at a start reads.
+  ASSERT_EQ(Shell(path_,
+                  "CREATE TABLE filler (text); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT"
+                  " i + 1 FROM n WHERE i < 2000) INSERT INTO filler SELECT hex(randomblob(200))"
+                  " FROM n; PRAGMA journal_mode = DELETE"),
+            "");
+  std::string bytes = Contents(path_);
+  const size_t last = bytes.size() / 4096 - 3;
+  for (size_t i = last * 4096; i < (last + 1) * 4096; i += 16) bytes.replace(i, 8, "GARBAGE!");
+  Write(path_, bytes);
+  const absl::Status found = Checked();
+  EXPECT_TRUE(absl::IsDataLoss(found)) << found;
+}
+
+TEST_F(LargeLedgerTest, TheCheckEndsWithItsLedger) {
+  FillMuch();
+  for (int i = 0; i < 20; ++i) {
+    std::atomic<int> told{0};
+    {
+      const auto ledger =
+          *OpenSqliteLedger({.path = path_,
+                             .sync_to_disk = false,
+                             .check_bytes_max = 1,
+                             .on_checked = [&told](const absl::Status&) { ++told; }});
+      ASSERT_TRUE(ledger->Load({}).ok());
+      ASSERT_TRUE(ledger->Load({}).ok());
+    }
+    EXPECT_LE(told, 1) << "once at most, and nothing after it has gone";
+  }
 }
 
 TEST_F(SqliteLedgerTest, RefusesATruncatedFile) {
