@@ -65,5 +65,5 @@ done
 : >"$root/etc/machine-id"
 python3 "$source/deploy/linux/make_initramfs.py" "$work/root.cpio" --root "$root" --init-link usr/lib/systemd/systemd
 rm -rf "$root"
-python3 "$source/tests/linux/run.py" "$guest/vmlinuz" "$work/root.cpio" --memory 1536 --timeout 240 \
+python3 "$source/tests/linux/run.py" "$guest/vmlinuz" "$work/root.cpio" --memory 1536 --timeout 400 \
   --append "systemd.show_status=no systemd.log_level=warning systemd.firstboot=off systemd.unified_cgroup_hierarchy=1"

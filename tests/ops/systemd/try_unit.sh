@@ -16,7 +16,9 @@ fail() {
   finish 1
 }
 show() { systemctl show -p "$1" --value "$unit"; }
-operator() { nomctl --token-file /etc/nom/operator.token --timeout 60 "$@"; }
+# The journal of what was logged until now, as messages alone.
+journal() { journalctl --sync; journalctl -q -o cat "$@"; }
+operator() { nomctl --target 127.0.0.1:7070 --token-file /etc/nom/operator.token --timeout 60 "$@"; }
 # Waits for what a command says to become true; the machine's own time limit ends what never comes.
 until_so() {
   local what=$1
@@ -41,7 +43,7 @@ grep -q '^Seccomp:[[:space:]]*2$' "/proc/$pid/status" || fail "its system calls 
 operator status >/dev/null || fail "nomctl status ended with $?"
 operator tenant create shop --write /root/shop.token >/dev/null || fail "tenant create"
 operator deposit shop 1.5cr >/dev/null || fail "deposit"
-[[ $(journalctl -q -o cat -u "$unit" NOM_EVENT=deposit NOM_TENANT=shop | wc -l) == 1 ]] || fail "the journal has no field for what was done"
+[[ $(journal -u "$unit" NOM_EVENT=deposit NOM_TENANT=shop | wc -l) == 1 ]] || fail "the journal has no field for what was done"
 
 echo "== reloaded =="
 head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >/root/new.token
@@ -66,7 +68,7 @@ systemctl restart "$unit" || fail "restart"
 pid=$(show MainPID)
 kill -STOP "$pid"
 until_so "the watchdog" another_pid "$pid"
-journalctl -q -b -o cat _PID=1 | grep -q 'Watchdog timeout' || fail "it was not the watchdog that ended it"
+journal -b _PID=1 | grep 'Watchdog timeout' >/dev/null || fail "it was not the watchdog that ended it"
 rm /run/systemd/system/$unit.d/soon.conf
 systemctl daemon-reload
 
@@ -80,6 +82,6 @@ systemctl reset-failed "$unit"
 systemctl start "$unit" && fail "it started with a configuration that is wrong"
 sleep 3  # Longer than RestartSec: whoever tried again would have by now.
 [[ $(show NRestarts) == 0 ]] || fail "a configuration that is wrong was tried again"
-journalctl -q -o cat -u "$unit" -n 20 | grep -q plaintxt || fail "the journal does not say what is wrong"
+journal -u "$unit" -n 20 | grep plaintxt >/dev/null || fail "the journal does not say what is wrong"
 echo "unit: started, reloaded, killed, hung, stopped, refused"
 finish 0

@@ -127,16 +127,15 @@ TEST_F(NomctlTest, EventsSayWhoDidWhatPageByPage) {
   });
   Ended ended = Run({"events", "--limit", "3"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  EXPECT_EQ(
-      ended.out,
-      "time                  event                      by             tenant  to             "
-      "  micro-credits  detail     transaction\n"
-      "2026-11-29 10:00:30Z  guest_evicted_for_arrears  market         shop    guest id:7 on "
-      "m1                 owed ?rent           30\n"
-      "2026-11-29 10:00:20Z  token_revoked              shop, token 2  shop    token 1        "
-      "                                      20\n"
-      "2026-11-29 10:00:10Z  deposit                    operator       shop                   "
-      "             -5                       10\n");
+  EXPECT_EQ(ended.out,
+            "time                  event                      by             tenant  to            "
+            "    micro-credits  detail      transaction\n"
+            "2026-11-29 10:00:30Z  guest_evicted_for_arrears  market         shop    guest id:7 on "
+            "m1                 owed ?rent           30\n"
+            "2026-11-29 10:00:20Z  token_revoked              shop, token 2  shop    token 1       "
+            "                                        20\n"
+            "2026-11-29 10:00:10Z  deposit                    operator       shop                  "
+            "               -5                       10\n");
   EXPECT_EQ(ended.err, "there are more: nomctl events --before 10\n");
   EXPECT_EQ(Json(Run({"events", "--tenant", "shop", "--before", "20", "--json"}))
                 .fields()
