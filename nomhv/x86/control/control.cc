@@ -1,6 +1,5 @@
 #include "nomhv/x86/control/control.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
