@@ -7,10 +7,12 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -51,6 +53,15 @@ class Shared {
 // Waits for what a session comes to by itself; a test that never gets there ends by its time limit.
 void Until(const std::function<bool()>& so) {
   while (!so()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+// The thread is asleep, as the kernel says.
+bool Sleeps(pid_t thread) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  const size_t name_ends = stat.rfind(") ");
+  return name_ends != std::string::npos && stat[name_ends + 2] == 'S';
 }
 
 class SessionLifeTest : public ::testing::Test {
@@ -411,10 +422,15 @@ TEST_F(SessionLifeTest, RemovingACallbackWaitsForTheOneThatRuns) {
   });
   market_.Decide();
   shared.WaitUntil([&] { return in_callback; });
+  std::atomic<pid_t> removes{0};
   std::thread remover([&] {
+    removes = gettid();
     session->OnRound(nullptr);
     removed = true;
   });
+  // It has either come back, which it must not, or waits.
+  Until([&] { return removed || (removes != 0 && Sleeps(removes)); });
+  EXPECT_FALSE(removed) << "the callback still runs";
   session->OnPrices(nullptr);  // Of another kind: does not wait.
   shared.Do([&] { let_go = true; });
   remover.join();
