@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -25,6 +26,7 @@
 #include "cmake/build_info/build_info.h"
 #include "marketd/base/clock.h"
 #include "marketd/base/log.h"
+#include "marketd/base/status.h"
 #include "marketd/config/config.h"
 #include "marketd/ledger/sqlite/keep.h"
 #include "marketd/process.h"
@@ -40,6 +42,7 @@ constexpr int kExitDataLoss = 3;
 
 // Sent to ourselves when the market can't go on.
 constexpr int kFatalSignal = SIGUSR1;
+std::atomic<int> fatal_exit{kExitFailure};  // What it is answered with.
 
 // How often files are looked at, and callers' way in is tried, where no watchdog asks more often.
 constexpr absl::Duration kLookInterval = absl::Seconds(2);
@@ -123,8 +126,9 @@ int WaitForEnd(const sigset_t& signals, Process& process, Reloader& reloader) {
   absl::Time asked = absl::InfinitePast();
   bool answered = true;
   for (;;) {
-    if (absl::Now() - asked >= alive_interval || absl::Now() < asked) {
-      asked = absl::Now();
+    const absl::Time now = Clock::Real().Now();  // Nobody sets this clock.
+    if (now - asked >= alive_interval) {
+      asked = now;
       const absl::Status alive = process.CheckAlive(alive_timeout);
       if (alive.ok() && has_watchdog) ::sd_notify(0, "WATCHDOG=1");
       if (alive.ok() != answered) {
@@ -167,30 +171,18 @@ int Keep(const Config& config, const Flags& flags) {
   return kExitOk;
 }
 
-int Run(const Flags& flags) {
-  const absl::StatusOr<std::string> text = ReadConfigFile(flags.config);
-  const absl::StatusOr<Config> config =
-      text.ok() ? ParseConfig(*text, flags.config) : absl::StatusOr<Config>(text.status());
-  if (!config.ok()) {
-    std::cerr << config.status().message() << "\n";
+int CheckOnly(const Config& config, const Flags& flags) {
+  if (const absl::Status status = Check(config); !status.ok()) {
+    std::cerr << status.message() << "\n";
     return kExitUsage;
   }
-  if (!flags.backup.empty() || !flags.restore.empty()) return Keep(*config, flags);
-  if (flags.check) {
-    if (const absl::Status status = Check(*config); !status.ok()) {
-      std::cerr << status.message() << "\n";
-      return kExitUsage;
-    }
-    std::cout << flags.config << ": good\n";
-    return kExitOk;
-  }
-  const absl::StatusOr<Secrets> secrets = LoadSecrets(*config);
-  if (!secrets.ok()) {
-    std::cerr << secrets.status().message() << "\n";
-    return kExitUsage;
-  }
+  std::cout << flags.config << ": good\n";
+  return kExitOk;
+}
 
-  // Before any thread is made, so that all of them inherit the mask and only WaitForEnd sees them.
+// Before any thread is made, so that all of them inherit the mask and only WaitForEnd sees the
+// signals that are answered.
+sigset_t PrepareProcess(const Flags& flags) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, kFatalSignal}) sigaddset(&signals, signal);
@@ -199,26 +191,14 @@ int Run(const Flags& flags) {
   ::umask(0027);  // The ledger holds other people's business.
   SetLogLevel(flags.log_level);
   if (StderrIsJournal()) SetLogSink(&WriteToJournal);
+  return signals;
+}
 
-  Process process(*config, [](const absl::Status& status) {
-    Log(LogLevel::kError, "fatal",
-        {{"msg", absl::StrCat("the market cannot go on: ", status.ToString())}});
-    ::kill(::getpid(), kFatalSignal);
-  });
-  if (const absl::Status status = process.Start(*secrets); !status.ok()) {
-    Log(LogLevel::kError, "start_failed",
-        {{"msg", absl::StrCat("cannot start: ", status.ToString())}});
-    // To start again would find the same: somebody has to look, and restore a backup.
-    return absl::IsDataLoss(status) ? kExitDataLoss : kExitFailure;
-  }
-  Reloader reloader(flags.config, *text, *config, process);
+// Tells everybody who waits for it that it serves: a file, people, the log, systemd.
+absl::Status Announce(const Flags& flags, const Process& process) {
   if (!flags.ready_file.empty()) {
-    const absl::Status status = WriteReadyFile(flags.ready_file, process.grpc_address(),
-                                               process.metrics_address(), process.page_address());
-    if (!status.ok()) {
-      Log(LogLevel::kError, "start_failed", {{"msg", status.message()}});
-      return kExitFailure;
-    }
+    NOM_RETURN_IF_ERROR(WriteReadyFile(flags.ready_file, process.grpc_address(),
+                                       process.metrics_address(), process.page_address()));
   }
   std::cout << "marketd " << BuildVersion() << ": gRPC on " << process.grpc_address();
   if (!process.metrics_address().empty()) {
@@ -234,13 +214,36 @@ int Run(const Flags& flags) {
        {"metrics", process.metrics_address()},
        {"page", process.page_address()}});
   ::sd_notify(0, "READY=1\nSTATUS=rounds are running");
+  return absl::OkStatus();
+}
 
+// Serves until somebody asks for an end, or until it cannot go on.
+int Serve(const Flags& flags, const std::string& text, const Config& config,
+          const Secrets& secrets) {
+  const sigset_t signals = PrepareProcess(flags);
+  Process process(config, [](const absl::Status& status) {
+    Log(LogLevel::kError, "fatal",
+        {{"msg", absl::StrCat("the market cannot go on: ", status.ToString())}});
+    if (absl::IsDataLoss(status)) fatal_exit = kExitDataLoss;
+    ::kill(::getpid(), kFatalSignal);
+  });
+  if (const absl::Status status = process.Start(secrets); !status.ok()) {
+    Log(LogLevel::kError, "start_failed",
+        {{"msg", absl::StrCat("cannot start: ", status.ToString())}});
+    // To start again would find the same: somebody has to look, and restore a backup.
+    return absl::IsDataLoss(status) ? kExitDataLoss : kExitFailure;
+  }
+  Reloader reloader(flags.config, text, config, process);
+  if (const absl::Status status = Announce(flags, process); !status.ok()) {
+    Log(LogLevel::kError, "start_failed", {{"msg", status.message()}});
+    return kExitFailure;
+  }
   const int signal = WaitForEnd(signals, process, reloader);
   ::sd_notify(0, "STOPPING=1");
   if (!flags.ready_file.empty()) ::unlink(flags.ready_file.c_str());
   if (signal == kFatalSignal) {
     // Nothing that was not durable has been told to anybody: to stop here loses nothing.
-    ::_exit(kExitFailure);
+    ::_exit(fatal_exit);
   }
   // Whoever asks twice does not want to wait. A reload is no reason to end.
   ::signal(SIGHUP, SIG_IGN);
@@ -248,6 +251,24 @@ int Run(const Flags& flags) {
   process.Stop();
   Log(LogLevel::kInfo, "stopped", {{"msg", "stopped"}});
   return kExitOk;
+}
+
+int Run(const Flags& flags) {
+  const absl::StatusOr<std::string> text = ReadConfigFile(flags.config);
+  const absl::StatusOr<Config> config =
+      text.ok() ? ParseConfig(*text, flags.config) : absl::StatusOr<Config>(text.status());
+  if (!config.ok()) {
+    std::cerr << config.status().message() << "\n";
+    return kExitUsage;
+  }
+  if (!flags.backup.empty() || !flags.restore.empty()) return Keep(*config, flags);
+  if (flags.check) return CheckOnly(*config, flags);
+  const absl::StatusOr<Secrets> secrets = LoadSecrets(*config);
+  if (!secrets.ok()) {
+    std::cerr << secrets.status().message() << "\n";
+    return kExitUsage;
+  }
+  return Serve(flags, *text, *config, *secrets);
 }
 
 int Main(int argc, char** argv) {

@@ -2,8 +2,11 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <map>
 #include <mutex>
@@ -20,6 +23,7 @@
 #include "marketd/host/nomhv/nomhv_host.h"
 #include "marketd/host/simulated/simulated_host.h"
 #include "marketd/journal/journal.h"
+#include "marketd/ledger/sqlite/keep.h"
 #include "marketd/market/clearing.h"
 #include "marketd/server/self_call.h"
 
@@ -106,15 +110,20 @@ absl::Status Process::Start(const Secrets& secrets) {
 }
 
 absl::Status Process::StartMarket() {
-  NOM_ASSIGN_OR_RETURN(ledger_, market::OpenSqliteLedger({.path = config_.ledger}));
+  NOM_ASSIGN_OR_RETURN(
+      ledger_, market::OpenSqliteLedger(
+                   {.path = config_.ledger,
+                    .on_checked = [this](const absl::Status& status) { LedgerChecked(status); }}));
   timed_ledger_ = metrics_.Timed(*ledger_);
   std::map<market::HostId, market::Host*> hosts;
   for (const HostConfig& host : config_.hosts) {
     hosts_.push_back(NewHost(host));
-    hosts[host.market.host_id] = hosts_.back().get();
+    timed_hosts_.push_back(metrics_.Timed(host.market.host_id, *hosts_.back()));
+    hosts[host.market.host_id] = timed_hosts_.back().get();
   }
   hub_ =
-      std::make_unique<WatchHub>(config_.limits.watches_max, config_.limits.watches_per_tenant_max);
+      std::make_unique<WatchHub>(config_.limits.watches_max, config_.limits.watches_per_tenant_max,
+                                 [this](absl::Duration took) { metrics_.Published(took); });
   market::Runtime::Options options;
   options.config = ToMarketConfig(config_);
   options.clear.of_kind = metrics_.Timed(market::ClearFunction(market::ClearByRule));
@@ -140,6 +149,16 @@ absl::Status Process::StartMarket() {
     return absl::UnavailableError("the engine did not tick");
   }
   return absl::OkStatus();
+}
+
+void Process::LedgerChecked(const absl::Status& status) {
+  if (status.ok()) {
+    Log(LogLevel::kInfo, "ledger_checked", {{"msg", "all pages and all transactions are good"}});
+  } else if (absl::IsDataLoss(status)) {
+    on_fatal_(status);
+  } else {
+    Log(LogLevel::kWarning, "ledger_not_checked", {{"msg", status.message()}});
+  }
 }
 
 void Process::SetMetricSources() {
@@ -169,6 +188,16 @@ void Process::SetMetricSources() {
                            }});
 }
 
+absl::StatusOr<BackupFile> Process::MakeBackup() const {
+  const std::string path = config_.ledger + ".sending";
+  // Left by a process that was killed between making and sending it.
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": ", std::strerror(errno)));
+  }
+  NOM_ASSIGN_OR_RETURN(market::ChainHead head, market::BackUpLedger(config_.ledger, path));
+  return BackupFile{.path = path, .head = std::move(head)};
+}
+
 absl::Status Process::StartServer(const Secrets& secrets) {
   SetMetricSources();
   services_ = std::make_unique<Services>(
@@ -178,6 +207,7 @@ absl::Status Process::StartServer(const Secrets& secrets) {
                       .reads_per_second = config_.limits.reads_per_second,
                       .reads_burst = config_.limits.reads_burst,
                       .clear = market::ClearByRule,
+                      .back_up = [this] { return MakeBackup(); },
                       .on_identified =
                           [this](const std::string& peer, const market::Caller& caller) {
                             return front_door_->Identify(peer, caller.tenant_id,

@@ -64,9 +64,13 @@ class Process {
 
  private:
   absl::Status StartMarket();
+  // Of a large ledger, while the market runs.
+  void LedgerChecked(const absl::Status& status);
   absl::Status StartServer(const Secrets& secrets);
   absl::Status StartPage();
   void SetMetricSources();
+  // A backup beside the ledger, for a caller to be sent.
+  absl::StatusOr<BackupFile> MakeBackup() const;
 
   const Config config_;
   const std::function<void(const absl::Status&)> on_fatal_;
@@ -75,6 +79,7 @@ class Process {
   std::unique_ptr<market::Ledger> ledger_;
   std::unique_ptr<market::Ledger> timed_ledger_;
   std::vector<std::unique_ptr<market::Host>> hosts_;
+  std::vector<std::unique_ptr<market::Host>> timed_hosts_;
   std::unique_ptr<WatchHub> hub_;
   // Told of views by the engine's thread while it is made and ended by another.
   std::mutex page_mutex_;

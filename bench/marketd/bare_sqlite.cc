@@ -24,6 +24,7 @@ void BareSqlite::Execute(const std::string& sql) {
 }
 
 void BareSqlite::Append(const RowChange& change) {
+  if (change.write == RowWrite::kInsertPurse) return;  // Nothing, where there is one.
   sqlite3_stmt*& insert = inserts_.at(static_cast<size_t>(change.write));
   if (insert == nullptr) {
     const std::string table = absl::StrCat("rows_", static_cast<int>(change.write));

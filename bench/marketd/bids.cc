@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "bench/marketd/bare_sqlite.h"
 #include "bench/marketd/figures.h"
 #include "marketd/base/status.h"
@@ -52,19 +53,21 @@ Reply AskAndWait(Runtime& runtime, Call call) {
   return *reply;
 }
 
-}  // namespace
-
-void MeasureBids(int guests) {
-  const BenchDirectory directory;
-  const std::unique_ptr<Ledger> sqlite = OpenBenchLedger(directory.File("ledger"));
-  NotingLedger ledger(*sqlite);
-  SimulatedHost host(BigHostOptions(Clock::Real()));
+// Waits until the host is there.
+std::unique_ptr<Runtime> StartRuntime(Ledger& ledger, SimulatedHost& host) {
   Runtime::Options options;
   options.config.hosts = {BigHost(absl::Hours(1))};
   auto runtime = *Runtime::Start(std::move(options), Clock::Real(), ledger, {{"h", &host}});
   while (!runtime->view()->FindHost("h")->connected) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  return runtime;
+}
+
+// So many guests, each of a tenant of its own.
+std::vector<GuestId> Prepare(const std::string& path, SimulatedHost& host, int guests) {
+  const std::unique_ptr<Ledger> ledger = OpenBenchLedger(path, Sync::kNone);
+  const std::unique_ptr<Runtime> runtime = StartRuntime(*ledger, host);
   std::vector<GuestId> ids;
   for (int i = 0; i < guests; ++i) {
     const TenantId tenant = absl::StrCat("t-", i);
@@ -77,6 +80,19 @@ void MeasureBids(int guests) {
                                                   .image = "image"})
                       .guest_id);
   }
+  runtime->Stop();
+  return ids;
+}
+
+}  // namespace
+
+void MeasureBids(int guests) {
+  const BenchDirectory directory;
+  SimulatedHost host(BigHostOptions(Clock::Real()));
+  const std::vector<GuestId> ids = Prepare(directory.File("ledger"), host, guests);
+  const std::unique_ptr<Ledger> sqlite = OpenBenchLedger(directory.File("ledger"));
+  NotingLedger ledger(*sqlite);
+  const std::unique_ptr<Runtime> runtime = StartRuntime(ledger, host);
   std::atomic<bool> stop{false};
   std::atomic<int> out{kCallers};
   std::mutex mutex;
@@ -129,26 +145,25 @@ void MeasureBids(int guests) {
   const double bare_seconds =
       absl::ToDoubleSeconds(absl::FromChrono(Stopwatch::now() - bare_begin));
   const absl::Duration bare_cpu = CpuTime() - bare_cpu_before;
-  std::printf(
-      "bids, %d guests: %.0f durable a second, p50 %.1f ms, p99 %.1f ms, %.0f us of CPU a bid, "
-      "%.0f "
-      "in a group; bare SQLite %.0f a second, %.0f us: ratio %.2f\n",
-      guests, count / seconds, absl::ToDoubleMilliseconds(Median(took)),
-      absl::ToDoubleMilliseconds(Quantile(took, 990)), absl::ToDoubleMicroseconds(cpu) / count,
-      count / static_cast<double>(ledger.groups.size()), count / bare_seconds,
-      absl::ToDoubleMicroseconds(bare_cpu) / count, bare_seconds / seconds);
+  Print(absl::StrCat("bids, 64 callers, ", guests, " guests"),
+        absl::StrFormat("%.0f durable a second, p50 %.1f ms, p99 %.1f ms, %.0f us of CPU a bid, "
+                        "%.0f in a group",
+                        count / seconds, absl::ToDoubleMilliseconds(Median(took)),
+                        absl::ToDoubleMilliseconds(Quantile(took, 990)),
+                        absl::ToDoubleMicroseconds(cpu) / count,
+                        count / static_cast<double>(ledger.groups.size())),
+        absl::StrFormat("bare SQLite, the same groups: %.0f a second, %.0f us: CPU %.1f of it",
+                        count / bare_seconds, absl::ToDoubleMicroseconds(bare_cpu) / count,
+                        absl::FDivDuration(cpu, bare_cpu)),
+        "20,000 a second, p99 10 ms, 50 us of CPU, for any number of guests");
 }
 
 void MeasureAdmission(int guests) {
   const BenchDirectory directory;
-  const std::unique_ptr<Ledger> ledger = OpenBenchLedger(directory.File("ledger"));
+  // The engine's own time is measured, whatever the disk takes.
+  const std::unique_ptr<Ledger> ledger = OpenBenchLedger(directory.File("ledger"), Sync::kNone);
   SimulatedHost host(BigHostOptions(Clock::Real()));
-  Runtime::Options options;
-  options.config.hosts = {BigHost(absl::Hours(1))};
-  auto runtime = *Runtime::Start(std::move(options), Clock::Real(), *ledger, {{"h", &host}});
-  while (!runtime->view()->FindHost("h")->connected) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  const std::unique_ptr<Runtime> runtime = StartRuntime(*ledger, host);
   std::vector<absl::Duration> took;
   for (int i = 0; i < guests; ++i) {
     const TenantId tenant = absl::StrCat("t-", i);
@@ -170,9 +185,10 @@ void MeasureAdmission(int guests) {
   }
   const std::vector<absl::Duration> first(took.begin(), took.begin() + 64);
   const std::vector<absl::Duration> last(took.end() - 64, took.end());
-  std::printf("admission, engine's time: %.3f ms of the first 64, %.3f ms of the last 64 of %d\n",
-              absl::ToDoubleMilliseconds(Median(first)), absl::ToDoubleMilliseconds(Median(last)),
-              guests);
+  Print(absl::StrCat("admission of guest ", guests, ", engine's time"),
+        absl::StrFormat("%.3f ms", absl::ToDoubleMilliseconds(Median(last))),
+        absl::StrFormat("of the first 64: %.3f ms", absl::ToDoubleMilliseconds(Median(first))),
+        "0.2 ms");
 }
 
 }  // namespace nom::market

@@ -31,7 +31,9 @@ class BenchDirectory {
 // Of cpu and memory, with room for all, and rounds of `period`.
 HostConfig BigHost(absl::Duration period);
 SimulatedHostOptions BigHostOptions(const Clock& clock);
-std::unique_ptr<Ledger> OpenBenchLedger(const std::string& path);
+// Durable as marketd's, or, for what is only prepared, not synchronised to the disk.
+enum class Sync { kFull, kNone };
+std::unique_ptr<Ledger> OpenBenchLedger(const std::string& path, Sync sync = Sync::kFull);
 
 // This process's, all threads.
 absl::Duration CpuTime();
@@ -39,12 +41,20 @@ absl::Duration Median(std::vector<absl::Duration> samples);
 // `permille` of all samples are at most this.
 absl::Duration Quantile(std::vector<absl::Duration> samples, int permille);
 
+// One line: a figure, what it is beside its peer in the same run, and the goal.
+void Print(const std::string& what, const std::string& figure, const std::string& peer,
+           const std::string& goal);
+
 // 64 callers, each of whom bids anew when its bid is durable, among so many guests.
 void MeasureBids(int guests);
 // So many guests are admitted, one after the other, each with a tenant and a bid of its own.
 void MeasureAdmission(int guests);
 // A round in which each of so many guests wins both kinds.
 void MeasureRound(int guests, int rounds);
+// The same of a hundred guests of ten tenants: what a ledger keeps of a round is by tenant, too.
+void MeasureRoundOf(int guests, int tenants, int rounds);
+// A ledger of so many rounds, opened and loaded when nothing of it is in memory.
+void MeasureRestart(int rounds);
 
 }  // namespace nom::market
 

@@ -1,4 +1,4 @@
-// All figures, or those named: bids, admission, round.
+// All figures, or those named: bids, admission, round, restart, restart_million.
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -49,10 +49,17 @@ SimulatedHostOptions BigHostOptions(const Clock& clock) {
   return options;
 }
 
-std::unique_ptr<Ledger> OpenBenchLedger(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<Ledger>> ledger = OpenSqliteLedger({.path = path});
+std::unique_ptr<Ledger> OpenBenchLedger(const std::string& path, Sync sync) {
+  absl::StatusOr<std::unique_ptr<Ledger>> ledger =
+      OpenSqliteLedger({.path = path, .sync_to_disk = sync == Sync::kFull});
   NOM_CHECK(ledger.ok(), ledger.status().ToString());
   return *std::move(ledger);
+}
+
+void Print(const std::string& what, const std::string& figure, const std::string& peer,
+           const std::string& goal) {
+  std::printf("%-52s %s%s%s  [goal: %s]\n", what.c_str(), figure.c_str(), peer.empty() ? "" : "; ",
+              peer.c_str(), goal.c_str());
 }
 
 absl::Duration CpuTime() {
@@ -83,8 +90,12 @@ int Run(int argc, char** argv) {
   if (wanted("admission")) MeasureAdmission(5'000);
   if (wanted("round")) {
     MeasureRound(100, 20);
+    MeasureRoundOf(100, 10, 20);
     MeasureRound(5'000, 5);
   }
+  if (wanted("restart")) MeasureRestart(100'000);
+  // Takes ten minutes to prepare: by its name alone.
+  if (argc > 1 && wanted("restart_million")) MeasureRestart(1'000'000);
   return 0;
 }
 

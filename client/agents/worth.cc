@@ -99,8 +99,11 @@ absl::StatusOr<std::vector<BidRange>> WorthLearner::BidFor(const Prices& prices,
   }
   if (valuation.empty() || most == 0) return std::vector<BidRange>();
   const std::optional<int64_t> price = prices.UnitPrice(Resource::kMemory);
+  // The hull, as what was measured is noisy: below the valuation, one low measurement would hold
+  // down the bid for all sizes above it.
   const absl::StatusOr<Advice> advice =
-      Advise(valuation, {.unit_price_microcredits = price.value_or(0),
+      Advise(valuation, {.shape = BidShape::kHull,
+                         .unit_price_microcredits = price.value_or(0),
                          .ceiling_unit_price_microcredits = options_.unit_price_max_microcredits});
   if (!advice.ok()) return advice.status();
   return advice->ranges;

@@ -53,11 +53,15 @@ absl::Status UsageError(const absl::Status& status);
 bool IsUsageError(const absl::Status& status);
 
 // Each adds its subcommands to `app`; the one given on the command line is left in `run`.
-void AddMarketCommands(CLI::App& app, Run& run);
+void AddMarketCommands(CLI::App& app, Run& run);  // Also those of AddBidCommands().
+void AddBidCommands(CLI::App& app, Run& run);
 void AddOperatorCommands(CLI::App& app, Run& run);
 void AddTopCommand(CLI::App& app, Run& run);
 void AddClearCommand(CLI::App& app, Run& run);
 void AddStatementCommand(CLI::App& app, Run& run);
+void AddTokenCommands(CLI::App& app, Run& run);
+void AddEventsCommand(CLI::App& app, Run& run);
+void AddBackupCommand(CLI::App& app, Run& run);
 // host init, run. After AddOperatorCommands(), which has `host`.
 void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run);
 // help, completion, version.

@@ -16,6 +16,7 @@
 #include "client/cli/options.h"
 #include "client/cli/pages.h"
 #include "client/cli/table.h"
+#include "client/cli/token_output.h"
 
 namespace nom::cli {
 namespace {
@@ -113,6 +114,26 @@ absl::StatusOr<int> Admit(Connection& connection, const Output& out,
   return out.Done(response, absl::StrCat("guest ", response.guest_id(), " runs\n"));
 }
 
+struct TenantArguments {
+  std::string tenant_id;
+  std::string display_name;
+  TokenOutput output;
+  std::string request_id;
+};
+
+absl::StatusOr<int> CreateTenant(Connection& connection, const Output& out,
+                                 const TenantArguments& arguments) {
+  pb::CreateTenantRequest request;
+  request.mutable_tenant()->set_tenant_id(arguments.tenant_id);
+  request.mutable_tenant()->set_display_name(arguments.display_name);
+  return WithNewToken<pb::CreateTenantResponse>(
+      out, arguments.output, absl::StrCat("tenant ", arguments.tenant_id, "\n"),
+      [&](pb::CreateTenantResponse& response) {
+        return connection.Write(&OperatorStub::CreateTenant, request, &response,
+                                arguments.request_id);
+      });
+}
+
 absl::StatusOr<int> Audit(Connection& connection, const Output& out) {
   pb::AuditResponse response;
   if (absl::Status status = connection.Call(&OperatorStub::Audit, pb::AuditRequest(), &response);
@@ -134,86 +155,83 @@ absl::StatusOr<int> Audit(Connection& connection, const Output& out) {
   return response.balanced() ? kExitOk : kExitCheckFailed;
 }
 
-}  // namespace
+absl::StatusOr<int> ListHosts(Connection& connection, const Output& out) {
+  pb::ListHostsResponse response;
+  if (absl::Status status =
+          connection.Call(&OperatorStub::ListHosts, pb::ListHostsRequest(), &response);
+      !status.ok()) {
+    return status;
+  }
+  return out.Done(response, HostsText(response, out.look));
+}
 
-void AddOperatorCommands(CLI::App& app, Run& run) {
-  CLI::App* host = app.add_subcommand("host", "Operators: machines")->require_subcommand(1);
-  host->add_subcommand("list", "All hosts, what they sell and have granted")->callback([&run] {
-    run = [](Connection& connection, const Output& out) -> absl::StatusOr<int> {
-      pb::ListHostsResponse response;
-      if (absl::Status status =
-              connection.Call(&OperatorStub::ListHosts, pb::ListHostsRequest(), &response);
-          !status.ok()) {
-        return status;
-      }
-      return out.Done(response, HostsText(response, out.look));
-    };
-  });
+absl::StatusOr<int> ListTenants(Connection& connection, const Output& out) {
+  pb::ListTenantsResponse response;
+  if (absl::Status status = ListAllTenants(connection, &response); !status.ok()) return status;
+  return out.Done(response, TenantsText(response, out.look));
+}
 
+void AddTenantCommands(CLI::App& app, Run& run) {
   CLI::App* tenant = app.add_subcommand("tenant", "Operators: tenants")->require_subcommand(1);
-  CLI::App* create =
-      tenant->add_subcommand("create", "A new tenant; prints its token, once and never again");
-  auto tenant_id = std::make_shared<std::string>();
-  auto display_name = std::make_shared<std::string>();
-  auto token_only = std::make_shared<bool>(false);
-  create->add_option("tenant", *tenant_id, "[a-z0-9-]{1,32}")->required();
-  create->add_option("--display-name", *display_name, "For people");
-  create->add_flag("--token-only", *token_only, "Print the token and nothing else");
-  auto request_id = std::make_shared<std::string>();
-  AddRequestId(create, *request_id);
-  create->callback([&run, tenant_id, display_name, token_only, request_id] {
-    run = [=](Connection& connection, const Output& out) -> absl::StatusOr<int> {
-      pb::CreateTenantRequest request;
-      request.mutable_tenant()->set_tenant_id(*tenant_id);
-      request.mutable_tenant()->set_display_name(*display_name);
-      pb::CreateTenantResponse response;
-      if (absl::Status status =
-              connection.Write(&OperatorStub::CreateTenant, request, &response, *request_id);
-          !status.ok()) {
-        return status;
-      }
-      if (*token_only) {
-        out.data << response.token() << '\n';
-        return kExitOk;
-      }
-      out.talk << "The token is shown this once. Keep it in a file that only its owner reads.\n";
-      return out.Done(response,
-                      absl::StrCat("tenant ", *tenant_id, "\ntoken ", response.token(), "\n"));
+  auto arguments = std::make_shared<TenantArguments>();
+  CLI::App* create = tenant->add_subcommand(
+      "create",
+      "A new tenant; prints its first token, once and never again, or writes it to a file\n\n"
+      "Example:\n"
+      "  nomctl tenant create shop --write shop.token");
+  create->add_option("tenant", arguments->tenant_id, "[a-z0-9-]{1,32}")->required();
+  create->add_option("--display-name", arguments->display_name, "For people");
+  AddTokenOutput(create, arguments->output);
+  AddRequestId(create, arguments->request_id);
+  create->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return CreateTenant(connection, out, *arguments);
     };
   });
   tenant->add_subcommand("list", "All tenants and their accounts")->callback([&run] {
-    run = [](Connection& connection, const Output& out) -> absl::StatusOr<int> {
-      pb::ListTenantsResponse response;
-      if (absl::Status status = ListAllTenants(connection, &response); !status.ok()) return status;
-      return out.Done(response, TenantsText(response, out.look));
-    };
+    run = ListTenants;
   });
+}
 
+struct DepositArguments {
+  std::string tenant_id;
+  int64_t microcredits = 0;
+  std::string request_id;
+};
+
+absl::StatusOr<int> Deposit(Connection& connection, const Output& out,
+                            const DepositArguments& arguments) {
+  pb::DepositRequest request;
+  request.set_tenant_id(arguments.tenant_id);
+  request.set_amount_microcredits(arguments.microcredits);
+  pb::DepositResponse response;
+  if (absl::Status status =
+          connection.Write(&OperatorStub::Deposit, request, &response, arguments.request_id);
+      !status.ok()) {
+    return status;
+  }
+  return out.Done(response,
+                  absl::StrCat("tenant ", arguments.tenant_id, " has ",
+                               response.account().available_microcredits(), " micro-credits\n"));
+}
+
+void AddDeposit(CLI::App& app, Run& run) {
   CLI::App* deposit = app.add_subcommand("deposit", "Operators: put money into an account");
-  auto amount = std::make_shared<int64_t>(0);
-  deposit->add_option("tenant", *tenant_id, "Whose")->required();
-  AddMoney(deposit, "amount", *amount,
+  auto arguments = std::make_shared<DepositArguments>();
+  deposit->add_option("tenant", arguments->tenant_id, "Whose")->required();
+  AddMoney(deposit, "amount", arguments->microcredits,
            "Micro-credits, as 1500000, or credits, as 1.5cr; negative takes out",
            std::numeric_limits<int64_t>::min())
       ->required();
-  AddRequestId(deposit, *request_id);
-  deposit->callback([&run, tenant_id, amount, request_id] {
-    run = [=](Connection& connection, const Output& out) -> absl::StatusOr<int> {
-      pb::DepositRequest request;
-      request.set_tenant_id(*tenant_id);
-      request.set_amount_microcredits(*amount);
-      pb::DepositResponse response;
-      if (absl::Status status =
-              connection.Write(&OperatorStub::Deposit, request, &response, *request_id);
-          !status.ok()) {
-        return status;
-      }
-      return out.Done(
-          response, absl::StrCat("tenant ", *tenant_id, " has ",
-                                 response.account().available_microcredits(), " micro-credits\n"));
+  AddRequestId(deposit, arguments->request_id);
+  deposit->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return Deposit(connection, out, *arguments);
     };
   });
+}
 
+void AddAdmit(CLI::App& app, Run& run) {
   CLI::App* admit = app.add_subcommand("admit", "Operators: start a guest for a tenant");
   auto arguments = std::make_shared<AdmitArguments>();
   admit->add_option("--host", arguments->host, "The host; by default the only one");
@@ -232,27 +250,51 @@ void AddOperatorCommands(CLI::App& app, Run& run) {
       return Admit(connection, out, *arguments);
     };
   });
+}
 
+struct EvictArguments {
+  std::string guest;
+  std::string request_id;
+};
+
+absl::StatusOr<int> Evict(Connection& connection, const Output& out,
+                          const EvictArguments& arguments) {
+  const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
+  if (!guest_id.ok()) return guest_id.status();
+  pb::EvictGuestRequest request;
+  request.set_guest_id(*guest_id);
+  pb::EvictGuestResponse response;
+  if (absl::Status status =
+          connection.Write(&OperatorStub::EvictGuest, request, &response, arguments.request_id);
+      !status.ok()) {
+    return status;
+  }
+  return out.Done(response, absl::StrCat("guest ", *guest_id, " is gone\n"));
+}
+
+void AddEvict(CLI::App& app, Run& run) {
   CLI::App* evict = app.add_subcommand("evict", "Operators: stop a guest and scrub what it held");
-  auto guest = std::make_shared<std::string>();
-  evict->add_option("guest", *guest, kGuestHelp)->required();
-  AddRequestId(evict, *request_id);
-  evict->callback([&run, guest, request_id] {
-    run = [guest, request_id](Connection& connection, const Output& out) -> absl::StatusOr<int> {
-      const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, *guest);
-      if (!guest_id.ok()) return guest_id.status();
-      pb::EvictGuestRequest request;
-      request.set_guest_id(*guest_id);
-      pb::EvictGuestResponse response;
-      if (absl::Status status =
-              connection.Write(&OperatorStub::EvictGuest, request, &response, *request_id);
-          !status.ok()) {
-        return status;
-      }
-      return out.Done(response, absl::StrCat("guest ", *guest_id, " is gone\n"));
+  auto arguments = std::make_shared<EvictArguments>();
+  evict->add_option("guest", arguments->guest, kGuestHelp)->required();
+  AddRequestId(evict, arguments->request_id);
+  evict->callback([&run, arguments] {
+    run = [arguments](Connection& connection, const Output& out) {
+      return Evict(connection, out, *arguments);
     };
   });
+}
 
+}  // namespace
+
+void AddOperatorCommands(CLI::App& app, Run& run) {
+  CLI::App* host = app.add_subcommand("host", "Operators: machines")->require_subcommand(1);
+  host->add_subcommand("list", "All hosts, what they sell and have granted")->callback([&run] {
+    run = ListHosts;
+  });
+  AddTenantCommands(app, run);
+  AddDeposit(app, run);
+  AddAdmit(app, run);
+  AddEvict(app, run);
   app.add_subcommand("audit",
                      "Operators: hold the books against their entries; ends with 3 if "
                      "they do not balance")

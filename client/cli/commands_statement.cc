@@ -1,4 +1,4 @@
-// statement: where an account's money went, round by round.
+// statement: what went into an account and out of it; or its charges, round by round.
 
 #include <limits>
 #include <map>
@@ -26,10 +26,14 @@ using MarketStub = pb::MarketService::Stub;
 
 constexpr int kPageRounds = 100;
 
+constexpr int kPageTransactions = 200;
+
 struct StatementArguments {
   std::string host;
   std::string tenant;
-  int64_t rounds = 20;
+  bool by_resource = false;
+  bool all = false;
+  int64_t limit = 20;  // Entries, or settled rounds by resource.
 };
 
 // What one guest paid for one resource in one round.
@@ -55,7 +59,7 @@ absl::StatusOr<std::vector<Line>> Lines(Connection& connection, const StatementA
                                         const std::map<uint64_t, std::string>& names,
                                         bool only_named) {
   std::vector<Line> lines;
-  int64_t rounds_left = arguments.rounds;
+  int64_t rounds_left = arguments.all ? kWholeMax : arguments.limit;
   pb::ListRoundsRequest request;
   request.set_host_id(arguments.host);
   request.set_page_size(kPageRounds);
@@ -101,12 +105,13 @@ std::string LinesJson(const std::vector<Line>& lines) {
   return absl::StrJoin(lines, ",", one);
 }
 
-absl::StatusOr<int> Statement(Connection& connection, const Output& out,
-                              const StatementArguments& arguments) {
+// The guests of an account by id, for their names. `account` is asked for as well.
+absl::StatusOr<std::map<uint64_t, std::string>> Names(Connection& connection,
+                                                      const StatementArguments& arguments,
+                                                      pb::GetAccountResponse* account) {
   pb::GetAccountRequest get_account;
   get_account.set_tenant_id(arguments.tenant);
-  pb::GetAccountResponse account;
-  if (absl::Status status = connection.Call(&MarketStub::GetAccount, get_account, &account);
+  if (absl::Status status = connection.Call(&MarketStub::GetAccount, get_account, account);
       !status.ok()) {
     return status;
   }
@@ -114,8 +119,31 @@ absl::StatusOr<int> Statement(Connection& connection, const Output& out,
   if (absl::Status status = ListAllGuests(connection, {}, &guests); !status.ok()) return status;
   std::map<uint64_t, std::string> names;
   for (const pb::GuestInfo& guest : guests.guests()) {
-    if (guest.tenant_id() == account.account().tenant_id()) names[guest.guest_id()] = guest.name();
+    if (guest.tenant_id() == account->account().tenant_id()) names[guest.guest_id()] = guest.name();
   }
+  return names;
+}
+
+std::string NameIn(const std::map<uint64_t, std::string>& names, uint64_t guest_id) {
+  if (guest_id == 0) return "";
+  const auto name = names.find(guest_id);
+  return name == names.end() ? absl::StrCat("id:", guest_id) : Printable(name->second);
+}
+
+std::string AccountText(const pb::Account& account) {
+  return absl::StrCat("\naccount ", Printable(account.tenant_id()), ": spent ",
+                      FormatCredits(account.spent_microcredits()), " in all, ",
+                      FormatCredits(account.available_microcredits()), " available, ",
+                      FormatCredits(account.escrow_microcredits()), " in escrow, ",
+                      FormatCredits(account.arrears_microcredits()), " in arrears\n");
+}
+
+absl::StatusOr<int> ByResource(Connection& connection, const Output& out,
+                               const StatementArguments& arguments) {
+  pb::GetAccountResponse account;
+  const auto guests = Names(connection, arguments, &account);
+  if (!guests.ok()) return guests.status();
+  const std::map<uint64_t, std::string>& names = *guests;
   const absl::StatusOr<std::vector<Line>> lines =
       Lines(connection, arguments, names, /*only_named=*/!arguments.tenant.empty());
   if (!lines.ok()) return lines.status();
@@ -138,12 +166,103 @@ absl::StatusOr<int> Statement(Connection& connection, const Output& out,
     rents = Plus(rents, line.rent_microcredits);
   }
   table.AddRow({"", "", "sum", "", "", absl::StrCat(charges), absl::StrCat(rents)});
-  const pb::Account& now = account.account();
-  out.data << table.Format(out.look) << "\naccount " << Printable(now.tenant_id()) << ": spent "
-           << FormatCredits(now.spent_microcredits()) << " in all, "
-           << FormatCredits(now.available_microcredits()) << " available, "
-           << FormatCredits(now.escrow_microcredits()) << " in escrow, "
-           << FormatCredits(now.arrears_microcredits()) << " in arrears\n";
+  out.data << table.Format(out.look) << AccountText(account.account());
+  return kExitOk;
+}
+
+// An entry, and what the account held after it.
+struct Posting {
+  pb::Entry entry;
+  int64_t balance_microcredits = 0;
+};
+
+std::string WhatText(const pb::Entry& entry) {
+  const std::string other = Printable(entry.other());
+  switch (entry.kind()) {
+    case pb::ENTRY_KIND_DEPOSIT:
+      return "deposit";
+    case pb::ENTRY_KIND_WITHDRAWAL:
+      return "withdrawal";
+    case pb::ENTRY_KIND_PAYMENT:
+      return other.empty() ? "charges and rent" : absl::StrCat("paid to ", other);
+    case pb::ENTRY_KIND_OWED:
+      return "rent, owed";
+    case pb::ENTRY_KIND_RECEIVED:
+      return absl::StrCat("from ", other);
+    default:
+      return "unknown";
+  }
+}
+
+// The newest entries, newest first; `before` is what the account held before the oldest of them.
+absl::StatusOr<std::vector<Posting>> Postings(Connection& connection,
+                                              const StatementArguments& arguments,
+                                              int64_t* before) {
+  std::vector<Posting> postings;
+  pb::ListEntriesRequest request;
+  request.set_tenant_id(arguments.tenant);
+  request.set_page_size(kPageTransactions);
+  const auto is_full = [&] {
+    return !arguments.all && static_cast<int64_t>(postings.size()) >= arguments.limit;
+  };
+  do {
+    pb::ListEntriesResponse page;
+    if (absl::Status status = connection.Call(&MarketStub::ListEntries, request, &page);
+        !status.ok()) {
+      return status;
+    }
+    // Later pages go on from the first, whatever came to the account since that was read.
+    if (request.before_transaction_id() == 0) *before = page.balance_microcredits();
+    // Of a transaction the newest is the last; it was told in its own order.
+    for (int i = 0; i < page.entries_size() && !is_full();) {
+      int end = i + 1;
+      while (end < page.entries_size() &&
+             page.entries(end).transaction_id() == page.entries(i).transaction_id()) {
+        ++end;
+      }
+      for (int j = end; j-- > i;) {
+        postings.push_back({page.entries(j), *before});
+        *before -= page.entries(j).amount_microcredits();
+      }
+      i = end;
+    }
+    request.set_before_transaction_id(page.next_before_transaction_id());
+  } while (request.before_transaction_id() != 0 && !is_full());
+  return postings;
+}
+
+std::string PostingsJson(const std::vector<Posting>& postings) {
+  return absl::StrJoin(postings, ",", [](std::string* out, const Posting& posting) {
+    absl::StrAppend(out, "\n  {\"entry\": ", ToJson(posting.entry, /*one_line=*/true),
+                    ", \"balance_microcredits\": ", posting.balance_microcredits, "}");
+  });
+}
+
+absl::StatusOr<int> ByEntries(Connection& connection, const Output& out,
+                              const StatementArguments& arguments) {
+  pb::GetAccountResponse account;
+  const auto names = Names(connection, arguments, &account);
+  if (!names.ok()) return names.status();
+  int64_t before = 0;
+  const auto postings = Postings(connection, arguments, &before);
+  if (!postings.ok()) return postings.status();
+  if (out.json) {
+    out.data << "{\"account\": " << ToJson(account.account(), /*one_line=*/true)
+             << ",\n \"entries\": [" << PostingsJson(*postings)
+             << "],\n \"before_microcredits\": " << before << "}\n";
+    return kExitOk;
+  }
+  Table table({"time", "what", "guest", ">micro-credits", ">held after it"});
+  for (const Posting& posting : *postings) {
+    const pb::Entry& entry = posting.entry;
+    table.AddRow({absl::FormatTime("%Y-%m-%d %H:%M:%SZ", client::FromProto(entry.time()),
+                                   absl::UTCTimeZone()),
+                  WhatText(entry), NameIn(*names, entry.guest_id()),
+                  absl::StrCat(entry.amount_microcredits()),
+                  absl::StrCat(posting.balance_microcredits)});
+  }
+  table.AddRow({"", "before", "", "", absl::StrCat(before)});
+  out.data << table.Format(out.look) << AccountText(account.account());
   return kExitOk;
 }
 
@@ -151,15 +270,20 @@ absl::StatusOr<int> Statement(Connection& connection, const Output& out,
 
 void AddStatementCommand(CLI::App& app, Run& run) {
   CLI::App* statement = app.add_subcommand(
-      "statement", "Where the money went: each guest's charges and rent, round by round");
+      "statement", "What went into an account and out of it, and what it held after each entry");
   auto arguments = std::make_shared<StatementArguments>();
-  statement->add_option("--host", arguments->host, "The host; by default the only one");
-  statement->add_option("--tenant", arguments->tenant,
-                        "For operators: whose; guests that are there");
-  AddWhole(statement, "--limit", arguments->rounds, "How many settled rounds", 1, 1'000'000);
+  statement->add_option("--tenant", arguments->tenant, "For operators: whose");
+  AddWhole(statement, "--limit", arguments->limit, "How many entries, or settled rounds", 1,
+           1'000'000);
+  statement->add_flag("--all", arguments->all, "All that there are: then nothing is before them");
+  statement->add_flag("--by-resource", arguments->by_resource,
+                      "Instead each guest's charges and rent for each resource, round by round");
+  statement->add_option("--host", arguments->host,
+                        "By resource: the host; by default the only one");
   statement->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {
-      return Statement(connection, out, *arguments);
+      return arguments->by_resource ? ByResource(connection, out, *arguments)
+                                    : ByEntries(connection, out, *arguments);
     };
   });
 }

@@ -32,9 +32,13 @@ constexpr char kExamples[] = R"(Examples:
                                           to 48 more at 400, for 30000 a round at the most
   nomctl withdraw cache memory
   nomctl rounds --limit 5 --json
-  nomctl statement                        what was paid, by whom and for what
+  nomctl statement                        deposits and what was paid, with the balance
+  nomctl events --limit 20                who did what
+  nomctl tenant create shop --write shop.token
+  nomctl token create --read-only --expires 90d --write dashboard.token
   nomctl deposit shop 1.5cr
   nomctl admit --tenant shop --name cache --image cache.elf --seed memory=8 --seed cpu=10
+  nomctl backup market.sqlite             the ledger, while the market goes on
   nomctl top --rounds 10 --check          ten rounds, then a verdict
   nomctl clear auction.yaml --rule all    an auction of yours, by every rule
   nomctl help deposit                     more of one command
@@ -86,62 +90,54 @@ std::string Refusal(CLI::App& app, const CLI::ParseError& error) {
   return absl::StrCat(error.what(), "\n  What to do: ", name, " --help says how it is used.\n");
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app(kExamples, "nomctl");
-  app.require_subcommand(1);
-  app.fallthrough();
-  app.set_version_flag("--version", absl::StrCat("nomctl ", BuildText()));
+// What is said of every command.
+struct Globals {
   Settings flags;
   std::string config_file;
   bool json = false;
   double timeout_seconds = kTimeoutSecondsDefault;
-  app.add_option("--target", flags.target, "The market: host:port or unix:PATH");
-  app.add_option("--token-file", flags.token_file, "A file with your token");
-  app.add_option("--tls-roots", flags.tls_roots, "Certificates to check the market's against");
-  app.add_option("--tls-cert", flags.tls_cert, "Your certificate, if the market asks for one");
-  app.add_option("--tls-key", flags.tls_key, "The key of your certificate");
-  app.add_option("--config", config_file, "Another config file");
+};
+
+void AddGlobals(CLI::App& app, Globals& globals) {
+  app.set_version_flag("--version", absl::StrCat("nomctl ", BuildText()));
+  app.add_option("--target", globals.flags.target, "The market: host:port or unix:PATH");
+  app.add_option("--token-file", globals.flags.token_file, "A file with your token");
+  app.add_option("--tls-roots", globals.flags.tls_roots,
+                 "Certificates to check the market's against");
+  app.add_option("--tls-cert", globals.flags.tls_cert,
+                 "Your certificate, if the market asks for one");
+  app.add_option("--tls-key", globals.flags.tls_key, "The key of your certificate");
+  app.add_option("--config", globals.config_file, "Another config file");
   app.add_option_function<std::string>(
          "--timeout",
-         [&](const std::string& text) {
-           timeout_seconds = OrUsage("--timeout", ParseSeconds(text, 0.001, 86'400.0));
+         [&globals](const std::string& text) {
+           globals.timeout_seconds = OrUsage("--timeout", ParseSeconds(text, 0.001, 86'400.0));
          },
          "Seconds that a call may take")
       ->type_name("SECONDS");
-  app.add_flag("--json", json, "Print what the market said as JSON");
-  Run run;
-  LocalRun local_run;
+  app.add_flag("--json", globals.json, "Print what the market said as JSON");
+}
+
+void AddCommands(CLI::App& app, Run& run, LocalRun& local_run) {
   AddMarketCommands(app, run);
   AddStatementCommand(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
+  AddTokenCommands(app, run);
+  AddEventsCommand(app, run);
+  AddBackupCommand(app, run);
   AddHostCommands(app, run, local_run);
   AddClearCommand(app, run);
   AddLocalCommands(app, local_run);
-  app.footer(kFooter);  // Now: commands take over the footer that there is when they are added.
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (!arguments.empty() && arguments[0] == kCompleteCommand) {
-    for (const std::string& word : Candidates(app, {arguments.begin() + 1, arguments.end()})) {
-      std::cout << word << '\n';
-    }
-    return kExitOk;
-  }
-  if (arguments.empty()) {
-    std::cerr << app.help();
-    return kExitUsage;
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);
-    std::cerr << "nomctl: " << Refusal(app, error);
-    return kExitUsage;
-  }
+}
 
+// Runs the command that was chosen, and says what became of it.
+int Execute(const Globals& globals, const Run& run, const LocalRun& local_run,
+            const std::vector<std::string>& arguments) {
   const bool terminal = isatty(STDOUT_FILENO) != 0;
   const Output out{.data = std::cout,
                    .talk = std::cerr,
-                   .json = json,
+                   .json = globals.json,
                    .terminal = terminal,
                    .keys = terminal && isatty(STDIN_FILENO) != 0,
                    .look = {.width = terminal ? SizeOf(STDOUT_FILENO).columns : 0,
@@ -152,11 +148,11 @@ int Main(int argc, char** argv) {
   if (local_run) {
     code = local_run(out);
   } else {
-    const absl::StatusOr<Settings> file = LoadSettings(config_file, ProcessEnvironment);
+    const absl::StatusOr<Settings> file = LoadSettings(globals.config_file, ProcessEnvironment);
     if (!file.ok()) return Fail(file.status(), kExitUsage);
-    const Settings settings = Resolve(flags, ProcessEnvironment, *file);
+    const Settings settings = Resolve(globals.flags, ProcessEnvironment, *file);
     absl::StatusOr<Connection> connection =
-        Connection::Open(settings, absl::Seconds(timeout_seconds));
+        Connection::Open(settings, absl::Seconds(globals.timeout_seconds));
     if (!connection.ok()) return Fail(connection.status(), kExitUsage);
     target = connection->target();
     has_token = connection->has_token();
@@ -177,6 +173,37 @@ int Main(int argc, char** argv) {
     return kExitCallFailed;
   }
   return *code;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(kExamples, "nomctl");
+  app.require_subcommand(1);
+  app.fallthrough();
+  Globals globals;
+  AddGlobals(app, globals);
+  Run run;
+  LocalRun local_run;
+  AddCommands(app, run, local_run);
+  app.footer(kFooter);  // Now: commands take over the footer that there is when they are added.
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments[0] == kCompleteCommand) {
+    for (const std::string& word : Candidates(app, {arguments.begin() + 1, arguments.end()})) {
+      std::cout << word << '\n';
+    }
+    return kExitOk;
+  }
+  if (arguments.empty()) {
+    std::cerr << app.help();
+    return kExitUsage;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);
+    std::cerr << "nomctl: " << Refusal(app, error);
+    return kExitUsage;
+  }
+  return Execute(globals, run, local_run, arguments);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "client/cli/numbers.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -88,6 +89,24 @@ absl::StatusOr<double> ParseSeconds(absl::string_view text, double min, double m
         absl::StrCat("\"", text, "\" is out of range: ", min, " to ", max, " is allowed"));
   }
   return seconds;
+}
+
+absl::StatusOr<int64_t> ParseLifetime(absl::string_view text) {
+  constexpr int64_t kMinute = 60;
+  constexpr int64_t kHour = 60 * kMinute;
+  constexpr int64_t kDay = 24 * kHour;
+  constexpr int64_t kDaysMax = 36'500;
+  for (const auto& [unit, seconds] : {std::pair("s", int64_t{1}), std::pair("m", kMinute),
+                                      std::pair("h", kHour), std::pair("d", kDay)}) {
+    absl::string_view digits = text;
+    if (!absl::ConsumeSuffix(&digits, unit)) continue;
+    if (!AllDigits(digits)) break;
+    const absl::StatusOr<int64_t> count =
+        InRange(text, ValueOf(digits), 1, kDaysMax * kDay / seconds);
+    if (!count.ok()) return count.status();
+    return *count * seconds;
+  }
+  return NoNumber(text, "a length of time, as 45s, 30m, 12h or 90d");
 }
 
 std::string FormatCredits(int64_t microcredits) {

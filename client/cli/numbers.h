@@ -28,6 +28,10 @@ absl::StatusOr<int64_t> ParseMoney(absl::string_view text, int64_t min, int64_t 
 // Seconds, with decimals if wanted: "20", "0.5". Errors: as of ParseWhole().
 absl::StatusOr<double> ParseSeconds(absl::string_view text, double min, double max);
 
+// How long something lasts, in whole seconds: "45s", "30m", "12h", "90d". Errors: as of
+// ParseWhole().
+absl::StatusOr<int64_t> ParseLifetime(absl::string_view text);
+
 // In credits, exactly, in the form that ParseMoney() reads: 1500000 is "1.5cr".
 std::string FormatCredits(int64_t microcredits);
 

@@ -50,6 +50,10 @@ CLI::Option* AddMoney(CLI::App* app, const std::string& name, Whole& microcredit
       ->type_name("MONEY");
 }
 
+inline CLI::Option* AddHost(CLI::App* app, std::string& host) {
+  return app->add_option("--host", host, "The host; by default the only one");
+}
+
 // For what changes something: the id of a first try that may have been carried out.
 inline CLI::Option* AddRequestId(CLI::App* app, std::string& request_id) {
   return app

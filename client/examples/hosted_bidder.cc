@@ -152,7 +152,11 @@ class Office {
     if (!price) return "processor time is not on sale";
     const std::vector<ValuePoint> worth =
         queue_.Valuation(market.round_id, cpu.seed_units, supply, work_per_unit_round_);
-    const absl::StatusOr<Advice> advice = Advise(worth, {.unit_price_microcredits = *price,
+    // The hull, as the worth is nothing before the first job is in time. A share of what it asks
+    // for is not lost here: what was worked with it is so much less to do in the rounds that are
+    // left.
+    const absl::StatusOr<Advice> advice = Advise(worth, {.shape = BidShape::kHull,
+                                                         .unit_price_microcredits = *price,
                                                          .history = &history_,
                                                          .charge_rule = ChargeRule::kOnePrice});
     if (!advice.ok()) return std::string(advice.status().message());

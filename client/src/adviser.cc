@@ -42,6 +42,8 @@ policies::CurveError MakeRanges(BidShape shape, const std::vector<policies::Curv
       error = policies::StepRanges(points.data(), count, out);
       break;
     case BidShape::kConcave:
+      return policies::ConcaveRangesBelow(points.data(), count, caps, out);
+    case BidShape::kHull:
       return policies::ConcaveRangesWithin(points.data(), count, caps, out);
   }
   out = policies::Cap(out, caps);
@@ -143,9 +145,8 @@ absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
   const policies::ChargeRule rule = ToPolicies(options.charge_rule);
   advice.best_units = policies::BestUnitsAgainst(list, supply, rule);
   advice.expected_charge_microcredits = policies::ExpectedCharge(supply, rule, advice.best_units);
-  if (!policies::ValueAt(list, advice.best_units, advice.best_value_microcredits)) {
-    advice.best_value_microcredits = 0;  // Nothing at all, which every bid accepts.
-  }
+  advice.best_value_microcredits =
+      policies::WorthAt(points.data(), static_cast<int>(points.size()), advice.best_units);
   return advice;
 }
 

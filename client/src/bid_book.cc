@@ -178,7 +178,11 @@ absl::StatusOr<uint64_t> BidBook::Want(Bid bid, bool fresh) {
                      ? entry.problem
                      : absl::AbortedError("another bid replaced it before it was sent"));
   }
-  if (entry.is_kept || (entry.is_sent && !entry.attempts.empty())) entry.before = entry.wish;
+  if (entry.is_displaced) {
+    entry.before.reset();  // The other side may have replaced it.
+  } else if (entry.is_kept || (entry.is_sent && !entry.attempts.empty())) {
+    entry.before = entry.wish;
+  }
   entry.wish = std::move(wish);
   entry.wish_id = ++last_wish_id_;
   entry.to_write = entry.is_awaited = true;

@@ -207,6 +207,7 @@ class BidBook {
   template <typename Each>
   void ForEachThatExcludes(BidKey key, const Each& each);
   bool AnyWished(uint64_t guest_id, bool several) const;
+  bool AnyMayStand(uint64_t guest_id, bool several) const;
 
   absl::StatusOr<Bid> WithinLimits(Bid bid);
   absl::StatusOr<Bid> WithinBudget(Bid bid, int64_t limit) const;
@@ -225,11 +226,15 @@ class BidBook {
   void Restore(uint64_t guest_id);
   void Replace(BidKey key, uint64_t sequence);
   void OnTaken(BidKey key, Entry& entry, const Item& item, uint64_t sequence, const Placed& placed);
-  static void Unsend(Entry& entry);
-  void OnRefused(BidKey key, Entry& entry, const Item& item, const absl::Status& status);
+  void OnUnanswered(const Item& item, Entry& entry, const absl::Status& status, bool put_off);
+  static void Unsend(Entry& entry, uint64_t sequence);
+  void OnRefused(BidKey key, Entry& entry, const Item& item, uint64_t sequence,
+                 const absl::Status& status);
   Entries::iterator Lose(Entries::iterator it, BidChange change, const absl::Status& status);
   void Resign(BidKey key, Entry& entry);
   void Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased);
+  void SettleWithdrawal(Entry& entry, bool had_placed);
+  void SettleWish(BidKey key, Entry& entry);
   void Forget(BidKey key);
   void TellPacer(uint64_t round_id);
 

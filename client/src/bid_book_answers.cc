@@ -91,17 +91,8 @@ void BidBook::OnWritten(const Write& write, const absl::Status& status,
     Entry& entry = it->second;
     entry.in_flight = 0;
     if (put_off || unsure) {
-      if (put_off) Unsend(entry);
-      if (entry.wish_id != item.wish_id) {
-        answers_.push_back({item.wish_id, status, false});
-      } else if (entry.is_displaced) {
-        Reply(entry, status);  // It is not tried again.
-        if (!entry.is_kept && entry.attempts.empty()) Revert(entry);
-      } else if (put_off) {
-        entry.problem = status;
-      } else {
-        Problem(entry, item.key, BidChange::kUnsure, status);
-      }
+      if (put_off) Unsend(entry, write.sequence);
+      OnUnanswered(item, entry, status, put_off);
       continue;
     }
     const Placed& of = status.ok() && i < placed.size() ? placed[i] : Placed{.status = status};
@@ -110,9 +101,9 @@ void BidBook::OnWritten(const Write& write, const absl::Status& status,
       OnTaken(item.key, entry, item, of_lease_before ? kSequenceNever : write.sequence, of);
       if (of_lease_before) entry.to_write = true;
     } else if (of.lost_to && of_lease_before) {
-      Unsend(entry);
+      Unsend(entry, write.sequence);
     } else if (of.lost_to) {
-      Unsend(entry);
+      Unsend(entry, write.sequence);
       Lose(it, ChangeOf(*of.lost_to), of.status);
       continue;
     } else if (absl::IsNotFound(of.status) && (!item.bid || entry.is_kept)) {
@@ -120,9 +111,24 @@ void BidBook::OnWritten(const Write& write, const absl::Status& status,
       Lose(it, BidChange::kGuestGone, of.status);
       continue;
     } else {
-      OnRefused(item.key, entry, item, of.status);
+      OnRefused(item.key, entry, item, write.sequence, of.status);
     }
     Forget(item.key);
+  }
+}
+
+// Nobody said anything of the item itself.
+void BidBook::OnUnanswered(const Item& item, Entry& entry, const absl::Status& status,
+                           bool put_off) {
+  if (entry.wish_id != item.wish_id) {
+    answers_.push_back({item.wish_id, status, false});
+  } else if (entry.is_displaced) {
+    Reply(entry, status);  // It is not tried again.
+    if (!entry.is_kept && entry.attempts.empty()) Revert(entry);
+  } else if (put_off) {
+    entry.problem = status;
+  } else {
+    Problem(entry, item.key, BidChange::kUnsure, status);
   }
 }
 
@@ -145,6 +151,13 @@ void BidBook::OnTaken(BidKey key, Entry& entry, const Item& item, uint64_t seque
     entry.before.reset();
     entry.problem = absl::OkStatus();
     if (was_in_doubt && item.bid) Tell(entry, key, BidChange::kPlaced, absl::OkStatus());
+  } else if (entry.wish == item.bid && !entry.is_awaited) {
+    // The wish that came since was given up, so that this one is wished for again.
+    answers_.push_back({item.wish_id, entry.first_round_id, placed.removed});
+    entry.to_write = false;
+    entry.is_kept = item.bid.has_value();
+    entry.before.reset();
+    entry.problem = absl::OkStatus();
   } else {
     answers_.push_back({item.wish_id, entry.first_round_id, placed.removed});
     // A refusal of the wish that came since leaves this one.
@@ -157,18 +170,19 @@ void BidBook::OnTaken(BidKey key, Entry& entry, const Item& item, uint64_t seque
 
 // The write that was on its way was not carried out; what was sent before and not answered may
 // still have been.
-void BidBook::Unsend(Entry& entry) {
+void BidBook::Unsend(Entry& entry, uint64_t sequence) {
   Attempt& last = entry.attempts.back();
-  if (last.first == last.last || last.last == kSequenceNever) {
+  if (last.first == sequence) {
     entry.attempts.pop_back();
-  } else {
+  } else if (last.last != kSequenceNever) {
     --last.last;
   }
 }
 
-void BidBook::OnRefused(BidKey key, Entry& entry, const Item& item, const absl::Status& status) {
+void BidBook::OnRefused(BidKey key, Entry& entry, const Item& item, uint64_t sequence,
+                        const absl::Status& status) {
   ++counters_.refused;
-  Unsend(entry);
+  Unsend(entry, sequence);
   if (entry.wish_id != item.wish_id) {
     answers_.push_back({item.wish_id, status, false});
     return;
@@ -271,8 +285,10 @@ void BidBook::OnRenewed(const Renewal& renewal, const std::vector<Leased>& lease
 void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased) {
   const bool held = leased.state == LeasedState::kHeld;
   std::optional<Attempt> stands;
-  // What was asked before another bid replaced it all says nothing any more.
-  const bool is_past = leased.sequence <= entry.replaced_sequence;
+  // What was asked before another bid replaced it all says nothing any more. (Asked since, it means
+  // that a write came late, and stands.)
+  const bool is_past =
+      leased.sequence <= entry.replaced_sequence && through_sequence < entry.replaced_sequence;
   for (const Attempt& attempt : entry.attempts) {
     if (held && !is_past && attempt.first <= leased.sequence && leased.sequence <= attempt.last) {
       stands = attempt;
@@ -300,18 +316,24 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
   }
   if (entry.in_flight != 0) return;  // What is on its way will tell the rest.
   if (entry.is_displaced) return;    // Ones that exclude it will.
+  entry.wish ? SettleWish(key, entry) : SettleWithdrawal(entry, had_placed);
+}
 
-  if (!entry.wish) {
-    // A withdrawal whose answer was lost, or a bid that was left at that.
-    if (!entry.placed && entry.attempts.empty()) {
-      Reply(entry, round_id_, had_placed);
-      entry.to_write = false;
-    } else if (entry.attempts.empty() && entry.placed && entry.placed->rounds == 0) {
-      // One with rounds of its own was to take its place, and did not come.
-      entry.to_write = true;
-    }
-    return;
+// It is known what stands, and nothing is wished for: a withdrawal whose answer was lost, or a bid
+// that was left at that.
+void BidBook::SettleWithdrawal(Entry& entry, bool had_placed) {
+  if (!entry.attempts.empty()) return;
+  if (!entry.placed) {
+    Reply(entry, round_id_, had_placed);
+    entry.to_write = false;
+  } else if (entry.placed->rounds == 0) {
+    // One with rounds of its own was to take its place, and did not come.
+    entry.to_write = true;
   }
+}
+
+// It is known what stands, and something is wished for.
+void BidBook::SettleWish(BidKey key, Entry& entry) {
   if (entry.placed == entry.wish && entry.placed_sequence != kSequenceNever) {
     if (!std::exchange(entry.to_write, false)) return;
     entry.is_kept = true;

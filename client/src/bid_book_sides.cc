@@ -24,10 +24,27 @@ bool BidBook::AnyWished(uint64_t guest_id, bool several) const {
   return false;
 }
 
+// Something of that side was sent, since it was last replaced, and has not been answered.
+bool BidBook::AnyMayStand(uint64_t guest_id, bool several) const {
+  for (auto it = entries_.lower_bound({guest_id, kSeveralResources});
+       it != entries_.end() && it->first.first == guest_id; ++it) {
+    const Entry& entry = it->second;
+    if ((it->first.second == kSeveralResources) != several) continue;
+    if (std::any_of(entry.attempts.begin(), entry.attempts.end(), [&](const Attempt& attempt) {
+          return attempt.bid && attempt.last > entry.replaced_sequence;
+        })) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // `key` is about to be wished for, and with it its side.
 void BidBook::Displace(BidKey key) {
   bool may_stand = false;
   ForEachThatExcludes(key, [&](Entry& other) {
+    if (!other.wish)
+      other.before.reset();  // Withdrawn: it is not come back to by way of this side.
     if (!other.wish || other.is_displaced) return;
     if (other.is_awaited && other.in_flight == 0) {
       Reply(other, other.is_sent && !other.problem.ok()
@@ -43,8 +60,10 @@ void BidBook::Displace(BidKey key) {
   // who now bids for this side anew has not asked for it.
   for (auto it = entries_.lower_bound({key.first, kSeveralResources});
        it != entries_.end() && it->first.first == key.first; ++it) {
-    if (ExcludeEachOther(it->first, key) || !it->second.is_displaced) continue;
-    may_stand ? Drop(it->second) : BringBack(it->second);
+    if (ExcludeEachOther(it->first, key)) continue;
+    Entry& entry = it->second;
+    if (may_stand && !entry.wish) entry.before.reset();
+    if (entry.is_displaced) may_stand ? Drop(entry) : BringBack(entry);
   }
 }
 
@@ -65,10 +84,13 @@ void BidBook::DropDisplaced(BidKey key) {
 void BidBook::Restore(uint64_t guest_id) {
   for (const bool several : {true, false}) {
     if (AnyWished(guest_id, !several)) continue;
+    // Unless one of them may yet be taken, or have been.
+    const bool may_stand = AnyMayStand(guest_id, !several);
     for (auto it = entries_.lower_bound({guest_id, kSeveralResources});
          it != entries_.end() && it->first.first == guest_id; ++it) {
       const bool is_of_side = (it->first.second == kSeveralResources) == several;
-      if (is_of_side && it->second.is_displaced) BringBack(it->second);
+      if (!is_of_side || !it->second.is_displaced) continue;
+      may_stand ? Drop(it->second) : BringBack(it->second);
     }
   }
 }
@@ -79,7 +101,9 @@ void BidBook::Replace(BidKey key, uint64_t sequence) {
     other.placed.reset();
     other.replaced_sequence = std::max(other.replaced_sequence, sequence);
     if (!other.is_displaced) {
-      other.to_write = other.to_write || other.wish.has_value();  // Newer than what was taken.
+      // Newer than what was taken; what it would go back to if it were refused is not.
+      other.before.reset();
+      other.to_write = other.to_write || other.wish.has_value();
       return;
     }
     Drop(other);

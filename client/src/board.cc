@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -124,6 +125,17 @@ Prices Board::prices() const {
     price.reserve_unit_price_microcredits = from.reserve_unit_price_microcredits;
   }
   return out;
+}
+
+Board::LedgerHead Board::ledger_head() const {
+  NomMachineBoard board;
+  if (!guest::CopyBoard(Machine(pages_), &board) || !guest::Readable(board) ||
+      board.head.transaction_id == 0) {
+    return {};
+  }
+  const auto* const digest = reinterpret_cast<const char*>(board.head.digest);
+  return {.transaction_id = board.head.transaction_id,
+          .digest = absl::BytesToHexString({digest, sizeof(board.head.digest)})};
 }
 
 uint64_t Board::guest_id() const { return Guest(pages_)->guest_id; }

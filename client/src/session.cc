@@ -133,5 +133,11 @@ absl::StatusOr<RoundsPage> Session::ListRounds(uint64_t before_round_id, int pag
   return impl_->ListRounds(before_round_id, page_size,
                            options.timeout.value_or(impl_->options().call_timeout));
 }
+absl::StatusOr<Statement> Session::GetStatement(uint64_t first_round_id, uint64_t last_round_id,
+                                                const CallOptions& options) const {
+  const Impl::Inside inside(*impl_);
+  return impl_->GetStatement(first_round_id, last_round_id,
+                             options.timeout.value_or(impl_->options().call_timeout));
+}
 
 }  // namespace nom

@@ -2,8 +2,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/src/session_impl.h"
+#include "client/src/statement.h"
 
 namespace nom {
+namespace {
+
+constexpr int kStatementPageRounds = 1'000;
+
+}  // namespace
 
 Session::Impl::Call Session::Impl::Start(std::vector<nom::Bid> bids,
                                          std::function<void(const BidResults&)> done,
@@ -72,6 +78,32 @@ absl::StatusOr<RoundsPage> Session::Impl::ListRounds(uint64_t before_round_id, i
     page.rounds.push_back(client::FromProto(round));
   }
   return page;
+}
+
+absl::StatusOr<Statement> Session::Impl::GetStatement(uint64_t first_round_id,
+                                                      uint64_t last_round_id,
+                                                      absl::Duration timeout) {
+  if (last_round_id != 0 && first_round_id > last_round_id) {
+    return absl::InvalidArgumentError(absl::StrCat("first_round_id: ", first_round_id,
+                                                   " is after last_round_id ", last_round_id));
+  }
+  const absl::Duration deadline = clock_.Steady() + timeout;
+  client::StatementMaker statement;
+  uint64_t before_round_id = last_round_id == 0 ? 0 : last_round_id + 1;
+  do {
+    const absl::Duration left = deadline - clock_.Steady();
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("rounds before ", before_round_id, " are still to be asked for"));
+    }
+    const absl::StatusOr<RoundsPage> page = ListRounds(before_round_id, kStatementPageRounds, left);
+    if (!page.ok()) return page.status();
+    for (const Round& round : page->rounds) {
+      if (round.round_id >= first_round_id) statement.Add(round);
+    }
+    before_round_id = page->next_before_round_id;
+  } while (before_round_id > first_round_id);
+  return statement.Make();
 }
 
 void Session::Impl::Cancel(const Call& call) {

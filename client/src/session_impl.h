@@ -66,6 +66,8 @@ class Session::Impl {
   void TakeOver();
   absl::StatusOr<RoundsPage> ListRounds(uint64_t before_round_id, int page_size,
                                         absl::Duration timeout);
+  absl::StatusOr<Statement> GetStatement(uint64_t first_round_id, uint64_t last_round_id,
+                                         absl::Duration timeout);
 
   // Runs `read` with the state held still.
   template <typename Read>

@@ -2,6 +2,7 @@
 """Writes an initramfs: busybox, a script as /init, programs with the libraries that they need, other files.
 
 usage: make_initramfs.py OUT --busybox FILE --init FILE [--program FILE[:PLACE]]... [--file FILE:PLACE]...
+       make_initramfs.py OUT --root DIR --init-link PLACE    a whole root, with a link as /init
 
 The newc format of cpio (Linux Documentation/driver-api/early-userspace/buffer-format.rst), not compressed: reading
 it takes the guest less than unpacking would.
@@ -10,6 +11,7 @@ it takes the guest less than unpacking would.
 import argparse
 import os
 import re
+import stat
 import subprocess
 import sys
 
@@ -35,7 +37,7 @@ class Archive:
         self.out.write(data)
         self.size += len(data)
 
-    def entry(self, name, mode, data=b""):
+    def entry(self, name, mode, data=b"", owner=(0, 0)):
         name = name.strip("/")
         if name in self.known:
             return
@@ -43,7 +45,7 @@ class Archive:
         if "/" in name:
             self.folder(os.path.dirname(name))
         self.inode += 1
-        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        fields = (self.inode, mode, *owner, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
         self.write(b"070701" + b"".join(b"%08x" % f for f in fields) + name.encode() + b"\0")
         self.pad()
         self.write(data)
@@ -60,6 +62,22 @@ class Archive:
     def link(self, name, target):
         self.entry(name, 0o120777, target.encode())
 
+    def tree(self, root):
+        """Folders, files and links below a root, with their owners and modes."""
+        for folder, folders, files in os.walk(root):
+            for base in sorted(folders) + sorted(files):
+                path = os.path.join(folder, base)
+                name = os.path.relpath(path, root)
+                info = os.lstat(path)
+                owner = (info.st_uid, info.st_gid)
+                if stat.S_ISLNK(info.st_mode):
+                    self.entry(name, info.st_mode, os.readlink(path).encode(), owner)
+                elif stat.S_ISDIR(info.st_mode):
+                    self.entry(name, info.st_mode, b"", owner)
+                elif stat.S_ISREG(info.st_mode):
+                    with open(path, "rb") as data:
+                        self.entry(name, info.st_mode, data.read(), owner)
+
     def end(self):
         self.entry("TRAILER!!!", 0)
 
@@ -72,33 +90,43 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", text)
 
 
+def add_busybox_root(archive, arguments):
+    for folder in ("proc", "sys", "dev", "tmp", "run", "etc", "root", "var/lib/nom", "bin"):
+        archive.folder(folder)
+    archive.file("bin/busybox", arguments.busybox, 0o755)
+    for applet in APPLETS:
+        archive.link("bin/" + applet, "busybox")
+    archive.file("init", arguments.init, 0o755)
+    for item in arguments.program:
+        path, _, place = item.partition(":")
+        archive.file(place or "bin/" + os.path.basename(path), path, 0o755)
+        for library in libraries(path):
+            # One that lies elsewhere here (LD_LIBRARY_PATH) goes where it is looked for there.
+            at = library if library.startswith(("/lib", "/usr/lib")) else LIBRARIES + os.path.basename(library)
+            archive.file(at, os.path.realpath(library), 0o755)
+    for item in arguments.file:
+        path, place = item.split(":")
+        archive.file(place, path, 0o644)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
-    parser.add_argument("--busybox", required=True)
-    parser.add_argument("--init", required=True)
+    parser.add_argument("--busybox")
+    parser.add_argument("--init")
+    parser.add_argument("--root")
+    parser.add_argument("--init-link")
     parser.add_argument("--program", action="append", default=[])
     parser.add_argument("--file", action="append", default=[])
     arguments = parser.parse_args()
     temporary = arguments.out + ".new"
     with open(temporary, "wb") as out:
         archive = Archive(out)
-        for folder in ("proc", "sys", "dev", "tmp", "run", "etc", "root", "var/lib/nom", "bin"):
-            archive.folder(folder)
-        archive.file("bin/busybox", arguments.busybox, 0o755)
-        for applet in APPLETS:
-            archive.link("bin/" + applet, "busybox")
-        archive.file("init", arguments.init, 0o755)
-        for item in arguments.program:
-            path, _, place = item.partition(":")
-            archive.file(place or "bin/" + os.path.basename(path), path, 0o755)
-            for library in libraries(path):
-                # One that lies elsewhere here (LD_LIBRARY_PATH) goes where it is looked for there.
-                at = library if library.startswith(("/lib", "/usr/lib")) else LIBRARIES + os.path.basename(library)
-                archive.file(at, os.path.realpath(library), 0o755)
-        for item in arguments.file:
-            path, place = item.split(":")
-            archive.file(place, path, 0o644)
+        if arguments.root:
+            archive.tree(arguments.root)
+            archive.link("init", arguments.init_link)
+        else:
+            add_busybox_root(archive, arguments)
         archive.end()
     os.rename(temporary, arguments.out)
 

@@ -140,7 +140,7 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
   market::Resource resource;
   size_t kind = 0;
   if (reader.OneOf("kind", Need::kRequired, KindNames(), &kind)) {
-    resource.kind = static_cast<ResourceKind>(kind + 1);
+    resource.kind = static_cast<ResourceKind>(kind + 1);  // KindNames() begins with kind 1.
     const bool cpu_or_memory =
         resource.kind == ResourceKind::kCpu || resource.kind == ResourceKind::kMemory;
     if (host_kind == HostKind::kNomhv && !cpu_or_memory) {
@@ -190,6 +190,8 @@ void ReadRounds(MapReader& reader, market::HostConfig* market) {
   int64_t period_ms = 0;
   if (!reader.Int("period_ms", Need::kRequired, absl::ToInt64Milliseconds(market::kPeriodMin),
                   absl::ToInt64Milliseconds(market::kPeriodMax), &period_ms)) {
+    // What depends on it is read all the same, against the widest limits: all faults are told at
+    // once.
     period_ms = absl::ToInt64Milliseconds(market::kPeriodMax);
   }
   market->SetPeriod(absl::Milliseconds(period_ms));
@@ -202,50 +204,53 @@ void ReadRounds(MapReader& reader, market::HostConfig* market) {
   reader.Int("clearing_work_max", Need::kOptional, 1, kClearingWorkMax, &market->clearing_work_max);
 }
 
-HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors* errors) {
-  MapReader reader(node, path, errors);
-  HostConfig host;
-  market::HostConfig& market = host.market;
-  if (reader.String("id", Need::kRequired, &market.host_id) && !IsHostId(market.host_id)) {
-    reader.Complain("id", "must be 1 to 32 of a-z, 0-9 and -");
-  }
+// What says how the host is reached, each key for its kind alone.
+void ReadHostKind(MapReader& reader, YamlErrors* errors, HostConfig* host) {
   size_t kind = 0;
   if (reader.OneOf("kind", Need::kRequired, HostKindNames(), &kind)) {
-    host.kind = static_cast<HostKind>(kind);
-    market.kind = HostKindNames()[kind];
+    host->kind = static_cast<HostKind>(kind);
+    host->market.kind = HostKindNames()[kind];
   }
-  const bool is_nomhv = host.kind == HostKind::kNomhv;
+  const bool is_nomhv = host->kind == HostKind::kNomhv;
   const Need need = is_nomhv ? Need::kRequired : Need::kOptional;
-  if (reader.String("mailbox", need, &host.mailbox) && !is_nomhv) {
+  if (reader.String("mailbox", need, &host->mailbox) && !is_nomhv) {
     reader.Complain("mailbox", "only for kind nomhv");
   }
-  if (reader.String("image_directory", need, &host.image_directory) && !is_nomhv) {
+  if (reader.String("image_directory", need, &host->image_directory) && !is_nomhv) {
     reader.Complain("image_directory", "only for kind nomhv");
   }
-  if (reader.String("doorbell_socket", Need::kOptional, &host.doorbell_socket) && !is_nomhv) {
+  if (reader.String("doorbell_socket", Need::kOptional, &host->doorbell_socket) && !is_nomhv) {
     reader.Complain("doorbell_socket", "only for kind nomhv");
   }
-  if (reader.Bool("guests_bid", Need::kOptional, &host.guests_bid) &&
-      host.kind != HostKind::kSimulated) {
+  if (reader.Bool("guests_bid", Need::kOptional, &host->guests_bid) &&
+      host->kind != HostKind::kSimulated) {
     reader.Complain("guests_bid", "only for kind simulated");
   }
-  if (host.kind == HostKind::kLinux) {
-    ReadLinuxHost(reader, errors, &host.linux_host);
+  if (host->kind == HostKind::kLinux) {
+    ReadLinuxHost(reader, errors, &host->linux_host);
   } else {
     RefuseLinuxHost(reader);
   }
-  ReadRounds(reader, &market);
-  reader.Bool("publish_border_prices", Need::kOptional, &market.publish_border_prices);
+}
+
+// How many guests, and how long one stays that owes rent.
+void ReadGuestLimits(MapReader& reader, HostConfig* host) {
+  market::HostConfig& market = host->market;
   int64_t guests_max = market.guests_max;
-  const int64_t guests_limit = is_nomhv                        ? kNomhvGuestsMax
-                               : host.kind == HostKind::kLinux ? kLinuxGuestsMax
-                                                               : market::kHostGuestsMax;
+  const int64_t guests_limit = host->kind == HostKind::kNomhv   ? kNomhvGuestsMax
+                               : host->kind == HostKind::kLinux ? kLinuxGuestsMax
+                                                                : market::kHostGuestsMax;
   reader.Int("guests_max", Need::kOptional, 1, guests_limit, &guests_max);
   market.guests_max = static_cast<int>(guests_max);
   int64_t arrears_grace_rounds = market.arrears_grace_rounds;
   reader.Int("arrears_grace_rounds", Need::kOptional, 0, kArrearsGraceRoundsMax,
              &arrears_grace_rounds);
   market.arrears_grace_rounds = static_cast<uint32_t>(arrears_grace_rounds);
+}
+
+// What is sold: each kind once.
+void ReadResources(MapReader& reader, YamlErrors* errors, HostConfig* host) {
+  market::HostConfig& market = host->market;
   if (reader.String("clearing", Need::kOptional, &market.joint_rule) &&
       market.joint_rule != policies::kJointVcg) {
     reader.Complain("clearing", absl::StrCat("must be ", std::string(policies::kJointVcg),
@@ -257,16 +262,31 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   for (size_t i = 0; i < resources.size(); ++i) {
     const std::string resource_path = absl::StrCat(reader.PathOf("resources"), "[", i, "]");
     market.resources.push_back(
-        ReadResource(resources[i], resource_path, host.kind, market.joint_rule, errors));
+        ReadResource(resources[i], resource_path, host->kind, market.joint_rule, errors));
+    // A kind that could not be read was complained of there, and is not "the same" as another.
     const bool has_kind = resources[i].IsMap() && resources[i]["kind"];
     if (has_kind && !seen.insert(market.resources.back().kind).second) {
       errors->Add(resources[i]["kind"].Mark(), absl::StrCat(resource_path, ".kind"),
                   "this host already has a resource of this kind");
     }
   }
-  if (host.kind == HostKind::kLinux) {
-    CheckLinuxResources(reader, host.linux_host, market.resources);
+  if (host->kind == HostKind::kLinux) {
+    CheckLinuxResources(reader, host->linux_host, market.resources);
   }
+}
+
+HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors* errors) {
+  MapReader reader(node, path, errors);
+  HostConfig host;
+  if (reader.String("id", Need::kRequired, &host.market.host_id) &&
+      !IsHostId(host.market.host_id)) {
+    reader.Complain("id", "must be 1 to 32 of a-z, 0-9 and -");
+  }
+  ReadHostKind(reader, errors, &host);
+  ReadRounds(reader, &host.market);
+  reader.Bool("publish_border_prices", Need::kOptional, &host.market.publish_border_prices);
+  ReadGuestLimits(reader, &host);
+  ReadResources(reader, errors, &host);
   reader.Finish();
   return host;
 }
@@ -298,6 +318,8 @@ Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
   const bool has_plaintext = reader.Bool("plaintext", Need::kOptional, &config.plaintext);
   YAML::Node tls;
   if (reader.Map("tls", Need::kOptional, &tls)) ReadTls(tls, errors, &config);
+  // Plain text has to be asked for, and where others could listen it is refused: a token that was
+  // sent once in the clear is lost.
   if (config.plaintext && config.tls.has_value()) {
     reader.Complain("plaintext", "cannot be true beside tls");
   } else if (config.plaintext && IsAddress(config.listen) && !IsLocalAddress(config.listen)) {
@@ -374,6 +396,7 @@ bool IsLocalAddress(absl::string_view address) {
   absl::string_view host;
   int port = 0;
   if (!SplitHostPort(address, &host, &port)) return false;
+  // By its spelling alone: what another name resolves to may change after this was asked.
   if (host == "localhost" || host == "[::1]") return true;
   const std::vector<absl::string_view> parts = absl::StrSplit(host, '.');
   return parts.size() == 4 && parts[0] == "127" &&
@@ -391,6 +414,7 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, absl::string_view fil
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.size() > 1) errors.Add(documents[1].Mark(), "", "only one document is allowed");
+    // An empty file is a map without keys, so that those that are missing are named.
     config = ReadConfig(documents.empty() ? YAML::Node() : documents[0], &errors);
   } catch (const YAML::Exception& e) {
     errors.Add(e.mark, "", e.msg);
@@ -408,6 +432,7 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& file_name) {
   if (!S_ISREG(facts.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(file_name, ": is not a file"));
   }
+  // One byte more than is allowed, to see whether there is more.
   std::string text(kFileBytesMax + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (file.bad())

@@ -1,11 +1,14 @@
-// Prices as guests read them, on every kind of host: nomhv's publication and a Linux host's board
-// hold the same rows.
+// Prices and the head of the books as guests read them, on every kind of host: nomhv's publication
+// and a Linux host's board hold the same rows.
 
 #ifndef MARKETD_HOST_BOARD_PRICES_H_
 #define MARKETD_HOST_BOARD_PRICES_H_
 
 #include <cstdint>
+#include <cstring>
+#include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/types/span.h"
 #include "marketd/market/host.h"
 #include "nomhv/abi/board.h"
@@ -30,6 +33,16 @@ void PutPrices(absl::Span<const BoardPrice> prices, Page& page) {
     price.demand_units = from.demand_units;
     price.sold_units = from.sold_units;
   }
+}
+
+// All zeros if it is not known.
+inline NomChainHead ToNomHead(const ChainHead& head) {
+  NomChainHead out{};
+  const std::string digest = absl::HexStringToBytes(head.digest);
+  if (digest.size() != sizeof(out.digest)) return out;
+  out.transaction_id = head.transaction_id;
+  std::memcpy(out.digest, digest.data(), sizeof(out.digest));
+  return out;
 }
 
 }  // namespace nom::market

@@ -275,10 +275,10 @@ class Auditor {
 };
 
 // Goes on to the book's head.
-absl::Status AuditBook(LedgerReader& reader, const BookId& book_id, const ClearFunctions& clear,
+absl::Status AuditBook(LedgerReader& reader, const BookId& book_id, const ClearFunctions* clear,
                        const std::function<bool()>& cancelled, BookMark& mark,
                        std::vector<std::string>& findings) {
-  Auditor auditor(std::move(mark), /*from_the_start=*/true, &clear, findings);
+  Auditor auditor(std::move(mark), /*from_the_start=*/true, clear, findings);
   for (;;) {
     const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look(book_id);
     if (!snapshot.ok()) return snapshot.status();
@@ -338,7 +338,7 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& cl
   AuditMark next = mark;
   for (const BookId& book_id : *books) {
     BookMark& book = next.books[book_id];
-    if (absl::Status s = AuditBook(reader, book_id, clear, cancelled, book, result.findings);
+    if (absl::Status s = AuditBook(reader, book_id, &clear, cancelled, book, result.findings);
         !s.ok()) {
       return s;
     }
@@ -364,6 +364,20 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& cl
 absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear) {
   AuditMark mark;
   return Audit(reader, clear, mark);
+}
+
+absl::Status ProveAll(LedgerReader& reader, const std::function<bool()>& cancelled) {
+  const absl::StatusOr<std::vector<BookId>> books = reader.ListBooks();
+  if (!books.ok()) return books.status();
+  std::vector<std::string> found;
+  std::map<BookId, BookMark> marks;
+  for (const BookId& book_id : *books) {
+    absl::Status s = AuditBook(reader, book_id, nullptr, cancelled, marks[book_id], found);
+    if (!s.ok()) return s;
+  }
+  Findings findings(found);
+  if (absl::Status s = CompareTransit(reader, marks, findings); !s.ok()) return s;
+  return found.empty() ? absl::OkStatus() : absl::DataLossError(found.front());
 }
 
 absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max) {

@@ -67,6 +67,11 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& cl
 // All of it, from the first transaction.
 absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear);
 
+// The chain and the sums of all books, without clearing anything again. From any thread, while
+// others write; a ledger is held for some thousand transactions at a time. DATA_LOSS says what is
+// wrong; CANCELLED; what the reader says.
+absl::Status ProveAll(LedgerReader& reader, const std::function<bool()>& cancelled);
+
 // The chain and the sums alone, without clearing anything again: what a ledger shows of itself when
 // it is loaded. Of the last `transactions_max` transactions; of all if there are no more: only then
 // are balances held against entries, and outcomes against accounts. DATA_LOSS says what is wrong.

@@ -35,6 +35,14 @@ constexpr uint64_t BookOrdinalOf(GuestId guest_id) { return guest_id >> kGuestId
 // The book's guests have ids above this one and up to the next book's.
 constexpr GuestId FirstGuestIdOf(uint64_t ordinal) { return ordinal << kGuestIdLocalBits; }
 
+// The last transaction of a book, as its chain of digests (chain.h) has it; id 0 and "" of an empty
+// one.
+struct ChainHead {
+  uint64_t transaction_id = 0;
+  std::string digest;  // 64 hexadecimal digits.
+  friend bool operator==(const ChainHead&, const ChainHead&) = default;
+};
+
 // Money of one owner on its way from one book to another: out of the one in a transaction of its
 // own, and into the other, once, in one of that.
 struct Transfer {

@@ -10,6 +10,7 @@ namespace {
 struct Carrier {
   Host& host;
   absl::Time now;
+  const HeadSource& head;
   HostCommandDone& done;
 
   absl::Duration FromNow(absl::Time t) const { return std::max(t - now, absl::ZeroDuration()); }
@@ -41,15 +42,26 @@ struct Carrier {
     board.valid_for = FromNow(publish.valid_until);
     board.close_in = FromNow(publish.close_time);
     board.effective_in = FromNow(publish.effective_time);
+    if (head) board.head = head();
     done.status = host.Publish(board);
   }
 };
 
 }  // namespace
 
-HostCommandDone CarryOut(Host& host, const HostCommand& command, absl::Time now) {
+HeadSource HeadOf(Ledger& ledger, const BookId& book_id) {
+  return [&reader = ledger.reader(), book_id]() -> ChainHead {
+    const auto look = reader.Look(book_id);
+    if (!look.ok()) return {};
+    absl::StatusOr<ChainHead> head = (*look)->Head();
+    return head.ok() ? *std::move(head) : ChainHead{};
+  };
+}
+
+HostCommandDone CarryOut(Host& host, const HostCommand& command, absl::Time now,
+                         const HeadSource& head) {
   HostCommandDone done{.host_id = command.host_id, .command_id = command.command_id};
-  std::visit(Carrier{host, now, done}, command.command);
+  std::visit(Carrier{host, now, head, done}, command.command);
   return done;
 }
 

@@ -77,6 +77,18 @@ void Append(const Contract& contract, Bytes& out) {
   }
 }
 
+void Append(const AuditEvent& event, Bytes& out) {
+  out.Text(event.kind);
+  out.Text(event.by);
+  out.Number(event.by_token_id);
+  out.Text(event.tenant_id);
+  out.Text(event.host_id);
+  out.Number(event.guest_id);
+  out.Number(event.token_id);
+  out.Number(event.amount_microcredits);
+  out.Text(event.detail);
+}
+
 }  // namespace
 
 ChainedTransaction ToChain(const Transaction& transaction) {
@@ -87,6 +99,7 @@ ChainedTransaction ToChain(const Transaction& transaction) {
   for (const Change& change : transaction.changes) {
     if (const auto* put = std::get_if<PutRound>(&change)) out.decided.push_back(*put);
     if (const auto* open = std::get_if<OpenContract>(&change)) out.opened.push_back(open->contract);
+    if (const auto* log = std::get_if<LogEvent>(&change)) out.events.push_back(log->event);
   }
   return out;
 }
@@ -109,6 +122,8 @@ std::string NextDigest(const std::string& before, const ChainedTransaction& tran
   for (const PutRound& put : transaction.decided) Append(put, bytes);
   bytes.Number(static_cast<int64_t>(transaction.opened.size()));
   for (const Contract& contract : transaction.opened) Append(contract, bytes);
+  // Transactions of before there were events have their digests all the same.
+  for (const AuditEvent& event : transaction.events) Append(event, bytes);
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
   NOM_CHECK(EVP_Digest(bytes.bytes().data(), bytes.bytes().size(), digest.data(), &size,

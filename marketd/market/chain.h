@@ -2,9 +2,9 @@
 // the one before, so that no line can be changed, taken out or put in without the head changing.
 //
 // It covers what is never changed once it is written: the entries, the terms of contracts, and of a
-// round decided its auctions and what they awarded. Whoever has noted a head (metrics and every
-// audit show it) can tell whether a file that comes later goes on from it. It does not keep out who
-// rewrites the whole file, digests too, and whose head nobody noted.
+// round decided its auctions and what they awarded. Whoever has noted a head (guests' boards,
+// metrics, backups and every audit show it) can tell whether a file that comes later goes on from
+// it. It does not keep out who rewrites the whole file, digests too, and whose head nobody noted.
 
 #ifndef MARKETD_MARKET_CHAIN_H_
 #define MARKETD_MARKET_CHAIN_H_
@@ -18,13 +18,6 @@
 
 namespace nom::market {
 
-// The last transaction of a ledger; id 0 and "" of an empty one.
-struct ChainHead {
-  uint64_t transaction_id = 0;
-  std::string digest;  // 64 hexadecimal digits.
-  friend bool operator==(const ChainHead&, const ChainHead&) = default;
-};
-
 // A transaction as far as the chain covers it, as a ledger keeps it.
 struct ChainedTransaction {
   uint64_t transaction_id = 0;
@@ -33,6 +26,7 @@ struct ChainedTransaction {
   std::vector<Entry> entries;
   std::vector<PutRound> decided;  // Rounds; their phases and settlements are as they stand now.
   std::vector<Contract> opened;   // Only their terms count.
+  std::vector<AuditEvent> events;
   std::string digest;
 };
 

@@ -55,8 +55,8 @@ struct MarketConfig {
 };
 
 // The steps of work that each of the host's auctions may take, or its one auction of all kinds:
-// above zero. One thread clears for
-// all `hosts` of a process, whose rounds may close at the same instant.
+// above zero. All `hosts` of a process share its processors, and their rounds may close at the same
+// instant.
 int64_t ClearingWorkMax(const HostConfig& host, size_t hosts);
 
 // INVALID_ARGUMENT naming the first thing that is wrong: "hosts[0].resources[1].unit_size: ...".

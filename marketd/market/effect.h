@@ -47,7 +47,7 @@ struct ApplyCommand {
   GrantSet grants;
 };
 struct PublishCommand {
-  BoardContents board;  // Its durations are to be set from the times below.
+  BoardContents board;  // Its durations are of the times below, its head of when it is told.
   absl::Time valid_until;
   absl::Time close_time;
   absl::Time effective_time;

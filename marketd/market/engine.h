@@ -1,8 +1,8 @@
 // The heart of marketd: a deterministic state machine from events to effects.
 //
 // No I/O, no threads, no clock, no chance but a seed: the same state, events and times give the
-// same effects, to the byte. One engine runs the markets of all hosts of a process; each host has
-// rounds of its own.
+// same effects, to the byte. One engine leads one book, with the markets of all its hosts; each
+// host has rounds of its own.
 //
 // A host's life:    detached -> attaching -> running -> (lost) detached ...
 // A round's life:   collect -> (close) clear, commit -> grace -> (effective) apply -> settle

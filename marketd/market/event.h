@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "marketd/market/decision.h"
 #include "marketd/market/host.h"
 #include "marketd/market/state.h"
@@ -30,16 +31,41 @@ namespace nom::market {
 struct Caller {
   bool is_operator = false;
   TenantId tenant_id;  // Unless is_operator.
+  // Of a tenant that showed a token; 0: it showed a certificate alone.
+  uint64_t token_id = 0;
+  bool read_only = false;  // By its token: every call here is PERMISSION_DENIED.
 };
 
 // Operators only. Errors: INVALID_ARGUMENT, ALREADY_EXISTS (the id is taken).
 // A retry may bring a new token_hash (the first answer, with its token, may never have arrived):
-// it replaces the old one.
+// it replaces the old one. FAILED_PRECONDITION if that token was revoked since.
 struct CreateTenant {
   std::string request_id;
   TenantId tenant_id;
   std::string display_name;  // At most 128 bytes.
-  std::string token_hash;    // At most 128 bytes.
+  std::string token_hash;    // At most 128 bytes. The tenant's first token, which never expires.
+};
+
+// A tenant for itself, or an operator for any. Tokens of the tenant that have expired go. A retry
+// may bring a new token_hash, as in CreateTenant. Errors: NOT_FOUND (no such tenant, or not the
+// caller), INVALID_ARGUMENT, RESOURCE_EXHAUSTED (it has as many as it may),
+// PERMISSION_DENIED (it would outlive the token that asks for it), FAILED_PRECONDITION (a retry,
+// and the token was revoked since).
+struct CreateToken {
+  std::string request_id;
+  TenantId tenant_id;
+  std::string label;  // At most 128 bytes.
+  TokenScope scope = TokenScope::kFull;
+  absl::Duration lifetime = absl::InfiniteDuration();
+  std::string token_hash;  // At most 128 bytes.
+};
+
+// A tenant for itself, or an operator for any. Also the token that asks for it. Errors: NOT_FOUND
+// (no such tenant, or not the caller; no such token).
+struct RevokeToken {
+  std::string request_id;
+  TenantId tenant_id;
+  uint64_t token_id = 0;
 };
 
 // Operators only. Negative takes out. Arrears are paid first. Errors: NOT_FOUND,
@@ -138,8 +164,9 @@ inline constexpr size_t kBidsPerCallMax = 256;
 inline constexpr size_t kBidsPerRenewalMax = 4'096;
 inline constexpr uint32_t kLeaseRoundsMin = 2;
 
-using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid,
-                          OpenLease, PlaceBids, RenewLease, EndGuest, StartGuest>;
+using Call =
+    std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid, OpenLease,
+                 PlaceBids, RenewLease, EndGuest, StartGuest, CreateToken, RevokeToken>;
 
 // Chosen by the runtime; names who waits for the answer.
 using CallId = uint64_t;

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "marketd/market/books.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
@@ -111,6 +112,9 @@ struct BoardContents {
   absl::Duration close_in;
   absl::Duration effective_in;
   std::vector<BoardPrice> prices;
+  // Of the book, as it was when this was published: whoever notes it down can tell whether books
+  // that are shown later go on from it. transaction_id 0: not known.
+  ChainHead head;
 };
 
 // A guest put new bids on its bid page. Each is checked by the market as a stranger's bid is.

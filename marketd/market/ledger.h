@@ -20,6 +20,33 @@
 
 namespace nom::market {
 
+// A line of the audit log as it is in a ledger.
+struct LoggedEvent {
+  uint64_t transaction_id = 0;
+  absl::Time time;
+  AuditEvent event;
+};
+
+// An entry between an owner and others as it is in a ledger.
+struct LoggedEntry {
+  uint64_t transaction_id = 0;
+  absl::Time time;
+  Entry entry;
+};
+
+// What a tenant has, and the newest of what came to it and went from it.
+struct AccountStatement {
+  Purse purse;
+  std::vector<LoggedEntry> entries;
+};
+
+// Which of a list, newest first: of the newest `transactions_max` transactions that have any, those
+// below `before` (0: all).
+struct NewestBelow {
+  uint64_t before = 0;
+  int transactions_max = 0;
+};
+
 // One book of a ledger at one instant, for one thread. An error from `visit` ends the reading and
 // comes back.
 class LedgerSnapshot {
@@ -34,6 +61,14 @@ class LedgerSnapshot {
       const std::function<absl::Status(const ChainedTransaction&)>& visit) = 0;
   // NOT_FOUND if there is none.
   virtual absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) = 0;
+
+  // Both newest transaction first, and what one transaction has in its order and never cut.
+  // Of one tenant, or (empty) all.
+  virtual absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,
+                                                              const NewestBelow& which) = 0;
+  // Money that went from a tenant to others or came from them: not what moved within its purse.
+  virtual absl::StatusOr<AccountStatement> ReadStatement(const TenantId& tenant_id,
+                                                         const NewestBelow& which) = 0;
 };
 
 // What a reader may ask of a ledger, from any thread, while another commits. A reader sees whole

@@ -1,5 +1,6 @@
 #include "marketd/market/promises.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -77,6 +78,21 @@ std::string MoneyPromises::FirstBroken(const Transaction& transaction, const Sta
   return "";
 }
 
+std::set<HostId> HostsGivenOut(const Transaction& transaction, const State& state) {
+  std::set<HostId> hosts;
+  for (const Change& change : transaction.changes) {
+    GuestId guest_id = 0;
+    if (const auto* open = std::get_if<OpenContract>(&change)) {
+      guest_id = open->contract.guest_id;
+    } else if (const auto* put = std::get_if<PutGuest>(&change)) {
+      guest_id = put->guest.guest_id;
+    }
+    const auto guest = state.guests.find(guest_id);
+    if (guest != state.guests.end()) hosts.insert(guest->second.host_id);
+  }
+  return hosts;
+}
+
 std::string FirstOversold(const Transaction& transaction, const HostShares& host,
                           RoundId round_id) {
   const auto is_here = [&host](GuestId guest_id) {
@@ -120,6 +136,22 @@ std::string FirstUntold(const GrantSet& told, const State& state, const HostHold
     }
   }
   return "";
+}
+
+int HoldAsTold(const GrantSet& told, const State& state, HostHoldings& holdings) {
+  int differ = 0;
+  for (const GuestGrant& grant : told.grants) {
+    const auto guest = state.guests.find(grant.guest_id);
+    if (guest == state.guests.end() || guest->second.state != GuestState::kRunning) continue;
+    const bool differs =
+        std::any_of(grant.next.begin(), grant.next.end(), [&](const Holding& holding) {
+          return holdings.Units(grant.guest_id, holding.kind) != holding.units();
+        });
+    if (!differs) continue;
+    ++differ;
+    holdings.Set(grant.guest_id, grant.next);
+  }
+  return differ;
 }
 
 }  // namespace nom::market

@@ -5,6 +5,7 @@
 #ifndef MARKETD_MARKET_PROMISES_H_
 #define MARKETD_MARKET_PROMISES_H_
 
+#include <set>
 #include <string>
 
 #include "marketd/market/accounts.h"
@@ -30,6 +31,9 @@ class MoneyPromises {
   Purses purses_;  // As the last transaction left them.
 };
 
+// The hosts of which `transaction` gives something to guests.
+std::set<HostId> HostsGivenOut(const Transaction& transaction, const State& state);
+
 // Capacity: what `transaction` gives to guests of the host, as seeds or by contracts, the host has
 // beside all other seeds and contracts, in each round in which they are alive; seeds from
 // `round_id` on. What is wrong, or "".
@@ -37,6 +41,11 @@ std::string FirstOversold(const Transaction& transaction, const HostShares& host
 
 // Grants: every guest that was told what it will hold, and runs, holds that. What is wrong, or "".
 std::string FirstUntold(const GrantSet& told, const State& state, const HostHoldings& holdings);
+
+// What a machine was made to hold is what its guests hold. While it was being told, a contract may
+// have ended that gave a guest units of another's: the books are ahead of the machine then, and the
+// next round puts it right, with notices. How many guests hold other than the books say.
+int HoldAsTold(const GrantSet& told, const State& state, HostHoldings& holdings);
 
 }  // namespace nom::market
 

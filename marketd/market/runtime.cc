@@ -12,7 +12,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/log.h"
-#include "marketd/base/random.h"
 #include "marketd/base/status.h"
 #include "marketd/market/bounded_queue.h"
 #include "marketd/market/carry_out.h"
@@ -39,6 +38,7 @@ class RuntimeImpl final : public Runtime {
       : options_(std::move(options)),
         clock_(clock),
         ledger_(ledger),
+        head_(HeadOf(ledger, options_.lead.book_id)),
         events_(options_.events_max),
         transactions_(kTransactionsMax),
         committed_(state.last_transaction_id),
@@ -52,14 +52,9 @@ class RuntimeImpl final : public Runtime {
     }
     Handle(Tick{});  // Before any thread: the first view is there when Start returns.
     writer_ = std::thread([this] { Write(); });
-    const size_t clearers =
-        std::min<size_t>(hosts.size(), std::max(1u, std::thread::hardware_concurrency()));
-    for (size_t i = 0; i < clearers; ++i) {
-      Clearer& clearer = *clearers_.emplace_back(std::make_unique<Clearer>());
-      clearer.thread = std::thread([this, &clearer] { RunClearer(clearer); });
-    }
     for (auto& [host_id, host] : host_threads_) {
       host->thread = std::thread([this, h = host.get()] { RunHost(*h); });
+      host->clearer = std::thread([this, h = host.get()] { RunClearer(*h); });
     }
     engine_thread_ = std::thread([this] { Run(); });
   }
@@ -70,12 +65,17 @@ class RuntimeImpl final : public Runtime {
         CallEvent{.call_id = next_call_id_++, .caller = std::move(caller), .call = std::move(call)};
     item.done = std::move(done);
     if (events_.TryPush(item)) return;
-    const bool closed = events_.closed();
-    if (!closed) ++events_refused_;
-    item.done(Reply{.status = closed ? absl::UnavailableError("marketd is stopping")
-                                     : absl::ResourceExhaustedError(absl::StrCat(
-                                           "marketd has more than ", options_.events_max,
-                                           " calls to answer; try again"))});
+    if (events_.closed()) {
+      const absl::Status why = ended();
+      item.done(Reply{.status = why.ok() ? absl::UnavailableError("marketd is stopping")
+                                         : absl::UnavailableError(absl::StrCat(
+                                               "this market has ended: ", why.message()))});
+      return;
+    }
+    ++events_refused_;
+    item.done(
+        Reply{.status = absl::ResourceExhaustedError(absl::StrCat(
+                  "marketd has more than ", options_.events_max, " calls to answer; try again"))});
   }
 
   std::shared_ptr<const View> view() const override {
@@ -96,15 +96,17 @@ class RuntimeImpl final : public Runtime {
     return out;
   }
 
+  absl::Status ended() const override {
+    std::lock_guard lock(ended_mutex_);
+    return ended_;
+  }
+
   void Stop() override {
     std::lock_guard lock(stop_mutex_);
     events_.Close();
     if (engine_thread_.joinable()) engine_thread_.join();
-    for (auto& clearer : clearers_) clearer->requests.Close();
-    for (auto& clearer : clearers_) clearer->thread.join();
-    clearers_.clear();
-    for (auto& [host_id, host] : host_threads_) host->commands.Close();
     for (auto& [host_id, host] : host_threads_) {
+      if (host->clearer.joinable()) host->clearer.join();
       if (host->thread.joinable()) host->thread.join();
     }
   }
@@ -125,7 +127,9 @@ class RuntimeImpl final : public Runtime {
     const HostId host_id;
     Host& host;
     BoundedQueue<HostCommand> commands;
+    BoundedQueue<ClearRequest> rounds{1};  // To be cleared; only the newest is of use.
     std::thread thread;
+    std::thread clearer;
   };
 
   static std::chrono::microseconds ToChrono(absl::Duration d) {
@@ -159,9 +163,18 @@ class RuntimeImpl final : public Runtime {
     transactions_.Close();
     writer_.join();
     HandleCommits();
-    for (auto& [call_id, waiting] : waiting_) {
-      waiting.done(Reply{.status = absl::UnavailableError("marketd is stopping")});
+    for (auto& [host_id, host] : host_threads_) {
+      host->commands.Close();
+      host->rounds.Close();
     }
+    const absl::Status why = ended();
+    const Reply refused{.status = why.ok()
+                                      ? absl::UnavailableError("marketd is stopping")
+                                      : absl::UnavailableError(absl::StrCat(
+                                            "whether this was done is not known; this market has "
+                                            "ended: ",
+                                            why.message()))};
+    for (auto& [call_id, waiting] : waiting_) waiting.done(refused);
     waiting_.clear();
   }
 
@@ -251,8 +264,7 @@ class RuntimeImpl final : public Runtime {
             marketd::Log(marketd::LogLevel::kError, "ledger_given_up", {{"msg", status.message()}});
             return;
           }
-          transactions_.Close();
-          Fatal(status);
+          End(status);
           return;
         }
         const absl::Duration took = absl::FromChrono(Stopwatch::now() - begin);
@@ -289,7 +301,17 @@ class RuntimeImpl final : public Runtime {
     }
   }
 
-  void Fatal(const absl::Status& status) {
+  // The engine's memory is ahead of the truth for good: it stops, and only it. Other books have
+  // engines of their own.
+  void End(const absl::Status& status) {
+    {
+      std::lock_guard lock(ended_mutex_);
+      ended_ = status;
+    }
+    transactions_.Close();
+    events_.Close();
+    marketd::Log(marketd::LogLevel::kError, "book_ended",
+                 {{"book", options_.lead.book_id}, {"msg", status.message()}});
     if (options_.on_fatal) {
       options_.on_fatal(status);
       return;
@@ -298,17 +320,12 @@ class RuntimeImpl final : public Runtime {
         absl::StrCat("the ledger did not take a transaction: ", status.ToString()));
   }
 
-  // --- Threads that clear rounds: a host's always on the same one. ---
+  // --- A host's thread that clears its rounds: none waits for another host's. ---
 
-  struct Clearer {
-    BoundedQueue<ClearRequest> requests{size_t{kHostsMax}};
-    std::thread thread;
-  };
-
-  void RunClearer(Clearer& clearer) {
-    while (!clearer.requests.closed()) {
-      for (const ClearRequest& request : clearer.requests.PopAll(std::chrono::seconds(1))) {
-        if (clearer.requests.closed()) return;
+  void RunClearer(HostThread& host) {
+    while (!host.rounds.closed()) {
+      for (const ClearRequest& request : host.rounds.PopAll(std::chrono::seconds(1))) {
+        if (host.rounds.closed()) return;
         ClearDone done{request.host_id, request.clear_id,
                        Decide(*request.snapshot, options_.clear)};
         if (!events_.Push(Item{std::move(done), nullptr})) return;
@@ -317,9 +334,12 @@ class RuntimeImpl final : public Runtime {
   }
 
   void SendToClearer(ClearRequest request) {
-    const size_t place = Hash64(request.host_id) % clearers_.size();
-    // A host has one round at a time being cleared, and what was given up is soon done.
-    NOM_CHECK(clearers_[place]->requests.TryPush(request), "too many rounds to clear");
+    HostThread& host = *host_threads_.at(request.host_id);
+    while (!host.rounds.TryPush(request)) {
+      // One that waits still has been given up by the engine, as this one came; or it was stopped.
+      if (host.rounds.closed()) return;
+      host.rounds.PopAll(std::chrono::microseconds(0));
+    }
   }
 
   // --- A host's thread. ---
@@ -330,7 +350,7 @@ class RuntimeImpl final : public Runtime {
       std::deque<HostCommand> commands = host.commands.PopAll(ToChrono(options_.poll_interval));
       for (const HostCommand& command : commands) {
         if (host.commands.closed()) return;
-        HostCommandDone done = CarryOut(host.host, command, clock_.Now());
+        HostCommandDone done = CarryOut(host.host, command, clock_.Now(), head_);
         if (std::holds_alternative<AttachCommand>(command.command)) attached = done.status.ok();
         if (!events_.Push(Item{std::move(done), nullptr})) return;
       }
@@ -345,6 +365,7 @@ class RuntimeImpl final : public Runtime {
   const Options options_;
   const Clock& clock_;
   Ledger& ledger_;
+  const HeadSource head_;
 
   BoundedQueue<Item> events_;
   BoundedQueue<Transaction> transactions_;
@@ -359,6 +380,8 @@ class RuntimeImpl final : public Runtime {
   std::shared_ptr<const View> view_;  // Guarded by view_mutex_.
   mutable std::mutex counters_mutex_;
   RuntimeCounters counters_;  // Guarded by counters_mutex_.
+  mutable std::mutex ended_mutex_;
+  absl::Status ended_;  // Guarded by ended_mutex_.
   std::mutex stop_mutex_;
 
   // The engine thread's own.
@@ -369,7 +392,6 @@ class RuntimeImpl final : public Runtime {
   std::unordered_map<CallId, Waiting> waiting_;
 
   std::map<HostId, std::unique_ptr<HostThread>> host_threads_;
-  std::vector<std::unique_ptr<Clearer>> clearers_;
   std::thread writer_;
   std::thread engine_thread_;
 };

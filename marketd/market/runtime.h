@@ -5,10 +5,15 @@
 //                            ^               |  |                                |
 //                            |               |  +--> views, replies              | CommitDone
 //                            +--- host threads (one a host) <-- [commands]  <----+
-//                            +--- threads that clear rounds, several hosts' at once
+//                            +--- threads that clear rounds (one a host)
 //
 // The writer commits all that has queued up in one go. Host threads carry out commands in order and
-// ask their host for news when idle. All queues are bounded.
+// ask their host for news when idle; neither they nor rounds that are cleared wait for another
+// host's. All queues are bounded.
+//
+// A runtime leads one book. Several, each of a book of its own, share a ledger and nothing else: a
+// commit that is refused (another leads the book by now, the disk is full) ends that one alone. It
+// tells nobody anything more, commands no host, answers calls UNAVAILABLE, and is to be stopped.
 
 #ifndef MARKETD_MARKET_RUNTIME_H_
 #define MARKETD_MARKET_RUNTIME_H_
@@ -70,8 +75,9 @@ class Runtime {
     // waited for so long are answered UNAVAILABLE. What they asked for may still come to pass,
     // once, so whoever asks again under the same id is told.
     absl::Duration busy_patience = absl::Seconds(10);
-    // Called once, from any thread, when the market can't go on (a commit failed). After it nothing
-    // is told to anyone. Empty: aborts the process with the message.
+    // Called once, from any thread but that of a call, when this book's market can't go on (a
+    // commit failed): ABORTED if another leads the book by now. Must not stop the runtime itself.
+    // Empty: aborts the process with the message.
     std::function<void(absl::Status)> on_fatal;
   };
 
@@ -93,6 +99,9 @@ class Runtime {
   virtual std::shared_ptr<const View> view() const = 0;
 
   virtual RuntimeCounters counters() const = 0;
+
+  // Why the market can't go on (see on_fatal); OK while it does, and after a Stop. Any thread.
+  virtual absl::Status ended() const = 0;
 
   // Stops taking calls, finishes the commit in hand, answers what it can and the rest with
   // UNAVAILABLE, joins the threads. The last grants stay in force on the hosts. Idempotent.

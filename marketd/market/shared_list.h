@@ -44,19 +44,29 @@ class SharedList {
   };
 
   SharedList() = default;
-  explicit SharedList(std::vector<std::shared_ptr<const T>> values) : values_(std::move(values)) {}
+  explicit SharedList(std::vector<std::shared_ptr<const T>> values)
+      : values_(std::make_shared<const Values>(std::move(values))) {}
 
-  Iterator begin() const { return Iterator(values_.data()); }
-  Iterator end() const { return Iterator(values_.data() + values_.size()); }
-  size_t size() const { return values_.size(); }
-  bool empty() const { return values_.empty(); }
-  const T& operator[](size_t i) const { return *values_[i]; }
-  const T& back() const { return *values_.back(); }
-  void push_back(T value) { values_.push_back(std::make_shared<const T>(std::move(value))); }
-  const std::vector<std::shared_ptr<const T>>& pointers() const { return values_; }
+  Iterator begin() const { return Iterator(pointers().data()); }
+  Iterator end() const { return Iterator(pointers().data() + size()); }
+  size_t size() const { return pointers().size(); }
+  bool empty() const { return pointers().empty(); }
+  const T& operator[](size_t i) const { return *pointers()[i]; }
+  const T& back() const { return *pointers().back(); }
+  // Of this list alone: copies keep what they had.
+  void push_back(T value) {
+    Values values = pointers();
+    values.push_back(std::make_shared<const T>(std::move(value)));
+    values_ = std::make_shared<const Values>(std::move(values));
+  }
+  const std::vector<std::shared_ptr<const T>>& pointers() const {
+    static const Values kNone;
+    return values_ == nullptr ? kNone : *values_;
+  }
 
  private:
-  std::vector<std::shared_ptr<const T>> values_;
+  using Values = std::vector<std::shared_ptr<const T>>;
+  std::shared_ptr<const Values> values_;  // A copy of a list costs nothing, whatever is in it.
 };
 
 // The values of the view before, by rising key, and which of them are to be made anew.
@@ -88,7 +98,15 @@ class KeptList {
       values_[at] = std::move(value);
     }
     if (gone) std::erase(values_, nullptr);
-    if (!fresh.empty()) {
+    // One that comes goes to its place; for many all are gone through once.
+    if (fresh.size() <= kFewFresh) {
+      for (std::shared_ptr<const T>& value : fresh) {
+        const auto at =
+            std::lower_bound(values_.begin(), values_.end(), key_of(*value),
+                             [&](const auto& v, const Key& k) { return key_of(*v) < k; });
+        values_.insert(at, std::move(value));
+      }
+    } else {
       const auto middle = static_cast<std::ptrdiff_t>(values_.size());
       std::move(fresh.begin(), fresh.end(), std::back_inserter(values_));
       std::inplace_merge(values_.begin(), values_.begin() + middle, values_.end(),
@@ -97,9 +115,18 @@ class KeptList {
     return values_;
   }
 
+  // The same as a list, which is that of before where nothing was touched.
+  template <typename Make, typename KeyOf>
+  const SharedList<T>& RefreshList(const Make& make, const KeyOf& key_of) {
+    if (!touched_.empty()) list_ = SharedList<T>(Refresh(make, key_of));
+    return list_;
+  }
+
  private:
+  static constexpr size_t kFewFresh = 8;
   std::vector<std::shared_ptr<const T>> values_;
   std::set<Key> touched_;
+  SharedList<T> list_;
 };
 
 }  // namespace nom::market

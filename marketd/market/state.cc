@@ -1,5 +1,7 @@
 #include "marketd/market/state.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace nom::market {
@@ -9,6 +11,17 @@ AccountSummary Summarize(const Purse& purse) {
                         .escrow = purse.escrow,
                         .arrears = purse.arrears,
                         .spent = purse.spent + purse.arrears};
+}
+
+bool IsGood(const Token& token, absl::Time now) {
+  return token.expire_time == absl::UnixEpoch() || now < token.expire_time;
+}
+
+const Token* Tenant::FindToken(uint64_t token_id) const {
+  for (const Token& token : tokens) {
+    if (token.token_id == token_id) return &token;
+  }
+  return nullptr;
 }
 
 int64_t Guest::seed_units(ResourceKind kind) const {
@@ -26,6 +39,12 @@ bool operator==(const StandingBid& a, const StandingBid& b) {
          a.budget_microcredits == b.budget_microcredits && a.first_round_id == b.first_round_id &&
          a.last_round_id == b.last_round_id && a.fence == b.fence &&
          a.lease_rounds == b.lease_rounds;
+}
+
+const Resource* FindResource(absl::Span<const Resource> resources, ResourceKind kind) {
+  const auto it = std::find_if(resources.begin(), resources.end(),
+                               [kind](const Resource& r) { return r.kind == kind; });
+  return it == resources.end() ? nullptr : &*it;
 }
 
 absl::string_view KindName(ResourceKind kind) {

@@ -25,12 +25,37 @@
 
 namespace nom::market {
 
+// What who shows a token may do. Numbers equal nom.market.v1.TokenScope.
+enum class TokenScope : uint8_t {
+  kFull = 1,      // All that its tenant may.
+  kReadOnly = 2,  // Look, and change nothing.
+};
+
+// A bearer token of a tenant's, of which nothing but a hash is kept.
+struct Token {
+  uint64_t token_id = 0;  // From 1 for each tenant; never given again.
+  std::string hash;       // Opaque here.
+  std::string label;      // For people.
+  TokenScope scope = TokenScope::kFull;
+  absl::Time created_time = absl::UnixEpoch();  // Epoch: before that was noted.
+  absl::Time expire_time =
+      absl::UnixEpoch();  // Good before it. Epoch: as long as it is not revoked.
+  friend bool operator==(const Token&, const Token&) = default;
+};
+// Whether who shows it may still come in.
+bool IsGood(const Token& token, absl::Time now);
+
 struct Tenant {
   TenantId tenant_id;
   std::string display_name;
-  std::string token_hash;  // Of the bearer token; opaque here.
+  std::vector<Token> tokens;   // By rising id; at most kTokensPerTenantMax.
+  uint64_t last_token_id = 0;  // The highest that it ever had.
+
+  const Token* FindToken(uint64_t token_id) const;  // Null if there is none.
   friend bool operator==(const Tenant&, const Tenant&) = default;
 };
+inline constexpr size_t kTokensPerTenantMax = 32;
+inline constexpr uint64_t kFirstTokenId = 1;  // The one that a tenant is created with.
 
 // Numbers equal nom.market.v1.GuestState, which tells kEnded by its cause.
 enum class GuestState : uint8_t {
@@ -240,6 +265,7 @@ AccountSummary Summarize(const Purse& purse);
 struct Reply {
   absl::Status status;
   GuestId guest_id = 0;    // AdmitGuest.
+  uint64_t token_id = 0;   // CreateToken.
   RoundId round_id = 0;    // PlaceBid: the first round in which the bid takes part.
   bool removed = false;    // WithdrawBid.
   AccountSummary account;  // Deposit: after it.
@@ -274,6 +300,23 @@ struct Request {
 bool Admits(const Request& request);
 inline constexpr size_t kRequestIdBytesMax = 64;
 inline constexpr size_t kBidRequestsKept = 64;
+
+// One line of the audit log: what somebody did that changed who may do what, or whose money or
+// guests they are; not bids and rounds, which have records of their own. When it was is its
+// transaction's time.
+struct AuditEvent {
+  std::string kind;          // "deposit": the name that it has in marketd's log, too.
+  Owner by;                  // A tenant, kOperator, or kTheMarket by itself.
+  uint64_t by_token_id = 0;  // The tenant's token that was shown; 0: none, or the operator's.
+  TenantId tenant_id;        // To whom, where it was to one.
+  HostId host_id;            // Where,
+  GuestId guest_id = 0;      // and to which guest; 0: none.
+  uint64_t token_id = 0;     // About which of the tenant's tokens; 0: none.
+  Microcredits amount_microcredits = 0;  // Of a deposit.
+  std::string detail;                    // The rest for people.
+  friend bool operator==(const AuditEvent&, const AuditEvent&) = default;
+};
+inline constexpr char kTheMarket[] = "@market";  // No tenant can be called that.
 
 // Which ledger this is. It is what the state was read from, and no part of what the state says.
 struct LedgerIdentity {

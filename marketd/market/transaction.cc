@@ -92,6 +92,8 @@ struct Applier {
     book.in_force_round_id = put.in_force_round_id;
   }
 
+  void operator()(const LogEvent&) const {}
+
   void operator()(const PutRequest& put) const {
     const Request& request = put.request;
     const bool fresh = state.requests.insert_or_assign(request.key, request).second;
@@ -121,6 +123,26 @@ struct Applier {
     return book;
   }
 };
+
+// The entries of one guest stand together.
+constexpr size_t kEntriesLookedAt = 8;
+
+// What of a round's outcomes is not as the state has it.
+std::vector<Outcome> ChangedOutcomes(const Round& round, const State& state) {
+  const auto host = state.hosts.find(round.host_id);
+  if (host == state.hosts.end()) return round.outcomes;
+  const auto before = host->second.open_rounds.find(round.round_id);
+  if (before == host->second.open_rounds.end()) return round.outcomes;
+  const std::vector<Outcome>& known = before->second.outcomes;
+  std::vector<Outcome> changed;
+  auto at = known.begin();
+  for (const Outcome& outcome : round.outcomes) {
+    const auto key = [](const Outcome& o) { return std::pair(o.guest_id, o.kind); };
+    while (at != known.end() && key(*at) < key(outcome)) ++at;
+    if (at == known.end() || *at != outcome) changed.push_back(outcome);
+  }
+  return changed;
+}
 
 }  // namespace
 
@@ -155,10 +177,29 @@ void Scribe::Move(Account from, Account to, GuestId guest_id, Microcredits amoun
   Entry entry{std::move(from), std::move(to), guest_id, amount};
   const absl::Status status = ApplyEntry(entry, state_);
   NOM_CHECK(status.ok(), status.ToString());
-  transaction_.entries.push_back(std::move(entry));
+  Record(std::move(entry));
+}
+
+void Scribe::Record(Entry entry) {
+  // Joined to an earlier one it is posted earlier when the entries are gone through again: nothing
+  // between the two may have given what it takes, or taken from where it goes.
+  std::vector<Entry>& entries = transaction_.entries;
+  const size_t oldest = entries.size() - std::min(entries.size(), kEntriesLookedAt);
+  for (size_t i = entries.size(); i > oldest; --i) {
+    Entry& before = entries[i - 1];
+    if (before.from == entry.from && before.to == entry.to && before.guest_id == entry.guest_id) {
+      before.amount_microcredits += entry.amount_microcredits;
+      return;
+    }
+    if (before.to == entry.from || before.from == entry.to) break;
+  }
+  entries.push_back(std::move(entry));
 }
 
 void Scribe::Write(Change change) {
+  if (auto* update = std::get_if<UpdateRound>(&change)) {
+    update->changed = ChangedOutcomes(update->round, state_);
+  }
   ApplyChange(change, state_);
   transaction_.changes.push_back(std::move(change));
 }

@@ -8,6 +8,7 @@
 #define MARKETD_MARKET_TRANSACTION_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,6 +21,7 @@
 
 namespace nom::market {
 
+// With all of its tokens.
 struct PutTenant {
   Tenant tenant;
 };
@@ -59,6 +61,9 @@ struct PutRound {
 // after the decision may be added. kSettled and kReleased close it.
 struct UpdateRound {
   Round round;
+  // Those of its outcomes that are not as they were, for ledgers; set by the Scribe. Without it all
+  // are written.
+  std::optional<std::vector<Outcome>> changed;
 };
 // A contract begins: its terms, for ever.
 struct OpenContract {
@@ -83,6 +88,10 @@ struct PutHost {
   uint64_t boot_id = 0;
   RoundId in_force_round_id = 0;
 };
+// Who did what, for ever: no part of the state, and of the chain.
+struct LogEvent {
+  AuditEvent event;
+};
 // For ever, or as one of a guest's bids: see Request.
 struct PutRequest {
   Request request;
@@ -90,7 +99,7 @@ struct PutRequest {
 
 using Change =
     std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, OpenContract,
-                 UpdateContract, SendTransfer, AcceptTransfer, PutHost, PutRequest>;
+                 UpdateContract, SendTransfer, AcceptTransfer, PutHost, LogEvent, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.
@@ -118,7 +127,8 @@ class Scribe {
   absl::Time now() const { return transaction_.time; }
   bool empty() const { return transaction_.entries.empty() && transaction_.changes.empty(); }
 
-  // Moves `amount` >= 0 between two accounts; nothing if it is 0.
+  // Moves `amount` >= 0 between two accounts; nothing if it is 0. Joins an entry of just before
+  // that says the same of the same guest: what a guest pays for two kinds is one entry.
   void Move(Account from, Account to, GuestId guest_id, Microcredits amount);
   void Write(Change change);
 
@@ -126,6 +136,8 @@ class Scribe {
   Transaction Finish() &&;
 
  private:
+  void Record(Entry entry);
+
   State& state_;
   Transaction transaction_;
 };

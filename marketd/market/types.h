@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "policies/clearing/auction.h"
 #include "policies/clearing/joint/joint_auction.h"
 #include "policies/reserve/reserve.h"
@@ -62,6 +63,9 @@ struct Resource {
   Microcredits reclaim_penalty_microcredits = 0;       // A unit taken from a holder.
   Microcredits seed_rent_unit_price_microcredits = 0;  // A unit of seed, a round.
 };
+
+// That of the kind, or null if it is not sold.
+const Resource* FindResource(absl::Span<const Resource> resources, ResourceKind kind);
 
 // What amounts of several kinds are worth together: bundles, of which at most one is won, or one
 // curve a kind joined by a combination (policies/clearing/joint/joint_auction.h). All arrays of

@@ -25,20 +25,13 @@
 #include "marketd/base/status.h"
 #include "marketd/http/server.h"
 #include "marketd/metrics/table.h"
+#include "marketd/metrics/timed.h"
 
 namespace nom::marketd {
 namespace {
 
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
-
-// From 100 us to 100 s, three a decade.
-const prometheus::Histogram::BucketBoundaries& Buckets() {
-  static const auto* const buckets = new prometheus::Histogram::BucketBoundaries{
-      0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
-      0.2,    0.5,    1,      2,     5,     10,    20,   50,   100};
-  return *buckets;
-}
 
 double Credits(market::Microcredits microcredits) {
   return static_cast<double>(microcredits) / 1e6;
@@ -298,43 +291,6 @@ class Collector final : public prometheus::Collectable {
   MetricSources sources_;
 };
 
-class Stopwatch {
- public:
-  double Seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  }
-
- private:
-  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-};
-
-class TimedLedger final : public market::Ledger {
- public:
-  TimedLedger(market::Ledger& ledger, prometheus::Histogram& duration,
-              prometheus::Counter& failures)
-      : ledger_(ledger), duration_(duration), failures_(failures) {}
-
-  absl::StatusOr<market::State> Load(const market::Lead& lead) override {
-    return ledger_.Load(lead);
-  }
-
-  absl::Status Commit(const market::Lead& lead,
-                      absl::Span<const market::Transaction> transactions) override {
-    const Stopwatch watch;
-    absl::Status status = ledger_.Commit(lead, transactions);
-    duration_.Observe(watch.Seconds());
-    if (!status.ok()) failures_.Increment();
-    return status;
-  }
-
-  market::LedgerReader& reader() override { return ledger_.reader(); }
-
- private:
-  market::Ledger& ledger_;
-  prometheus::Histogram& duration_;
-  prometheus::Counter& failures_;
-};
-
 prometheus::Family<prometheus::Histogram>& HistogramFamily(Metric metric,
                                                            prometheus::Registry& registry) {
   const MetricRow& row = RowOf(metric);
@@ -350,7 +306,9 @@ class Metrics::Impl {
         collector(std::make_shared<Collector>(version, commit)),
         clearings(HistogramFamily(Metric::kClearingDuration, *registry)),
         calls(HistogramFamily(Metric::kCallDuration, *registry)),
+        host_commands(HistogramFamily(Metric::kHostCommandDuration, *registry)),
         commits(HistogramFamily(Metric::kCommitDuration, *registry).Add({}, Buckets())),
+        published(HistogramFamily(Metric::kPublishDuration, *registry).Add({}, Buckets())),
         commit_failures(prometheus::BuildCounter()
                             .Name(RowOf(Metric::kCommitFailures).name)
                             .Help(RowOf(Metric::kCommitFailures).help)
@@ -361,7 +319,9 @@ class Metrics::Impl {
   std::shared_ptr<Collector> collector;
   prometheus::Family<prometheus::Histogram>& clearings;
   prometheus::Family<prometheus::Histogram>& calls;
+  prometheus::Family<prometheus::Histogram>& host_commands;
   prometheus::Histogram& commits;
+  prometheus::Histogram& published;
   prometheus::Counter& commit_failures;
   std::unique_ptr<HttpServer> server;  // Last: it reads all of the above.
 };
@@ -381,10 +341,8 @@ market::ClearFunction Metrics::Timed(market::ClearFunction clear) {
   if (!clear) return clear;
   return [impl = impl_.get(), clear = std::move(clear)](
              const std::string& rule, const policies::Auction& auction, int64_t work_max) {
-    const Stopwatch watch;
-    absl::StatusOr<policies::Clearing> clearing = clear(rule, auction, work_max);
-    impl->clearings.Add({{"rule", rule}}, Buckets()).Observe(watch.Seconds());
-    return clearing;
+    return Time(impl->clearings.Add({{"rule", rule}}, Buckets()),
+                [&] { return clear(rule, auction, work_max); });
   };
 }
 
@@ -392,16 +350,21 @@ market::JointClearFunction Metrics::Timed(market::JointClearFunction clear) {
   if (!clear) return clear;
   return [impl = impl_.get(), clear = std::move(clear)](const policies::JointAuction& auction,
                                                         int64_t work_max) {
-    const Stopwatch watch;
-    absl::StatusOr<policies::JointCleared> cleared = clear(auction, work_max);
-    impl->clearings.Add({{"rule", std::string(policies::kJointVcg)}}, Buckets())
-        .Observe(watch.Seconds());
-    return cleared;
+    return Time(impl->clearings.Add({{"rule", std::string(policies::kJointVcg)}}, Buckets()),
+                [&] { return clear(auction, work_max); });
   };
 }
 
 std::unique_ptr<market::Ledger> Metrics::Timed(market::Ledger& ledger) {
   return std::make_unique<TimedLedger>(ledger, impl_->commits, impl_->commit_failures);
+}
+
+std::unique_ptr<market::Host> Metrics::Timed(const market::HostId& host_id, market::Host& host) {
+  return std::make_unique<TimedHost>(host, host_id, impl_->host_commands);
+}
+
+void Metrics::Published(absl::Duration took) {
+  impl_->published.Observe(absl::ToDoubleSeconds(took));
 }
 
 void Metrics::CallDone(absl::string_view method, absl::string_view code, absl::Duration took) {

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "marketd/market/clearing.h"
+#include "marketd/market/host.h"
 #include "marketd/market/ledger.h"
 #include "marketd/market/runtime.h"
 #include "marketd/market/view.h"
@@ -56,14 +57,18 @@ class Metrics {
   // From now on scrapes show these too. Ends with an empty one: `sources` may then be gone.
   void SetSources(MetricSources sources);
 
-  // What to give a runtime in place of `clear` and `ledger`, which must outlive them: the same, but
-  // timed. An empty `clear` stays empty if nothing is known to time.
+  // What to give a runtime in place of `clear`, `ledger` and a host, which must outlive them: the
+  // same, but timed. An empty `clear` stays empty if nothing is known to time.
   market::ClearFunction Timed(market::ClearFunction clear);
   market::JointClearFunction Timed(market::JointClearFunction clear);
   std::unique_ptr<market::Ledger> Timed(market::Ledger& ledger);
+  std::unique_ptr<market::Host> Timed(const market::HostId& host_id, market::Host& host);
 
   // A gRPC call has ended. `method` is "package.Service/Method".
   void CallDone(absl::string_view method, absl::string_view code, absl::Duration took);
+
+  // What changed was on its way to every watcher so long after it had changed.
+  void Published(absl::Duration took);
 
   // Whether marketd's own calls through its front door are answered.
   void SetAnswering(bool answering);

@@ -67,6 +67,9 @@ struct MetricRow {
     "Intervals of guests that could not be charged, as their meters were lost.")                   \
   X(kForgiven, "nom_market_forgiven_credits_total", kCounter, "host",                              \
     "Held beyond a round's period, as the market was away, and beyond all means to pay.")          \
+  X(kHostCommandDuration, "nom_market_host_command_duration_seconds", kHistogram, "host command",  \
+    "Time that a host took: attach, create, destroy, prepare, apply (putting grants in force), "   \
+    "publish (boards).")                                                                           \
   X(kForced, "nom_market_host_forced_units_total", kCounter, "host",                               \
     "Units that guests did not give back in time and that were taken by force.")                   \
   X(kGuests, "nom_market_guests", kGauge, "host state", "Guests, by state.")                       \
@@ -102,6 +105,8 @@ struct MetricRow {
   X(kWatchers, "nom_market_watchers", kGauge, "", "Watch streams open now.")                       \
   X(kWatchResponses, "nom_market_watch_responses_total", kCounter, "",                             \
     "Responses written to watchers.")                                                              \
+  X(kPublishDuration, "nom_market_watch_publish_duration_seconds", kHistogram, "",                 \
+    "Time from a change to its being on its way to every watcher.")                                \
   X(kWatchConflated, "nom_market_watch_conflated_total", kCounter, "",                             \
     "States skipped as a watcher was slow.")                                                       \
   X(kAnswering, "nom_market_answering", kGauge, "",                                                \

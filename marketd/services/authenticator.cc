@@ -20,8 +20,15 @@ constexpr size_t kHintsMax = 65'536;
 
 absl::string_view View(const grpc::string_ref& text) { return {text.data(), text.size()}; }
 
-market::Caller Tenant(const market::Tenant& tenant) {
-  return {.is_operator = false, .tenant_id = tenant.tenant_id};
+const market::Token* FindToken(const market::Tenant& tenant, const std::string& hash) {
+  for (const market::Token& token : tenant.tokens) {
+    if (token.hash == hash) return &token;
+  }
+  return nullptr;
+}
+
+absl::Status GoodNoLonger() {
+  return absl::UnauthenticatedError("authorization: the token is good no longer");
 }
 
 }  // namespace
@@ -68,7 +75,7 @@ absl::StatusOr<Identity> Authenticator::Identify(const CallHead& head, const mar
     out.certificate_pem = std::string(*head.certificate);
     NOM_ASSIGN_OR_RETURN(name, certificates_.NameIn(*head.certificate, now));
   }
-  NOM_ASSIGN_OR_RETURN(out.caller, Identify(head.authorization, name, view));
+  NOM_ASSIGN_OR_RETURN(out.caller, Identify(head.authorization, name, view, now));
   if (head.authorization.has_value()) {
     out.token_hash = HashToken(head.authorization->substr(kScheme.size()));
   }
@@ -81,37 +88,44 @@ absl::Status Authenticator::StillGood(const Identity& identity, const market::Vi
     NOM_RETURN_IF_ERROR(certificates_.NameIn(identity.certificate_pem, now).status());
   }
   if (identity.token_hash.empty()) return absl::OkStatus();
+  if (identity.caller.is_operator) {
+    return IsOperators(identity.token_hash) ? absl::OkStatus() : GoodNoLonger();
+  }
   const market::Tenant* const tenant = view.FindTenant(identity.caller.tenant_id);
-  const bool good = identity.caller.is_operator
-                        ? IsOperators(identity.token_hash)
-                        : tenant != nullptr && tenant->token_hash == identity.token_hash;
-  return good ? absl::OkStatus()
-              : absl::UnauthenticatedError("authorization: the token is good no longer");
+  const market::Token* const token =
+      tenant == nullptr ? nullptr : FindToken(*tenant, identity.token_hash);
+  return token != nullptr && market::IsGood(*token, now) ? absl::OkStatus() : GoodNoLonger();
 }
 
 absl::StatusOr<market::Caller> Authenticator::Identify(
     std::optional<absl::string_view> authorization,
-    std::optional<absl::string_view> certificate_name, const market::View& view) {
+    std::optional<absl::string_view> certificate_name, const market::View& view, absl::Time now) {
   if (authorization.has_value()) {
     if (!absl::StartsWithIgnoreCase(*authorization, kScheme)) {
       return absl::UnauthenticatedError("authorization: must be \"Bearer TOKEN\"");
     }
-    const absl::string_view token = authorization->substr(kScheme.size());
-    if (token.size() > kTokenBytesMax) {
+    const absl::string_view text = authorization->substr(kScheme.size());
+    if (text.size() > kTokenBytesMax) {
       return absl::UnauthenticatedError("authorization: not a token of this market");
     }
     // Hashes are compared, so how long it takes tells nothing about a token.
-    const std::string hash = HashToken(token);
+    const std::string hash = HashToken(text);
     if (IsOperators(hash)) return market::Caller{.is_operator = true, .tenant_id = ""};
-    const market::Tenant* const tenant = TenantOf(hash, view);
+    const auto [tenant, token] = Find(hash, view);
     if (tenant == nullptr) {
       return absl::UnauthenticatedError("authorization: not a token of this market");
+    }
+    if (!market::IsGood(*token, now)) {
+      return absl::UnauthenticatedError("authorization: the token has expired");
     }
     if (certificate_name.has_value() && *certificate_name != tenant->tenant_id) {
       return absl::UnauthenticatedError(
           "authorization: the token is of another tenant than the client certificate");
     }
-    return Tenant(*tenant);
+    return market::Caller{.is_operator = false,
+                          .tenant_id = tenant->tenant_id,
+                          .token_id = token->token_id,
+                          .read_only = token->scope == market::TokenScope::kReadOnly};
   }
   if (certificate_name.has_value()) {
     const market::Tenant* const tenant = view.FindTenant(std::string(*certificate_name));
@@ -119,30 +133,32 @@ absl::StatusOr<market::Caller> Authenticator::Identify(
       return absl::UnauthenticatedError(absl::StrCat("client certificate: its common name \"",
                                                      *certificate_name, "\" is no tenant"));
     }
-    return Tenant(*tenant);
+    return market::Caller{.is_operator = false, .tenant_id = tenant->tenant_id};
   }
   return absl::UnauthenticatedError("no credential: send \"authorization: Bearer TOKEN\"");
 }
 
-const market::Tenant* Authenticator::TenantOf(const std::string& token_hash,
-                                              const market::View& view) {
+Authenticator::Shown Authenticator::Find(const std::string& token_hash, const market::View& view) {
   {
     std::lock_guard lock(mutex_);
     const auto hint = hints_.find(token_hash);
     if (hint != hints_.end()) {
       const market::Tenant* const tenant = view.FindTenant(hint->second);
-      if (tenant != nullptr && tenant->token_hash == token_hash) return tenant;
+      const market::Token* const token =
+          tenant == nullptr ? nullptr : FindToken(*tenant, token_hash);
+      if (token != nullptr) return {tenant, token};
       hints_.erase(hint);
     }
   }
   for (const market::Tenant& tenant : view.tenants) {
-    if (tenant.token_hash != token_hash) continue;
+    const market::Token* const token = FindToken(tenant, token_hash);
+    if (token == nullptr) continue;
     std::lock_guard lock(mutex_);
     if (hints_.size() >= kHintsMax) hints_.clear();
     hints_[token_hash] = tenant.tenant_id;
-    return &tenant;
+    return {&tenant, token};
   }
-  return nullptr;
+  return {};
 }
 
 }  // namespace nom::marketd

@@ -1,6 +1,6 @@
 // Who is calling: decided by the credential alone, never by what a message says.
 //
-//   authorization: Bearer TOKEN   the operator's token, or a tenant's
+//   authorization: Bearer TOKEN   the operator's token, or one of a tenant's
 //   a verified client certificate its common name is the tenant; only with tls.client_ca
 //
 // Where a caller shows both, a tenant's token must be of the tenant that the certificate names.
@@ -52,20 +52,26 @@ class Authenticator {
   // The same by the common name of the certificate, if any.
   absl::StatusOr<market::Caller> Identify(std::optional<absl::string_view> authorization,
                                           std::optional<absl::string_view> certificate_name,
-                                          const market::View& view);
+                                          const market::View& view, absl::Time now);
 
-  // UNAUTHENTICATED once the token was replaced, or the certificate has expired or was revoked.
+  // UNAUTHENTICATED once the token was revoked or replaced, or it or the certificate has expired,
+  // or the certificate was revoked.
   absl::Status StillGood(const Identity& identity, const market::View& view, absl::Time now);
 
  private:
+  struct Shown {
+    const market::Tenant* tenant = nullptr;
+    const market::Token* token = nullptr;
+  };
+
   bool IsOperators(const std::string& token_hash);
-  // Null if the hash is no tenant's.
-  const market::Tenant* TenantOf(const std::string& token_hash, const market::View& view);
+  // Both null if the hash is no tenant's.
+  Shown Find(const std::string& token_hash, const market::View& view);
 
   ClientCertificates certificates_;
   std::mutex mutex_;
   std::string operator_hash_;
-  // Where a hash was last found: a hint that is checked, as tokens are replaced.
+  // Where a hash was last found: a hint that is checked, as tokens are replaced and revoked.
   std::unordered_map<std::string, market::TenantId> hints_;
 };
 

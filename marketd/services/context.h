@@ -23,6 +23,7 @@
 #include "marketd/server/gate.h"
 #include "marketd/server/status.h"
 #include "marketd/services/authenticator.h"
+#include "marketd/services/backup_stream.h"
 #include "marketd/services/fair_worker.h"
 #include "marketd/services/rate_limiter.h"
 #include "marketd/services/refusal_log.h"
@@ -66,9 +67,11 @@ struct ServiceContext {
   Gate gate;
   RateLimiter read_rate;
   RefusalLog refusals;
-  FairWorker reads;                   // Rounds and records.
-  Worker audits;                      // Long: apart from the others.
-  market::AuditMark audited;          // Used by jobs of `audits` only.
+  FairWorker reads;           // Rounds and records.
+  Worker audits;              // Long: apart from the others.
+  market::AuditMark audited;  // Used by jobs of `audits` only.
+  const BackUp back_up;
+  Worker backups;
   std::atomic<bool> stopping{false};  // Long work ends early.
 };
 
@@ -130,6 +133,15 @@ class UnaryCall {
 // Errors: NOT_FOUND; INVALID_ARGUMENT if it is empty and there are several.
 absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
                                                    const market::HostId& host_id);
+
+// Whose account or tokens a call is about: the caller's own, or those of whom an operator names.
+// Errors: NOT_FOUND (a tenant that is not the caller), INVALID_ARGUMENT (an operator names none).
+absl::StatusOr<market::TenantId> OwnTenant(const market::Caller& caller,
+                                           const std::string& tenant_id);
+// What is said of a tenant that there is not, and of one that is not the caller: the same.
+absl::Status NoTenant();
+// "operator" or the tenant's id, for the log.
+std::string NameOf(const market::Caller& caller);
 
 }  // namespace nom::marketd
 

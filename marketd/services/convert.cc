@@ -43,6 +43,8 @@ market_pb::GuestState StateToProto(const market::Guest& guest) {
     case market::GuestState::kRunning:
       return market_pb::GUEST_STATE_RUNNING;
     case market::GuestState::kEnded: {
+      // One state in the market, as both hold nothing; two for those who want to be told of
+      // crashes.
       const bool is_as_meant = guest.end_cause == market::EndCause::kExited ||
                                guest.end_cause == market::EndCause::kStopped;
       return is_as_meant ? market_pb::GUEST_STATE_ENDED : market_pb::GUEST_STATE_CRASHED;
@@ -105,6 +107,7 @@ market_pb::Valuation ToProto(const market::Valuation& valuation) {
                      [k](const policies::Bundle& bundle) { return bundle.units[k] != 0; })) {
       continue;
     }
+    // Bundles are rows under the kinds that any of them has: most hosts sell two of six.
     used.push_back(k);
     out.add_bundle_kinds(marketd::ToProto(KindAt(k)));
   }
@@ -387,6 +390,7 @@ market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border
 }
 
 google::protobuf::Timestamp ToShown(absl::Time time) {
+  // The market's clock is never set; a person's is, and compares this with it.
   return marketd::ToProto(time + WallOffset(Clock::Real()));
 }
 
@@ -460,6 +464,7 @@ market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId rou
 
 market_pb::PlacedBid ToProto(const market::PlacedBid& placed) {
   market_pb::PlacedBid out;
+  // absl's codes are those of google.rpc, number by number.
   out.set_code(static_cast<int32_t>(placed.status.code()));
   out.set_message(std::string(placed.status.message()));
   out.set_round_id(placed.round_id);
@@ -482,7 +487,7 @@ market_pb::Account ToProto(const market::TenantId& tenant_id,
   out.set_tenant_id(tenant_id);
   out.set_available_microcredits(account.available);
   out.set_escrow_microcredits(account.escrow);
-  out.set_arrears_microcredits(-account.arrears);
+  out.set_arrears_microcredits(-account.arrears);  // Kept below zero, told as what is owed.
   out.set_spent_microcredits(account.spent);
   return out;
 }
@@ -524,6 +529,7 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
     to->set_charges_are_exact(round.certificate->charges_are_exact);
   }
   for (const market::Outcome& outcome : round.outcomes) {
+    // Prices are everybody's business, what others won is not.
     if (!caller.is_operator && outcome.tenant_id != caller.tenant_id) continue;
     *out.add_outcomes() = ToProto(outcome);
   }
@@ -561,6 +567,7 @@ operators_pb::AuditResponse ToProto(const market::AuditResult& audit) {
   out.set_deposits_microcredits(audit.deposits_microcredits);
   out.set_rounds_replayed(audit.rounds_replayed);
   for (const auto& [book_id, head] : audit.heads) {
+    // The market's own also where callers look who know of no other book.
     if (book_id == market::kMarketBook) {
       out.set_head_transaction_id(head.transaction_id);
       out.set_head_digest(head.digest);

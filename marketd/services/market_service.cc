@@ -44,8 +44,10 @@ absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes, Id
     return absl::InvalidArgumentError(absl::StrCat("guest_ids: at most ", kWatchedGuestsMax,
                                                    "; leave it empty for all of yours"));
   }
-  WatchRequestChecked out{
-      .identity = std::move(identity), .host_id = (*host)->host_id, .guest_ids = {}};
+  WatchRequestChecked out{.identity = std::move(identity),
+                          .host_id = (*host)->host_id,
+                          .guest_ids = {},
+                          .after_sequence = request.after_sequence()};
   for (int i = 0; i < request.guest_ids_size(); ++i) {
     const market::GuestId guest_id = request.guest_ids(i);
     const market::GuestView* const guest = view.FindGuest(guest_id);
@@ -71,6 +73,24 @@ absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
   const market::HostView* const host = view.FindHost(host_id);
   if (host == nullptr) return absl::NotFoundError("host_id: there is no such host");
   return host;
+}
+
+std::string NameOf(const market::Caller& caller) {
+  return caller.is_operator ? "operator" : caller.tenant_id;
+}
+
+absl::Status NoTenant() {
+  return absl::NotFoundError("tenant_id: there is no such tenant, or it is not you");
+}
+
+absl::StatusOr<market::TenantId> OwnTenant(const market::Caller& caller,
+                                           const std::string& tenant_id) {
+  if (!caller.is_operator) {
+    if (tenant_id.empty() || tenant_id == caller.tenant_id) return caller.tenant_id;
+    return NoTenant();
+  }
+  if (!tenant_id.empty()) return tenant_id;
+  return absl::InvalidArgumentError("tenant_id: an operator must say whose");
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MarketService::Watch(
@@ -241,7 +261,7 @@ grpc::ServerUnaryReactor* MarketService::ChangeGuest(grpc::CallbackServerContext
     call.Finish(status);
     return call.reactor();
   }
-  const std::string by = caller.is_operator ? "operator" : caller.tenant_id;
+  const std::string by = NameOf(caller);
   const market::GuestId guest_id = change.guest_id;
   services_->runtime.Submit(
       std::move(caller), std::move(change),
@@ -327,15 +347,14 @@ grpc::ServerUnaryReactor* MarketService::GetAccount(grpc::CallbackServerContext*
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
-  if (caller.is_operator && request->tenant_id().empty()) {
-    call.Finish(absl::InvalidArgumentError("tenant_id: an operator must say whose account"));
+  const absl::StatusOr<market::TenantId> tenant_id = OwnTenant(caller, request->tenant_id());
+  if (!tenant_id.ok()) {
+    call.Finish(tenant_id.status());
     return call.reactor();
   }
-  const market::TenantId tenant_id =
-      request->tenant_id().empty() ? caller.tenant_id : request->tenant_id();
-  const market::TenantView* const tenant = view->FindTenant(tenant_id);
-  if (tenant == nullptr || (!caller.is_operator && tenant_id != caller.tenant_id)) {
-    call.Finish(absl::NotFoundError("tenant_id: there is no such account of yours"));
+  const market::TenantView* const tenant = view->FindTenant(*tenant_id);
+  if (tenant == nullptr) {
+    call.Finish(NoTenant());
     return call.reactor();
   }
   *response->mutable_account() = ToProto(tenant->tenant_id, market::Summarize(tenant->purse));

@@ -16,7 +16,13 @@ using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
             MarketPb::WithCallbackMethod_RenewLease<MarketPb::WithCallbackMethod_GetGuest<
                 MarketPb::WithCallbackMethod_EndGuest<MarketPb::WithCallbackMethod_StartGuest<
                     MarketPb::WithCallbackMethod_ListGuests<MarketPb::WithCallbackMethod_ListRounds<
-                        MarketPb::WithCallbackMethod_GetAccount<MarketPb::Service>>>>>>>>>>>>;
+                        MarketPb::WithCallbackMethod_GetAccount<
+                            MarketPb::WithCallbackMethod_CreateToken<
+                                MarketPb::WithCallbackMethod_ListTokens<
+                                    MarketPb::WithCallbackMethod_RevokeToken<
+                                        MarketPb::WithCallbackMethod_ListEntries<
+                                            MarketPb::WithCallbackMethod_ListEvents<
+                                                MarketPb::Service>>>>>>>>>>>>>>>>>;
 
 class MarketService final : public MarketServiceBase {
  public:
@@ -57,6 +63,21 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* context,
                                        const nom::market::v1::GetAccountRequest* request,
                                        nom::market::v1::GetAccountResponse* response) override;
+  grpc::ServerUnaryReactor* CreateToken(grpc::CallbackServerContext* context,
+                                        const nom::market::v1::CreateTokenRequest* request,
+                                        nom::market::v1::CreateTokenResponse* response) override;
+  grpc::ServerUnaryReactor* ListTokens(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::ListTokensRequest* request,
+                                       nom::market::v1::ListTokensResponse* response) override;
+  grpc::ServerUnaryReactor* RevokeToken(grpc::CallbackServerContext* context,
+                                        const nom::market::v1::RevokeTokenRequest* request,
+                                        nom::market::v1::RevokeTokenResponse* response) override;
+  grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
+                                        const nom::market::v1::ListEntriesRequest* request,
+                                        nom::market::v1::ListEntriesResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::ListEventsRequest* request,
+                                       nom::market::v1::ListEventsResponse* response) override;
 
  private:
   // RESOURCE_EXHAUSTED if this tenant bids too fast.
@@ -66,6 +87,12 @@ class MarketService final : public MarketServiceBase {
   template <typename Call>
   grpc::ServerUnaryReactor* ChangeGuest(grpc::CallbackServerContext* context, Call change,
                                         const char* event);
+
+  // A page of what the ledger recorded of a tenant, or (operators, where they may) of all.
+  template <typename Request, typename Response, typename Add>
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext* context,
+                                        const Request* request, Response* response,
+                                        bool all_for_operators, Add add);
 
   ServiceContext* const services_;
 };

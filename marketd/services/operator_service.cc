@@ -58,22 +58,7 @@ grpc::ServerUnaryReactor* OperatorService::ListTenants(
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginAsOperator(*view, &caller)) return call.reactor();
-  size_t bytes = 0;
-  for (const market::TenantView& tenant : view->tenants) {  // By id.
-    if (tenant.tenant_id <= request->after_tenant_id()) continue;
-    operators_pb::Tenant to;
-    to.set_tenant_id(tenant.tenant_id);
-    to.set_display_name(tenant.display_name);
-    market_pb::Account account = ToProto(tenant.tenant_id, market::Summarize(tenant.purse));
-    bytes += to.ByteSizeLong() + account.ByteSizeLong();
-    const int so_far = response->tenants_size();
-    if (so_far > 0 && bytes > kPageBytesMax) {
-      response->set_next_after_tenant_id(response->tenants(so_far - 1).tenant_id());
-      break;
-    }
-    *response->add_tenants() = std::move(to);
-    *response->add_accounts() = std::move(account);
-  }
+  AddTenants(*view, request->after_tenant_id(), response);
   call.Finish(absl::OkStatus());
   return call.reactor();
 }
@@ -161,6 +146,11 @@ grpc::ServerUnaryReactor* OperatorService::Audit(grpc::CallbackServerContext* co
     call.Finish(absl::ResourceExhaustedError("other audits are under way; try again later"));
   }
   return call.reactor();
+}
+
+BackupWriter* OperatorService::BackUp(grpc::CallbackServerContext* context,
+                                      const operators_pb::BackUpRequest* /*request*/) {
+  return NewBackupStream(services_, context);
 }
 
 grpc::ServerUnaryReactor* OperatorService::GetRoundRecord(

@@ -33,6 +33,8 @@ class OperatorService final : public nom::operators::v1::OperatorService::Callba
   grpc::ServerUnaryReactor* Audit(grpc::CallbackServerContext* context,
                                   const nom::operators::v1::AuditRequest* request,
                                   nom::operators::v1::AuditResponse* response) override;
+  BackupWriter* BackUp(grpc::CallbackServerContext* context,
+                       const nom::operators::v1::BackUpRequest* request) override;
   grpc::ServerUnaryReactor* GetRoundRecord(
       grpc::CallbackServerContext* context,
       const nom::operators::v1::GetRoundRecordRequest* request,

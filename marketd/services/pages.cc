@@ -75,4 +75,24 @@ absl::Status AddGuests(const market::View& view, const market::Caller& caller,
   return absl::OkStatus();
 }
 
+void AddTenants(const market::View& view, const market::TenantId& after,
+                operators_pb::ListTenantsResponse* response) {
+  size_t bytes = 0;
+  for (const market::TenantView& tenant : view.tenants) {  // By id.
+    if (tenant.tenant_id <= after) continue;
+    operators_pb::Tenant to;
+    to.set_tenant_id(tenant.tenant_id);
+    to.set_display_name(tenant.display_name);
+    market_pb::Account account = ToProto(tenant.tenant_id, market::Summarize(tenant.purse));
+    bytes += to.ByteSizeLong() + account.ByteSizeLong();
+    const int so_far = response->tenants_size();
+    if (so_far > 0 && bytes > kPageBytesMax) {
+      response->set_next_after_tenant_id(response->tenants(so_far - 1).tenant_id());
+      break;
+    }
+    *response->add_tenants() = std::move(to);
+    *response->add_accounts() = std::move(account);
+  }
+}
+
 }  // namespace nom::marketd

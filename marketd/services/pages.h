@@ -12,6 +12,7 @@
 #include "marketd/market/event.h"
 #include "marketd/market/view.h"
 #include "nom/market/v1/market.pb.h"
+#include "nom/operators/v1/operators.pb.h"
 
 namespace nom::marketd {
 
@@ -37,6 +38,11 @@ bool Owns(const market::Caller& caller, const market::Guest& guest);
 absl::Status AddGuests(const market::View& view, const market::Caller& caller,
                        const market::HostId& host_id, market::GuestId after, int page_size,
                        nom::market::v1::ListGuestsResponse* response);
+
+// Tenants and their accounts above one, by rising id, and where the next page begins if there are
+// more.
+void AddTenants(const market::View& view, const market::TenantId& after,
+                nom::operators::v1::ListTenantsResponse* response);
 
 }  // namespace nom::marketd
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kReadsQueuedPerOwnerMax = 32;
 constexpr size_t kAuditsQueuedMax = 2;
+constexpr size_t kBackupsQueuedMax = 1;
 
 }  // namespace
 
@@ -33,6 +34,8 @@ class Services::Impl {
                 .reads = FairWorker(kReadsQueuedPerOwnerMax),
                 .audits = Worker(kAuditsQueuedMax),
                 .audited = {},
+                .back_up = options.back_up,
+                .backups = Worker(kBackupsQueuedMax),
                 .stopping = false},
         market(&context),
         operators(&context) {}

@@ -21,6 +21,7 @@
 #include "marketd/market/runtime.h"
 #include "marketd/server/credentials.h"
 #include "marketd/server/tls.h"
+#include "marketd/services/backup_stream.h"
 #include "marketd/services/watch_hub.h"
 
 namespace nom::marketd {
@@ -32,6 +33,9 @@ struct ServicesOptions {
   int64_t reads_per_second = 500;
   int64_t reads_burst = 2'000;
   market::ClearFunction clear;  // For audits.
+  // Makes a backup of the ledger as a file, which whoever asked for it removes. Takes its time; one
+  // call at a time. Empty: there is none to be had.
+  BackUp back_up;
   // May be empty. RESOURCE_EXHAUSTED refuses the call.
   std::function<absl::Status(const std::string& peer, const market::Caller& caller)> on_identified;
 };

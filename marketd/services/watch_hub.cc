@@ -1,10 +1,9 @@
 #include "marketd/services/watch_hub.h"
 
-#include <grpcpp/support/slice.h>
-
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -18,45 +17,13 @@ namespace {
 
 using market_pb::WatchResponse;
 
-// A piece of an encoded WatchResponse. Messages in wire form may be put together by putting their
-// bytes one after the other; slices share their bytes by reference.
-using Piece = std::shared_ptr<const grpc::Slice>;
-
 constexpr int64_t kOperatorsShare = 16;  // One place of so many is kept for the operator.
 constexpr auto kRecheckInterval = std::chrono::seconds(1);
-
-bool SameBytes(const grpc::Slice& slice, const std::string& bytes) {
-  return slice.size() == bytes.size() &&
-         std::equal(slice.begin(), slice.end(), bytes.begin(),
-                    [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); });
-}
 
 // No response is made larger than about this: clients take 4 MiB (gRPC's default) and less.
 constexpr size_t kResponseBytesMax = size_t{1} << 20;
 
-grpc::Slice ToSlice(const WatchResponse& part) { return grpc::Slice(part.SerializeAsString()); }
-
-// `before` itself if its bytes are these: then a watcher sees by the pointer that it has them.
-Piece Encode(const WatchResponse& part, const Piece& before) {
-  const std::string bytes = part.SerializeAsString();
-  if (before != nullptr && SameBytes(*before, bytes)) return before;
-  return std::make_shared<const grpc::Slice>(bytes.data(), bytes.size());
-}
-
 }  // namespace
-
-// One view in wire form.
-struct WatchHub::Frame {
-  struct Guest {
-    std::shared_ptr<const market::GuestView> view;
-    market::RoundId round_id = 0;
-    Piece piece;
-  };
-  std::shared_ptr<const market::View> view;
-  std::map<market::HostId, Piece> states;
-  std::map<market::GuestId, Guest> guests;
-  std::map<market::TenantId, Piece> accounts;
-};
 
 class WatchHub::Watcher final : public WatchHub::Reactor {
  public:
@@ -66,23 +33,30 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
   const Identity& identity() const { return request_.identity; }
   const market::Caller& caller() const { return request_.identity.caller; }
   const market::TenantId& tenant_id() const { return caller().tenant_id; }
+  WatchKey key() const {
+    return {request_.host_id, caller().is_operator ? market::TenantId() : tenant_id()};
+  }
+  uint64_t after_sequence() const { return request_.after_sequence; }
   uint64_t number() const { return number_; }  // Rises with time.
 
   // Whether it counts against its owner's quota; guarded by the hub's mutex.
   bool has_place = true;
 
-  // Sends what is new in `frame`, now or when the write under way is done. Called by the hub's
-  // thread only; harmless after the end.
-  void Offer(const std::shared_ptr<const Frame>& frame) {
-    bool conflated = false;
-    {
-      std::lock_guard lock(mutex_);
-      if (ending_) return;
-      conflated = waiting_ != nullptr;
-      waiting_ = frame;
-      if (!writing_) WriteLocked();
-    }
-    if (conflated) hub_->CountConflated();
+  // It knows all up to this view. Called once, before anything is offered.
+  void ResumeAfter(uint64_t sequence) {
+    std::lock_guard lock(mutex_);
+    told_ = sequence;
+  }
+
+  // Sends what is new in `news`, now or when the write under way is done. Called by the hub's
+  // thread only; harmless after the end. True: a state that waited was skipped for this one.
+  bool Offer(const WatchNews& news) {
+    std::lock_guard lock(mutex_);
+    if (ending_ || (waiting_ && waiting_->sequence == news.sequence)) return false;
+    const bool skipped = waiting_.has_value();
+    waiting_ = news;
+    if (!writing_) WriteLocked();
+    return skipped;
   }
 
   // Ends the stream, after the write under way.
@@ -114,68 +88,58 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
   void EndLocked(grpc::Status status) {
     if (ending_) return;
     ending_ = true;
-    waiting_ = nullptr;
+    waiting_.reset();
     end_status_ = std::move(status);
     // gRPC wants no Finish beside a write; OnWriteDone comes, at the latest when it is cancelled.
     if (!writing_) Finish(end_status_);
   }
 
-  bool Follows(const market::Guest& guest) const {
-    if (guest.host_id != request_.host_id) return false;
-    if (!caller().is_operator && guest.tenant_id != tenant_id()) return false;
-    return request_.guest_ids.empty() || request_.guest_ids.count(guest.guest_id) != 0;
+  bool Follows(market::GuestId guest_id) const {
+    return request_.guest_ids.empty() || request_.guest_ids.contains(guest_id);
   }
 
-  // Writes what `waiting_` has and the last response had not, if anything.
-  void WriteLocked() {
-    const std::shared_ptr<const Frame> frame = std::exchange(waiting_, nullptr);
-    if (frame == nullptr || ending_) return;
-    const auto state = frame->states.find(request_.host_id);
-    NOM_CHECK(state != frame->states.end(), "a watched host left the market");
+  // Whether what it follows of `part` has changed since it was told.
+  bool GuestsChanged(const WatchPart& part) const {
+    if (part.guests_left_at > told_) return true;
+    return std::any_of(part.guests.begin(), part.guests.end(), [this](const WatchPart::Guest& g) {
+      return g.changed_at > told_ && Follows(g.guest_id);
+    });
+  }
 
-    std::vector<Piece> guests;
-    for (const auto& [guest_id, guest] : frame->guests) {
-      if (Follows(guest.view->guest)) guests.push_back(guest.piece);
-    }
-    std::vector<Piece> accounts;
-    for (const auto& [tenant, piece] : frame->accounts) {
-      if (caller().is_operator || tenant == tenant_id()) accounts.push_back(piece);
-    }
+  // Writes what `waiting_` has and was not told yet, if anything. The first response is written in
+  // any case, with the state: who comes back is to know that it is heard, and how things stand.
+  void WriteLocked() {
+    const std::optional<WatchNews> news = std::exchange(waiting_, std::nullopt);
+    if (!news || ending_) return;
+    const WatchPart& part = *news->part;
     std::vector<grpc::Slice> slices;
-    for (const market::Notice& notice : frame->view->notices) {
-      if (notice.sequence <= notice_sequence_) continue;
-      const auto guest = frame->guests.find(notice.guest_id);
-      // A notice whose time has come is no news to a watcher that has just begun.
-      const bool over = notice_sequence_ == 0 && notice.effective_time <= frame->view->time;
-      if (guest == frame->guests.end() || over || !Follows(guest->second.view->guest)) continue;
-      WatchResponse part;
-      *part.add_notices() = ToProto(notice);
-      slices.push_back(ToSlice(part));
+    for (const WatchPart::Notice& notice : part.notices) {
+      if (notice.told_at <= told_ || !Follows(notice.guest_id)) continue;
+      // A notice whose time has come is no news to a watcher that knows nothing yet.
+      if (told_ == 0 && notice.effective_time <= news->time) continue;
+      slices.push_back(*notice.piece);
     }
-    const bool guests_changed = guests != guests_;
-    const bool accounts_changed = accounts != accounts_;
-    if (state->second == state_ && !guests_changed && !accounts_changed && slices.empty()) {
+    const bool guests_changed = told_ == 0 || GuestsChanged(part);
+    const bool accounts_changed = told_ == 0 || part.accounts_changed_at > told_;
+    const bool is_first = !std::exchange(begun_, true);
+    if (!is_first && news->state_changed_at <= told_ && !guests_changed && !accounts_changed &&
+        slices.empty()) {
       return;
     }
-    if (!frame->view->notices.empty()) {
-      notice_sequence_ = std::max(notice_sequence_, frame->view->notices.back().sequence);
-    }
-    state_ = state->second;
-    guests_ = std::move(guests);
-    accounts_ = std::move(accounts);
-
-    slices.push_back(*state_);
+    slices.push_back(*news->state);
     if (guests_changed) {
-      for (const Piece& piece : guests_) slices.push_back(*piece);
+      for (const WatchPart::Guest& guest : part.guests) {
+        if (Follows(guest.guest_id)) slices.push_back(*guest.piece);
+      }
     }
     if (accounts_changed) {
-      for (const Piece& piece : accounts_) slices.push_back(*piece);
+      for (const WatchPiece& account : part.accounts) slices.push_back(*account);
     }
     WatchResponse own;
-    own.set_sequence(frame->view->sequence);
-    own.set_guests_told(guests_changed || !begun_);
-    own.set_accounts_told(accounts_changed || !begun_);
-    begun_ = true;
+    own.set_sequence(news->sequence);
+    own.set_guests_told(guests_changed);
+    own.set_accounts_told(accounts_changed);
+    told_ = news->sequence;
     Split(std::move(slices), std::move(own));
     WriteNextLocked();
   }
@@ -201,18 +165,18 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
     auto [own, slices] = std::move(rest_.front());
     rest_.pop_front();
     *own.mutable_market_time() = ToShown(Clock::Real().Now());
-    slices.push_back(ToSlice(own));
+    slices.emplace_back(own.SerializeAsString());
     buffer_ = grpc::ByteBuffer(slices.data(), slices.size());
     writing_ = true;
     StartWrite(&buffer_);
-    hub_->CountResponse();
+    ++hub_->responses_;
   }
 
   WatchHub* const hub_;
   const WatchRequestChecked request_;
   const uint64_t number_;
   std::mutex mutex_;
-  std::shared_ptr<const Frame> waiting_;
+  std::optional<WatchNews> waiting_;
   bool writing_ = false;
   bool ending_ = false;
   grpc::Status end_status_;
@@ -220,16 +184,13 @@ class WatchHub::Watcher final : public WatchHub::Reactor {
   // What follows it, so that it is whole.
   std::deque<std::pair<WatchResponse, std::vector<grpc::Slice>>> rest_;
   bool begun_ = false;
-  // What the last response left the watcher with.
-  Piece state_;
-  std::vector<Piece> guests_;
-  std::vector<Piece> accounts_;
-  uint64_t notice_sequence_ = 0;
+  uint64_t told_ = 0;  // The view of which it was last told anything; 0: none.
 };
 
-WatchHub::WatchHub(int64_t watches_max, int64_t watches_per_tenant_max)
+WatchHub::WatchHub(int64_t watches_max, int64_t watches_per_tenant_max, OnPublished on_published)
     : watches_max_(watches_max),
       watches_per_tenant_max_(watches_per_tenant_max),
+      on_published_(std::move(on_published)),
       thread_([this] { Run(); }) {}
 
 WatchHub::~WatchHub() {
@@ -247,7 +208,8 @@ void WatchHub::OnView(std::shared_ptr<const market::View> view) {
   {
     std::lock_guard lock(mutex_);
     view_ = std::move(view);
-    dirty_ = true;
+    if (!has_news_) news_since_ = std::chrono::steady_clock::now();
+    has_news_ = true;
   }
   changed_.notify_all();
 }
@@ -266,7 +228,7 @@ void WatchHub::SetStillGood(StillGood still_good) {
 void WatchHub::Recheck() {
   {
     std::lock_guard lock(mutex_);
-    dirty_ = true;
+    recheck_ = true;
   }
   changed_.notify_all();
 }
@@ -285,8 +247,9 @@ WatchHub::Reactor* WatchHub::Watch(WatchRequestChecked request) {
     ++watches_of_[caller.tenant_id];
     if (!caller.is_operator) ++tenants_watches_;
     watcher = std::make_shared<Watcher>(this, std::move(request), ++next_number_);
-    watchers_[watcher.get()] = watcher;
-    dirty_ = true;
+    watchers_[watcher->key()][watcher.get()] = watcher;
+    ++watchers_count_;
+    joined_.push_back(watcher);
   }
   changed_.notify_all();
   if (evicted != nullptr) {
@@ -317,7 +280,7 @@ absl::StatusOr<std::shared_ptr<WatchHub::Watcher>> WatchHub::MakeRoom(
     return absl::ResourceExhaustedError("too many open watches on this market");
   }
   std::shared_ptr<Watcher> newest;
-  for (const auto& [key, watcher] : watchers_) {
+  for (const std::shared_ptr<Watcher>& watcher : AllWatchers()) {
     if (watcher->tenant_id() != most->first || !watcher->has_place) continue;
     if (newest == nullptr || newest->number() < watcher->number()) newest = watcher;
   }
@@ -336,112 +299,120 @@ void WatchHub::Close() {
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
-    for (const auto& [key, watcher] : watchers_) watchers.push_back(watcher);
+    watchers = AllWatchers();
   }
   const grpc::Status status = ToGrpcStatus(absl::UnavailableError("the market is shutting down"));
   for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->End(status);
 }
 
+std::vector<std::shared_ptr<WatchHub::Watcher>> WatchHub::AllWatchers() const {
+  std::vector<std::shared_ptr<Watcher>> all;
+  all.reserve(static_cast<size_t>(watchers_count_));
+  for (const auto& [key, watchers] : watchers_) {
+    for (const auto& [at, watcher] : watchers) all.push_back(watcher);
+  }
+  return all;
+}
+
 WatchCounters WatchHub::counters() const {
   std::lock_guard lock(mutex_);
-  WatchCounters out = counters_;
-  out.watchers = static_cast<int64_t>(watchers_.size());
-  return out;
+  return {
+      .watchers = watchers_count_, .responses = responses_, .frames_conflated = frames_conflated_};
 }
 
 void WatchHub::Remove(Watcher* watcher) {
   std::shared_ptr<Watcher> last;  // Outlives the lock.
   std::lock_guard lock(mutex_);
-  const auto found = watchers_.find(watcher);
-  NOM_CHECK(found != watchers_.end(), "a stream ended twice");
-  last = std::move(found->second);
-  watchers_.erase(found);
+  const auto group = watchers_.find(watcher->key());
+  NOM_CHECK(group != watchers_.end() && group->second.contains(watcher), "a stream ended twice");
+  last = std::move(group->second.at(watcher));
+  group->second.erase(watcher);
+  if (group->second.empty()) watchers_.erase(group);
+  --watchers_count_;
   GiveUpPlace(*last);
 }
 
-void WatchHub::CountResponse() {
-  std::lock_guard lock(mutex_);
-  ++counters_.responses;
-}
-
-void WatchHub::CountConflated() {
-  std::lock_guard lock(mutex_);
-  ++counters_.frames_conflated;
-}
-
-std::shared_ptr<const WatchHub::Frame> WatchHub::MakeFrame(std::shared_ptr<const market::View> view,
-                                                           const Frame* before) const {
-  auto frame = std::make_shared<Frame>();
-  std::map<market::HostId, market::RoundId> round_ids;
-  for (const std::shared_ptr<const market::HostView>& host : view->hosts) {
-    WatchResponse part;
-    *part.mutable_state() = StateToProto(*host);
-    Piece old;
-    if (before != nullptr) {
-      const auto found = before->states.find(host->host_id);
-      if (found != before->states.end()) old = found->second;
-    }
-    frame->states[host->host_id] = Encode(part, old);
-    round_ids[host->host_id] = host->round_id;
-  }
-  for (const std::shared_ptr<const market::GuestView>& guest : view->guests) {
-    const market::GuestId guest_id = guest->guest.guest_id;
-    const market::RoundId round_id = round_ids[guest->guest.host_id];
-    Frame::Guest& to = frame->guests[guest_id];
-    const Frame::Guest* old = nullptr;
-    if (before != nullptr) {
-      const auto found = before->guests.find(guest_id);
-      if (found != before->guests.end()) old = &found->second;
-    }
-    if (old != nullptr && old->view == guest && old->round_id == round_id) {
-      to = *old;
-      continue;
-    }
-    WatchResponse part;
-    *part.add_guests() = ToProto(*guest, round_id);
-    to = {guest, round_id, Encode(part, old == nullptr ? nullptr : old->piece)};
-  }
-  for (const market::TenantView& tenant : view->tenants) {
-    WatchResponse part;
-    *part.add_accounts() = ToProto(tenant.tenant_id, market::Summarize(tenant.purse));
-    Piece old;
-    if (before != nullptr) {
-      const auto found = before->accounts.find(tenant.tenant_id);
-      if (found != before->accounts.end()) old = found->second;
-    }
-    frame->accounts[tenant.tenant_id] = Encode(part, old);
-  }
-  frame->view = std::move(view);
-  return frame;
-}
-
-void WatchHub::EndThoseWithoutCredential(const std::vector<std::shared_ptr<Watcher>>& watchers,
-                                         const market::View& view) {
+absl::Status WatchHub::CheckCredential(const Watcher& watcher, const market::View& view) {
   std::lock_guard lock(still_good_mutex_);
-  if (!still_good_) return;
-  for (const std::shared_ptr<Watcher>& watcher : watchers) {
-    const absl::Status status = still_good_(watcher->identity(), view);
-    if (!status.ok()) watcher->End(ToGrpcStatus(status));
+  return still_good_ ? still_good_(watcher.identity(), view) : absl::OkStatus();
+}
+
+WatchHub::Due WatchHub::Wait() {
+  std::unique_lock lock(mutex_);
+  const bool woken = changed_.wait_until(lock, next_recheck_, [this] {
+    return stopping_ || has_news_ || recheck_ || !joined_.empty();
+  });
+  Due due{.stop = stopping_,
+          .recheck = std::exchange(recheck_, false) || !woken ||
+                     std::chrono::steady_clock::now() >= next_recheck_,
+          .view = view_,
+          .news_since = has_news_ ? std::optional(news_since_) : std::nullopt,
+          .joined = std::exchange(joined_, {})};
+  has_news_ = false;
+  if (due.recheck) next_recheck_ = std::chrono::steady_clock::now() + kRecheckInterval;
+  return due;
+}
+
+std::vector<std::shared_ptr<WatchHub::Watcher>> WatchHub::WatchersOf(
+    const WatchIndex::Touched& touched) const {
+  std::vector<std::shared_ptr<Watcher>> out;
+  const auto add = [&out](const auto& group) {
+    for (const auto& [at, watcher] : group.second) out.push_back(watcher);
+  };
+  std::lock_guard lock(mutex_);
+  for (const market::HostId& host_id : touched.hosts) {
+    for (auto it = watchers_.lower_bound({host_id, ""});
+         it != watchers_.end() && it->first.first == host_id; ++it) {
+      add(*it);
+    }
   }
+  for (const WatchKey& key : touched.keys) {
+    if (touched.hosts.contains(key.first)) continue;
+    if (const auto it = watchers_.find(key); it != watchers_.end()) add(*it);
+  }
+  return out;
+}
+
+void WatchHub::Tell(Watcher& watcher, WatchIndex& index) {
+  // Nothing of a view is told by a credential that is no longer good in it.
+  if (const absl::Status status = CheckCredential(watcher, *index.view()); !status.ok()) {
+    watcher.End(ToGrpcStatus(status));
+    return;
+  }
+  if (watcher.Offer(index.NewsOf(watcher.key()))) ++frames_conflated_;
 }
 
 void WatchHub::Run() {
-  std::shared_ptr<const Frame> frame;
+  WatchIndex index;
   for (;;) {
-    std::shared_ptr<const market::View> view;
-    std::vector<std::shared_ptr<Watcher>> watchers;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, kRecheckInterval, [this] { return stopping_ || dirty_; });
-      if (stopping_) return;
-      dirty_ = false;
-      view = view_;
-      for (const auto& [key, watcher] : watchers_) watchers.push_back(watcher);
+    const Due due = Wait();
+    if (due.stop) return;
+    if (due.view == nullptr) {
+      std::lock_guard lock(mutex_);  // For when there is one.
+      joined_.insert(joined_.begin(), due.joined.begin(), due.joined.end());
+      continue;
     }
-    if (view == nullptr || watchers.empty()) continue;
-    EndThoseWithoutCredential(watchers, *view);
-    if (frame == nullptr || frame->view != view) frame = MakeFrame(view, frame.get());
-    for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->Offer(frame);
+    const WatchIndex::Touched touched = index.Take(due.view);
+    for (const std::shared_ptr<Watcher>& watcher : due.joined) {
+      const uint64_t after = watcher->after_sequence();
+      if (index.Knows(after)) watcher->ResumeAfter(after);
+      Tell(*watcher, index);
+    }
+    const std::vector<std::shared_ptr<Watcher>> concerned = WatchersOf(touched);
+    for (const std::shared_ptr<Watcher>& watcher : concerned) Tell(*watcher, index);
+    if (on_published_ && due.news_since && !concerned.empty()) {
+      on_published_(absl::FromChrono(std::chrono::steady_clock::now() - *due.news_since));
+    }
+    if (!due.recheck) continue;
+    std::vector<std::shared_ptr<Watcher>> all;
+    {
+      std::lock_guard lock(mutex_);
+      all = AllWatchers();
+    }
+    for (const std::shared_ptr<Watcher>& watcher : all) {
+      const absl::Status status = CheckCredential(*watcher, *due.view);
+      if (!status.ok()) watcher->End(ToGrpcStatus(status));
+    }
   }
 }
 

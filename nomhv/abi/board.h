@@ -25,6 +25,12 @@ struct NomPrice {
   int64_t sold_units;
 };
 
+// Of the market's chain of digests (marketd/INSIDE.md). transaction_id 0: not told. Since 1.4.
+struct NomChainHead {
+  uint64_t transaction_id;
+  uint8_t digest[32];  // SHA-256.
+};
+
 struct NomMachineBoard {
   uint32_t magic;
   uint32_t abi_version;
@@ -38,7 +44,8 @@ struct NomMachineBoard {
   uint64_t close_tsc;      // Bids count until then.
   uint64_t effective_tsc;  // What is decided takes effect then.
   uint64_t period_us;
-  uint64_t reserved[6];
+  struct NomChainHead head;
+  uint64_t reserved[1];
   struct NomPrice prices[NOM_RESOURCES_MAX];
 };
 

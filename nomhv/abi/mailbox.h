@@ -150,6 +150,7 @@ struct NomPublish {
   uint32_t resource_count;
   uint32_t reserved;
   struct NomPrice prices[NOM_RESOURCES_MAX];
+  struct NomChainHead head;  // Since 1.4; a payload may end before it.
 };
 
 enum NomEventKind {

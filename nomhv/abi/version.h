@@ -8,7 +8,7 @@
 
 // A reader accepts the same major; a higher minor only adds.
 #define NOM_ABI_MAJOR 1u
-#define NOM_ABI_MINOR 3u
+#define NOM_ABI_MINOR 4u
 #define NOM_ABI_VERSION ((NOM_ABI_MAJOR << 16) | NOM_ABI_MINOR)
 
 #define NOM_FRAME_BYTES 4096u

@@ -41,15 +41,17 @@ class Mailbox {
   [[nodiscard]] bool Post(const NomEvent& event);
 
   // A command's payload as one T, copied once. BAD_PARAMETER when it lies outside the region or is
-  // shorter than a T.
+  // shorter than `least`; of a T that it does not have whole, only those bytes are written.
   template <typename T>
-  requires std::is_trivially_copyable_v<T> Status ReadPayload(const NomCommand& command, T& value)
+  requires std::is_trivially_copyable_v<T> Status ReadPayload(const NomCommand& command, T& value,
+                                                              size_t least = sizeof(T))
   const {
-    if (command.payload_bytes < sizeof(T) ||
+    if (command.payload_bytes < least ||
         !InBounds(command.payload_offset, command.payload_bytes, NOM_MAILBOX_PAYLOAD_BYTES)) {
       return NOM_STATUS_BAD_PARAMETER;
     }
-    CopyOnce(&value, memory_ + NOM_MAILBOX_PAYLOAD_AT + command.payload_offset, sizeof(T));
+    const size_t bytes = command.payload_bytes < sizeof(T) ? least : sizeof(T);
+    CopyOnce(&value, memory_ + NOM_MAILBOX_PAYLOAD_AT + command.payload_offset, bytes);
     return {};
   }
 

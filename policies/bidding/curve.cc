@@ -1,19 +1,15 @@
 #include "policies/bidding/curve.h"
 
+#include "policies/bidding/curve_parts.h"
+
 namespace nom::policies {
 namespace {
 
-using Wide = __int128;  // Only multiplied and compared: division would need a library.
-
-int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t Max(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// Rounds towards minus infinity; divisor > 0, as units rise from point to point (Check).
-int64_t FloorDivide(int64_t dividend, int64_t divisor) {
-  if (divisor <= 0) __builtin_trap();
-  const int64_t quotient = dividend / divisor;
-  return dividend % divisor < 0 ? quotient - 1 : quotient;
-}
+using curve::Check;
+using curve::FloorDivide;
+using curve::Max;
+using curve::Min;
+using curve::Wide;
 
 // The points of a curve with (0, 0) in front, some of them left out. Small enough for the stacks
 // of programs on nomhv.
@@ -24,23 +20,6 @@ struct Outline {
 
   CurvePoint At(int i) const { return index[i] < 0 ? CurvePoint{} : points[index[i]]; }
 };
-
-CurveError Check(const CurvePoint* points, int point_count) {
-  if (point_count > kCurvePointsMax) return CurveError::kTooManyPoints;
-  int64_t last_units = -1;
-  for (int i = 0; i < point_count; ++i) {
-    const CurvePoint& p = points[i];
-    if (p.units <= last_units || (p.units == 0 && p.value_microcredits != 0)) {
-      return CurveError::kUnitsNotRising;
-    }
-    if (p.units > kUnitsMax) return CurveError::kUnitsOutOfRange;
-    if (p.value_microcredits < 0 || p.value_microcredits > kValueMaxMicrocredits) {
-      return CurveError::kValueOutOfRange;
-    }
-    last_units = p.units;
-  }
-  return CurveError::kOk;
-}
 
 // Above 0 if b lies above the straight line from a to c, 0 if on it.
 Wide AboveChord(const CurvePoint& a, const CurvePoint& b, const CurvePoint& c) {
@@ -515,16 +494,6 @@ class CappedCurve {
     }
   }
 
-  // Of the curve itself, on one of its parts.
-  static Microcredits At(const CurvePoint& a, const CurvePoint& b, int64_t units) {
-    const int64_t width = b.units - a.units;
-    const Microcredits rise = b.value_microcredits - a.value_microcredits;
-    const Microcredits price = FloorDivide(rise, width);
-    // Both factors of the second product are below kUnitsMax.
-    return a.value_microcredits + (units - a.units) * price +
-           (units - a.units) * (rise - width * price) / width;
-  }
-
   // The first quantity at which the curve and the ceiling both reach the budget; 0: none.
   int64_t UnitsAtBudget() const {
     const Microcredits ceiling = caps_.ceiling_unit_price_microcredits;
@@ -535,14 +504,14 @@ class CappedCurve {
       // again: by halves for the one, by its beginning for the other.
       const int64_t begin = Max(Max(a.units, 1), least);
       if (begin > b.units) return true;
-      if (At(a, b, begin) >= caps_.budget_microcredits) {
+      if (curve::Between(a, b, begin) >= caps_.budget_microcredits) {
         found = begin;
       } else if (b.value_microcredits >= caps_.budget_microcredits) {
         int64_t below = begin;
         found = b.units;
         while (below + 1 < found) {
           const int64_t middle = below + (found - below) / 2;
-          (At(a, b, middle) >= caps_.budget_microcredits ? found : below) = middle;
+          (curve::Between(a, b, middle) >= caps_.budget_microcredits ? found : below) = middle;
         }
       }
       return found == 0;
@@ -554,7 +523,7 @@ class CappedCurve {
   int64_t LastUnitsAtCeiling(int64_t end) const {
     const Microcredits ceiling = caps_.ceiling_unit_price_microcredits;
     const auto reaches = [&](const CurvePoint& a, const CurvePoint& b, int64_t units) {
-      return At(a, b, units) >= Wide{units} * ceiling;
+      return curve::Between(a, b, units) >= Wide{units} * ceiling;
     };
     int64_t last = 0;
     ForEachPart([&](const CurvePoint& a, const CurvePoint& b) {
@@ -579,7 +548,7 @@ class CappedCurve {
     Microcredits value = 0;
     ForEachPart([&](const CurvePoint& a, const CurvePoint& b) {
       if (units > b.units) return true;
-      value = At(a, b, units);
+      value = curve::Between(a, b, units);
       return false;
     });
     const Wide ceiling = Wide{units} * caps_.ceiling_unit_price_microcredits;
@@ -638,6 +607,17 @@ CurveError ConcaveRangesWithin(const CurvePoint* points, int point_count, const 
   }
   EmitConcave(corners, count, out);
   return CurveError::kOk;
+}
+
+Microcredits WorthAt(const CurvePoint* points, int point_count, int64_t units) {
+  CurvePoint a{};
+  for (int i = 0; i < point_count; ++i) {
+    const CurvePoint& b = points[i];
+    if (b.units == 0) continue;
+    if (units <= b.units) return curve::Between(a, b, units);
+    a = b;
+  }
+  return a.value_microcredits;
 }
 
 Microcredits AboveCurve(const RangeList& bid, const CurvePoint* points, int point_count) {

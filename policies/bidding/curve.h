@@ -4,12 +4,14 @@
 // touches anything but its arguments, so all of it may be called from any thread.
 //
 // A curve is a list of points (units, value), read as straight lines between neighbours, from
-// (0, 0) on. Four bids can be made from it:
+// (0, 0) on. Five bids can be made from it:
 //
 //   ExactRanges   the curve itself. The truth, and under mpsp the best bid there is.
-//   ConcaveRanges the smallest curve above it whose marginal values never rise: for uniform_price,
-//                 which takes nothing else. On the parts that it fills in it offers too much for
-//                 what lies between, so prefer the others where the rule takes them.
+//   ConcaveRangesBelow
+//                 marginal values never rise, as uniform_price wants it, and nothing is said to be
+//                 worth more than it is: no rule can make it lose.
+//   ConcaveRanges the smallest such curve above it. On the parts that it fills in it offers too
+//                 much for what lies between, and may be served just that.
 //   GapRanges     the same, but what lies under a filled-in part is refused: with gaps, no
 //                 quantity can be won that is worth less than was bid for it.
 //   StepRanges    the points alone; everything between them is refused. For programs that can use
@@ -97,7 +99,24 @@ RangeList Cap(const RangeList& bid, const BidCaps& caps);
 CurveError ConcaveRangesWithin(const CurvePoint* points, int point_count, const BidCaps& caps,
                                RangeList& out);
 
-// The most by which a bid is above its curve anywhere. 0 for all but concave bids.
+// A curve below the given one and below both caps, whose marginal values never rise: whatever it is
+// awarded, in whole or in part, at whatever price, under whatever rule, is worth its charge, as no
+// rule charges more than was bid. The curve itself where that is such a curve already, but for
+// rounding and for points left out above kRangesMax. Where it is not (little is worth anything
+// until much is had), such a bid must ask for less, or for nothing: it leaves 97 to 100 % of the
+// most that any bid which never loses at one price could, and of what ConcaveRangesWithin leaves
+// where that is always served whole 100 % of noisy concave curves, some 75 % of curves at random,
+// 66 of S-shaped ones. Takes 17 KB of stack, and time in the square of the points that are not
+// concave.
+CurveError ConcaveRangesBelow(const CurvePoint* points, int point_count, const BidCaps& caps,
+                              RangeList& out);
+
+// The curve itself, rounded down; beyond its last point what that is worth. `points` must be such
+// as the functions above take.
+Microcredits WorthAt(const CurvePoint* points, int point_count, int64_t units);
+
+// The most by which a bid is above its curve anywhere. 0 for all but those of ConcaveRanges and
+// ConcaveRangesWithin.
 Microcredits AboveCurve(const RangeList& bid, const CurvePoint* points, int point_count);
 
 }  // namespace nom::policies

@@ -21,7 +21,7 @@ namespace nom::testing {
 namespace {
 
 constexpr auto kMemory = market_pb::RESOURCE_KIND_MEMORY;
-constexpr int kKills = 25;  // About a minute on a slow machine.
+constexpr int64_t kKills = 50;  // About a minute and a half; NOM_KILLS says otherwise.
 constexpr int kDepositors = 3;
 constexpr int64_t kFirstDeposit = 1'000'000'000;
 
@@ -32,6 +32,12 @@ uint64_t Seed() {
   if (given == nullptr || !absl::SimpleAtoi(given, &seed)) seed = std::random_device()();
   std::cout << "NOM_SEED=" << seed << std::endl;
   return seed;
+}
+
+int64_t Kills() {
+  int64_t kills = 0;
+  const char* const given = std::getenv("NOM_KILLS");
+  return given != nullptr && absl::SimpleAtoi(given, &kills) && kills > 0 ? kills : kKills;
 }
 
 // Where marketd listens now: it changes with every start.
@@ -75,6 +81,7 @@ bool UntilAnswered(const Address& address, const std::string& token,
 
 TEST(KillTest, NothingAcknowledgedIsLostAndNothingCountsTwice) {
   std::mt19937_64 random(Seed());
+  const int64_t kills = Kills();
   const TempDir dir;
   const std::string config =
       SampleConfig(dir) + "limits: {bids_per_second: 100000, bids_burst: 100000}\n";
@@ -147,9 +154,9 @@ TEST(KillTest, NothingAcknowledgedIsLostAndNothingCountsTwice) {
     }
   });
 
-  for (int kill = 0; kill < kKills; ++kill) {
+  for (int64_t kill = 0; kill < kills; ++kill) {
     // Anywhere from start-up to some rounds later.
-    const auto life = std::chrono::microseconds(random() % (kill % 4 == 0 ? 3'000'000 : 900'000));
+    const auto life = std::chrono::microseconds(random() % (kill % 8 == 0 ? 3'000'000 : 900'000));
     std::this_thread::sleep_for(life);
     marketd.Kill();
     const absl::Status started = marketd.Start();
@@ -192,7 +199,7 @@ TEST(KillTest, NothingAcknowledgedIsLostAndNothingCountsTwice) {
             account.account().spent_microcredits() - account.account().arrears_microcredits());
   EXPECT_GT(bids_acknowledged, 0);
   EXPECT_GT(guests_admitted, 0);
-  std::cout << kKills << " kills; deposits acknowledged "
+  std::cout << kills << " kills; deposits acknowledged "
             << acknowledged[0] + acknowledged[1] + acknowledged[2] << ", bids " << bids_acknowledged
             << ", guests " << guests_admitted << ", rounds replayed " << audit.rounds_replayed()
             << ", transactions " << audit.transactions() << std::endl;

@@ -107,9 +107,11 @@ def main() -> int:
             raise SystemExit("marketd did not start:\n" + (work / "log").read_text())
         ready = dict(line.split("=", 1) for line in (work / "ready").read_text().splitlines())
         operator = [nomctl, "--target", ready["grpc"], "--token-file", work / "token"]
-        for command in (["tenant", "create", "shop"], ["deposit", "shop", "1000cr"],
+        for command in (["tenant", "create", "shop", "--write", work / "shop.token"], ["deposit", "shop", "1000cr"],
                         ["admit", "--tenant", "shop", "--name", "web", "--image", "web.elf", "--seed", "memory=4", "--seed", "cpu=5"]):
             subprocess.run([*operator, *command], check=True, stdout=log, stderr=log)
+        # Somebody who watches: else nobody is told anything.
+        children.append(subprocess.Popen([*operator, "watch"], stdout=subprocess.DEVNULL, stderr=log))
         port = free_port()
         (work / "prometheus.yaml").write_text(PROMETHEUS_CONFIG.format(source=source, metrics=ready["metrics"]))
         children.append(subprocess.Popen(

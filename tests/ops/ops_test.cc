@@ -122,6 +122,10 @@ TEST_F(ScrapeTest, ARealScrapeIsRightAndComplete) {
   EXPECT_THAT(text, HasSubstr("nom_market_guests{host=\"sim\",state=\"running\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("grpc_method=\"nom.market.v1.MarketService/PlaceBid\",grpc_status="
                               "\"OK\""));
+  EXPECT_THAT(text, HasSubstr("nom_market_host_command_duration_seconds_count{command=\"attach\","
+                              "host=\"sim\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("nom_market_watch_publish_duration_seconds_count 0\n")))
+      << "a watcher was told";
   for (const char* const piece : {"MadeUp", "made.Up"}) {
     EXPECT_EQ(text.find(piece), std::string::npos) << piece;
   }

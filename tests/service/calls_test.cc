@@ -22,32 +22,6 @@ constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
 
 class CallsTest : public MarketTest {
  protected:
-  // Waits until a round in which `client`'s guest won has been settled; it and its outcome.
-  market_pb::Round WaitForSettled(const Client& client, uint64_t guest_id, uint64_t from_round_id) {
-    const auto context = client.Context();
-    const auto reader = client.market->Watch(context.get(), market_pb::WatchRequest());
-    market_pb::WatchResponse response;
-    market_pb::Round found;
-    // Each response is a moment at which to look.
-    ReadUntil(*reader, &response, [&](const market_pb::WatchResponse&) {
-      market_pb::ListRoundsResponse rounds;
-      if (!client.market->ListRounds(client.Context().get(), {}, &rounds).ok()) return false;
-      for (const market_pb::Round& round : rounds.rounds()) {
-        if (round.phase() != market_pb::ROUND_PHASE_SETTLED || round.round_id() < from_round_id) {
-          continue;
-        }
-        for (const market_pb::GuestOutcome& outcome : round.outcomes()) {
-          if (outcome.guest_id() != guest_id || outcome.award_units() == 0) continue;
-          found = round;
-          return true;
-        }
-      }
-      return false;
-    });
-    context->TryCancel();
-    return found;
-  }
-
   grpc::Status WatchOnce(const Client& client, const market_pb::WatchRequest& request) {
     const auto context = client.Context();
     const auto reader = client.market->Watch(context.get(), request);

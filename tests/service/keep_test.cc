@@ -55,5 +55,61 @@ TEST(KeepTest, BackupWhileItRunsAndRestoreAfterTheDiskIsLost) {
   EXPECT_EQ(audit.deposits_microcredits(), 5'700);
 }
 
+Exit Nomctl(const MarketdProcess& marketd, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {NOM_NOMCTL, "--target", marketd.grpc_address()});
+  return RunToEnd(arguments);
+}
+
+TEST(KeepTest, AnOperatorFetchesABackupFromTheRunningMarketAndTheDiskIsLost) {
+  const TempDir dir;
+  MarketdProcess marketd(dir);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const std::string ledger = dir.File("ledger.sqlite");
+  const std::string backup = dir.File("fetched.sqlite");
+  const std::string token = dir.File("token");
+  {
+    const Client op(marketd.grpc_address());
+    std::string alices;
+    ASSERT_THAT(CreateTenant(op, "alice", "t1", &alices), Succeeds());
+    ASSERT_THAT(Deposit(op, "alice", 5'000, "d1"), Succeeds());
+    dir.Write("alice.token", alices + "\n");
+    const Exit refused =
+        Nomctl(marketd, {"--token-file", dir.File("alice.token"), "backup", backup});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.out, HasSubstr("for operators"));
+    EXPECT_FALSE(std::filesystem::exists(backup));
+    const Exit fetched = Nomctl(marketd, {"--token-file", token, "backup", backup});
+    ASSERT_EQ(fetched.code, 0) << fetched.out;
+    EXPECT_TRUE(std::regex_search(
+        fetched.out,
+        std::regex(": [0-9]+ bytes, proven, head is transaction [0-9]+ [0-9a-f]{64}\n")))
+        << fetched.out;
+    EXPECT_EQ(std::filesystem::status(backup).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    // Later than the backup, and not in it.
+    ASSERT_THAT(Deposit(op, "alice", 700, "d2"), Succeeds());
+    const Exit again = Nomctl(marketd, {"--token-file", token, "backup", backup});
+    EXPECT_EQ(again.code, 2);
+    EXPECT_THAT(again.out, HasSubstr("no backup is written over"));
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    const std::string name = entry.path().filename();
+    EXPECT_TRUE(name.find("sending") == std::string::npos && name.find("part") == std::string::npos)
+        << name << " is left";
+  }
+  EXPECT_THAT(marketd.Output(), HasSubstr("event=backup by=operator"));
+  marketd.Kill();
+  for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(ledger + end);
+  const Exit restored =
+      RunToEnd({NOM_MARKETD, "--config", dir.File("marketd.yaml"), "--restore", backup});
+  ASSERT_EQ(restored.code, 0) << restored.out;
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client op(marketd.grpc_address());
+  operators_pb::AuditResponse audit;
+  ASSERT_THAT(Audit(op, &audit), Succeeds());
+  EXPECT_TRUE(audit.balanced()) << audit.ShortDebugString();
+  EXPECT_EQ(audit.deposits_microcredits(), 5'000);
+}
+
 }  // namespace
 }  // namespace nom::testing

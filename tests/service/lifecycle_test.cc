@@ -31,6 +31,18 @@ constexpr auto kMemory = market_pb::RESOURCE_KIND_MEMORY;
 constexpr char kMarketName[] = "nom.market.v1.MarketService";
 constexpr char kOperatorsName[] = "nom.operators.v1.OperatorService";
 
+// As a person with a SQLite shell would. Returns the error, or "".
+std::string Shell(const std::string& path, const std::string& sql) {
+  sqlite3* connection = nullptr;
+  EXPECT_EQ(sqlite3_open(path.c_str(), &connection), SQLITE_OK);
+  char* error = nullptr;
+  sqlite3_exec(connection, sql.c_str(), nullptr, nullptr, &error);
+  const std::string out = error == nullptr ? "" : error;
+  sqlite3_free(error);
+  sqlite3_close(connection);
+  return out;
+}
+
 class LifecycleTest : public ::testing::Test {
  protected:
   // Runs marketd with this configuration, which it is to refuse.
@@ -104,6 +116,33 @@ TEST_F(LifecycleTest, CorruptAndForeignLedgersAreRefusedAndLeftAsTheyAre) {
   exit = Refused(config);
   EXPECT_EQ(exit.code, 3) << "to start again would not help";
   EXPECT_THAT(exit.out, AllOf(HasSubstr("cannot start"), HasSubstr("ledger.sqlite")));
+}
+
+TEST_F(LifecycleTest, DamageFoundBehindEndsItAndIsNoReasonToStartAgain) {
+  const std::string config = SampleConfig(dir_);
+  const std::string path = dir_.File("ledger.sqlite");
+  {
+    MarketdProcess marketd(dir_, config);
+    ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+    const Client op(marketd.grpc_address());
+    ASSERT_THAT(CreateTenant(op, "alice", "t", nullptr), Succeeds());
+    for (int i = 0; i < 150; ++i) {
+      ASSERT_THAT(Deposit(op, "alice", 7, absl::StrCat("d", i)), Succeeds());
+    }
+    ASSERT_EQ(marketd.Terminate().code, 0);
+  }
+  // Large enough not to be gone through before it is ready, and not as it was written.
+  ASSERT_EQ(Shell(path,
+                  "CREATE TABLE filler (bytes); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT"
+                  " i + 1 FROM n WHERE i < 10) INSERT INTO filler SELECT zeroblob(1048576) FROM n;"
+                  "DROP TRIGGER entries_kept_u;"
+                  "UPDATE entries SET amount_microcredits = 8 WHERE transaction_id = 9"),
+            "");
+  MarketdProcess marketd(dir_, config);
+  ASSERT_TRUE(marketd.Start().ok()) << "it is ready at once: " << marketd.Output();
+  const Exit exit = marketd.Wait();
+  EXPECT_EQ(exit.code, 3) << exit.out;
+  EXPECT_THAT(exit.out, AllOf(HasSubstr("event=fatal"), HasSubstr("transaction 9: its digest")));
 }
 
 TEST_F(LifecycleTest, OneLedgerOnePortOneMarketd) {

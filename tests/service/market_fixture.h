@@ -58,6 +58,9 @@ class MarketTest : public ::testing::Test {
  protected:
   MarketTest();
   void SetUp() override;
+  // Waits until a round in which `client`'s guest won has been settled; it and its outcome.
+  static market_pb::Round WaitForSettled(const Client& client, uint64_t guest_id,
+                                         uint64_t from_round_id);
   // The whole configuration, before marketd starts.
   virtual std::string Config() { return SampleConfig(dir_); }
 

@@ -9,6 +9,8 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -133,6 +135,15 @@ TEST_F(SessionServiceTest, ARestartAndAnOutageAreSurvived) {
     }
   }
   EXPECT_GE(served, 6);
+  // The account goes on: it says at least as much as the rounds that were settled before.
+  const absl::StatusOr<Statement> statement = session->GetStatement(0);
+  ASSERT_TRUE(statement.ok()) << statement.status();
+  EXPECT_GT(statement->charge_microcredits(), 0);
+  EXPECT_GT(statement->settled_rounds, 3);
+  market_pb::GetAccountResponse account;
+  ASSERT_THAT(alice_->market->GetAccount(alice_->Context().get(), {}, &account), Succeeds());
+  EXPECT_LE(statement->charge_microcredits() + statement->rent_microcredits(),
+            account.account().spent_microcredits() + account.account().arrears_microcredits());
   EXPECT_TRUE(session->Close({.bids = CloseOptions::Bids::kWithdraw}).ok());
   EXPECT_THAT(Standing(), IsEmpty());
 }
@@ -168,8 +179,7 @@ TEST_F(SessionServiceTest, TheHostedBidderSurvivesARestart) {
     bidder = RunToEnd({NOM_HOSTED_BIDDER, "--target", marketd_->grpc_address(), "--token-file",
                        token_file, "--guest-name", "cache", "--rounds", "6"});
   });
-  // Rounds are of a second each.
-  std::this_thread::sleep_for(std::chrono::seconds(2));
+  Until([&] { return !Standing().empty(); });
   marketd_->Kill();
   EXPECT_TRUE(marketd_->Start().ok());
   runs.join();
@@ -258,6 +268,8 @@ class LargeStateTest : public SessionServiceTest {
  protected:
   static constexpr int kGuests = 1'700;
   static constexpr int kThreads = 4;
+  // A part ends at a mebibyte, at the guest that goes beyond it.
+  static constexpr size_t kPartBytesMax = (size_t{1} << 20) + 65'536;
 
   std::string Config() override {
     std::string more = "        reserve_unit_price_microcredits: 20\n";
@@ -328,6 +340,36 @@ TEST_F(LargeStateTest, ComesInPartsAndWhole) {
   } while (request.after_guest_id() != 0);
   EXPECT_GT(bytes, size_t{4} << 20) << "more than a message of gRPC's may hold";
   EXPECT_GT(pages, 4);
+
+  // The operator's list and stream, which have the guests of all tenants.
+  std::set<uint64_t> listed;
+  request.Clear();
+  do {
+    market_pb::ListGuestsResponse page;
+    ASSERT_THAT(operator_->market->ListGuests(operator_->Context().get(), request, &page),
+                Succeeds());
+    EXPECT_LT(page.ByteSizeLong(), kPartBytesMax);
+    for (const market_pb::GuestInfo& guest : page.guests()) listed.insert(guest.guest_id());
+    request.set_after_guest_id(page.next_after_guest_id());
+  } while (request.after_guest_id() != 0);
+  EXPECT_EQ(listed.size(), static_cast<size_t>(kGuests) + 2) << "bob's, too";
+  const auto context = operator_->Context();
+  const auto reader = operator_->market->Watch(context.get(), market_pb::WatchRequest());
+  market_pb::WatchResponse part;
+  std::set<uint64_t> told;
+  int parts = 0;
+  std::set<std::string> accounts;
+  do {
+    ASSERT_TRUE(reader->Read(&part));
+    EXPECT_LT(part.ByteSizeLong(), kPartBytesMax);
+    for (const market_pb::GuestInfo& guest : part.guests()) told.insert(guest.guest_id());
+    for (const market_pb::Account& account : part.accounts()) accounts.insert(account.tenant_id());
+    ++parts;
+  } while (part.more());
+  EXPECT_EQ(told, listed) << "whole with the first part that says that no more comes";
+  EXPECT_EQ(accounts, (std::set<std::string>{"alice", "bob"}));
+  EXPECT_GT(parts, 4);
+  context->TryCancel();
 
   absl::StatusOr<std::unique_ptr<Session>> second = Session::Connect(options);
   ASSERT_TRUE(second.ok()) << second.status();

@@ -2,7 +2,10 @@
 
 #include <csignal>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tests/net/http_get.h"
 #include "tests/service/market_fixture.h"
 
 namespace nom::testing {
@@ -13,6 +16,16 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr auto kMemory = market_pb::RESOURCE_KIND_MEMORY;
+
+// Of a metric without labels.
+int64_t ValueOf(const std::string& metrics, const std::string& name) {
+  const size_t at = metrics.find("\n" + name + " ");
+  int64_t value = -1;
+  if (at == std::string::npos) return value;
+  const size_t from = at + name.size() + 2;
+  EXPECT_TRUE(absl::SimpleAtoi(metrics.substr(from, metrics.find('\n', from) - from), &value));
+  return value;
+}
 
 class WatchTest : public MarketTest {
  protected:
@@ -77,7 +90,7 @@ TEST_F(WatchTest, SnapshotThenChanges) {
   context->TryCancel();
 }
 
-TEST_F(WatchTest, ReconnectGetsASnapshotAgain) {
+TEST_F(WatchTest, WhoSaysNothingOfBeforeGetsASnapshotEachTime) {
   market_pb::WatchRequest request;
   request.set_host_id("sim");
   uint64_t sequence = 0;
@@ -91,7 +104,6 @@ TEST_F(WatchTest, ReconnectGetsASnapshotAgain) {
     EXPECT_THAT(response.guests(), SizeIs(1));
     EXPECT_THAT(response.accounts(), SizeIs(1));
     sequence = response.sequence();
-    request.set_after_sequence(sequence);
     context->TryCancel();
     while (reader->Read(&response)) {
     }
@@ -196,6 +208,134 @@ TEST_F(WatchTest, ShutdownEndsOpenStreamsAndTheProcessCleanly) {
   const Exit exit = marketd_->Wait();  // With `idle` still unread.
   EXPECT_EQ(exit.code, 0) << exit.out;
   EXPECT_EQ(exit.signal, 0) << exit.out;
+}
+
+// Rounds so long that nothing happens but what a test does.
+class WatchResumeTest : public WatchTest {
+ protected:
+  std::string Config() override {
+    return absl::StrReplaceAll(SampleConfig(dir_), {{"period_ms: 1000", "period_ms: 3600000"}}) +
+           "limits: {watches_per_tenant_max: 200, streams_per_connection_max: 200}\n";
+  }
+
+  // The first response of a watch that goes on from `after`.
+  market_pb::WatchResponse First(const Client& client, uint64_t after, uint64_t guest_id = 0) {
+    market_pb::WatchRequest request;
+    request.set_after_sequence(after);
+    if (guest_id != 0) request.add_guest_ids(guest_id);
+    const auto context = client.Context();
+    const Reader reader = client.market->Watch(context.get(), request);
+    market_pb::WatchResponse response;
+    EXPECT_TRUE(reader->Read(&response));
+    EXPECT_TRUE(response.has_state()) << "how things stand is told in any case";
+    context->TryCancel();
+    return response;
+  }
+
+  // All that there is of alice's.
+  void ExpectWhole(const market_pb::WatchResponse& response) {
+    EXPECT_TRUE(response.guests_told());
+    EXPECT_THAT(response.guests(), SizeIs(1));
+    EXPECT_TRUE(response.accounts_told());
+    EXPECT_THAT(response.accounts(), SizeIs(1));
+  }
+};
+
+TEST_F(WatchResumeTest, IsToldWhatChangedSince) {
+  const market_pb::WatchResponse whole = First(*alice_, 0);
+  ExpectWhole(whole);
+
+  market_pb::WatchResponse again = First(*alice_, whole.sequence());
+  EXPECT_GE(again.sequence(), whole.sequence());
+  EXPECT_FALSE(again.guests_told());
+  EXPECT_THAT(again.guests(), IsEmpty());
+  EXPECT_FALSE(again.accounts_told());
+  EXPECT_THAT(again.accounts(), IsEmpty());
+
+  ASSERT_THAT(Deposit(*operator_, "bob", 5, "b1"), Succeeds());
+  again = First(*alice_, again.sequence());
+  EXPECT_GT(again.sequence(), whole.sequence());
+  EXPECT_FALSE(again.guests_told());
+  EXPECT_FALSE(again.accounts_told()) << "what changed was bob's";
+
+  ASSERT_THAT(Deposit(*operator_, "alice", 5, "a1"), Succeeds());
+  again = First(*alice_, again.sequence());
+  EXPECT_FALSE(again.guests_told());
+  ASSERT_THAT(again.accounts(), SizeIs(1));
+  EXPECT_EQ(again.accounts(0).available_microcredits(), 1'000'000'005);
+
+  ASSERT_THAT(PlaceBid(*alice_, BidRequest(alices_guest_, kMemory, 20, 50, "bid")), Succeeds());
+  again = First(*alice_, again.sequence(), alices_guest_);
+  ASSERT_THAT(again.guests(), SizeIs(1)) << "of one guest by its id, too";
+  EXPECT_THAT(again.guests(0).bids(), SizeIs(1));
+  EXPECT_FALSE(again.accounts_told());
+
+  // The same from long before: everything since then.
+  again = First(*alice_, whole.sequence());
+  ExpectWhole(again);
+}
+
+TEST_F(WatchResumeTest, AGuestThatLeftMeanwhileIsMissed) {
+  const market_pb::WatchResponse whole = First(*operator_, 0);
+  ASSERT_THAT(whole.guests(), SizeIs(2));
+  operators_pb::EvictGuestRequest evict;
+  operators_pb::EvictGuestResponse evicted;
+  evict.set_guest_id(bobs_guest_);
+  evict.set_request_id("evict");
+  ASSERT_THAT(operator_->operators->EvictGuest(operator_->Context().get(), evict, &evicted),
+              Succeeds());
+  const market_pb::WatchResponse again = First(*operator_, whole.sequence());
+  EXPECT_TRUE(again.guests_told());
+  ASSERT_THAT(again.guests(), SizeIs(1));
+  EXPECT_EQ(again.guests(0).guest_id(), alices_guest_);
+  EXPECT_TRUE(First(*bob_, whole.sequence()).guests_told()) << "that there are none any more";
+}
+
+TEST_F(WatchResumeTest, ANumberThatTheMarketNeverGaveIsNoReasonToKeepQuiet) {
+  const market_pb::WatchResponse whole = First(*alice_, 0);
+  for (const uint64_t never : {whole.sequence() + 1'000'000'000, uint64_t{1}, UINT64_MAX}) {
+    ExpectWhole(First(*alice_, never));
+  }
+}
+
+TEST_F(WatchResumeTest, ARestartedMarketTellsAllAndItsNumbersGoOn) {
+  uint64_t sequence = First(*alice_, 0).sequence();
+  for (int restart = 0; restart < 2; ++restart) {
+    if (restart == 0) {
+      marketd_->Kill();
+    } else {
+      marketd_->Terminate();
+    }
+    ASSERT_TRUE(marketd_->Start().ok()) << marketd_->Output();
+    const Client alice(marketd_->grpc_address(), alice_->token);
+    const market_pb::WatchResponse after = First(alice, sequence);
+    ExpectWhole(after);
+    EXPECT_GT(after.sequence(), sequence) << "numbers never go back";
+    sequence = after.sequence();
+  }
+}
+
+TEST_F(WatchResumeTest, AStormOfWatchersDisturbsNobody) {
+  // One after the other they join while others' first responses are on their way. Nothing happens
+  // in the market, so nobody may be told twice, and no view is skipped.
+  struct Stream {
+    std::unique_ptr<grpc::ClientContext> context;
+    Reader reader;
+  };
+  const std::string before = HttpGet(marketd_->metrics_address(), "/metrics");
+  std::vector<Stream> streams;
+  for (int i = 0; i < 150; ++i) {
+    Stream& stream = streams.emplace_back(Stream{alice_->Context(), nullptr});
+    stream.reader = alice_->market->Watch(stream.context.get(), market_pb::WatchRequest());
+  }
+  market_pb::WatchResponse response;
+  for (const Stream& stream : streams) ASSERT_TRUE(stream.reader->Read(&response));
+  const std::string after = HttpGet(marketd_->metrics_address(), "/metrics");
+  EXPECT_EQ(ValueOf(after, "nom_market_watch_conflated_total"), 0);
+  EXPECT_EQ(ValueOf(after, "nom_market_watch_responses_total") -
+                ValueOf(before, "nom_market_watch_responses_total"),
+            150);
+  for (const Stream& stream : streams) stream.context->TryCancel();
 }
 
 class WatchLimitTest : public WatchTest {

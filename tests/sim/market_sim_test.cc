@@ -1,7 +1,10 @@
 // The market under everything that goes wrong at once: hosts that refuse, vanish, reboot and
 // deliver short, guests that crash and write nonsense, commits that fail, a process that dies, a
-// clock that jumps. After everything that happens the books balance and nobody pays more than it
-// bid.
+// clock that jumps, a disk that is full, machines that lie. After everything that happens the books
+// balance and nobody pays more than it bid.
+//
+// Rounds are played in drills of some thousands, each from a seed of its own and on a ledger of its
+// own. NOM_ROUNDS says how many, NOM_SEED the first drill's seed; what fails says how to replay it.
 
 #include <gtest/gtest.h>
 
@@ -18,18 +21,48 @@
 namespace nom::market {
 namespace {
 
-uint64_t SeedFromEnvironment(uint64_t otherwise) {
-  const char* seed = std::getenv("NOM_SEED");
-  return seed == nullptr ? otherwise : std::strtoull(seed, nullptr, 10);
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
+uint64_t SeedFromEnvironment(uint64_t otherwise) { return FromEnvironment("NOM_SEED", otherwise); }
+
+// Sanitizers make everything ten times slower; they look at a tenth.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr uint64_t kRounds = 2'000;
+#else
+constexpr uint64_t kRounds = 20'000;
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kRounds = 2'000;
+#else
+constexpr uint64_t kRounds = 20'000;
+#endif
 
 constexpr int kTenants = 4;
+
+// What goes wrong in a drill.
+enum class Weather {
+  kPeace,   // Nothing but restarts, stalls and blips: what was held is paid, to the micro-credit.
+  kFaults,  // Everything that may go wrong with honest machines.
+  kLies,    // And machines that say what is not so, which may cost money, but break nothing.
+};
+
+// What a death may come just before: one for each step that is told to a host or comes of one.
+constexpr const char* kDeaths[] = {"round decided", "round settled",  "round released",
+                                   "guest running", "guest admitted", "guest evicting",
+                                   "guest evicted", "guest ended",    "guest refused",
+                                   "host booted",   "bid placed"};
 
 // Does to a market what its users might, and checks all that can be checked.
 class Drill {
  public:
-  Drill(uint64_t seed, bool faults)
-      : random_(Mix64(seed ^ 0xd4111)), faults_(faults), world_(MakeOptions(seed, faults)) {
+  Drill(uint64_t seed, Weather weather)
+      : random_(Mix64(seed ^ 0xd4111)),
+        faults_(weather != Weather::kPeace),
+        lies_(weather == Weather::kLies),
+        world_(MakeOptions(seed, weather)) {
     world_.on_transaction = [this](const Transaction& t) { CheckTransaction(t); };
     world_.on_start = [this] { ForgetUnsaid(); };
   }
@@ -48,6 +81,9 @@ class Drill {
       }
       if (random_.OneIn(50)) {
         world_.Tell(random_.OneIn(2) ? "alpha" : "beta", HostLost{"a blip"});
+      }
+      if (faults_ && random_.OneIn(60)) {
+        world_.DieBefore(kDeaths[random_.Uniform(0, std::size(kDeaths) - 1)]);
       }
       if (random_.OneIn(60)) RestartAndCompare();
       if (random_.OneIn(100)) SellContract();
@@ -81,22 +117,19 @@ class Drill {
     RoundId rounds = 0;
     for (const auto& [host_id, book] : world_.state().hosts) rounds += book.last_decided_round_id;
     EXPECT_EQ(audit->rounds_replayed, rounds);
-    // Not only of what the rules themselves cleared.
-    std::map<policies::Method, int> methods;
     const auto look = world_.ledger().reader().Look(kMarketBook);
     ASSERT_TRUE(look.ok()) << look.status();
     const absl::Status read =
-        (*look)->ReadTransactions(0, UINT64_MAX, [&methods](const ChainedTransaction& t) {
+        (*look)->ReadTransactions(0, UINT64_MAX, [this](const ChainedTransaction& t) {
+          ++kinds_[t.kind];
           for (const PutRound& put : t.decided) {
             for (const AuctionRecord& record : put.auctions) {
-              if (record.fault.empty()) ++methods[record.method];
+              if (record.fault.empty()) ++methods_[record.method];
             }
           }
           return absl::OkStatus();
         });
     ASSERT_TRUE(read.ok()) << read;
-    EXPECT_GT(methods[policies::Method::kExact], 0);
-    EXPECT_GT(methods[policies::Method::kCoarser] + methods[policies::Method::kGreedy], 0);
   }
 
   World& world() { return world_; }
@@ -104,9 +137,12 @@ class Drill {
   uint64_t sold() const { return sold_; }
   uint64_t contracts() const { return contracts_; }
   uint64_t sublets() const { return sublets_; }
+  std::map<policies::Method, int>& methods() { return methods_; }
+  std::map<std::string, int>& kinds() { return kinds_; }
 
  private:
-  static World::Options MakeOptions(uint64_t seed, bool faults) {
+  static World::Options MakeOptions(uint64_t seed, Weather weather) {
+    const bool faults = weather != Weather::kPeace;
     World::Options options;
     options.seed = seed;
     options.config.seed = seed;
@@ -134,7 +170,9 @@ class Drill {
       options.dies_after_command = 400;
       options.command_late = 30;
       options.engine_late = 50;
+      options.disk_fails = 250;
     }
+    if (weather == Weather::kLies) options.host_lies = 10;
     // Now and then a rule fails: the market repeats the last awards.
     options.clear = [](const std::string& rule, const policies::Auction& auction,
                        int64_t work_max) -> absl::StatusOr<policies::Clearing> {
@@ -435,6 +473,7 @@ class Drill {
 
   void Check() {
     EXPECT_EQ(CheckBooks(world_.state()), "");
+    if (lies_) return;  // What the market was told is not what the machine does.
     EXPECT_TRUE(world_.refusals.empty()) << world_.refusals.front();
     for (const char* host_id : {"alpha", "beta"}) {
       const SimulatedHost& host = world_.host(host_id);
@@ -459,6 +498,7 @@ class Drill {
 
   Random random_;
   const bool faults_;
+  const bool lies_;
   World world_;
   int request_ = 0;
   // Standing bids, as transactions said so.
@@ -475,38 +515,99 @@ class Drill {
   uint64_t contracts_ = 0;  // Of them, sublets.
   uint64_t sublets_ = 0;
   std::set<GuestId> buyers_;
+  std::map<policies::Method, int> methods_;  // Of all auctions but those whose rule failed.
+  std::map<std::string, int> kinds_;         // Of transactions.
 
  public:
   int compared_ = 0;
 };
 
+// Of several drills.
+struct Sum {
+  uint64_t drills = 0;
+  uint64_t decided = 0;
+  uint64_t sold = 0;
+  uint64_t contracts = 0;
+  uint64_t sublets = 0;
+  int restarts = 0;
+  int compared = 0;
+  int disk_failures = 0;
+  int lies = 0;
+  std::map<policies::Method, int> methods;
+  std::map<std::string, int> kinds;
+
+  void Add(Drill& drill) {
+    ++drills;
+    decided += drill.decided();
+    sold += drill.sold();
+    contracts += drill.contracts();
+    sublets += drill.sublets();
+    restarts += drill.world().restarts;
+    compared += drill.compared_;
+    disk_failures += drill.world().disk_failures;
+    lies += drill.world().lies;
+    for (const auto& [method, n] : drill.methods()) methods[method] += n;
+    for (const auto& [kind, n] : drill.kinds()) kinds[kind] += n;
+  }
+};
+
+// Drills from rising seeds, until so many rounds were decided, or one fails.
+Sum PlayRounds(uint64_t seed, uint64_t rounds, Weather weather, int steps = 4'000) {
+  Sum sum;
+  while (sum.decided < rounds && !testing::Test::HasFailure()) {
+    const uint64_t one = seed + sum.drills;
+    const std::string replay =
+        absl::StrCat("NOM_SEED=", one, " NOM_ROUNDS=1 --gtest_filter=MarketSim.",
+                     testing::UnitTest::GetInstance()->current_test_info()->name());
+    SCOPED_TRACE(absl::StrCat("replay with ", replay));
+    // Said before, for what aborts.
+    std::printf("%s\n", replay.c_str());
+    std::fflush(stdout);
+    Drill drill(one, weather);
+    drill.Play(steps);
+    drill.End();
+    sum.Add(drill);
+    if (testing::Test::HasFailure()) std::printf("FAILED: replay with %s\n", replay.c_str());
+  }
+  std::printf(
+      "%llu drills, %llu rounds decided, %llu awards, %d restarts, %d commits that the disk "
+      "did not take, %d lies\n",
+      static_cast<unsigned long long>(sum.drills), static_cast<unsigned long long>(sum.decided),
+      static_cast<unsigned long long>(sum.sold), sum.restarts, sum.disk_failures, sum.lies);
+  return sum;
+}
+
 TEST(MarketSim, GoesOnUnderFaults) {
-  const uint64_t seed = SeedFromEnvironment(20261124);
-  SCOPED_TRACE(absl::StrCat("replay with NOM_SEED=", seed));
-  std::printf("NOM_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  Drill drill(seed, /*faults=*/true);
-  drill.Play(4'000);
-  drill.End();
-  // The drill is worth something only if these happened.
-  EXPECT_GT(drill.decided(), 500u);
-  EXPECT_GT(drill.sold(), 500u);
-  EXPECT_GT(drill.world().restarts, 10);
-  EXPECT_GT(drill.compared_, 10);
-  EXPECT_GT(drill.contracts(), 10u);
-  EXPECT_GT(drill.sublets(), 0u);
-  std::printf("%llu rounds decided, %llu awards, %d restarts\n",
-              static_cast<unsigned long long>(drill.decided()),
-              static_cast<unsigned long long>(drill.sold()), drill.world().restarts);
+  Sum sum = PlayRounds(SeedFromEnvironment(20261124), FromEnvironment("NOM_ROUNDS", kRounds),
+                       Weather::kFaults);
+  // The drills are worth something only if these happened.
+  EXPECT_GT(sum.decided, 500 * sum.drills);
+  EXPECT_GT(sum.sold, 500 * sum.drills);
+  EXPECT_GT(sum.restarts, 10);
+  EXPECT_GT(sum.compared, 10);
+  EXPECT_GT(sum.contracts, 10u);
+  EXPECT_GT(sum.sublets, 0u);
+  EXPECT_GT(sum.disk_failures, 0);
+  EXPECT_GT(sum.methods[policies::Method::kExact], 0);
+  EXPECT_GT(sum.methods[policies::Method::kCoarser] + sum.methods[policies::Method::kGreedy], 0);
+  if (sum.drills < 4) return;
+  for (const char* kind : kDeaths) {
+    EXPECT_GT(sum.kinds[kind], 0) << "a death before it is no death: " << kind;
+  }
+}
+
+TEST(MarketSim, GoesOnWithMachinesThatLie) {
+  const Sum sum = PlayRounds(SeedFromEnvironment(4711), FromEnvironment("NOM_ROUNDS", kRounds) / 10,
+                             Weather::kLies, 2'000);
+  EXPECT_GT(sum.decided, 200 * sum.drills);
+  EXPECT_GT(sum.lies, 100);
 }
 
 TEST(MarketSim, GoesOnInPeace) {
-  const uint64_t seed = SeedFromEnvironment(7);
-  SCOPED_TRACE(absl::StrCat("replay with NOM_SEED=", seed));
-  Drill drill(seed, /*faults=*/false);
-  drill.Play(1'500);
-  drill.End();
-  EXPECT_GT(drill.decided(), 500u);
-  EXPECT_GT(drill.sold(), 1'000u);
+  const Sum sum = PlayRounds(SeedFromEnvironment(7), FromEnvironment("NOM_ROUNDS", 500),
+                             Weather::kPeace, 1'500);
+  EXPECT_GT(sum.decided, 500 * sum.drills);
+  EXPECT_GT(sum.sold, 1'000 * sum.drills);
 }
 
 TEST(MarketSim, SameSeedSameHistory) {
@@ -514,7 +615,7 @@ TEST(MarketSim, SameSeedSameHistory) {
   SCOPED_TRACE(absl::StrCat("replay with NOM_SEED=", seed));
   uint64_t traces[3];
   for (int i = 0; i < 3; ++i) {
-    Drill drill(i < 2 ? seed : seed + 1, /*faults=*/true);
+    Drill drill(i < 2 ? seed : seed + 1, Weather::kFaults);
     drill.Play(300);
     traces[i] = drill.world().trace;
   }

@@ -11,6 +11,7 @@
 #include "marketd/base/status.h"
 #include "marketd/market/billing.h"
 #include "marketd/market/carry_out.h"
+#include "tests/sim/failing_vfs.h"
 
 namespace nom::market {
 namespace {
@@ -36,6 +37,7 @@ TempDirectory::~TempDirectory() {
 }
 
 World::World(Options options) : options_(std::move(options)), random_(Mix64(options_.seed)) {
+  if (options_.disk_fails != 0) FailingDisk::Get();  // Before the ledger's files are opened.
   for (const auto& [host_id, host] : options_.hosts) AddHost(host_id, host);
   Open();
 }
@@ -57,6 +59,9 @@ void World::Open() {
   ledger_ = OpenLedger();
   absl::StatusOr<State> state = ledger_->Load({});
   NOM_CHECK(state.ok(), state.status().ToString());
+  NOM_CHECK(state->last_transaction_id >= acknowledged_,
+            absl::StrCat("transaction ", acknowledged_,
+                         " was acknowledged, and the ledger ends at ", state->last_transaction_id));
   engine_ = std::make_unique<Engine>(
       options_.config, *std::move(state), options_.clear,
       options_.clears_beside ? Engine::Clearing::kBeside : Engine::Clearing::kInHandle);
@@ -170,10 +175,81 @@ bool World::CommitPending() {
     return false;
   }
   const std::vector<Transaction> group = std::exchange(pending_, {});
-  const absl::Status status = ledger_->Commit({}, group);
-  NOM_CHECK(status.ok(), status.ToString());
+  if (!CommitOnDisk(group).ok()) {
+    died_ = true;
+    return false;
+  }
+  acknowledged_ = group.back().transaction_id;
   Handle(CommitDone{group.back().transaction_id});
   return true;
+}
+
+absl::Status World::CommitOnDisk(const std::vector<Transaction>& group) {
+  const bool may_fail = random_.OneIn(options_.disk_fails);
+  if (may_fail) {
+    FailingDisk::Get().Break({.ops = kDiskWrites,
+                              .nth = random_.Uniform(1, 12),
+                              .is_full = random_.OneIn(2),
+                              .for_good = random_.OneIn(2)});
+  }
+  const absl::Status status = ledger_->Commit({}, group);
+  if (may_fail) {
+    FailingDisk::Get().Mend();
+    if (!status.ok()) ++disk_failures;
+  }
+  NOM_CHECK(status.ok() || may_fail, status.ToString());
+  return status;
+}
+
+namespace {
+
+// As no meter counts: back, far ahead, of nobody, or not at all.
+void LieAbout(std::vector<GuestMeters>& meters, Random& random) {
+  if (meters.empty() || random.OneIn(4)) {
+    meters.push_back(
+        GuestMeters{.guest_id = ~uint64_t{0}, .age_us = random.Uniform(-9, 9'000'000)});
+    return;
+  }
+  const auto at = random.Uniform(0, static_cast<int64_t>(meters.size()) - 1);
+  GuestMeters& one = meters[static_cast<size_t>(at)];
+  switch (random.Uniform(0, 4)) {
+    case 0:
+      meters.erase(meters.begin() + at);
+      return;
+    case 1:
+      one.age_us = random.Uniform(-5, one.age_us);
+      return;
+    case 2:
+      one.alive_us = static_cast<int64_t>(random.Next());
+      return;
+    case 3:
+      one.age_us = static_cast<int64_t>(random.Next() >> 1);
+      return;
+    default:
+      for (GuestMeters::Amount& amount : one.amounts) {
+        amount.offered_unit_us = random.Next() >> random.Uniform(0, 63);
+        amount.used_unit_us = random.Next() >> random.Uniform(0, 63);
+      }
+  }
+}
+
+}  // namespace
+
+void World::Lie(HostCommandDone& done) {
+  ++lies;
+  LieAbout(done.report.meters, random_);
+  LieAbout(done.facts.applied_meters, random_);
+  if (random_.OneIn(2)) {
+    done.meters.age_us = static_cast<int64_t>(random_.Next());
+    done.meters.alive_us = static_cast<int64_t>(random_.Next());
+  }
+  done.report.forced_units = static_cast<int64_t>(random_.Next());
+  for (std::vector<HostSum>* sums : {&done.report.sums, &done.facts.sums}) {
+    for (HostSum& sum : *sums) sum.granted_units = static_cast<int64_t>(random_.Next());
+  }
+  if (random_.OneIn(3)) {
+    done.facts.guests.push_back(HostGuest{.guest_id = ~uint64_t{0} - random_.Next() % 3});
+  }
 }
 
 bool World::DiesNow() {
@@ -188,7 +264,7 @@ bool World::RunCommands() {
     while (!queue.empty() && queue.front().not_before <= clock.Now()) {
       const HostCommand command = std::move(queue.front().command);
       queue.pop_front();
-      HostCommandDone done = CarryOut(*hosts_.at(host_id), command, clock.Now());
+      HostCommandDone done = CarryOut(*hosts_.at(host_id), command, clock.Now(), /*head=*/nullptr);
       const std::string said = done.status.ToString();
       if (!done.status.ok() && !absl::IsUnavailable(done.status) &&
           !absl::StrContains(said, "is not one") && !absl::StrContains(said, "apply refused") &&
@@ -200,6 +276,7 @@ bool World::RunCommands() {
         died_ = true;
         return true;
       }
+      if (random_.OneIn(options_.host_lies)) Lie(done);
       Handle(std::move(done));
       break;  // A commit may come between any two.
     }

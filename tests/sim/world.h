@@ -43,9 +43,14 @@ class World {
     // done what it was told, before anybody heard of it; a command is late by up to a period; the
     // engine is late by up to two seconds.
     uint64_t commit_fails = 0;
+    // The disk is full or broken in the middle of a commit (failing_vfs.h): the process ends, and
+    // finds a good disk when it starts again.
+    uint64_t disk_fails = 0;
     uint64_t dies_after_command = 0;
     uint64_t command_late = 0;
     uint64_t engine_late = 0;
+    // A host says of its meters and guests what is not so.
+    uint64_t host_lies = 0;
     // Rounds are cleared beside the engine, and that takes up to this long, or, once in so many
     // rounds, longer than there is time for.
     bool clears_beside = false;
@@ -104,6 +109,8 @@ class World {
   // Refusals by hosts of what the engine commanded, but for injected ones.
   std::vector<std::string> refusals;
   int restarts = 0;
+  int disk_failures = 0;  // Commits that the disk did not take.
+  int lies = 0;
   uint64_t trace = 0;  // A hash of all transactions, replies and commands.
 
  private:
@@ -125,6 +132,9 @@ class World {
   void Open();
   std::unique_ptr<Ledger> OpenLedger() const;
   bool DiesNow();
+  // What is committed now meets a disk that fails, or does not; mends it afterwards.
+  absl::Status CommitOnDisk(const std::vector<Transaction>& group);
+  void Lie(HostCommandDone& done);
 
   Options options_;
   SimulatedClock machine_clock_;  // Of all machines: nobody sets it.
@@ -144,6 +154,7 @@ class World {
   absl::Time next_tick_ = absl::InfinitePast();
   absl::Time handled_at_ = absl::InfinitePast();
   bool died_ = false;
+  uint64_t acknowledged_ = 0;  // All up to this transaction must be there whatever happens.
 };
 
 // Money and grants, after anything has happened: every promise that can be checked at any instant.

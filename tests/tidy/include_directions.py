@@ -58,6 +58,21 @@ OWNED = {
 }
 # What everybody may know: which build this is.
 COMMON = "cmake/build_info"
+# Parts of one folder that may not know each other, by the names of their files: each part can be read, changed and
+# tested without those that it does not know.
+MARKET = "marketd/market/"
+DECIDES = ("round_clock", "rounds", "guest_lives", "reconciler", "bid_desk", "bid_pages", "calls", "engine", "bid_leases",
+           "notices", "tokens", "view_builder", "runtime")
+BOOK = ("live_book", "outbox", "view_changes", "promises")
+LINK = ("host_link", "host_market")
+MONEY = ("accounts", "money", "billing", "settlement", "contracts")
+PARTS = [
+    (LINK[:1] + ("holdings",), MONEY + BOOK + DECIDES + ("host_market", "state", "transaction", "shares")),
+    (MONEY, LINK + DECIDES + ("live_book", "outbox", "view_changes")),
+    (BOOK, LINK + DECIDES),
+    (("bid_leases", "notices", "round_clock", "schedule", "bid_pages"), LINK + MONEY + BOOK + ("rounds", "calls", "engine")),
+    (("host_market",), DECIDES[1:5] + ("calls", "engine", "settlement")),
+]
 # Libraries whose own habit is quotes.
 QUOTED_LIBRARIES = ("absl/", "gtest/", "gmock/", "google/", "grpcpp/", "prometheus/", "yaml-cpp/", "benchmark/", "CLI/")
 TOP = ("policies", "nomhv", "client", "marketd", "proto", "bench", "tests", "cmake")
@@ -81,6 +96,14 @@ def target_of(include: str, source: str) -> str | None:
         return "client/include/nom"
     top = include.split("/")[0]
     return include if top in TOP else None
+
+
+def not_for(source: str, target: str) -> bool:
+    """Whether both are parts of one folder, and the one may not know the other."""
+    if not source.startswith(MARKET) or not target.startswith(MARKET):
+        return False
+    part, other = (pathlib.PurePosixPath(path).stem for path in (source, target))
+    return part != other and any(part in parts and other in strangers for parts, strangers in PARTS)
 
 
 def check(root: pathlib.Path) -> list[str]:
@@ -112,6 +135,8 @@ def check(root: pathlib.Path) -> list[str]:
                 if within(target, COMMON):
                     continue
                 if within(target, folder) and longest(target, MAY_KNOW) == folder:
+                    if not_for(source, target):
+                        wrong.append(f"{source}:{number}: this part may not know {target}")
                     continue
                 if not any(within(target, may) for may in MAY_KNOW[folder]):
                     wrong.append(f"{source}:{number}: {folder} may not know {target}")

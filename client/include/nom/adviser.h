@@ -31,12 +31,20 @@ struct ValuePoint {
   int64_t value_microcredits = 0;
 };
 
-// How a curve becomes ranges, see policies/bidding/curve.h.
+// How a curve becomes ranges, see policies/bidding/curve.h. All but kHull are nowhere above the
+// valuation, so that no award ever costs more than it is worth: whatever the rule and the price,
+// and if only a part is served.
 enum class BidShape {
-  kConcave,  // Marginal values never rise: the only shape that uniform_price takes.
-  kExact,    // The curve itself: for mpsp.
-  kGaps,     // Concave, and quantities worth less than that says are refused: for mpsp.
-  kSteps,    // The points alone: for programs that can use certain quantities only, under mpsp.
+  // Marginal values never rise: taken by every rule, and the only shape but kHull that
+  // uniform_price takes. Of a valuation that is not so itself it asks for less; for nothing, if
+  // nothing is worth anything before much is had.
+  kConcave,
+  kExact,  // The curve itself: for mpsp.
+  kGaps,   // As kHull, but quantities worth less than that says are refused: for mpsp.
+  kSteps,  // The points alone: for programs that can use certain quantities only, under mpsp.
+  // As kConcave, but above the valuation where that is not so itself: asks for more, and loses if
+  // it is served only a part of it (Advice::above_valuation_microcredits). For uniform_price.
+  kHull,
 };
 
 // How a rule charges.
@@ -94,11 +102,11 @@ struct Advice {
   // anything. The whole curve is bid all the same: the rule finds the best quantity at the prices
   // that turn out.
   int64_t best_units = 0;
-  int64_t best_value_microcredits = 0;
+  int64_t best_value_microcredits = 0;       // Of best_units, by the valuation.
   int64_t expected_charge_microcredits = 0;  // For best_units.
-  // The most by which the bid is above the valuation anywhere. Above 0 only for kConcave, where the
-  // valuation is not: who is served all that this bid asks for at a price never pays more than that
-  // is worth, but a share of it, at exactly the price that was bid, can cost so much more.
+  // The most by which the bid is above the valuation anywhere. Above 0 only for kHull: who is
+  // served all that this bid asks for at a price never pays more than that is worth, but a share of
+  // it can cost so much more.
   int64_t above_valuation_microcredits = 0;
 };
 
@@ -120,8 +128,8 @@ struct Plan {
   // sale; nullopt: none does, run on the seed.
   std::optional<WorkingPoint> point;
   // What each resource is worth while the others are bought at today's prices: curves for Advise()
-  // with BidShape::kSteps (or kConcave under uniform_price). Only resources that some point uses
-  // and that are on sale.
+  // with BidShape::kSteps (or kConcave or kHull under uniform_price). Only resources that some
+  // point uses and that are on sale.
   std::map<Resource, std::vector<ValuePoint>> valuations;
 };
 

@@ -32,6 +32,14 @@ class Board {
   Board(const Board&) = delete;
   Board& operator=(const Board&) = delete;
 
+  // The last transaction of the market's books, as their chain of digests has it. Whoever notes it
+  // down can tell whether the books that are shown later go on from it.
+  struct LedgerHead {
+    uint64_t transaction_id = 0;  // 0: marketd does not tell.
+    std::string digest;           // 64 hexadecimal digits; empty if it does not tell.
+  };
+  LedgerHead ledger_head() const;
+
   // As Session::prices(): stale before the first round is published, and when nobody renews them.
   Prices prices() const;
 

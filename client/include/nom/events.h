@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nom/types.h"
 
@@ -79,6 +81,22 @@ struct SessionCounters {
   int64_t budget_reserved_microcredits = 0;  // Now: what all bids may be charged in a round.
   absl::Duration market_clock_ahead;         // Now: of this machine's clock.
 };
+
+// One of them, for whatever a program exports its metrics with.
+struct NamedCounter {
+  absl::string_view
+      name;  // As it is called above, and with its unit: "market_clock_ahead_seconds".
+  absl::string_view help;  // One line.
+  bool only_rises = true;  // Else it is a gauge.
+  double value = 0;
+};
+// All of them, also those that later versions add, in the order above. The texts live for ever.
+//
+//   for (const nom::NamedCounter& c : nom::NamedCounters(session->counters())) {
+//     out << "# TYPE myprogram_nom_" << c.name << (c.only_rises ? " counter" : " gauge") << '\n'
+//         << "myprogram_nom_" << c.name << ' ' << c.value << '\n';
+//   }
+std::vector<NamedCounter> NamedCounters(const SessionCounters& counters);
 
 }  // namespace nom
 

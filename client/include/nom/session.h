@@ -269,6 +269,12 @@ class Session {
   absl::StatusOr<RoundsPage> ListRounds(uint64_t before_round_id = 0, int page_size = 20,
                                         const CallOptions& options = {}) const;
 
+  // What the caller's guests paid in the rounds from `first_round_id` to `last_round_id`, both
+  // included (0: to the newest), as far as they are settled. The market is asked for a thousand
+  // rounds at a time. Errors: INVALID_ARGUMENT if the first comes after the last; as ListRounds().
+  absl::StatusOr<Statement> GetStatement(uint64_t first_round_id, uint64_t last_round_id = 0,
+                                         const CallOptions& options = {}) const;
+
  private:
   class Impl;
   explicit Session(std::unique_ptr<Impl> impl);

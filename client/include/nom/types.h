@@ -262,6 +262,30 @@ struct Round {
   int64_t award_units(Resource resource, uint64_t guest_id = 0) const;
 };
 
+// What one guest paid for one resource, over the rounds of a statement.
+struct StatementLine {
+  uint64_t guest_id = 0;
+  Resource resource = Resource::kMemory;
+  int64_t rounds = 0;               // In which it paid anything.
+  int64_t charge_microcredits = 0;  // For what was delivered of its awards.
+  int64_t rent_microcredits = 0;    // For its seed.
+
+  friend bool operator==(const StatementLine&, const StatementLine&) = default;
+};
+
+// Where the money went. Over all rounds, a tenant's statement is what its account says was spent
+// and is in arrears. Sums that would not fit stay at the largest number.
+struct Statement {
+  uint64_t first_round_id = 0;  // Of the settled rounds in it; 0: there are none.
+  uint64_t last_round_id = 0;
+  int64_t settled_rounds = 0;
+  int64_t open_rounds = 0;           // Decided, and not settled yet: they are in no sum.
+  std::vector<StatementLine> lines;  // By rising guest, then resource.
+
+  int64_t charge_microcredits() const;
+  int64_t rent_microcredits() const;
+};
+
 // A bid that a session keeps, or is trying to.
 struct StandingBid {
   Bid bid;  // After the session's limits.

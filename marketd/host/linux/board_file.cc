@@ -89,6 +89,7 @@ void BoardFile::WriteMachine(const BoardContents& contents, int64_t now_us) {
   next.effective_tsc = NsAfter(now_us, contents.effective_in);
   next.period_us =
       static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Microseconds(contents.period)));
+  next.head = ToNomHead(contents.head);
   PutPrices(contents.prices, next);
   Replace(machine(), next);
 }

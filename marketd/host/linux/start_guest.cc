@@ -89,10 +89,13 @@ absl::StatusOr<User> FindUser(const std::string& text) {
 
 class Descriptor {
  public:
-  explicit Descriptor(int fd) : fd_(fd) {}
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
   ~Descriptor() { Close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
   void Close() {
     if (fd_ >= 0) close(fd_);
@@ -180,14 +183,14 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-}  // namespace
+absl::Status Failed(const Recipe& recipe, absl::string_view what, int error) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("recipe ", recipe.name, ": ", what, ": ", std::strerror(error)));
+}
 
-absl::StatusOr<pid_t> StartGuest(const LinuxHostOptions& options, const GuestStart& start) {
+// Whom it runs as: neither root nor marketd.
+absl::StatusOr<User> UserOf(const GuestStart& start) {
   const Recipe& recipe = *start.recipe;
-  const auto failed = [&](absl::string_view what, int error) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("recipe ", recipe.name, ": ", what, ": ", std::strerror(error)));
-  };
   NOM_ASSIGN_OR_RETURN(User user, FindUser(recipe.user));
   if (user.uid == 0) {
     return absl::FailedPreconditionError(
@@ -198,23 +201,80 @@ absl::StatusOr<pid_t> StartGuest(const LinuxHostOptions& options, const GuestSta
         absl::StrCat("recipe ", recipe.name, ": user ", recipe.user,
                      " is marketd's own, and could write every board and limit"));
   }
+  return user;
+}
+
+// What it finds open, and the cgroup that it joins.
+struct Files {
+  Descriptor cgroup;
+  Descriptor board;
+  Descriptor null;
+  Descriptor output;
+};
+
+absl::StatusOr<Files> OpenFiles(const LinuxHostOptions& options, const GuestStart& start) {
+  const Recipe& recipe = *start.recipe;
   const std::string folder = GuestFolder(start.guest_id);
-  const Descriptor cgroup(
-      open(absl::StrCat(options.cgroup_root, "/", folder, "/cgroup.procs").c_str(),
-           O_WRONLY | O_CLOEXEC));
-  if (cgroup.get() < 0) return failed("its cgroup cannot be opened", errno);
-  const Descriptor board(open(absl::StrCat(options.run_directory, "/", folder, "/board").c_str(),
+  Files out;
+  out.cgroup =
+      Descriptor(open(absl::StrCat(options.cgroup_root, "/", folder, "/cgroup.procs").c_str(),
+                      O_WRONLY | O_CLOEXEC));
+  if (out.cgroup.get() < 0) return Failed(recipe, "its cgroup cannot be opened", errno);
+  out.board = Descriptor(open(absl::StrCat(options.run_directory, "/", folder, "/board").c_str(),
                               O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (board.get() < 0) return failed("its board cannot be opened", errno);
-  const Descriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (null.get() < 0) return failed("/dev/null cannot be opened", errno);
-  const Descriptor output(recipe.output.empty()
-                              ? fcntl(null.get(), F_DUPFD_CLOEXEC, 3)
+  if (out.board.get() < 0) return Failed(recipe, "its board cannot be opened", errno);
+  out.null = Descriptor(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (out.null.get() < 0) return Failed(recipe, "/dev/null cannot be opened", errno);
+  out.output = Descriptor(recipe.output.empty()
+                              ? fcntl(out.null.get(), F_DUPFD_CLOEXEC, 3)
                               : open(recipe.output.c_str(),
                                      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (output.get() < 0) return failed(absl::StrCat("output ", recipe.output), errno);
+  if (out.output.get() < 0) return Failed(recipe, absl::StrCat("output ", recipe.output), errno);
+  return out;
+}
+
+// A network of its own, where its recipe says so, and what the guest is told of it.
+absl::StatusOr<NetworkNamespace> MakeNetwork(const LinuxHostOptions& options,
+                                             const GuestStart& start,
+                                             std::vector<std::string>& environment) {
+  const Recipe& recipe = *start.recipe;
+  if (recipe.network != Recipe::Network::kOwn) return NetworkNamespace();
+  if (start.traffic == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "recipe ", recipe.name, ": has network: own, and the launcher's config sells none"));
+  }
+  absl::StatusOr<NetworkNamespace> made =
+      start.traffic->Add(start.guest_id, std::max<int64_t>(1, start.network_mbits));
+  if (!made.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("recipe ", recipe.name, ": its network: ", made.status().message()));
+  }
+  environment.push_back(
+      absl::StrCat("NOM_ADDRESS=", AddressText(AddressOf(options.network, start.guest_id))));
+  return made;
+}
+
+// Waits until the child has executed its program, or says at which step it failed.
+absl::Status WaitForStart(const Recipe& recipe, pid_t pid, int read_end) {
+  Failure failure{};
+  ssize_t got = 0;
+  do {
+    got = read(read_end, &failure, sizeof(failure));
+  } while (got < 0 && errno == EINTR);
+  // The pipe was closed by exec, or by the child's death before it: then its end is told as such.
+  if (got != sizeof(failure)) return absl::OkStatus();
+  waitpid(pid, nullptr, 0);
+  return Failed(recipe, StepText(failure.step, recipe), failure.error);
+}
+
+}  // namespace
+
+absl::StatusOr<pid_t> StartGuest(const LinuxHostOptions& options, const GuestStart& start) {
+  const Recipe& recipe = *start.recipe;
+  NOM_ASSIGN_OR_RETURN(const User user, UserOf(start));
+  NOM_ASSIGN_OR_RETURN(const Files files, OpenFiles(options, start));
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return failed("no pipe", errno);
+  if (pipe2(ends, O_CLOEXEC) != 0) return Failed(recipe, "no pipe", errno);
   const Descriptor read_end(ends[0]);
   Descriptor write_end(ends[1]);
 
@@ -229,46 +289,22 @@ absl::StatusOr<pid_t> StartGuest(const LinuxHostOptions& options, const GuestSta
       absl::StrCat("NOM_GUEST_ID=", start.guest_id),
       absl::StrCat("NOM_BOARD=fd:", kBoardDescriptor),
   };
-  NetworkNamespace network;
-  if (recipe.network == Recipe::Network::kOwn) {
-    if (start.traffic == nullptr) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "recipe ", recipe.name, ": has network: own, and the launcher's config sells none"));
-    }
-    absl::StatusOr<NetworkNamespace> made =
-        start.traffic->Add(start.guest_id, std::max<int64_t>(1, start.network_mbits));
-    if (!made.ok()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("recipe ", recipe.name, ": its network: ", made.status().message()));
-    }
-    network = *std::move(made);
-    environment.push_back(
-        absl::StrCat("NOM_ADDRESS=", AddressText(AddressOf(options.network, start.guest_id))));
-  }
+  NOM_ASSIGN_OR_RETURN(const NetworkNamespace network, MakeNetwork(options, start, environment));
   const Plan plan{.recipe = recipe,
                   .user = user,
-                  .cgroup_fd = cgroup.get(),
-                  .board_fd = board.get(),
-                  .output_fd = output.get(),
-                  .null_fd = null.get(),
+                  .cgroup_fd = files.cgroup.get(),
+                  .board_fd = files.board.get(),
+                  .output_fd = files.output.get(),
+                  .null_fd = files.null.get(),
                   .failure_fd = write_end.get(),
                   .network_fd = network.fd,
                   .argv = Pointers(arguments),
                   .environment = Pointers(environment)};
   const pid_t pid = fork();
-  if (pid < 0) return failed("no process", errno);
+  if (pid < 0) return Failed(recipe, "no process", errno);
   if (pid == 0) Child(plan);
   write_end.Close();
-  Failure failure{};
-  ssize_t got = 0;
-  do {
-    got = read(read_end.get(), &failure, sizeof(failure));
-  } while (got < 0 && errno == EINTR);
-  if (got == sizeof(failure)) {
-    waitpid(pid, nullptr, 0);
-    return failed(StepText(failure.step, recipe), failure.error);
-  }
-  // The pipe was closed by exec, or by the child's death before it: then its end is told as such.
+  NOM_RETURN_IF_ERROR(WaitForStart(recipe, pid, read_end.get()));
   return pid;
 }
 

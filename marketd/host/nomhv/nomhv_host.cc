@@ -107,6 +107,9 @@ class NomhvHost final : public Host {
                             uint64_t cycles_used, uint64_t offered_frame_us,
                             uint64_t held_frame_us) const;
   GuestMeters ToGuestMeters(const NomMeter& guest) const;
+  HostGuest ToHostGuest(const NomMeter& meter) const;
+  // What the machine is and runs, once it is attached.
+  absl::StatusOr<HostFacts> ReadFacts();
   // All guests at the instant of the last APPLY; those that had ended as they ended.
   absl::StatusOr<std::vector<GuestMeters>> MetersAt(const NomRoundMeters& round) const;
   std::vector<HostSum> Sums() const;
@@ -197,7 +200,6 @@ absl::StatusOr<HostFacts> NomhvHost::Attach() {
   bid_sequences_.fill(0);
   reports_.clear();
   ended_told_.clear();
-
   absl::StatusOr<NomEvent> answer = Call(NOM_COMMAND_ATTACH, 0, {});
   if (!answer.ok()) return answer.status();
   if (answer->status != NOM_STATUS_OK) {
@@ -205,7 +207,10 @@ absl::StatusOr<HostFacts> NomhvHost::Attach() {
     return absl::FailedPreconditionError(
         absl::StrCat("nomhv refused to be attached: ", StatusText(answer->status)));
   }
+  return ReadFacts();
+}
 
+absl::StatusOr<HostFacts> NomhvHost::ReadFacts() {
   const NomMailboxHeader header = mailbox_->Header();
   HostFacts facts;
   facts.detail = absl::StrCat("nomhv ABI ", header.abi_version >> 16, ".",
@@ -218,27 +223,8 @@ absl::StatusOr<HostFacts> NomhvHost::Attach() {
   const auto meters = Meters();
   if (!meters.ok()) return meters.status();
   for (const auto& [slot, meter] : *meters) {
-    HostGuest guest;
-    guest.guest_id = meter.guest_id;
-    guest.name = PrintableText(meter.name, sizeof(meter.name));
-    guest.ended = meter.state == NOM_GUEST_ENDED;
-    if (guest.ended) {
-      guest.exit_reason = ExitReasonText(meter.exit_reason, meter.exit_detail);
-      guest.exited = IsCleanExit(meter.exit_reason, meter.exit_detail);
-      ended_told_.insert(meter.guest_id);
-    }
-    const auto holding = [](ResourceKind kind, uint64_t seed, uint64_t total, int64_t unit) {
-      Holding h;
-      h.kind = kind;
-      h.seed_units = static_cast<int64_t>(seed) / unit;
-      h.award_units = static_cast<int64_t>(total) / unit - h.seed_units;
-      return h;
-    };
-    guest.holdings = {
-        holding(ResourceKind::kCpu, meter.seed_millicores, meter.millicores_granted,
-                cpu_unit_millicores_),
-        holding(ResourceKind::kMemory, meter.seed_frames, meter.frames_granted, frames_per_unit())};
-    facts.guests.push_back(std::move(guest));
+    facts.guests.push_back(ToHostGuest(meter));
+    if (facts.guests.back().ended) ended_told_.insert(meter.guest_id);
   }
   // The mailbox keeps the meters of the last APPLY, whoever sent it and whether or not it was
   // heard.
@@ -252,6 +238,29 @@ absl::StatusOr<HostFacts> NomhvHost::Attach() {
   facts.applied_meters = *std::move(applied_meters);
   facts.sums = Sums();
   return facts;
+}
+
+HostGuest NomhvHost::ToHostGuest(const NomMeter& meter) const {
+  HostGuest guest;
+  guest.guest_id = meter.guest_id;
+  guest.name = PrintableText(meter.name, sizeof(meter.name));
+  guest.ended = meter.state == NOM_GUEST_ENDED;
+  if (guest.ended) {
+    guest.exit_reason = ExitReasonText(meter.exit_reason, meter.exit_detail);
+    guest.exited = IsCleanExit(meter.exit_reason, meter.exit_detail);
+  }
+  const auto holding = [](ResourceKind kind, uint64_t seed, uint64_t total, int64_t unit) {
+    Holding h;
+    h.kind = kind;
+    h.seed_units = static_cast<int64_t>(seed) / unit;
+    h.award_units = static_cast<int64_t>(total) / unit - h.seed_units;
+    return h;
+  };
+  guest.holdings = {
+      holding(ResourceKind::kCpu, meter.seed_millicores, meter.millicores_granted,
+              cpu_unit_millicores_),
+      holding(ResourceKind::kMemory, meter.seed_frames, meter.frames_granted, frames_per_unit())};
+  return guest;
 }
 
 void NomhvHost::SetResources(absl::Span<const Resource> resources) {
@@ -499,6 +508,7 @@ absl::Status NomhvHost::Publish(const BoardContents& board) {
   publish.close_in_us = us(board.close_in);
   publish.effective_in_us = us(board.effective_in);
   publish.period_us = us(board.period);
+  publish.head = ToNomHead(board.head);
   PutPrices(board.prices, publish);
   const absl::StatusOr<NomEvent> answer = Call(NOM_COMMAND_PUBLISH, 0, Bytes(publish));
   if (!answer.ok()) return answer.status();

@@ -129,14 +129,7 @@ absl::Status SimulatedHost::Prepare(const GrantSet& grants, absl::Duration until
   return absl::OkStatus();
 }
 
-absl::StatusOr<RoundReport> SimulatedHost::Apply(const GrantSet& grants) {
-  if (absl::Status s = MayFail(); !s.ok()) return s;
-  if (random_.OneIn(options_.faults.apply_refused)) {
-    return absl::FailedPreconditionError("simulated: apply refused");
-  }
-  // All or nothing: the whole set is checked before anything changes.
-  std::map<GuestId, const GuestGrant*> wanted;
-  for (const GuestGrant& grant : grants.grants) wanted[grant.guest_id] = &grant;
+absl::Status SimulatedHost::CheckGrants(const std::map<GuestId, const GuestGrant*>& wanted) const {
   std::map<ResourceKind, int64_t> sums;
   for (const auto& [guest_id, guest] : guests_) {
     if (guest.ended) continue;
@@ -162,29 +155,48 @@ absl::StatusOr<RoundReport> SimulatedHost::Apply(const GrantSet& grants) {
       }
     }
   }
+  return absl::OkStatus();
+}
+
+int64_t SimulatedHost::PutInForce(SimGuest& guest, const GuestGrant* grant) {
+  const absl::Time now = options_.clock->Now();
+  int64_t forced_units = 0;
+  for (const Resource& resource : resources_) {
+    const ResourceKind kind = resource.kind;
+    const int64_t before = guest.units[kind];
+    const int64_t after = grant == nullptr || guest.ended ? before : UnitsOf(grant->now, kind);
+    if (after < before) {
+      forced_units += before - after;
+      // A guest gives back what it was told of in time; what is taken beyond that was announced to
+      // nobody, which a test holds against the market.
+      const auto told = guest.told_units.find(kind);
+      const int64_t announced = told == guest.told_units.end() || now < guest.told_from
+                                    ? before
+                                    : std::min(before, told->second);
+      unannounced_units_ += std::max<int64_t>(0, announced - after);
+    }
+    guest.units[kind] = after;
+  }
+  return forced_units;
+}
+
+absl::StatusOr<RoundReport> SimulatedHost::Apply(const GrantSet& grants) {
+  if (absl::Status s = MayFail(); !s.ok()) return s;
+  if (random_.OneIn(options_.faults.apply_refused)) {
+    return absl::FailedPreconditionError("simulated: apply refused");
+  }
+  // All or nothing: the whole set is checked before anything changes.
+  std::map<GuestId, const GuestGrant*> wanted;
+  for (const GuestGrant& grant : grants.grants) wanted[grant.guest_id] = &grant;
+  if (absl::Status s = CheckGrants(wanted); !s.ok()) return s;
 
   RoundReport report;
   report.round_id = grants.round_id;
-  const absl::Time now = options_.clock->Now();
   for (auto& [guest_id, guest] : guests_) {
-    Meter(guest);
+    Meter(guest);  // Up to this instant by what it held until now.
     report.meters.push_back(guest.meters);
     const auto grant = wanted.find(guest_id);
-    for (const Resource& resource : resources_) {
-      const ResourceKind kind = resource.kind;
-      const int64_t before = guest.units[kind];
-      const int64_t after =
-          grant == wanted.end() || guest.ended ? before : UnitsOf(grant->second->now, kind);
-      if (after < before) {
-        report.forced_units += before - after;
-        const auto told = guest.told_units.find(kind);
-        const int64_t announced = told == guest.told_units.end() || now < guest.told_from
-                                      ? before
-                                      : std::min(before, told->second);
-        unannounced_units_ += std::max<int64_t>(0, announced - after);
-      }
-      guest.units[kind] = after;
-    }
+    report.forced_units += PutInForce(guest, grant == wanted.end() ? nullptr : grant->second);
   }
   applied_round_id_ = grants.round_id;
   applied_meters_ = report.meters;

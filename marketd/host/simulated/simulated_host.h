@@ -89,6 +89,10 @@ class SimulatedHost final : public Host {
  private:
   absl::Status MayFail();
   void Meter(SimGuest& guest);
+  // Errors: FAILED_PRECONDITION names the guest for which these grants are too little or too much.
+  absl::Status CheckGrants(const std::map<GuestId, const GuestGrant*>& wanted) const;
+  // What is taken by force is the answer. Null: it keeps what it has.
+  int64_t PutInForce(SimGuest& guest, const GuestGrant* grant);
   std::vector<HostSum> Sums() const;
   GuestBids MakeBids(SimGuest& guest);
   std::vector<policies::Range> MakeRanges(const SimGuest& guest, const Resource& resource);

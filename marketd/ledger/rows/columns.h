@@ -59,6 +59,8 @@ struct StoredEnum<GuestState> : StoredRange<1, 5> {};
 template <>
 struct StoredEnum<EndCause> : StoredRange<0, 5> {};
 template <>
+struct StoredEnum<TokenScope> : StoredRange<1, 2> {};
+template <>
 struct StoredEnum<AwardReason> : StoredRange<0, 8> {};
 template <>
 struct StoredEnum<RoundPhase> : StoredRange<2, 5> {};  // No round that collects is written.

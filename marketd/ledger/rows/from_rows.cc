@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
 #include "marketd/ledger/rows/nouns.h"
+#include "marketd/ledger/rows/packed_text.h"
 #include "marketd/market/joint_bids.h"
 
 namespace nom::market {
@@ -18,6 +20,10 @@ void Columns(auto& io, EntryRow& r) {
 }
 void Columns(auto& io, PurseRow& r) { PurseColumns(io, r.book, r.owner, r.purse); }
 void Columns(auto& io, TenantRow& r) { TenantColumns(io, r.book, r.tenant); }
+void Columns(auto& io, TokenRow& r) { TokenColumns(io, r.book, r.tenant_id, r.token); }
+void Columns(auto& io, EventRow& r) {
+  EventColumns(io, r.book, r.transaction_id, r.position, r.event);
+}
 void Columns(auto& io, GuestRow& r) { GuestColumns(io, r.guest, r.guest.spent_microcredits); }
 void Columns(auto& io, SeedRow& r) { SeedColumns(io, r.guest_id, r.seed); }
 void Columns(auto& io, MeterRow& r) { MeterColumns(io, r.guest_id, r.amount); }
@@ -77,6 +83,16 @@ absl::Status FromRow(const StoredRow& from, GuestRow& row) {
   return reader.status();
 }
 
+// The auction of a record is packed.
+template <>
+absl::Status FromRow(const StoredRow& from, RecordRow& row) {
+  ColumnReader reader(from);
+  Columns(reader, row);
+  NOM_RETURN_IF_ERROR(reader.status());
+  NOM_ASSIGN_OR_RETURN(row.record.auction, UnpackText(row.record.auction));
+  return absl::OkStatus();
+}
+
 template <>
 std::string ColumnsOf<RequestRow>() {
   ColumnNames names;
@@ -101,6 +117,8 @@ NOM_ROW(TransactionRow)
 NOM_ROW(EntryRow)
 NOM_ROW(PurseRow)
 NOM_ROW(TenantRow)
+NOM_ROW(TokenRow)
+NOM_ROW(EventRow)
 template std::string ColumnsOf<GuestRow>();
 NOM_ROW(SeedRow)
 NOM_ROW(MeterRow)
@@ -110,7 +128,7 @@ NOM_ROW(BidRangeRow)
 NOM_ROW(HostRow)
 NOM_ROW(RoundRow)
 NOM_ROW(PriceRow)
-NOM_ROW(RecordRow)
+template std::string ColumnsOf<RecordRow>();
 NOM_ROW(CertificateRow)
 NOM_ROW(OutcomeRow)
 NOM_ROW(ContractRow)

@@ -21,7 +21,7 @@ namespace nom::market {
 // Rows with what tells whose they are.
 struct TransactionRow {  // transactions
   int64_t book = 0;
-  ChainedTransaction transaction;  // Without entries, rounds and contracts.
+  ChainedTransaction transaction;  // Without entries, rounds, contracts and events.
 };
 struct EntryRow {  // entries
   int64_t book = 0;
@@ -36,7 +36,18 @@ struct PurseRow {  // purses
 };
 struct TenantRow {  // tenants
   int64_t book = 0;
-  Tenant tenant;
+  Tenant tenant;  // Without its tokens.
+};
+struct TokenRow {  // tokens
+  int64_t book = 0;
+  TenantId tenant_id;
+  Token token;
+};
+struct EventRow {  // events
+  int64_t book = 0;
+  uint64_t transaction_id = 0;
+  int64_t position = 0;
+  AuditEvent event;
 };
 struct GuestRow {  // guests
   Guest guest;

@@ -50,7 +50,37 @@ void TenantColumns(auto& io, auto& book, auto& tenant) {
   io("book", book);
   io("tenant_id", tenant.tenant_id);
   io("display_name", tenant.display_name);
-  io("token_hash", tenant.token_hash);
+  io("last_token_id", tenant.last_token_id);
+}
+
+void TokenKeyColumns(auto& io, auto& book, auto& tenant_id) {
+  io("book", book);
+  io("tenant_id", tenant_id);
+}
+void TokenColumns(auto& io, auto& book, auto& tenant_id, auto& token) {
+  TokenKeyColumns(io, book, tenant_id);
+  io("token_id", token.token_id);
+  io("hash", token.hash);
+  io("label", token.label);
+  io("scope", token.scope);
+  io("created_us", token.created_time);
+  io("expires_us", token.expire_time);
+}
+
+// `who` did it: "by" is a word of SQL's.
+void EventColumns(auto& io, auto& book, auto& transaction_id, auto& position, auto& event) {
+  io("book", book);
+  io("transaction_id", transaction_id);
+  io("position", position);
+  io("kind", event.kind);
+  io("who", event.by);
+  io("who_token_id", event.by_token_id);
+  io("tenant_id", event.tenant_id);
+  io("host_id", event.host_id);
+  io("guest_id", event.guest_id);
+  io("token_id", event.token_id);
+  io("amount_microcredits", event.amount_microcredits);
+  io("detail", event.detail);
 }
 
 // `spent_microcredits` is moved by entries alone.
@@ -243,6 +273,7 @@ void RequestColumns(auto& io, auto& book, auto& request, auto& code, auto& messa
   io("status", code);
   io("message", message);
   io("guest_id", request.reply.guest_id);
+  io("token_id", request.reply.token_id);
   io("round_id", request.reply.round_id);
   io("removed", request.reply.removed);
   io("available", request.reply.account.available);

@@ -1,10 +1,14 @@
 #include "marketd/ledger/rows/row_changes.h"
 
 #include <array>
+#include <map>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "marketd/base/status.h"
 #include "marketd/ledger/rows/nouns.h"
+#include "marketd/ledger/rows/packed_text.h"
 #include "marketd/market/joint_bids.h"
 
 namespace nom::market {
@@ -21,6 +25,8 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kInsertPurse, "purses", RowOp::kInsertIfNew, 2);
   set(RowWrite::kAddPurse, "purses", RowOp::kAdd, 2);
   set(RowWrite::kPutTenant, "tenants", RowOp::kPut, 2);
+  set(RowWrite::kDeleteTokens, "tokens", RowOp::kDelete, 2);
+  set(RowWrite::kInsertToken, "tokens", RowOp::kInsert, 3);
   set(RowWrite::kPutGuest, "guests", RowOp::kPut, 1, 8);
   set(RowWrite::kDeleteMeters, "meters", RowOp::kDelete, 1);
   set(RowWrite::kInsertMeter, "meters", RowOp::kInsert, 2);
@@ -42,6 +48,7 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kInsertLot, "lots", RowOp::kInsert, 3);
   set(RowWrite::kInsertTransfer, "transfers", RowOp::kInsert, 2);
   set(RowWrite::kAcceptTransfer, "transfers", RowOp::kAccept, 3);
+  set(RowWrite::kInsertEvent, "events", RowOp::kInsert, 3);
   set(RowWrite::kPutRequest, "requests", RowOp::kPut, 3, 4);
   set(RowWrite::kForgetRequests, "requests", RowOp::kForget, 2);
   set(RowWrite::kDeleteRequestsOfGuest, "requests", RowOp::kDelete, 1);
@@ -61,15 +68,21 @@ class Rows {
 
   absl::Status Entries() {
     int64_t position = 0;
+    std::map<GuestId, Microcredits> spent;
     for (const Entry& entry : transaction_.entries) {
       NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertEntry,
                                 [&](auto& io) { EntryColumns(io, book_, id_, position, entry); }));
       ++position;
-      if (entry.guest_id == 0 || !IsPayment(entry)) continue;
-      NOM_RETURN_IF_ERROR(Write(RowWrite::kAddGuestSpent, [&](auto& io) {
-        io("guest_id", entry.guest_id);
-        io("spent_microcredits", entry.amount_microcredits);
-      }));
+      if (entry.guest_id != 0 && IsPayment(entry)) {
+        spent[entry.guest_id] += entry.amount_microcredits;
+      }
+    }
+    for (const auto& [guest_id, amount] : spent) {
+      NOM_RETURN_IF_ERROR(
+          Write(RowWrite::kAddGuestSpent, [&, &guest_id = guest_id, &amount = amount](auto& io) {
+            io("guest_id", guest_id);
+            io("spent_microcredits", amount);
+          }));
     }
     // Each owner's purse once, whatever number of entries moved it. It begins with zeros: a lone
     // difference might be on the wrong side of zero.
@@ -87,7 +100,23 @@ class Rows {
   }
 
   absl::Status operator()(const PutTenant& put) {
-    return Write(RowWrite::kPutTenant, [&](auto& io) { TenantColumns(io, book_, put.tenant); });
+    const Tenant& tenant = put.tenant;
+    NOM_RETURN_IF_ERROR(
+        Write(RowWrite::kPutTenant, [&](auto& io) { TenantColumns(io, book_, tenant); }));
+    NOM_RETURN_IF_ERROR(Write(RowWrite::kDeleteTokens,
+                              [&](auto& io) { TokenKeyColumns(io, book_, tenant.tenant_id); }));
+    for (const Token& token : tenant.tokens) {
+      NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertToken, [&](auto& io) {
+        TokenColumns(io, book_, tenant.tenant_id, token);
+      }));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const LogEvent& log) {
+    const int64_t position = events_++;
+    return Write(RowWrite::kInsertEvent,
+                 [&](auto& io) { EventColumns(io, book_, id_, position, log.event); });
   }
 
   absl::Status operator()(const PutGuest& put) {
@@ -147,12 +176,13 @@ class Rows {
     NOM_RETURN_IF_ERROR(
         Write(RowWrite::kInsertRound, [&](auto& io) { RoundColumns(io, book_, id_, round); }));
     NOM_RETURN_IF_ERROR(Auctions(put));
-    return Outcomes(round);
+    return Outcomes(round, round.outcomes);
   }
 
   absl::Status operator()(const UpdateRound& update) {
     // The outcomes first: those of a closed round can't be changed.
-    NOM_RETURN_IF_ERROR(Outcomes(update.round));
+    NOM_RETURN_IF_ERROR(
+        Outcomes(update.round, update.changed ? *update.changed : update.round.outcomes));
     return Write(RowWrite::kUpdateRound, [&](auto& io) {
       RoundKeyColumns(io, update.round.host_id, update.round.round_id);
       RoundStandingColumns(io, update.round);
@@ -225,28 +255,29 @@ class Rows {
     }
     if (is_joint) {
       const AuctionRecord& all = put.auctions.front();
+      const std::string packed = PackText(all.auction);
       NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertJointAuction, [&](auto& io) {
         RoundKeyColumns(io, round.host_id, round.round_id);
-        RecordColumns(io, all.rule, all.method, all.fault, all.auction, all.work_max, all.chain);
+        RecordColumns(io, all.rule, all.method, all.fault, packed, all.work_max, all.chain);
         CertificateColumns(io, *round.certificate);
       }));
     }
-    static const std::string kWithAllKinds;
     for (size_t i = 0; i < round.prices.size(); ++i) {
       const ResourcePrice& price = round.prices[i];
       const AuctionRecord& record = put.auctions[is_joint ? 0 : i];
+      const std::string packed = is_joint ? "" : PackText(record.auction);  // With all kinds.
       NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertAuction, [&](auto& io) {
         RoundKeyColumns(io, round.host_id, round.round_id);
         PriceColumns(io, price);
-        RecordColumns(io, price.rule, price.method, record.fault,
-                      is_joint ? kWithAllKinds : record.auction, record.work_max, record.chain);
+        RecordColumns(io, price.rule, price.method, record.fault, packed, record.work_max,
+                      record.chain);
       }));
     }
     return absl::OkStatus();
   }
 
-  absl::Status Outcomes(const Round& round) {
-    for (const Outcome& outcome : round.outcomes) {
+  absl::Status Outcomes(const Round& round, const std::vector<Outcome>& outcomes) {
+    for (const Outcome& outcome : outcomes) {
       NOM_RETURN_IF_ERROR(Write(RowWrite::kPutOutcome, [&](auto& io) {
         OutcomeColumns(io, round.host_id, round.round_id, outcome);
       }));
@@ -264,8 +295,38 @@ class Rows {
   const Transaction& transaction_;
   const uint64_t id_;
   const RowSink& sink_;
+  int64_t events_ = 0;  // Written so far.
   ColumnWriter writer_;
 };
+
+// A guest that is put several times, or a contract that is, is written once: as it stands in the
+// end, where it first was, so that what refers to it finds it. One that leaves is written when it
+// does: then what was written for it before goes.
+std::vector<const Change*> EachOnce(const std::vector<Change>& changes) {
+  std::map<GuestId, size_t> guests;
+  std::map<ContractId, size_t> contracts;
+  std::vector<const Change*> out;
+  const auto add = [&out](auto& places, auto id, const Change& change) {
+    const auto [place, is_new] = places.try_emplace(id, out.size());
+    if (is_new) {
+      out.push_back(&change);
+    } else {
+      out[place->second] = &change;
+    }
+  };
+  for (const Change& change : changes) {
+    const auto* put = std::get_if<PutGuest>(&change);
+    const auto* update = std::get_if<UpdateContract>(&change);
+    if (put != nullptr && put->guest.state != GuestState::kEvicted) {
+      add(guests, put->guest.guest_id, change);
+    } else if (update != nullptr) {
+      add(contracts, update->contract.contract_id, change);
+    } else {
+      out.push_back(&change);
+    }
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -276,7 +337,9 @@ absl::Status ToRows(int64_t book, const Transaction& transaction, const std::str
   Rows rows(book, transaction, sink);
   NOM_RETURN_IF_ERROR(rows.Begin(digest));
   NOM_RETURN_IF_ERROR(rows.Entries());
-  for (const Change& change : transaction.changes) NOM_RETURN_IF_ERROR(std::visit(rows, change));
+  for (const Change* change : EachOnce(transaction.changes)) {
+    NOM_RETURN_IF_ERROR(std::visit(rows, *change));
+  }
   return absl::OkStatus();
 }
 

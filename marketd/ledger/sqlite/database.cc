@@ -21,8 +21,8 @@ absl::Status SqliteError(sqlite3* connection, const std::string& where) {
                                         sqlite3_extended_errcode(connection), ")");
   switch (code) {
     case SQLITE_CORRUPT:
-      return absl::DataLossError(what);
     case SQLITE_NOTADB:
+      return absl::DataLossError(what);
     case SQLITE_CONSTRAINT:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
@@ -141,6 +141,8 @@ absl::Status Database::Execute(const char* sql) {
   }
   return SqliteError(connection_, path_);
 }
+
+void Database::Interrupt() { sqlite3_interrupt(connection_); }
 
 int64_t Database::changes() const { return sqlite3_changes64(connection_); }
 

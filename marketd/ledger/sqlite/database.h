@@ -55,7 +55,7 @@ class Statement : public StoredRow {
   absl::Status status_;
 };
 
-// One connection; one thread at a time.
+// One connection; one thread at a time, but for Interrupt.
 class Database {
  public:
   enum class Mode { kReadOnly, kReadWrite, kCreate };
@@ -73,6 +73,9 @@ class Database {
   absl::StatusOr<int64_t> QueryInt(const char* sql);
   absl::StatusOr<std::string> QueryText(const char* sql);
 
+  // Ends what another thread runs on this connection, with an error. Any thread may ask for it.
+  void Interrupt();
+
   // Rows that the last statement changed.
   int64_t changes() const;
   const std::string& path() const { return path_; }
@@ -85,9 +88,9 @@ class Database {
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
 };
 
-// What SQLite's last error means: DATA_LOSS for a damaged file, FAILED_PRECONDITION for a file that
-// is no database or a row that breaks a rule, UNAVAILABLE when locked, RESOURCE_EXHAUSTED when the
-// disk is full, INTERNAL otherwise.
+// What SQLite's last error means: DATA_LOSS for a damaged file, or one that is no database,
+// FAILED_PRECONDITION for a row that breaks a rule, or a file that can't be opened or written,
+// UNAVAILABLE when locked, RESOURCE_EXHAUSTED when the disk is full, INTERNAL otherwise.
 absl::Status SqliteError(sqlite3* connection, const std::string& where);
 
 }  // namespace nom::market

@@ -1,79 +1,24 @@
 // Tables into values.
 
-#include <mutex>
-#include <type_traits>
-#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/ledger/rows/from_rows.h"
+#include "marketd/ledger/sqlite/select.h"
 #include "marketd/ledger/sqlite/tables.h"
 
 namespace nom::market {
 namespace {
 
-// All columns of a row type. `from` is the table and which of its rows: a string literal, as
-// statements are kept by its address.
-template <typename Row>
-const char* SelectSql(const char* from) {
-  static std::mutex mutex;
-  static std::unordered_map<const char*, std::string> selects;
-  std::lock_guard lock(mutex);
-  std::string& sql = selects[from];
-  if (sql.empty()) sql = absl::StrCat("SELECT ", ColumnsOf<Row>(), " FROM ", from);
-  return sql.c_str();
-}
-
-void BindAll(Statement&) {}
-template <typename T, typename... Rest>
-void BindAll(Statement& statement, const T& first, const Rest&... rest) {
-  if constexpr (std::is_integral_v<T>) {
-    statement.Bind(static_cast<int64_t>(first));
-  } else {
-    statement.Bind(absl::string_view(first));
-  }
-  BindAll(statement, rest...);
-}
-
-// Visits the rows of a select as values.
-template <typename Row, typename Visit, typename... Parameters>
-absl::Status ForEach(Database& db, const char* from, const Visit& visit,
-                     const Parameters&... parameters) {
-  Statement select = db.Prepare(SelectSql<Row>(from));
-  BindAll(select, parameters...);
-  return ForEachRow(select, [&](Statement& stored) {
-    Row row;
-    if (const absl::Status s = FromRow(stored, row); !s.ok()) {
-      return absl::Status(s.code(), absl::StrCat("ledger ", db.path(), ": ", s.message()));
-    }
-    if constexpr (std::is_same_v<decltype(visit(std::move(row))), absl::Status>) {
-      return visit(std::move(row));
-    } else {
-      visit(std::move(row));
-      return absl::OkStatus();
-    }
-  });
-}
-
-// The first row alone; false if there is none.
-template <typename Row, typename... Parameters>
-absl::StatusOr<bool> ReadOne(Database& db, const char* from, Row& row,
-                             const Parameters&... parameters) {
-  bool found = false;
-  NOM_RETURN_IF_ERROR(ForEach<Row>(
-      db, from,
-      [&](Row&& read) {
-        if (!std::exchange(found, true)) row = std::move(read);
-      },
-      parameters...));
-  return found;
-}
-
 absl::Status ReadTenants(Database& db, int64_t book, State& state) {
   NOM_RETURN_IF_ERROR(ForEach<TenantRow>(
       db, "tenants WHERE book = ?",
       [&](TenantRow&& row) { state.tenants[row.tenant.tenant_id] = std::move(row.tenant); }, book));
+  NOM_RETURN_IF_ERROR(ForEach<TokenRow>(
+      db, "tokens WHERE book = ? ORDER BY tenant_id, token_id",
+      [&](TokenRow&& row) { state.tenants[row.tenant_id].tokens.push_back(std::move(row.token)); },
+      book));
   NOM_ASSIGN_OR_RETURN(state.purses, ReadPurses(db, book));
   for (const auto& [owner, purse] : state.purses) {
     if (owner != kOperator && !state.tenants.contains(owner)) {
@@ -180,7 +125,7 @@ absl::Status ReadLots(Database& db, int64_t book, Contract& contract) {
 
 absl::Status ReadContracts(Database& db, int64_t book, State& state) {
   return ForEach<ContractRow>(
-      db, "contracts WHERE book = ? AND ended = ''",
+      db, "contracts INDEXED BY contracts_open WHERE book = ? AND ended = '' ORDER BY contract_id",
       [&](ContractRow&& row) {
         NOM_RETURN_IF_ERROR(ReadLots(db, book, row.contract));
         state.contracts.Put(row.contract);
@@ -299,6 +244,8 @@ absl::StatusOr<Purses> ReadPurses(Database& db, int64_t book) {
   return out;
 }
 
+// SQLite knows nothing of how many rows there are: left to itself it goes through all contracts of
+// a book for each transaction rather than by an index. So the indexes are named.
 absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
                        const std::function<absl::Status(const ChainedTransaction&)>& visit) {
   const auto complete = [&](ChainedTransaction& out) -> absl::Status {
@@ -307,7 +254,9 @@ absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limi
         [&](EntryRow&& row) { out.entries.push_back(std::move(row.entry)); }, book,
         out.transaction_id));
     NOM_RETURN_IF_ERROR(ForEach<RoundRow>(
-        db, "rounds WHERE book = ? AND transaction_id = ? ORDER BY host_id",
+        db,
+        "rounds INDEXED BY rounds_by_transaction WHERE book = ? AND transaction_id = ?"
+        " ORDER BY host_id",
         [&](RoundRow&& row) {
           PutRound& put = out.decided.emplace_back();
           put.round = std::move(row.round);
@@ -315,9 +264,14 @@ absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limi
           return ReadAuctions(db, put);
         },
         book, out.transaction_id));
-    // By its unary plus the order is no reason to go through all contracts of the book.
+    NOM_RETURN_IF_ERROR(ForEach<EventRow>(
+        db, "events WHERE book = ? AND transaction_id = ? ORDER BY position",
+        [&](EventRow&& row) { out.events.push_back(std::move(row.event)); }, book,
+        out.transaction_id));
     return ForEach<ContractRow>(
-        db, "contracts WHERE book = ? AND transaction_id = ? ORDER BY +contract_id",
+        db,
+        "contracts INDEXED BY contracts_by_transaction WHERE book = ? AND transaction_id = ?"
+        " ORDER BY contract_id",
         [&](ContractRow&& row) {
           NOM_RETURN_IF_ERROR(ReadLots(db, book, row.contract));
           out.opened.push_back(std::move(row.contract));

@@ -12,7 +12,7 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 8;           // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 9;           // PRAGMA user_version.
 // Files below this were written before the first release, and are not read.
 inline constexpr int32_t kSchemaVersionMin = 7;
 
@@ -53,7 +53,7 @@ CREATE TABLE tenants (
   book INTEGER NOT NULL REFERENCES books,
   tenant_id TEXT NOT NULL,
   display_name TEXT NOT NULL,
-  token_hash TEXT NOT NULL,
+  last_token_id INTEGER NOT NULL,
   PRIMARY KEY (book, tenant_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -202,7 +202,8 @@ CREATE INDEX rounds_by_transaction ON rounds (book, transaction_id);
 
 -- bound_by: 1 reserve, 2 bids. method: 1 exact, 2 coarser, 3 greedy, 4 repeat last, 5 bounded.
 -- work_max: steps of work that the rule was given; 0 is no limit. chain: which fallbacks it had.
--- Where all kinds were one auction, joint_auctions has it, and auction is empty.
+-- Where all kinds were one auction, joint_auctions has it, and auction is empty. auction is packed
+-- where it is long (marketd/ledger/rows/packed_text.h).
 CREATE TABLE auctions (
   host_id TEXT NOT NULL,
   round_id INTEGER NOT NULL,
@@ -309,6 +310,7 @@ CREATE TABLE requests (
   status INTEGER NOT NULL,
   message TEXT NOT NULL,
   guest_id INTEGER NOT NULL,
+  token_id INTEGER NOT NULL,
   round_id INTEGER NOT NULL,
   removed INTEGER NOT NULL,
   available INTEGER NOT NULL,
@@ -390,11 +392,67 @@ CREATE TRIGGER tenants_kept_d BEFORE DELETE ON tenants
   BEGIN SELECT RAISE(ABORT, 'tenants are never deleted'); END;
 )sql";
 
+// The same of what came with version 9, for new files and for older ones.
+inline constexpr char kSchemaSince9Sql[] = R"sql(
+-- The bearer tokens of a tenant that were not revoked, as hashes. scope: 1 full, 2 read only.
+-- expires_us 0: never. created_us 0: before that was noted.
+CREATE TABLE tokens (
+  book INTEGER NOT NULL,
+  tenant_id TEXT NOT NULL,
+  token_id INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  label TEXT NOT NULL,
+  scope INTEGER NOT NULL CHECK (scope IN (1, 2)),
+  created_us INTEGER NOT NULL,
+  expires_us INTEGER NOT NULL,
+  PRIMARY KEY (book, tenant_id, token_id),
+  FOREIGN KEY (book, tenant_id) REFERENCES tenants
+) STRICT, WITHOUT ROWID;
+
+-- Who did what. who: a tenant, '@operator' or '@market'.
+CREATE TABLE events (
+  book INTEGER NOT NULL,
+  transaction_id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  who TEXT NOT NULL,
+  who_token_id INTEGER NOT NULL,
+  tenant_id TEXT NOT NULL,
+  host_id TEXT NOT NULL,
+  guest_id INTEGER NOT NULL,
+  token_id INTEGER NOT NULL,
+  amount_microcredits INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (book, transaction_id, position),
+  FOREIGN KEY (book, transaction_id) REFERENCES transactions
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_by_tenant ON events (book, tenant_id, transaction_id);
+CREATE TRIGGER events_kept_u BEFORE UPDATE ON events
+  BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER events_kept_d BEFORE DELETE ON events
+  BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+
+-- What went from a tenant to others and came from them, for its statements.
+CREATE INDEX entries_from ON entries (book, from_owner, transaction_id)
+  WHERE from_owner <> to_owner AND from_owner <> '@operator';
+CREATE INDEX entries_to ON entries (book, to_owner, transaction_id)
+  WHERE from_owner <> to_owner AND to_owner <> '@operator';
+)sql";
+
 // From version 7 to 8. What was not noted before is 0.
 inline constexpr char kUpgradeFrom7Sql[] = R"sql(
 ALTER TABLE guests ADD COLUMN end_cause INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE guests ADD COLUMN arrears_rounds INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outcomes ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+// From version 8 to 9, after kSchemaSince9Sql. A tenant had one token, which goes on being good.
+inline constexpr char kUpgradeFrom8Sql[] = R"sql(
+INSERT INTO tokens SELECT book, tenant_id, 1, token_hash, 'first', 1, 0, 0 FROM tenants
+  WHERE token_hash <> '';
+ALTER TABLE tenants DROP COLUMN token_hash;
+ALTER TABLE tenants ADD COLUMN last_token_id INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE requests ADD COLUMN token_id INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 }  // namespace nom::market

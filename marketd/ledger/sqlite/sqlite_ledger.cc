@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/ledger/sqlite/check.h"
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/ledger/sqlite/schema.h"
 #include "marketd/ledger/sqlite/tables.h"
@@ -25,7 +26,7 @@ namespace nom::market {
 namespace {
 
 // Of a ledger too big to be proven as a whole when it is opened: the newest of it.
-constexpr uint64_t kTransactionsProvenAtLeast = 1'000;
+constexpr uint64_t kTransactionsProvenAtLeast = 100;
 
 class File {
  public:
@@ -91,18 +92,31 @@ absl::StatusOr<FileKind> LookAt(const std::string& path, int64_t* bytes) {
   return FileKind::kLedger;
 }
 
+// Kept in the file for ever, which changes it by way of a journal: only where nobody has it yet.
+absl::Status KeepLog(Database& db) {
+  NOM_ASSIGN_OR_RETURN(const std::string mode, db.QueryText("PRAGMA journal_mode = WAL"));
+  if (mode == "wal") return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("ledger ", db.path(), ": its file system can't keep a write-ahead log"));
+}
+
 // Made beside, and put in place when whole: a crash leaves no half of a ledger.
 absl::Status Create(const std::string& path) {
   const std::string fresh = path + ".new";
-  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) return SystemError(fresh);
+  for (const char* of : {"", "-journal", "-wal", "-shm"}) {  // Of one that did not become whole.
+    if (unlink((fresh + of).c_str()) != 0 && errno != ENOENT) return SystemError(fresh + of);
+  }
   {
     NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> db,
                          Database::Open(fresh, Database::Mode::kCreate));
     NOM_RETURN_IF_ERROR(db->Execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE"));
     NOM_RETURN_IF_ERROR(db->Execute(kSchemaSql));
+    NOM_RETURN_IF_ERROR(db->Execute(kSchemaSince9Sql));
     const std::string ids = absl::StrCat("PRAGMA application_id = ", kApplicationId,
                                          "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT");
     NOM_RETURN_IF_ERROR(db->Execute(ids.c_str()));
+    // Last: what is in a log would not be renamed with the file.
+    NOM_RETURN_IF_ERROR(KeepLog(*db));
   }
   if (rename(fresh.c_str(), path.c_str()) != 0) return SystemError(path);
   const size_t slash = path.rfind('/');
@@ -114,10 +128,12 @@ absl::Status Create(const std::string& path) {
 
 // Brings a file of an older version up to this one: wholly, or not at all.
 absl::Status Upgrade(Database& db) {
-  NOM_ASSIGN_OR_RETURN(const std::string version, db.QueryText("PRAGMA user_version"));
-  if (version == absl::StrCat(kSchemaVersion)) return absl::OkStatus();
+  NOM_ASSIGN_OR_RETURN(const int64_t version, db.QueryInt("PRAGMA user_version"));
+  if (version == kSchemaVersion) return absl::OkStatus();
   NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
-  absl::Status status = db.Execute(kUpgradeFrom7Sql);
+  absl::Status status = version < 8 ? db.Execute(kUpgradeFrom7Sql) : absl::OkStatus();
+  if (status.ok()) status = db.Execute(kSchemaSince9Sql);
+  if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
   }
@@ -141,15 +157,6 @@ absl::StatusOr<File> LockInode(const std::string& path) {
         "ledger ", path, ": is in use by another process, under this or another name"));
   }
   return file;
-}
-
-absl::Status CheckPages(const std::string& path) {
-  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> db,
-                       Database::Open(path, Database::Mode::kReadOnly));
-  const absl::StatusOr<std::string> answer = db->QueryText("PRAGMA quick_check(1)");
-  if (!answer.ok()) return absl::DataLossError(answer.status().message());
-  if (*answer != "ok") return absl::DataLossError(absl::StrCat("ledger ", path, ": ", *answer));
-  return absl::OkStatus();
 }
 
 // A line of `books`.
@@ -196,6 +203,14 @@ class SqliteSnapshot : public LedgerSnapshot {
     Round round{.host_id = host_id, .round_id = round_id};
     NOM_RETURN_IF_ERROR(market::ReadRound(*db_, round));
     return round;
+  }
+  absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,
+                                                      const NewestBelow& which) override {
+    return market::ReadEvents(*db_, book_, tenant_id, which);
+  }
+  absl::StatusOr<AccountStatement> ReadStatement(const TenantId& tenant_id,
+                                                 const NewestBelow& which) override {
+    return market::ReadStatement(*db_, book_, tenant_id, which);
   }
 
  private:
@@ -291,12 +306,14 @@ class SqliteReader : public LedgerReader {
 class SqliteLedger : public Ledger {
  public:
   SqliteLedger(std::vector<File> locks, std::unique_ptr<Database> db,
-               std::unique_ptr<Database> reader_db, uint64_t proven_max)
+               std::unique_ptr<Database> reader_db, uint64_t proven_max,
+               std::function<void(const absl::Status&)> on_checked)
       : locks_(std::move(locks)),
         db_(std::move(db)),
         writer_(*db_),
         reader_(db_->path(), std::move(reader_db)),
-        proven_max_(proven_max) {}
+        proven_max_(proven_max),
+        on_checked_(std::move(on_checked)) {}
 
   absl::StatusOr<State> Load(const Lead& lead) override {
     std::lock_guard lock(mutex_);
@@ -304,9 +321,11 @@ class SqliteLedger : public Ledger {
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
     absl::StatusOr<State> state = ReadState(*db_, book.ordinal);
     const absl::StatusOr<ChainHead> head = ReadHead(*db_, book.ordinal);
-    NOM_RETURN_IF_ERROR(db_->Execute("COMMIT"));
+    // What was wrong first is what matters: some errors have ended the transaction already.
+    const absl::Status end = db_->Execute("COMMIT");
     if (!state.ok()) return state;
     if (!head.ok()) return head.status();
+    NOM_RETURN_IF_ERROR(end);
     if (head->transaction_id != book.last_transaction_id) {
       return absl::DataLossError(absl::StrCat(Where(lead), "its last transaction is ",
                                               head->transaction_id, ", not ",
@@ -320,6 +339,9 @@ class SqliteLedger : public Ledger {
       return absl::Status(s.code(), absl::StrCat(Where(lead), s.message()));
     }
     loaded_[lead.book_id] = {book.ordinal, *head};
+    if (on_checked_ && check_ == nullptr) {
+      NOM_ASSIGN_OR_RETURN(check_, CheckBehind::Begin(db_->path(), reader_, on_checked_));
+    }
     return state;
   }
 
@@ -345,6 +367,7 @@ class SqliteLedger : public Ledger {
     if (!status.ok()) {
       // The error that matters is the first. A failed rollback leaves the transaction open: then
       // nobody may try again as if nothing had been written, and every other commit fails, too.
+      writer_.RolledBack();
       const absl::Status rolled_back = db_->Execute("ROLLBACK");
       if (!rolled_back.ok() && absl::IsUnavailable(status)) {
         return absl::InternalError(status.message());
@@ -410,6 +433,8 @@ class SqliteLedger : public Ledger {
   const uint64_t proven_max_;
   std::mutex mutex_;  // Books are committed to from threads of their own.
   std::map<BookId, Loaded> loaded_;
+  const std::function<void(const absl::Status&)> on_checked_;  // Null: there is nothing to check.
+  std::unique_ptr<CheckBehind> check_;                         // Ends first.
 };
 
 }  // namespace
@@ -432,15 +457,13 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   if (kind == FileKind::kNew) {
     bytes = 0;
   } else if (bytes <= options.check_bytes_max) {
-    NOM_RETURN_IF_ERROR(CheckPages(path));
+    NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> looker,
+                         Database::Open(path, Database::Mode::kReadOnly));
+    NOM_RETURN_IF_ERROR(CheckPages(*looker));
   }
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> db,
                        Database::Open(path, Database::Mode::kReadWrite));
-  NOM_ASSIGN_OR_RETURN(const std::string mode, db->QueryText("PRAGMA journal_mode = WAL"));
-  if (mode != "wal") {
-    return absl::FailedPreconditionError(
-        absl::StrCat("ledger ", path, ": its file system can't keep a write-ahead log"));
-  }
+  NOM_RETURN_IF_ERROR(KeepLog(*db));
   NOM_RETURN_IF_ERROR(
       db->Execute(options.sync_to_disk ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF"));
   NOM_RETURN_IF_ERROR(db->Execute("PRAGMA foreign_keys = ON"));
@@ -452,9 +475,9 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   std::vector<File> locks;
   locks.push_back(std::move(inode_lock));
   locks.push_back(std::move(lock));
-  return std::unique_ptr<Ledger>(new SqliteLedger(std::move(locks), std::move(db),
-                                                  std::move(reader_db),
-                                                  all ? UINT64_MAX : kTransactionsProvenAtLeast));
+  return std::unique_ptr<Ledger>(new SqliteLedger(
+      std::move(locks), std::move(db), std::move(reader_db),
+      all ? UINT64_MAX : kTransactionsProvenAtLeast, all ? nullptr : options.on_checked));
 }
 
 }  // namespace nom::market

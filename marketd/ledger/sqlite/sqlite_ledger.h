@@ -10,6 +10,8 @@
 #ifndef MARKETD_LEDGER_SQLITE_SQLITE_LEDGER_H_
 #define MARKETD_LEDGER_SQLITE_SQLITE_LEDGER_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,9 +25,14 @@ struct SqliteLedgerOptions {
   // False risks the last transactions at a power cut (not at a crash of the process): for
   // simulations only.
   bool sync_to_disk = true;
-  // Larger files are not checked page by page when opened, and only the newest transactions are
-  // proven; damage elsewhere then shows when it is read, or to an audit.
-  int64_t check_bytes_max = int64_t{256} << 20;
+  // Larger files are not gone through before they are opened: only the newest transactions are
+  // proven then, so that a start takes a moment whatever there is,
+  int64_t check_bytes_max = int64_t{8} << 20;
+  // and the whole behind, if somebody wants to know. Called once, from a thread of the ledger's:
+  // OK, DATA_LOSS (nothing of this ledger may be served any more), or why it could not be done. Not
+  // called for what was checked at once, nor after the ledger has gone. Begins when the first book
+  // was loaded.
+  std::function<void(const absl::Status&)> on_checked;
 };
 
 // Opens the ledger, or makes a new one if there is no file or an empty one. Errors name the path:

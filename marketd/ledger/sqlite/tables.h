@@ -5,14 +5,19 @@
 #define MARKETD_LEDGER_SQLITE_TABLES_H_
 
 #include <array>
+#include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/ledger/rows/row_changes.h"
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/market/chain.h"
+#include "marketd/market/ledger.h"
 #include "marketd/market/state.h"
 #include "marketd/market/transaction.h"
 
@@ -27,12 +32,16 @@ class TransactionWriter {
 
   // One transaction with its digest; the caller has begun one in SQLite.
   absl::Status Write(int64_t book, const Transaction& transaction, const std::string& digest);
+  // What was written since SQLite's transaction began is not there.
+  void RolledBack() { purses_.clear(); }
 
  private:
   absl::Status Write(const RowChange& change);
 
   Database& db_;
   std::array<std::string, kRowWritesCount> sql_;  // Made when first needed, and kept.
+  // That there are for sure: each is begun once, and not looked for with each change of it.
+  std::set<std::pair<int64_t, Owner>> purses_;
 };
 
 // Those above `after` by rising id, at most `limit`, as far as the chain covers them.
@@ -55,6 +64,13 @@ absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, R
 
 // Of one that was evicted. NOT_FOUND if there is none.
 absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id);
+
+// See LedgerSnapshot.
+absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
+                                                    const TenantId& tenant_id,
+                                                    const NewestBelow& which);
+absl::StatusOr<AccountStatement> ReadStatement(Database& db, int64_t book,
+                                               const TenantId& tenant_id, const NewestBelow& which);
 
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);

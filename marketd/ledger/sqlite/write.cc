@@ -91,6 +91,13 @@ void Bind(Statement& statement, const ColumnValue& value) {
 }  // namespace
 
 absl::Status TransactionWriter::Write(const RowChange& change) {
+  if (change.write == RowWrite::kInsertPurse &&
+      !purses_
+           .emplace(std::get<int64_t>(change.columns[0].value),
+                    std::get<absl::string_view>(change.columns[1].value))
+           .second) {
+    return absl::OkStatus();
+  }
   std::string& sql = sql_.at(static_cast<size_t>(change.write));
   if (sql.empty()) sql = SqlOf(change);
   Statement statement = db_.Prepare(sql.c_str());

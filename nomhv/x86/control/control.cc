@@ -1,5 +1,6 @@
 #include "nomhv/x86/control/control.h"
 
+#include <cstddef>
 #include <cstring>
 
 #include "nomhv/core/shared_memory.h"
@@ -145,8 +146,9 @@ CommandAnswer Control::ServeGrants(const NomCommand& command) {
 }
 
 CommandAnswer Control::ServePublish(const NomCommand& command) {
-  NomPublish publish;
-  if (const Status read = mailbox_->ReadPayload(command, publish); !read.ok()) return {read.code()};
+  NomPublish publish{};
+  const Status read = mailbox_->ReadPayload(command, publish, offsetof(NomPublish, head));
+  if (!read.ok()) return {read.code()};
   if (publish.resource_count > NOM_RESOURCES_MAX) return {NOM_STATUS_BAD_PARAMETER};
   const uint64_t now = ReadTsc();
   NomMachineBoard board{};
@@ -161,6 +163,7 @@ CommandAnswer Control::ServePublish(const NomCommand& command) {
   board.close_tsc = now + UsToCycles(publish.close_in_us);
   board.effective_tsc = now + UsToCycles(publish.effective_in_us);
   board.period_us = publish.period_us;
+  board.head = publish.head;
   std::memcpy(board.prices, publish.prices, sizeof(board.prices));
   SeqlockWrite(machine_board_, board);
   return {};

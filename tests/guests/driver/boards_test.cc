@@ -1,5 +1,7 @@
 // Boards and bid pages: never torn, whoever writes and however.
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "tests/guests/driver/scenario.h"
@@ -19,6 +21,9 @@ NomEvent Publish(Machine& machine, uint64_t number) {
   publish.effective_in_us = 2000;
   publish.period_us = 2000;
   publish.resource_count = NOM_RESOURCES_MAX;
+  publish.head.transaction_id = number;
+  std::fill(std::begin(publish.head.digest), std::end(publish.head.digest),
+            static_cast<uint8_t>(number));
   for (NomPrice& price : publish.prices) {
     price = {
         NOM_RESOURCE_MEMORY, NOM_BOUND_BY_BIDS, value, value, value, value, value, value, value};

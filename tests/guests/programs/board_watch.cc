@@ -27,6 +27,8 @@ int GuestMain(const nom::guest::Start& start) {
     round = board.round_id;
     NOM_CHECK(board.priced_round_id == round, "torn: ", board.priced_round_id, " in ", round);
     NOM_CHECK(board.resource_count == NOM_RESOURCES_MAX);
+    NOM_CHECK(board.head.transaction_id == round, "torn: ", board.head.transaction_id);
+    for (const uint8_t byte : board.head.digest) NOM_CHECK(byte == (round & 0xff));
     for (const NomPrice& price : board.prices) {
       for (const int64_t number :
            {price.unit_size, price.unit_price_microcredits, price.reserve_unit_price_microcredits,

@@ -95,8 +95,8 @@ for file in /usr/share/man/man1/nomctl.1 /usr/share/man/man8/marketd.8 /usr/lib/
 done
 # The unit's own command lines, as its user: it can read what it is given.
 as_service /usr/bin/marketd --check --config /etc/nom/marketd.yaml || die "marketd --check as the unit's user"
-grep -q '^ExecStartPre=/usr/bin/marketd --check --config /etc/nom/marketd.yaml$' \
-  "$root/usr/lib/systemd/system/nom-marketd.service" || die "the unit checks something else"
+grep -q '^ExecStart=/usr/bin/marketd --config /etc/nom/marketd.yaml$' \
+  "$root/usr/lib/systemd/system/nom-marketd.service" || die "the unit starts something else"
 inside nomctl --version | grep -q "^nomctl $version " || die "nomctl --version"
 
 echo "== start =="

@@ -218,6 +218,71 @@ TEST_F(BidBookTest, WithdrawnMoneyIsFreeOnlyWhenTheMarketHasSaidSo) {
   EXPECT_TRUE(book.Want(BidOf(Resource::kCpu, 4), true).ok());
 }
 
+TEST_F(BidBookTest, WhatWasSentBeforeABidWasLostCountsUntilTheMarketHasSaid) {
+  BidBook book = Open({.budget_per_round_microcredits = 1'000});
+  ASSERT_TRUE(book.Want(BidOf(Resource::kMemory, 4, 600), true).ok());
+  book.OnWritten(*book.NextWrite(true), Lost(), {});
+  // Somebody's bid for several stands. Once that is gone, the first attempt may come after all.
+  book.OnWritten(
+      *book.NextWrite(true), absl::OkStatus(),
+      {{.status = absl::AbortedError("excluded"), .lost_to = BidBook::LeasedState::kTakenOver}});
+  EXPECT_THAT(book.standing_bids(), IsEmpty());
+  EXPECT_EQ(book.ReservedMicrocredits(), 600);
+  EXPECT_EQ(book.Want(BidOf(Resource::kCpu, 4, 800), true).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  const auto renewal = book.NextRenewal();
+  ASSERT_TRUE(renewal.has_value());
+  EXPECT_THAT(renewal->keys, ElementsAre(BidKey(3, Resource::kMemory)));
+  book.OnRenewed(*renewal, {{BidBook::LeasedState::kNone}});
+  EXPECT_EQ(book.ReservedMicrocredits(), 0);
+}
+
+TEST_F(BidBookTest, ARefusalAfterTakingOverHidesNoEarlierAttempt) {
+  BidBook book = Open({.budget_per_round_microcredits = 1'000});
+  ASSERT_TRUE(book.Want(BidOf(Resource::kMemory, 4, 600), true).ok());
+  book.OnWritten(*book.NextWrite(true), Lost(), {});
+  const auto write = book.NextWrite(true);
+  book.TakeOver();
+  book.OnWritten(*write, absl::OkStatus(), {{.status = absl::FailedPreconditionError("no")}});
+  EXPECT_EQ(book.ReservedMicrocredits(), 600) << "the first may stand";
+  EXPECT_EQ(book.Want(BidOf(Resource::kCpu, 4, 800), true).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(BidBookTest, AWriteThatComesAfterWhatReplacedItIsGoneIsSeenToStand) {
+  BidBook book = Open({.budget_per_round_microcredits = 1'000});
+  ASSERT_TRUE(book.Want(BidOf(Resource::kMemory, 4, 600), true).ok());
+  book.OnWritten(*book.NextWrite(true), Lost(), {});  // On its way still.
+  ASSERT_TRUE(book.Want(SeveralBid(2, 10), true).ok());
+  book.OnWritten(*book.NextWrite(true), absl::OkStatus(), {Taken(5)});
+  EXPECT_THAT(book.TakeAnswers(), SizeIs(2));
+  Place(book, BidOf(Resource::kCpu, 4, 300));
+  const auto renewal = book.NextRenewal();
+  ASSERT_THAT(renewal->keys, SizeIs(2));
+  book.OnRenewed(*renewal,
+                 {{BidBook::LeasedState::kHeld, 9, 3}, {BidBook::LeasedState::kHeld, 9, 1}});
+  EXPECT_EQ(book.ReservedMicrocredits(), 900);
+  const auto write = book.NextWrite(true);
+  ASSERT_TRUE(write.has_value());
+  ASSERT_THAT(write->items, SizeIs(1));
+  EXPECT_EQ(write->items[0].key, BidKey(3, Resource::kMemory));
+  EXPECT_EQ(write->items[0].bid, std::nullopt) << "it is withdrawn";
+}
+
+TEST_F(BidBookTest, AnAnswerToABidThatIsWishedForAgainSettlesIt) {
+  BidBook book = Open();
+  ASSERT_TRUE(book.Want(MemoryBid(4), true).ok());
+  const auto write = book.NextWrite(true);
+  const absl::StatusOr<uint64_t> later = book.Want(MemoryBid(6), true);
+  ASSERT_TRUE(later.ok());
+  book.GiveUp(*later, absl::DeadlineExceededError("time is over"));
+  book.OnWritten(*write, absl::OkStatus(), {Taken(5)});
+  ASSERT_THAT(book.standing_bids(), SizeIs(1));
+  EXPECT_EQ(book.standing_bids()[0].bid, MemoryBid(4));
+  EXPECT_TRUE(book.standing_bids()[0].confirmed);
+  EXPECT_EQ(book.NextWrite(true), std::nullopt) << "it stands already";
+}
+
 TEST_F(BidBookTest, ATakenOverBidIsToldAndLetGo) {
   for (const bool by_watch : {true, false}) {
     BidBook book = Open({.budget_per_round_microcredits = 400});
@@ -479,6 +544,58 @@ TEST_F(BidBookTest, ANewerSessionsBidForSeveralTakesOverThoseForSingleOnes) {
   EXPECT_TRUE(book.Settled());
   EXPECT_EQ(book.NextWrite(true), std::nullopt);
   EXPECT_THAT(Changes(book), IsEmpty());
+}
+
+TEST_F(BidBookTest, ARefusalDoesNotBringBackWhatTheOtherSideReplaced) {
+  BidBook book = Open();
+  Place(book, MemoryBid(4));
+  ASSERT_TRUE(book.Want(SeveralBid(2), true).ok());
+  const auto write = book.NextWrite(true);
+  ASSERT_TRUE(book.Want(MemoryBid(6), true).ok());
+  book.OnWritten(*write, absl::OkStatus(), {Taken(5)});
+  book.OnWritten(*book.NextWrite(true), absl::OkStatus(),
+                 {{.status = absl::FailedPreconditionError("no money")}});
+  ASSERT_THAT(book.standing_bids(), SizeIs(1));
+  EXPECT_TRUE(book.standing_bids()[0].bid.valuation.has_value()) << "what stood still does";
+  EXPECT_EQ(book.NextWrite(true), std::nullopt);
+}
+
+// Three ways in which a bid that may stand was left, with another of its side given up after it.
+TEST_F(BidBookTest, WhatWasDisplacedStaysGoneIfItMayHaveBeenReplaced) {
+  const absl::Status why = absl::DeadlineExceededError("time is over");
+  {
+    BidBook book = Open();
+    Place(book, SeveralBid(2));
+    Bid bid = MemoryBid(4);
+    bid.rounds = 2;
+    const uint64_t given_up = *book.Want(bid, true);
+    ASSERT_TRUE(book.NextWrite(true).has_value());
+    const uint64_t unsent = *book.Want(BidOf(Resource::kCpu, 4), true);
+    book.GiveUp(given_up, why);
+    book.GiveUp(unsent, why);
+    EXPECT_THAT(book.standing_bids(), IsEmpty()) << "the one for memory may stand";
+  }
+  {
+    BidBook book = Open();
+    Place(book, SeveralBid(2));
+    ASSERT_TRUE(book.Want(MemoryBid(4), true).ok());
+    ASSERT_TRUE(book.NextWrite(true).has_value());
+    const uint64_t unsent = *book.Want(BidOf(Resource::kCpu, 4), true);
+    ASSERT_TRUE(book.Want({.guest_id = 3, .resource = Resource::kMemory}, true).ok());
+    book.GiveUp(unsent, why);
+    EXPECT_THAT(book.standing_bids(), IsEmpty()) << "the one for memory may have stood";
+  }
+  {
+    BidBook book = Open();
+    Place(book, MemoryBid(4));
+    ASSERT_TRUE(book.Want({.guest_id = 3, .resource = Resource::kMemory}, true).ok());
+    ASSERT_TRUE(book.Want(SeveralBid(2), true).ok());
+    book.OnLease(101, 1);
+    book.OnWritten(*book.NextWrite(true), Lost(), {});  // Before the withdrawal.
+    book.GiveUp(*book.Want(MemoryBid(6), true), why);
+    ASSERT_THAT(book.standing_bids(), SizeIs(1));
+    EXPECT_TRUE(book.standing_bids()[0].bid.valuation.has_value()) << "the other was withdrawn";
+  }
 }
 
 TEST_F(BidBookTest, AGuestThatIsGoneIsNotBidForForEver) {

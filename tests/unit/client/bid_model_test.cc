@@ -2,14 +2,17 @@
 // late, rounds go by unseen, the market restarts or gets another ledger, other sessions and people
 // bid for the same guests, and guests go. Bids are for single resources and for several together,
 // which replace each other. Steps are drawn from a seed, which is printed and can be
-// given again: NOM_MODEL_SEED=... and NOM_MODEL_STEPS=... (a million steps take about a second, and
-// are what the seeds below come to).
+// given again: NOM_MODEL_SEED=... and NOM_MODEL_STEPS=... (a million steps take about three seconds
+// and are what the seeds below come to; `ctest -C soak -L soak` runs a million from each of eight
+// seeds).
 //
 // What must hold, always:
 //   - what the market holds of the session is never worth more than the session's budget
 //   - what a newer lease or a person wrote is never undone
 //   - nothing of one ledger is written to another
 //   - what the same session wrote later is never undone by what it wrote before
+//   - what is known to have replaced a bid has replaced it for good: that is not written again
+//   - what is known to stand is not written again
 //   - a wish that nobody takes away stands, or is told not to, once the market answers again
 //
 // The model keeps to what marketd does (marketd/market/leases.cc; tests/unit/marketd holds that to
@@ -31,6 +34,12 @@ namespace {
 constexpr int64_t kBudget = 1'000;
 constexpr uint64_t kLifetime = 3;
 
+// Each wish of the model is worth something else, by which it is known again.
+uint64_t IdOf(const Bid& bid) {
+  return static_cast<uint64_t>(bid.valuation ? bid.valuation->bundles[0].value_microcredits
+                                             : bid.ranges[0].value_at_min_microcredits);
+}
+
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* const text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
@@ -49,6 +58,7 @@ class ModelMarket {
     int64_t budget = 0;
     uint64_t last_round_id = 0;
     uint64_t lease_rounds = 0;
+    uint64_t id = 0;  // 0: of somebody else.
   };
 
   std::string ledger_id = "ledger-1";
@@ -157,7 +167,8 @@ class ModelMarket {
       bids[item.key] = {.fence = fence,
                         .budget = item.bid->budget_microcredits.value_or(0),
                         .last_round_id = round_id + rounds - 1,
-                        .lease_rounds = item.bid->rounds != 0 ? 0 : rounds};
+                        .lease_rounds = item.bid->rounds != 0 ? 0 : rounds,
+                        .id = IdOf(*item.bid)};
     }
     return {.status = {}, .round_id = round_id, .removed = stood};
   }
@@ -201,6 +212,9 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
     book_.OnLedger(market_.ledger_id);
     std::map<BidKey, uint64_t> fences;
     for (const auto& [key, bid] : market_.bids) fences[key] = bid.fence.fence;
+    for (const auto& [key, bid] : market_.bids) {
+      if (!own_fences_.contains(bid.fence.fence)) Lost(key);
+    }
     book_.OnGuests(market_.guest_ids, fences);
     book_.OnRound(market_.round_id);
   }
@@ -211,6 +225,7 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
       // Opened at another ledger than was heard of: the session notices by the id.
       if (market_.ledger_id == heard_ledger_id_ && !OneIn(4)) {
         own_fences_.insert(fence);
+        fence_ = fence;
         book_.OnLease(fence, static_cast<int>(Between(1, 3)));
       }
       return;
@@ -218,6 +233,7 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
     if (!writing_) {
       writing_ = book_.NextWrite(fresh_);
       written_ = std::nullopt;
+      if (writing_) Sent(*writing_);
       if (!writing_ || (!quiet_ && OneIn(3))) return;  // On its way for some steps.
     }
     if (!quiet_ && !written_ && OneIn(6)) {  // It is late: it may come at any time, or never.
@@ -240,8 +256,44 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
   }
   void AnswerWrite(const absl::Status& status, const std::vector<BidBook::Placed>& placed) {
     const BidBook::Write write = *std::exchange(writing_, std::nullopt);
+    for (size_t i = 0; status.ok() && i < placed.size(); ++i) {
+      const BidBook::Item& item = write.items[i];
+      if (placed[i].lost_to) Lost(item.key);
+      if (!placed[i].status.ok()) continue;
+      if (!item.bid) continue;
+      Taken(item.key, write.sequence, IdOf(*item.bid));
+      told_[item.key] = IdOf(*item.bid);
+    }
     book_.OnWritten(write, status, placed);
   }
+
+  void Sent(const BidBook::Write& write) {
+    last_sequence_ = write.sequence;
+    for (const BidBook::Item& item : write.items) {
+      if (item.bid) {
+        const uint64_t id = IdOf(*item.bid);
+        sent_[{item.key, write.sequence}] = id;
+        for (const auto& [key, taken] : taken_) {
+          if (!ExcludeEachOther(key, item.key)) continue;
+          EXPECT_GT(id, taken) << "what was replaced for good is back";
+        }
+        const auto stands = market_.bids.find(item.key);
+        const auto told = told_.find(item.key);
+        EXPECT_FALSE(told != told_.end() && told->second == id && stands != market_.bids.end() &&
+                     stands->second.id == id && stands->second.fence.fence == write.fence)
+            << "what stands is written again";
+      }
+      std::erase_if(told_, [&](const auto& told) {
+        return told.first == item.key || ExcludeEachOther(told.first, item.key);
+      });
+    }
+  }
+  // The session is about to hear that it was taken. (Not if it has heard since that it lost bids of
+  // the guest: it then goes back to what those had replaced, as far as it knows.)
+  void Taken(BidKey key, uint64_t sequence, uint64_t id) {
+    if (sequence > lost_through_[key.first]) taken_[key] = std::max(taken_[key], id);
+  }
+  void Lost(BidKey key) { lost_through_[key.first] = last_sequence_; }
 
   absl::Status Apply(const BidBook::Write& write, bool refuse,
                      std::vector<BidBook::Placed>& placed) {
@@ -272,6 +324,17 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
     }
     const BidBook::Renewal renewal = *std::exchange(renewing_, std::nullopt);
     if (!quiet_ && OneIn(4)) return;  // It is lost.
+    for (size_t i = 0; i < renewed_.size(); ++i) {
+      if (renewed_[i].state != BidBook::LeasedState::kHeld &&
+          renewed_[i].state != BidBook::LeasedState::kNone) {
+        Lost(renewal.keys[i]);
+      }
+      const auto sent = sent_.find({renewal.keys[i], renewed_[i].sequence});
+      if (renewal.fence == fence_ && renewed_[i].state == BidBook::LeasedState::kHeld &&
+          sent != sent_.end()) {
+        Taken(renewal.keys[i], renewed_[i].sequence, sent->second);
+      }
+    }
     book_.OnRenewed(renewal, renewed_);
   }
 
@@ -284,10 +347,11 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
       bid.resource = key.second;
     }
     if (!OneIn(4)) {
+      const int64_t id = 1'000 + ++wishes_;
       if (bid.valuation) {
-        bid.valuation->bundles = {{.units = {{Resource::kCpu, 2}}, .value_microcredits = 1'000}};
+        bid.valuation->bundles = {{.units = {{Resource::kCpu, 2}}, .value_microcredits = id}};
       } else {
-        bid.ranges = {{1, 4, 1'000, 1'000}};
+        bid.ranges = {{1, 4, id, 1'000}};
       }
       bid.budget_microcredits = Between(0, kBudget);
       if (OneIn(3)) bid.rounds = static_cast<uint32_t>(Between(1, 6));
@@ -322,7 +386,8 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
         if (!fresh_) book_.GiveUpUnsent(absl::FailedPreconditionError("stale"));
         break;
       case 11:
-        if (!late_.empty()) {  // One of the requests that were given up comes after all.
+        // One of the requests that were given up comes after all, some of them very late.
+        if (!late_.empty() && OneIn(5)) {
           const size_t i = static_cast<size_t>(Between(0, static_cast<int64_t>(late_.size()) - 1));
           std::vector<BidBook::Placed> nobody;
           if (!OneIn(3)) (void)Apply(late_[i], false, nobody);
@@ -348,12 +413,16 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
       if (writing_ && !written_) AnswerWrite(absl::UnavailableError("it is gone"), {});
     } else if (OneIn(5)) {
       book_.TakeOver();
+      fence_ = 0;
+      told_.clear();
     } else if (OneIn(10)) {
       market_.EndGuest(AKey().first);
     } else if (OneIn(4) && market_.guest_ids.size() < 2) {
       market_.guest_ids.insert(++market_.last_guest_id);  // An id is never given again.
     } else if (OneIn(40)) {
       market_.AnotherLedger();
+      told_.clear();
+      taken_.clear();
     }
   }
 
@@ -380,6 +449,13 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
   std::optional<BidBook::Renewal> renewing_;
   std::vector<BidBook::Leased> renewed_;
   std::deque<BidBook::Write> late_;
+  int64_t wishes_ = 0;
+  uint64_t fence_ = 0;                                    // Of the session's present lease.
+  std::map<std::pair<BidKey, uint64_t>, uint64_t> sent_;  // By sequence.
+  std::map<BidKey, uint64_t> taken_;  // The latest that the session has heard to be taken.
+  uint64_t last_sequence_ = 0;
+  std::map<uint64_t, uint64_t> lost_through_;  // By guest.
+  std::map<BidKey, uint64_t> told_;  // What it has heard to stand, if nothing was sent since.
   std::vector<uint64_t> waiting_;
   bool fresh_ = false;
   bool quiet_ = false;  // Nothing is lost.

@@ -294,40 +294,55 @@ double WorthOf(const std::vector<ValuePoint>& valuation, int64_t units) {
   return 0;
 }
 
-TEST(AdviserTest, AdviceNeverLosesAtAPriceThatItMeets) {
+// Whatever a market awards of advice, and whatever it charges for that, up to all that was bid.
+TEST(AdviserTest, NoAwardOfAdviceCostsMoreThanItIsWorth) {
   const std::vector<ValuePoint> late = {{10, 0}, {20, 1'000}};
-  absl::StatusOr<Advice> advice =
-      Advise(late, {.unit_price_microcredits = 40, .budget_microcredits = 500});
+  AdviseOptions options{.unit_price_microcredits = 40, .budget_microcredits = 500};
+  absl::StatusOr<Advice> advice = Advise(late, options);
+  ASSERT_TRUE(advice.ok()) << advice.status();
+  EXPECT_THAT(advice->ranges, IsEmpty()) << "each share of it, at its price, would be worth less";
+  EXPECT_EQ(advice->best_units, 0);
+  EXPECT_EQ(advice->above_valuation_microcredits, 0);
+  options.shape = BidShape::kHull;
+  advice = Advise(late, options);
   ASSERT_TRUE(advice.ok()) << advice.status();
   EXPECT_EQ(advice->best_units, 0) << "ten units for 400 are worth nothing";
-  EXPECT_EQ(advice->above_valuation_microcredits, 330);
+  EXPECT_EQ(advice->above_valuation_microcredits, 330) << "and it says so";
   std::mt19937_64 random(7);
   const auto between = [&](int64_t low, int64_t high) {
     return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
   };
-  for (int i = 0; i < 5'000; ++i) {
+  int64_t quantities = 0;
+  for (int i = 0; i < 10'000; ++i) {
     SCOPED_TRACE(i);
     std::vector<ValuePoint> valuation;
     int64_t units = 0;
     for (int64_t left = between(1, 8); left > 0; --left) {
       valuation.push_back({units += between(1, 9), between(0, 1'000)});
     }
-    AdviseOptions options{.shape = static_cast<BidShape>(i % 4),
-                          .unit_price_microcredits = between(0, 100)};
+    options = {.shape = static_cast<BidShape>(i % 5), .unit_price_microcredits = between(0, 100)};
     if (i % 3 != 0) options.budget_microcredits = between(0, 1'000);
-    if (i % 5 != 0) options.ceiling_unit_price_microcredits = between(0, 150);
+    if (i % 7 != 0) options.ceiling_unit_price_microcredits = between(0, 150);
     advice = Advise(valuation, options);
     ASSERT_TRUE(advice.ok()) << advice.status();
-    if (options.shape != BidShape::kConcave) {
-      ASSERT_EQ(advice->above_valuation_microcredits, 0);
-    }
-    if (advice->best_units == 0) continue;
     const int64_t charge = advice->best_units * options.unit_price_microcredits;
     ASSERT_GE(WorthOf(valuation, advice->best_units) + 1e-6, static_cast<double>(charge));
+    ASSERT_NEAR(static_cast<double>(advice->best_value_microcredits),
+                WorthOf(valuation, advice->best_units), 1);
     if (options.budget_microcredits) {
       ASSERT_LE(charge, *options.budget_microcredits);
     }
+    if (options.shape == BidShape::kHull) continue;
+    ASSERT_EQ(advice->above_valuation_microcredits, 0);
+    for (const BidRange& range : advice->ranges) {
+      for (int64_t q = range.min_units; q <= range.max_units; ++q, ++quantities) {
+        const int64_t bid =
+            range.value_at_min_microcredits + (q - range.min_units) * range.unit_price_microcredits;
+        ASSERT_LE(static_cast<double>(bid), WorthOf(valuation, q) + 1e-6) << q;
+      }
+    }
   }
+  EXPECT_GT(quantities, 50'000);
 }
 
 TEST(PlannerTest, WhatIsNotOnSaleIsNotFree) {

@@ -56,7 +56,11 @@ TEST_F(BoardTest, ReadsWhatMarketdWrites) {
                              .bound_by = policies::BoundBy::kBids,
                              .unit_price_microcredits = 77,
                              .reserve_unit_price_microcredits = 5});
+  EXPECT_EQ((*board)->ledger_head().transaction_id, 0u);
+  contents.head = {.transaction_id = 8, .digest = std::string(64, 'c')};
   (*file)->WriteMachine(contents, market::BootTimeUs());
+  EXPECT_EQ((*board)->ledger_head().transaction_id, 8u);
+  EXPECT_EQ((*board)->ledger_head().digest, contents.head.digest);
   const Prices prices = (*board)->prices();
   EXPECT_FALSE(prices.stale);
   EXPECT_EQ(prices.round_id, 4u);

@@ -166,6 +166,43 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
                           mpb::GetAccountResponse* response) override {
     return fake_.Answer("GetAccount", *context, *request, fake_.account, response);
   }
+  grpc::Status ListEntries(grpc::ServerContext* context, const mpb::ListEntriesRequest* request,
+                           mpb::ListEntriesResponse* response) override {
+    const auto& pages = fake_.entries;
+    const auto page = pages.find(request->before_transaction_id());
+    return fake_.Answer("ListEntries", *context, *request,
+                        page == pages.end() ? mpb::ListEntriesResponse() : page->second, response);
+  }
+  grpc::Status ListEvents(grpc::ServerContext* context, const mpb::ListEventsRequest* request,
+                          mpb::ListEventsResponse* response) override {
+    const auto& pages = fake_.events;
+    const auto page = pages.find(request->before_transaction_id());
+    return fake_.Answer("ListEvents", *context, *request,
+                        page == pages.end() ? mpb::ListEventsResponse() : page->second, response);
+  }
+  grpc::Status EndGuest(grpc::ServerContext* context, const mpb::EndGuestRequest* request,
+                        mpb::EndGuestResponse* response) override {
+    return fake_.Answer("EndGuest", *context, *request, mpb::EndGuestResponse(), response);
+  }
+  grpc::Status StartGuest(grpc::ServerContext* context, const mpb::StartGuestRequest* request,
+                          mpb::StartGuestResponse* response) override {
+    return fake_.Answer("StartGuest", *context, *request, mpb::StartGuestResponse(), response);
+  }
+  grpc::Status CreateToken(grpc::ServerContext* context, const mpb::CreateTokenRequest* request,
+                           mpb::CreateTokenResponse* response) override {
+    mpb::CreateTokenResponse answer;
+    answer.set_token("token-for-" + request->label());
+    answer.set_token_id(2);
+    return fake_.Answer("CreateToken", *context, *request, answer, response);
+  }
+  grpc::Status ListTokens(grpc::ServerContext* context, const mpb::ListTokensRequest* request,
+                          mpb::ListTokensResponse* response) override {
+    return fake_.Answer("ListTokens", *context, *request, fake_.tokens, response);
+  }
+  grpc::Status RevokeToken(grpc::ServerContext* context, const mpb::RevokeTokenRequest* request,
+                           mpb::RevokeTokenResponse* response) override {
+    return fake_.Answer("RevokeToken", *context, *request, mpb::RevokeTokenResponse(), response);
+  }
 
  private:
   FakeMarket& fake_;

@@ -64,6 +64,10 @@ class FakeMarket {
   market::v1::ListRoundsResponse rounds;
   market::v1::ListGuestsResponse guests;
   market::v1::GetAccountResponse account;
+  market::v1::ListTokensResponse tokens;
+  // Pages by the transaction that they are asked for below.
+  std::map<uint64_t, market::v1::ListEntriesResponse> entries;
+  std::map<uint64_t, market::v1::ListEventsResponse> events;
   operators::v1::ListHostsResponse hosts;
   operators::v1::ListTenantsResponse tenants;
   operators::v1::AuditResponse audit;

@@ -15,6 +15,7 @@
 #include "client/src/channel.h"
 #include "client/src/convert.h"
 #include "client/src/price_board.h"
+#include "client/src/statement.h"
 #include "nom/adviser.h"
 
 namespace nom::client {
@@ -324,6 +325,56 @@ TEST(AdviserTest, PlansByWorkingPoints) {
   EXPECT_FALSE(plan->valuations.count(Resource::kDisk));
   EXPECT_THAT(PlanWork({{.units = {{Resource::kCpu, -1}}}}, prices).status().message(),
               HasSubstr("points[0].units"));
+}
+
+TEST(StatementTest, OnlySettledRoundsAreInSums) {
+  StatementMaker maker;
+  const Award memory{.guest_id = 3,
+                     .resource = Resource::kMemory,
+                     .charge_microcredits = 999,
+                     .settled_microcredits = 50,
+                     .rent_microcredits = 7};
+  Award cpu = memory;
+  cpu.resource = Resource::kCpu;
+  Award nothing = memory;
+  nothing.guest_id = 9;
+  nothing.settled_microcredits = nothing.rent_microcredits = 0;
+  Round round{.round_id = 8, .phase = RoundPhase::kSettled, .awards = {memory, cpu, nothing}};
+  maker.Add(round);
+  round.round_id = 7;
+  maker.Add(round);
+  for (const RoundPhase open : {RoundPhase::kGrace, RoundPhase::kEffective}) {
+    round.phase = open;
+    ++round.round_id;
+    maker.Add(round);
+  }
+  round.phase = RoundPhase::kReleased;
+  maker.Add(round);
+  const Statement statement = maker.Make();
+  EXPECT_EQ(statement.first_round_id, 7u);
+  EXPECT_EQ(statement.last_round_id, 8u);
+  EXPECT_EQ(statement.settled_rounds, 2);
+  EXPECT_EQ(statement.open_rounds, 2);
+  ASSERT_EQ(statement.lines.size(), 2u);
+  EXPECT_EQ(statement.lines[0], (StatementLine{.guest_id = 3,
+                                               .resource = Resource::kCpu,
+                                               .rounds = 2,
+                                               .charge_microcredits = 100,
+                                               .rent_microcredits = 14}));
+  EXPECT_EQ(statement.charge_microcredits(), 200);
+  EXPECT_EQ(statement.rent_microcredits(), 28);
+}
+
+TEST(StatementTest, SumsThatDoNotFitStayAtTheLargestNumber) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  StatementMaker maker;
+  Round round{.round_id = 1,
+              .phase = RoundPhase::kSettled,
+              .awards = {{.guest_id = 1, .settled_microcredits = kMost}}};
+  maker.Add(round);
+  round.round_id = 2;
+  maker.Add(round);
+  EXPECT_EQ(maker.Make().charge_microcredits(), kMost);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -214,6 +215,54 @@ TEST_F(SessionLifeTest, RoundsOfAnOutageAreToldAfterwards) {
   market_.Start();
   shared.WaitUntil([&] { return rounds.size() == 6; });
   EXPECT_THAT(rounds, ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST_F(SessionLifeTest, CountersCanBeExported) {
+  const auto session = Connect();
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  SessionCounters counters = session->counters();
+  counters.market_clock_ahead = absl::Milliseconds(1'500);
+  std::map<std::string, NamedCounter> named;
+  for (const NamedCounter& counter : NamedCounters(counters)) {
+    EXPECT_FALSE(counter.help.empty());
+    EXPECT_TRUE(named.emplace(counter.name, counter).second) << counter.name << " is there twice";
+  }
+  EXPECT_EQ(named["write_calls"].value, 1);
+  EXPECT_EQ(named["bids_placed"].value, 1);
+  EXPECT_TRUE(named["bids_placed"].only_rises);
+  EXPECT_EQ(named["market_clock_ahead_seconds"].value, 1.5);
+  EXPECT_FALSE(named["market_clock_ahead_seconds"].only_rises);
+  EXPECT_FALSE(named["events_waiting"].only_rises);
+}
+
+TEST_F(SessionLifeTest, AStatementSaysWhereTheMoneyWent) {
+  const auto session = Connect();
+  market_.SetPrice(Resource::kMemory, 30);
+  Bid bid = MemoryBid(5);
+  bid.rounds = 9;  // Rounds pass here more quickly than bids are renewed.
+  ASSERT_TRUE(session->Bid(bid).ok());
+  for (int round = 0; round < 3; ++round) market_.Decide();
+  market_.SetPrice(Resource::kMemory, 40);
+  market_.Decide();
+  const absl::StatusOr<Statement> all = session->GetStatement(0);
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(all->first_round_id, 1u);
+  EXPECT_EQ(all->last_round_id, 4u);
+  EXPECT_EQ(all->settled_rounds, 4);
+  EXPECT_EQ(all->open_rounds, 0);
+  ASSERT_THAT(all->lines, SizeIs(1)) << "what nothing was paid for has no line";
+  EXPECT_EQ(all->lines[0].resource, Resource::kMemory);
+  EXPECT_EQ(all->lines[0].rounds, 4);
+  EXPECT_EQ(all->charge_microcredits(), 3 * 5 * 30 + 5 * 40);
+  const absl::StatusOr<Statement> some = session->GetStatement(3, 4);
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_EQ(some->settled_rounds, 2);
+  EXPECT_EQ(some->charge_microcredits(), 5 * 30 + 5 * 40);
+  EXPECT_EQ(session->GetStatement(2, 2)->charge_microcredits(), 5 * 30);
+  EXPECT_THAT(session->GetStatement(9)->lines, IsEmpty());
+  EXPECT_EQ(session->GetStatement(3, 2).status().code(), absl::StatusCode::kInvalidArgument);
+  market_.Stop();
+  EXPECT_FALSE(session->GetStatement(0, 0, {.timeout = absl::Milliseconds(1)}).ok());
 }
 
 TEST_F(SessionLifeTest, ARestartStripsNobodyAndALapsedBidComesBack) {

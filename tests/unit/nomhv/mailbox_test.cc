@@ -132,6 +132,25 @@ TEST_F(MailboxTest, PayloadsAreChecked) {
   constexpr uint32_t kSize = sizeof(NomPublish);
   EXPECT_EQ(read(0, kSize), NOM_STATUS_OK);
   EXPECT_EQ(read(0, kSize - 1), NOM_STATUS_BAD_PARAMETER);
+  // What came later may be missing, and half of it is nothing.
+  publish = {};
+  const uint64_t seven = 7;
+  std::memcpy(memory_.get() + NOM_MAILBOX_PAYLOAD_AT + offsetof(NomPublish, head), &seven,
+              sizeof(seven));
+  command = {.payload_offset = 0, .payload_bytes = offsetof(NomPublish, head)};
+  const auto read_short = [&] {
+    return mailbox_.ReadPayload(command, publish, offsetof(NomPublish, head)).code();
+  };
+  EXPECT_EQ(read_short(), NOM_STATUS_OK);
+  EXPECT_EQ(publish.head.transaction_id, 0u);
+  command.payload_bytes = kSize - 1;
+  EXPECT_EQ(read_short(), NOM_STATUS_OK);
+  EXPECT_EQ(publish.head.transaction_id, 0u);
+  command.payload_bytes = kSize;
+  EXPECT_EQ(read_short(), NOM_STATUS_OK);
+  EXPECT_EQ(publish.head.transaction_id, 7u);
+  command.payload_bytes = offsetof(NomPublish, head) - 1;
+  EXPECT_EQ(read_short(), NOM_STATUS_BAD_PARAMETER);
   EXPECT_EQ(read(NOM_MAILBOX_PAYLOAD_BYTES - kSize, kSize), NOM_STATUS_OK);
   EXPECT_EQ(read(NOM_MAILBOX_PAYLOAD_BYTES - kSize + 1, kSize), NOM_STATUS_BAD_PARAMETER);
   EXPECT_EQ(read(0xffffffff, kSize), NOM_STATUS_BAD_PARAMETER);

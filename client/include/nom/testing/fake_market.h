@@ -13,8 +13,9 @@
 // of bids, decided rounds, notices, another ledger. Prices are posted by the test: a bid wins the
 // quantity that leaves it the most at the posted price, as far as its budget and what is for sale
 // go (in order of guests). With ClearJointly() it takes bids for several resources as well: of a
-// valuation it finds the best bundle, or the best ends of ranges. It keeps no accounts. Rounds pass
-// when the test says so, never by themselves.
+// valuation it finds the best bundle, or the best ends of ranges. It keeps no accounts, and a
+// round is settled as soon as it is decided. Rounds pass when the test says so, never by
+// themselves.
 //
 // Link nom::testing (find_package(nom COMPONENTS testing)).
 

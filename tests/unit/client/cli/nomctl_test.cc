@@ -16,111 +16,16 @@
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "tests/unit/client/cli/nomctl_fixture.h"
 #include "tests/unit/client/fake_market.h"
 #include "tests/unit/client/process.h"
 
 namespace nom::client_test {
 namespace {
 
-namespace pb = market::v1;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-class NomctlTest : public ::testing::Test {
- protected:
-  NomctlTest() {
-    market_.Configure([this](FakeMarket& market) {
-      market.on_request = [this](const std::string& request) {
-        std::lock_guard lock(mutex_);
-        requests_.push_back(request);
-      };
-      *market.guests.add_guests() = Guest();
-    });
-    Publish(6);
-  }
-
-  static pb::GuestInfo Guest() {
-    pb::GuestInfo guest = MakeGuest(3, "cache");
-    guest.set_work_done(1234);
-    guest.set_work_unit("hits");
-    guest.set_activity("ser\033ving");  // A guest's word: must not reach a terminal as it is.
-    guest.set_spent_microcredits(900);
-    pb::Bid* bid = guest.add_bids();
-    bid->set_kind(pb::RESOURCE_KIND_MEMORY);
-    pb::BidRange* range = bid->add_ranges();
-    range->set_min_units(1);
-    range->set_max_units(32);
-    range->set_value_at_min_microcredits(90);
-    range->set_unit_price_microcredits(90);
-    return guest;
-  }
-  void Publish(uint64_t round_id) {
-    pb::WatchResponse response;
-    response.set_sequence(round_id * 10);
-    *response.mutable_state() = MakeState(round_id, 120, 20, absl::Now() + absl::Hours(1));
-    *response.add_guests() = Guest();
-    pb::Account* account = response.add_accounts();
-    account->set_tenant_id("shop");
-    account->set_available_microcredits(5000);
-    market_.SetRound(round_id);
-    market_.Publish(response);
-  }
-  // Settled, with guest 3 at 12 units of cpu, of which so much was measured.
-  static pb::Round Settled(uint64_t round_id, int64_t cpu_milliunits) {
-    pb::Round round;
-    round.set_round_id(round_id);
-    round.set_host_id("m1");
-    round.set_phase(pb::ROUND_PHASE_SETTLED);
-    // 2026-11-29 10:00:00Z, and a second for each round.
-    round.mutable_effective_time()->set_seconds(1'795'946'400 + static_cast<int64_t>(round_id));
-    pb::GuestOutcome* outcome = round.add_outcomes();
-    outcome->set_guest_id(3);
-    outcome->set_kind(pb::RESOURCE_KIND_CPU);
-    outcome->set_seed_units(10);
-    outcome->set_award_units(2);
-    outcome->set_settled(true);
-    outcome->set_settled_microcredits(240);
-    outcome->set_delivered_milliunits(cpu_milliunits);
-    outcome->set_reason(pb::AWARD_REASON_PARTLY_SERVED);
-    *round.add_prices() = MakeState(round_id, 120, 20, absl::UnixEpoch()).prices(0);
-    return round;
-  }
-
-  // What a command printed, as JSON.
-  static google::protobuf::Struct Json(const Ended& ended) {
-    google::protobuf::Struct value;
-    EXPECT_EQ(ended.exit_code, 0) << ended.err;
-    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(ended.out, &value).ok()) << ended.out;
-    return value;
-  }
-
-  std::vector<std::string> Command(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), NOM_NOMCTL);
-    return arguments;
-  }
-  // With the market's address in the environment.
-  Ended Run(std::vector<std::string> arguments) {
-    return Process(Command(std::move(arguments)), environment_).Wait();
-  }
-  // Requests but for those that only look, without their random ids.
-  std::vector<std::string> Writes() {
-    std::lock_guard lock(mutex_);
-    std::vector<std::string> writes;
-    for (std::string request : requests_) {
-      if (request.rfind("List", 0) == 0) continue;
-      const size_t id = request.find(" request_id: \"");
-      if (id != std::string::npos) request.erase(id, 14 + 32 + 1);
-      writes.push_back(request);
-    }
-    return writes;
-  }
-
-  std::mutex mutex_;
-  std::vector<std::string> requests_;
-  FakeMarket market_;
-  std::map<std::string, std::string> environment_ = {{"NOM_TARGET", market_.target()}};
-};
 
 TEST_F(NomctlTest, StatusAsATable) {
   const Ended ended = Run({"status"});
@@ -208,38 +113,6 @@ TEST_F(NomctlTest, RoundsAsATable) {
       "   240  exact    3:2\n"
       "    5  2026-11-29 10:00:05Z  settled  cpu         120  bids         280     300   270  "
       "   240  coarser  3:2\n");
-}
-
-TEST_F(NomctlTest, AStatementAddsUpWhatWasPaid) {
-  pb::Round second = Settled(6, 12'000);
-  second.mutable_outcomes(0)->set_rent_microcredits(30);
-  pb::GuestOutcome* gone = second.add_outcomes();  // A guest that is not listed any more.
-  gone->set_guest_id(8);
-  gone->set_kind(pb::RESOURCE_KIND_MEMORY);
-  gone->set_settled(true);
-  gone->set_settled_microcredits(7);
-  pb::Round open = Settled(7, 0);
-  open.set_phase(pb::ROUND_PHASE_EFFECTIVE);
-  market_.Configure([&](FakeMarket& market) {
-    *market.rounds.add_rounds() = open;
-    *market.rounds.add_rounds() = second;
-    *market.rounds.add_rounds() = Settled(5, 12'000);
-    market.account.mutable_account()->set_tenant_id("shop");
-    market.account.mutable_account()->set_spent_microcredits(1'500'000);
-  });
-  Ended ended = Run({"statement"});
-  EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  EXPECT_EQ(ended.out,
-            "round  effective             guest  resource  held  charge  rent\n"
-            "    6  2026-11-29 10:00:06Z  cache  cpu         12     240    30\n"
-            "                             id:8   memory       0       7     0\n"
-            "    5  2026-11-29 10:00:05Z  cache  cpu         12     240     0\n"
-            "                             sum                       487    30\n"
-            "\n"
-            "account shop: spent 1.5cr in all, 0cr available, 0cr in escrow, 0cr in arrears\n");
-  ended = Run({"statement", "--tenant", "shop", "--limit", "1", "--json"});
-  EXPECT_EQ(Json(ended).fields().at("lines").list_value().values_size(), 1)
-      << "one round, and of an operator's view the tenant's guests alone";
 }
 
 TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {

@@ -71,6 +71,13 @@ class FakeReader : public LedgerReader {
     absl::StatusOr<Round> ReadRound(const HostId&, RoundId round_id) override {
       return reader_.rounds.at(round_id);
     }
+    absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId&,
+                                                        const NewestBelow&) override {
+      return absl::UnimplementedError("not asked for");
+    }
+    absl::StatusOr<AccountStatement> ReadStatement(const TenantId&, const NewestBelow&) override {
+      return absl::UnimplementedError("not asked for");
+    }
 
    private:
     FakeReader& reader_;

@@ -41,6 +41,25 @@ class LifeTest : public MarketTest {
   }
 };
 
+// Also before any round, when its end writes nothing into the books.
+TEST_F(LifeTest, WhoIsAnsweredThatAGuestEndedSeesThatItHoldsNothing) {
+  const GuestId guest = Admit("ann", "one");
+  ASSERT_TRUE(book().open_rounds.empty());
+  ASSERT_TRUE(End("ann", guest).status.ok());
+  for (const Holding& holding : world_->view().FindGuest(guest)->now) {
+    EXPECT_EQ(holding.units(), 0) << KindName(holding.kind);
+  }
+}
+
+TEST_F(LifeTest, AGuestThatIsEndedAndStartedLosesNoMeters) {
+  const GuestId guest = Admit("ann", "one");
+  ASSERT_TRUE(RunUntilInForce(1));
+  ASSERT_TRUE(End("ann", guest).status.ok());
+  ASSERT_TRUE(Start("ann", guest).status.ok());
+  ASSERT_TRUE(RunUntilInForce(2));
+  EXPECT_EQ(host_view().counters.meters_lost, 0u) << "all that it held was billed when it ended";
+}
+
 TEST_F(LifeTest, AGuestThatIsDoneIsNoCrash) {
   const GuestId done = Admit("ann", "done");
   const GuestId failed = Admit("ann", "failed");

@@ -108,7 +108,9 @@ TEST_F(EngineTest, ARetriedTenantGetsTheNewToken) {
   ASSERT_TRUE(world_->AskAsOperator(create).status.ok());
   create.token_hash = "new";
   ASSERT_TRUE(world_->AskAsOperator(create).status.ok());
-  EXPECT_EQ(world_->state().tenants.at("eve").token_hash, "new");
+  const Tenant& eve = world_->state().tenants.at("eve");
+  ASSERT_EQ(eve.tokens.size(), 1u);
+  EXPECT_EQ(eve.tokens[0].hash, "new");
   create.request_id = NewId();
   EXPECT_TRUE(absl::IsAlreadyExists(world_->AskAsOperator(create).status));
 }

@@ -104,6 +104,14 @@ class ForgedReader : public LedgerReader {
     absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) override {
       return snapshot_->ReadRound(host_id, round_id);
     }
+    absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,
+                                                        const NewestBelow& which) override {
+      return snapshot_->ReadEvents(tenant_id, which);
+    }
+    absl::StatusOr<AccountStatement> ReadStatement(const TenantId& tenant_id,
+                                                   const NewestBelow& which) override {
+      return snapshot_->ReadStatement(tenant_id, which);
+    }
 
    private:
     const std::unique_ptr<LedgerSnapshot> snapshot_;

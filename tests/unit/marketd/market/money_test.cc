@@ -239,5 +239,27 @@ TEST(MoneyDeathTest, MoneyIsNotMade) {
       "wrong side of zero");
 }
 
+TEST_F(MoneyTest, WhatOneGuestPaysIsOneEntryWhereItMayBePostedAsOne) {
+  Deposit(100);
+  const Account available{"t", AccountKind::kAvailable};
+  const Account escrow{"t", AccountKind::kEscrow};
+  const Account revenue{kOperator, AccountKind::kRevenue};
+  const Purses before = state_.purses;
+  Scribe scribe(state_, kNow, "x");
+  scribe.Move(available, escrow, 1, 60);
+  scribe.Move(available, revenue, 1, 3);
+  scribe.Move(available, revenue, 1, 4);  // The same.
+  scribe.Move(available, revenue, 2, 5);  // Of another guest.
+  scribe.Move(escrow, available, 1, 60);
+  // Posted with the first it would take what only the entry in between has given back.
+  scribe.Move(available, escrow, 1, 80);
+  const Transaction written = std::move(scribe).Finish();
+  ASSERT_EQ(written.entries.size(), 5u);
+  EXPECT_EQ(written.entries[1].amount_microcredits, 7);
+  Purses again = before;
+  for (const Entry& entry : written.entries) ASSERT_TRUE(Post(entry, again).ok());
+  EXPECT_EQ(again, state_.purses) << "gone through again the entries give the same";
+}
+
 }  // namespace
 }  // namespace nom::market

@@ -111,6 +111,17 @@ TEST_F(PromisesTest, NoRoundIsOversoldNowOrLater) {
       << "in its last round alone";
 }
 
+TEST_F(PromisesTest, HostsThatGiveNothingAreNotLookedAt) {
+  const Transaction award = Open(10, 1, 2, 100);
+  EXPECT_THAT(HostsGivenOut(award, state_), testing::ElementsAre("h"));
+  const Transaction other = Write("guest admitted", [](Scribe& s) {
+    s.Write(PutGuest{{.guest_id = 2, .host_id = "other", .tenant_id = "ann"}});
+  });
+  EXPECT_THAT(HostsGivenOut(other, state_), testing::ElementsAre("other"));
+  const Transaction money = Write("deposit", [](Scribe& s) { PostDeposit(s, "ann", 5); });
+  EXPECT_THAT(HostsGivenOut(money, state_), testing::IsEmpty());
+}
+
 TEST_F(PromisesTest, WhatUnknownGuestsHoldIsNotGivenOut) {
   unmanaged_ = {{.guest_id = 99, .holdings = {{.kind = kMemory, .seed_units = 50}}}};
   EXPECT_EQ(Oversold(Open(42, 3, 4, 0)), "");
@@ -151,10 +162,16 @@ TEST_F(PromisesTest, WhatWasToldIsHeld) {
   holdings_.Set(1, {{.kind = kMemory, .seed_units = 11}});
   EXPECT_THAT(FirstUntold(told, state_, holdings_),
               HasSubstr("guest 1, resource 2: was told of 12 units, and holds 11"));
+  EXPECT_EQ(HoldAsTold(told, state_, holdings_), 1) << "what the machine was made to hold counts";
+  EXPECT_EQ(FirstUntold(told, state_, holdings_), "");
+  EXPECT_EQ(HoldAsTold(told, state_, holdings_), 0);
+  holdings_.Remove(1);
   Guest ended = state_.guests.at(1);
   ended.state = GuestState::kEnded;
   Write("guest ended", [&](Scribe& s) { s.Write(PutGuest{ended}); });
   EXPECT_EQ(FirstUntold(told, state_, holdings_), "") << "it holds nothing any more";
+  EXPECT_EQ(HoldAsTold(told, state_, holdings_), 0);
+  EXPECT_FALSE(holdings_.Has(1));
 }
 
 // A book with 5 in escrow that no contract is for: the next transaction of its owner ends the

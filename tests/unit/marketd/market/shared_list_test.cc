@@ -31,7 +31,7 @@ TEST(KeptList, OnlyWhatWasTouchedIsMadeAnew) {
       before[value->key] = value.get();
     }
     std::set<int> touched;
-    for (int64_t i = random.Uniform(0, 5); i > 0; --i) {
+    for (int64_t i = random.Uniform(0, random.OneIn(4) ? 25 : 5); i > 0; --i) {
       const int key = static_cast<int>(random.Uniform(0, 30));
       if (random.OneIn(3)) {
         all.erase(key);
@@ -72,6 +72,20 @@ TEST(SharedList, IsReadLikeAVector) {
   EXPECT_THAT(std::vector<std::string>(list.begin(), list.end()), testing::ElementsAre("a", "b"));
   const SharedList<std::string> copy = list;
   EXPECT_EQ(&copy[0], &list[0]);
+}
+
+TEST(KeptList, AListOfWhichNothingWasTouchedIsTheSame) {
+  KeptList<int, Shown> kept;
+  const auto make = [](int key) { return std::make_shared<const Shown>(Shown{key, "x"}); };
+  const auto key_of = [](const Shown& s) { return s.key; };
+  EXPECT_TRUE(kept.RefreshList(make, key_of).empty());
+  kept.Touch(3);
+  const SharedList<Shown> first = kept.RefreshList(make, key_of);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(kept.RefreshList(make, key_of).pointers().data(), first.pointers().data());
+  kept.Touch(1);
+  EXPECT_EQ(kept.RefreshList(make, key_of).size(), 2u);
+  EXPECT_EQ(first.size(), 1u) << "what was given out stays as it was";
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "marketd/base/log.h"
@@ -46,23 +47,35 @@ TEST(TokenTest, TokensDifferAndHashesAreSha256) {
 class AuthenticatorTest : public ::testing::Test {
  protected:
   AuthenticatorTest() : authenticator_("the-operators-token") {
-    view_.tenants.push_back(
-        {{.tenant_id = "alice", .token_hash = HashToken("token-of-alice")}, {}});
-    view_.tenants.push_back({{.tenant_id = "bob", .token_hash = HashToken("token-of-bob")}, {}});
+    Add("alice", {{.token_id = 1, .hash = HashToken("token-of-alice")}});
+    Add("bob", {{.token_id = 1, .hash = HashToken("token-of-bob")},
+                {.token_id = 2,
+                 .hash = HashToken("another-of-bob"),
+                 .scope = market::TokenScope::kReadOnly,
+                 .expire_time = now_ + absl::Seconds(10)}});
   }
+  void Add(const std::string& tenant_id, std::vector<market::Token> tokens) {
+    view_.tenants.push_back({{.tenant_id = tenant_id, .tokens = std::move(tokens)}, {}});
+  }
+  absl::StatusOr<market::Caller> Identify(std::optional<absl::string_view> authorization,
+                                          std::optional<absl::string_view> certificate = {}) {
+    return authenticator_.Identify(authorization, certificate, view_, now_);
+  }
+
+  absl::Time now_ = absl::FromUnixSeconds(1'800'000'000);
   Authenticator authenticator_;
   market::View view_;
 };
 
 TEST_F(AuthenticatorTest, ACredentialNamesTheCaller) {
-  auto caller = authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_);
+  auto caller = Identify("Bearer token-of-bob");
   ASSERT_TRUE(caller.ok()) << caller.status();
   EXPECT_FALSE(caller->is_operator);
   EXPECT_EQ(caller->tenant_id, "bob");
-  caller = authenticator_.Identify("bearer the-operators-token", std::nullopt, view_);
+  caller = Identify("bearer the-operators-token");
   ASSERT_TRUE(caller.ok()) << caller.status();
   EXPECT_TRUE(caller->is_operator);
-  caller = authenticator_.Identify(std::nullopt, "alice", view_);
+  caller = Identify(std::nullopt, "alice");
   ASSERT_TRUE(caller.ok()) << caller.status();
   EXPECT_EQ(caller->tenant_id, "alice");
 }
@@ -70,26 +83,44 @@ TEST_F(AuthenticatorTest, ACredentialNamesTheCaller) {
 TEST_F(AuthenticatorTest, WhatIsNoCredentialIsRefused) {
   for (const char* value :
        {"", "Bearer ", "Bearer token-of-bob ", "token-of-bob", "Basic x", "Bearer TOKEN-OF-BOB"}) {
-    EXPECT_EQ(authenticator_.Identify(value, std::nullopt, view_).status().code(),
-              absl::StatusCode::kUnauthenticated)
-        << value;
+    EXPECT_EQ(Identify(value).status().code(), absl::StatusCode::kUnauthenticated) << value;
   }
-  EXPECT_FALSE(authenticator_.Identify("Bearer token-of-bob", "alice", view_).ok());
-  EXPECT_TRUE(authenticator_.Identify("Bearer token-of-bob", "bob", view_).ok());
-  EXPECT_FALSE(authenticator_.Identify(std::nullopt, "mallory", view_).ok());
-  EXPECT_FALSE(authenticator_.Identify(std::nullopt, std::nullopt, view_).ok());
-  EXPECT_FALSE(
-      authenticator_.Identify("Bearer " + std::string(600, 'x'), std::nullopt, view_).ok());
+  EXPECT_FALSE(Identify("Bearer token-of-bob", "alice").ok());
+  EXPECT_TRUE(Identify("Bearer token-of-bob", "bob").ok());
+  EXPECT_FALSE(Identify(std::nullopt, "mallory").ok());
+  EXPECT_FALSE(Identify(std::nullopt).ok());
+  EXPECT_FALSE(Identify("Bearer " + std::string(600, 'x')).ok());
 }
 
 TEST_F(AuthenticatorTest, AReplacedTokenIsForgotten) {
-  ASSERT_TRUE(authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_).ok());
-  market::TenantView bob = view_.tenants[1];
-  bob.token_hash = HashToken("new");
+  ASSERT_TRUE(Identify("Bearer token-of-bob").ok());
   view_.tenants = market::SharedList<market::TenantView>();
-  view_.tenants.push_back(std::move(bob));
-  EXPECT_FALSE(authenticator_.Identify("Bearer token-of-bob", std::nullopt, view_).ok());
-  EXPECT_TRUE(authenticator_.Identify("Bearer new", std::nullopt, view_).ok());
+  Add("bob", {{.token_id = 1, .hash = HashToken("new")}});
+  EXPECT_FALSE(Identify("Bearer token-of-bob").ok());
+  EXPECT_TRUE(Identify("Bearer new").ok());
+}
+
+TEST_F(AuthenticatorTest, EachOfATenantsTokensIsOneUntilItExpires) {
+  const auto full = Identify("Bearer token-of-bob");
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_EQ(full->token_id, 1u);
+  EXPECT_FALSE(full->read_only);
+  const CallHead head{.authorization = "Bearer another-of-bob"};
+  const auto reader = authenticator_.Identify(head, view_, now_);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ(reader->caller.tenant_id, "bob");
+  EXPECT_EQ(reader->caller.token_id, 2u);
+  EXPECT_TRUE(reader->caller.read_only);
+  EXPECT_TRUE(authenticator_.StillGood(*reader, view_, now_ + absl::Seconds(9)).ok());
+  now_ += absl::Seconds(10);
+  EXPECT_TRUE(absl::IsUnauthenticated(authenticator_.StillGood(*reader, view_, now_)));
+  EXPECT_THAT(std::string(Identify("Bearer another-of-bob").status().message()),
+              HasSubstr("has expired"));
+  EXPECT_TRUE(Identify("Bearer token-of-bob").ok()) << "the other is as good as before";
+  // Revoked.
+  view_.tenants = market::SharedList<market::TenantView>();
+  Add("bob", {});
+  EXPECT_FALSE(Identify("Bearer token-of-bob").ok());
 }
 
 TEST(RefusalLogTest, OneLineACallerAndAMinute) {
@@ -243,6 +274,32 @@ TEST(FairWorkerTest, OwnersTakeTurnsAndTheOperatorHasEverySecond) {
     go.set_value();
   }
   EXPECT_EQ(order, "a.b.c.abaaaa");
+}
+
+TEST(TenantPageTest, EndsByBytesAndLeavesNobodyOut) {
+  market::View view;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string tenant_id = absl::StrFormat("t-%05d", i);
+    view.tenants.push_back({{.tenant_id = tenant_id, .display_name = std::string(128, 'x')},
+                            {.available = int64_t{1} << 60}});
+  }
+  std::string after;
+  int pages = 0;
+  int next = 0;
+  do {
+    nom::operators::v1::ListTenantsResponse page;
+    AddTenants(view, after, &page);
+    EXPECT_LT(page.ByteSizeLong(), kPageBytesMax + 65'536);
+    ASSERT_EQ(page.tenants_size(), page.accounts_size());
+    for (int i = 0; i < page.tenants_size(); ++i) {
+      EXPECT_EQ(page.tenants(i).tenant_id(), absl::StrFormat("t-%05d", next++));
+      EXPECT_EQ(page.accounts(i).tenant_id(), page.tenants(i).tenant_id());
+    }
+    after = page.next_after_tenant_id();
+    ++pages;
+  } while (!after.empty());
+  EXPECT_EQ(next, 20'000);
+  EXPECT_GT(pages, 2);
 }
 
 class RoundPageTest : public ::testing::Test {

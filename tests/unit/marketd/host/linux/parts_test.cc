@@ -576,6 +576,8 @@ TEST(BoardFileTest, IsNomhvsLayoutAndOutlivesItsWriter) {
                              .unit_size = 4096,
                              .unit_price_microcredits = 77,
                              .supply_units = 9});
+  contents.head = {.transaction_id = 8};
+  for (int i = 0; i < 32; ++i) contents.head.digest += "ab";
   const GuestGrant grant{.guest_id = 17,
                          .now = {{.kind = ResourceKind::kCpu, .seed_units = 1, .award_units = 4}},
                          .next = {{.kind = ResourceKind::kCpu, .seed_units = 1, .award_units = 2}}};
@@ -596,6 +598,9 @@ TEST(BoardFileTest, IsNomhvsLayoutAndOutlivesItsWriter) {
     EXPECT_EQ(machine.tsc_hz, kBoardFileHz);
     EXPECT_EQ(machine.valid_until_tsc, 4'000'000'000u);
     EXPECT_EQ(machine.prices[0].unit_price_microcredits, 77);
+    EXPECT_EQ(machine.head.transaction_id, 8u);
+    EXPECT_EQ(machine.head.digest[0], 0xab);
+    EXPECT_EQ(machine.head.digest[31], 0xab);
     EXPECT_EQ(guest.guest_id, 17u);
     EXPECT_EQ(guest.sequence % 2, 0u);
     EXPECT_EQ(guest.notice_sequence, static_cast<uint64_t>(life));  // Goes on counting.

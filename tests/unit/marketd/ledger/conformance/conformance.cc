@@ -44,7 +44,16 @@ class Leader {
   }
   void Tenant(const TenantId& id, Microcredits money) {
     WriteNow("tenant created", [&](Scribe& s) {
-      s.Write(PutTenant{{.tenant_id = id, .display_name = "a name", .token_hash = "a hash"}});
+      s.Write(PutTenant{{.tenant_id = id,
+                         .display_name = "a name",
+                         .tokens = {{.token_id = 1, .hash = "a hash", .label = "first"},
+                                    {.token_id = 3,
+                                     .hash = "another",
+                                     .scope = TokenScope::kReadOnly,
+                                     .created_time = absl::FromUnixMicros(1'234'567),
+                                     .expire_time = absl::FromUnixMicros(2'345'678)}},
+                         .last_token_id = 4}});
+      s.Write(LogEvent{{.kind = "tenant_created", .by = kOperator, .tenant_id = id}});
       if (money > 0) PostDeposit(s, id, money);
     });
   }
@@ -196,6 +205,14 @@ TEST_P(LedgerConformance, WhatWasCommittedComesBack) {
     s.Write(DropBid{{guest, ResourceKind::kCpu}});
   });
   alpha.ExpectLoads();
+  alpha.WriteNow("token revoked", [&](Scribe& s) {
+    Tenant tenant = s.state().tenants.at("ann");
+    tenant.tokens.erase(tenant.tokens.begin());
+    s.Write(PutTenant{tenant});
+    s.Write(LogEvent{{.kind = "token_revoked", .by = "ann", .by_token_id = 3, .token_id = 1}});
+    s.Write(LogEvent{{.kind = "another", .by = kTheMarket, .amount_microcredits = -7}});
+  });
+  alpha.ExpectLoads();
   // More ids of one guest's bids than are kept, and one for ever.
   for (size_t i = 0; i < kBidRequestsKept + 5; ++i) {
     alpha.WriteNow("bid placed", [&](Scribe& s) {
@@ -223,6 +240,66 @@ TEST_P(LedgerConformance, WhatWasCommittedComesBack) {
   Reopen();
   Leader again(*ledger_, kAlpha);
   EXPECT_EQ(again.state, alpha.state);
+}
+
+TEST_P(LedgerConformance, EventsAndStatementsComeNewestFirstAndNoTransactionIsCut) {
+  Leader alpha(*ledger_, kAlpha);
+  Leader beta(*ledger_, kBeta);
+  beta.Tenant("ann", 3);  // Another book's.
+  alpha.Tenant("ann", 1'000);
+  alpha.Tenant("bob", 50);
+  for (int i = 0; i < 3; ++i) {
+    alpha.WriteNow("several", [&](Scribe& s) {
+      PostDeposit(s, "ann", 10 + i);
+      s.Move({"ann", AccountKind::kAvailable}, {"ann", AccountKind::kEscrow}, 0, 7);
+      s.Move({"ann", AccountKind::kEscrow}, {kOperator, AccountKind::kRevenue}, 0, 2);
+      s.Move({"ann", AccountKind::kEscrow}, {"bob", AccountKind::kAvailable}, 0, 1);
+      s.Move({"ann", AccountKind::kEscrow}, {"ann", AccountKind::kAvailable}, 0, 4);
+      s.Write(LogEvent{{.kind = absl::StrCat("first-", i), .by = "ann", .tenant_id = "ann"}});
+      s.Write(LogEvent{{.kind = absl::StrCat("second-", i), .by = "bob", .tenant_id = "bob"}});
+    });
+  }
+  Reopen();
+  const auto look = ledger_->reader().Look("alpha");
+  ASSERT_TRUE(look.ok()) << look.status();
+  const auto kinds = [&look](const TenantId& tenant_id, const NewestBelow& which) {
+    std::vector<std::string> out;
+    const auto events = (*look)->ReadEvents(tenant_id, which);
+    EXPECT_TRUE(events.ok()) << events.status();
+    for (const LoggedEvent& event : *events) {
+      out.push_back(absl::StrCat(event.transaction_id, " ", event.event.kind));
+    }
+    return out;
+  };
+  EXPECT_THAT(kinds("", {0, 2}), ElementsAre("5 first-2", "5 second-2", "4 first-1", "4 second-1"));
+  EXPECT_THAT(kinds("", {4, 2}), ElementsAre("3 first-0", "3 second-0", "2 tenant_created"));
+  EXPECT_THAT(kinds("bob", {0, 2}), ElementsAre("5 second-2", "4 second-1"));
+  EXPECT_THAT(kinds("bob", {3, 9}), ElementsAre("2 tenant_created"));
+  EXPECT_THAT(kinds("nobody", {0, 9}), IsEmpty());
+  EXPECT_EQ((*(*look)->ReadEvents("", {0, 1}))[0].time, absl::FromUnixSeconds(1'800'000'005));
+
+  // What came and went adds up to what is there, whichever the pages.
+  for (const TenantId tenant : {"ann", "bob"}) {
+    for (const int at_once : {1, 2, 100}) {
+      Microcredits sum = 0;
+      uint64_t before = 0;
+      Purse purse;
+      for (;;) {
+        const auto statement = (*look)->ReadStatement(tenant, {before, at_once});
+        ASSERT_TRUE(statement.ok()) << statement.status();
+        purse = statement->purse;
+        if (statement->entries.empty()) break;
+        for (const LoggedEntry& logged : statement->entries) {
+          EXPECT_TRUE(before == 0 || logged.transaction_id < before);
+          EXPECT_NE(logged.entry.from.owner, logged.entry.to.owner) << "within a purse";
+          sum += (logged.entry.to.owner == tenant ? 1 : -1) * logged.entry.amount_microcredits;
+        }
+        before = statement->entries.back().transaction_id;
+      }
+      EXPECT_EQ(purse, alpha.state.PurseOf(tenant));
+      EXPECT_EQ(sum, purse.available + purse.escrow + purse.arrears) << tenant << at_once;
+    }
+  }
 }
 
 TEST_P(LedgerConformance, BooksHaveIdsAndPursesOfTheirOwn) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "marketd/ledger/rows/from_rows.h"
+#include "marketd/ledger/rows/packed_text.h"
 #include "marketd/ledger/rows/row_changes.h"
 #include "marketd/market/joint_bids.h"
 
@@ -192,6 +193,50 @@ TEST(Rows, AGuestComesBackWithItsSeedsAndMeters) {
   EXPECT_EQ(Rows({}, {PutGuest{guest}})[RowWrite::kDeleteRequestsOfGuest].size(), 1u);
 }
 
+TEST(Rows, ATenantComesBackWithItsTokens) {
+  const Tenant tenant{.tenant_id = "ann",
+                      .display_name = "Ann",
+                      .tokens = {{.token_id = 2,
+                                  .hash = "a hash",
+                                  .label = "a label",
+                                  .scope = TokenScope::kReadOnly,
+                                  .created_time = absl::FromUnixMicros(5),
+                                  .expire_time = absl::FromUnixMicros(6)}},
+                      .last_token_id = 3};
+  auto rows = Rows({}, {PutTenant{tenant}});
+  auto back = Read<TenantRow>(rows[RowWrite::kPutTenant].at(0));
+  const auto token = Read<TokenRow>(rows[RowWrite::kInsertToken].at(0));
+  ASSERT_TRUE(back.ok() && token.ok());
+  EXPECT_EQ(token->tenant_id, "ann");
+  back->tenant.tokens = {token->token};
+  EXPECT_EQ(back->tenant, tenant);
+  EXPECT_EQ(rows[RowWrite::kDeleteTokens].size(), 1u) << "those that were revoked go";
+  Kept kept = rows[RowWrite::kInsertToken].at(0);
+  kept["scope"] = int64_t{3};
+  EXPECT_TRUE(absl::IsDataLoss(Read<TokenRow>(kept).status())) << "no scope that there is";
+}
+
+TEST(Rows, EventsComeBackInTheirOrder) {
+  const AuditEvent event{.kind = "a kind",
+                         .by = "ann",
+                         .by_token_id = 1,
+                         .tenant_id = "bob",
+                         .host_id = "h",
+                         .guest_id = 11,
+                         .token_id = 4,
+                         .amount_microcredits = -5,
+                         .detail = "a detail"};
+  auto rows = Rows({}, {LogEvent{event}, LogEvent{{.kind = "another"}}});
+  ASSERT_EQ(rows[RowWrite::kInsertEvent].size(), 2u);
+  const auto first = Read<EventRow>(rows[RowWrite::kInsertEvent][0]);
+  const auto second = Read<EventRow>(rows[RowWrite::kInsertEvent][1]);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(first->event, event);
+  EXPECT_EQ(first->position, 0);
+  EXPECT_EQ(second->position, 1);
+  EXPECT_EQ(second->transaction_id, 7u);
+}
+
 TEST(Rows, BidsComeBack) {
   const StandingBid single{.guest_id = 11,
                            .kind = ResourceKind::kDisk,
@@ -353,6 +398,77 @@ TEST(Rows, AnErrorOfTheSinkEndsIt) {
   });
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_EQ(rows, 2);
+}
+
+TEST(Rows, WhatIsPutSeveralTimesIsWrittenOnceAsItStandsInTheEnd) {
+  Guest guest{.guest_id = 4, .host_id = "h", .tenant_id = "ann", .state = GuestState::kRunning};
+  Guest later = guest;
+  later.arrears_rounds = 2;
+  Guest gone = later;
+  gone.state = GuestState::kEvicted;
+  Contract contract{
+      .contract_id = 9, .guest_id = 4, .tenant_id = "ann", .period = absl::Seconds(1)};
+  Contract ended = contract;
+  ended.ended = "why";
+  auto rows =
+      Rows({}, {PutGuest{guest}, UpdateContract{contract}, PutGuest{later}, UpdateContract{ended}});
+  ASSERT_EQ(rows[RowWrite::kPutGuest].size(), 1u);
+  EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kPutGuest][0].at("arrears_rounds")), 2);
+  ASSERT_EQ(rows[RowWrite::kUpdateContract].size(), 1u);
+  EXPECT_EQ(std::get<std::string>(rows[RowWrite::kUpdateContract][0].at("ended")), "why");
+  // One that leaves is written when it does.
+  rows = Rows({}, {PutGuest{guest}, PutGuest{gone}});
+  EXPECT_EQ(rows[RowWrite::kPutGuest].size(), 2u);
+  EXPECT_EQ(rows[RowWrite::kDeleteRequestsOfGuest].size(), 1u);
+}
+
+TEST(Rows, OfARoundThatGoesOnOnlyWhatChangedIsWritten) {
+  UpdateRound update;
+  update.round = {.host_id = "h", .round_id = 3, .phase = RoundPhase::kSettled};
+  update.round.outcomes = {{.guest_id = 1, .tenant_id = "ann"},
+                           {.guest_id = 2, .tenant_id = "bob"}};
+  EXPECT_EQ(Rows({}, {update})[RowWrite::kPutOutcome].size(), 2u) << "all, if nobody says";
+  update.changed = {{update.round.outcomes[1]}};
+  auto rows = Rows({}, {update});
+  ASSERT_EQ(rows[RowWrite::kPutOutcome].size(), 1u);
+  EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kPutOutcome][0].at("guest_id")), 2);
+}
+
+TEST(PackedText, ComesBackAndTakesLess) {
+  std::string bids;
+  for (int i = 0; i < 300; ++i) {
+    absl::StrAppend(&bids, "  - guest_id: ", i,
+                    "\n    ranges:\n      - {min_units: 0, max_units: 4}\n");
+  }
+  for (const std::string& text :
+       {std::string(), std::string("short"), std::string("z1:5:not packed"), std::string(255, 'x'),
+        std::string(256, 'x'), std::string("\0\xff", 2), bids}) {
+    const std::string packed = PackText(text);
+    const absl::StatusOr<std::string> back = UnpackText(packed);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(*back, text);
+  }
+  EXPECT_EQ(PackText("short"), "short");
+  EXPECT_LT(PackText(bids).size(), bids.size() / 8);
+  EXPECT_EQ(*UnpackText("capacity_units: 5"), "capacity_units: 5") << "of before texts were packed";
+}
+
+TEST(PackedText, DamageIsSeen) {
+  const std::string packed = PackText(std::string(1'000, 'x') + std::string(1'000, 'y'));
+  for (size_t i = 3; i < packed.size(); ++i) {
+    std::string damaged = packed;
+    damaged[i] = damaged[i] == '0' ? '1' : '0';
+    const absl::StatusOr<std::string> back = UnpackText(damaged);
+    if (back.ok()) {  // Another spelling of the same, such as the padding's bits.
+      EXPECT_EQ(*back, *UnpackText(packed)) << i;
+    } else {
+      EXPECT_TRUE(absl::IsDataLoss(back.status())) << back.status();
+    }
+  }
+  for (const char* wrong :
+       {"z1:", "z1:7", "z1:-1:eJw=", "z1:99999999999999999999:eJw=", "z1:5:#"}) {
+    EXPECT_TRUE(absl::IsDataLoss(UnpackText(wrong).status())) << wrong;
+  }
 }
 
 }  // namespace

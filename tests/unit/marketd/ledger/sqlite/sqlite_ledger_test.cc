@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
+#include <vector>
 
 #include "marketd/market/audit.h"
 #include "tests/sim/world.h"
@@ -43,6 +46,27 @@ std::string Shell(const std::string& path, const std::string& sql) {
   return out;
 }
 
+// Every table's columns by name, sorted.
+std::string Columns(const std::string& path) {
+  sqlite3* db = nullptr;
+  EXPECT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  std::string out;
+  EXPECT_EQ(sqlite3_exec(
+                db,
+                "SELECT m.type || ' ' || m.name || ': ' || COALESCE(GROUP_CONCAT(c.name), '') FROM"
+                " sqlite_schema m LEFT JOIN (SELECT p.name, s.name AS of FROM sqlite_schema s,"
+                " pragma_table_info(s.name) p ORDER BY s.name, p.name) c ON c.of = m.name"
+                " GROUP BY m.type, m.name ORDER BY m.type, m.name",
+                [](void* to, int, char** texts, char**) {
+                  *static_cast<std::string*>(to) += std::string(texts[0]) + "\n";
+                  return 0;
+                },
+                &out, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  return out;
+}
+
 World::Options OneHost() {
   World::Options options;
   options.config.hosts = {TestHostConfig("h", absl::Seconds(1))};
@@ -66,12 +90,18 @@ class SqliteLedgerTest : public testing::Test {
     return OpenSqliteLedger({.path = path_, .sync_to_disk = false});
   }
   // One tenant with money, through a Scribe, as the engine does.
-  void Fill() {
+  void Fill(bool with_events = true) {
     auto ledger = Open();
     ASSERT_TRUE(ledger.ok()) << ledger.status();
     State state = *(*ledger)->Load({});
     Scribe first(state, absl::FromUnixSeconds(1), "tenant created");
-    first.Write(PutTenant{{.tenant_id = "ann", .display_name = "Ann"}});
+    first.Write(PutTenant{{.tenant_id = "ann",
+                           .display_name = "Ann",
+                           .tokens = {{.token_id = 1, .hash = "a hash", .label = "first"}},
+                           .last_token_id = 1}});
+    if (with_events) {
+      first.Write(LogEvent{{.kind = "tenant_created", .by = kOperator, .tenant_id = "ann"}});
+    }
     std::vector<Transaction> group;
     group.push_back(std::move(first).Finish());
     Scribe second(state, absl::FromUnixSeconds(2), "deposit");
@@ -126,12 +156,43 @@ TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
   ExpectRefused("schema version 99");
 }
 
-TEST_F(SqliteLedgerTest, AFileOfTheVersionBeforeIsBroughtUp) {
-  Fill();
-  ASSERT_EQ(Shell(path_,
-                  "PRAGMA journal_mode = DELETE; ALTER TABLE guests DROP COLUMN end_cause;"
-                  " ALTER TABLE guests DROP COLUMN arrears_rounds;"
-                  " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
+// What makes a file of version 8 of one of version 9, whose tenants have a token each at the most.
+constexpr char kBackTo8[] = R"sql(
+PRAGMA journal_mode = DELETE;
+DROP INDEX entries_from;
+DROP INDEX entries_to;
+DROP TABLE events;
+ALTER TABLE requests DROP COLUMN token_id;
+ALTER TABLE tenants ADD COLUMN token_hash TEXT NOT NULL DEFAULT '';
+UPDATE tenants SET token_hash = (SELECT hash FROM tokens WHERE tokens.tenant_id = tenants.tenant_id);
+DROP TABLE tokens;
+ALTER TABLE tenants DROP COLUMN last_token_id;
+PRAGMA user_version = 8;
+)sql";
+
+TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
+  Fill(/*with_events=*/false);
+  ASSERT_EQ(Shell(path_, kBackTo8), "");
+  auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  auto loaded = (*again)->Load({});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(*loaded, filled_);
+  EXPECT_EQ(loaded->tenants.at("ann").tokens.at(0).hash, "a hash");
+  (*again).reset();
+  EXPECT_TRUE(Open().ok()) << "and stays so";
+  // The same tables as those of a new file, whose columns may stand in another order.
+  const std::string fresh = directory_.File("fresh.ledger");
+  ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
+  EXPECT_EQ(Columns(path_), Columns(fresh));
+}
+
+TEST_F(SqliteLedgerTest, AFileOfVersion7IsBroughtUp) {
+  Fill(/*with_events=*/false);
+  ASSERT_EQ(Shell(path_, std::string(kBackTo8) +
+                             "ALTER TABLE guests DROP COLUMN end_cause;"
+                             " ALTER TABLE guests DROP COLUMN arrears_rounds;"
+                             " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
             "");
   auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
@@ -158,6 +219,88 @@ TEST_F(SqliteLedgerTest, RefusesADamagedFile) {
   Write(path_, bytes);
   ExpectRefused("");
   EXPECT_TRUE(absl::IsDataLoss(Open().status())) << Open().status();
+}
+
+// One whose file is large, by what it says: it is opened and loaded at once.
+class LargeLedgerTest : public SqliteLedgerTest {
+ protected:
+  // Above what is proven at once.
+  void FillMuch() {
+    Fill();
+    const auto ledger = *Open();
+    State state = *ledger->Load({});
+    std::vector<Transaction> many;
+    for (int i = 0; i < 300; ++i) {
+      Scribe scribe(state, absl::FromUnixSeconds(1'800'000'000), "deposit");
+      scribe.Move(kIssued, kAvailable, 0, 1'000);
+      many.push_back(std::move(scribe).Finish());
+    }
+    ASSERT_TRUE(ledger->Commit({}, many).ok());
+  }
+
+  // What the check behind found, while the ledger was there to be used.
+  absl::Status Checked() {
+    std::promise<absl::Status> found;
+    const auto ledger = OpenSqliteLedger(
+        {.path = path_,
+         .sync_to_disk = false,
+         .check_bytes_max = 1,
+         .on_checked = [&found](const absl::Status& status) { found.set_value(status); }});
+    if (!ledger.ok()) return absl::UnknownError(ledger.status().ToString());
+    const absl::StatusOr<State> state = (*ledger)->Load({});
+    if (!state.ok()) return absl::UnknownError(state.status().ToString());
+    return found.get_future().get();
+  }
+};
+
+TEST_F(LargeLedgerTest, IsCheckedBehind) {
+  FillMuch();
+  EXPECT_TRUE(Checked().ok());
+  EXPECT_TRUE(Checked().ok()) << "and that changes nothing";
+}
+
+TEST_F(LargeLedgerTest, AnOldForgeryIsFoundBehind) {
+  FillMuch();
+  ASSERT_EQ(Shell(path_,
+                  "DROP TRIGGER entries_kept_u;"
+                  "UPDATE entries SET amount_microcredits = 999 WHERE transaction_id = 20"),
+            "");
+  const absl::Status found = Checked();
+  EXPECT_TRUE(absl::IsDataLoss(found)) << found;
+  EXPECT_THAT(std::string(found.message()), HasSubstr("transaction 20: its digest"));
+}
+
+TEST_F(LargeLedgerTest, ADamagedPageIsFoundBehind) {
+  FillMuch();
+  // A table that nothing at a start reads.
+  ASSERT_EQ(Shell(path_,
+                  "CREATE TABLE filler (text); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT"
+                  " i + 1 FROM n WHERE i < 2000) INSERT INTO filler SELECT hex(randomblob(200))"
+                  " FROM n; PRAGMA journal_mode = DELETE"),
+            "");
+  std::string bytes = Contents(path_);
+  const size_t last = bytes.size() / 4096 - 3;
+  for (size_t i = last * 4096; i < (last + 1) * 4096; i += 16) bytes.replace(i, 8, "GARBAGE!");
+  Write(path_, bytes);
+  const absl::Status found = Checked();
+  EXPECT_TRUE(absl::IsDataLoss(found)) << found;
+}
+
+TEST_F(LargeLedgerTest, TheCheckEndsWithItsLedger) {
+  FillMuch();
+  for (int i = 0; i < 20; ++i) {
+    std::atomic<int> told{0};
+    {
+      const auto ledger =
+          *OpenSqliteLedger({.path = path_,
+                             .sync_to_disk = false,
+                             .check_bytes_max = 1,
+                             .on_checked = [&told](const absl::Status&) { ++told; }});
+      ASSERT_TRUE(ledger->Load({}).ok());
+      ASSERT_TRUE(ledger->Load({}).ok());
+    }
+    EXPECT_LE(told, 1) << "once at most, and nothing after it has gone";
+  }
 }
 
 TEST_F(SqliteLedgerTest, RefusesATruncatedFile) {
@@ -209,7 +352,8 @@ TEST_F(SqliteLedgerTest, AGroupIsWholeOrNothing) {
 TEST_F(SqliteLedgerTest, BooksAreNeverRewritten) {
   Fill();
   for (const char* sql :
-       {"UPDATE entries SET amount_microcredits = 1", "DELETE FROM entries",
+       {"UPDATE events SET who = 'bob'", "DELETE FROM events",
+        "UPDATE entries SET amount_microcredits = 1", "DELETE FROM entries",
         "DELETE FROM transactions", "UPDATE transactions SET kind = 'x'", "DELETE FROM tenants"}) {
     EXPECT_THAT(Shell(path_, sql), HasSubstr("never")) << sql;
   }
@@ -266,7 +410,14 @@ TEST_F(SqliteLedgerTest, WhatDoesNotAddUpIsSaidAndNotServed) {
        "its digest"},
       {"UPDATE contracts SET escrow_microcredits = escrow_microcredits + 1 WHERE ended = ''",
        "for open contracts of"},
-      {"DROP TRIGGER auctions_kept_u; UPDATE auctions SET auction = auction || '#'", "its digest"},
+      {"DROP TRIGGER events_kept_u; UPDATE events SET who = 'bob' WHERE kind = 'deposit'",
+       "its digest"},
+      {"DROP TRIGGER events_kept_d; DELETE FROM events WHERE kind = 'guest_admitted'",
+       "its digest"},
+      {"DROP TRIGGER auctions_kept_u; UPDATE auctions SET auction = auction || '#'",
+       "a packed text is damaged"},
+      {"DROP TRIGGER auctions_kept_u; UPDATE auctions SET auction = 'capacity_units: 7'",
+       "its digest"},
       {"DROP TRIGGER rounds_kept_u; UPDATE outcomes SET rent_microcredits = rent_microcredits + 1"
        " WHERE round_id = 1",
        "its outcomes charged"},

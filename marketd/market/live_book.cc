@@ -1,0 +1,42 @@
+#include "marketd/market/live_book.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/status.h"
+
+namespace nom::market {
+
+LiveBook::LiveBook(State state)
+    : state_(std::move(state)),
+      money_promises_(state_),
+      durable_transaction_id_(state_.last_transaction_id) {}
+
+void LiveBook::Commit(Scribe&& scribe) {
+  if (scribe.empty()) return;
+  const Transaction& transaction = effects_.transactions.emplace_back(std::move(scribe).Finish());
+  changes_.Touch(transaction, state_);
+  std::string wrong = money_promises_.FirstBroken(transaction, state_);
+  if (wrong.empty() && check_) wrong = check_(transaction);
+  NOM_CHECK(wrong.empty(), absl::StrCat("transaction ", transaction.transaction_id, " (",
+                                        transaction.kind, "): ", wrong));
+}
+
+void LiveBook::Answer(CallId call_id, Reply reply) {
+  outbox_.Hold(state_.last_transaction_id, ReplyEffect{call_id, std::move(reply)});
+}
+
+void LiveBook::Send(HostCommand command) {
+  outbox_.Hold(state_.last_transaction_id, std::move(command));
+}
+
+void LiveBook::Show(std::shared_ptr<const View> view) {
+  outbox_.Hold(state_.last_transaction_id, std::move(view));
+}
+
+void LiveBook::BecameDurable(uint64_t through_transaction_id) {
+  durable_transaction_id_ = std::max(durable_transaction_id_,
+                                     std::min(through_transaction_id, state_.last_transaction_id));
+}
+
+}  // namespace nom::market

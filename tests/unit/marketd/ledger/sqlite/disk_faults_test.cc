@@ -1,0 +1,330 @@
+// A disk that is full or broken, at each thing that is done to it in turn: what was acknowledged is
+// there afterwards, what is served is true, and whoever asks is told what is wrong.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/market/money.h"
+#include "marketd/market/runtime.h"
+#include "tests/sim/failing_vfs.h"
+#include "tests/sim/world.h"
+
+namespace nom::market {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+
+constexpr Microcredits kDeposit = 1'000;
+
+struct Mode {
+  const char* name;
+  bool is_full;
+  bool for_good;
+};
+constexpr Mode kModes[] = {
+    {"full for good", true, true}, {"broken for good", false, true}, {"broken once", false, false}};
+constexpr Mode kBrokenOnce = kModes[2];
+
+class DiskFaults : public testing::Test {
+ protected:
+  // Thousands of ledgers are made: in memory, where that is to be had, as nothing here is about
+  // what a real disk does.
+  static void SetUpTestSuite() {
+    if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 1);
+  }
+  DiskFaults() { disk_.Mend(); }
+  ~DiskFaults() override { disk_.Mend(); }
+
+  static DiskFault FaultAt(const Mode& mode, int64_t nth, uint32_t ops = kDiskWrites) {
+    return {.ops = ops, .nth = nth, .is_full = mode.is_full, .for_good = mode.for_good};
+  }
+
+  // A clear sentence says which ledger, and what is the matter with it.
+  static void ExpectSaysWhatIsWrong(const absl::Status& status, const std::string& path) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+    EXPECT_THAT(std::string(status.message()),
+                AnyOf(HasSubstr("disk is full"), HasSubstr("disk I/O error"),
+                      HasSubstr("unable to open database file")));
+    EXPECT_FALSE(absl::IsDataLoss(status)) << "nothing is lost: " << status;
+  }
+
+  FailingDisk& disk_ = FailingDisk::Get();
+};
+
+// What a ledger said it took.
+struct Story {
+  uint64_t acknowledged = 0;
+  uint64_t tried = 0;
+  absl::Status wrong;
+};
+
+// Two lives of one ledger: each opens it, commits groups of deposits, looks, and closes. Ends at
+// the first error.
+Story Live(const std::string& path) {
+  Story story;
+  for (int life = 0; life < 2; ++life) {
+    absl::StatusOr<std::unique_ptr<Ledger>> ledger = OpenSqliteLedger({.path = path});
+    if (!ledger.ok()) {
+      story.wrong = ledger.status();
+      return story;
+    }
+    absl::StatusOr<State> state = (*ledger)->Load({});
+    if (!state.ok()) {
+      story.wrong = state.status();
+      return story;
+    }
+    for (int group = 0; group < 2; ++group) {
+      std::vector<Transaction> transactions;
+      for (int i = 0; i < 2; ++i) {
+        Scribe scribe(*state, absl::FromUnixSeconds(1'800'000'000), "deposit");
+        if (state->tenants.empty()) {
+          scribe.Write(PutTenant{{.tenant_id = "alice"}});
+        }
+        PostDeposit(scribe, "alice", kDeposit);
+        // Some of them take many pages.
+        scribe.Write(PutRequest{
+            {.key = {"alice", absl::StrCat("r-", scribe.transaction_id())},
+             .reply = {.status = absl::InternalError(std::string(group == 1 ? 9'000 : 10, 'x'))},
+             .transaction_id = scribe.transaction_id()}});
+        transactions.push_back(std::move(scribe).Finish());
+      }
+      story.tried = transactions.back().transaction_id;
+      story.wrong = (*ledger)->Commit({}, transactions);
+      // Nobody sees what was not written; what was acknowledged everybody sees.
+      if (const auto look = (*ledger)->reader().Look(kMarketBook); look.ok()) {
+        const absl::StatusOr<ChainHead> head = (*look)->Head();
+        if (head.ok()) {
+          EXPECT_GE(head->transaction_id, story.acknowledged);
+          EXPECT_LE(head->transaction_id, story.tried);
+          if (story.wrong.ok()) {
+            EXPECT_EQ(head->transaction_id, story.tried);
+          }
+        }
+      }
+      if (!story.wrong.ok()) return story;
+      story.acknowledged = story.tried;
+    }
+  }
+  return story;
+}
+
+void ExpectTrue(const std::string& path, const Story& story) {
+  const auto ledger = OpenSqliteLedger({.path = path});
+  ASSERT_TRUE(ledger.ok()) << ledger.status();
+  const absl::StatusOr<State> state = (*ledger)->Load({});
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_GE(state->last_transaction_id, story.acknowledged) << "what was acknowledged is lost";
+  EXPECT_LE(state->last_transaction_id, story.tried);
+  EXPECT_EQ(state->PurseOf("alice").available,
+            static_cast<Microcredits>(state->last_transaction_id) * kDeposit)
+      << "and all of a small ledger is proven when it is loaded";
+}
+
+TEST_F(DiskFaults, ALedgerIsMadeWholeOrNotAtAll) {
+  const auto open = [](const std::string& path) {
+    return OpenSqliteLedger({.path = path}).status();
+  };
+  int64_t writes = 0;
+  {
+    const TempDirectory directory;
+    disk_.Break({.ops = kDiskWrites});
+    ASSERT_TRUE(open(directory.File("ledger")).ok());
+    writes = disk_.counted();
+  }
+  for (const Mode& mode : kModes) {
+    for (int64_t nth = 1; nth <= writes && !HasFailure(); ++nth) {
+      const TempDirectory directory;
+      const std::string path = directory.File("ledger");
+      disk_.Break(FaultAt(mode, nth));
+      const absl::Status status = open(path);
+      SCOPED_TRACE(
+          absl::StrCat(mode.name, " at ", nth, " of ", writes, ": ", disk_.first_failed()));
+      if (!status.ok()) ExpectSaysWhatIsWrong(status, path);
+      disk_.Mend();
+      EXPECT_TRUE(open(path).ok()) << open(path);
+    }
+  }
+}
+
+TEST_F(DiskFaults, NothingAcknowledgedIsLostAtAnyWrite) {
+  // Each run begins with a ledger that is there.
+  const TempDirectory made;
+  ASSERT_TRUE(OpenSqliteLedger({.path = made.File("ledger")}).ok());
+  const auto copy_to = [&made](const std::string& path) {
+    std::filesystem::copy_file(made.File("ledger"), path);
+  };
+  int64_t writes = 0;
+  {
+    const TempDirectory directory;
+    copy_to(directory.File("ledger"));
+    disk_.Break({.ops = kDiskWrites});
+    const Story story = Live(directory.File("ledger"));
+    writes = disk_.counted();
+    ASSERT_TRUE(story.wrong.ok()) << story.wrong;
+    ASSERT_EQ(story.acknowledged, 8u);
+  }
+  ASSERT_GT(writes, 50);
+  int64_t refused = 0;
+  for (const Mode& mode : kModes) {
+    for (int64_t nth = 1; nth <= writes && !HasFailure(); ++nth) {
+      const TempDirectory directory;
+      const std::string path = directory.File("ledger");
+      copy_to(path);
+      disk_.Break(FaultAt(mode, nth));
+      const Story story = Live(path);
+      SCOPED_TRACE(
+          absl::StrCat(mode.name, " at ", nth, " of ", writes, ": ", disk_.first_failed()));
+      if (!story.wrong.ok()) {
+        ++refused;
+        EXPECT_GT(disk_.failed(), 0);
+        ExpectSaysWhatIsWrong(story.wrong, path);
+      }
+      disk_.Mend();
+      ExpectTrue(path, story);
+    }
+  }
+  EXPECT_GT(refused, writes) << "most faults were noticed";
+}
+
+TEST_F(DiskFaults, AStartFromADiskThatCannotBeReadSaysSoAndHarmsNothing) {
+  const TempDirectory directory;
+  const std::string path = directory.File("ledger");
+  disk_.Break({.ops = kDiskWrites});
+  const Story story = Live(path);
+  ASSERT_TRUE(story.wrong.ok()) << story.wrong;
+  const auto open_and_load = [&path]() -> absl::Status {
+    absl::StatusOr<std::unique_ptr<Ledger>> ledger = OpenSqliteLedger({.path = path});
+    return ledger.ok() ? (*ledger)->Load({}).status() : ledger.status();
+  };
+  const uint32_t ops = kDiskWrites | OpBit(DiskOp::kRead);
+  disk_.Break({.ops = ops});
+  ASSERT_TRUE(open_and_load().ok());
+  const int64_t all = disk_.counted();
+  int refused = 0;
+  for (int64_t nth = 1; nth <= all && !HasFailure(); ++nth) {
+    disk_.Break(FaultAt(kBrokenOnce, nth, ops));
+    const absl::Status status = open_and_load();
+    SCOPED_TRACE(absl::StrCat(nth, " of ", all, ": ", disk_.first_failed()));
+    if (!status.ok()) {
+      ++refused;
+      ExpectSaysWhatIsWrong(status, path);
+    }
+    disk_.Mend();
+  }
+  EXPECT_GT(refused, 10);
+  ExpectTrue(path, story);
+}
+
+// The threads around the engine, on such a disk.
+class DiskFaultsUnderRuntime : public DiskFaults {
+ protected:
+  struct Outcome {
+    int tried = 0;
+    int acknowledged = 0;
+    absl::Status fatal;
+    Microcredits shown = 0;  // The most that a view showed of what was put in.
+  };
+
+  // Deposits, each after the one before was answered, until the market refuses.
+  Outcome Run(const std::string& path, const DiskFault& fault) {
+    Outcome outcome;
+    const std::unique_ptr<Ledger> ledger = *OpenSqliteLedger({.path = path});
+    SimulatedClock clock;
+    SimulatedHostOptions host_options = TestHostOptions(3);
+    host_options.clock = &clock;
+    SimulatedHost host(host_options);
+    std::mutex mutex;
+    absl::Status fatal;
+    std::atomic<Microcredits> shown{0};
+    Runtime::Options options;
+    options.config.hosts = {TestHostConfig("h", absl::Hours(1))};
+    options.poll_interval = absl::Milliseconds(1);
+    options.on_fatal = [&](const absl::Status& status) {
+      std::lock_guard lock(mutex);
+      fatal = status;
+    };
+    options.on_view = [&](const std::shared_ptr<const View>& view) {
+      if (const TenantView* alice = view->FindTenant("alice")) shown = alice->purse.available;
+    };
+    auto runtime = *Runtime::Start(std::move(options), clock, *ledger, {{"h", &host}});
+    const auto ask = [&](Call call) {
+      auto promise = std::make_shared<std::promise<Reply>>();
+      std::future<Reply> answer = promise->get_future();
+      runtime->Submit(Caller{.is_operator = true}, std::move(call),
+                      [promise](const Reply& reply) { promise->set_value(reply); });
+      for (;;) {
+        if (answer.wait_for(std::chrono::milliseconds(1)) == std::future_status::ready) {
+          return answer.get();
+        }
+        std::lock_guard lock(mutex);
+        if (fatal.ok()) continue;
+        return Reply{.status = absl::UnavailableError("the market has ended")};
+      }
+    };
+    EXPECT_TRUE(ask(CreateTenant{.request_id = "t", .tenant_id = "alice"}).status.ok());
+    disk_.Break(fault);
+    for (int i = 0; i < 4; ++i) {
+      ++outcome.tried;
+      const Reply reply = ask(Deposit{absl::StrCat("d-", i), "alice", kDeposit});
+      if (!reply.status.ok()) break;
+      ++outcome.acknowledged;
+      EXPECT_EQ(reply.account.available, outcome.acknowledged * kDeposit);
+    }
+    runtime->Stop();
+    outcome.shown = shown;
+    outcome.fatal = fatal;
+    return outcome;
+  }
+};
+
+TEST_F(DiskFaultsUnderRuntime, WhoWasAnsweredHasItAndTheRestIsRefused) {
+  int64_t writes = 0;
+  {
+    const TempDirectory directory;
+    const Outcome outcome = Run(directory.File("ledger"), {.ops = kDiskWrites});
+    writes = disk_.counted();
+    ASSERT_EQ(outcome.acknowledged, 4);
+    ASSERT_TRUE(outcome.fatal.ok()) << outcome.fatal;
+  }
+  int ended = 0;
+  for (const Mode& mode : kModes) {
+    for (int64_t nth = 1; nth <= writes && !HasFailure(); ++nth) {
+      const TempDirectory directory;
+      const std::string path = directory.File("ledger");
+      const Outcome outcome = Run(path, FaultAt(mode, nth));
+      SCOPED_TRACE(
+          absl::StrCat(mode.name, " at ", nth, " of ", writes, ": ", disk_.first_failed()));
+      disk_.Mend();
+      if (!outcome.fatal.ok()) {
+        ++ended;
+        ExpectSaysWhatIsWrong(outcome.fatal, path);
+      } else {
+        EXPECT_EQ(outcome.acknowledged, outcome.tried) << "refused, and nothing was wrong";
+      }
+      const auto ledger = OpenSqliteLedger({.path = path});
+      ASSERT_TRUE(ledger.ok()) << ledger.status();
+      const absl::StatusOr<State> state = (*ledger)->Load({});
+      ASSERT_TRUE(state.ok()) << state.status();
+      const Microcredits is = state->PurseOf("alice").available;
+      EXPECT_GE(is, outcome.acknowledged * kDeposit) << "what was acknowledged is lost";
+      EXPECT_LE(is, outcome.tried * kDeposit);
+      EXPECT_LE(outcome.shown, is) << "what was shown is not true";
+    }
+  }
+  EXPECT_GT(ended, 10);
+}
+
+}  // namespace
+}  // namespace nom::market
