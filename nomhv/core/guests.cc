@@ -1,5 +1,6 @@
 #include "nomhv/core/guests.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace nomhv {
@@ -7,10 +8,7 @@ namespace {
 
 template <size_t N>
 bool HasEnd(const char (&text)[N]) {
-  for (const char c : text) {
-    if (c == '\0') return true;
-  }
-  return false;
+  return std::find(text, text + N, '\0') != text + N;
 }
 
 constexpr uint32_t kNone = ~uint32_t{0};

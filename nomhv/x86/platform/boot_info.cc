@@ -132,11 +132,7 @@ void ReadMultiboot2(uint64_t physical, BootInfo& info) {
 }  // namespace
 
 void ReadBootInfo(BootProtocol protocol, uint64_t physical, BootInfo& info) {
-  if (protocol == BootProtocol::kPvh) {
-    ReadPvh(physical, info);
-  } else {
-    ReadMultiboot2(physical, info);
-  }
+  protocol == BootProtocol::kPvh ? ReadPvh(physical, info) : ReadMultiboot2(physical, info);
 }
 
 }  // namespace nomhv
