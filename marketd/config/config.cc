@@ -20,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "marketd/config/forward_config.h"
 #include "marketd/config/linux_host_config.h"
 #include "marketd/config/yaml_reader.h"
 #include "policies/clearing/joint/joint_fallback.h"
@@ -33,6 +34,8 @@ using market::ResourceKind;
 constexpr size_t kFileBytesMax = 1 << 20;
 constexpr int64_t kGraceMsMin = 100;
 constexpr int64_t kClearingMsMin = 10;
+constexpr int64_t kQuotesValidMsMin = 1'000;
+constexpr int64_t kQuotesValidMsMax = 3'600'000;
 constexpr int64_t kClearingWorkMax = 1'000'000'000'000'000;
 constexpr int64_t kNomhvGuestsMax = 32;  // NOM_GUESTS_MAX.
 // Each has some files that are read twice a second, and a thread while it shrinks.
@@ -182,6 +185,7 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
              &resource.reclaim_penalty_microcredits);
   reader.Int("seed_rent_unit_price_microcredits", Need::kOptional, 0, kUnitPriceMax,
              &resource.seed_rent_unit_price_microcredits);
+  ReadForward(reader, errors, &resource.forward);
   reader.Finish();
   return resource;
 }
@@ -201,6 +205,10 @@ void ReadRounds(MapReader& reader, market::HostConfig* market) {
   reader.Int("clearing_ms", Need::kOptional, kClearingMsMin, period_ms / 4, &clearing_ms);
   market->grace = absl::Milliseconds(grace_ms);
   market->clearing = absl::Milliseconds(clearing_ms);
+  int64_t quotes_valid_ms = absl::ToInt64Milliseconds(market->quotes_valid);
+  reader.Int("quotes_valid_ms", Need::kOptional, kQuotesValidMsMin, kQuotesValidMsMax,
+             &quotes_valid_ms);
+  market->quotes_valid = absl::Milliseconds(quotes_valid_ms);
   reader.Int("clearing_work_max", Need::kOptional, 1, kClearingWorkMax, &market->clearing_work_max);
 }
 

@@ -250,13 +250,16 @@ class Auditor {
       AddCharged(*round, Closed(*round) ? mark_.closed_rounds : open);
       it = Closed(*round) ? mark_.open_rounds.erase(it) : std::next(it);
     }
+    const absl::StatusOr<std::map<TenantId, Microcredits>> fees = snapshot.ReadFees();
+    if (!fees.ok()) return fees.status();
     for (const auto& [tenant_id, purse] : mark_.rebuilt) {
       if (tenant_id == kOperator) continue;
       const auto sum = [&id = tenant_id](const std::map<TenantId, Microcredits>& sums) {
         const auto it = sums.find(id);
         return it == sums.end() ? 0 : it->second;
       };
-      const Microcredits charged = SaturatingAdd(sum(mark_.closed_rounds), sum(open));
+      const Microcredits charged =
+          SaturatingAdd(SaturatingAdd(sum(mark_.closed_rounds), sum(open)), sum(*fees));
       if (charged != purse.spent) {
         findings_.Add(absl::StrCat("tenant ", tenant_id, ": its outcomes charged ", charged,
                                    ", its purse says that it spent ", purse.spent));

@@ -54,8 +54,8 @@ struct AuditMark {
 // one before (chain.h); every entry is one that could be posted (accounts.h); rounds, cleared again
 // from their record within the work that it says, give the same awards and charges. And of all: the
 // purses are what the entries add up to, and keep their promises; what a tenant's outcomes charged
-// is what its purse says was spent; and what owners have in transit over all books is what was sent
-// and is not accepted.
+// and what it paid for leaving contracts is what its purse says was spent; and what owners have in
+// transit over all books is what was sent and is not accepted.
 //
 // Moves `mark` if all was good, otherwise empties it. May be called from any thread, with one mark
 // at a time. `cancelled` (may be empty) is asked between any two transactions: CANCELLED. Other

@@ -58,17 +58,77 @@ void EndContract(Scribe& scribe, const Contract& contract, const std::string& wh
   scribe.Write(UpdateContract{std::move(ended)});
 }
 
-void EndContracts(Scribe& scribe, GuestId guest_id, const std::string& why) {
-  for (const Contract* contract : scribe.state().contracts.Of(guest_id)) {
-    EndContract(scribe, *contract, why);
+namespace {
+
+// The fee is set aside since the contract was bought: what else is, is not touched by it.
+void PayFee(Scribe& scribe, Contract& contract, RoundId from) {
+  const Microcredits fee = FeeFrom(contract, from);
+  contract.fees_microcredits +=
+      PostDue(scribe, contract, fee, std::max<Microcredits>(0, contract.escrow_microcredits - fee));
+}
+
+// Whether a guest ended by what its owner or its program did, not the operator or the machine.
+bool EndedByItsTenant(const Guest& guest) {
+  switch (guest.end_cause) {
+    case EndCause::kExited:
+    case EndCause::kCrashed:
+    case EndCause::kStopped:
+    case EndCause::kArrears:
+      return true;
+    case EndCause::kNone:
+    case EndCause::kEvicted:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void BreakContract(Scribe& scribe, const Contract& contract, RoundId from, const std::string& why) {
+  Contract broken = contract;
+  PayFee(scribe, broken, from);
+  EndContract(scribe, broken, why);
+}
+
+void EndBrokenOff(Scribe& scribe, const Contract& contract, RoundId from, const std::string& why) {
+  if (EndedByItsTenant(scribe.state().guests.at(contract.guest_id))) {
+    BreakContract(scribe, contract, from, why);
+  } else {
+    EndContract(scribe, contract, why);
   }
 }
 
-bool CoverRound(Scribe& scribe, const Contract& contract) {
-  const Microcredits charge = ChargeOf(contract);
-  if (charge > scribe.state().PurseOf(contract.tenant_id).available) return false;
+void EndContracts(Scribe& scribe, GuestId guest_id, RoundId from, const std::string& why) {
+  for (const Contract* contract : scribe.state().contracts.Of(guest_id)) {
+    EndBrokenOff(scribe, *contract, from, why);
+  }
+}
+
+void LeaveFrom(Scribe& scribe, const Contract& contract, RoundId from, const std::string& why) {
+  if (from <= contract.from_round_id) {
+    BreakContract(scribe, contract, from, why);
+    return;
+  }
+  Contract left = contract;
+  PayFee(scribe, left, from);
+  left.left_from_round_id = from;
+  left.left_because = why;
+  scribe.Write(UpdateContract{std::move(left)});
+}
+
+Microcredits MissingFor(const Contract& contract, RoundId decided, const Round* in_force) {
+  const bool is_owed = in_force != nullptr && IsToBeBilled(*in_force, contract);
+  const Microcredits needed =
+      SaturatingAdd(is_owed ? ChargeOf(contract) : 0, ToCover(contract, decided));
+  return std::max<Microcredits>(0, needed - contract.escrow_microcredits);
+}
+
+bool CoverRound(Scribe& scribe, const Contract& contract, RoundId decided, const Round* in_force) {
+  const Microcredits missing = MissingFor(contract, decided, in_force);
+  if (missing == 0) return true;
+  if (missing > scribe.state().PurseOf(contract.tenant_id).available) return false;
   Contract covered = contract;
-  PostEscrow(scribe, covered, charge);
+  PostEscrow(scribe, covered, missing);
   scribe.Write(UpdateContract{std::move(covered)});
   return true;
 }
@@ -94,7 +154,9 @@ Microcredits BillContractsIn(Scribe& scribe, const Guest& guest, const MeteredIn
     }
   }
   const auto keep = [decided, &round](const Contract& contract) {
-    return decided > round.round_id && AliveIn(contract, decided) ? ChargeOf(contract) : 0;
+    return decided > round.round_id && AliveIn(contract, decided)
+               ? ToCover(contract, decided)
+               : FeeFrom(contract, round.round_id + 1);
   };
   Microcredits forgiven = 0;
   if (interval != nullptr) {

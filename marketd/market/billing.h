@@ -33,12 +33,22 @@ bool IsToBeBilled(const Round& round, const Contract& contract);
 
 // Ends a contract: what is left of its escrow goes back.
 void EndContract(Scribe& scribe, const Contract& contract, const std::string& why);
-// All open contracts of a guest.
-void EndContracts(Scribe& scribe, GuestId guest_id, const std::string& why);
+// The same before its time, and it is its tenant's doing: it pays the fee for leaving the rounds
+// from `from` on.
+void BreakContract(Scribe& scribe, const Contract& contract, RoundId from, const std::string& why);
+// One of a guest that has ended: broken if that was its tenant's doing.
+void EndBrokenOff(Scribe& scribe, const Contract& contract, RoundId from, const std::string& why);
+// All open contracts of a guest that has ended, like that.
+void EndContracts(Scribe& scribe, GuestId guest_id, RoundId from, const std::string& why);
+// The holder leaves the contract, or can't pay it: the fee is paid at once, and from round `from`
+// on it is not alive. One that has not begun by then ends.
+void LeaveFrom(Scribe& scribe, const Contract& contract, RoundId from, const std::string& why);
 
-// Sets a period's charge aside for a contract that is alive in a round being decided. False, and
-// nothing changes, if that is more than its tenant has.
-bool CoverRound(Scribe& scribe, const Contract& contract);
+// What more must be set aside for a contract that is alive in the round being decided, beside what
+// is still to be billed for the one in force (null: none is).
+Microcredits MissingFor(const Contract& contract, RoundId decided, const Round* in_force);
+// Sets that aside. False, and nothing changes, if it is more than its tenant has.
+bool CoverRound(Scribe& scribe, const Contract& contract, RoundId decided, const Round* in_force);
 
 // No more will be charged for what they awarded.
 void CloseOutcomes(Round& round);

@@ -50,7 +50,8 @@ std::string RequestIdOf(const Call& call) {
 bool IsForTenants(const Call& call) {
   return std::holds_alternative<PlaceBid>(call) || std::holds_alternative<WithdrawBid>(call) ||
          std::holds_alternative<EndGuest>(call) || std::holds_alternative<StartGuest>(call) ||
-         std::holds_alternative<CreateToken>(call) || std::holds_alternative<RevokeToken>(call);
+         std::holds_alternative<CreateToken>(call) || std::holds_alternative<RevokeToken>(call) ||
+         IsOfProducts(call);
 }
 
 void LogGuest(Scribe& scribe, const char* kind, const Caller& by, const Guest& guest) {
@@ -74,11 +75,12 @@ GuestId BidGuestOf(const Call& call) {
 }  // namespace
 
 Calls::Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk,
-             GuestLives& lives, Tokens& tokens, WaitingCalls& waiting)
+             ProductDesk& products, GuestLives& lives, Tokens& tokens, WaitingCalls& waiting)
     : book_(book),
       hosts_(hosts),
       leases_(leases),
       desk_(desk),
+      products_(products),
       lives_(lives),
       tokens_(tokens),
       waiting_(waiting) {}
@@ -158,6 +160,7 @@ Reply Calls::Do(const CallEvent& event, const Request& request, bool* later) {
   if (const auto* revoke = std::get_if<RevokeToken>(&event.call)) {
     return tokens_.Revoke(*revoke, event.caller, request);
   }
+  if (IsOfProducts(event.call)) return products_.Do(event, request);
   if (const auto* deposit = std::get_if<Deposit>(&event.call)) return DoDeposit(*deposit, request);
   if (const auto* admit = std::get_if<AdmitGuest>(&event.call)) {
     return DoAdmitGuest(*admit, request, event.call_id, later);

@@ -16,6 +16,7 @@
 #include "marketd/market/guest_lives.h"
 #include "marketd/market/host_market.h"
 #include "marketd/market/live_book.h"
+#include "marketd/market/product_desk.h"
 #include "marketd/market/tokens.h"
 #include "marketd/market/waiting_calls.h"
 
@@ -24,8 +25,8 @@ namespace nom::market {
 class Calls {
  public:
   // All outlive it.
-  Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk, GuestLives& lives,
-        Tokens& tokens, WaitingCalls& waiting);
+  Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk, ProductDesk& products,
+        GuestLives& lives, Tokens& tokens, WaitingCalls& waiting);
 
   // Answers it through the book, at once or when what it asked for has come to pass.
   void On(const CallEvent& event);
@@ -56,6 +57,7 @@ class Calls {
   HostMarkets& hosts_;
   BidLeases& leases_;
   BidDesk& desk_;
+  ProductDesk& products_;
   GuestLives& lives_;
   Tokens& tokens_;
   WaitingCalls& waiting_;

@@ -61,6 +61,20 @@ absl::Status CheckResource(absl::string_view where, const HostConfig& host,
         {"seed_rent_unit_price_microcredits", resource.seed_rent_unit_price_microcredits}}) {
     if (absl::Status s = CheckMoney(where, field, amount); !s.ok()) return s;
   }
+  if (!resource.forward) return absl::OkStatus();
+  const ForwardSale& forward = *resource.forward;
+  if (forward.share_ppm < 0 || forward.share_ppm > 1'000'000) {
+    return Wrong(where, "forward.share_ppm",
+                 absl::StrCat(forward.share_ppm, " is outside [0, 1000000]"));
+  }
+  if (forward.look_back_rounds < 1 ||
+      forward.look_back_rounds > static_cast<int64_t>(kPastPricesMax)) {
+    return Wrong(where, "forward.look_back_rounds",
+                 absl::StrCat(forward.look_back_rounds, " is outside [1, ", kPastPricesMax, "]"));
+  }
+  if (absl::Status s = policies::ValidateForward(forward.policy); !s.ok()) {
+    return Wrong(where, "forward", s.message());
+  }
   return absl::OkStatus();
 }
 
@@ -103,6 +117,10 @@ absl::Status CheckHost(absl::string_view where, const HostConfig& host, size_t h
     return Wrong(where, "grace",
                  "grace must not be negative, clearing must be above zero, and both together at "
                  "most half the period");
+  }
+  if (host.quotes_valid < absl::Seconds(1) || host.quotes_valid > absl::Hours(1)) {
+    return Wrong(where, "quotes_valid",
+                 absl::StrCat(absl::FormatDuration(host.quotes_valid), " is outside [1s, 1h]"));
   }
   if (host.clearing_work_max < 0) return Wrong(where, "clearing_work_max", "must not be negative");
   if (host.guests_max < 1 || host.guests_max > kHostGuestsMax) {

@@ -36,6 +36,8 @@ struct HostConfig {
   // A guest whose tenant still owes rent when so many rounds in a row have been settled has had its
   // grace: it is evicted when one more is. 0: never.
   uint32_t arrears_grace_rounds = 60;
+  // How long a quote holds, and a sublet that does not say: from 1 s to an hour.
+  absl::Duration quotes_valid = absl::Seconds(60);
   // Steps of work that one auction may take (policies/clearing/fallback.h); 0: what one core does
   // in `clearing`, shared evenly by the resources and by all hosts of the market. See
   // ClearingWorkMax.

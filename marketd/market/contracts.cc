@@ -4,12 +4,35 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
+#include "policies/forward/forward.h"
 
 namespace nom::market {
 
+RoundId EndOf(const Contract& contract) {
+  if (contract.left_from_round_id == 0) return contract.until_round_id;
+  return std::min(contract.left_from_round_id, contract.until_round_id);
+}
+
 bool AliveIn(const Contract& contract, RoundId round_id) {
-  return contract.ended.empty() && contract.from_round_id <= round_id &&
-         round_id < contract.until_round_id;
+  return contract.ended.empty() && contract.from_round_id <= round_id && round_id < EndOf(contract);
+}
+
+bool IsForward(const Contract& contract) { return !contract.policy.empty(); }
+
+Microcredits FeeFrom(const Contract& contract, RoundId round_id) {
+  const RoundId from = std::max(round_id, contract.from_round_id);
+  if (contract.end_fee_ppm == 0 || contract.left_from_round_id != 0 ||
+      from >= contract.until_round_id) {
+    return 0;
+  }
+  return policies::EndFee({.end_fee_ppm = contract.end_fee_ppm}, ChargeOf(contract),
+                          static_cast<int64_t>(contract.until_round_id - from));
+}
+
+Microcredits ToCover(const Contract& contract, RoundId round_id) {
+  const RoundId left_from =
+      round_id < contract.from_round_id ? contract.from_round_id : round_id + 1;
+  return SaturatingAdd(ChargeOf(contract), FeeFrom(contract, left_from));
 }
 
 int64_t UnitsOf(const Contract& contract, ResourceKind kind) {
@@ -99,13 +122,24 @@ int64_t OpenContracts::PassedOnUnits(ContractId contract_id, ResourceKind kind,
 int64_t OpenContracts::PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const {
   int64_t units = 0;
   for (const Contract* contract : AliveIn(guest_id, round_id)) {
-    if (IsOfHost(*contract)) units += UnitsOf(*contract, kind);
+    if (OfHostFrom(*contract) <= round_id) units += UnitsOf(*contract, kind);
   }
   return units;
 }
 
 bool OpenContracts::IsOfHost(const Contract& contract) const {
   return contract.part_of == 0 || Find(contract.part_of) == nullptr;
+}
+
+RoundId OpenContracts::OfHostFrom(const Contract& contract) const {
+  const Contract* const whole = contract.part_of == 0 ? nullptr : Find(contract.part_of);
+  if (whole == nullptr) return contract.from_round_id;
+  return std::max(contract.from_round_id, EndOf(*whole));
+}
+
+const Owner& OpenContracts::PayeeOf(const Contract& contract) const {
+  static const Owner kTheOperator = kOperator;
+  return contract.part_of != 0 && IsOfHost(contract) ? kTheOperator : contract.seller;
 }
 
 std::vector<const Contract*> OpenContracts::PartsOf(ContractId contract_id) const {
@@ -126,11 +160,15 @@ absl::Status OpenContracts::CheckPart(const Contract& part) const {
   if (whole == nullptr) {
     return absl::NotFoundError(absl::StrCat("part_of: no open contract ", part.part_of));
   }
-  if (part.from_round_id < whole->from_round_id || part.until_round_id > whole->until_round_id ||
+  if (part.from_round_id < whole->from_round_id || part.until_round_id > EndOf(*whole) ||
       part.from_round_id >= part.until_round_id) {
     return absl::InvalidArgumentError(absl::StrCat(
         "from_round_id, until_round_id: [", part.from_round_id, ", ", part.until_round_id,
-        ") is not within [", whole->from_round_id, ", ", whole->until_round_id, ")"));
+        ") is not within [", whole->from_round_id, ", ", EndOf(*whole), ")"));
+  }
+  if (whole->part_of != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("part_of: contract ", whole->contract_id, " is itself part of another"));
   }
   for (const Lot& lot : part.lots) {
     // Parts begin and end at rounds: what is in others' hands changes nowhere else.

@@ -6,7 +6,11 @@
 // for a round is the capacity less the seeds less what open contracts promise in that round.
 //
 // Terms never change once a contract is open. What does: what is set aside for it, up to when it is
-// billed, and in the end why it ended.
+// billed, from which round on its holder has left it, and in the end why it ended.
+//
+// A contract that was sold forward has a fee for leaving it early. What is set aside always covers
+// the round that it is alive in and the fee for leaving it right after: so nobody has to trust that
+// a tenant will still have the money.
 
 #ifndef MARKETD_MARKET_CONTRACTS_H_
 #define MARKETD_MARKET_CONTRACTS_H_
@@ -48,15 +52,46 @@ struct Contract {
   RoundId from_round_id = 0;   // The first round in which it is alive,
   RoundId until_round_id = 0;  // and the first in which it no longer is.
   absl::Duration period;       // That the lots' charges are for.
+  std::string policy;          // Name and version of what priced it; empty: an award, or a sublet.
+  int64_t end_fee_ppm = 0;     // Of what the rounds that are left would cost; see policies::EndFee.
 
   // How it stands.
+  // It is not alive from this round on: its holder left it, or could not pay. 0: up to its end.
+  RoundId left_from_round_id = 0;
+  Microcredits fees_microcredits = 0;  // Paid for leaving it.
+  std::string left_because;            // One of the reasons below; empty unless it was left.
+  // Renewed by itself at its end, if a round of the new one costs no more. 0: not renewed.
+  Microcredits renew_ceiling_microcredits = 0;
   Microcredits escrow_microcredits = 0;            // Set aside for it.
   absl::Time settled_through = absl::UnixEpoch();  // Billed up to then.
   std::string ended;                               // Why it ended; empty while it is open.
   friend bool operator==(const Contract&, const Contract&) = default;
 };
 
+// Why contracts end, in words that do not change: programs look at them. A reason may go on after
+// ": ".
+inline constexpr char kEndedOver[] = "its rounds are over";
+inline constexpr char kEndedLeft[] = "its holder left it";
+inline constexpr char kEndedUnpaid[] = "it could not be paid";
+inline constexpr char kEndedGuestStopped[] = "the guest does not run";
+inline constexpr char kEndedGuestEnded[] = "the guest was ended";
+inline constexpr char kEndedGuestEvicted[] = "the guest was evicted";
+inline constexpr char kEndedReleased[] = "its round was released";
+inline constexpr char kEndedMachine[] = "the machine restarted";
+inline constexpr char kEndedLost[] = "the machine lost the guest";
+inline constexpr char kEndedHostClosed[] = "the host is no longer in the config";
+
+// The first round in which it is no longer alive, as things are.
+RoundId EndOf(const Contract& contract);
 bool AliveIn(const Contract& contract, RoundId round_id);
+// Whether it takes units out of what a host may sell forward.
+bool IsForward(const Contract& contract);
+// What leaving the contract costs if it is not alive from `round_id` on; 0 at its end, and once it
+// is left.
+Microcredits FeeFrom(const Contract& contract, RoundId round_id);
+// What must be set aside for a contract that is alive in `round_id`, or begins later: a period's
+// charge, and the fee for leaving it before the next round, or before it begins.
+Microcredits ToCover(const Contract& contract, RoundId round_id);
 int64_t UnitsOf(const Contract& contract, ResourceKind kind);
 // For all lots, for one period.
 Microcredits ChargeOf(const Contract& contract);
@@ -80,6 +115,11 @@ class OpenContracts {
   int64_t PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const;
   // Whether its units are the host's own: it is part of no contract that is open itself.
   bool IsOfHost(const Contract& contract) const;
+  // From when on they are: at once, or once the contract that they are out of is over.
+  RoundId OfHostFrom(const Contract& contract) const;
+  // Who is paid: its seller, but for a part whose whole was given up. The operator honours it to
+  // its end, and is paid for it.
+  const Owner& PayeeOf(const Contract& contract) const;
   // By rising id, those that are part of it.
   std::vector<const Contract*> PartsOf(ContractId contract_id) const;
   // What of a contract's units is in others' hands.
@@ -89,8 +129,8 @@ class OpenContracts {
   const std::map<TenantId, Microcredits>& escrows() const { return escrows_; }
 
   // Whether `part` may be opened out of the contract that it names: within its rounds, and of units
-  // that are not in others' hands in any of them. Errors: NOT_FOUND, INVALID_ARGUMENT,
-  // RESOURCE_EXHAUSTED.
+  // that are not in others' hands in any of them. A part has no parts. Errors: NOT_FOUND,
+  // INVALID_ARGUMENT, RESOURCE_EXHAUSTED.
   absl::Status CheckPart(const Contract& part) const;
 
   friend bool operator==(const OpenContracts&, const OpenContracts&) = default;

@@ -13,6 +13,7 @@
 #include "marketd/market/host_market.h"
 #include "marketd/market/live_book.h"
 #include "marketd/market/notices.h"
+#include "marketd/market/product_desk.h"
 #include "marketd/market/promises.h"
 #include "marketd/market/reconciler.h"
 #include "marketd/market/rounds.h"
@@ -60,6 +61,7 @@ class Engine::Impl {
   Tokens tokens_;
   GuestLives lives_;
   BidDesk desk_;
+  ProductDesk products_;
   Rounds rounds_;
   Reconciler reconciler_;
   Calls calls_;
@@ -95,13 +97,14 @@ Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear, Clear
       tokens_(book_),
       lives_(book_, leases_, notices_, notes_, waiting_),
       desk_(book_, hosts_, leases_, notes_),
+      products_(book_, hosts_, notices_, config_.seed),
       rounds_({.clear = std::move(clear),
                .beside = clearing == Clearing::kBeside,
                .market_seed = config_.seed,
                .hosts = config_.hosts.size()},
-              book_, leases_, notices_, notes_, lives_, desk_),
+              book_, leases_, notices_, notes_, lives_, desk_, products_),
       reconciler_(book_, lives_, rounds_),
-      calls_(book_, hosts_, leases_, desk_, lives_, tokens_, waiting_),
+      calls_(book_, hosts_, leases_, desk_, products_, lives_, tokens_, waiting_),
       views_(book_, hosts_, notes_, notices_, config_.seed) {
   book_.SetCheck([this](const Transaction& t) { return FirstOversoldOf(t); });
 }
@@ -140,7 +143,7 @@ void Engine::Impl::CloseAbsentHosts() {
   }
   for (const HostId& host_id : absent) {
     Scribe scribe = book_.Begin("host closed");
-    CloseHost(scribe, host_id, "the host is no longer in the config");
+    CloseHost(scribe, host_id, kEndedHostClosed);
     book_.Commit(std::move(scribe));
   }
 }

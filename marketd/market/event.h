@@ -164,9 +164,70 @@ inline constexpr size_t kBidsPerCallMax = 256;
 inline constexpr size_t kBidsPerRenewalMax = 4'096;
 inline constexpr uint32_t kLeaseRoundsMin = 2;
 
+// --- Products: contracts for several rounds, see products.h. ---
+
+// Whose guest it is, or an operator. Answered with Reply::offer_id: the offer stands in the state
+// until it is taken or lapses. Errors: NOT_FOUND (no such guest, or not the caller's);
+// INVALID_ARGUMENT names the field; FAILED_PRECONDITION (the guest has ended, or a kind is not sold
+// forward); RESOURCE_EXHAUSTED, with what is left (the share, the machine, or too many offers).
+struct GetQuote {
+  std::string request_id;
+  GuestId guest_id = 0;
+  std::vector<std::pair<ResourceKind, int64_t>> lots;  // Units of each.
+  RoundId from_round_id = 0;                           // 0: the first that it can be taken for.
+  int64_t rounds = 0;
+};
+
+// The holder of a contract offers units out of it. Errors as GetQuote; NOT_FOUND (no such contract,
+// or not of the caller's guest); INVALID_ARGUMENT, RESOURCE_EXHAUSTED (beyond what it is).
+struct OfferSublet {
+  std::string request_id;
+  ContractId contract_id = 0;
+  std::vector<Lot> lots;      // Charges are for a round.
+  GuestId to_guest_id = 0;    // 0: any guest of the host.
+  RoundId from_round_id = 0;  // 0: the first that it can be taken for.
+  int64_t rounds = 0;
+  absl::Duration valid_for;  // Zero: as long as quotes are.
+};
+
+// The offer becomes a contract of the guest's: Reply::contract_id. Errors: NOT_FOUND (no such guest
+// of the caller's, or no such offer for it: also if it was taken, withdrawn or lapsed);
+// FAILED_PRECONDITION (the guest has ended, the first round has closed, or less money is available
+// than a round and the fee for leaving); RESOURCE_EXHAUSTED (others were first).
+struct TakeOffer {
+  std::string request_id;
+  OfferId offer_id = 0;
+  GuestId guest_id = 0;
+  Microcredits renew_ceiling_microcredits = 0;  // See SetRenewal; 0: it is not renewed.
+};
+
+// Errors: NOT_FOUND (no such open offer of the caller's).
+struct WithdrawOffer {
+  std::string request_id;
+  OfferId offer_id = 0;
+};
+
+// The holder gives a contract up: it pays the fee for leaving, and what is left is auctioned from
+// the next round on that bids are taken for: Reply::round_id. Errors: NOT_FOUND (no such contract
+// of the caller's guest), FAILED_PRECONDITION (it is an award, or was left before).
+struct LeaveContract {
+  std::string request_id;
+  ContractId contract_id = 0;
+};
+
+// At its end the contract is renewed for as many rounds at the price of the day, before others can
+// buy, if a round of all its units costs no more than that; 0: it is not. Errors: NOT_FOUND;
+// FAILED_PRECONDITION (it was not sold forward, or is left); INVALID_ARGUMENT.
+struct SetRenewal {
+  std::string request_id;
+  ContractId contract_id = 0;
+  Microcredits renew_ceiling_microcredits = 0;
+};
+
 using Call =
     std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid, OpenLease,
-                 PlaceBids, RenewLease, EndGuest, StartGuest, CreateToken, RevokeToken>;
+                 PlaceBids, RenewLease, EndGuest, StartGuest, GetQuote, OfferSublet, TakeOffer,
+                 WithdrawOffer, LeaveContract, SetRenewal, CreateToken, RevokeToken>;
 
 // Chosen by the runtime; names who waits for the answer.
 using CallId = uint64_t;

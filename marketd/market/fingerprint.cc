@@ -81,6 +81,36 @@ class Fingerprint {
     Add(call.tenant_id);
     Add(call.token_id);
   }
+  void operator()(const GetQuote& call) {
+    Add(call.guest_id);
+    for (const auto& [kind, units] : call.lots) Add(Lot{kind, units, 0});
+    Add(call.from_round_id);
+    Add(call.rounds);
+  }
+  void operator()(const OfferSublet& call) {
+    Add(call.contract_id);
+    for (const Lot& lot : call.lots) Add(lot);
+    Add(call.to_guest_id);
+    Add(call.from_round_id);
+    Add(call.rounds);
+    Add(absl::ToInt64Microseconds(call.valid_for));
+  }
+  void operator()(const TakeOffer& call) {
+    Add(call.offer_id);
+    Add(call.guest_id);
+    Add(call.renew_ceiling_microcredits);
+  }
+  void operator()(const WithdrawOffer& call) { Add(call.offer_id); }
+  void operator()(const LeaveContract& call) { Add(call.contract_id); }
+  void operator()(const SetRenewal& call) {
+    Add(call.contract_id);
+    Add(call.renew_ceiling_microcredits);
+  }
+  void Add(const Lot& lot) {
+    Add(static_cast<int>(lot.kind));
+    Add(lot.units);
+    Add(lot.charge_microcredits);
+  }
   void operator()(const WithdrawBid& call) {
     Add(call.guest_id);
     Add(static_cast<int>(call.kind));

@@ -138,8 +138,7 @@ void GuestLives::OnDestroyed(HostMarket& host, GuestId guest_id, const HostComma
   host.link.holdings().Remove(guest_id);
   if (it->second.state == GuestState::kEvicting) {
     Scribe scribe = book_.Begin("guest evicted");
-    Count(host,
-          BillGone(scribe, guest_id, reading, host.link.resources(), "the guest was evicted"));
+    Count(host, BillGone(scribe, guest_id, reading, host.link.resources(), kEndedGuestEvicted));
     const Guest guest = state.guests.at(guest_id);  // Why it leaves was said when that began.
     EndLife(scribe, guest_id, GuestState::kEvicted, guest.end_cause, guest.exit_reason);
     book_.Commit(std::move(scribe));
@@ -152,8 +151,7 @@ void GuestLives::OnDestroyed(HostMarket& host, GuestId guest_id, const HostComma
     // One that is cleared away once more, to be started, was billed when it went: no meters are
     // lost.
     if (was_there) {
-      Count(host,
-            BillGone(scribe, guest_id, reading, host.link.resources(), "the guest was ended"));
+      Count(host, BillGone(scribe, guest_id, reading, host.link.resources(), kEndedGuestEnded));
     }
     book_.Commit(std::move(scribe));
     if (it->second.state == GuestState::kEnded) {

@@ -53,12 +53,62 @@ void HostIndex::AddSeeds(const Guest& guest, int64_t sign) {
   }
 }
 
-void HostIndex::Count(const Contract& contract, int64_t sign) {
+void UnitsByRound::Add(RoundId from, RoundId until, int64_t units) {
+  if (from >= until) return;
+  AddTo(changes_, from, units);
+  AddTo(changes_, until, -units);
+}
+
+int64_t UnitsByRound::At(RoundId round_id) const {
+  int64_t units = 0;
+  for (const auto& [round, change] : changes_) {
+    if (round > round_id) break;
+    units += change;
+  }
+  return units;
+}
+
+int64_t UnitsByRound::MostWithin(RoundId from, RoundId until) const {
+  if (from >= until) return 0;
+  int64_t units = 0;
+  int64_t most = 0;
+  for (const auto& [round, change] : changes_) {
+    // What there is in a round is known once all changes up to it are counted.
+    if (round > from) most = std::max(most, units);
+    if (round >= until) return most;
+    units += change;
+  }
+  return std::max(most, units);
+}
+
+namespace {
+
+using UnitsOfKinds = std::map<ResourceKind, UnitsByRound>;
+
+void AddSpan(UnitsOfKinds& all, ResourceKind kind, RoundId from, RoundId until, int64_t units) {
+  UnitsByRound& of_kind = all[kind];
+  of_kind.Add(from, until, units);
+  if (of_kind.empty()) all.erase(kind);
+}
+
+int64_t MostOf(const UnitsOfKinds& all, ResourceKind kind, RoundId from, RoundId until) {
+  const auto of_kind = all.find(kind);
+  return of_kind == all.end() ? 0 : of_kind->second.MostWithin(from, until);
+}
+
+}  // namespace
+
+void HostIndex::Count(const Contract& contract, RoundId from, int64_t sign) {
+  const RoundId end = EndOf(contract);
+  const bool may_be_renewed =
+      contract.renew_ceiling_microcredits > 0 && contract.left_from_round_id == 0;
+  const RoundId renewed_until =
+      may_be_renewed ? end + (contract.until_round_id - contract.from_round_id) : end;
   for (const Lot& lot : contract.lots) {
-    std::map<RoundId, int64_t>& changes = promised_[lot.kind];
-    AddTo(changes, contract.from_round_id, sign * lot.units);
-    AddTo(changes, contract.until_round_id, -sign * lot.units);
-    if (changes.empty()) promised_.erase(lot.kind);
+    const int64_t units = sign * lot.units;
+    AddSpan(promised_, lot.kind, from, end, units);
+    AddSpan(spoken_for_, lot.kind, from, renewed_until, units);
+    if (IsForward(contract)) AddSpan(sold_forward_, lot.kind, from, renewed_until, units);
   }
 }
 
@@ -77,28 +127,20 @@ int64_t HostIndex::SeedUnits(ResourceKind kind, GuestState state) const {
 }
 
 int64_t HostIndex::PromisedUnits(ResourceKind kind, RoundId round_id) const {
-  const auto changes = promised_.find(kind);
-  if (changes == promised_.end()) return 0;
-  int64_t units = 0;
-  for (const auto& [round, change] : changes->second) {
-    if (round > round_id) break;
-    units += change;
-  }
-  return units;
+  const auto of_kind = promised_.find(kind);
+  return of_kind == promised_.end() ? 0 : of_kind->second.At(round_id);
 }
 
 int64_t HostIndex::PromisedUnitsFrom(ResourceKind kind, RoundId round_id, RoundId until) const {
-  const auto changes = promised_.find(kind);
-  if (changes == promised_.end()) return 0;
-  int64_t units = 0;
-  int64_t most = 0;
-  for (const auto& [round, change] : changes->second) {
-    // What is promised in the round itself is known once all changes up to it are counted.
-    if (round > round_id) most = std::max(most, units);
-    if (round >= until) return most;
-    units += change;
-  }
-  return std::max(most, units);
+  return MostOf(promised_, kind, round_id, until);
+}
+
+int64_t HostIndex::SpokenForUnits(ResourceKind kind, RoundId round_id, RoundId until) const {
+  return MostOf(spoken_for_, kind, round_id, until);
+}
+
+int64_t HostIndex::SoldForwardUnits(ResourceKind kind, RoundId round_id, RoundId until) const {
+  return MostOf(sold_forward_, kind, round_id, until);
 }
 
 }  // namespace nom::market

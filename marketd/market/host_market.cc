@@ -81,6 +81,18 @@ void TellGrants(LiveBook& book, HostMarket& host) {
                     host.clock.runs() ? host.clock.schedule().effective() : book.now());
 }
 
+void TellNotices(LiveBook& book, const HostMarket& host, Notices& notices) {
+  const State& state = book.state();
+  const Round& round = *host.Decided(state);
+  const HostShares shares = host.Shares(state);
+  for (const GuestId guest_id : state.GuestsOf(host.id())) {
+    const Guest& guest = state.guests.at(guest_id);
+    if (guest.state != GuestState::kRunning) continue;
+    notices.Tell(guest, round.round_id, host.clock.schedule().effective(),
+                 HoldingsNow(shares, guest), HoldingsIn(shares, guest, &round));
+  }
+}
+
 void TellBoard(LiveBook& book, HostMarket& host, uint64_t market_seed) {
   const Schedule& schedule = host.clock.schedule();
   PublishCommand publish{.valid_until = schedule.effective() + schedule.period(),

@@ -16,6 +16,7 @@
 #include "marketd/market/event.h"
 #include "marketd/market/host_link.h"
 #include "marketd/market/live_book.h"
+#include "marketd/market/notices.h"
 #include "marketd/market/round_clock.h"
 #include "marketd/market/shares.h"
 #include "marketd/market/state.h"
@@ -78,6 +79,8 @@ int64_t UsedUnits(const State& state, const HostMarket& host, ResourceKind kind)
 
 // Tells guests what they hold, and will hold from the decided round's time on, if one is decided.
 void TellGrants(LiveBook& book, HostMarket& host);
+// Gives notice to guests whose units change when the decided round takes effect. Requires one.
+void TellNotices(LiveBook& book, const HostMarket& host, Notices& notices);
 // Tells guests prices and the round's times. Requires that a round runs.
 void TellBoard(LiveBook& book, HostMarket& host, uint64_t market_seed);
 

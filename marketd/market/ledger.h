@@ -55,6 +55,8 @@ class LedgerSnapshot {
 
   virtual absl::StatusOr<ChainHead> Head() = 0;
   virtual absl::StatusOr<Purses> ReadPurses() = 0;
+  // What each tenant paid for leaving contracts; those that paid nothing are not there.
+  virtual absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees() = 0;
   // By rising id, those above `after`, at most `limit`.
   virtual absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,

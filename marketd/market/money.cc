@@ -94,9 +94,9 @@ std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeter
 }
 
 Microcredits PostDue(Scribe& scribe, Contract& contract, Microcredits due, Microcredits keep) {
-  if (contract.seller == contract.tenant_id) return 0;
-  const Account seller =
-      contract.seller == kOperator ? Revenue() : Account{contract.seller, kAvailable};
+  const Owner payee = scribe.state().contracts.PayeeOf(contract);
+  if (payee == contract.tenant_id) return 0;
+  const Account seller = payee == kOperator ? Revenue() : Account{payee, kAvailable};
   const Microcredits from_escrow =
       std::min(due, std::max<Microcredits>(0, contract.escrow_microcredits - keep));
   scribe.Move({contract.tenant_id, kEscrow}, seller, contract.guest_id, from_escrow);
@@ -104,7 +104,7 @@ Microcredits PostDue(Scribe& scribe, Contract& contract, Microcredits due, Micro
   const Microcredits beyond =
       std::min(due - from_escrow, scribe.state().PurseOf(contract.tenant_id).available);
   scribe.Move({contract.tenant_id, kAvailable}, seller, contract.guest_id, beyond);
-  if (contract.seller != kOperator) RepayArrears(scribe, contract.seller);
+  if (payee != kOperator) RepayArrears(scribe, payee);
   return from_escrow + beyond;
 }
 

@@ -42,12 +42,14 @@ void CountClearings(HostCounters& counters, const Decision& decision) {
 void LeaveForContracts(const State& state, RoundSnapshot& snapshot) {
   std::map<TenantId, policies::OwnerId> owners;
   for (const auto& [owner_id, tenant_id] : snapshot.tenants) owners[tenant_id] = owner_id;
+  const Round* const in_force = RoundInForce(BookOf(state, snapshot.host_id));
   for (const GuestId guest_id : state.GuestsOf(snapshot.host_id)) {
     const GuestState guest = state.guests.at(guest_id).state;
     if (guest == GuestState::kEnded || guest == GuestState::kEvicting) continue;
     for (const Contract* contract : state.contracts.AliveIn(guest_id, snapshot.round_id)) {
       Microcredits& means = snapshot.means.at(owners.at(contract->tenant_id));
-      if (ChargeOf(*contract) <= means) means -= ChargeOf(*contract);
+      const Microcredits missing = MissingFor(*contract, snapshot.round_id, in_force);
+      if (missing <= means) means -= missing;
     }
   }
 }
@@ -70,20 +72,21 @@ Round RoundOf(const HostMarket& host, absl::Time now) {
 }  // namespace
 
 Rounds::Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices,
-               NotesOfGuests& notes, GuestLives& lives, BidDesk& desk)
+               NotesOfGuests& notes, GuestLives& lives, BidDesk& desk, ProductDesk& products)
     : options_(std::move(options)),
       book_(book),
       leases_(leases),
       notices_(notices),
       notes_(notes),
       lives_(lives),
-      desk_(desk) {}
+      desk_(desk),
+      products_(products) {}
 
 void Rounds::Begin(HostMarket& host) {
   const State& state = book_.state();
   if (const Round* decided = host.Decided(state)) {
     host.clock.BeginDecided(decided->round_id, decided->effective_time, book_.now());
-    TellNotices(host, *decided);
+    TellNotices(book_, host, notices_);
   } else {
     host.clock.BeginCollecting(host.Book(state).last_decided_round_id + 1, book_.now());
   }
@@ -128,6 +131,7 @@ RoundSnapshot Rounds::Snapshot(const HostMarket& host) const {
 
 void Rounds::Decide(HostMarket& host) {
   desk_.WritePages(host, /*at_close=*/true);
+  products_.Renew(host);
   if (!options_.beside) {
     Scribe scribe = book_.Begin("round decided");
     CoverContracts(scribe, host.id(), host.clock.round_id());
@@ -162,6 +166,7 @@ void Rounds::OnCleared(HostMarket& host, const ClearDone& done) {
 void Rounds::Conclude(HostMarket& host, const RoundSnapshot& snapshot, Decision decision,
                       Scribe&& scribe) {
   CountClearings(host.counters, decision);
+  products_.Lapse(host, scribe);
   WriteDecision(host, snapshot, std::move(decision), scribe);
   book_.Commit(std::move(scribe));
   ++host.counters.rounds_decided;
@@ -225,20 +230,9 @@ void Rounds::WriteAwards(const HostMarket& host, const RoundSnapshot& snapshot, 
 }
 
 void Rounds::TellDecision(HostMarket& host) {
-  TellNotices(host, *host.Decided(book_.state()));
+  TellNotices(book_, host, notices_);
   TellGrants(book_, host);
   TellBoard(book_, host, options_.market_seed);
-}
-
-void Rounds::TellNotices(HostMarket& host, const Round& round) {
-  const State& state = book_.state();
-  const HostShares shares = host.Shares(state);
-  for (const GuestId guest_id : state.GuestsOf(host.id())) {
-    const Guest& guest = state.guests.at(guest_id);
-    if (guest.state != GuestState::kRunning) continue;
-    notices_.Tell(guest, round.round_id, host.clock.schedule().effective(),
-                  HoldingsNow(shares, guest), HoldingsIn(shares, guest, &round));
-  }
 }
 
 // --- From its time to its being in force. ---

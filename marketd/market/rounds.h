@@ -28,6 +28,7 @@
 #include "marketd/market/host_market.h"
 #include "marketd/market/live_book.h"
 #include "marketd/market/notices.h"
+#include "marketd/market/product_desk.h"
 
 namespace nom::market {
 
@@ -42,7 +43,7 @@ class Rounds {
 
   // All outlive it.
   Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices, NotesOfGuests& notes,
-         GuestLives& lives, BidDesk& desk);
+         GuestLives& lives, BidDesk& desk, ProductDesk& products);
 
   // The host was attached and reconciled: rounds run, from the one that was decided before it, or
   // this process, was lost, or from a new one.
@@ -74,7 +75,6 @@ class Rounds {
                    const std::map<BidKey, KindAward>& awards, Round& round, Scribe& scribe);
   // Guests are told what they will hold, all others the prices.
   void TellDecision(HostMarket& host);
-  void TellNotices(HostMarket& host, const Round& round);
 
   // --- From its time to its being in force, in stages. ---
   void Apply(HostMarket& host);
@@ -97,6 +97,7 @@ class Rounds {
   NotesOfGuests& notes_;
   GuestLives& lives_;
   BidDesk& desk_;
+  ProductDesk& products_;
   uint64_t next_clear_id_ = 1;
 };
 

@@ -39,10 +39,11 @@ void EndPastContracts(Scribe& scribe, const HostId& host_id, RoundId next) {
   for (const GuestId guest_id : state.GuestsOf(host_id)) {
     const bool runs = state.guests.at(guest_id).state == GuestState::kRunning;
     for (const Contract* contract : state.contracts.Of(guest_id)) {
-      if (contract->until_round_id <= next) {
-        EndContract(scribe, *contract, "its rounds are over");
+      if (EndOf(*contract) <= next) {
+        EndContract(scribe, *contract,
+                    contract->left_because.empty() ? kEndedOver : contract->left_because);
       } else if (contract->from_round_id <= next && !runs) {
-        EndContract(scribe, *contract, "the guest does not run");
+        EndBrokenOff(scribe, *contract, next, kEndedGuestStopped);
       }
     }
   }
@@ -82,7 +83,7 @@ void PutInForce(Scribe& scribe, Round next) {
 // Ends those of its contracts that would end with this round in any case.
 void EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id, const std::string& why) {
   for (const Contract* contract : scribe.state().contracts.AliveIn(guest_id, round_id)) {
-    if (contract->until_round_id == round_id + 1) EndContract(scribe, *contract, why);
+    if (EndOf(*contract) == round_id + 1) EndContract(scribe, *contract, why);
   }
 }
 
@@ -90,13 +91,15 @@ void EndAwards(Scribe& scribe, GuestId guest_id, RoundId round_id, const std::st
 void UncoverRound(Scribe& scribe, const Contract& contract, const Round* in_force, RoundId round_id,
                   const std::string& why) {
   const bool holds = in_force != nullptr && AliveIn(contract, in_force->round_id);
-  if (!holds && contract.until_round_id <= round_id + 1) {
-    EndContract(scribe, contract, absl::StrCat("its round was released: ", why));
+  if (!holds && EndOf(contract) <= round_id + 1) {
+    EndContract(scribe, contract, absl::StrCat(kEndedReleased, ": ", why));
     return;
   }
+  // One that was sold forward and has not begun keeps what it needs to begin.
+  const bool is_owed = holds ? IsToBeBilled(*in_force, contract) : IsForward(contract);
   Contract standing = contract;
   PostRelease(scribe, standing,
-              holds && IsToBeBilled(*in_force, contract) ? ChargeOf(contract) : 0);
+              SaturatingAdd(is_owed ? ChargeOf(contract) : 0, FeeFrom(contract, round_id + 1)));
   scribe.Write(UpdateContract{std::move(standing)});
 }
 
@@ -118,7 +121,9 @@ void CoverContracts(Scribe& scribe, const HostId& host_id, RoundId round_id) {
     const GuestState guest = state.guests.at(guest_id).state;
     if (guest == GuestState::kEnded || guest == GuestState::kEvicting) continue;
     for (const Contract* contract : state.contracts.AliveIn(guest_id, round_id)) {
-      if (!CoverRound(scribe, *contract)) EndContract(scribe, *contract, "it could not be paid");
+      const Round* const in_force = RoundInForce(BookOf(state, host_id));
+      if (CoverRound(scribe, *contract, round_id, in_force)) continue;
+      LeaveFrom(scribe, *contract, round_id, kEndedUnpaid);
     }
   }
 }
@@ -174,7 +179,7 @@ Uncharged BillGone(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
     Round& billed = open.begin()->second;
     uncharged.Add(BillGuest(scribe, guest_id, reading, resources, &billed, DecidedIdOf(book)));
   }
-  EndContracts(scribe, guest_id, why);
+  EndContracts(scribe, guest_id, book.in_force_round_id + 1, why);
   for (auto& [round_id, round] : open) {
     for (Outcome& outcome : round.outcomes) {
       if (outcome.guest_id == guest_id) outcome.settled = true;
@@ -193,7 +198,7 @@ Uncharged BillLost(Scribe& scribe, GuestId guest_id, absl::Span<const Resource> 
   if (in_force == nullptr || guest.metered == LostMeters(guest_id)) return uncharged;
   Round round = *in_force;
   uncharged.Add(BillGuest(scribe, guest_id, nullptr, resources, &round, DecidedIdOf(book)));
-  EndAwards(scribe, guest_id, round.round_id, "the machine lost the guest");
+  EndAwards(scribe, guest_id, round.round_id, kEndedLost);
   scribe.Write(UpdateRound{std::move(round)});
   return uncharged;
 }
@@ -206,10 +211,10 @@ Uncharged BillRestart(Scribe& scribe, const HostId& host_id, absl::Span<const Re
   Round round = *in_force;
   for (const GuestId guest_id : scribe.state().GuestsOf(host_id)) {
     uncharged.Add(BillGuest(scribe, guest_id, nullptr, resources, &round, DecidedIdOf(book)));
-    EndAwards(scribe, guest_id, round.round_id, "the machine restarted");
+    EndAwards(scribe, guest_id, round.round_id, kEndedMachine);
   }
   CloseOutcomes(round);
-  round.reason = "the machine restarted";
+  round.reason = kEndedMachine;
   scribe.Write(UpdateRound{std::move(round)});
   return uncharged;
 }
@@ -217,7 +222,9 @@ Uncharged BillRestart(Scribe& scribe, const HostId& host_id, absl::Span<const Re
 void CloseHost(Scribe& scribe, const HostId& host_id, const std::string& why) {
   const HostBook book = BookOf(scribe.state(), host_id);  // A copy: it changes below.
   for (const GuestId guest_id : scribe.state().GuestsOf(host_id)) {
-    EndContracts(scribe, guest_id, why);
+    for (const Contract* contract : scribe.state().contracts.Of(guest_id)) {
+      EndContract(scribe, *contract, why);
+    }
   }
   for (auto [round_id, round] : book.open_rounds) {
     CloseOutcomes(round);

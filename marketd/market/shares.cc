@@ -56,6 +56,12 @@ Units SupplyFrom(const HostShares& host, RoundId round_id) {
   });
 }
 
+Units FreeWithin(const HostShares& host, RoundId from, RoundId until) {
+  return Unsold(host, [from, until](const HostIndex& index, ResourceKind kind) {
+    return index.SpokenForUnits(kind, from, until);
+  });
+}
+
 std::map<BidKey, int64_t> HeldByAwards(const HostShares& host, RoundId round_id) {
   std::map<BidKey, int64_t> held;
   const Round* const in_force = RoundInForce(BookOf(host.state, host.host_id));

@@ -40,6 +40,9 @@ const Round* RoundDecided(const HostBook& book);
 Units SupplyOf(const HostShares& host, RoundId round_id);
 // The least of that and all later rounds: what nobody was promised.
 Units SupplyFrom(const HostShares& host, RoundId round_id);
+// The least in any round from `from` on, before `until`, that is not promised and that nobody is to
+// be asked first for: what may be sold forward.
+Units FreeWithin(const HostShares& host, RoundId from, RoundId until);
 // What guests hold by contracts that end with the round in force: it is in the auction again.
 std::map<BidKey, int64_t> HeldByAwards(const HostShares& host, RoundId round_id);
 

@@ -71,10 +71,7 @@ void State::RebuildIndexes() {
   admissions.clear();
   for (const auto& [guest_id, guest] : guests) host_index[guest.host_id].Add(guest);
   for (const auto& [contract_id, contract] : contracts.all()) {
-    const auto guest = guests.find(contract.guest_id);
-    if (guest != guests.end() && contracts.IsOfHost(contract)) {
-      host_index[guest->second.host_id].Promise(contract);
-    }
+    CountAtHost(contract, /*take=*/true);
   }
   for (const auto& [key, request] : requests) {
     if (!Admits(request) || !guests.contains(request.reply.guest_id)) continue;
@@ -83,23 +80,43 @@ void State::RebuildIndexes() {
   }
 }
 
-void State::PutContract(const Contract& contract) {
+namespace {
+
+// Whether the index of a host would be another.
+bool TakesTheSame(const Contract& a, const Contract& b) {
+  return a.ended.empty() == b.ended.empty() && EndOf(a) == EndOf(b) &&
+         a.renew_ceiling_microcredits == b.renew_ceiling_microcredits;
+}
+
+}  // namespace
+
+void State::CountAtHost(const Contract& contract, bool take) {
+  if (!contract.ended.empty()) return;
   const auto guest = guests.find(contract.guest_id);
-  const Contract* const before = contracts.Find(contract.contract_id);
-  const bool opens = before == nullptr && contract.ended.empty();
-  const bool ends = before != nullptr && !contract.ended.empty();
-  if (guest != guests.end() && (opens || ends)) {
-    const HostId& host_id = guest->second.host_id;
-    HostIndex& host = host_index[host_id];
-    if (opens && contracts.IsOfHost(contract)) host.Promise(contract);
-    if (ends) {
-      if (contracts.IsOfHost(*before)) host.Release(*before);
-      // What was part of it comes out of the host's own units from now on.
-      for (const Contract* part : contracts.PartsOf(contract.contract_id)) host.Promise(*part);
-    }
-    if (host.empty()) host_index.erase(host_id);
+  if (guest == guests.end()) return;
+  HostIndex& host = host_index[guest->second.host_id];
+  const RoundId from = contracts.OfHostFrom(contract);
+  if (take) {
+    host.Promise(contract, from);
+  } else {
+    host.Release(contract, from);
   }
+  if (host.empty()) host_index.erase(guest->second.host_id);
+}
+
+void State::PutContract(const Contract& contract) {
+  const Contract* const before = contracts.Find(contract.contract_id);
+  if (before != nullptr && TakesTheSame(*before, contract)) {
+    contracts.Put(contract);
+    return;
+  }
+  // What is part of it comes out of the host's own units from its end on, which may be another now.
+  const std::vector<const Contract*> parts = contracts.PartsOf(contract.contract_id);
+  for (const Contract* part : parts) CountAtHost(*part, /*take=*/false);
+  if (before != nullptr) CountAtHost(*before, /*take=*/false);
   contracts.Put(contract);
+  if (contract.ended.empty()) CountAtHost(contract, /*take=*/true);
+  for (const Contract* part : parts) CountAtHost(*part, /*take=*/true);
 }
 
 std::string FirstBrokenPromise(const State& state) {

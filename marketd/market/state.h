@@ -21,6 +21,7 @@
 #include "marketd/market/books.h"
 #include "marketd/market/contracts.h"
 #include "marketd/market/host_index.h"
+#include "marketd/market/offers.h"
 #include "marketd/market/types.h"
 
 namespace nom::market {
@@ -214,6 +215,15 @@ struct Round {
   friend bool operator==(const Round&, const Round&) = default;
 };
 
+// What a unit of a kind cost in a round that was decided.
+struct PastPrice {
+  RoundId round_id = 0;
+  Microcredits unit_price_microcredits = 0;
+  friend bool operator==(const PastPrice&, const PastPrice&) = default;
+};
+// Those of the last so many rounds are kept at hand: of a day, if a round is half a minute.
+inline constexpr size_t kPastPricesMax = 2'880;
+
 // What a host's market must remember.
 struct HostBook {
   HostId host_id;
@@ -222,6 +232,8 @@ struct HostBook {
   // The last that took effect; 0: none yet. What is not settled of it is what the host holds.
   RoundId in_force_round_id = 0;
   std::vector<ResourcePrice> prices;  // Of the last round decided.
+  // Of the last rounds decided, the newest last; kinds that were never sold are not there.
+  std::map<ResourceKind, std::vector<PastPrice>> past_prices;
   // In force, or decided and waiting for its time; at most two.
   std::map<RoundId, Round> open_rounds;
   friend bool operator==(const HostBook&, const HostBook&) = default;
@@ -264,11 +276,13 @@ AccountSummary Summarize(const Purse& purse);
 // The answer to a call, kept so that a retry gets it again.
 struct Reply {
   absl::Status status;
-  GuestId guest_id = 0;    // AdmitGuest.
-  uint64_t token_id = 0;   // CreateToken.
-  RoundId round_id = 0;    // PlaceBid: the first round in which the bid takes part.
-  bool removed = false;    // WithdrawBid.
-  AccountSummary account;  // Deposit: after it.
+  GuestId guest_id = 0;        // AdmitGuest.
+  uint64_t token_id = 0;       // CreateToken.
+  RoundId round_id = 0;        // PlaceBid: the first round in which the bid takes part.
+  bool removed = false;        // WithdrawBid.
+  AccountSummary account;      // Deposit: after it.
+  OfferId offer_id = 0;        // GetQuote, OfferSublet.
+  ContractId contract_id = 0;  // TakeOffer: what it became.
   // Of calls that are never kept:
   uint64_t fence = 0;                  // OpenLease.
   std::vector<PlacedBid> placed_bids;  // PlaceBids.
@@ -340,6 +354,7 @@ struct State {
   uint64_t last_transaction_id = 0;
   GuestId last_guest_id = 0;  // FirstGuestIdOf the book at first.
   ContractId last_contract_id = 0;
+  OfferId last_offer_id = 0;
   std::map<TenantId, Tenant> tenants;
   Purses purses;
   std::map<GuestId, Guest> guests;  // All but the evicted.
@@ -347,6 +362,7 @@ struct State {
   std::map<BidKey, StandingBid> bids;
   std::map<BidKey, BidFence> bid_fences;  // Kept when a bid goes, until its guest does.
   OpenContracts contracts;
+  std::map<OfferId, Offer> offers;  // Those that are open.
   std::map<HostId, HostBook> hosts;
   std::map<RequestKey, Request> requests;
   // The ids of `requests` with a bid_guest_id, oldest first, by guest and owner.
@@ -356,6 +372,10 @@ struct State {
   // Of `requests`, the one that asked for each guest that is not evicted.
   std::map<GuestId, RequestKey> admissions;
   friend bool operator==(const State&, const State&) = default;
+
+ private:
+  // In its host's index, what the open contract takes out of the host's own units, or no longer.
+  void CountAtHost(const Contract& contract, bool take);
 };
 
 // What does not add up in the books, or "": purses (accounts.h), escrow that is not that of open

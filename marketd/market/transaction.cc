@@ -63,6 +63,7 @@ struct Applier {
     HostBook& book = Book(put.round.host_id);
     book.last_decided_round_id = put.round.round_id;
     book.prices = put.round.prices;
+    NotePrices(put.round, book);
     book.open_rounds[put.round.round_id] = put.round;
   }
 
@@ -81,6 +82,19 @@ struct Applier {
   }
 
   void operator()(const UpdateContract& update) const { state.PutContract(update.contract); }
+
+  void operator()(const OpenOffer& open) const {
+    state.last_offer_id = std::max(state.last_offer_id, open.offer.offer_id);
+    state.offers[open.offer.offer_id] = open.offer;
+  }
+
+  void operator()(const UpdateOffer& update) const {
+    if (update.offer.closed.empty()) {
+      state.offers[update.offer.offer_id] = update.offer;
+    } else {
+      state.offers.erase(update.offer.offer_id);
+    }
+  }
 
   // Their money is in the entries; what is on its way is the ledger's to know.
   void operator()(const SendTransfer&) const {}
@@ -114,6 +128,20 @@ struct Applier {
       if (it->first.first != guest_id) break;
       for (const std::string& id : it->second) state.requests.erase({it->first.second, id});
       it = index.erase(it);
+    }
+  }
+
+  static void NotePrices(const Round& round, HostBook& book) {
+    for (const ResourcePrice& price : round.prices) {
+      book.past_prices[price.kind].push_back({round.round_id, price.unit_price_microcredits});
+    }
+    for (auto of_kind = book.past_prices.begin(); of_kind != book.past_prices.end();) {
+      std::vector<PastPrice>& past = of_kind->second;
+      const auto kept = std::find_if(past.begin(), past.end(), [&round](const PastPrice& price) {
+        return price.round_id + kPastPricesMax > round.round_id;
+      });
+      past.erase(past.begin(), kept);
+      of_kind = past.empty() ? book.past_prices.erase(of_kind) : std::next(of_kind);
     }
   }
 

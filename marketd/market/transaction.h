@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "marketd/market/books.h"
+#include "marketd/market/offers.h"
 #include "marketd/market/state.h"
 #include "policies/clearing/fallback.h"
 
@@ -73,6 +74,14 @@ struct OpenContract {
 struct UpdateContract {
   Contract contract;
 };
+// An offer is made: its terms, for ever.
+struct OpenOffer {
+  Offer offer;
+};
+// How an open offer stands; its terms are ignored here. With a reason why it is closed, it is.
+struct UpdateOffer {
+  Offer offer;
+};
 // Money leaves for another book; the entries move it into transit. transfer_id is the
 // transaction's, and from_book its book: both are ignored here.
 struct SendTransfer {
@@ -97,9 +106,9 @@ struct PutRequest {
   Request request;
 };
 
-using Change =
-    std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound, OpenContract,
-                 UpdateContract, SendTransfer, AcceptTransfer, PutHost, LogEvent, PutRequest>;
+using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound,
+                            OpenContract, UpdateContract, OpenOffer, UpdateOffer, SendTransfer,
+                            AcceptTransfer, PutHost, LogEvent, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.

@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "policies/clearing/auction.h"
 #include "policies/clearing/joint/joint_auction.h"
+#include "policies/forward/forward.h"
 #include "policies/reserve/reserve.h"
 
 namespace nom::market {
@@ -46,6 +47,16 @@ inline constexpr ResourceKind kSeveralKinds{0};
 // "cpu", "memory", ...; "several kinds"; "unknown" for anything else.
 absl::string_view KindName(ResourceKind kind);
 
+// What may be sold of a resource beside the auction, for several rounds at a price that holds.
+struct ForwardSale {
+  // Of the capacity; from 0 to 1,000,000. What is sold forward in any round is at most that.
+  int64_t share_ppm = 0;
+  int64_t look_back_rounds = 1'440;  // Whose prices make the forecast; from 1 to kPastPricesMax.
+  policies::ForwardPolicy policy;
+
+  friend bool operator==(const ForwardSale&, const ForwardSale&) = default;
+};
+
 // A kind of thing sold on a host.
 struct Resource {
   ResourceKind kind = ResourceKind::kMemory;
@@ -62,6 +73,7 @@ struct Resource {
   int64_t reserve_knee_ppm = 0;
   Microcredits reclaim_penalty_microcredits = 0;       // A unit taken from a holder.
   Microcredits seed_rent_unit_price_microcredits = 0;  // A unit of seed, a round.
+  std::optional<ForwardSale> forward;                  // Nothing: not sold forward.
 };
 
 // That of the kind, or null if it is not sold.

@@ -20,6 +20,8 @@ struct Toucher {
   void operator()(const PutHost& put) { changes.TouchGuestsOf(put.host_id, state); }
   void operator()(const OpenContract& open) { TouchHolders(open.contract); }
   void operator()(const UpdateContract& update) { TouchHolders(update.contract); }
+  void operator()(const OpenOffer&) {}
+  void operator()(const UpdateOffer&) {}
   void operator()(const SendTransfer&) {}
   void operator()(const AcceptTransfer&) {}
   void operator()(const LogEvent&) {}

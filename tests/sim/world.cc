@@ -381,7 +381,12 @@ std::string CheckBooks(const State& state) {
     if (guest->second.state == GuestState::kEnded || guest->second.state == GuestState::kEvicting) {
       continue;  // Not covered for another round.
     }
-    if (contract.escrow_microcredits != covered * ChargeOf(contract)) {
+    // One that was sold forward keeps the fee for leaving it, and before it begins its first round.
+    const Microcredits needed = covered * ChargeOf(contract);
+    const bool is_enough = IsForward(contract) ? contract.escrow_microcredits >= needed
+                                               : contract.escrow_microcredits == needed;
+    const bool is_to_come = covered == 0 && contract.escrow_microcredits == ChargeOf(contract);
+    if (!is_enough && !is_to_come) {
       return absl::StrCat("contract ", contract_id, ": ", contract.escrow_microcredits,
                           " is set aside, for ", covered, " rounds at ", ChargeOf(contract));
     }

@@ -56,6 +56,8 @@ void Columns(auto& io, ContractRow& r) {
   ContractColumns(io, r.book, r.transaction_id, r.contract);
 }
 void Columns(auto& io, LotRow& r) { LotColumns(io, r.book, r.contract_id, r.lot); }
+void Columns(auto& io, OfferRow& r) { OfferColumns(io, r.book, r.transaction_id, r.offer); }
+void Columns(auto& io, OfferLotRow& r) { OfferLotColumns(io, r.book, r.offer_id, r.lot); }
 
 }  // namespace
 
@@ -133,6 +135,8 @@ NOM_ROW(CertificateRow)
 NOM_ROW(OutcomeRow)
 NOM_ROW(ContractRow)
 NOM_ROW(LotRow)
+NOM_ROW(OfferRow)
+NOM_ROW(OfferLotRow)
 #undef NOM_ROW
 
 absl::Status ToBid(BidRow&& row, StandingBid& bid) {

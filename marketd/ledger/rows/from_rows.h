@@ -110,6 +110,16 @@ struct LotRow {  // lots
   ContractId contract_id = 0;
   Lot lot;
 };
+struct OfferRow {  // offers
+  int64_t book = 0;
+  uint64_t transaction_id = 0;
+  Offer offer;  // Without its lots.
+};
+struct OfferLotRow {  // offer_lots
+  int64_t book = 0;
+  OfferId offer_id = 0;
+  Lot lot;
+};
 struct RequestRow {  // requests
   int64_t book = 0;
   Request request;

@@ -232,6 +232,10 @@ void ContractStandingColumns(auto& io, auto& contract) {
   io("escrow_microcredits", contract.escrow_microcredits);
   io("settled_through_us", contract.settled_through);
   io("ended", contract.ended);
+  io("left_from_round_id", contract.left_from_round_id);
+  io("left_because", contract.left_because);
+  io("renew_ceiling_microcredits", contract.renew_ceiling_microcredits);
+  io("fees_microcredits", contract.fees_microcredits);
 }
 void ContractColumns(auto& io, auto& book, auto& transaction_id, auto& contract) {
   ContractKeyColumns(io, book, contract.contract_id);
@@ -243,11 +247,45 @@ void ContractColumns(auto& io, auto& book, auto& transaction_id, auto& contract)
   io("from_round_id", contract.from_round_id);
   io("until_round_id", contract.until_round_id);
   io("period_us", contract.period);
+  io("policy", contract.policy);
+  io("end_fee_ppm", contract.end_fee_ppm);
   ContractStandingColumns(io, contract);
 }
 
 void LotColumns(auto& io, auto& book, auto& contract_id, auto& lot) {
   ContractKeyColumns(io, book, contract_id);
+  io("kind", lot.kind);
+  io("units", lot.units);
+  io("charge_microcredits", lot.charge_microcredits);
+}
+
+void OfferKeyColumns(auto& io, auto& book, auto& offer_id) {
+  io("book", book);
+  io("offer_id", offer_id);
+}
+void OfferStandingColumns(auto& io, auto& offer) {
+  io("taken_as", offer.taken_as);
+  io("closed", offer.closed);
+}
+void OfferColumns(auto& io, auto& book, auto& transaction_id, auto& offer) {
+  OfferKeyColumns(io, book, offer.offer_id);
+  io("transaction_id", transaction_id);
+  io("host_id", offer.host_id);
+  io("tenant_id", offer.tenant_id);
+  io("guest_id", offer.guest_id);
+  io("seller", offer.contract.seller);
+  io("part_of", offer.contract.part_of);
+  io("from_round_id", offer.contract.from_round_id);
+  io("until_round_id", offer.contract.until_round_id);
+  io("period_us", offer.contract.period);
+  io("policy", offer.contract.policy);
+  io("end_fee_ppm", offer.contract.end_fee_ppm);
+  io("valid_until_us", offer.valid_until);
+  OfferStandingColumns(io, offer);
+}
+
+void OfferLotColumns(auto& io, auto& book, auto& offer_id, auto& lot) {
+  OfferKeyColumns(io, book, offer_id);
   io("kind", lot.kind);
   io("units", lot.units);
   io("charge_microcredits", lot.charge_microcredits);
@@ -280,6 +318,8 @@ void RequestColumns(auto& io, auto& book, auto& request, auto& code, auto& messa
   io("escrow", request.reply.account.escrow);
   io("arrears", request.reply.account.arrears);
   io("spent", request.reply.account.spent);
+  io("offer_id", request.reply.offer_id);
+  io("contract_id", request.reply.contract_id);
 }
 
 }  // namespace nom::market

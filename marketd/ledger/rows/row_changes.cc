@@ -46,6 +46,9 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kInsertContract, "contracts", RowOp::kInsert, 2);
   set(RowWrite::kUpdateContract, "contracts", RowOp::kUpdate, 2);
   set(RowWrite::kInsertLot, "lots", RowOp::kInsert, 3);
+  set(RowWrite::kInsertOffer, "offers", RowOp::kInsert, 2);
+  set(RowWrite::kUpdateOffer, "offers", RowOp::kUpdate, 2);
+  set(RowWrite::kInsertOfferLot, "offer_lots", RowOp::kInsert, 3);
   set(RowWrite::kInsertTransfer, "transfers", RowOp::kInsert, 2);
   set(RowWrite::kAcceptTransfer, "transfers", RowOp::kAccept, 3);
   set(RowWrite::kInsertEvent, "events", RowOp::kInsert, 3);
@@ -205,6 +208,25 @@ class Rows {
     return Write(RowWrite::kUpdateContract, [&](auto& io) {
       ContractKeyColumns(io, book_, update.contract.contract_id);
       ContractStandingColumns(io, update.contract);
+    });
+  }
+
+  absl::Status operator()(const OpenOffer& open) {
+    const Offer& offer = open.offer;
+    NOM_RETURN_IF_ERROR(
+        Write(RowWrite::kInsertOffer, [&](auto& io) { OfferColumns(io, book_, id_, offer); }));
+    for (const Lot& lot : offer.contract.lots) {
+      NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertOfferLot, [&](auto& io) {
+        OfferLotColumns(io, book_, offer.offer_id, lot);
+      }));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const UpdateOffer& update) {
+    return Write(RowWrite::kUpdateOffer, [&](auto& io) {
+      OfferKeyColumns(io, book_, update.offer.offer_id);
+      OfferStandingColumns(io, update.offer);
     });
   }
 

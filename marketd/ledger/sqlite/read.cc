@@ -96,6 +96,19 @@ absl::StatusOr<RoundId> ReadLastDecided(Database& db, const HostId& host_id) {
   return select.Bits(0);
 }
 
+// Of the last kPastPricesMax rounds.
+absl::Status ReadPastPrices(Database& db, HostBook& host) {
+  const RoundId last = host.last_decided_round_id;
+  const RoundId before = last > kPastPricesMax ? last - kPastPricesMax : 0;
+  return ForEach<PriceRow>(
+      db, "auctions WHERE host_id = ? AND round_id > ? ORDER BY round_id, kind",
+      [&host](const PriceRow& row) {
+        host.past_prices[row.price.kind].push_back(
+            {row.round_id, row.price.unit_price_microcredits});
+      },
+      host.host_id, before);
+}
+
 absl::Status ReadHosts(Database& db, int64_t book, State& state) {
   NOM_RETURN_IF_ERROR(ForEach<HostRow>(
       db, "hosts WHERE book = ?",
@@ -103,6 +116,7 @@ absl::Status ReadHosts(Database& db, int64_t book, State& state) {
   for (auto& [host_id, host] : state.hosts) {
     NOM_ASSIGN_OR_RETURN(host.last_decided_round_id, ReadLastDecided(db, host_id));
     NOM_RETURN_IF_ERROR(ReadPrices(db, host_id, host.last_decided_round_id, host.prices));
+    NOM_RETURN_IF_ERROR(ReadPastPrices(db, host));
     // Open rounds are among the newest: the one in force, which rounds that were released may have
     // followed, and the last decided.
     for (const RoundId round_id : {host.in_force_round_id, host.last_decided_round_id}) {
@@ -129,6 +143,21 @@ absl::Status ReadContracts(Database& db, int64_t book, State& state) {
       [&](ContractRow&& row) {
         NOM_RETURN_IF_ERROR(ReadLots(db, book, row.contract));
         state.contracts.Put(row.contract);
+        return absl::OkStatus();
+      },
+      book);
+}
+
+absl::Status ReadOffers(Database& db, int64_t book, State& state) {
+  return ForEach<OfferRow>(
+      db, "offers WHERE book = ? AND closed = ''",
+      [&](OfferRow&& row) {
+        Offer& offer = row.offer;
+        NOM_RETURN_IF_ERROR(ForEach<OfferLotRow>(
+            db, "offer_lots WHERE book = ? AND offer_id = ? ORDER BY kind",
+            [&](const OfferLotRow& lot) { offer.contract.lots.push_back(lot.lot); }, book,
+            offer.offer_id));
+        state.offers[offer.offer_id] = std::move(offer);
         return absl::OkStatus();
       },
       book);
@@ -244,6 +273,19 @@ absl::StatusOr<Purses> ReadPurses(Database& db, int64_t book) {
   return out;
 }
 
+absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees(Database& db, int64_t book) {
+  std::map<TenantId, Microcredits> fees;
+  Statement select = db.Prepare(
+      "SELECT tenant_id, SUM(fees_microcredits) FROM contracts"
+      " WHERE book = ? AND fees_microcredits <> 0 GROUP BY tenant_id");
+  select.Bind(book);
+  NOM_RETURN_IF_ERROR(ForEachRow(select, [&fees](Statement& row) {
+    fees[row.Text(0)] = row.Int(1);
+    return absl::OkStatus();
+  }));
+  return fees;
+}
+
 // SQLite knows nothing of how many rows there are: left to itself it goes through all contracts of
 // a book for each transaction rather than by an index. So the indexes are named.
 absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
@@ -295,6 +337,7 @@ absl::StatusOr<State> ReadState(Database& db, int64_t book) {
       db.Prepare(
             "SELECT (SELECT COALESCE(MAX(transaction_id), 0) FROM transactions WHERE book = ?1),"
             " (SELECT COALESCE(MAX(contract_id), 0) FROM contracts WHERE book = ?1),"
+            " (SELECT COALESCE(MAX(offer_id), 0) FROM offers WHERE book = ?1),"
             " (SELECT COALESCE(MAX(guest_id), ?2) FROM guests WHERE guest_id > ?2"
             "   AND guest_id <= ?3)")
           .Bind(book)
@@ -303,7 +346,8 @@ absl::StatusOr<State> ReadState(Database& db, int64_t book) {
       [&](Statement& row) {
         state.last_transaction_id = row.Bits(0);
         state.last_contract_id = row.Bits(1);
-        state.last_guest_id = row.Bits(2);
+        state.last_offer_id = row.Bits(2);
+        state.last_guest_id = row.Bits(3);
         return absl::OkStatus();
       }));
   NOM_RETURN_IF_ERROR(ForEachRow(db.Prepare("SELECT ledger_id, count FROM identity, openings"),
@@ -315,6 +359,7 @@ absl::StatusOr<State> ReadState(Database& db, int64_t book) {
   NOM_RETURN_IF_ERROR(ReadGuests(db, book, state));
   NOM_RETURN_IF_ERROR(ReadBids(db, book, state));
   NOM_RETURN_IF_ERROR(ReadContracts(db, book, state));
+  NOM_RETURN_IF_ERROR(ReadOffers(db, book, state));
   NOM_RETURN_IF_ERROR(ReadHosts(db, book, state));
   NOM_RETURN_IF_ERROR(ReadRequests(db, book, state));
   state.RebuildIndexes();

@@ -278,9 +278,15 @@ CREATE TABLE contracts (
   from_round_id INTEGER NOT NULL,
   until_round_id INTEGER NOT NULL CHECK (until_round_id > from_round_id),
   period_us INTEGER NOT NULL CHECK (period_us > 0),
+  policy TEXT NOT NULL DEFAULT '',  -- What priced it; '': an award, or a sublet.
+  end_fee_ppm INTEGER NOT NULL DEFAULT 0,
   escrow_microcredits INTEGER NOT NULL CHECK (escrow_microcredits >= 0),
   settled_through_us INTEGER NOT NULL,
   ended TEXT NOT NULL,
+  left_from_round_id INTEGER NOT NULL DEFAULT 0,
+  left_because TEXT NOT NULL DEFAULT '',
+  renew_ceiling_microcredits INTEGER NOT NULL DEFAULT 0,
+  fees_microcredits INTEGER NOT NULL DEFAULT 0,  -- Paid for leaving it.
   PRIMARY KEY (book, contract_id),
   FOREIGN KEY (book, transaction_id) REFERENCES transactions,
   CHECK (ended = '' OR escrow_microcredits = 0)
@@ -317,6 +323,8 @@ CREATE TABLE requests (
   escrow INTEGER NOT NULL,
   arrears INTEGER NOT NULL,
   spent INTEGER NOT NULL,
+  offer_id INTEGER NOT NULL DEFAULT 0,
+  contract_id INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (book, owner, request_id),
   FOREIGN KEY (book, transaction_id) REFERENCES transactions
 ) STRICT, WITHOUT ROWID;
@@ -369,13 +377,6 @@ CREATE TRIGGER transfers_kept_u BEFORE UPDATE ON transfers
   BEGIN SELECT RAISE(ABORT, 'a transfer is accepted once and never changed'); END;
 CREATE TRIGGER contracts_kept_d BEFORE DELETE ON contracts
   BEGIN SELECT RAISE(ABORT, 'contracts are never deleted'); END;
-CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
-  WHEN NEW.contract_id <> OLD.contract_id OR NEW.transaction_id <> OLD.transaction_id
-    OR NEW.guest_id <> OLD.guest_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.seller <> OLD.seller
-    OR NEW.book <> OLD.book OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
-    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
-    OR OLD.ended <> ''
-  BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
 CREATE TRIGGER lots_kept_d BEFORE DELETE ON lots
   BEGIN SELECT RAISE(ABORT, 'lots of contracts are never deleted'); END;
 CREATE TRIGGER lots_kept_u BEFORE UPDATE ON lots
@@ -432,11 +433,72 @@ CREATE TRIGGER events_kept_u BEFORE UPDATE ON events
 CREATE TRIGGER events_kept_d BEFORE DELETE ON events
   BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 
+-- Contracts that may be taken (marketd/market/offers.h): terms, and how each stands. taken_as: the
+-- contract that it became, 0: none.
+CREATE TABLE offers (
+  book INTEGER NOT NULL,
+  offer_id INTEGER NOT NULL,
+  transaction_id INTEGER NOT NULL,
+  host_id TEXT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  guest_id INTEGER NOT NULL,
+  seller TEXT NOT NULL,
+  part_of INTEGER NOT NULL,
+  from_round_id INTEGER NOT NULL,
+  until_round_id INTEGER NOT NULL CHECK (until_round_id > from_round_id),
+  period_us INTEGER NOT NULL CHECK (period_us > 0),
+  policy TEXT NOT NULL,
+  end_fee_ppm INTEGER NOT NULL,
+  valid_until_us INTEGER NOT NULL,
+  taken_as INTEGER NOT NULL,
+  closed TEXT NOT NULL,
+  PRIMARY KEY (book, offer_id),
+  FOREIGN KEY (book, transaction_id) REFERENCES transactions
+) STRICT, WITHOUT ROWID;
+CREATE INDEX offers_open ON offers (book, offer_id) WHERE closed = '';
+
+CREATE TABLE offer_lots (
+  book INTEGER NOT NULL,
+  offer_id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  units INTEGER NOT NULL CHECK (units > 0),
+  charge_microcredits INTEGER NOT NULL CHECK (charge_microcredits >= 0),
+  PRIMARY KEY (book, offer_id, kind),
+  FOREIGN KEY (book, offer_id) REFERENCES offers
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER offers_kept_d BEFORE DELETE ON offers
+  BEGIN SELECT RAISE(ABORT, 'offers are never deleted'); END;
+CREATE TRIGGER offers_kept_u BEFORE UPDATE ON offers
+  WHEN NEW.offer_id <> OLD.offer_id OR NEW.transaction_id <> OLD.transaction_id
+    OR NEW.host_id <> OLD.host_id OR NEW.tenant_id <> OLD.tenant_id
+    OR NEW.guest_id <> OLD.guest_id OR NEW.seller <> OLD.seller OR NEW.book <> OLD.book
+    OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
+    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
+    OR NEW.policy <> OLD.policy OR NEW.end_fee_ppm <> OLD.end_fee_ppm
+    OR NEW.valid_until_us <> OLD.valid_until_us OR OLD.closed <> ''
+  BEGIN SELECT RAISE(ABORT, 'the terms of an offer are never changed'); END;
+CREATE TRIGGER offer_lots_kept_d BEFORE DELETE ON offer_lots
+  BEGIN SELECT RAISE(ABORT, 'lots of offers are never deleted'); END;
+CREATE TRIGGER offer_lots_kept_u BEFORE UPDATE ON offer_lots
+  BEGIN SELECT RAISE(ABORT, 'lots of offers are never changed'); END;
+
 -- What went from a tenant to others and came from them, for its statements.
 CREATE INDEX entries_from ON entries (book, from_owner, transaction_id)
   WHERE from_owner <> to_owner AND from_owner <> '@operator';
 CREATE INDEX entries_to ON entries (book, to_owner, transaction_id)
   WHERE from_owner <> to_owner AND to_owner <> '@operator';
+)sql";
+
+// Of contracts, as it is since version 9: after the columns that it looks at.
+inline constexpr char kContractsKeptSql[] = R"sql(
+CREATE INDEX contracts_with_fees ON contracts (book, tenant_id) WHERE fees_microcredits <> 0;
+CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
+  WHEN NEW.contract_id <> OLD.contract_id OR NEW.transaction_id <> OLD.transaction_id
+    OR NEW.guest_id <> OLD.guest_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.seller <> OLD.seller
+    OR NEW.book <> OLD.book OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
+    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
+    OR NEW.policy <> OLD.policy OR NEW.end_fee_ppm <> OLD.end_fee_ppm OR OLD.ended <> ''
+  BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
 )sql";
 
 // From version 7 to 8. What was not noted before is 0.
@@ -453,6 +515,15 @@ INSERT INTO tokens SELECT book, tenant_id, 1, token_hash, 'first', 1, 0, 0 FROM 
 ALTER TABLE tenants DROP COLUMN token_hash;
 ALTER TABLE tenants ADD COLUMN last_token_id INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE requests ADD COLUMN token_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN offer_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN contract_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE contracts ADD COLUMN policy TEXT NOT NULL DEFAULT '';
+ALTER TABLE contracts ADD COLUMN end_fee_ppm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE contracts ADD COLUMN left_from_round_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE contracts ADD COLUMN left_because TEXT NOT NULL DEFAULT '';
+ALTER TABLE contracts ADD COLUMN renew_ceiling_microcredits INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE contracts ADD COLUMN fees_microcredits INTEGER NOT NULL DEFAULT 0;
+DROP TRIGGER contracts_kept_u;
 )sql";
 
 }  // namespace nom::market

@@ -112,6 +112,7 @@ absl::Status Create(const std::string& path) {
     NOM_RETURN_IF_ERROR(db->Execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE"));
     NOM_RETURN_IF_ERROR(db->Execute(kSchemaSql));
     NOM_RETURN_IF_ERROR(db->Execute(kSchemaSince9Sql));
+    NOM_RETURN_IF_ERROR(db->Execute(kContractsKeptSql));
     const std::string ids = absl::StrCat("PRAGMA application_id = ", kApplicationId,
                                          "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT");
     NOM_RETURN_IF_ERROR(db->Execute(ids.c_str()));
@@ -134,6 +135,7 @@ absl::Status Upgrade(Database& db) {
   absl::Status status = version < 8 ? db.Execute(kUpgradeFrom7Sql) : absl::OkStatus();
   if (status.ok()) status = db.Execute(kSchemaSince9Sql);
   if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
+  if (status.ok()) status = db.Execute(kContractsKeptSql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
   }
@@ -194,6 +196,9 @@ class SqliteSnapshot : public LedgerSnapshot {
 
   absl::StatusOr<ChainHead> Head() override { return ReadHead(*db_, book_); }
   absl::StatusOr<Purses> ReadPurses() override { return market::ReadPurses(*db_, book_); }
+  absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees() override {
+    return market::ReadFees(*db_, book_);
+  }
   absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,
       const std::function<absl::Status(const ChainedTransaction&)>& visit) override {

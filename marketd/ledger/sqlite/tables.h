@@ -49,6 +49,7 @@ absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limi
                        const std::function<absl::Status(const ChainedTransaction&)>& visit);
 absl::StatusOr<ChainHead> ReadHead(Database& db, int64_t book);
 absl::StatusOr<Purses> ReadPurses(Database& db, int64_t book);
+absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees(Database& db, int64_t book);
 
 // Reads all that an engine starts from.
 absl::StatusOr<State> ReadState(Database& db, int64_t book);

@@ -84,6 +84,64 @@ TEST(ConfigTest, ReadsReservePolicies) {
                    .empty());
 }
 
+// kGood with a resource that is sold forward.
+std::string WithForward(absl::string_view forward) {
+  return absl::StrCat(kGood, "        forward: ", forward, "\n");
+}
+
+TEST(ConfigTest, ReadsWhatIsSoldForward) {
+  const absl::StatusOr<Config> plain = ParseConfig(kGood, "f");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_FALSE(plain->hosts[0].market.resources[0].forward.has_value());
+  EXPECT_EQ(plain->hosts[0].market.quotes_valid, absl::Seconds(60));
+
+  const absl::StatusOr<Config> all = ParseConfig(
+      WithForward("{share_percent: 40, percentile: 75, look_back_rounds: 12, rounds_max: 90, "
+                  "term_premium_ppm: 1, scarcity_premium_ppm: 2, end_fee_ppm: 3}"),
+      "f");
+  ASSERT_TRUE(all.ok()) << all.status();
+  const market::ForwardSale expected{.share_ppm = 400'000,
+                                     .look_back_rounds = 12,
+                                     .policy = {.percentile_ppm = 750'000,
+                                                .rounds_max = 90,
+                                                .term_premium_ppm = 1,
+                                                .scarcity_premium_ppm = 2,
+                                                .end_fee_ppm = 3}};
+  EXPECT_EQ(all->hosts[0].market.resources[0].forward, expected);
+
+  const absl::StatusOr<Config> least = ParseConfig(
+      absl::StrReplaceAll(WithForward("{share_ppm: 1}"),
+                          {{"period_ms: 1000", "period_ms: 1000\n    quotes_valid_ms: 5000"}}),
+      "f");
+  ASSERT_TRUE(least.ok()) << least.status();
+  EXPECT_EQ(least->hosts[0].market.resources[0].forward, market::ForwardSale{.share_ppm = 1});
+  EXPECT_EQ(least->hosts[0].market.quotes_valid, absl::Seconds(5));
+}
+
+TEST(ConfigTest, WhatCannotBeSoldForwardIsNamedWithItsPlace) {
+  const std::string at = "hosts[0].resources[0].forward";
+  for (const auto& [forward, error] : std::vector<std::pair<std::string, std::string>>{
+           {"40", "f:15:18: " + at + ": must be a map, is a scalar"},
+           {"{percentile: 60}", "share_percent: missing: say how much may be sold forward"},
+           {"{share_percent: 10, share_ppm: 100000}", "share_ppm: not beside share_percent"},
+           {"{share_percent: 101}", at + ".share_percent: must be from 0 to 100, is 101"},
+           {"{share_ppm: 1000001}", at + ".share_ppm: must be from 0 to 1000000"},
+           {"{share_percent: 10, percentile: 0}", at + ".percentile: must be from 1 to 100"},
+           {"{share_percent: 10, look_back_rounds: 2881}", "must be from 1 to 2880, is 2881"},
+           {"{share_percent: 10, rounds_max: 100001}", "rounds_max: must be from 1 to 100000"},
+           {"{share_percent: 10, term_premium_ppm: -1}", "term_premium_ppm: must be from 0 to"},
+           {"{share_percent: 10, scarcity_premium_ppm: 10000001}", "from 0 to 10000000"},
+           {"{share_percent: 10, end_fee_ppm: 1000001}", "end_fee_ppm: must be from 0 to 1000000"},
+           {"{share_percent: 10, share: 1}", at + ".share: unknown key; known here: share_perc"}}) {
+    EXPECT_THAT(ErrorsOf(WithForward(forward)), ElementsAre(HasSubstr(error))) << forward;
+  }
+  for (const char* value : {"999", "3600001"}) {
+    EXPECT_THAT(ErrorsOf(With("period_ms: 1000",
+                              absl::StrCat("period_ms: 1000\n    quotes_valid_ms: ", value))),
+                ElementsAre(HasSubstr("hosts[0].quotes_valid_ms: must be from 1000 to 3600000")));
+  }
+}
+
 TEST(ConfigTest, SampleIsRightAndNamesEveryKey) {
   const absl::StatusOr<Config> config = LoadConfig(NOM_SOURCE_DIR "/deploy/marketd.yaml");
   ASSERT_TRUE(config.ok()) << config.status();

@@ -44,6 +44,7 @@ class FakeReader : public LedgerReader {
 
   std::vector<ChainedTransaction> transactions;
   Purses purses;
+  std::map<TenantId, Microcredits> fees;
   std::vector<Transfer> transfers;
   std::map<RoundId, Round> rounds;
   int looks = 0;
@@ -58,6 +59,7 @@ class FakeReader : public LedgerReader {
       return all.empty() ? ChainHead{} : ChainHead{all.back().transaction_id, all.back().digest};
     }
     absl::StatusOr<Purses> ReadPurses() override { return reader_.purses; }
+    absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees() override { return reader_.fees; }
     absl::Status ReadTransactions(
         uint64_t after, uint64_t limit,
         const std::function<absl::Status(const ChainedTransaction&)>& visit) override {

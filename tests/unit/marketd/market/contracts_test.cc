@@ -145,7 +145,8 @@ TEST(ContractsTest, IndexesSayWhatTheContractsSay) {
         escrows[contract.tenant_id] += contract.escrow_microcredits;
       }
       if (contract.guest_id == guest && AliveIn(contract, round) &&
-          !(contract.part_of != 0 && all.contains(contract.part_of))) {
+          (contract.part_of == 0 || !all.contains(contract.part_of) ||
+           EndOf(all.at(contract.part_of)) <= round)) {
         promised += UnitsOf(contract, kMemory);
       }
     }

@@ -89,6 +89,9 @@ class ForgedReader : public LedgerReader {
         : snapshot_(std::move(snapshot)), forge_(forge) {}
     absl::StatusOr<ChainHead> Head() override { return snapshot_->Head(); }
     absl::StatusOr<Purses> ReadPurses() override { return snapshot_->ReadPurses(); }
+    absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees() override {
+      return snapshot_->ReadFees();
+    }
     absl::Status ReadTransactions(
         uint64_t after, uint64_t limit,
         const std::function<absl::Status(const ChainedTransaction&)>& visit) override {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,10 +20,12 @@ class MarketTest : public testing::Test {
  protected:
   static constexpr absl::Duration kPeriod = absl::Seconds(10);
 
-  void Open(ClearFunction clear = nullptr) {
+  void Open(ClearFunction clear = nullptr,
+            const std::function<void(HostConfig&)>& change = nullptr) {
     World::Options options;
     options.config.hosts = {TestHostConfig("h", kPeriod)};
     options.config.hosts[0].guests_max = 4;
+    if (change) change(options.config.hosts[0]);
     options.hosts["h"] = TestHostOptions(1);
     options.hosts["h"].guests_bid = false;
     options.clear = std::move(clear);

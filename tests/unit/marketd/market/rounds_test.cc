@@ -33,8 +33,9 @@ class RoundsTest : public testing::Test {
                                      .reserve_unit_price_microcredits = 2}}}};
     config_.hosts[0].SetPeriod(absl::Seconds(10));
     hosts_.emplace(config_, [this](HostCommand command) { book_.Send(std::move(command)); });
+    products_.emplace(book_, *hosts_, notices_, /*market_seed=*/0);
     rounds_.emplace(Rounds::Options{.beside = beside}, book_, leases_, notices_, notes_, lives_,
-                    desk());
+                    desk(), *products_);
     reconciler_.emplace(book_, lives_, *rounds_);
     book_.SetNow(At(0));
     Scribe scribe = book_.Begin("begun");
@@ -111,6 +112,7 @@ class RoundsTest : public testing::Test {
   WaitingCalls waiting_{book_};
   GuestLives lives_{book_, leases_, notices_, notes_, waiting_};
   std::optional<BidDesk> desk_;
+  std::optional<ProductDesk> products_;
   std::optional<Rounds> rounds_;
   std::optional<Reconciler> reconciler_;
   int ids_ = 0;

@@ -209,22 +209,22 @@ TEST_F(SettlementTest, AClosedHostGivesAllEscrowBack) {
   EXPECT_EQ(book().boot_id, 7u);
 }
 
-TEST_F(SettlementTest, AContractThatGoesOnIsCoveredOrEnds) {
+TEST_F(SettlementTest, AContractThatIsAliveIsCoveredOrEnds) {
   Commit("contract", [&](Scribe& s) {
     for (const GuestId guest_id : {1, 2}) {
-      OpenAward(s, {.contract_id = state_.last_contract_id + 1,
-                    .guest_id = guest_id,
-                    .tenant_id = state_.guests.at(guest_id).tenant_id,
-                    .lots = {{kMemory, 5, guest_id == 1 ? 400 : 600}},
-                    .from_round_id = 1,
-                    .until_round_id = 9,
-                    .period = kPeriod});
+      s.Write(OpenContract{{.contract_id = state_.last_contract_id + 1,
+                            .guest_id = guest_id,
+                            .tenant_id = state_.guests.at(guest_id).tenant_id,
+                            .lots = {{kMemory, 5, guest_id == 1 ? 400 : 1'001}},
+                            .from_round_id = 2,
+                            .until_round_id = 9,
+                            .period = kPeriod}});
     }
   });
   Commit("round decided", [&](Scribe& s) { CoverContracts(s, "h", 2); });
-  EXPECT_EQ(ann().escrow, 800);
+  EXPECT_EQ(ann().escrow, 400);
   EXPECT_THAT(state_.contracts.Of(1), SizeIs(1));
-  EXPECT_EQ(bob().available, 1'000) << "it could not be paid twice, and has ended";
+  EXPECT_EQ(bob().available, 1'000) << "it could not be paid, and has ended";
   EXPECT_THAT(state_.contracts.Of(2), IsEmpty());
 }
 

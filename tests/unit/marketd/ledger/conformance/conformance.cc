@@ -242,6 +242,64 @@ TEST_P(LedgerConformance, WhatWasCommittedComesBack) {
   EXPECT_EQ(again.state, alpha.state);
 }
 
+TEST_P(LedgerConformance, OffersAndWhatBecameOfThemComeBack) {
+  Leader alpha(*ledger_, kAlpha);
+  alpha.Tenant("ann", 1'000);
+  const GuestId guest = AddGuest(alpha, "h", "ann");
+  Offer offer{.host_id = "h",
+              .tenant_id = "ann",
+              .guest_id = guest,
+              .contract = {.lots = {{ResourceKind::kCpu, 2, 10}, {ResourceKind::kMemory, 4, 30}},
+                           .from_round_id = 5,
+                           .until_round_id = 9,
+                           .period = absl::Seconds(10),
+                           .policy = "forward/1",
+                           .end_fee_ppm = 100'000}};
+  for (OfferId id = 1; id <= 3; ++id) {
+    offer.offer_id = id;
+    alpha.WriteNow("quote given", [&](Scribe& s) {
+      offer.valid_until = s.now() + absl::Seconds(60);
+      s.Write(OpenOffer{offer});
+      s.Write(PutRequest{{.key = {"ann", absl::StrCat("quote-", id)},
+                          .reply = {.offer_id = id},
+                          .transaction_id = s.transaction_id()}});
+    });
+    alpha.ExpectLoads();
+  }
+  Contract contract = alpha.state.offers.at(2).contract;
+  contract.contract_id = 1;
+  contract.guest_id = guest;
+  contract.tenant_id = "ann";
+  contract.renew_ceiling_microcredits = 55;
+  alpha.WriteNow("contract bought", [&](Scribe& s) {
+    PostEscrow(s, contract, 60);
+    s.Write(OpenContract{contract});
+    Offer taken = s.state().offers.at(2);
+    taken.taken_as = contract.contract_id;
+    taken.closed = kOfferTaken;
+    s.Write(UpdateOffer{taken});
+    s.Write(PutRequest{{.key = {"ann", "take"},
+                        .reply = {.contract_id = contract.contract_id},
+                        .transaction_id = s.transaction_id()}});
+  });
+  EXPECT_EQ(alpha.state.offers.size(), 2u);
+  alpha.ExpectLoads();
+  alpha.WriteNow("contract left", [&](Scribe& s) {
+    Contract left = *s.state().contracts.Find(1);
+    left.left_from_round_id = 7;
+    left.left_because = kEndedLeft;
+    left.renew_ceiling_microcredits = 0;
+    left.fees_microcredits = PostDue(s, left, 4, /*keep=*/0);
+    s.Write(UpdateContract{left});
+  });
+  alpha.ExpectLoads();
+  Reopen();
+  ++alpha.state.ledger.openings;
+  Leader again(*ledger_, kAlpha);
+  EXPECT_EQ(again.state, alpha.state);
+  EXPECT_EQ(again.state.last_offer_id, 3u) << "ids of offers that are closed are not given again";
+}
+
 TEST_P(LedgerConformance, EventsAndStatementsComeNewestFirstAndNoTransactionIsCut) {
   Leader alpha(*ledger_, kAlpha);
   Leader beta(*ledger_, kBeta);

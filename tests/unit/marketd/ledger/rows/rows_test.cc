@@ -332,6 +332,12 @@ TEST(Rows, ContractsRequestsHostsAndTransfersComeBack) {
                           .from_round_id = 5,
                           .until_round_id = 8,
                           .period = absl::Seconds(10),
+                          .policy = "forward/1",
+                          .end_fee_ppm = 100'000,
+                          .left_from_round_id = 7,
+                          .fees_microcredits = 3,
+                          .left_because = kEndedLeft,
+                          .renew_ceiling_microcredits = 40,
                           .escrow_microcredits = 30,
                           .settled_through = absl::FromUnixMicros(77)};
   const Request request{
@@ -342,7 +348,9 @@ TEST(Rows, ContractsRequestsHostsAndTransfersComeBack) {
                 .guest_id = 11,
                 .round_id = 4,
                 .removed = true,
-                .account = {.available = 1, .escrow = 2, .arrears = -3, .spent = 4}},
+                .account = {.available = 1, .escrow = 2, .arrears = -3, .spent = 4},
+                .offer_id = 5,
+                .contract_id = 6},
       .transaction_id = 7};
   const Transfer transfer{
       .from_book = "a", .to_book = "b", .owner = "ann", .amount_microcredits = 9};
@@ -353,7 +361,7 @@ TEST(Rows, ContractsRequestsHostsAndTransfersComeBack) {
   ASSERT_TRUE(back.ok()) << back.status();
   back->contract.lots = {Read<LotRow>(rows[RowWrite::kInsertLot].at(0))->lot};
   EXPECT_EQ(back->contract, contract);
-  EXPECT_EQ(rows[RowWrite::kUpdateContract].at(0).size(), 5u) << "its key, and how it stands";
+  EXPECT_EQ(rows[RowWrite::kUpdateContract].at(0).size(), 9u) << "its key, and how it stands";
   EXPECT_EQ(Read<RequestRow>(rows[RowWrite::kPutRequest].at(0))->request, request);
   EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kForgetRequests].at(0).at("kept")),
             static_cast<int64_t>(kBidRequestsKept));
@@ -363,6 +371,37 @@ TEST(Rows, ContractsRequestsHostsAndTransfersComeBack) {
   EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kInsertTransfer].at(0).at("transfer_id")), 7)
       << "the transaction's";
   EXPECT_EQ(std::get<std::string>(rows[RowWrite::kAcceptTransfer].at(0).at("from_book")), "a");
+}
+
+TEST(Rows, OffersComeBack) {
+  const Offer offer{
+      .offer_id = 9,
+      .host_id = "h",
+      .tenant_id = "ann",
+      .guest_id = 12,
+      .contract = {.seller = "ann",
+                   .part_of = 20,
+                   .lots = {{ResourceKind::kCpu, 2, 10}, {ResourceKind::kMemory, 4, 30}},
+                   .from_round_id = 5,
+                   .until_round_id = 8,
+                   .period = absl::Seconds(10),
+                   .policy = "forward/1",
+                   .end_fee_ppm = 100'000},
+      .valid_until = absl::FromUnixMicros(99),
+      .taken_as = 21,
+      .closed = kOfferTaken};
+  auto rows = Rows({}, {OpenOffer{offer}, UpdateOffer{offer}});
+  auto back = Read<OfferRow>(rows[RowWrite::kInsertOffer].at(0));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->transaction_id, 7u);
+  for (const Kept& kept : rows[RowWrite::kInsertOfferLot]) {
+    const auto lot = Read<OfferLotRow>(kept);
+    ASSERT_TRUE(lot.ok()) << lot.status();
+    EXPECT_EQ(lot->offer_id, 9u);
+    back->offer.contract.lots.push_back(lot->lot);
+  }
+  EXPECT_EQ(back->offer, offer);
+  EXPECT_EQ(rows[RowWrite::kUpdateOffer].at(0).size(), 4u) << "its key, and how it stands";
 }
 
 TEST(Rows, NumbersThatNoLedgerWritesAreRefusedByName) {

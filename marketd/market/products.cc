@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "marketd/market/products.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "marketd/base/money.h"
+#include "policies/forward/forward.h"
+
+namespace nom::market {
+namespace {
+
+using UnitsOfKind = std::pair<ResourceKind, int64_t>;
+
+absl::Status NotMore(absl::string_view field, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": ", value, " is outside [", least, ", ", most, "]"));
+}
+
+const Resource* FindResource(const Counter& counter, ResourceKind kind) {
+  for (const Resource& resource : counter.shares.resources) {
+    if (resource.kind == kind) return &resource;
+  }
+  return nullptr;
+}
+
+// Each kind once, sold on the host, in amounts that can be; by rising kind.
+absl::StatusOr<std::vector<Lot>> CheckedLots(const Counter& counter, std::vector<Lot> lots) {
+  if (lots.empty()) return absl::InvalidArgumentError("lots: are none");
+  std::set<ResourceKind> seen;
+  for (size_t i = 0; i < lots.size(); ++i) {
+    const Lot& lot = lots[i];
+    const std::string at = absl::StrCat("lots[", i, "].");
+    if (FindResource(counter, lot.kind) == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          at, "kind: ", KindName(lot.kind), " is not sold on host ", counter.shares.host_id));
+    }
+    if (!seen.insert(lot.kind).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(at, "kind: ", KindName(lot.kind), " is there twice"));
+    }
+    if (absl::Status s = NotMore(at + "units", lot.units, 1, policies::kUnitsMax); !s.ok())
+      return s;
+    if (absl::Status s = NotMore(at + "charge_microcredits", lot.charge_microcredits, 0,
+                                 policies::kValueMaxMicrocredits);
+        !s.ok()) {
+      return s;
+    }
+  }
+  std::sort(lots.begin(), lots.end(), [](const Lot& a, const Lot& b) { return a.kind < b.kind; });
+  return lots;
+}
+
+// "rounds 7 to 16"
+std::string Rounds(RoundId from, RoundId until) {
+  return absl::StrCat("rounds ", from, " to ", until - 1);
+}
+
+// What a kind's units cost a round, from `from` on, before `until`. `own_units` of the share and of
+// the machine are the asker's already in all these rounds.
+absl::StatusOr<Lot> PriceLot(const Counter& counter, ResourceKind kind, int64_t units, RoundId from,
+                             RoundId until, int64_t own_units) {
+  const Resource& resource = *FindResource(counter, kind);
+  const std::string name(KindName(kind));
+  if (!resource.forward) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("host ", counter.shares.host_id, " sells no ", name, " forward"));
+  }
+  const int64_t free = FreeWithin(counter.shares, from, until).at(kind) + own_units;
+  if (units > free) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        name, ": ", units, " units; in ", Rounds(from, until), " host ", counter.shares.host_id,
+        " has at times no more than ", free, " that nobody was promised"));
+  }
+  const ForwardSale& sale = *resource.forward;
+  const HostIndex& index = counter.shares.state.Host(counter.shares.host_id);
+  policies::ForwardInput input;
+  std::vector<Microcredits> past;
+  const HostBook& book = BookOf(counter.shares.state, counter.shares.host_id);
+  if (const auto of_kind = book.past_prices.find(kind); of_kind != book.past_prices.end()) {
+    const RoundId last = book.last_decided_round_id;
+    for (const PastPrice& price : of_kind->second) {
+      if (price.round_id + static_cast<RoundId>(sale.look_back_rounds) <= last) continue;
+      past.push_back(price.unit_price_microcredits);
+    }
+  }
+  input.past_unit_prices_microcredits = past;
+  for (const ResourcePrice& price : counter.prices) {
+    if (price.kind == kind) {
+      input.reserve_unit_price_microcredits = price.reserve_unit_price_microcredits;
+    }
+  }
+  input.share_units = ShareRoundedDown(resource.capacity_units, sale.share_ppm, 1'000'000);
+  // A share that was made smaller may be sold out several times over.
+  input.sold_units = std::clamp<int64_t>(index.SoldForwardUnits(kind, from, until) - own_units, 0,
+                                         input.share_units);
+  input.units = units;
+  input.rounds = static_cast<int64_t>(until - from);
+  const absl::StatusOr<policies::ForwardPrice> price = policies::PriceForward(sale.policy, input);
+  if (!price.ok()) {
+    return absl::Status(price.status().code(), absl::StrCat(name, ": ", price.status().message()));
+  }
+  return Lot{kind, units, price->charge_microcredits};
+}
+
+// Requires kinds that the host sells.
+absl::StatusOr<std::vector<Lot>> PriceLots(const Counter& counter, const std::vector<Lot>& lots,
+                                           RoundId from, RoundId until, bool is_renewal) {
+  std::vector<Lot> priced;
+  Microcredits sum = 0;
+  for (const Lot& lot : lots) {
+    absl::StatusOr<Lot> one =
+        PriceLot(counter, lot.kind, lot.units, from, until, is_renewal ? lot.units : 0);
+    if (!one.ok()) return one.status();
+    sum = SaturatingAdd(sum, one->charge_microcredits);
+    if (sum > policies::kValueMaxMicrocredits) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("lots: a round of them costs more than ", policies::kValueMaxMicrocredits));
+    }
+    priced.push_back(*one);
+  }
+  return priced;
+}
+
+// The largest fee of the kinds': a contract is left as a whole.
+int64_t EndFeeOf(const Counter& counter, const std::vector<Lot>& lots) {
+  int64_t most = 0;
+  for (const Lot& lot : lots) {
+    const Resource* const resource = FindResource(counter, lot.kind);
+    if (resource->forward) most = std::max(most, resource->forward->policy.end_fee_ppm);
+  }
+  return most;
+}
+
+absl::Status CheckRuns(const Guest& guest) {
+  if (guest.state == GuestState::kRunning || guest.state == GuestState::kAdmitted) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("guest ", guest.guest_id, " has ended: ", guest.exit_reason));
+}
+
+absl::Status CheckMeans(const State& state, const Contract& contract) {
+  const Microcredits needed = ToCover(contract, /*round_id=*/0);
+  const Microcredits has = state.PurseOf(contract.tenant_id).available;
+  if (needed <= has) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "tenant ", contract.tenant_id, " has ", has, " microcredits available; a round costs ",
+      ChargeOf(contract), ", and the fee for leaving is ", needed - ChargeOf(contract)));
+}
+
+// `from` 0 stands for the first round that is possible when the offer is taken: its rounds are
+// counted from 0 then.
+absl::Status SetRounds(const Counter& counter, RoundId from, int64_t rounds, RoundId first,
+                       Contract& contract) {
+  if (absl::Status s = NotMore("rounds", rounds, 1, policies::kForwardRoundsMax); !s.ok()) return s;
+  // A future is near enough that it is known what a round will be.
+  const RoundId latest = counter.next_round_id + policies::kForwardRoundsMax;
+  if (from != 0 && (from < first || from > latest)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("from_round_id: ", from, " is outside [", first, ", ", latest, "]"));
+  }
+  contract.from_round_id = from;
+  contract.until_round_id = from + static_cast<RoundId>(rounds);
+  return absl::OkStatus();
+}
+
+Contract AsOf(const Contract& offered, RoundId first) {
+  Contract contract = offered;
+  if (contract.from_round_id != 0) return contract;
+  contract.from_round_id = first;
+  contract.until_round_id += first;
+  return contract;
+}
+
+absl::Status NoSuchOffer(OfferId offer_id) {
+  return absl::NotFoundError(absl::StrCat("offer_id: no open offer ", offer_id));
+}
+
+}  // namespace
+
+bool IsQuote(const Offer& offer) { return offer.contract.part_of == 0; }
+
+absl::StatusOr<Offer> MakeQuote(const Counter& counter, const Guest& guest, const GetQuote& call) {
+  if (absl::Status s = CheckRuns(guest); !s.ok()) return s;
+  std::vector<Lot> asked;
+  for (const UnitsOfKind& lot : call.lots) asked.push_back({lot.first, lot.second, 0});
+  absl::StatusOr<std::vector<Lot>> lots = CheckedLots(counter, std::move(asked));
+  if (!lots.ok()) return lots.status();
+  Offer offer{.host_id = counter.shares.host_id,
+              .tenant_id = guest.tenant_id,
+              .guest_id = guest.guest_id,
+              .valid_until = counter.now + counter.config.quotes_valid};
+  Contract& contract = offer.contract;
+  contract.period = counter.config.period;
+  contract.policy = std::string(policies::kForward);
+  if (absl::Status s =
+          SetRounds(counter, call.from_round_id, call.rounds, counter.next_round_id, contract);
+      !s.ok()) {
+    return s;
+  }
+  const Contract now = AsOf(contract, counter.next_round_id);
+  absl::StatusOr<std::vector<Lot>> priced =
+      PriceLots(counter, *lots, now.from_round_id, now.until_round_id, /*is_renewal=*/false);
+  if (!priced.ok()) return priced.status();
+  contract.lots = *std::move(priced);
+  contract.end_fee_ppm = EndFeeOf(counter, contract.lots);
+  return offer;
+}
+
+absl::StatusOr<Offer> MakeSublet(const Counter& counter, const Contract& whole,
+                                 const OfferSublet& call) {
+  absl::StatusOr<std::vector<Lot>> lots = CheckedLots(counter, call.lots);
+  if (!lots.ok()) return lots.status();
+  if (call.valid_for < absl::ZeroDuration() || call.valid_for > absl::Hours(24)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("valid_for: ", absl::FormatDuration(call.valid_for), " is outside [0, 24h]"));
+  }
+  const State& state = counter.shares.state;
+  if (call.to_guest_id != 0) {
+    const auto to = state.guests.find(call.to_guest_id);
+    if (to == state.guests.end() || to->second.host_id != counter.shares.host_id) {
+      return absl::NotFoundError(absl::StrCat("to_guest_id: host ", counter.shares.host_id,
+                                              " has no guest ", call.to_guest_id));
+    }
+    if (call.to_guest_id == whole.guest_id) {
+      return absl::InvalidArgumentError("to_guest_id: it is the guest that holds the contract");
+    }
+  }
+  Offer offer{.host_id = counter.shares.host_id,
+              .tenant_id = whole.tenant_id,
+              .guest_id = call.to_guest_id,
+              .valid_until = counter.now + (call.valid_for == absl::ZeroDuration()
+                                                ? counter.config.quotes_valid
+                                                : call.valid_for)};
+  Contract& contract = offer.contract;
+  contract.seller = whole.tenant_id;
+  contract.part_of = whole.contract_id;
+  contract.lots = *std::move(lots);
+  contract.period = whole.period;
+  if (absl::Status s = SetRounds(counter, call.from_round_id, call.rounds,
+                                 counter.next_change_round_id, contract);
+      !s.ok()) {
+    return s;
+  }
+  const Contract now = AsOf(contract, std::max(counter.next_change_round_id, whole.from_round_id));
+  if (absl::Status s = state.contracts.CheckPart(now); !s.ok()) return s;
+  return offer;
+}
+
+absl::StatusOr<Contract> TakeAs(const Counter& counter, const Offer& offer, const Guest& guest,
+                                Microcredits renew_ceiling_microcredits) {
+  const bool is_for_it = offer.guest_id == 0 || offer.guest_id == guest.guest_id;
+  if (offer.host_id != guest.host_id || !is_for_it || offer.valid_until < counter.now) {
+    return NoSuchOffer(offer.offer_id);
+  }
+  if (absl::Status s = CheckRuns(guest); !s.ok()) return s;
+  if (absl::Status s = NotMore("renew_ceiling_microcredits", renew_ceiling_microcredits, 0,
+                               IsQuote(offer) ? policies::kValueMaxMicrocredits : 0);
+      !s.ok()) {
+    return s;
+  }
+  const State& state = counter.shares.state;
+  const Contract* const whole = state.contracts.Find(offer.contract.part_of);
+  RoundId first = IsQuote(offer) ? counter.next_round_id : counter.next_change_round_id;
+  if (whole != nullptr) first = std::max(first, whole->from_round_id);
+  Contract contract = AsOf(offer.contract, first);
+  if (contract.from_round_id < first) {
+    return absl::FailedPreconditionError(absl::StrCat("offer ", offer.offer_id, ": its round ",
+                                                      contract.from_round_id,
+                                                      " can no longer be changed"));
+  }
+  contract.guest_id = guest.guest_id;
+  contract.tenant_id = guest.tenant_id;
+  contract.renew_ceiling_microcredits = renew_ceiling_microcredits;
+  if (IsQuote(offer)) {
+    // The price is bound; whether the units are still there is not. What they would cost now says.
+    absl::StatusOr<std::vector<Lot>> now =
+        PriceLots(counter, contract.lots, contract.from_round_id, contract.until_round_id,
+                  /*is_renewal=*/false);
+    if (absl::IsResourceExhausted(now.status())) return now.status();
+  } else {
+    if (whole != nullptr && whole->guest_id == guest.guest_id) {
+      return absl::InvalidArgumentError("guest_id: it is the guest that holds the contract");
+    }
+    if (absl::Status s = state.contracts.CheckPart(contract); !s.ok()) return s;
+  }
+  if (absl::Status s = CheckMeans(state, contract); !s.ok()) return s;
+  return contract;
+}
+
+bool IsDueForRenewal(const Contract& contract, RoundId round_id) {
+  return IsForward(contract) && contract.renew_ceiling_microcredits > 0 &&
+         contract.left_from_round_id == 0 && contract.until_round_id == round_id;
+}
+
+absl::StatusOr<Contract> RenewalOf(const Counter& counter, const Contract& contract) {
+  const State& state = counter.shares.state;
+  if (absl::Status s = CheckRuns(state.guests.at(contract.guest_id)); !s.ok()) return s;
+  Contract next = contract;
+  next.contract_id = 0;
+  next.from_round_id = contract.until_round_id;
+  next.until_round_id = next.from_round_id + (contract.until_round_id - contract.from_round_id);
+  next.period = counter.config.period;
+  next.policy = std::string(policies::kForward);
+  next.escrow_microcredits = 0;
+  next.settled_through = absl::UnixEpoch();
+  for (const Lot& lot : contract.lots) {
+    if (FindResource(counter, lot.kind) != nullptr) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(KindName(lot.kind), " is no longer sold on host ", counter.shares.host_id));
+  }
+  absl::StatusOr<std::vector<Lot>> priced = PriceLots(counter, contract.lots, next.from_round_id,
+                                                      next.until_round_id, /*is_renewal=*/true);
+  if (!priced.ok()) return priced.status();
+  next.lots = *std::move(priced);
+  next.end_fee_ppm = EndFeeOf(counter, next.lots);
+  if (const Microcredits charge = ChargeOf(next); charge > contract.renew_ceiling_microcredits) {
+    return absl::FailedPreconditionError(absl::StrCat("a round would cost ", charge,
+                                                      ", above the ceiling of ",
+                                                      contract.renew_ceiling_microcredits));
+  }
+  if (absl::Status s = CheckMeans(state, next); !s.ok()) return s;
+  return next;
+}
+
+bool IsOfProducts(const Call& call) {
+  return std::holds_alternative<GetQuote>(call) || std::holds_alternative<OfferSublet>(call) ||
+         std::holds_alternative<TakeOffer>(call) || std::holds_alternative<WithdrawOffer>(call) ||
+         std::holds_alternative<LeaveContract>(call) || std::holds_alternative<SetRenewal>(call);
+}
+
+}  // namespace nom::market
