@@ -31,6 +31,8 @@ constexpr char kExamples[] = R"(Examples:
                                           up to 16 units at 900 micro-credits each a round, and up
                                           to 48 more at 400, for 30000 a round at the most
   nomctl withdraw cache memory
+  nomctl quote cache memory=10 --rounds 60
+                                          what ten units cost for 60 rounds; nomctl buy takes it
   nomctl rounds --limit 5 --json
   nomctl statement                        deposits and what was paid, with the balance
   nomctl events --limit 20                who did what
@@ -124,6 +126,7 @@ void AddCommands(CLI::App& app, Run& run, LocalRun& local_run) {
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);
   AddTokenCommands(app, run);
+  AddContractCommands(app, run);
   AddEventsCommand(app, run);
   AddBackupCommand(app, run);
   AddHostCommands(app, run, local_run);

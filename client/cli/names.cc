@@ -30,6 +30,9 @@ std::string MethodName(market::v1::ClearingMethod method) {
 std::string CombinationName(market::v1::Combination combination) {
   return Word(market::v1::Combination_Name(combination), "COMBINATION_");
 }
+std::string ContractKindName(market::v1::ContractKind kind) {
+  return Word(market::v1::ContractKind_Name(kind), "CONTRACT_KIND_");
+}
 std::string PhaseName(market::v1::RoundPhase phase) {
   return Word(market::v1::RoundPhase_Name(phase), "ROUND_PHASE_");
 }

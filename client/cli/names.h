@@ -14,6 +14,7 @@ std::string KindName(market::v1::ResourceKind kind);
 std::string BoundByName(market::v1::BoundBy bound_by);
 std::string MethodName(market::v1::ClearingMethod method);
 std::string CombinationName(market::v1::Combination combination);
+std::string ContractKindName(market::v1::ContractKind kind);
 std::string PhaseName(market::v1::RoundPhase phase);
 std::string GuestStateName(market::v1::GuestState state);
 // With why it ended, or that its tenant owes rent: "crashed: triple fault". For tables.

@@ -143,6 +143,10 @@ Reply Calls::AnswerAgain(const CallEvent& event, const Request& known, bool* lat
     return tokens_.Replace(create->tenant_id, reply.token_id, create->token_hash, event.caller,
                            reply);
   }
+  const auto offer = book_.state().offers.find(reply.offer_id);
+  if (offer != book_.state().offers.end()) {
+    reply.offer = std::make_shared<const Offer>(offer->second);
+  }
   if (reply.status.ok() && IsUnderWay(event.call, reply.guest_id)) {
     waiting_.Wait(reply.guest_id, event.call_id);  // With whoever asked first.
     *later = true;

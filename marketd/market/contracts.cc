@@ -182,8 +182,8 @@ absl::Status OpenContracts::CheckPart(const Contract& part) const {
           UnitsOf(*whole, lot.kind) - PassedOnUnits(whole->contract_id, lot.kind, round_id);
       if (lot.units <= free) continue;
       return absl::ResourceExhaustedError(
-          absl::StrCat("lots: ", lot.units, " units of resource ", static_cast<int>(lot.kind),
-                       "; contract ", whole->contract_id, " has ", free, " in round ", round_id));
+          absl::StrCat("lots: ", lot.units, " units of ", KindName(lot.kind), "; contract ",
+                       whole->contract_id, " has ", free, " in round ", round_id));
     }
   }
   return absl::OkStatus();

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,20 @@ struct Offer {
 };
 
 bool IsQuote(const Offer& offer);
+
+// A kind, as it is sold forward now: published, so that nobody is sold a secret.
+struct ForwardOnSale {
+  ResourceKind kind = ResourceKind::kMemory;
+  RoundId round_id = 0;     // The next that units may be bought for.
+  int64_t share_units = 0;  // The most that is sold forward in a round,
+  int64_t sold_units = 0;   // and what is in that one, with what its holders are asked first for.
+  // The percentile of the last rounds' prices that forward/1 begins with; 0: none was decided yet.
+  Microcredits forecast_unit_price_microcredits = 0;
+  // Of one unit more, for that round alone. Nothing: none is left.
+  std::optional<Microcredits> unit_price_microcredits;
+  int64_t rounds_max = 0;  // The longest contract.
+  friend bool operator==(const ForwardOnSale&, const ForwardOnSale&) = default;
+};
 
 inline constexpr char kOfferTaken[] = "it was taken";
 inline constexpr char kOfferWithdrawn[] = "it was withdrawn";

@@ -2,6 +2,7 @@
 #include "marketd/market/product_desk.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,26 @@ Reply Refused(absl::Status status) { return Reply{.status = std::move(status)}; 
 
 absl::Status NoSuchContract(ContractId contract_id) {
   return absl::NotFoundError(absl::StrCat("contract_id: no open contract ", contract_id));
+}
+
+// What a caller did to a contract, for ever.
+LogEvent EventOf(const char* kind, const Caller& caller, const Contract& contract,
+                 const HostId& host_id) {
+  std::string detail = absl::StrCat("contract ", contract.contract_id);
+  if (contract.part_of != 0) absl::StrAppend(&detail, " out of contract ", contract.part_of);
+  for (const Lot& lot : contract.lots) {
+    absl::StrAppend(&detail, ", ", KindName(lot.kind), "=", lot.units);
+  }
+  absl::StrAppend(&detail, ", rounds ", contract.from_round_id, " to ",
+                  contract.until_round_id - 1);
+  return LogEvent{{.kind = kind,
+                   .by = caller.is_operator ? kOperator : caller.tenant_id,
+                   .by_token_id = caller.token_id,
+                   .tenant_id = contract.tenant_id,
+                   .host_id = host_id,
+                   .guest_id = contract.guest_id,
+                   .amount_microcredits = ChargeOf(contract),
+                   .detail = std::move(detail)}};
 }
 
 }  // namespace
@@ -77,11 +98,12 @@ Reply ProductDesk::PutOffer(Offer offer, const std::string& kind, const Request&
   offer.offer_id = book_.state().last_offer_id + 1;
   // Ledgers keep microseconds.
   offer.valid_until = absl::FromUnixMicros(absl::ToUnixMicros(offer.valid_until));
-  const Reply reply{.offer_id = offer.offer_id};
+  Reply reply{.offer_id = offer.offer_id};
   Scribe scribe = book_.Begin(kind);
-  scribe.Write(OpenOffer{std::move(offer)});
+  scribe.Write(OpenOffer{offer});
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
+  reply.offer = std::make_shared<const Offer>(std::move(offer));
   return reply;
 }
 
@@ -128,6 +150,7 @@ Reply ProductDesk::Take(const TakeOffer& call, const Caller& caller, const Reque
   Scribe scribe = book_.Begin("contract bought");
   PostEscrow(scribe, *contract, ToCover(*contract, /*round_id=*/0));
   scribe.Write(OpenContract{*contract});
+  scribe.Write(EventOf("contract_bought", caller, *contract, host.id()));
   scribe.Write(UpdateOffer{std::move(offer)});
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
@@ -174,6 +197,7 @@ Reply ProductDesk::Leave(const LeaveContract& call, const Caller& caller, const 
   const Reply reply{.round_id = std::max(from, contract->from_round_id),
                     .contract_id = call.contract_id};
   Scribe scribe = book_.Begin("contract left");
+  scribe.Write(EventOf("contract_left", caller, *contract, host.id()));
   LeaveFrom(scribe, *contract, from, kEndedLeft);
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));

@@ -62,6 +62,29 @@ std::string Rounds(RoundId from, RoundId until) {
   return absl::StrCat("rounds ", from, " to ", until - 1);
 }
 
+// `forecast` stands for all past prices: the percentile of one price is that price. `own_units` as
+// in PriceLot.
+policies::ForwardInput InputOf(const Counter& counter, const Resource& resource,
+                               const Microcredits& forecast, int64_t units, RoundId from,
+                               RoundId until, int64_t own_units) {
+  policies::ForwardInput input;
+  input.past_unit_prices_microcredits = absl::MakeConstSpan(&forecast, 1);
+  for (const ResourcePrice& price : counter.prices) {
+    if (price.kind == resource.kind) {
+      input.reserve_unit_price_microcredits = price.reserve_unit_price_microcredits;
+    }
+  }
+  const HostIndex& index = counter.shares.state.Host(counter.shares.host_id);
+  input.share_units =
+      ShareRoundedDown(resource.capacity_units, resource.forward->share_ppm, 1'000'000);
+  // A share that was made smaller may be sold out several times over.
+  input.sold_units = std::clamp<int64_t>(
+      index.SoldForwardUnits(resource.kind, from, until) - own_units, 0, input.share_units);
+  input.units = units;
+  input.rounds = static_cast<int64_t>(until - from);
+  return input;
+}
+
 // What a kind's units cost a round, from `from` on, before `until`. `own_units` of the share and of
 // the machine are the asker's already in all these rounds.
 absl::StatusOr<Lot> PriceLot(const Counter& counter, ResourceKind kind, int64_t units, RoundId from,
@@ -79,29 +102,9 @@ absl::StatusOr<Lot> PriceLot(const Counter& counter, ResourceKind kind, int64_t 
         " has at times no more than ", free, " that nobody was promised"));
   }
   const ForwardSale& sale = *resource.forward;
-  const HostIndex& index = counter.shares.state.Host(counter.shares.host_id);
-  policies::ForwardInput input;
-  std::vector<Microcredits> past;
-  const HostBook& book = BookOf(counter.shares.state, counter.shares.host_id);
-  if (const auto of_kind = book.past_prices.find(kind); of_kind != book.past_prices.end()) {
-    const RoundId last = book.last_decided_round_id;
-    for (const PastPrice& price : of_kind->second) {
-      if (price.round_id + static_cast<RoundId>(sale.look_back_rounds) <= last) continue;
-      past.push_back(price.unit_price_microcredits);
-    }
-  }
-  input.past_unit_prices_microcredits = past;
-  for (const ResourcePrice& price : counter.prices) {
-    if (price.kind == kind) {
-      input.reserve_unit_price_microcredits = price.reserve_unit_price_microcredits;
-    }
-  }
-  input.share_units = ShareRoundedDown(resource.capacity_units, sale.share_ppm, 1'000'000);
-  // A share that was made smaller may be sold out several times over.
-  input.sold_units = std::clamp<int64_t>(index.SoldForwardUnits(kind, from, until) - own_units, 0,
-                                         input.share_units);
-  input.units = units;
-  input.rounds = static_cast<int64_t>(until - from);
+  const Microcredits forecast = ForecastOf(counter.shares.state, counter.shares.host_id, resource);
+  const policies::ForwardInput input =
+      InputOf(counter, resource, forecast, units, from, until, own_units);
   const absl::StatusOr<policies::ForwardPrice> price = policies::PriceForward(sale.policy, input);
   if (!price.ok()) {
     return absl::Status(price.status().code(), absl::StrCat(name, ": ", price.status().message()));
@@ -184,6 +187,37 @@ absl::Status NoSuchOffer(OfferId offer_id) {
 }
 
 }  // namespace
+
+Microcredits ForecastOf(const State& state, const HostId& host_id, const Resource& resource) {
+  const HostBook& book = BookOf(state, host_id);
+  const auto of_kind = book.past_prices.find(resource.kind);
+  if (of_kind == book.past_prices.end()) return 0;
+  const ForwardSale& sale = *resource.forward;
+  std::vector<Microcredits> past;
+  for (const PastPrice& price : of_kind->second) {
+    if (price.round_id + static_cast<RoundId>(sale.look_back_rounds) <= book.last_decided_round_id)
+      continue;
+    past.push_back(price.unit_price_microcredits);
+  }
+  return policies::PricePercentile(past, sale.policy.percentile_ppm);
+}
+
+ForwardOnSale OnSale(const Counter& counter, const Resource& resource, Microcredits forecast) {
+  const RoundId from = counter.next_round_id;
+  const policies::ForwardInput input =
+      InputOf(counter, resource, forecast, /*units=*/1, from, from + 1, /*own_units=*/0);
+  ForwardOnSale out{.kind = resource.kind,
+                    .round_id = from,
+                    .share_units = input.share_units,
+                    .sold_units = input.sold_units,
+                    .forecast_unit_price_microcredits = forecast,
+                    .rounds_max = resource.forward->policy.rounds_max};
+  if (FreeWithin(counter.shares, from, from + 1).at(resource.kind) < 1) return out;
+  const absl::StatusOr<policies::ForwardPrice> price =
+      policies::PriceForward(resource.forward->policy, input);
+  if (price.ok()) out.unit_price_microcredits = price->charge_microcredits;
+  return out;
+}
 
 bool IsQuote(const Offer& offer) { return offer.contract.part_of == 0; }
 

@@ -37,6 +37,12 @@ struct Counter {
 absl::StatusOr<Offer> MakeQuote(const Counter& counter, const Guest& guest, const GetQuote& call);
 absl::StatusOr<Offer> MakeSublet(const Counter& counter, const Contract& whole,
                                  const OfferSublet& call);
+// The percentile of the last rounds' prices that forward/1 begins with; 0 before the first.
+// Requires a resource of the host that is sold forward.
+Microcredits ForecastOf(const State& state, const HostId& host_id, const Resource& resource);
+// As it is sold now. Requires the same, and its forecast.
+ForwardOnSale OnSale(const Counter& counter, const Resource& resource, Microcredits forecast);
+
 // The contract that `guest` has once it takes the offer.
 absl::StatusOr<Contract> TakeAs(const Counter& counter, const Offer& offer, const Guest& guest,
                                 Microcredits renew_ceiling_microcredits);

@@ -283,7 +283,8 @@ struct Reply {
   AccountSummary account;      // Deposit: after it.
   OfferId offer_id = 0;        // GetQuote, OfferSublet.
   ContractId contract_id = 0;  // TakeOffer: what it became.
-  // Of calls that are never kept:
+  // Never kept:
+  std::shared_ptr<const Offer> offer;  // GetQuote, OfferSublet: while it is open.
   uint64_t fence = 0;                  // OpenLease.
   std::vector<PlacedBid> placed_bids;  // PlaceBids.
   std::vector<LeasedBid> leased_bids;  // RenewLease.
@@ -326,7 +327,7 @@ struct AuditEvent {
   HostId host_id;            // Where,
   GuestId guest_id = 0;      // and to which guest; 0: none.
   uint64_t token_id = 0;     // About which of the tenant's tokens; 0: none.
-  Microcredits amount_microcredits = 0;  // Of a deposit.
+  Microcredits amount_microcredits = 0;  // Of a deposit; of a contract, what a round of it costs.
   std::string detail;                    // The rest for people.
   friend bool operator==(const AuditEvent&, const AuditEvent&) = default;
 };

@@ -55,6 +55,7 @@ struct GuestView {
   RoundId last_settled_round_id = 0;
   std::vector<Decided> decided;  // In the last round decided, by rising kind.
   RoundId decided_round_id = 0;
+  std::vector<Contract> contracts;  // Open ones that it holds, by rising id; awards among them.
   friend bool operator==(const GuestView&, const GuestView&) = default;
 };
 
@@ -100,6 +101,7 @@ struct HostView {
   std::vector<Resource> resources;    // With the capacities in use.
   std::vector<ResourcePrice> prices;  // Of the last round decided.
   RoundId priced_round_id = 0;
+  std::vector<ForwardOnSale> forward;  // Of the kinds that are sold forward.
   absl::Time last_decided_time;
   RoundId in_force_round_id = 0;
   std::vector<HostSum> sums;                // As the host last said.
@@ -126,6 +128,7 @@ struct View {
   std::vector<std::shared_ptr<const GuestView>> guests;
   SharedList<TenantView> tenants;  // By rising id.
   Purse operator_purse;
+  SharedList<Offer> offers;    // Open ones, by rising id.
   SharedList<Notice> notices;  // The latest for each guest and kind, by rising sequence.
 
   // Null if there is none.

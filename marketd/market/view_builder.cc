@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/random.h"
+#include "marketd/market/products.h"
 
 namespace nom::market {
 
@@ -74,6 +75,10 @@ std::shared_ptr<const View> ViewBuilder::Build() {
         return std::make_shared<const TenantView>(
             TenantView{tenant->second, state.PurseOf(tenant_id)});
       },
+      [&](OfferId offer_id) -> std::shared_ptr<const Offer> {
+        const auto offer = state.offers.find(offer_id);
+        return offer == state.offers.end() ? nullptr : std::make_shared<const Offer>(offer->second);
+      },
       *view);
   view->operator_purse = state.PurseOf(kOperator);
   view->notices = notices_.list();
@@ -95,6 +100,14 @@ std::string ViewBuilder::FirstStale() const {
       return absl::StrCat(tenant_id, ": what is shown of it is not how it stands");
     }
   }
+  auto offered = last_->offers.begin();
+  for (const auto& [offer_id, offer] : state.offers) {
+    if (offered == last_->offers.end() || *offered != offer) {
+      return absl::StrCat("offer ", offer_id, ": what is shown of it is not how it stands");
+    }
+    ++offered;
+  }
+  if (offered != last_->offers.end()) return "an offer is shown that is closed";
   if (last_->guests.size() != state.guests.size()) return "a guest is shown that is gone";
   for (const auto& [host_id, host] : hosts_.all()) {
     const std::set<GuestId>& guests = state.GuestsOf(host_id);
@@ -119,7 +132,7 @@ std::vector<GuestId> ViewBuilder::GuestIdsOf(const HostMarket& host) const {
   return {guests.begin(), guests.end()};
 }
 
-std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) const {
+std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) {
   const State& state = book_.state();
   const HostBook& book = host.Book(state);
   auto view = std::make_shared<HostView>();
@@ -141,6 +154,7 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) c
   const absl::Span<const Resource> resources = host.link.resources();
   view->resources.assign(resources.begin(), resources.end());
   view->prices = PricesOf(state, host, market_seed_);
+  view->forward = BuildForward(host, view->prices);
   view->priced_round_id = book.last_decided_round_id;
   view->last_decided_time = host.last_decided_time;
   view->in_force_round_id = book.in_force_round_id;
@@ -151,6 +165,28 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) c
   view->publish_border_prices = host.config.publish_border_prices;
   view->counters = host.counters;
   return view;
+}
+
+std::vector<ForwardOnSale> ViewBuilder::BuildForward(const HostMarket& host,
+                                                     const std::vector<ResourcePrice>& prices) {
+  const State& state = book_.state();
+  const Counter counter{.config = host.config,
+                        .shares = host.Shares(state),
+                        .prices = prices,
+                        .next_round_id = RoundOfNewBids(state, host),
+                        .now = book_.now()};
+  const RoundId last = host.Book(state).last_decided_round_id;
+  std::vector<ForwardOnSale> out;
+  for (const Resource& resource : counter.shares.resources) {
+    if (!resource.forward) continue;
+    auto [at, is_new] = forecasts_.try_emplace({host.id(), resource.kind});
+    Forecast& forecast = at->second;
+    if (is_new || forecast.last_decided_round_id != last || forecast.sale != *resource.forward) {
+      forecast = {last, *resource.forward, ForecastOf(state, host.id(), resource)};
+    }
+    out.push_back(OnSale(counter, resource, forecast.unit_price_microcredits));
+  }
+  return out;
 }
 
 std::shared_ptr<const GuestView> ViewBuilder::BuildGuest(const Guest& guest) const {
@@ -164,6 +200,9 @@ std::shared_ptr<const GuestView> ViewBuilder::BuildGuest(const Guest& guest) con
     view->next = decided != nullptr ? HoldingsIn(host->Shares(state), guest, decided) : view->now;
   }
   for (const BidKey& key : state.BidsOf(guest.guest_id)) view->bids.push_back(state.bids.at(key));
+  for (const Contract* contract : state.contracts.Of(guest.guest_id)) {
+    view->contracts.push_back(*contract);
+  }
   if (const auto it = notes_.find(guest.guest_id); it != notes_.end()) {
     const GuestNotes& notes = it->second;
     view->report = notes.report;

@@ -7,8 +7,10 @@
 #define MARKETD_MARKET_VIEW_BUILDER_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "marketd/market/guest_notes.h"
@@ -34,7 +36,10 @@ class ViewBuilder {
 
  private:
   std::shared_ptr<const View> Build();
-  std::shared_ptr<const HostView> BuildHost(const HostMarket& host) const;
+  std::shared_ptr<const HostView> BuildHost(const HostMarket& host);
+  // What it sells forward, at `prices`.
+  std::vector<ForwardOnSale> BuildForward(const HostMarket& host,
+                                          const std::vector<ResourcePrice>& prices);
   std::shared_ptr<const GuestView> BuildGuest(const Guest& guest) const;
   std::vector<GuestId> GuestIdsOf(const HostMarket& host) const;  // By rising id.
   // What was decided by the process before this one.
@@ -47,6 +52,13 @@ class ViewBuilder {
   const uint64_t market_seed_;
   uint64_t sequence_ = 0;
   std::shared_ptr<const View> last_;
+  // Forecasts change with the rounds only, and are made of thousands of prices.
+  struct Forecast {
+    RoundId last_decided_round_id = 0;
+    ForwardSale sale;
+    Microcredits unit_price_microcredits = 0;
+  };
+  std::map<std::pair<HostId, ResourceKind>, Forecast> forecasts_;
 };
 
 }  // namespace nom::market

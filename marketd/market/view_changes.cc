@@ -8,6 +8,7 @@ namespace {
 struct Toucher {
   ViewChanges& changes;
   KeptList<TenantId, TenantView>& tenants;
+  KeptList<OfferId, Offer>& offers;
   const State& state;
 
   void operator()(const PutTenant& put) { tenants.Touch(put.tenant.tenant_id); }
@@ -20,8 +21,8 @@ struct Toucher {
   void operator()(const PutHost& put) { changes.TouchGuestsOf(put.host_id, state); }
   void operator()(const OpenContract& open) { TouchHolders(open.contract); }
   void operator()(const UpdateContract& update) { TouchHolders(update.contract); }
-  void operator()(const OpenOffer&) {}
-  void operator()(const UpdateOffer&) {}
+  void operator()(const OpenOffer& open) { offers.Touch(open.offer.offer_id); }
+  void operator()(const UpdateOffer& update) { offers.Touch(update.offer.offer_id); }
   void operator()(const SendTransfer&) {}
   void operator()(const AcceptTransfer&) {}
   void operator()(const LogEvent&) {}
@@ -49,6 +50,7 @@ void ViewChanges::TouchGuestsOf(const HostId& host_id, const State& state) {
 void ViewChanges::TouchAll(const State& state) {
   for (const auto& [guest_id, guest] : state.guests) TouchGuest(guest_id);
   for (const auto& [tenant_id, tenant] : state.tenants) tenants_.Touch(tenant_id);
+  for (const auto& [offer_id, offer] : state.offers) offers_.Touch(offer_id);
   any_ = true;
 }
 
@@ -61,7 +63,7 @@ void ViewChanges::Touch(const Transaction& transaction, const State& state) {
     if (entry.guest_id != 0) guests_.Touch(entry.guest_id);
   }
   for (const Change& change : transaction.changes) {
-    std::visit(Toucher{*this, tenants_, state}, change);
+    std::visit(Toucher{*this, tenants_, offers_, state}, change);
   }
 }
 

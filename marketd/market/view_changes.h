@@ -1,5 +1,5 @@
-// What has changed since the last view, so that the next one is made of it alone: which guests and
-// tenants are to be shown anew, and whether anything is.
+// What has changed since the last view, so that the next one is made of it alone: which guests,
+// tenants and offers are to be shown anew, and whether anything is.
 
 #ifndef MARKETD_MARKET_VIEW_CHANGES_H_
 #define MARKETD_MARKET_VIEW_CHANGES_H_
@@ -26,12 +26,15 @@ class ViewChanges {
   bool any() const { return any_; }
   // The values of the view before, without what is gone, and those that were touched anew. `any` is
   // false from here on.
-  template <typename MakeGuest, typename MakeTenant>
-  void Refresh(const MakeGuest& make_guest, const MakeTenant& make_tenant, View& view) {
+  template <typename MakeGuest, typename MakeTenant, typename MakeOffer>
+  void Refresh(const MakeGuest& make_guest, const MakeTenant& make_tenant,
+               const MakeOffer& make_offer, View& view) {
     view.guests =
         guests_.Refresh(make_guest, [](const GuestView& guest) { return guest.guest.guest_id; });
     view.tenants = tenants_.RefreshList(make_tenant,
                                         [](const TenantView& tenant) { return tenant.tenant_id; });
+    view.offers =
+        offers_.RefreshList(make_offer, [](const Offer& offer) { return offer.offer_id; });
     any_ = false;
   }
 
@@ -39,6 +42,7 @@ class ViewChanges {
   bool any_ = true;
   KeptList<GuestId, GuestView> guests_;
   KeptList<TenantId, TenantView> tenants_;
+  KeptList<OfferId, Offer> offers_;
 };
 
 }  // namespace nom::market

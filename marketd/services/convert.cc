@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/clock.h"
 #include "marketd/base/status.h"
+#include "marketd/services/contract_messages.h"
 
 namespace nom::marketd {
 namespace {
@@ -423,6 +424,9 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
   out.set_priced_round_id(host.priced_round_id);
   out.set_ledger_id(host.ledger_id);
   out.set_arrears_grace_rounds(host.arrears_grace_rounds);
+  for (const market::ForwardOnSale& forward : host.forward) {
+    *out.add_forward() = ToProto(forward);
+  }
   return out;
 }
 

@@ -8,8 +8,16 @@
 
 namespace nom::marketd {
 
-// Watch is raw: its responses are put together from pieces that streams share (see WatchHub).
 using MarketPb = nom::market::v1::MarketService;
+
+// What is about contracts (contract_calls.cc).
+using ContractCalls = MarketPb::WithCallbackMethod_GetQuote<
+    MarketPb::WithCallbackMethod_OfferSublet<MarketPb::WithCallbackMethod_TakeOffer<
+        MarketPb::WithCallbackMethod_WithdrawOffer<MarketPb::WithCallbackMethod_LeaveContract<
+            MarketPb::WithCallbackMethod_SetRenewal<MarketPb::WithCallbackMethod_ListContracts<
+                MarketPb::WithCallbackMethod_ListOffers<MarketPb::Service>>>>>>>>;
+
+// Watch is raw: its responses are put together from pieces that streams share (see WatchHub).
 using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
     MarketPb::WithCallbackMethod_PlaceBid<MarketPb::WithCallbackMethod_WithdrawBid<
         MarketPb::WithCallbackMethod_OpenLease<MarketPb::WithCallbackMethod_PlaceBids<
@@ -22,7 +30,7 @@ using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
                                     MarketPb::WithCallbackMethod_RevokeToken<
                                         MarketPb::WithCallbackMethod_ListEntries<
                                             MarketPb::WithCallbackMethod_ListEvents<
-                                                MarketPb::Service>>>>>>>>>>>>>>>>>;
+                                                ContractCalls>>>>>>>>>>>>>>>>>;
 
 class MarketService final : public MarketServiceBase {
  public:
@@ -72,6 +80,30 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* RevokeToken(grpc::CallbackServerContext* context,
                                         const nom::market::v1::RevokeTokenRequest* request,
                                         nom::market::v1::RevokeTokenResponse* response) override;
+  grpc::ServerUnaryReactor* GetQuote(grpc::CallbackServerContext* context,
+                                     const nom::market::v1::GetQuoteRequest* request,
+                                     nom::market::v1::GetQuoteResponse* response) override;
+  grpc::ServerUnaryReactor* OfferSublet(grpc::CallbackServerContext* context,
+                                        const nom::market::v1::OfferSubletRequest* request,
+                                        nom::market::v1::OfferSubletResponse* response) override;
+  grpc::ServerUnaryReactor* TakeOffer(grpc::CallbackServerContext* context,
+                                      const nom::market::v1::TakeOfferRequest* request,
+                                      nom::market::v1::TakeOfferResponse* response) override;
+  grpc::ServerUnaryReactor* WithdrawOffer(
+      grpc::CallbackServerContext* context, const nom::market::v1::WithdrawOfferRequest* request,
+      nom::market::v1::WithdrawOfferResponse* response) override;
+  grpc::ServerUnaryReactor* LeaveContract(
+      grpc::CallbackServerContext* context, const nom::market::v1::LeaveContractRequest* request,
+      nom::market::v1::LeaveContractResponse* response) override;
+  grpc::ServerUnaryReactor* SetRenewal(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::SetRenewalRequest* request,
+                                       nom::market::v1::SetRenewalResponse* response) override;
+  grpc::ServerUnaryReactor* ListContracts(
+      grpc::CallbackServerContext* context, const nom::market::v1::ListContractsRequest* request,
+      nom::market::v1::ListContractsResponse* response) override;
+  grpc::ServerUnaryReactor* ListOffers(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::ListOffersRequest* request,
+                                       nom::market::v1::ListOffersResponse* response) override;
   grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
                                         const nom::market::v1::ListEntriesRequest* request,
                                         nom::market::v1::ListEntriesResponse* response) override;
@@ -80,6 +112,12 @@ class MarketService final : public MarketServiceBase {
                                        nom::market::v1::ListEventsResponse* response) override;
 
  private:
+  // A write about contracts: `call` as the market takes it, and what the answer says of the reply.
+  template <typename Call, typename Answer>
+  grpc::ServerUnaryReactor* WriteContract(grpc::CallbackServerContext* context,
+                                          absl::StatusOr<Call> call, const char* event,
+                                          Answer answer);
+
   // RESOURCE_EXHAUSTED if this tenant bids too fast.
   absl::Status TakeBidToken(const market::Caller& caller);
 

@@ -203,6 +203,47 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
                            mpb::RevokeTokenResponse* response) override {
     return fake_.Answer("RevokeToken", *context, *request, mpb::RevokeTokenResponse(), response);
   }
+  grpc::Status GetQuote(grpc::ServerContext* context, const mpb::GetQuoteRequest* request,
+                        mpb::GetQuoteResponse* response) override {
+    return fake_.Answer("GetQuote", *context, *request, fake_.quote, response);
+  }
+  grpc::Status OfferSublet(grpc::ServerContext* context, const mpb::OfferSubletRequest* request,
+                           mpb::OfferSubletResponse* response) override {
+    mpb::OfferSubletResponse answer;
+    answer.set_offer_id(fake_.quote.offer_id());
+    *answer.mutable_offer() = fake_.quote.offer();
+    return fake_.Answer("OfferSublet", *context, *request, answer, response);
+  }
+  grpc::Status TakeOffer(grpc::ServerContext* context, const mpb::TakeOfferRequest* request,
+                         mpb::TakeOfferResponse* response) override {
+    mpb::TakeOfferResponse answer;
+    answer.set_contract_id(12);
+    answer.set_from_round_id(7);
+    return fake_.Answer("TakeOffer", *context, *request, answer, response);
+  }
+  grpc::Status WithdrawOffer(grpc::ServerContext* context, const mpb::WithdrawOfferRequest* request,
+                             mpb::WithdrawOfferResponse* response) override {
+    return fake_.Answer("WithdrawOffer", *context, *request, mpb::WithdrawOfferResponse(),
+                        response);
+  }
+  grpc::Status LeaveContract(grpc::ServerContext* context, const mpb::LeaveContractRequest* request,
+                             mpb::LeaveContractResponse* response) override {
+    mpb::LeaveContractResponse answer;
+    answer.set_round_id(8);
+    return fake_.Answer("LeaveContract", *context, *request, answer, response);
+  }
+  grpc::Status SetRenewal(grpc::ServerContext* context, const mpb::SetRenewalRequest* request,
+                          mpb::SetRenewalResponse* response) override {
+    return fake_.Answer("SetRenewal", *context, *request, mpb::SetRenewalResponse(), response);
+  }
+  grpc::Status ListContracts(grpc::ServerContext* context, const mpb::ListContractsRequest* request,
+                             mpb::ListContractsResponse* response) override {
+    return fake_.Answer("ListContracts", *context, *request, fake_.contracts, response);
+  }
+  grpc::Status ListOffers(grpc::ServerContext* context, const mpb::ListOffersRequest* request,
+                          mpb::ListOffersResponse* response) override {
+    return fake_.Answer("ListOffers", *context, *request, fake_.offers, response);
+  }
 
  private:
   FakeMarket& fake_;

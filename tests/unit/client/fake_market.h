@@ -65,6 +65,9 @@ class FakeMarket {
   market::v1::ListGuestsResponse guests;
   market::v1::GetAccountResponse account;
   market::v1::ListTokensResponse tokens;
+  market::v1::GetQuoteResponse quote;
+  market::v1::ListContractsResponse contracts;
+  market::v1::ListOffersResponse offers;
   // Pages by the transaction that they are asked for below.
   std::map<uint64_t, market::v1::ListEntriesResponse> entries;
   std::map<uint64_t, market::v1::ListEventsResponse> events;

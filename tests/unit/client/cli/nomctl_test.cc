@@ -339,7 +339,7 @@ TEST_F(NomctlTest, VersionHelpAndCompletion) {
   EXPECT_THAT(Run({"help"}).out, HasSubstr("Examples:"));
   EXPECT_THAT(Run({"help", "tenant", "create"}).out, HasSubstr("nomctl tenant create"));
   EXPECT_THAT(Run({"help", "depsit"}).err, HasSubstr("did you mean \"deposit\"?"));
-  EXPECT_EQ(Run({"__complete", "wi"}).out, "withdraw\n");
+  EXPECT_EQ(Run({"__complete", "wi"}).out, "withdraw\nwithdraw-offer\n");
   EXPECT_EQ(Run({"__complete", "tenant", "cr"}).out, "create\n");
   EXPECT_EQ(Run({"__complete", "bid", "cache", "me"}).out, "memory\n");
   EXPECT_EQ(Run({"__complete", "--json", "bid", "cache", "memory", "4@5", "--bud"}).out,

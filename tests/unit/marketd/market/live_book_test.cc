@@ -115,7 +115,7 @@ TEST_F(LiveBookTest, WhatATransactionChangesIsShownAnew) {
                               tenants.push_back(tenant_id);
                               return nullptr;
                             },
-                            view);
+                            [](OfferId) -> std::shared_ptr<const Offer> { return nullptr; }, view);
     return tenants;
   };
   Deposit("ann", 100);

@@ -127,7 +127,9 @@ TEST_F(ProductsTest, TheSameRequestIsAnsweredTheSameAndAnotherUnderItsIdRefused)
   const GetQuote ask{"q", ann_, {{kMemory, 10}}, 0, 5};
   const Reply quote = Ask("ann", ask);
   ASSERT_TRUE(quote.status.ok());
-  EXPECT_EQ(Ask("ann", ask), quote);
+  const Reply again = Ask("ann", ask);
+  EXPECT_EQ(again.offer_id, quote.offer_id);
+  EXPECT_TRUE(*again.offer == *quote.offer);
   const TakeOffer take{"t", quote.offer_id, ann_, 0};
   const Reply taken = Ask("ann", take);
   ASSERT_TRUE(taken.status.ok()) << taken.status;
