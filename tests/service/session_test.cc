@@ -13,9 +13,11 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "nom/joint.h"
+#include "tests/net/http_get.h"
 #include "tests/service/market_fixture.h"
 
 namespace nom::testing {
@@ -179,7 +181,11 @@ TEST_F(SessionServiceTest, TheHostedBidderSurvivesARestart) {
     bidder = RunToEnd({NOM_HOSTED_BIDDER, "--target", marketd_->grpc_address(), "--token-file",
                        token_file, "--guest-name", "cache", "--rounds", "6"});
   });
-  Until([&] { return !Standing().empty(); });
+  // It need not bid in its first rounds, but it listens.
+  Until([&] {
+    return absl::StrContains(HttpGet(marketd_->metrics_address(), "/metrics"),
+                             "\nnom_market_watchers 1\n");
+  });
   marketd_->Kill();
   EXPECT_TRUE(marketd_->Start().ok());
   runs.join();
