@@ -420,7 +420,8 @@ TEST_F(ProductsTest, RandomHistoriesKeepEveryPromise) {
     switch (random.Uniform(0, 7)) {
       case 0:
       case 1: {
-        const RoundId from = random.Uniform(0, 1) == 0 ? 0 : Next() + random.Uniform(1, 6);
+        const RoundId from =
+            random.Uniform(0, 1) == 0 ? 0 : Next() + static_cast<RoundId>(random.Uniform(1, 6));
         const Reply quote =
             Quote(tenant, guest, random.Uniform(1, 60), random.Uniform(1, 12), from);
         if (!quote.status.ok()) break;
