@@ -129,7 +129,7 @@ TEST(BidPagesTest, OnePageASecondAndTheLastOneCounts) {
 
 TEST(BidPagesTest, AtCloseAllAreTaken) {
   BidPages pages;
-  for (const GuestId guest_id : {1, 2}) {
+  for (const GuestId guest_id : {GuestId{1}, GuestId{2}}) {
     pages.Put(Page(guest_id, 1));
     EXPECT_TRUE(pages.Take(At(0), false).has_value());
     pages.Put(Page(guest_id, 2));

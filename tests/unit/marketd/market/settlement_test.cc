@@ -54,7 +54,7 @@ class SettlementTest : public testing::Test {
       CoverContracts(s, "h", round_id);
       PutRound put{.round = {.host_id = "h", .round_id = round_id, .period = kPeriod}};
       put.round.prices = {{.kind = kMemory, .supply_units = 2 * units, .sold_units = 2 * units}};
-      for (const GuestId guest_id : {1, 2}) {
+      for (const GuestId guest_id : {GuestId{1}, GuestId{2}}) {
         const TenantId tenant_id = state_.guests.at(guest_id).tenant_id;
         put.round.outcomes.push_back({.guest_id = guest_id,
                                       .kind = kMemory,
@@ -77,7 +77,8 @@ class SettlementTest : public testing::Test {
   // Readings after so many seconds in all, in which `units` beyond the seeds were offered.
   static std::vector<GuestMeters> Readings(int64_t seconds, int64_t unit_seconds) {
     std::vector<GuestMeters> out;
-    for (const GuestId guest_id : {1, 2}) out.push_back(Reading(guest_id, seconds, unit_seconds));
+    for (const GuestId guest_id : {GuestId{1}, GuestId{2}})
+      out.push_back(Reading(guest_id, seconds, unit_seconds));
     return out;
   }
   static GuestMeters Reading(GuestId guest_id, int64_t seconds, int64_t unit_seconds) {
@@ -211,7 +212,7 @@ TEST_F(SettlementTest, AClosedHostGivesAllEscrowBack) {
 
 TEST_F(SettlementTest, AContractThatIsAliveIsCoveredOrEnds) {
   Commit("contract", [&](Scribe& s) {
-    for (const GuestId guest_id : {1, 2}) {
+    for (const GuestId guest_id : {GuestId{1}, GuestId{2}}) {
       s.Write(OpenContract{{.contract_id = state_.last_contract_id + 1,
                             .guest_id = guest_id,
                             .tenant_id = state_.guests.at(guest_id).tenant_id,
