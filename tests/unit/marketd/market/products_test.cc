@@ -391,6 +391,26 @@ TEST_F(ProductsTest, ARenewalIsAtThePriceOfTheDayWithinItsCeilingAndBeforeOthers
   ExpectGoodBooks();
 }
 
+TEST_F(ProductsTest, WhatMayBeRenewedIsKeptAlsoWhereTheMachineIsTheLimit) {
+  AdmitGuest third = Admission("bob", "three");
+  third.seeds[1].second = 120;
+  ASSERT_TRUE(world_->AskAsOperator(third).status.ok());
+  // 256 less 152 of seeds: the machine has 104, and the share 128.
+  const RoundId from = Next();
+  Buy("ann", ann_, 100, 4, 0, /*ceiling=*/200'000);
+  EXPECT_TRUE(absl::IsResourceExhausted(Quote("bob", bob_, 10, 2, from + 4).status));
+  EXPECT_TRUE(Quote("bob", bob_, 10, 2, from + 8).status.ok());
+}
+
+TEST_F(ProductsTest, TheFeeStaysSetAsideWhenTheMachineRestarts) {
+  const ContractId id = Buy("ann", ann_, 40, 20);
+  ASSERT_TRUE(RunUntilInForce(Next()));
+  host().Reboot();
+  ASSERT_TRUE(world_->RunUntil([&] { return book().boot_id == host().boot_id(); }, 5 * kPeriod));
+  EXPECT_GE(Open(id).escrow_microcredits, FeeFrom(Open(id), book().in_force_round_id + 1));
+  ExpectGoodBooks();
+}
+
 TEST_F(ProductsTest, ATenantHasSoManyOpenOffersAndNoMore) {
   for (size_t i = 0; i < kOpenOffersMax; ++i) ASSERT_TRUE(Quote("ann", ann_, 1, 1).status.ok());
   EXPECT_TRUE(absl::IsResourceExhausted(Quote("ann", ann_, 1, 1).status));
@@ -401,6 +421,16 @@ TEST_F(ProductsTest, ATenantHasSoManyOpenOffersAndNoMore) {
   ASSERT_TRUE(RunUntilInForce(Next() + 8));
   EXPECT_THAT(world_->state().offers, IsEmpty()) << "quotes lapse";
   ExpectGoodBooks();
+}
+
+TEST_F(ProductsTest, AQuoteIsOverWithItsTimeAlsoBeforeItIsClosed) {
+  world_->config().hosts[0].quotes_valid = absl::Seconds(1);
+  world_->Restart();
+  ASSERT_TRUE(RunUntilDecided(Next()));
+  const OfferId quote = Quote("ann", ann_, 10, 2).offer_id;
+  world_->Run(absl::Seconds(2));
+  ASSERT_TRUE(world_->state().offers.contains(quote)) << "no round was decided meanwhile";
+  EXPECT_TRUE(absl::IsNotFound(Take("ann", ann_, quote).status));
 }
 
 // Capacity is promised once, money is never made or lost, what is set aside covers what is due:
