@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Reads the headers of large libraries once for all targets that use them: gRPC's alone take longer to
 # read than any source of ours takes to compile. Called once, when all targets are there.
 #

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nom-launcher: starts guests on a Linux host for a marketd that has no privilege of its own.
 
 #include <grp.h>

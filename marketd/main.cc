@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marketd: flags, signals, the service manager and where the log goes; the rest is process.h.
 
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marketd as a whole: makes all its parts from a configuration, renews those that can change while
 // it runs, and takes them apart.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is read again while marketd runs: the configuration and the files that it names, on SIGHUP
 // and when one of them changes.
 

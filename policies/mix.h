@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one source of numbers that look random in policies/: a bijection of 64-bit words.
 
 #ifndef NOM_POLICIES_MIX_H_

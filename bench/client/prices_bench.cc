@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a look at the prices costs a program: alone, with other readers, and while they are written.
 //
 // The board is what Session::prices(), UnitPrice() and stale() read, without the pointer to get

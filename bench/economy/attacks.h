@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guests that play the market instead of using it: what they gain, what it costs the others, and
 // what each rule earns meanwhile.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What it costs that tenants cannot pay for all that they would like, and what they gain by hiding
 // it. No rule is truthful, efficient and within private budgets at once (Dobzinski, Lavi and Nisan
 // 2012), so something is lost; this says how much.

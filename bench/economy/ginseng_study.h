@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The market against what clouds do, in the two settings of Ginseng: memory (VEE 2014, abstract:
 // 83 to 100 % of the optimum, 6.2 to 15.8 times the welfare of hinting and static division) and the
 // ways of a shared cache (ATC 2016, abstract: up to 42.8 times).

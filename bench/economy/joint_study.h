@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One auction for all resources against one auction for each: published are gains of 2.5 to 50
 // times (from an abstract; its bidders and its measure of gain are not known to us).
 //

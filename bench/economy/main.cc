@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The market simulator. What it shows: README.md beside this file. How to run it: --help.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ways to divide one resource between guests: every clearing rule of policies/, and what clouds do
 // without a market.
 

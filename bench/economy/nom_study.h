@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Adaptive against static programs when the price of a Gbit steps from $1 to $10 together with the
 // load: the comparison of "The nom profit-maximizing operating system" (VEE 2016).
 //

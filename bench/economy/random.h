@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chance for the simulator: the same numbers on every machine, for ever, from one seed.
 //
 // Nothing of <random>, whose distributions differ between libraries. Where a real number is needed

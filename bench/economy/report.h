@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the simulator tells people: tables as text, and plots as SVG files.
 
 #ifndef NOM_BENCH_ECONOMY_REPORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One workload, many mechanisms side by side: the same guests, the same rounds, round by round.
 
 #ifndef NOM_BENCH_ECONOMY_SIMULATION_H_

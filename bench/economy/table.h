@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tables as text that people read in a terminal and Markdown shows as a table.
 
 #ifndef NOM_BENCH_ECONOMY_TABLE_H_

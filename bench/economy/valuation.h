@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What quantities of one resource are worth to one guest for one round.
 
 #ifndef NOM_BENCH_ECONOMY_VALUATION_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is on the simulated host and what memory is worth to them, round by round.
 //
 // A guest has a working set, a curve of performance against units, a worth (what full performance

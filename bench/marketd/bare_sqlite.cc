@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bench/marketd/bare_sqlite.h"
 
 #include <variant>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The peer of a ledger: SQLite with as many rows of the same columns, and nothing else.
 
 #ifndef BENCH_MARKETD_BARE_SQLITE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The peer of marketd's Watch: gRPC's callback server with nothing behind it.
 
 #ifndef BENCH_MARKETD_CALLBACK_SERVER_H_

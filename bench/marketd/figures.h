@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The market's speed without its edge: engine, writer and ledger, each figure beside its peer in
 // the same run.
 

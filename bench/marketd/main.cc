@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All figures, or those named: bids, admission, round, restart, restart_million.
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What it takes to tell many watchers, by marketd itself, beside gRPC's callback server in the same
 // run and with the same client.
 //

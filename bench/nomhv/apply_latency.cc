@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time from decision to measured change: marketd's side says Apply, nomhv shrinks one guest by
 // force, scrubs, grows another, reads its meters, and marketd's side has the reading in hand.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What leaving a guest costs: run under -icount, where one TSC tick is one instruction, this counts
 // the instructions of nomhv's paths. Each figure is the median of kSeries series, less the loop's
 // own cost.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sleeps for ever: a guest whose memory can be moved without its help.
 
 #include "client/guest/calls.h"

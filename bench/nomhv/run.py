@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """nomhv's own costs, on the emulated machine.
 
 exits: instructions per exit path, counted by QEMU's -icount (one TSC tick is one instruction), run twice: the two

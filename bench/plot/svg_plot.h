@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Line plots and bar charts as SVG text: several series, linear or logarithmic axes, a legend. For
 // what the benches and the simulator draw; needs no library and no browser but the reader's.
 

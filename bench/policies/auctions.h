@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The auctions that the benches clear: made from a seed, the same on every machine.
 
 #ifndef NOM_BENCH_POLICIES_AUCTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random numbers for the benches' inputs: the same on every machine.
 
 #ifndef NOM_BENCH_POLICIES_BENCH_RANDOM_H_

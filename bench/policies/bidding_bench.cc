@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program pays for deciding: the best of its working points at new prices, by table, by the
 // table's path without vectors, and by the plain loop over the same points in the same run. Prices
 // change before each search. One core; medians.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Concave bids: all awards and charges, beside a public solver of linear programs (Debian's CLP)
 // and beside a straightforward version that sorts; and on inputs that a selection might fall for.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids with gaps: all awards and charges, beside clearing again without each winner
 // and beside a public solver of integer programs (Debian's CBC).
 

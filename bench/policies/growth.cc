@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the time of one clearing, all charges included, grows with bids, units and pieces: fitted
 // exponents, and plots on logarithmic axes. usage: policies_growth [FOLDER], where the SVG files
 // go.

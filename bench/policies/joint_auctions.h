@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The joint auctions that the benches clear: made from a seed, the same on every machine.
 
 #ifndef NOM_BENCH_POLICIES_JOINT_AUCTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one odd input costs the joint rule: beside each median the slowest of a hundred auctions,
 // auctions with one thing changed beside the plain one, and what a counted step costs by route.
 

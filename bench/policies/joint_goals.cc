@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several resources at once: all awards and charges with their proof, beside plain dynamic
 // programming over the whole grid and beside a public solver (Debian's CBC); what odd inputs cost.
 // Then how the time grows, with plots. usage: policies_joint_goals [FOLDER], where the SVG files

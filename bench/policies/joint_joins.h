@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The plain way to clear a joint auction exactly, as a peer: one dynamic program over the whole
 // grid of capacities, bid by bid.
 

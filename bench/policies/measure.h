@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Medians beside goals, as lines that a person can read.
 
 #ifndef NOM_BENCH_POLICIES_MEASURE_H_

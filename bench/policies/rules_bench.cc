@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rounds cleared a second, by rule and size, every charge included. One core; medians.
 //
 //   rules_bench --benchmark_repetitions=5 --benchmark_report_aggregates_only=true

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the worst inputs cost: sizes of machines with their slowest of 100 random auctions, inputs
 // that look like others and could take far longer, what a budget of work buys, and what a step of
 // counted work takes. Under three minutes in all.

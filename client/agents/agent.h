@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The agent beside a program: brings its size to what its guest holds, in time, and bids what its
 // work is worth.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any program that can be resized by a command: what a person would type.
 
 #ifndef CLIENT_AGENTS_COMMAND_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nom-resizer: makes a program that was never written for prices live in what its guest holds.
 
 #include <CLI/CLI.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // memcached, resized while it runs by its text protocol (memcached's doc/protocol.txt).
 //
 // cache_memlimit alone gives nothing back: it only stops new pages. Then pages are taken from the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program that was never written for prices, as its agent sees it.
 
 #ifndef CLIENT_AGENTS_PROGRAM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What memory is worth to a program of which nothing is known but what it did with so much: learnt
 // while it runs, by the SDK's learner (nom/profile.h).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/cli/bid_syntax.h"
 
 #include "absl/strings/numbers.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids and bundles as people type them. Pure functions.
 
 #ifndef CLIENT_CLI_BID_SYNTAX_H_

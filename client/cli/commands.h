@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of nomctl: what each takes, calls and prints.
 
 #ifndef CLIENT_CLI_COMMANDS_H_

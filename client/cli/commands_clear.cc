@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // clear: auctions cleared here, from a file or out of the ledger.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs on an ordinary Linux machine: host init, run.
 
 #include <fcntl.h>

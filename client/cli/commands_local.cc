@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What needs no market: help, completion, version.
 
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What tenants look at: status, watch, account, rounds, guests.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What operators do: host list, tenant create and list, deposit, admit, evict, audit.
 
 #include <limits>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // statement: what went into an account and out of it; or its charges, round by round.
 
 #include <limits>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a shell offers when Tab is pressed: found in the same tree of commands that parses them, so
 // that it can't be out of date.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One market, as nomctl talks to it.
 
 #ifndef CLIENT_CLI_CONNECTION_H_

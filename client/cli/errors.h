@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What people are told when a call failed: what, where, and what to do. Pure functions.
 
 #ifndef CLIENT_CLI_ERRORS_H_

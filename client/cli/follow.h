@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Following a market: through its restarts, until a signal or a key says stop.
 
 #ifndef CLIENT_CLI_FOLLOW_H_

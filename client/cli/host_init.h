@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an ordinary Linux machine could sell, and the configuration of a market on it. Reads files
 // below a folder, which a test puts in the place of "/"; changes nothing.
 

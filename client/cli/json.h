@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages as JSON, as nomctl's --json shows them: see proto/json/json.h.
 
 #ifndef CLIENT_CLI_JSON_H_

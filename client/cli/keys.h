@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a terminal sends when keys are pressed, as names. A pure function.
 
 #ifndef CLIENT_CLI_KEYS_H_

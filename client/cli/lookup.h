@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From what people type to ids of the market.
 
 #ifndef CLIENT_CLI_LOOKUP_H_

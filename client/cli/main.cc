@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomctl: a market from the command line.
 
 #include <unistd.h>

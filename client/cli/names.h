@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The market's enums in lower-case words, for people. "unknown" for what this version does not
 // know.
 

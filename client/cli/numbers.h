@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers as people type them: decimal only, and never rounded, cut or clamped. Pure functions.
 //
 // Every number on nomctl's command line goes through here. The C library's own reading takes 0100

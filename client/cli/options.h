@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options whose values are numbers, read by client/cli/numbers.h and by nothing else.
 
 #ifndef CLIENT_CLI_OPTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists that come in pages, whole.
 
 #ifndef CLIENT_CLI_PAGES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Does what was measured agree with what was decided? Pure functions of what the market told.
 
 #ifndef CLIENT_CLI_ROUND_CHECK_H_

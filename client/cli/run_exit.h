@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What nomctl run takes and ends with. Pure functions.
 
 #ifndef CLIENT_CLI_RUN_EXIT_H_

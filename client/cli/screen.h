@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The terminal as a picture that is drawn anew, not as a roll of paper.
 
 #ifndef CLIENT_CLI_SCREEN_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where nomctl finds the market and who it is: flag before environment before file before default.
 
 #ifndef CLIENT_CLI_SETTINGS_H_

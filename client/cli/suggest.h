@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // "Did you mean ...?": the nearest of some words. Pure functions.
 
 #ifndef CLIENT_CLI_SUGGEST_H_

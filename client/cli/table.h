@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text in columns, for people. Pure.
 
 #ifndef CLIENT_CLI_TABLE_H_

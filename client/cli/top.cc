@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomctl top: the live table, and the check of decided against measured that `./nom up` ends with.
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `nomctl top` knows and shows: a pure function of what the market told it. No I/O, no clock.
 
 #ifndef CLIENT_CLI_TOP_MODEL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Auctions cleared here, not by the market: to try a rule, a bid, a reserve, and to run a past
 // round again. Pure but for the clock that times a clearing.
 

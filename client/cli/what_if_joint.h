@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Joint auctions, cleared here: several resources at once.
 
 #ifndef CLIENT_CLI_WHAT_IF_JOINT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the answers for one resource and for several have in common. Inside what_if*.cc only.
 
 #ifndef CLIENT_CLI_WHAT_IF_PARTS_H_

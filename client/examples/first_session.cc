@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What everybody tries first, done right: four questions that a program has in its first hour with
 // a market, each answered by a few lines. Runs against a market of its own (nom::testing), so it
 // needs no daemon, and ends with an error if an answer is no longer true.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids for a guest from outside of it: a renderer's office.
 //
 // The guest only renders: it turns processor time into work and reports how much it has done. This

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Jobs with a size, a value and a deadline, and what processor time is worth to get them done.
 //
 // Pure: time is the round, and progress is what the guest reports. Not thread-safe.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guest-physical addresses and pointers are the same numbers: memory is identity-mapped.
 
 #ifndef CLIENT_GUEST_ADDRESS_H_

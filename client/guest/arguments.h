@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's arguments: words "key=value" between spaces, as admitted with the guest.
 
 #ifndef CLIENT_GUEST_ARGUMENTS_H_

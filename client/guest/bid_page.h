@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a guest without a network bids and reports: it writes a page, nomhv carries it to marketd.
 
 #ifndef CLIENT_GUEST_BID_PAGE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prices and the guest's own grant, read from the boards without an exit.
 
 #ifndef CLIENT_GUEST_BOARD_H_

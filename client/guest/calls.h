@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The calls that nomhv answers (nomhv/abi/guest.h), each with its status and value.
 //
 // Everything else in the SDK is written against the class Nomhv, so that it runs in hosted tests

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time by the processor's counter (TSC), which nomhv lets guests read without an exit.
 
 #ifndef CLIENT_GUEST_CLOCK_H_

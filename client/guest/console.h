@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines for the machine's log, where nomhv tags them with the guest's name.
 
 #ifndef CLIENT_GUEST_CONSOLE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One guest's view of its market: boards read afresh, rounds noticed, bids refused while nobody
 // renews the prices.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The frames that a guest holds: handing them out, taking in what a grant adds, giving back what it
 // loses before nomhv takes it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Being told that a grant will change: by looking, or by an interrupt (x86/interrupts.h).
 
 #ifndef CLIENT_GUEST_NOTICE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An NVMe function that the guest holds: blocks read and written without an exit (NVM Express Base
 // Specification 1.4; sections are named). One queue pair, polled; up to kDepth requests at a time.
 // What the controller answers is checked: it is a stranger's device.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages between two guests over a region that they share (Nomhv::Offer, Accept): no exit, and at
 // most 40 instructions a side for each. One sender and one receiver a ring; what the other side
 // writes is believed in nothing: an index is a number to be checked, a message is copied once, and

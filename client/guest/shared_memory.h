@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Single accesses to memory that another guest shares, and that may be gone at any time: false
 // where a plain access would fault. Each word is read once, and in the order of the program.
 

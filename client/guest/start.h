@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one function that a guest must write, and what it is told at the start.
 
 #ifndef CLIENT_GUEST_START_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text without a C++ library: numbers into a buffer of fixed size. What does not fit is cut off.
 
 #ifndef CLIENT_GUEST_TEXT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long to wait before trying again: twice as long each time, and never all at once.
 
 #ifndef CLIENT_SRC_BACKOFF_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program wants to bid, what is known to stand, and what may stand: kept apart, as the
 // answers of a market can be lost. A deterministic state machine without threads, I/O or a clock.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a bid book sends, and what it makes of the market's answers.
 
 #include <algorithm>

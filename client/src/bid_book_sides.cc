@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids for several resources, and for single ones: of one guest they replace each other, as a
 // whole.
 

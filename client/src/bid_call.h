@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call of the program's for some bids, until each has its answer.
 
 #ifndef CLIENT_SRC_BID_CALL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a bid must be before it leaves the process, and the limits that the program was given.
 //
 // Pure functions over policies/bidding. The market checks all of this again: these checks are for

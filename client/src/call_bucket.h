@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How often a session may call: within what the market allows, as the market says it (a token
 // bucket), with room left for others that share the credential. One thread.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How this process reaches a market and says who it is. Used by the SDK and by nomctl.
 
 #ifndef CLIENT_SRC_CHANNEL_H_

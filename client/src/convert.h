@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between the market's messages and the SDK's own types. What comes from the wire is copied, and
 // what this side does not know (a newer resource, a missing time) is left out or left empty.
 

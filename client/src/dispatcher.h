@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a program's callbacks, one at a time, apart from everything else that a session does.
 //
 // What waits is bounded: of prices, staleness and each guest's notices the latest are kept; of

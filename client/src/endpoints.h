@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ways to a market, one of which is in use. Thread-safe.
 
 #ifndef CLIENT_SRC_ENDPOINTS_H_

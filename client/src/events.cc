@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nom/events.h"
 
 #include "absl/strings/string_view.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far the market's clock is from this machine's, and how old what it says is, learnt from the
 // times that its messages carry. What a market promises is by its own clock; a client whose clock
 // is minutes off believes it all the same.

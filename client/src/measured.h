@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the SDK's utilities and measurements, which are floating point, to those of
 // policies/bidding, which are whole numbers. Errors: INVALID_ARGUMENT that names the field, after
 // `where` ("points[3].").

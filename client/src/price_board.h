@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where one thread writes prices and any thread reads them without a lock: a seqlock.
 //
 // Every word is an atomic, so a torn read is no undefined behaviour, only a read to do again. The

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between the SDK's ranges and those of policies/bidding, which are the same numbers.
 
 #ifndef CLIENT_SRC_RANGE_LIST_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between units by resource, as the SDK names them, and the row of numbers that policies/bidding
 // works on: a place for each resource.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls of the program: from a wish to its answer.
 
 #include "absl/strings/str_cat.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a session knows of the market and decides, as a deterministic state machine: no threads, no
 // I/O, no clock of its own. session.cc feeds it with what the market says and with time, and does
 // what it asks. What the program bids is in bid_book.h.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a session begins and ends.
 
 #include "client/src/session_impl.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inside of a session: its threads and the wire. What it decides is in session_core.h and
 // bid_book.h; how callbacks run in dispatcher.h.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program may ask of a session.
 
 #ifndef CLIENT_SRC_SESSION_OPTIONS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The thread that owns time and the price board, starts calls and hands events on.
 
 #include "client/src/session_impl.h"

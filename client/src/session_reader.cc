@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The thread that sits in the stream.
 
 #include "client/src/session_impl.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The threads that make calls: the writer, for what writes bids, and the keeper, which renews them
 // and asks for rounds that went by unseen.
 

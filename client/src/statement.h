@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rounds added up to a statement.
 
 #ifndef CLIENT_SRC_STATEMENT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads that take no signals: a program's handlers run in its own threads only, and a signal that
 // it waits for (sigwait, signalfd) never goes astray. gRPC's threads are started by ours, or while
 // SignalsBlocked lives, and inherit the same.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes and renewals of the bid book in the market's messages, and back.
 
 #ifndef CLIENT_SRC_WIRE_H_

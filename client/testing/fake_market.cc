@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nom/testing/fake_market.h"
 
 #include <utility>

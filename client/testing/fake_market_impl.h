@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the fake market keeps, and its service. Inside client/testing only.
 
 #ifndef CLIENT_TESTING_FAKE_MARKET_IMPL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the fake market tells, and how it decides a round.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fake market's calls: leases, bids and their fences, renewals.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a bid wins where prices are posted: the rule of nom::testing::FakeMarket.
 
 #ifndef CLIENT_TESTING_POSTED_PRICES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fake market's messages as the SDK's values.
 
 #ifndef CLIENT_TESTING_WIRE_H_

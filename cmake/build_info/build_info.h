@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which build this is: what --version prints and what a fault report should hold.
 
 #ifndef CMAKE_BUILD_INFO_BUILD_INFO_H_

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Writes OUTPUT from INPUT with the commit of SOURCE_DIR in it. Runs with each build, and leaves the file as it is when
 # nothing changed. A tree without its history, such as an archive, is "unknown": no git is needed to build.
 # NOM_COMMIT in the environment wins: a package is built from a copy of the tree.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Four Debian packages, one a component of `cmake --install`: ./nom package, or cpack in a build directory.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME nom)

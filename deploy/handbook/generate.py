@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes deploy/handbook/reference from the sources: configuration, metrics, commands, API.
 
 usage: generate.py SOURCE_DIR NOMCTL MARKETD OUTPUT_DIR            writes

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes an initramfs: busybox, a script as /init, programs with the libraries that they need, other files.
 
 usage: make_initramfs.py OUT --busybox FILE --init FILE [--program FILE[:PLACE]]... [--file FILE:PLACE]...

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes a manual page of what a program says of itself: its --help, and that of each of its commands.
 
 usage: make_man.py PROGRAM SECTION OUTPUT

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What runs one machine and its market on this computer. Sourced by deploy/up/run and by the whole-system tests.
 #
 # Uses: build (build directory), state (a directory of ours), period (such as 2s), limit (seconds after which

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time is handed in, so that a simulator can run years of rounds in seconds.
 
 #ifndef MARKETD_BASE_CLOCK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets that listen.
 
 #ifndef MARKETD_BASE_LISTENER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log: one line for each thing that an operator may be asked about, as key=value.
 //
 //   2026-11-29T12:00:00.123Z level=info event=tenant_created tenant=shop by=operator

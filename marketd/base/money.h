@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arithmetic on whole micro-credits that cannot wrap.
 
 #ifndef MARKETD_BASE_MONEY_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chance from a seed: the same numbers on every machine (SplitMix64, Steele, Lea and Flood,
 // OOPSLA 2014). Not for secrets.
 

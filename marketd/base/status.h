@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two kinds of wrong. The world's errors are absl::Status, passed on by these macros; a broken
 // promise of our own stops the program with a message (NOM_CHECK stays in release builds).
 

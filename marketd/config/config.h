@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marketd's one configuration file: YAML, checked as a whole before anything is started.
 //
 // The parser is strict: unknown keys, keys given twice, missing keys, wrong types and values out of

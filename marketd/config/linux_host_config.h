@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of a host's configuration that only kind linux has.
 
 #ifndef MARKETD_CONFIG_LINUX_HOST_CONFIG_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads YAML maps strictly and remembers everything that is wrong with them.
 //
 // The pattern: open a MapReader on a node, ask it for each key that may be there, call Finish. Each

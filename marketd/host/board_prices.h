@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prices and the head of the books as guests read them, on every kind of host: nomhv's publication
 // and a Linux host's board hold the same rows.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small HTTP/1.1 server for what only reads: GET and HEAD, answered at once or later.
 //
 // One thread serves all connections and waits for none: who asks or reads slowly holds nobody up

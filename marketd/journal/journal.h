@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines of the log for what the market did by itself: rounds that came late or by a fallback, hosts
 // lost and found, guests that ended or had to leave, tenants that owe.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose money is where: accounts, and the entries that move money between them.
 //
 // An entry takes an amount out of one account and puts it into another, so the sum over all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Holds the books against themselves: the chain, balances rebuilt from entries, statements rebuilt
 // from outcomes, rounds cleared again.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a guest won what it won of a resource in a round, and no more: for its owner, in words that a
 // program can read. Pure.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids at the door of a market: placed by callers, kept by leases, written on guests' bid pages.
 // All are checked as a stranger's, and written as transactions; whose a bid is, leases.h knows.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose a bid is. A lease is one program's right to keep bids: it has a fence, and of two fences
 // that write to the same bid the higher wins for good. What is durable is the fence and sequence of
 // each bid's last writer (State::bid_fences); that a lease still lives is known here alone, so that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bid pages of a host's guests that were read and not yet written. A guest may change its page as
 // often as it likes, and what counts is what stands at close: so of pages that follow each other
 // fast only the last is written, at most once a second for each guest, and in any case at close.

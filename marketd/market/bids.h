@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids at the door, and bids as they enter an auction.
 
 #ifndef MARKETD_MARKET_BIDS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bills one guest for what it held: the step that every end of an interval takes (a round takes
 // effect, a guest is destroyed, a machine restarts).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Books: what one leader writes.
 //
 // A book has transactions of its own, numbered from 1 without a gap, a chain of digests over them,

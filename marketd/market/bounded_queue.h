@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A queue between threads that cannot grow without bound.
 
 #ifndef MARKETD_MARKET_BOUNDED_QUEUE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What tenants and operators ask for: who may, whether it was asked before, and the answer. What
 // each call promises is in event.h; bids are bid_desk.h's, guests' lives guest_lives.h's.
 //

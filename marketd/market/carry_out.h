@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From what the engine commands to what a host is asked: the same for the runtime's host threads
 // and for simulations.
 

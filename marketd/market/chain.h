@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The chain that proves a ledger: each transaction's digest is over what it says and the digest of
 // the one before, so that no line can be changed, taken out or put in without the head changing.
 //

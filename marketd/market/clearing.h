@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One resource's auction: made from the state, cleared, checked, and what to do when a rule fails.
 
 #ifndef MARKETD_MARKET_CLEARING_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the operator decides about a market: its hosts, their rounds, their resources.
 
 #ifndef MARKETD_MARKET_CONFIG_H_

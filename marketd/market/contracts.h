@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Contracts: who holds which units, in which rounds, at what price, and whom it pays.
 //
 // Whatever a guest holds beyond its seed it holds by a contract. An award is the ordinary contract

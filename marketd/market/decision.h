@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A round's auctions as one snapshot of a host's market, and what they decide.
 //
 // Between the two nothing is asked of the engine: the same snapshot gives the same decision,

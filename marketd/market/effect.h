@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the engine wants done: its only output.
 //
 // The engine applies events in memory at once. Everything that is told to anyone (replies, views,

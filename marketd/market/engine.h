@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The heart of marketd: a deterministic state machine from events to effects.
 //
 // No I/O, no threads, no clock, no chance but a seed: the same state, events and times give the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What can happen to a market: the engine's only input.
 
 #ifndef MARKETD_MARKET_EVENT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a call says, as one number: a retry says the same as the call before it under its id, and
 // another call does not.
 

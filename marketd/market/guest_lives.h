@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guests coming and going: admitted, created when there is room, ended, started again, evicted, and
 // what is found of them on a machine that was away.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of guests beyond the book, for views alone: what they say, what they were told, and
 // what the last rounds brought them. Lost at a restart.
 

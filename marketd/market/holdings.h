@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a host's guests hold at this moment, as far as anybody was told: the machine's own word when
 // it is attached, then what it was made to hold.
 //

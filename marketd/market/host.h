@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What enforces a market's decisions: one machine.
 //
 // The market owns this interface; marketd/host/nomhv (mailbox) and marketd/host/simulated implement

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is looked up about one host: its guests, their seeds, and what contracts promise of its own
 // units, in every round. Kept as guests and contracts come and go, so that a lookup costs what it
 // finds, not who is there.

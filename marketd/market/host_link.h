@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tie to one host: it is found, told what to do, and lost; and it is known here what its guests
 // hold and which of its commands have not been answered.
 //

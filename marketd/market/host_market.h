@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One host's market in memory: its config, the link to its machine, where its round is, the bid
 // pages that wait, and what was counted. What is durable of it is in the book's state.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids for one auction of all kinds: at the door, and as they enter it.
 //
 // A guest enters the auction with one or more items, each a bidder of its own with the same owner:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One auction for all kinds of a host: cleared so that whoever wins can pay, and told by kind.
 //
 // Everything else of the market (prices, outcomes, accounts, metrics) is by kind. So what an item

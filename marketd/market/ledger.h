@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the market's truth is kept. The market owns this interface; marketd/ledger implements it.
 
 #ifndef MARKETD_MARKET_LEDGER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A book at work: its state in memory, and the one door through which it changes.
 //
 // Whoever changes something begins a transaction, writes it and commits it: it is applied at once,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Clears the auctions of a round so that whoever wins can pay. Inside market/ only.
 //
 // What an owner is charged is mostly far below what its bids are worth, so its guests and kinds do

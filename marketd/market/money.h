@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who pays whom, and when. Every function writes lines of one transaction.
 //
 //   deposit     the operator's issued -> available; arrears are paid from it at once

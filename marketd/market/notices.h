@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The latest notice for each guest and kind: what it will hold, and from when. Told by views; kept
 // in memory alone, as a round that is found decided at a start is told again.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What may not be told yet: it rests on transactions that are not durable.
 //
 // Whatever is put in names the last transaction that it rests on, and comes out, in the order in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold after every transaction, whatever anybody asked. The engine looks after each one,
 // in release builds too, and aborts on what is broken: nothing may be told that rests on a wrong
 // book. A look costs what the transaction changed, not what there is.

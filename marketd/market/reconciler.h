@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a machine says when it is attached, and what the book says: made one.
 //
 // A machine goes on while nobody drives it: its guests keep what they hold, and its meters count.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is kept of a call that was done, so that a retry gets its answer again.
 
 #ifndef MARKETD_MARKET_REQUESTS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reserve of a round: what the operator's policy makes of the round before.
 
 #ifndef MARKETD_MARKET_RESERVES_H_

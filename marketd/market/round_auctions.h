@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The auctions of one round: all kinds of a host, cleared so that whoever wins can pay.
 //
 // Every bid goes into its auction with its whole curve, up to its own budget and its owner's means.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a host's round is, and what is due: collecting until close, cleared beside or at once,
 // decided and waiting for its time, being put in force. Arithmetic and memory: whoever asks does
 // what is due, and says that it was done.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host's rounds: collect until close, clear and commit, tell, let the grace pass, put in force,
 // settle the round before.
 //

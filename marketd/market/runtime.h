@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine at work: threads, queues and clocks around a state machine that has none.
 //
 //   callers -- Submit --> [events] --> engine thread --> [transactions] --> writer thread -->

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a host's round begins, closes and takes effect: arithmetic only.
 
 #ifndef MARKETD_MARKET_SCHEDULE_H_

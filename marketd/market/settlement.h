@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Money at the turns of a host's market: what is set aside, billed, given back and ended when a
 // round is decided, takes effect or is released, and when guests or machines go. Each function
 // writes lines of one transaction that its caller commits; every line of money is billing.h's or

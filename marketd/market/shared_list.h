@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists of a view that share their values with the view before: a new view costs what changed, and
 // a reader can tell by a value's address that it did not.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose the units of a host are: arithmetic over what the ledger has and what the machine says.
 //
 // Supply is what can be sold: the capacity less the seeds, less what open contracts promise, less

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everything durable that the market knows: what a ledger holds and an engine starts from.
 //
 // State changes only by transactions (transaction.h). The engine applies them in memory with the

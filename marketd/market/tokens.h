@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bearer tokens of tenants: made, revoked, and what those who show one may ask for. What each call
 // promises is in event.h.
 //

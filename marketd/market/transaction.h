@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one way in which durable state changes: a numbered transaction, all of it or none.
 //
 // A transaction carries entries that move money between accounts and the new value of each thing

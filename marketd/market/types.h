@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The market's nouns: ids, money, resources, bids, grants. Plain values, no behaviour.
 //
 // A unit is the lot in which a resource is sold; a seed is what a guest owns from admission to

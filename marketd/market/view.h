@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What services and metrics see: one immutable picture of the whole market, all of it durable.
 //
 // A view is published whole and never changes; readers keep it as long as they like. Everything in

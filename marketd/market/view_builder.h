@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The picture that readers get of the market: built from the book and from what is in memory beside
 // it, of what has changed; the rest is that of the view before.
 //

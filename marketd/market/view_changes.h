@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What has changed since the last view, so that the next one is made of it alone: which guests,
 // tenants and offers are to be shown anew, and whether anything is.
 

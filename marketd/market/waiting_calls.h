@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Callers whose answer comes later: when a guest runs, or is gone. Several may wait for one guest,
 // as a retry waits with whoever asked first.
 

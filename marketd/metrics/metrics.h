@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Prometheus scrapes. The only code that sees prometheus-cpp.
 //
 // Most figures are read from the market's latest view at the moment of a scrape, so nothing has to

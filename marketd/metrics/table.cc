@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/metrics/table.h"
 
 namespace nom::marketd {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every metric there is, in one table: names, types, labels, help. Whatever names a metric anywhere
 // else (alerts, dashboards, docs) is held against this table by a test.
 //

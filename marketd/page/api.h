@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the page asks marketd, over HTTP: paths below /api/v1/ that answer messages of
 // proto/nom/page/v1/page.proto (and some of nom/market/v1) as JSON, and say who may have them.
 //

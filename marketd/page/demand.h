@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The demand curve of one auction: how many units all bids together would take at each price.
 //
 // At a unit price p a bid takes the quantity q that leaves it most, value(q) - p * q. As p falls,

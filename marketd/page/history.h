@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the page draws over time, bounded in memory: the prices of each host's last rounds, and what
 // guests said of their work in them.
 //

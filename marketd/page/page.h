@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page for people: marketd's market in a browser, to look at. Its own port, its own threads;
 // neither the engine nor gRPC's callers wait for anybody who looks.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page's own files, read once: what a browser asks for is looked up by its whole name, so that
 // no request ever becomes a path.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/server/call_observer.h"
 
 #include <google/protobuf/descriptor.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times and counts every call that the server answers, whatever service it belongs to.
 
 #ifndef MARKETD_SERVER_CALL_OBSERVER_H_

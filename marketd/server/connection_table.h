@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is connected, and who must go when there is no more room: the judgement, without a socket.
 //
 // A connection is a stranger's until a call on it shows a credential. Strangers can fill only what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What gRPC does not offer: to end the connections of a server while it still serves.
 
 #ifndef MARKETD_SERVER_CONNECTIONS_H_

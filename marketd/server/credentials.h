@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What gRPC asks of a connection and of a call before anything else of it is read.
 
 #ifndef MARKETD_SERVER_CREDENTIALS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where callers come in: takes every connection itself, knows how many there are and whose, and
 // hands them to gRPC, which then owns them.
 //

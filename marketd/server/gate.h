@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts the calls in hand, and lets no more in once the server is going down.
 
 #ifndef MARKETD_SERVER_GATE_H_

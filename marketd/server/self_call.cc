@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/server/self_call.h"
 
 #include <grpcpp/create_channel_posix.h>

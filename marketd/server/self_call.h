@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether callers are answered, asked as a caller: through the front door, to the health service.
 
 #ifndef MARKETD_SERVER_SELF_CALL_H_

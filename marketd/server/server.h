@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The gRPC server's life: bind, serve, say how healthy it is, stop.
 //
 // Knows no service by name but their registration; what they do is theirs (marketd/services).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one place where absl::Status becomes grpc::Status. (gRPC 1.51 has no such conversion.)
 
 #ifndef MARKETD_SERVER_STATUS_H_

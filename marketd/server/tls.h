@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keys and certificates, read and checked before anybody relies on them.
 
 #ifndef MARKETD_SERVER_TLS_H_

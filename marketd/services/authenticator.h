@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is calling: decided by the credential alone, never by what a message says.
 //
 //   authorization: Bearer TOKEN   the operator's token, or one of a tenant's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lines of the log for what callers did, or tried to do.
 
 #ifndef MARKETD_SERVICES_CALL_LOG_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every service needs, and the way of a unary call through it.
 
 #ifndef MARKETD_SERVICES_CONTEXT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Between the messages of proto/ and the market's values. No rules: what a number may be is for the
 // market to say; what a message may look like is said here.
 

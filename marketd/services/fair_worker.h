@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One thread for work of many owners that may block (reading the ledger): nobody's work stands
 // behind a heap of another's.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nom.market.v1.MarketService: what tenants call. The contract is in proto/.
 
 #ifndef MARKETD_SERVICES_MARKET_SERVICE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nom.operators.v1.OperatorService: what operators call. The contract is in proto/.
 
 #ifndef MARKETD_SERVICES_OPERATOR_SERVICE_H_

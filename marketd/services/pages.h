@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists in pages that any client takes: bounded by bytes, whatever number of members was asked for.
 
 #ifndef MARKETD_SERVICES_PAGES_H_

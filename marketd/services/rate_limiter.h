@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A token bucket for each tenant. Time comes in as an argument.
 
 #ifndef MARKETD_SERVICES_RATE_LIMITER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls that were refused for coming too fast: one line for each caller and a minute, however many
 // there are. A log that a caller can fill is one more thing to attack.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The two services as one thing: made on a market, registered with a server, drained at the end.
 
 #ifndef MARKETD_SERVICES_SERVICES_H_

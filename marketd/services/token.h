@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bearer tokens: made from the system's randomness, kept as SHA-256 only.
 
 #ifndef MARKETD_SERVICES_TOKEN_H_

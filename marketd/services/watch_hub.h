@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tells every watcher the latest state, and nobody twice.
 //
 //   engine thread -- OnView --> [latest view] --> hub thread --> WatchIndex --> those concerned

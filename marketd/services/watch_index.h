@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What there is to tell watchers, in wire form, and since when.
 //
 //   view --> Take --> which keys have news --> NewsOf(key) --> all who watch by that key

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One thread for work that may block (reading the ledger), so that no reaction of gRPC does.
 
 #ifndef MARKETD_SERVICES_WORKER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Boards and the bid page: shared pages that guests read and write without an exit.
 //
 // Boards are seqlocked: `sequence` is odd while nomhv writes. A reader loads it (acquire), copies

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a guest finds when it starts: registers, its address space, the start page.
 //
 // A guest image is a 64-bit ELF file with a PVH entry note (type 18, owner "Xen"). It starts as PVH

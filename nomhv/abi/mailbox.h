@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The mailbox: one stretch of shared memory through which marketd commands nomhv.
 //
 // Under QEMU it is the memory BAR of an ivshmem device, which marketd maps as a file. Both sides

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ABI's number, errors and fixed places. Plain C, shared by nomhv, guests and marketd; it
 // includes nothing but <stdint.h>. The contract in tables: ../ABI.md.
 

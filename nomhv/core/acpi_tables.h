@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What nomhv reads of ACPI's tables (ACPI 6.4, 5.2). The tables are firmware's: their lengths are
 // checked, and what is not understood is passed over.
 

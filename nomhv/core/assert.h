@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomhv's own broken promises: they stop the machine loudly.
 
 #ifndef NOMHV_CORE_ASSERT_H_

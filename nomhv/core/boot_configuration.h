@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a machine is told at boot: a command line of `key=value`s, and a cpio archive ("newc", as
 // Linux takes for its initramfs) with guest images and, in `guests.cfg`, the guests to start before
 // any marketd is there. Text is `key=value key="value with spaces"`. Views into the caller's text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processor time: who may run next, until when, and what it cost.
 //
 // Time is cut into periods at multiples of the period's length, the same on every processor. At

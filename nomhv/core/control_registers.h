@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's control registers, as far as nomhv looks at them or keeps them (AMD64 APM volume 2, 3.1
 // and 7.8).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a guest is told of its processor (AMD64 APM volume 3, appendix E): the machine's answer,
 // less what is not the guest's.
 

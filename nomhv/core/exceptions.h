@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exceptions by their vectors, and what becomes of one that comes while another is being delivered
 // (AMD64 APM volume 2, 8.2 and table 8-4).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a guest's processor stopped, in words of no one maker's: a back end (x86/svm) translates to
 // them, and x86/guests/exits.cc answers them.
 

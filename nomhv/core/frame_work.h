@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ACQUIRE and RELEASE of many frames, a few at a time, so that slices end when they should. Between
 // two steps a grant may change and frames may be taken by force: a RELEASE passes over what is gone
 // already, and an ACQUIRE that finds its grant smaller undoes what it did and fails as a whole.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Physical frames: which are free, which are taken. One bit a frame over the machine's usable
 // ranges; the storage is the caller's. Not thread-safe: the caller holds its lock.
 

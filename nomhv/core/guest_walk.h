@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's own page tables, walked as the processor walks them, to find the bytes of an
 // instruction that it has just executed (AMD64 APM volume 2, 5.2 and 5.3). Rights are not looked
 // at: the processor has fetched it. Everything in guest memory may change at any time: an entry is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of guests: who exists, what each was promised, what each is granted. Admission and
 // grants are decided here, before anything is done to the machine. Not thread-safe: only the
 // processor that serves the mailbox writes it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The few instructions that nomhv does for a guest: how long one is with its prefixes, and what a
 // MOV with a debug register names. What is read from a guest's memory may be anything by the time
 // it is read: what is not the instruction that exited is said so, and nothing is made of it.

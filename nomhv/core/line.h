@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One line of log, built from text and numbers without varargs: a format string that lies about its
 // arguments cannot be written.
 //

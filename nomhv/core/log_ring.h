@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine's log before it reaches a port: a ring of lines, put in by anybody and taken out by
 // who has time to write them. Nobody ever waits for the port; what finds no room is lost, counted,
 // and told in its place. Not thread-safe: the caller holds its lock.

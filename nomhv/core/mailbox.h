@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomhv's side of the mailbox. Everything that marketd can write is hostile: ring indices are only
 // numbers, messages and payloads are copied once and then checked. One processor serves it.
 

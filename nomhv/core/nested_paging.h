@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's nested page tables: guest-physical to host-physical, four levels, 4 KiB pages (AMD64
 // APM volume 2, 15.25). They are second-level tables of VT-d as well (Intel VT-d 3.4, 9.8: the
 // lowest two bits allow reads and writes, 52 to 61 and 63 are ignored), so that what devices reach

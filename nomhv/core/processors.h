@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which guest runs on which processor, and for how much of each period. McNaughton's wrap-around
 // rule (Management Science 6(1), 1959): lay the shares end to end on a line and cut it into equal
 // lengths, one a processor, none shorter than the largest share. So a guest is cut at most once,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory that two guests share because both said so: who has offered what to whom, and who shares
 // it. A region's frames are the offerer's, of its grant, and lie at a place of their own in the
 // memory of both. Not thread-safe: the caller's lock. What a guest starts is done on its own

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fallible function of nomhv answers: a NomStatus, or a value beside it. Both must be looked
 // at. A status is for what guests and marketd did wrong; nomhv's own broken promises are
 // assert.h's.

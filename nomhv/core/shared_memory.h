@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory that somebody else may be writing. What a stranger wrote is read by CopyOnce: each byte is
 // fetched once, into memory of ours, and only the copy is looked at.
 //

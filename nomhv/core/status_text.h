@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Statuses and reasons in words, for the log.
 
 #ifndef NOMHV_CORE_STATUS_TEXT_H_

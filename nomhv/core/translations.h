@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When a processor must forget translations before it runs a guest. All guests share one address
 // space number (a processor may have as few as 16), so what it remembers may be another guest's;
 // the guest's own mappings may have been taken away; and what the guest itself invalidated while it

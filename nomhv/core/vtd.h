@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The words of Intel's VT-d in legacy mode: table entries, invalidations, remapped interrupts
 // ("VT-d Architecture Specification" 3.4; sections are named).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Does a utility behave as anybody would who pays for a service? More throughput is never worse;
 // a higher price, latency or jitter is never better. The adviser relies on it, and so does whoever
 // drops a working point because another is better in all respects.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The concave bid that never says more than its curve.
 //
 // Two bounds make it. A bid that is charged one price for all its units may be awarded any quantity

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From what quantities are worth to a bid: for applications, and for programs straight on nomhv.
 //
 // No allocation, no exceptions, no floating point, no C++ library; nothing here keeps state or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the makers of bids from curves share. Inside policies/bidding only.
 
 #ifndef NOM_POLICIES_BIDDING_CURVE_PARTS_H_

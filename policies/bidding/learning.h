@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Learning while running what each setting of the knobs performs and takes, in a world that
 // changes.
 //

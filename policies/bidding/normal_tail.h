@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How likely a normally distributed quantity is to lie above a limit, in integers: the same bits on
 // every machine, and in guests, which have no floating point. Pure; any thread.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Spending a budget over a period: so much in all, spread over the period's rounds.
 //
 // Each round may spend an even share of the period's budget, and what earlier rounds left: round i

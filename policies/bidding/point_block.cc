@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/bidding/point_block.h"
 
 // Guests are compiled without vector registers, and then without this macro.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a table of working points lies in memory, and the search through it that has to be fast.
 //
 // Eight points in a block, each of their numbers side by side: a search reads memory from front to

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A profile: how a program performs at each setting of its knobs, measured before it is needed.
 //
 //   for each knob and load: throughput, latency, jitter, and the units that it takes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bid language for one resource, as plain data that also compiles without a C++ library.
 //
 // A bid is a list of ranges in rising order. Programs straight on nomhv, the SDK, marketd and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Safe mode: whoever cannot see prices spends nothing new. It keeps its seed and what it holds, and
 // lets its bids lapse. One rule for the SDK's session, which hears of prices over a line that can
 // be lost, and for guests on nomhv, which read them from a board that can grow old.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sorting without a C++ library, and without more memory.
 
 #ifndef NOM_POLICIES_BIDDING_SORT_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/bidding/supply.h"
 
 #include "policies/bidding/sort.h"

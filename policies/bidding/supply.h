@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What more units are likely to cost: a supply curve, predicted from the rounds of late.
 //
 // In a round some units could have been had without taking them from anybody, for the reserve; more

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/bidding/utility.h"
 
 #include "policies/bidding/normal_tail.h"

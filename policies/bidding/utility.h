@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a service is worth: the four utilities of nom (Ben-Yehuda, Agmon Ben-Yehuda, Tsafrir, "The
 // nom profit-maximizing operating system", VEE 2016), in integers.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Working points: the ways in which one program can run, what each is worth and what it needs.
 //
 // A program knows the settings of its own knobs: how much to cache, how many threads, how far to

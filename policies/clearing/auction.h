@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One resource, one auction: the input and the output of every clearing rule.
 //
 // Everything in policies/ is a function of its arguments: no clock, no I/O, no threads, no

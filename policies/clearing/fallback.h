@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What to do when the exact rule would take too long: the declared chain.
 //
 //   exact        the rule itself.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A good allocation and a proven bound, fast: the concave relaxation.
 //
 // Every bid is replaced by the smallest concave curve above it (concave/hull.h). The best

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Wide integers for sums of money. Inside policies/clearing only.
 //
 // kBidsMax bids of kValueMaxMicrocredits, penalties on kUnitsMax held units each, times the factor

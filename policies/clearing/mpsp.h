@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The general rule: any bid, gaps and steps included; awards exactly efficient, charges VCG.
 //
 // In the style of Ginseng's MPSP auction (VEE 2014): a bidder names ranges and pays what its

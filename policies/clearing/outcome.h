@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every rule does once it knows its awards. Inside policies/clearing only.
 
 #ifndef NOM_POLICIES_CLEARING_OUTCOME_H_

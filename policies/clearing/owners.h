@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Owners with several guests: one bidder when charges are worked out. Inside policies/clearing
 // only.
 //

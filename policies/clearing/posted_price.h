@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operator's price, take it or leave it: what most clouds do.
 //
 // Everybody may buy at the reserve. Guests choose one after the other, those who hold units first,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each guest gets a share in proportion to its budget: cheap, easy to explain, not truthful.
 //
 // A guest's budget is the most that its bid says any quantity is worth. One price is found for all,

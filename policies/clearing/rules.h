@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every clearing rule by name and version: all that marketd and nomctl need to clear an auction.
 //
 // A round records the rule that cleared it. A version promises the same bits for ever: a change of

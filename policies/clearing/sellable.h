@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of a range that can be sold: what the bid allows and values at the reserve or more
 // (Sellable). Inside policies/clearing only.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everybody pays one price. For bids without gaps whose marginal values never rise.
 //
 // Maximises W exactly (auction.h), by serving marginal units from the dearest down

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A budget of work that is counted while it is done. Inside policies/clearing only.
 //
 // Work is counted, never measured by a clock, so the same auction with the same budget is cleared

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reserve prices: the operator's lowest price a unit, round by round.
 //
 // When supply exceeds demand the reserve is the price, so whoever watches a price must be able to

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Quantities as people write them: "256MiB", "200m", "2 cores", "100Mbit/s", "500 IOPS".
 //
 // A number, which may have a decimal point, and a unit behind it, with or without blanks between.

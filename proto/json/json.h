@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages as JSON, in the one style that nomctl's --json and marketd's page have: names as in the
 // .proto and in case files (snake_case), whole numbers as numbers, enums as the lower-case words
 // that tables show, times in RFC 3339. Every field is there, also those that are zero; those that

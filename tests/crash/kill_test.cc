@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marketd killed with SIGKILL at random moments under load, and started again on the same ledger.
 //
 // Afterwards: all that was acknowledged is there, nothing was counted twice although every caller

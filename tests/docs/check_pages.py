@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Fails where a page links to what is not there, or an alert has no runbook.
 
 usage: check_pages.py SOURCE_DIR

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs the commands of the pages that people read, against a market of its own.
 
 usage: run_pages.py SOURCE_DIR BUILD_DIR WORK_DIR PAGE...

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fuzz targets without a fuzzer: a bounded run on bytes from a seed, in every test run.
 
 #include <gtest/gtest.h>

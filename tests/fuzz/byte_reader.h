@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fuzzer's bytes are read with. Nothing here overflows, whatever the bytes: an input has to
 // reach the code under test.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inputs that are kept in the tree for each fuzz target: what `./nom fuzz` found to reach new
 // code or to break a promise. Replayed in every test run, with every compiler.
 

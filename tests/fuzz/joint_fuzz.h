@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fuzzer calls for the joint rule. Each aborts if a promise is broken and otherwise takes
 // any bytes.
 

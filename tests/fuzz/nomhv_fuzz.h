@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fuzzer calls of nomhv. Aborts if a promise is broken and otherwise takes any bytes.
 
 #ifndef NOM_TESTS_FUZZ_NOMHV_FUZZ_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a fuzzer calls. Each aborts if a promise is broken and otherwise takes any bytes.
 
 #ifndef NOM_TESTS_FUZZ_POLICIES_FUZZ_H_

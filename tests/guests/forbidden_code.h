@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Instructions that are never done for a guest, whatever stands before them and is in its
 // registers: tests/guests/programs/attack_code.cc executes them, and its scenario knows what comes
 // of each.

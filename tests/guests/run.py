@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs one test of guests.cfg: boots nomhv in QEMU and says PASS, FAIL or SKIP.
 
 Exit code: 0 pass, 1 fail, 77 skip (something that the test needs is not installed). The serial log

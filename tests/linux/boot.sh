@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # boot.sh GUEST_FILES INITRAMFS TEST_PROGRAM HOG RUN_OPTIONS...: makes the machine's initramfs and boots it.
 set -eu
 here=$(dirname "$(readlink -f "$0")")

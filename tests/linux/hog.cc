@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What guests of the test machine do: one program, its first word says what. Static, small, no
 // library of ours.
 

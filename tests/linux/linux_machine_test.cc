@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Linux host on a real kernel: runs as root inside the test machine (see init), with a launcher
 // of its own. Nothing here is faked but marketd, of which this program plays the host's thread.
 

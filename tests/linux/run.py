@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Boots Debian's kernel with one initramfs under QEMU, runs the tests inside, ends as they did.
 
 usage: run.py KERNEL INITRAMFS [--icount] [--memory MIB] [--filter TESTS] [--append WORDS]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A TCP forwarder whose connections can be frozen, as when a cable is pulled or a firewall forgets:
 // nothing is forwarded any more, nothing is ended, and neither end hears of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/net/http2_stranger.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A client that speaks HTTP/2 as it likes: half a message on as many streams as it is let, pings
 // when it wants. What no well-behaved gRPC library can be made to do.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One HTTP request over the loopback, in plain text.
 
 #ifndef TESTS_NET_HTTP_GET_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loopback sockets for tests. What cannot be had ends the test program: no test is about that.
 
 #ifndef TESTS_NET_SOCKETS_H_

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs every query of the Grafana dashboard and every recording rule against a real Prometheus that scrapes a real marketd.
 
 usage: dashboard.py SOURCE_DIR MARKETD NOMCTL WORK_DIR

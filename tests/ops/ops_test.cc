@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What operators touch: a real scrape, the alert rules, the unit file.
 //
 // What Prometheus' and systemd's own tools say counts; a machine without them skips visibly.

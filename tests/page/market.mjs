@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A marketd of its own for each test that needs one, on ports that the system chooses, and a browser.
 
 import { execFile, spawn } from "node:child_process";

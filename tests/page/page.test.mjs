@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page as people meet it: what it shows to whom, live; what it says when something is wrong; by keyboard, on a phone,
 // in the dark. Nothing waits for a time: each step waits for what it is about.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An integer program, and a public solver for it (Debian's CBC).
 
 #ifndef NOM_TESTS_REFEREE_CBC_PROGRAM_H_

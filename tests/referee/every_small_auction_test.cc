@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every auction of some small worlds, none left out, against exhaustive search: random auctions
 // can miss a corner, these cannot. A world is all bids that say of each quantity either no or one
 // of a few values, for each guest, with each capacity, reserve and holding.

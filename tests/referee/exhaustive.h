@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tests' referee: the definitions of auction.h and nothing else.
 //
 // Tries every allocation. Shares with the other rules only ValidateAuction, Sellable, ValueOf and

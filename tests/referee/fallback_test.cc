@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The declared chain on random auctions: every link keeps the promises, and its bound is proven.
 
 #include "policies/clearing/fallback.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tests' referee of the joint rule: every allocation is looked at. Shares no code with it but
 // the types and ValueOf.
 

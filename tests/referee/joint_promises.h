@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What joint_auction.h promises of every clearing, whatever the work budget: needs no referee.
 
 #ifndef NOM_TESTS_REFEREE_JOINT_PROMISES_H_

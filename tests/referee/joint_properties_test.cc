@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every joint clearing must satisfy, on random auctions most of which are larger than
 // exhaustive search can take.
 

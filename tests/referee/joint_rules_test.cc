@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // joint_vcg against exhaustive search: W, every charge, and the promises of joint_auction.h.
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The methods of mpsp against each other, on auctions larger than exhaustive search can take:
 // tables over everything, branch and bound, and whatever the rule chooses.
 

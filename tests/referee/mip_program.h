@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Auctions as one integer program for a public solver (Debian's CBC): the referee of the tests, and
 // a peer of the benches.
 

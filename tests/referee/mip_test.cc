@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mpsp against a public solver (CBC) on auctions too large for exhaustive search.
 //
 // Many auctions make one integer program, as blocks that share nothing: its optimum is the sum of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random auctions of odd shapes: what ordinary random ones hardly ever make. The same on every
 // machine for one seed.
 

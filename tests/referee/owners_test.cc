@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Owners with several guests: one bidder, whatever names it goes by.
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every clearing must satisfy, on random auctions larger than exhaustive search can take.
 
 #include <gtest/gtest.h>

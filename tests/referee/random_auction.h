@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random auctions for the referees: the same on every machine for one seed.
 
 #ifndef NOM_TESTS_REFEREE_RANDOM_AUCTION_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random joint auctions for the referees: the same on every machine for one seed.
 
 #ifndef NOM_TESTS_REFEREE_RANDOM_JOINT_AUCTION_H_

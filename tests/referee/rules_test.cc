@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every rule against exhaustive search, on random small auctions: the same awards, charges, prices
 // and welfare, to the last unit.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small cases out of large ones: what a random test prints when it fails.
 
 #ifndef NOM_TESTS_REFEREE_SHRINK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Is the truth the best bid? Guests and owners that lie in every way that a generator can think of,
 // under every rule that promises that it does not pay, and what it pays where nobody can promise
 // that.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is who: tokens, and what happens without.
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every call of both services over real gRPC: what it answers, and what it refuses and how.
 
 #include <limits>

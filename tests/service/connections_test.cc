@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Strangers and dead peers: what they take of a market, and that they give it back.
 
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One marketd with two hosts, over real gRPC: one clears each resource by itself, the other all of
 // them together.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A market that loses its disk: backed up while it runs, killed, restored, and the books balance.
 
 #include <filesystem>

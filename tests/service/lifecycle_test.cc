@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starting, serving, stopping: exit codes, health, reflection, what is wrong with files and ports.
 
 #include <sqlite3.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A running marketd with two tenants and a guest each: what most service tests start from.
 
 #ifndef TESTS_SERVICE_MARKET_FIXTURE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A real marketd in a directory of its own, on ports that the system chooses.
 
 #ifndef TESTS_SERVICE_MARKETD_PROCESS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls by name and bytes, for methods that this project generates no stubs for.
 
 #ifndef TESTS_SERVICE_RAW_CALL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SDK and its example against a real marketd: leases, restarts, outages.
 
 #include "nom/session.h"

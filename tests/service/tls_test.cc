@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TLS: tokens over it, client certificates, and both of them changing under a running market.
 
 #include <signal.h>

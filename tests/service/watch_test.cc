@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Watch stream: a snapshot, then changes; nobody waits for a slow watcher; ends cleanly.
 
 #include <csignal>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A disk that fails when it is told to: SQLite's own access to files, with faults.
 //
 // Once installed it is what SQLite opens files by, in this process. It counts what is done to any

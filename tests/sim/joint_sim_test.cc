@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hosts that clear all kinds together, under everything that goes wrong at once: refusals, reboots,
 // commits that fail, a process that dies, rules that fail, bids of every form and of none. Each
 // round holds what one auction promises, and the audit clears all of them again.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The market under everything that goes wrong at once: hosts that refuse, vanish, reboot and
 // deliver short, guests that crash and write nonsense, commits that fail, a process that dies, a
 // clock that jumps, a disk that is full, machines that lie. After everything that happens the books

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A whole market in one thread: engine, ledger, simulated hosts and a clock that stands still until
 // it is told to move. Nothing waits, nothing races; the same calls give the same history.
 

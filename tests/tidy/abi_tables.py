@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Holds nomhv/ABI.md against the headers: each row of each X-macro list stands in the document, with its number.
 
 usage: abi_tables.py ROOT

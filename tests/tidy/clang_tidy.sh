@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # clang-tidy over the sources that a build compiles, those for the bare machine included.
 # usage: clang_tidy.sh BUILD_DIR [PATH_REGEX]
 set -euo pipefail

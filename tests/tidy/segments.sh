@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # No segment of an image is both writable and executable.
 set -euo pipefail
 segments=$(LC_ALL=C readelf -lW "$1" | sed -n 's/^  LOAD  *\(0x[0-9a-f]*  *\)\{5\}\(.*\) 0x[0-9a-f]*$/\2/p')

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Fails when marketd asks the wall clock for anything but what is shown: it can be set, and deadlines must not move.
 
 usage: steady_clocks.py ROOT

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # marketd is killed in mid-round while nomhv and the guests run, and started again on its ledger: the guests never stop, the
 # market goes on from the books, and the next rounds are held to what the meters say.
 #

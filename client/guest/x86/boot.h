@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the start-up code is made of; not for guests to call.
 
 #ifndef CLIENT_GUEST_X86_BOOT_H_

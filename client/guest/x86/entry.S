@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a guest starts and where its interrupts arrive.
 //
 // PVH entry (nomhv/abi/guest.h): 32-bit flat protected mode, paging off, EBX = the start page. Goes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a program goes on when an access of its own faults, because nomhv has taken the memory.
 
 #ifndef CLIENT_GUEST_X86_FIXUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Faults and interrupts of a guest. Only for programs on nomhv.
 
 #ifndef CLIENT_GUEST_X86_INTERRUPTS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/guest/address.h"
 #include "client/guest/x86/boot.h"
 #include "nomhv/abi/guest.h"

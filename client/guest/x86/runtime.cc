@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the compiler and the headers of the C++ library expect to be there.
 
 #include <cstddef>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From "what this is worth to me" to a bid. Functions over policies/bidding, thread-safe but for
 // PriceHistory, which belongs to one thread.
 //

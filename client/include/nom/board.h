@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prices and its own grant at the cost of a memory read, for a program that runs as a guest of a
 // Linux host: without a connection, a token or a thread.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time as the SDK sees it, handed in so that tests need not wait for it.
 
 #ifndef NOM_CLOCK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a session tells of its bids and of itself. Plain values.
 
 #ifndef NOM_EVENTS_H_

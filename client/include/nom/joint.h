@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bids for several resources together: from ways in which a program can run straight to bundles.
 // For hosts that clear all resources in one auction (ResourceState::rule is "joint_vcg/1").
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A budget spread over a period of rounds, that no award can break. See policies/bidding/pacing.h
 // for how it is spread: an even share for each round, and what was left before.
 //

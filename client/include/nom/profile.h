@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a program performs at each setting of its knobs: measured beforehand and kept as text, or
 // learned while it runs. From a profile, a utility and today's load come working points for
 // PlanWork (adviser.h).

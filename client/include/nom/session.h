@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program's line to the market: the latest prices at the cost of a memory read, bids, and notices
 // before anything is taken away. client/README.md walks through it.
 //

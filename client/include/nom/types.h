@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The nouns of the SDK: resources, prices, bids, grants, notices. Plain values, no behaviour.
 //
 // Money is whole micro-credits, never floating point. Quantities are counts of units: a unit is the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a service is worth by what it delivers: the four utilities of nom. Pure functions over
 // policies/bidding/utility.h, which has the formulas and their source; thread-safe.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ./nom up --linux lets compete, and those who use it: one static program, its first word says
 // what. No library of ours.
 //

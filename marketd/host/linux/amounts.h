@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a guest of a Linux host holds, in base measure, and its way to and from the market's units:
 // pure.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's board on a Linux host: nomhv's layout (nomhv/abi/board.h) in a file that it may only
 // read.
 //

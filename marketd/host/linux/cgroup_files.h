@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of a cgroup v2 tree below one folder, read and written by type.
 //
 // Knows the kernel's texts (Documentation/admin-guide/cgroup-v2.rst) and nothing of the market. The

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a tree of cgroups can be driven, and what to do if not.
 
 #include <algorithm>

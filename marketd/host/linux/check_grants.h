@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a guest can be admitted and a round put in force: before anything is changed, pure.
 
 #ifndef MARKETD_HOST_LINUX_CHECK_GRANTS_H_

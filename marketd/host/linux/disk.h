@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One whole disk that is sold by requests: what is written into io.max, and what was used of it.
 //
 // A unit is a request a second of at most DiskOptions::request_bytes; a guest holds as many for

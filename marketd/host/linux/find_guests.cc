@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/host/linux/find_guests.h"
 
 #include <map>

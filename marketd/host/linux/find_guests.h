@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a host's record says against what the tree of cgroups holds, when a marketd begins.
 
 #ifndef MARKETD_HOST_LINUX_FIND_GUESTS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One guest's cgroup from its first limits to its removal.
 
 #ifndef MARKETD_HOST_LINUX_GUEST_CGROUP_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How guests end: who is noticed to have ended, when, and the true reason.
 
 #ifndef MARKETD_HOST_LINUX_GUEST_ENDS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What marketd and the launcher say to each other: a fixed vocabulary over a Unix socket.
 //
 // The launcher has the few privileges that starting a guest takes; marketd has none. So marketd

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The launcher: listens for marketd, starts guests by recipe, says how they ended.
 
 #ifndef MARKETD_HOST_LINUX_LAUNCHER_SERVER_H_

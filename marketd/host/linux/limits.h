@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From what a guest holds to what is written into its cgroup: pure.
 //
 // Measured (see CAVEATS.md): with a period of 100 ms a quota is met within one tick of 4 ms over a

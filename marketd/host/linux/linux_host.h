@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An ordinary Linux machine as a host: cgroup v2 enforces, the kernel meters, a launcher starts.
 //
 //   cgroup_root/            delegated to marketd; its memory.min is the sum of the seeds

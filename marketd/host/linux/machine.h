@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine that a Linux host is, from the files below /proc. A test puts a folder in its place.
 
 #ifndef MARKETD_HOST_LINUX_MACHINE_H_

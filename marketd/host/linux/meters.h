@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a guest was offered and used, from what the kernel counts: pure arithmetic.
 //
 // The kernel counts what a guest used of the processor; nobody but us knows what it was offered, so

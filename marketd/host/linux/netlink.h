@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The few things that are asked of the kernel's rtnetlink (rtnetlink(7), tc(8)) to give a guest a
 // network of its own, one call each. A test puts a record of them in the kernel's place.
 

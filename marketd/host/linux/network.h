@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The network that is sold: names, addresses and counts, which marketd reads and the launcher
 // makes.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the operator says of a Linux host: filled from the config, given to NewLinuxHost().
 
 #ifndef MARKETD_HOST_LINUX_OPTIONS_H_

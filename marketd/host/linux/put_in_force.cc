@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/host/linux/put_in_force.h"
 
 #include <algorithm>

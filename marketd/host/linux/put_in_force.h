@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Takes from some guests, then gives to others: the order in which limits are written.
 
 #ifndef MARKETD_HOST_LINUX_PUT_IN_FORCE_H_

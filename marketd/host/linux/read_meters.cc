@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/host/linux/read_meters.h"
 
 #include "marketd/host/linux/run_directory.h"

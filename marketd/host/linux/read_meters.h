@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brings the sums of a host's record through to now, from what the kernel counts.
 
 #ifndef MARKETD_HOST_LINUX_READ_METERS_H_

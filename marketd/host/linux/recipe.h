@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an operator lets run as a guest: checked by the config, obeyed by the launcher.
 
 #ifndef MARKETD_HOST_LINUX_RECIPE_H_

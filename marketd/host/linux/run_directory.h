@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The folder in which a Linux host keeps what the kernel does not: one lock, one state file, and a
 // folder a guest with its board. On a file system that a boot empties.
 

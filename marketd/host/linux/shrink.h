@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How one guest is brought down to a smaller memory.max: a state machine without I/O.
 //
 // The guest had its notice and the grace to give back. From the deadline on:

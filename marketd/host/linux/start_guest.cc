@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/host/linux/start_guest.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The launcher's one privileged act: a process that is put into a guest's cgroup, stripped of
 // everything, and becomes the recipe's program.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Linux host must remember over the death of marketd, in one small file.
 //
 // The kernel keeps limits and counts; this keeps what the kernel does not know: names, seeds, what

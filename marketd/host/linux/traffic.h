@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's own network: a namespace, a pair of interfaces into it, and a limit each way.
 //
 //   guest's namespace         this machine

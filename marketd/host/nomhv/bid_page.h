@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a guest wrote on its bid page, made into values. The page is a stranger's: any byte may be
 // anything.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Doorbells between marketd and nomhv: an ivshmem server for one machine.
 //
 // QEMU's ivshmem-doorbell device connects to a Unix socket and is given the shared memory and two

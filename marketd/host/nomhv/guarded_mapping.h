@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file mapped into memory that may be cut short by others while it is mapped.
 //
 // Reading beyond a file's end is SIGBUS (mmap(2)), which would end marketd and every other host's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guest images on the operator's disk.
 
 #ifndef MARKETD_HOST_NOMHV_GUEST_IMAGE_H_

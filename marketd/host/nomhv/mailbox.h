@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marketd's end of the mailbox: commands out, answers and events in.
 //
 // The other end is nomhv, in another memory: every byte it can write is copied once, then checked,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine that runs nomhv, commanded through its mailbox.
 //
 // Turns the market's units into frames and millicores and back, bid pages into bids, and nomhv's

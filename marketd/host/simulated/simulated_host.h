@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine that is not there: keeps every promise of market/host.h in memory, with guests that
 // bid.
 //

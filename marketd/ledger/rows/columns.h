@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns of a row, by name and in order: written, read back, or only named.
 //
 // A noun says once which columns it has (nouns.h), to any of the three visitors below. Ids, bit

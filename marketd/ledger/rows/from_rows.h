@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows back to values: pure, for any database.
 //
 // A reader asks for the columns of a row type by ColumnsOf, in that order, from the table that it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which columns each noun has: said once, for those who write rows and those who read them. `io` is
 // one of the visitors of columns.h; what it is given is const where it only writes.
 //

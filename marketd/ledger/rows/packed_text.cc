@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/ledger/rows/packed_text.h"
 
 #include <zlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Long texts in fewer bytes, and still texts: for any database.
 //
 // An auction's record names every bid of the round, in words: it is half of what a ledger keeps of

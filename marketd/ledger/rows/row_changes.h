@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A transaction as the changes of rows that make it durable: pure, for any database.
 
 #ifndef MARKETD_LEDGER_ROWS_ROW_CHANGES_H_

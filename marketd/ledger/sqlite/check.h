@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a ledger's file is whole: at once for a small one, behind for a large one.
 
 #ifndef MARKETD_LEDGER_SQLITE_CHECK_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A thin hold on SQLite: one connection, its statements, errors that say what and where.
 
 #ifndef MARKETD_LEDGER_SQLITE_DATABASE_H_

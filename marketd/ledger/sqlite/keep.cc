@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "marketd/ledger/sqlite/keep.h"
 
 #include <fcntl.h>

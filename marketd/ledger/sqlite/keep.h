@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeping a ledger: a backup taken while marketd runs, and putting one back.
 //
 // Both are for a process of its own beside marketd's: they open the file as a stranger would, and

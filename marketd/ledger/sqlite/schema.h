@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tables of a SQLite ledger.
 //
 // What was written about money and rounds stays written: triggers refuse to change or delete it,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ledger in one SQLite file: the embedded default.
 //
 // Write-ahead log, synchronous=FULL: what Commit has confirmed survives a power cut. One process at

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A SQLite ledger's tables: what is written to them and read from them. What a row has in its
 // columns is not said here, but in marketd/ledger/rows.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Transactions into tables: each kind of row change is one statement, made from its shape.
 
 #include <variant>

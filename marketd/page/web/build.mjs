@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes the page: node build.mjs OUTPUT_DIR. Names below assets/ carry a hash of the content, so that browsers may keep
 // them for ever; index.html names them and is asked for anew each time.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The first instructions: two ways in (PVH and multiboot2), both in 32-bit protected mode without
 // paging, one way on (64-bit mode, call NomhvMain). And the way in of the other processors.
 

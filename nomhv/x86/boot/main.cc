@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The life of the machine, from the loader to the control processor's endless turn. INSIDE.md tells
 // it in words.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The control processor: it alone writes the books, serves the mailbox, starts and buries guests.
 // Its parts: Pulse (what is done all the time), Meters, Dispatch (stopping and planning),
 // GrantMoves, GuestLife; here are marketd's commands.

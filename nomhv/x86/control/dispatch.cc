@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nomhv/x86/control/dispatch.h"
 
 #include "nomhv/core/assert.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which guest runs where, as the control processor decides it: stopping a guest to change it, and
 // giving every guest processor its plan.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Moving what guests are granted: frames from one to another, in steps, so that the heart beats
 // and guests run in between; and what their boards say of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's life: created, ended, buried, forgotten.
 
 #ifndef NOMHV_X86_CONTROL_GUEST_LIFE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What each guest was given and used, as marketd reads it: the meters in the mailbox, and the
 // round's, read at one instant.
 

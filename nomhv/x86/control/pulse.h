@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the control processor does all the time, also in the middle of long work: the heart beats,
 // the log drains, bid pages and meters reach the mailbox. Whoever works in steps calls Rest between
 // two of them.

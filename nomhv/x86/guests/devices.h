@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PCI functions that are handed out: found at boot, given to one guest at a time, reset in between.
 // The control processor.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What each exit of a guest means: a call, a sleep, an exception of its own, or its end.
 
 #ifndef NOMHV_X86_GUESTS_EXITS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames that come to a guest and go from it. Under its claim, or when it runs nowhere for good.
 
 #ifndef NOMHV_X86_GUESTS_GUEST_FRAMES_H_

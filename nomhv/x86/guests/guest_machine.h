@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One guest as the machine runs it. core/guests.h has the books; this is the flesh.
 //
 // Whoever holds the claim of the slot's ProcessorAccount owns all of a GuestMachine but its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest processor: picks a guest, runs it until its slice ends or it sleeps, sleeps itself when
 // there is nothing to run. Interrupts are off but while a guest runs and while it sleeps.
 

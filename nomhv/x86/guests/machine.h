@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine's processors and guests, as all of nomhv sees them.
 
 #ifndef NOMHV_X86_GUESTS_MACHINE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory that guests share (core/regions.h), on the machine: the calls, and what only the control
 // processor can do.
 

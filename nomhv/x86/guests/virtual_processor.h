@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One of a guest's processors: what it remembers while it does not run. Whoever holds the claim of
 // its ProcessorAccount owns all of it but the atomics.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What nomhv asks of the processor's virtualization. One back end implements it: AMD's, x86/svm.
 // Nobody looks behind it.
 

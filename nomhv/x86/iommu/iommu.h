@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What confines devices: their DMA to one guest's memory, their interrupts to what nomhv routes.
 // One back end: VT-d. A function is named by its place: bus << 8 | device << 3 | function.
 

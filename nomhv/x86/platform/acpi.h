@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the tables of ACPI that nomhv needs (ACPI 6.4, 5.2.5); core/acpi_tables.h reads them.
 
 #ifndef NOMHV_X86_PLATFORM_ACPI_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The local APIC in its memory-mapped form and its one-shot timer (AMD64 APM volume 2, chapter 16).
 
 #ifndef NOMHV_X86_PLATFORM_APIC_H_

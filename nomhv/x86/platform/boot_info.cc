@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PVH: xen/include/public/arch-x86/hvm/start_info.h describes the layout. Multiboot2: its
 // specification 2.0, section 3.6 (boot information).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the loader told us, copied out of its memory before that is used for anything else.
 
 #ifndef NOMHV_X86_PLATFORM_BOOT_INFO_H_

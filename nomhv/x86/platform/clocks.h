@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rates of the TSC and of the APIC timer, measured against whatever clock the machine has of a
 // known rate: CPUID, the ACPI timer, the HPET or the PIT. Every wait is bounded: a clock that
 // stands still, or a port where there is none, is passed over.

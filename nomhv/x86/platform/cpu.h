@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Single instructions of the processor that C++ has no word for (AMD64 APM volumes 2 and 3). Ring
 // 0.
 

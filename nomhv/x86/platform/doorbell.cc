@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nomhv/x86/platform/doorbell.h"
 
 #include "nomhv/x86/iommu/iommu.h"

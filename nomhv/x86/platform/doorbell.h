@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The doorbell of the mailbox: with QEMU's ivshmem-doorbell device marketd's ring is an interrupt
 // here, and a register write here is a ring there (QEMU 7.2, docs/specs/ivshmem-spec.txt; MSI-X:
 // PCI Local Bus 3.0, 6.8.2). It only makes things prompt: nothing is said by a ring but "look".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The 256 ways into HandleInterrupt: each pushes its vector, and a zero where the processor pushes no
 // error code (APM 2, table 8-1).
 

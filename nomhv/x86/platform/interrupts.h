@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomhv's own interrupts, and the stacks that processors run on. Its faults stop the machine; of
 // the rest only the fact that something happened matters, and whoever waited looks for itself.
 // Below each stack a page is left unmapped, and faults that a broken stack must not stop have

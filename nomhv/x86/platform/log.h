@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine's log: lines on the first serial port, each with the milliseconds since boot. Lines
 // go into a ring at once, and from there to the port when it takes them: nobody waits for it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine's frames, split in two at boot: what guests are granted, and what nomhv needs for
 // them (tables, control blocks, boards). So a grant never fails for want of a table.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomhv's own page tables: all of memory at its physical address, nothing both writable and
 // executable, nothing at address 0 (AMD64 APM volume 2, 5.3 and 5.6).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PCI functions: their configuration space, BARs and capabilities (PCI Local Bus 3.0, 6.1, 6.2.5,
 // 6.7), by memory where the firmware says where (PCI Express 4.0, 7.2.2), else by ports. The
 // control processor.

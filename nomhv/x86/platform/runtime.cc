@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the compiler expects of a C++ environment, and is not in libgcc.
 
 #include <cstddef>

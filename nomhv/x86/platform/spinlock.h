@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A lock between processors. Interrupts stay off in all of nomhv but where it waits for them, so a
 // holder is never interrupted.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "nomhv/x86/svm/exits.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exits by AMD's numbers, made neutral (core/exit.h), and the instruction at which a guest exited:
 // its bytes and its end. Where the processor saves the next RIP (nRIP, AMD64 APM volume 2, 15.7.1)
 // that is the end; elsewhere prefixes are counted.

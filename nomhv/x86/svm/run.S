@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a guest until it exits (APM 2, 15.5 and 15.6).
 
 // SvmRun: RAX is the VMCB's physical address, RDI the GuestRegisters, RSI the physical address of

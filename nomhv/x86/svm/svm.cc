@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AMD's virtualization (AMD64 APM volume 2, chapter 15) behind x86/guests/virtualization.h.
 
 #include <cstring>

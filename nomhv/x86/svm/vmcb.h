@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The virtual machine control block (AMD64 APM volume 2, appendix B) and its numbers.
 
 #ifndef NOMHV_X86_SVM_VMCB_H_

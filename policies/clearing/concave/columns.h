@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Concave bids as columns: the awards and charges of auction.h for any number of bids, without
 // looking at most of them twice. Inside policies/clearing, and for the benches.
 //

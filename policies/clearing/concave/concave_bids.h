@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Concave bids: awards by selection, and every VCG charge from one look at the offers around the
 // margin. Inside policies/clearing only.
 //

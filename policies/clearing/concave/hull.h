@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The smallest concave curve above each bid: what the bid would be if it could be served in any
 // fraction. Inside policies/clearing only.
 //

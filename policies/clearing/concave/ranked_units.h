@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A row of units in the order in which they would be bought or given up, with sums. Inside
 // policies/clearing/concave only.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of an order that matters, found without sorting the rest. Inside policies/clearing only.
 //
 // Selling concave bids serves offers from the dearest down until the capacity ends. Only the offers

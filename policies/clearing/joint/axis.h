@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quantities of one curve that can matter in a bundle. Inside policies/clearing/joint only.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_AXIS_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A shortlist solved by dynamic programming over the units that are still to be given away. Inside
 // policies/clearing/joint only.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looking through the cells of a bidder at given prices, tile by tile. Inside
 // policies/clearing/joint only.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/clearing/joint/cells.h"
 
 #include <algorithm>

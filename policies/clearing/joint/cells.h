@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bundles of each bid that can matter, laid out for fast looking. Inside
 // policies/clearing/joint only.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the winners of a joint auction pay. Inside policies/clearing/joint only.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_CHARGES_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all parts of one clearing share: the work that is left, and the grid on which prices lie.
 // Inside policies/clearing/joint only.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A shortlist solved by trying all allocations that are good enough. Inside policies/clearing/joint
 // only.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several resources, one auction: the input and the output of the joint rule.
 //
 // A guest that needs memory and processor time together is not served by two auctions: it may win

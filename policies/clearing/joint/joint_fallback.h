@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The joint rule within a budget: the declared chain.
 //
 //   exact        joint_vcg/1, awards and charges proven.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The joint rule: several resources at once, awards exactly efficient, charges VCG, with a proof.
 //
 // Method (joint_vcg.cc, with cells.h, master.h, maximise.h, search.h). A cell is one bundle of one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inner loops of the joint rule, on vectors of four. Inside policies/clearing/joint only.
 //
 // Written with the compiler's vector types, so the same source serves every processor; where the

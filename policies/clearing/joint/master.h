@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The linear program that proposes prices. Inside policies/clearing/joint only.
 //
 // Columns are whole allocations, each with its gain V and the units d that it needs (which may be

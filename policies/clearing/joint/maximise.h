@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The best allocation of a whole joint problem, with its proof. Inside policies/clearing/joint
 // only.
 

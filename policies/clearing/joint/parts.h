@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A joint auction taken apart where no bid holds it together. Inside policies/clearing/joint only.
 //
 // If no bid wants both of two resources, nor are they connected over others, what is best for one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A whole joint problem: the cells of every bidder. Inside policies/clearing/joint only.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_PROBLEM_H_

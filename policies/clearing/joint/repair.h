@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A good allocation out of prices, without a search. Inside policies/clearing/joint only.
 
 #ifndef NOM_POLICIES_CLEARING_JOINT_REPAIR_H_

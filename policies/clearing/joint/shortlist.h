@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What elimination leaves of a problem: for each bidder the few cells that an allocation good
 // enough could still hold, copied together for fast searching. Inside policies/clearing/joint only.
 

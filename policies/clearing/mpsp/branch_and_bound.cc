@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/clearing/mpsp/branch_and_bound.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The exact answer without a table: branch and bound on the concave relaxation. Inside
 // policies/clearing/mpsp only.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A problem of branch and bound: all bids, but for the few that were restricted on the way to it,
 // and what its relaxation says. Inside policies/clearing/mpsp only.
 

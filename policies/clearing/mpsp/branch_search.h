@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The search of branch and bound (branch_and_bound.h says how it goes). Inside
 // policies/clearing/mpsp only.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bid by itself at a price of a unit of key. Inside policies/clearing only.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_CHOICE_H_

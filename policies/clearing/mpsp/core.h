@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What of an auction is left to decide once prices have said all that they can. Inside
 // policies/clearing only.
 //

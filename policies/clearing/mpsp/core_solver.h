@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Solves an auction by a small core that it proves to be enough. Inside policies/clearing only.
 //
 // A core of a few dozen bids around the price is solved by tables. What it reaches says which

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ties: which of the best allocations it is. Inside policies/clearing/mpsp only.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_FIRST_OF_EQUALS_H_

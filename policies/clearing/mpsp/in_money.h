@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From keys back to money: what was found, as awards, charges and a price. Inside
 // policies/clearing/mpsp only.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What there is to maximise, once an auction is in its normal form (normal_form.h): for each bid,
 // what its quantities add. Inside policies/clearing/mpsp only.
 

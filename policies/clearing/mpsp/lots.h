@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same auction in lots of several units: fewer places to decide between. Inside
 // policies/clearing/mpsp only.
 //

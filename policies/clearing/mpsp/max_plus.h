@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inner loops of the dynamic programs: tables of best sums, extended by one bid. Inside
 // policies/clearing only.
 //

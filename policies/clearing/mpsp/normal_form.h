@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An auction rewritten so that a rule has only one thing left to maximise. Inside
 // policies/clearing only.
 //

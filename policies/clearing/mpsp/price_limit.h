@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which quantities an allocation can have that loses no more than a limit at a price: the same
 // reduced costs as core.h, in exact fractions and for keys of 64 and 128 bits. Inside
 // policies/clearing/mpsp only.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which bids are decided at all prices in a range. Inside policies/clearing only.
 //
 // At a price of a unit each bid has a best quantity, and every other one leaves it with less: that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/clearing/mpsp/relaxation.h"
 
 #include <algorithm>

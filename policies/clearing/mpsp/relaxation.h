@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The concave relaxation of an auction: what could be reached if every bid took any quantity below
 // its smallest concave curve. Inside policies/clearing only.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is asked of the methods that solve an auction in normal form, and what they answer: the
 // same, to the last digit, whichever is taken. Inside policies/clearing/mpsp only.
 

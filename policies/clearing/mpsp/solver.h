@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chooses how an auction in normal form is solved. Inside policies/clearing only; mpsp.h says what
 // it is for.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tables of best sums, and what can be read from them. Inside policies/clearing only.
 
 #ifndef NOM_POLICIES_CLEARING_MPSP_TABLE_SOLVER_H_

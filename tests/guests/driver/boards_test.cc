@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Boards and bid pages: never torn, whoever writes and however.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands that marketd should never send: each refused with its status, and nothing changed.
 
 #include <cstring>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Devices handed out: each to one guest, behind the IOMMU, taken back whole.
 
 #include <cstring>

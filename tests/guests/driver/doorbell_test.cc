@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The doorbell, with marketd's own end of it: what a ring does in either direction is counted, so
 // that nothing here could be had by polling alone.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The example guests on the real nomhv, with this test in the market's place: they bid for what
 // they lack, use what they get, and give back what a notice takes.
 

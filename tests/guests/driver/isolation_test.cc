@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attackers: whatever a guest tries, it hits nobody but itself.
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine's log, which guests write to: it stops nobody.
 
 #include <cstring>

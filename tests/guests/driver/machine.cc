@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/guests/driver/machine.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A running nomhv, seen from marketd's side of the mailbox. Written apart from marketd's own host
 // code on purpose: it can say what marketd never would, and two readings of the ABI must agree.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Grants of memory: growing, shrinking, force, scrubbing.
 
 #include <algorithm>

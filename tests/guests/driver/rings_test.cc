@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory that guests share, and what either may do to the other with it: nothing.
 
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fixture of every scenario: the machine is empty before and after, nothing has leaked, and
 // nomhv still answers.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Grants of processor time, by the meters and under -icount: an instruction is a fixed time, and
 // the promise of one per cent over a second can be held against the numbers.
 

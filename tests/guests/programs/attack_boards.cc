@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: boards and the start page cannot be written, not even through page tables that allow it;
 // the attempt is #GP(0), and the page is as it was. Nor does the guest's own window hold anything
 // that it does not own: every frame is zero or a hole.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: whatever a guest calls, with whatever arguments, it gets an answer of the table, keeps
 // what it holds, and harms nobody. Makes `calls` calls at random and at every boundary, and ends
 // with 0; its random numbers begin with `seed`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: whatever a guest executes, it harms nobody, and what is forbidden is never done. Executes
 // the forbidden instruction of that number, behind random prefixes and with random registers, and
 // then random bytes; takes the faults that they raise and goes on, until something in them ends it,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executes one thing that no guest may. Ends with 0 if nothing stopped it, 100 + vector if a fault
 // in the guest did; else nomhv ends it.
 // Arguments: what = one of kWhat.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: whoever floods the log stops neither the machine nor its neighbours. Writes lines of
 // newlines without rest. Its name and its text try to pass for nomhv's.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Touches a guest-physical address that is none of its business, through page tables of its own
 // that allow everything. Ends with 0 if nothing stopped it, 100 + vector if a fault did.
 // Arguments: address, write = 0 or 1.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: however often a guest gives its processor away and asks for it back, it pays for that
 // itself. Never stops.
 // Arguments: run_us, sleep_us: runs and sleeps so long in turns; without run_us a storm: it yields

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes its bid page without rest. Arguments: manners = good (seqlocked, every number of a page
 // the same: the driver checks that no copy is torn) or bad (garbage everywhere, the sequence
 // included).

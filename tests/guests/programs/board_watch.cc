@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: a board is never seen half written. The driver publishes boards whose every number is the
 // round's; this reads them as fast as it can. Ends with 0 when it has seen round `last`.
 // Arguments: last.

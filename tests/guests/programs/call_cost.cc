@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: no call keeps the processor for more than 20,000 instructions, however large the window
 // and whatever the guest asks about: beyond that a neighbour's slice would begin late. Only under
 // -icount, one tick an instruction. Needs a window of 3 GiB and a seed of two large pages or more.

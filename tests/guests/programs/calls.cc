@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: every call answers as the tables of ABI.md say, errors change nothing, and registers are
 // kept. Needs a seed of 512 frames, a window of 1024, no more than the seed granted.
 

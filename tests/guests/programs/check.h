@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the guests of these tests share: failing with a reason, touching memory that may fault,
 // reaching physical addresses that the SDK would never map.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims: a device reaches the memory of the guest that holds it, and nothing else: no hole, no
 // frame that was given back, nothing outside, and no interrupt window. Drives QEMU's "edu" device,
 // whose DMA goes wherever it is told to (docs/specs/edu.txt of QEMU 7.2). Arguments: then = end

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: a guest starts, finds its start page as it was admitted, and its end is seen.
 
 #include "client/guest/start.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims: a frame that a guest comes to hold is zero; a frame that it holds is its alone; what it
 // loses it cannot touch. Fills every frame with its own pattern, and checks all of them for ever.
 // Tells on the bid page: work_done = rounds, value = frames that it can touch outside its seed.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims: an interrupt that is due when the guest turns interrupts on is not slept through
 // (`sti; vmmcall`); a notice comes as the interrupt that the guest chose, wakes it from a YIELD
 // without a deadline, and finds the board telling what will be taken and when. Gives it back and

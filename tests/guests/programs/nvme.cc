@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims: a guest drives an NVMe function that it holds by itself: what it writes is what it reads,
 // several requests at a time, without an exit.
 // Arguments: seed (of what is written), rounds (0: for ever). Tells its rounds on the bid page;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims: an instruction that nomhv does for the guest goes on right after itself, whatever
 // prefixes it carries; debug registers keep what is written, and no breakpoint triggers.
 

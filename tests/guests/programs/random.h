@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random numbers that a seed repeats (G. Marsaglia, "Xorshift RNGs", 2003).
 
 #ifndef TESTS_GUESTS_PROGRAMS_RANDOM_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims: OFFER, ACCEPT, LEAVE and RING answer as the table says; what is offered is zero, counts
 // as held, and is nobody else's before it is accepted. Alone: it is its own peer's absence.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims: messages pass between two guests whole, in order and without an exit; what a guest does
 // with a region, or when it loses it, is an answer for the other and never more.
 // The offerer sends numbered messages, the acceptor sends each back; both check every word.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Spins for ever with interrupts off and never gives the processor back.
 
 #include "client/guest/start.h"

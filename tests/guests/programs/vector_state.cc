@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claim: vector registers are a guest's own. Finds them clear at the start, fills them with its
 // pattern, and finds them unchanged however often it is switched out. Ends with 0 after `rounds`,
 // or with 3 if nomhv does not let guests use them at all. Arguments: rounds.

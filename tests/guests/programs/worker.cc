@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A good neighbour: keeps a pattern in all of its memory, checks it, counts its rounds on the bid
 // page. If anybody reaches into its memory it ends with code 1.
 // Arguments: sleep_us (between rounds, 0: spins).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stranger's guest: prints who it is, works out a bid, ends.
 
 #include "client/guest/console.h"

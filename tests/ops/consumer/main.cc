@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Uses a little of everything that the installed headers promise, against a market that is not
 // there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stranger's own test of a program that bids: against nom::testing, with no daemon and no gRPC in
 // sight.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SDK inside of something that is loaded while a program runs: a plug-in, a Python module.
 
 #include <nom/adviser.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loads the plug-in named on the command line, and knows nothing of nom itself.
 
 #include <dlfcn.h>

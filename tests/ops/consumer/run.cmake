@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Installs the SDK from BUILD_DIR to a prefix of its own, builds the stranger's project in
 # SOURCE_DIR against it and nothing else, and runs it. WORK_DIR is made anew each time.
 file(REMOVE_RECURSE ${WORK_DIR})

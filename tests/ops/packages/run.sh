@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The Debian packages in a root of their own: installed, started, upgraded, removed, purged.
 #
 # usage: run.sh BUILD_DIR WORK_DIR

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The market simulator: its promises on every round, and that its figures are what they say.
 
 #include <gmock/gmock.h>

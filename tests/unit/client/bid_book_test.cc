@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a session wants to bid, what stands and what may stand.
 
 #include "client/src/bid_book.h"

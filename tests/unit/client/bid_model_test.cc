@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A session's bid book against a model of a market, in which requests and answers are lost or come
 // late, rounds go by unseen, the market restarts or gets another ledger, other sessions and people
 // bid for the same guests, and guests go. Bids are for single resources and for several together,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SDK's way to policies/bidding: measurements in floating point, errors that name the field.
 // What the numbers must be is tested in tests/unit/policies/bidding.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A guest's view of the board that marketd keeps on a Linux host.
 
 #include "nom/board.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a market is reached: through no proxy, and never by a connection that is dead.
 
 #include "client/src/channel.h"

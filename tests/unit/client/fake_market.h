@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A market that says what a test tells it to, over real gRPC on the loopback.
 //
 // It clears nothing and keeps no books: what it holds against its callers is the protocol (tokens,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Working points as bundles; bids for several resources on the wire.
 
 #include "nom/joint.h"

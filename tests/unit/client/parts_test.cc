@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The small parts of the SDK: limits on bids, pauses, the price board, endpoints, the adviser.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a program of ours to its end, for tests.
 
 #ifndef TESTS_UNIT_CLIENT_PROCESS_H_

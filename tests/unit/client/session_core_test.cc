@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a session decides, with time and the market's words handed in.
 
 #include "client/src/session_core.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole sessions against nom::testing::FakeMarket, in real time: leases, callbacks, closing.
 
 #include <gmock/gmock.h>

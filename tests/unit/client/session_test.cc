@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A session against a market over real gRPC on the loopback.
 
 #include "nom/session.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // No thread of the SDK's, gRPC's included, takes a signal of the program's. In a process of its
 // own, in which nobody else starts threads: the market is in a child.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time that moves when a test says so, for code that waits on nom::SessionClock.
 
 #ifndef TESTS_UNIT_CLIENT_SIMULATED_CLOCK_H_

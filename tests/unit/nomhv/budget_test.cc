@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processors are simulated: each picks, runs until its timer fires (late, at random), stops, picks
 // again; all in one order of time.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds guest images for tests.
 
 #ifndef TESTS_UNIT_NOMHV_IMAGE_BUILDER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A model of processors that remember translations, each as long as it may: until it is told to
 // forget. What a guest reaches by them must be what its tables say now.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A batch job: hashes its way through a list of blocks, and buys processor time as long as a block
 // earns more than the time to hash it costs.
 

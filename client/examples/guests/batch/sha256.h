@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SHA-256 (FIPS 180-4, section 6.2), in integers alone.
 
 #ifndef CLIENT_EXAMPLES_GUESTS_BATCH_SHA256_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A key-value cache that buys memory for as long as another MiB brings hits that are worth more
 // than the MiB costs.
 

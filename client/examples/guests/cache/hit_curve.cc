@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/examples/guests/cache/hit_curve.h"
 
 namespace nom::examples {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many hits a cache of any size would have had: measured while it runs, exactly.
 //
 // Under least-recently-used replacement a request hits if fewer distinct keys than the cache has

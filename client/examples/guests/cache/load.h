@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The requests that the cache serves: a few keys are asked for much more often than the rest, and
 // which ones, how many and how fast changes with the phase.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cache proper: a hash table from keys to entries of one frame each, least recently used first
 // out. Entries live in the frames that the guest holds, whichever those are today.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A steady stream of requests by the clock.
 
 #ifndef CLIENT_EXAMPLES_GUESTS_COMMON_ARRIVALS_H_

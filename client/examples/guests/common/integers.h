@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Integer arithmetic that the example guests share: there is no floating point on nomhv.
 
 #ifndef CLIENT_EXAMPLES_GUESTS_COMMON_INTEGERS_H_

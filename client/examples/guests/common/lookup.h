@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How one guest reads from another's cache: over a ring in memory that they share, while both run.
 // The cache offers a region to its reader and answers what is asked, in order; the reader checks
 // every answer, as the cache is a stranger.

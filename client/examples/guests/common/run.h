@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The life of an example guest: arguments, then turns of work and sleep.
 
 #ifndef CLIENT_EXAMPLES_GUESTS_COMMON_RUN_H_

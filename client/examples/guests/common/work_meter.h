@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What work costs in processor cycles, learned while it runs.
 
 #ifndef CLIENT_EXAMPLES_GUESTS_COMMON_WORK_METER_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When the service's clients come: steadily, and in bursts every few rounds, now and then by
 // surprise.
 

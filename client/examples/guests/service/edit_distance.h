@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a request asks for: how alike two texts are.
 
 #ifndef CLIENT_EXAMPLES_GUESTS_SERVICE_EDIT_DISTANCE_H_

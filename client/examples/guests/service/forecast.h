@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much work the next round will bring: not one number, but a few that may come true, each with
 // its weight.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A service whose answers are worth something only in time: it buys processor time for the load
 // that it expects, most of all for its peaks.
 

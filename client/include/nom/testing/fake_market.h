@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A market inside a test: for tests of programs that use nom::Session, without a daemon.
 //
 //   nom::testing::FakeMarket market;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marketd's HTTP interface, and the token that this tab may have for it.
 
 const TOKEN_KEY = "nom.token";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Charts by uPlot, in the page's colours, with what they show also as words and as a table.
 
 import uPlot from "uplot";

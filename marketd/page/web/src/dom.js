@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Elements, and tables that are brought up to date without losing the focus or the place.
 
 export function h(tag, attributes = {}, ...children) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page: asks marketd for the market's state in rhythm with its rounds, and lets the view that is open show it.
 
 import { ApiError, get, token } from "./api.js";

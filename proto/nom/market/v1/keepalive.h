@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How both ends of a connection to a market find out that the other is no longer there: one table,
 // of which the server and the SDK take what is theirs. Another client may take any figures that the
 // server welcomes (see kPingIntervalMin).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Agents of programs that were never written for prices.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inside of nomctl: what people type, what is checked, what is shown.
 
 #include <gmock/gmock.h>

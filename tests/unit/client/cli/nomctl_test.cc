@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomctl and the hosted bidder as processes, against a market that says what it is told to.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nomctl on a terminal: a pseudo-terminal, and a picture of what stands on it.
 
 #include <gmock/gmock.h>

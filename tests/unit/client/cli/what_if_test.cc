@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Auctions cleared by nomctl itself.
 
 #include "client/cli/what_if.h"

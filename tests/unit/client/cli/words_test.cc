@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What nomctl reads and writes, piece by piece: numbers, keys, tables on narrow terminals,
 // messages.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "client/examples/guests/batch/batch.h"
 
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The service reads from another guest's cache.
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text, arguments, clock, console, names.
 
 #include <array>

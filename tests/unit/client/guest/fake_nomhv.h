@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A nomhv in memory: the calls' rules as nomhv/abi/guest.h states them, frames that are a vector, a
 // clock that moves only when told. With it the SDK's and the guests' logic run hosted.
 

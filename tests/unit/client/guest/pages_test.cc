@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Boards, the bid page and notices.
 
 #include <cstring>

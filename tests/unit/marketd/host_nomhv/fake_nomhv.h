@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The other end of the mailbox, for tests: a thread that answers commands as nomhv would, with
 // meters and refusals that the test sets.
 

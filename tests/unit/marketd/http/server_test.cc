@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The HTTP server as strangers use it: forms, methods, answers that come later, an end amid them.
 
 #include "marketd/http/server.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose a bid is, and what a guest was told, each alone: a state and no market around it.
 
 #include "marketd/market/bid_leases.h"

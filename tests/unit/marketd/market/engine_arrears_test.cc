@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tenants that owe rent: their grace, what ends it, and what the operator was really paid.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Contracts of more than one round, that begin later, and that are part of another: the engine
 // holds and bills whatever the ledger has, whoever sold it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine against hosts that go, come back, refuse and surprise.
 
 #include <gmock/gmock.h>

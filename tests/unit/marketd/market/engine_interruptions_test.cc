@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rounds that are not ordinary: the host's link blips, the process dies or stands still, time is
 // late, a round is released, a host is taken out of the config. Whatever happens: what was held is
 // paid, nothing is taken without a notice, and nothing counts that came after its time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How guests end, what they pay from then on, how they are started again; why bids lose.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls and rounds of the engine. Hosts that fail: engine_hosts_test.cc.
 
 #include "marketd/market/engine.h"

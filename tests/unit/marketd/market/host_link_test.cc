@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tie to one host, alone: no market, no machine.
 
 #include "marketd/market/host_link.h"

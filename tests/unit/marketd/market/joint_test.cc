@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hosts that clear all kinds in one auction: bids, rounds, records.
 
 #include <gmock/gmock.h>

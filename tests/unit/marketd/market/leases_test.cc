@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose a bid is, and how long it stands without being written again.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The book at work and what waits in it, alone.
 
 #include "marketd/market/live_book.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A market of one simulated host with a period of 10 s, whose guests bid only when a test says so.
 
 #ifndef TESTS_UNIT_MARKETD_MARKET_MARKET_FIXTURE_H_

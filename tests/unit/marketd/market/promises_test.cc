@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each promise, kept and then broken by hand.
 
 #include "marketd/market/promises.h"

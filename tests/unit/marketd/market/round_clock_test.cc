@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a round is and what is due, alone; beside it the pages that wait for a close.
 
 #include "marketd/market/round_clock.h"

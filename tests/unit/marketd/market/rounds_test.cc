@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What decides, alone: rounds, guests' lives and attaching, on a book and a link that the test
 // holds in its hands; no engine, no machine, no ledger.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several books, each led by a runtime of its own, on one ledger; several hosts in one book. What
 // happens to one holds up no other. Run under TSan.
 

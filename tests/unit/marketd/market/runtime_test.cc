@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The threads around the engine; run under TSan.
 
 #include "marketd/market/runtime.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Money at the turns of a host's market, alone: a state, no engine, no machine, no clock.
 
 #include "marketd/market/settlement.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page's interface: who may have what, what a bad request is told, and what is in an answer.
 
 #include "marketd/page/api.h"

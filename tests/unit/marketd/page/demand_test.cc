@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Demand curves, by hand and against the bid language's own answers.
 
 #include "marketd/page/demand.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A ledger's reader that answers from memory.
 
 #ifndef TESTS_UNIT_MARKETD_PAGE_FAKE_READER_H_

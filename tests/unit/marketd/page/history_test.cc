@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is kept over time: sampled from views, and read from the ledger behind them.
 
 #include "marketd/page/history.h"

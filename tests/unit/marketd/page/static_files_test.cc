@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page's files: what a request may name, and what it may not.
 
 #include "marketd/page/static_files.h"

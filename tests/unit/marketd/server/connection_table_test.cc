@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who keeps a place and who has to go.
 
 #include "marketd/server/connection_table.h"

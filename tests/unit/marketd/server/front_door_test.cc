@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The front door with a server behind it: who gets in, and that it can be asked whether anybody
 // does.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of the edge that need no gRPC: tokens, identity, rates, gate, sockets, conversions.
 
 #include <netinet/in.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What watchers are told, and since when: pure, view by view.
 
 #include "marketd/services/watch_index.h"

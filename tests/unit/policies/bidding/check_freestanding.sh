@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Usage: check_freestanding.sh NM OBJECT...
 # Fails if an object refers to anything that a guest on nomhv does not have.
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The concave bid that is nowhere above its curve: that no award of it can lose, under any rule,
 // and what it leaves beside other bids.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Worlds to learn in, and what a learner loses in them: the figures of policies/README.md.
 //
 // A world says what each setting would deliver in each round. Every round a setting is chosen, what

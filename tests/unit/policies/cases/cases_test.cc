@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every file in policies/cases, and the worked example in policies/README.md.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every file in policies/cases/joint, and the text of joint auctions.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Selection for concave bids against three others: exhaustive search where that is possible, the
 // tables of the general rule, and plain sorting of single units.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The concave relaxation against one made from every single quantity.
 
 #include "policies/clearing/greedy.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Proportional share and posted price against their closed forms.
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of policies/clearing/README.md, which walks one auction through the files.
 
 #include <gtest/gtest.h>

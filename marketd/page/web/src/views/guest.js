@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One guest's life: what it held, what it was charged, what work it did, round by round.
 
 import { aroundBars, axis, bars, chart, fromZero, stepped } from "../charts.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether all is as it should be, in words.
 
 import { h, setText } from "../dom.js";

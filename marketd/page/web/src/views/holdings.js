@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How each resource is divided at the moment, and which guest holds what.
 
 import { card, empty, h, setText, table } from "../dom.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prices over time, supply and demand, and the last auction's demand curve, for each resource.
 
 import { axis, chart, fromZero, stepped, timeAxis, uPlot } from "../charts.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rounds, newest first: what was sold at which price, and what the caller's guests were charged.
 
 import { card, empty, h, table } from "../dom.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A folder that behaves as the kernel's cgroup v2 does, as far as a Linux host can see: for tests.
 //
 // All state is in files, so that a process that dies in the middle leaves what a kernel would have

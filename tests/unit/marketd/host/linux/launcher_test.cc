@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The launcher as a process, on a folder in place of cgroup v2: what it starts is real.
 
 #include <pwd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Linux host on a folder that behaves as cgroup v2.
 
 #include "marketd/host/linux/linux_host.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Linux host is made of, each part alone.
 
 #include <sys/wait.h>

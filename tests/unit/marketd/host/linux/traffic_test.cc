@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Guests' networks: what is asked of the kernel, in which order, and what is left when it refuses.
 
 #include "marketd/host/linux/traffic.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/marketd/ledger/conformance/conformance.h"
 
 #include <gmock/gmock.h>

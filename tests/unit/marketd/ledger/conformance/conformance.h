@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every ledger promises, tried on whatever a factory opens: it speaks only market::Ledger.
 //
 // An implementation's test instantiates it:

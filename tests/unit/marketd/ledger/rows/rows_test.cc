@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Nouns to columns and back, without any database.
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A disk that is full or broken, at each thing that is done to it in turn: what was acknowledged is
 // there afterwards, what is served is true, and whoever asks is told what is wrong.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dynamic program against every choice of options.
 
 #include "policies/clearing/joint/box.h"

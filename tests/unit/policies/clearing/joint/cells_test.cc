@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cells against their definition, bundle by bundle.
 
 #include "policies/clearing/joint/cells.h"

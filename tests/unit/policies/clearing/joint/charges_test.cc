@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What winners pay: owners, and what is paid without a proof.
 
 #include "policies/clearing/joint/charges.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The grid on which prices lie.
 
 #include "policies/clearing/joint/context.h"

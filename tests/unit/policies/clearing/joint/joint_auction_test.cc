@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every limit of a joint auction, and what its bids say bundles are worth.
 
 #include "policies/clearing/joint/joint_auction.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The joint rule at its edges: budgets of work, large money, very small and very many.
 
 #include "policies/clearing/joint/joint_vcg.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loops on vectors against plain ones: the same bits, for every length and every rest.
 
 #include "policies/clearing/joint/kernels.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The linear program by its duality: what the mixture gains is what its prices say.
 
 #include "policies/clearing/joint/master.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of policies/clearing/joint/README.md, step by step.
 
 #include <gtest/gtest.h>
