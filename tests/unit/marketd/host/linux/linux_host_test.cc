@@ -70,6 +70,7 @@ class LinuxHostTest : public ::testing::Test {
   void Restart() {
     host_ = nullptr;
     host_ = NewLinuxHost(options_, {.files = &files_,
+                                    .all_files = &machine_,
                                     .launcher = &launcher_,
                                     .now_us = [this] { return now_us_.load(); },
                                     .nap = [](absl::Duration) {}});
@@ -103,6 +104,7 @@ class LinuxHostTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   FakeCgroups files_{folder_.path() + "/tree"};
+  FakeCgroups machine_{folder_.path() + "/machine"};
   FakeLauncher launcher_{files_};
   std::atomic<int64_t> now_us_{1'000'000};
   LinuxHostOptions options_;
@@ -129,6 +131,7 @@ TEST_F(LinuxHostTest, SomeOfEachProcessorIsTheKernelsUnlessTheOperatorSaysOtherw
 TEST_F(LinuxHostTest, OneMarketdDrivesAMachine) {
   Attach();
   auto other = NewLinuxHost(options_, {.files = &files_,
+                                       .all_files = &machine_,
                                        .launcher = &launcher_,
                                        .now_us = [] { return int64_t{1}; },
                                        .nap = [](absl::Duration) {}});

@@ -659,6 +659,37 @@ TEST(LaunchTest, EveryMessageIsReadBack) {
       3);
 }
 
+TEST(LaunchTest, WhatIsSaidOfUnitsIsUnderstoodAsItWasMeant) {
+  const UnitLimits limits{.cpu_us_per_s = 250'000, .memory_max_bytes = 7, .memory_min_bytes = 5};
+  const auto adopt = ParseLaunchRequest(LaunchText(LaunchRequest(LaunchAdopt{17, "d b"})));
+  ASSERT_TRUE(adopt.ok());
+  EXPECT_EQ(std::get<LaunchAdopt>(*adopt).guest_id, 17u);
+  EXPECT_EQ(std::get<LaunchAdopt>(*adopt).recipe, "d b");
+  const auto control = ParseLaunchRequest(
+      LaunchText(LaunchRequest(LaunchControl{17, "db", "memory.max", kCgroupMax})));
+  ASSERT_TRUE(control.ok());
+  EXPECT_EQ(std::get<LaunchControl>(*control).recipe, "db");
+  EXPECT_EQ(std::get<LaunchControl>(*control).file, "memory.max");
+  EXPECT_EQ(std::get<LaunchControl>(*control).value, kCgroupMax);
+  const auto release =
+      ParseLaunchRequest(LaunchText(LaunchRequest(LaunchRelease{17, "db", limits})));
+  ASSERT_TRUE(release.ok());
+  EXPECT_EQ(std::get<LaunchRelease>(*release).limits, limits);
+  const auto adopted =
+      ParseLaunchReply(LaunchText(LaunchReply(LaunchAdopted{17, "system.slice/db", limits})));
+  ASSERT_TRUE(adopted.ok());
+  EXPECT_EQ(std::get<LaunchAdopted>(*adopted).guest_id, 17u);
+  EXPECT_EQ(std::get<LaunchAdopted>(*adopted).cgroup, "system.slice/db");
+  EXPECT_EQ(std::get<LaunchAdopted>(*adopted).limits, limits);
+  EXPECT_EQ(
+      std::get<LaunchControlled>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchControlled{17}))))
+          .guest_id,
+      17u);
+  EXPECT_EQ(std::get<LaunchReleased>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchReleased{17}))))
+                .guest_id,
+            17u);
+}
+
 TEST(LaunchTest, WhatIsNotInTheVocabularyIsRefused) {
   for (const char* text : {"",
                            " ",
@@ -679,6 +710,17 @@ TEST(LaunchTest, WhatIsNotInTheVocabularyIsRefused) {
                            "rate 1 1000001",
                            "rate 1 5 6",
                            "exec /bin/sh",
+                           "adopt 1",
+                           "adopt 1 db",
+                           "adopt x =ZGI",
+                           "adopt 1 =ZGI =",
+                           "control 1 =ZGI =ZGI",
+                           "control 1 =ZGI =ZGI -1",
+                           "control 1 =ZGI =ZGI max",
+                           "control 1 =ZGI =ZGI 1 2",
+                           "release 1 =ZGI 1 2 3",
+                           "release 1 =ZGI 1 2 3 -4",
+                           "release 1 =ZGI 1 2 3 4 5",
                            "list all",
                            "LIST",
                            "start 1  =d2Vi = 0",
@@ -686,7 +728,8 @@ TEST(LaunchTest, WhatIsNotInTheVocabularyIsRefused) {
     EXPECT_EQ(ParseLaunchRequest(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
   for (const char* text :
-       {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed", "rated", "rated x"}) {
+       {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed", "rated", "rated x",
+        "adopted 1 =ZGI 1 2 3", "adopted 1 =ZGI 1 2 3 -4", "controlled", "released 1 2"}) {
     EXPECT_EQ(ParseLaunchReply(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }
@@ -706,6 +749,39 @@ TEST(LaunchTest, ALauncherThatIsNotThereIsSaidSo) {
 }
 
 // --- recipe ---
+
+TEST(RecipeTest, AUnitIsOfSystemdAndNothingElseIsSaidOfIt) {
+  const Recipe good{.name = "db", .unit = "postgresql@15-main.service"};
+  EXPECT_TRUE(CheckRecipe(good).ok());
+  EXPECT_TRUE(CheckRecipe({.name = "job", .unit = "run-1.scope"}).ok());
+  for (const char* unit : {"postgresql", "nginx.socket", "system.slice", "a b.service",
+                           "../x.service", ".service", "a/b.service", "x.service\n"}) {
+    EXPECT_THAT(std::string(CheckRecipe({.name = "db", .unit = unit}).message()),
+                HasSubstr("unit: must be the name of a service or a scope"))
+        << unit;
+  }
+  for (const char* unit : {"nom-marketd.service", "nom-holder.service", "init.scope"}) {
+    EXPECT_THAT(std::string(CheckRecipe({.name = "db", .unit = unit}).message()),
+                HasSubstr("is what the market itself stands on"));
+  }
+  const auto refused = [&good](auto change) {
+    Recipe recipe = good;
+    change(recipe);
+    return absl::StartsWith(CheckRecipe(recipe).message(), "unit: runs already");
+  };
+  EXPECT_TRUE(refused([](Recipe& r) { r.argv = {"/bin/sh"}; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.user = "nobody"; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.arguments = true; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.output = "/tmp/x"; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.network = Recipe::Network::kNone; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.cpu = Recipe::Cpu::kIdle; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.processes_max = 5; }));
+  // By its name and by its unit's; an empty name is nobody's.
+  const std::vector<Recipe> recipes = {{.name = "web", .argv = {"/bin/web"}, .user = "www"}, good};
+  EXPECT_EQ(FindRecipe(recipes, "db"), &recipes[1]);
+  EXPECT_EQ(FindRecipe(recipes, "postgresql@15-main.service"), &recipes[1]);
+  EXPECT_EQ(FindRecipe(recipes, ""), nullptr);
+}
 
 TEST(RecipeTest, WhatWouldLeadOutsideIsRefused) {
   const Recipe good{.name = "web", .argv = {"/usr/bin/web", "-x"}, .user = "www-data"};
