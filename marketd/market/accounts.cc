@@ -175,7 +175,7 @@ std::string FirstBrokenPromise(const Owner& owner, const Purse& purse) {
   for (int k = 1; k <= kAccountKindsCount; ++k) {
     const auto kind = static_cast<AccountKind>(k);
     const Microcredits balance = purse[kind];
-    // What was issued is what deposits were made of, and is no money of the operator's.
+    // The issued account is the other side of all deposits, and no money that the operator holds.
     if (kind != AccountKind::kIssued) holds += balance;
     if (OnTheWrongSide(kind, balance)) {
       return absl::StrCat(NameOf({owner, kind}), ": ", balance, " is on the wrong side of zero");

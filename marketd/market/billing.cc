@@ -49,7 +49,7 @@ const Outcome* FindOutcome(const Round& round, GuestId guest_id, ResourceKind ki
 }
 
 bool IsToBeBilled(const Round& round, const Contract& contract) {
-  // All lots of a contract are billed together, so that the first tells of all.
+  // All lots of a contract are billed together, so that it is enough to look at the first.
   if (!AliveIn(contract, round.round_id) || contract.lots.empty()) return false;
   const Outcome* const outcome = FindOutcome(round, contract.guest_id, contract.lots.front().kind);
   return outcome != nullptr && !outcome->settled;
@@ -202,7 +202,7 @@ Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
   Guest guest = scribe.state().guests.at(guest_id);
   if (round == nullptr) return billed;
   std::optional<MeteredInterval> interval;
-  // From a lost reading on nothing is known until there are two again.
+  // After a reading was lost, an interval is known again once there are two new readings.
   if (reading != nullptr && guest.has_run && guest.metered.age_us != kLostAge) {
     interval = Between(guest.metered, *reading);
   }

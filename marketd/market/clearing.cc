@@ -23,8 +23,8 @@ using policies::Clearing;
 absl::Status CheckClearing(const Auction& auction, const Clearing& clearing) {
   std::map<GuestId, const Bid*> bids;
   for (const Bid& bid : auction.bids) bids[bid.guest_id] = &bid;
-  // A rule is trusted to be good, not to be right: what it says becomes money, and a mistake in it
-  // must cost a round and not the books.
+  // What a rule says becomes money, so that all of it is checked: a mistake in a rule may cost a
+  // round, and must not cost the books.
   int64_t sold = 0;
   GuestId before = 0;
   for (const Award& award : clearing.awards) {

@@ -22,7 +22,7 @@ bool IsForward(const Contract& contract) { return !contract.policy.empty(); }
 
 Microcredits FeeFrom(const Contract& contract, RoundId round_id) {
   const RoundId from = std::max(round_id, contract.from_round_id);
-  // Who has left once pays once.
+  // The fee is paid once: for a contract that was left before, nothing more is due.
   if (contract.end_fee_ppm == 0 || contract.left_from_round_id != 0 ||
       from >= contract.until_round_id) {
     return 0;
@@ -108,7 +108,8 @@ int64_t OpenContracts::HeldUnits(GuestId guest_id, ResourceKind kind, RoundId ro
   for (const Contract* contract : AliveIn(guest_id, round_id)) {
     const int64_t all = UnitsOf(*contract, kind);
     if (all == 0) continue;
-    // Never below nothing for one contract: what it lacks would be taken from the guest's others.
+    // Each contract counts for nothing at the least: a shortfall of one must not lower what the
+    // guest holds by its others.
     units += std::max<int64_t>(0, all - PassedOnUnits(contract->contract_id, kind, round_id));
   }
   return units;

@@ -103,7 +103,8 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
     price.bound_by = clearing.bound_by[r];
     price.method = round.cleared.method;
     for (const policies::JointBid& bid : auction.bids) price.demand_units += UnitsMax(bid)[r];
-    // By the awards, and not by the clearing: a bidder there may be a part of a guest.
+    // Summed over awards and not over bidders, as one guest may be several bidders, one for each
+    // kind.
     for (const KindAward& award : decision.awards) {
       if (award.kind == price.kind) price.sold_units += award.units;
     }
@@ -145,7 +146,8 @@ RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t 
   }
   for (const Resource& resource : resources) {
     const policies::ReservePolicy policy = ReservePolicyOf(resource, market_seed, host.host_id);
-    // Some reserves go on from the last one: by what was sold then, or by how it changed.
+    // Some reserve policies start from the last reserve, from what was sold at it, or from how it
+    // changed.
     const ResourcePrice* last = nullptr;
     for (const ResourcePrice& price : book.prices) {
       if (price.kind == resource.kind) last = &price;
@@ -176,7 +178,7 @@ bool StillHolds(const RoundSnapshot& snapshot, const Decision& decision, const S
                 const std::map<ResourceKind, int64_t>& supply) {
   std::map<TenantId, Microcredits> charges;
   for (const KindAward& award : decision.awards) {
-    // Who won nothing holds nobody up by having ended.
+    // A guest that won nothing and has ended since does not make the decision void.
     if (award.units == 0) continue;
     if (!IsRunning(state, award.guest_id)) return false;
     Microcredits& sum = charges[state.guests.at(award.guest_id).tenant_id];

@@ -76,8 +76,8 @@ int64_t UsedUnits(const State& state, const HostMarket& host, ResourceKind kind)
   const int64_t next = index.SeedUnits(kind, GuestState::kRunning) +
                        index.SeedUnits(kind, GuestState::kEvicting) +
                        index.PromisedUnits(kind, decided->round_id);
-  // In between both are true: winners may not grow before losers have shrunk, and who wants room
-  // must find it under either.
+  // Until the round is in force guests hold some of the one and some of the other, as losers shrink
+  // before winners grow: whoever wants room must find it in both.
   return std::max(now, next) + beside;
 }
 
@@ -126,8 +126,8 @@ void TellBoard(LiveBook& book, HostMarket& host, uint64_t market_seed) {
 }
 
 void LetGo(LiveBook& book, HostMarket& host, const std::string& why, bool counts) {
-  // Who is to blame decides how soon it is tried again: a machine that fails again and again is
-  // given time, one that this market let go of is there.
+  // A machine that fails again and again is given more time before each try. One that this market
+  // let go of by itself is there, and is attached at once.
   if (counts) {
     host.link.Fail(book.now(), why);
   } else {

@@ -31,7 +31,7 @@ absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcr
   }
   if (amount == 0) return absl::InvalidArgumentError("amount_microcredits: is 0");
   const Purse& purse = state.PurseOf(tenant_id);
-  // What was issued is a debt of the operator's and so below zero.
+  // This account is below zero: it is what the operator owes for all deposits.
   const auto total = CheckedAdd(-state.PurseOf(kOperator).issued, amount);
   if (!total || *total > kIssuedMaxMicrocredits || *total < -kIssuedMaxMicrocredits) {
     return absl::InvalidArgumentError(absl::StrCat("amount_microcredits: ", amount, " for ",

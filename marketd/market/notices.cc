@@ -12,8 +12,8 @@ void Notices::Tell(const Guest& guest, RoundId round_id, absl::Time effective,
   for (size_t i = 0; i < now.size(); ++i) {
     if (now[i] == next[i]) continue;
     changed_ = true;
-    // In the place of an earlier one: what a guest has to do is the latest alone, and so there are
-    // never more than kinds.
+    // This replaces an earlier notice for the kind: only the latest says what a guest has to do,
+    // and so there are never more notices than kinds.
     notices_[{guest.guest_id, now[i].kind}] =
         Notice{.sequence = ++sequence_,
                .guest_id = guest.guest_id,

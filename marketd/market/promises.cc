@@ -14,7 +14,8 @@ std::string FirstMisawarded(const Round& round) {
   for (const Outcome& outcome : round.outcomes) awarded[outcome.kind] += outcome.award_units;
   for (const ResourcePrice& price : round.prices) {
     const int64_t units = awarded[price.kind];
-    // Prices say what was sold, outcomes to whom: written by different hands, and published both.
+    // Prices say how much was sold, and outcomes to whom. Both are published, and each is worked
+    // out by itself.
     if (units == price.sold_units && units <= price.supply_units) continue;
     return absl::StrCat("resource ", static_cast<int>(price.kind), ": ", units, " units awarded, ",
                         price.sold_units, " sold of ", price.supply_units);

@@ -44,7 +44,7 @@ RoundClock::Due RoundClock::WhatIsDue(absl::Time now) const {
 
 absl::Time RoundClock::next() const {
   if (!schedule_) return absl::InfiniteFuture();
-  // WhatIsDue is kSkip after that instant and not at it.
+  // WhatIsDue() says kSkip after that instant, not at it.
   if (clearing_) return schedule_->close_latest() + absl::Microseconds(1);
   if (!decided_) return schedule_->close();
   return applying_ ? absl::InfiniteFuture() : schedule_->effective();

@@ -50,7 +50,7 @@ void LeaveForContracts(const State& state, RoundSnapshot& snapshot) {
     for (const Contract* contract : state.contracts.AliveIn(guest_id, snapshot.round_id)) {
       Microcredits& means = snapshot.means.at(owners.at(contract->tenant_id));
       const Microcredits missing = MissingFor(*contract, snapshot.round_id, in_force);
-      // One that can not be covered will be left, and takes nothing.
+      // A contract that cannot be paid will be left (CoverContracts), and takes no money.
       if (missing <= means) means -= missing;
     }
   }
@@ -196,7 +196,8 @@ void Rounds::WriteDecision(HostMarket& host, const RoundSnapshot& snapshot, Deci
     GuestNotes& notes = notes_[guest_id];
     notes.decided.clear();
     notes.decided_round_id = put.round.round_id;
-    // An older decision must not go on being shown as the last, also of a guest that is left out.
+    // Also of a guest that took no part: an older decision must not go on being shown as its last
+    // one.
     if (guest.state == GuestState::kEnded) continue;  // It took no part.
     WriteAwards(host, snapshot, guest, awards, put.round, scribe);
   }
@@ -320,7 +321,7 @@ void Rounds::NoteSettled(const TookEffect& took) {
     const auto it = notes_.find(outcome.guest_id);
     if (it == notes_.end()) continue;
     GuestNotes& notes = it->second;
-    // There is an outcome a kind, one after another.
+    // Outcomes come one kind after another: the first one of a round clears the list.
     if (notes.last_settled_round_id != took.settled_round_id) notes.last_settled.clear();
     notes.last_settled_round_id = took.settled_round_id;
     notes.last_settled.push_back(outcome);
@@ -358,7 +359,7 @@ void Rounds::EvictInArrears(HostMarket& host) {
 void Rounds::Next(HostMarket& host) {
   const RoundId round_id = host.Book(book_.state()).last_decided_round_id + 1;
   host.counters.rounds_skipped += static_cast<uint64_t>(host.clock.Next(round_id, book_.now()));
-  // Losers have given back, so that who waits for room may find it.
+  // Losers have given back what they lost, so that a guest which waits for room may find it now.
   lives_.CreateWhatFits(host);
   TellBoard(book_, host, options_.market_seed);
   book_.changes().TouchAny();

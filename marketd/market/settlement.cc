@@ -60,7 +60,7 @@ void CountArrears(Scribe& scribe, const HostId& host_id) {
     if (guest.state != GuestState::kRunning) continue;  // The others owe nothing more.
     const bool owes = state.PurseOf(guest.tenant_id).arrears < 0;
     const uint32_t rounds = owes ? guest.arrears_rounds + 1 : 0;
-    // Nothing to write, for nearly all guests in nearly all rounds.
+    // This is so for nearly all guests in nearly all rounds: nothing is written for them.
     if (rounds == guest.arrears_rounds) continue;
     guest.arrears_rounds = rounds;
     scribe.Write(PutGuest{guest});
