@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "nom/adviser.h"
+#include "tests/net/forwarder.h"
 #include "tests/unit/client/session_life_fixture.h"
 
 namespace nom {
@@ -303,6 +305,26 @@ TEST_F(SessionLifeTest, AnEndpointThatDoesNotAnswerIsPassedOver) {
   options.other_targets = {market_.target()};
   const auto session = Connect(std::move(options));
   EXPECT_TRUE(session->Bid(MemoryBid(5)).ok());
+}
+
+TEST_F(SessionLifeTest, AnEndpointThatGoesAwayIsReplacedByAnother) {
+  Shared shared;
+  std::vector<std::string> connected;
+  auto line = std::make_unique<testing::Forwarder>(market_.target());
+  SessionOptions options = Options();
+  options.target = line->address();
+  options.other_targets = {market_.target()};
+  const auto session = Connect(std::move(options));
+  session->OnSessionEvent([&](const SessionEvent& event) {
+    if (event.change != SessionChange::kConnected) return;
+    shared.Do([&] { connected.push_back(event.endpoint); });
+  });
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  line.reset();
+  shared.WaitUntil([&] { return !connected.empty(); });
+  shared.Do([&] { EXPECT_EQ(connected.back(), market_.target()); });
+  EXPECT_TRUE(session->Bid(MemoryBid(6)).ok());
+  EXPECT_THAT(session->standing_bids(), SizeIs(1));
 }
 
 TEST_F(SessionLifeTest, AGuestThatIsGoneFreesItsBudgetAndTheLastOneIsSeenToGo) {
