@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -20,12 +21,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "client/cli/bid_syntax.h"
 #include "client/cli/commands.h"
 #include "client/cli/connection.h"
 #include "client/cli/host_init.h"
 #include "client/cli/lookup.h"
+#include "client/cli/options.h"
 #include "client/cli/run_exit.h"
 #include "client/cli/table.h"
 #include "client/src/convert.h"
@@ -120,8 +124,83 @@ struct RunArguments {
   std::string name;
   std::string recipe = "command";
   std::vector<std::string> seeds;
+  std::vector<std::string> max_prices;
+  std::vector<std::string> most;
   std::vector<std::string> words;
 };
+
+// What a host says of its resources, as far as quantities and bids need it.
+struct HostUnits {
+  std::map<Resource, int64_t> sizes;
+  std::map<Resource, int64_t> capacities;
+};
+
+// Quantities as "cpu=200m" and the like, each resource at most once.
+absl::StatusOr<std::map<Resource, int64_t>> ParseQuantities(const std::vector<std::string>& texts,
+                                                            const HostUnits& host) {
+  std::map<Resource, int64_t> out;
+  for (const std::string& text : texts) {
+    const absl::StatusOr<std::pair<Resource, int64_t>> one = ParseSeed(text, host.sizes);
+    if (!one.ok()) return UsageError(one.status());
+    if (!out.insert(*one).second) {
+      return UsageError(
+          absl::InvalidArgumentError(absl::StrCat(text, ": a second one for this resource")));
+    }
+  }
+  return out;
+}
+
+// A bid for each --max-price: whatever can be had at that price, up to what --most says or the host
+// has beyond the seed.
+absl::StatusOr<std::vector<Bid>> BidsUpTo(const RunArguments& arguments, const HostUnits& host,
+                                          const std::map<Resource, int64_t>& seeds) {
+  absl::StatusOr<std::map<Resource, int64_t>> most = ParseQuantities(arguments.most, host);
+  if (!most.ok()) return most.status();
+  std::vector<Bid> out;
+  for (const std::string& text : arguments.max_prices) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    const absl::StatusOr<Resource> resource = ParseResourceArgument(parts.first);
+    if (!resource.ok()) return UsageError(resource.status());
+    const absl::StatusOr<int64_t> price = ParseMoney(parts.second, 1, kWholeMax);
+    if (!price.ok()) {
+      return UsageError(absl::InvalidArgumentError(
+          absl::StrCat("--max-price ", text, ": ", price.status().message())));
+    }
+    const auto capacity = host.capacities.find(*resource);
+    if (capacity == host.capacities.end()) {
+      return UsageError(absl::InvalidArgumentError(
+          absl::StrCat("--max-price ", text, ": this host does not sell ", parts.first)));
+    }
+    const auto seed = seeds.find(*resource);
+    int64_t units = capacity->second - (seed == seeds.end() ? 0 : seed->second);
+    if (const auto limit = most->find(*resource); limit != most->end()) {
+      units = std::min(units, limit->second);
+      most->erase(limit);
+    }
+    if (units < 1) {
+      return UsageError(absl::InvalidArgumentError(
+          absl::StrCat("--max-price ", text, ": beyond the seed there is nothing to bid for")));
+    }
+    Bid& bid = out.emplace_back();
+    bid.resource = *resource;
+    absl::StatusOr<std::vector<BidRange>> ranges = ParseRanges({absl::StrCat(units, "@", *price)});
+    if (!ranges.ok()) {
+      return UsageError(absl::InvalidArgumentError(
+          absl::StrCat("--max-price ", text, ": ", ranges.status().message())));
+    }
+    bid.ranges = *std::move(ranges);
+    for (size_t i = 0; i + 1 < out.size(); ++i) {
+      if (out[i].resource != bid.resource) continue;
+      return UsageError(absl::InvalidArgumentError(
+          absl::StrCat("--max-price ", text, ": a second one for this resource")));
+    }
+  }
+  if (!most->empty()) {
+    return UsageError(absl::InvalidArgumentError(
+        "--most says how much to bid for: each wants a --max-price of its resource"));
+  }
+  return out;
+}
 
 absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
                              const RunArguments& arguments) {
@@ -141,25 +220,28 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
   }
   const absl::StatusOr<std::string> host_id = FindHost(connection, arguments.host);
   if (!host_id.ok()) return host_id.status();
-  std::map<Resource, int64_t> unit_sizes;
+  HostUnits units;
   for (const pb::Host& host : hosts.hosts()) {
     if (host.host_id() != *host_id) continue;
     for (const auto& info : host.resources()) {
-      unit_sizes[static_cast<Resource>(info.kind())] = info.unit_size();
+      units.sizes[static_cast<Resource>(info.kind())] = info.unit_size();
+      units.capacities[static_cast<Resource>(info.kind())] = info.capacity_units();
     }
   }
+  const absl::StatusOr<std::map<Resource, int64_t>> seeds = ParseQuantities(arguments.seeds, units);
+  if (!seeds.ok()) return seeds.status();
+  absl::StatusOr<std::vector<Bid>> bids = BidsUpTo(arguments, units, *seeds);
+  if (!bids.ok()) return bids.status();
   pb::AdmitGuestRequest request;
   request.set_host_id(*host_id);
   request.set_tenant_id(arguments.tenant);
   request.set_name(arguments.name);
   request.set_image(arguments.recipe);
   request.set_arguments(absl::StrJoin(arguments.words, " "));
-  for (const std::string& text : arguments.seeds) {
-    const absl::StatusOr<std::pair<Resource, int64_t>> seed = ParseSeed(text, unit_sizes);
-    if (!seed.ok()) return UsageError(seed.status());
+  for (const auto& [resource, seed_units] : *seeds) {
     pb::Seed* to = request.add_seeds();
-    to->set_kind(client::ToProto(seed->first));
-    to->set_units(seed->second);
+    to->set_kind(client::ToProto(resource));
+    to->set_units(seed_units);
   }
   pb::AdmitGuestResponse admitted;
   if (absl::Status status = connection.Write(&OperatorStub::AdmitGuest, request, &admitted, "");
@@ -167,6 +249,27 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
     return status;
   }
   out.talk << "guest " << admitted.guest_id() << " runs\n";
+  const auto evict = [&] {
+    pb::EvictGuestRequest of;
+    of.set_guest_id(admitted.guest_id());
+    pb::EvictGuestResponse evicted;
+    return connection.Write(&OperatorStub::EvictGuest, of, &evicted, "");
+  };
+  for (Bid& bid : *bids) {
+    bid.guest_id = admitted.guest_id();
+    market::v1::PlaceBidRequest place;
+    *place.mutable_bid() = client::ToProto(bid);
+    market::v1::PlaceBidResponse placed;
+    if (absl::Status status = connection.Write(&MarketStub::PlaceBid, place, &placed, "");
+        !status.ok()) {
+      // A program that runs on less than it was to bid for is not what was asked.
+      if (const absl::Status also = evict(); !also.ok()) {
+        out.talk << "guest " << admitted.guest_id() << " is still there: " << also.message()
+                 << "\n";
+      }
+      return status;
+    }
+  }
   std::string reason;
   for (bool ended = false; !ended; absl::SleepFor(kLookInterval)) {
     market::v1::GetGuestRequest get;
@@ -181,13 +284,7 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
     reason = guest.guest().exit_reason();
   }
   out.talk << "guest " << admitted.guest_id() << ": " << Printable(reason) << "\n";
-  pb::EvictGuestRequest evict;
-  evict.set_guest_id(admitted.guest_id());
-  pb::EvictGuestResponse evicted;
-  if (absl::Status status = connection.Write(&OperatorStub::EvictGuest, evict, &evicted, "");
-      !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = evict(); !status.ok()) return status;
   return ExitCodeOf(reason);
 }
 
@@ -213,17 +310,23 @@ void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run) {
   CLI::App* start = app.add_subcommand(
       "run",
       "Operators: run a command as a guest of a Linux host until it ends, and end as it did\n\n"
-      "Example:\n"
-      "  nomctl run --tenant lab --name build --seed cpu=200m --seed memory=256MiB -- make -j8");
+      "Examples:\n"
+      "  nomctl run --tenant lab --name build --seed cpu=200m --seed memory=256MiB -- make -j8\n"
+      "  nomctl run --tenant lab --name render --seed memory=1GiB --max-price cpu=20 -- render.sh");
   auto arguments = std::make_shared<RunArguments>();
   start->add_option("--host", arguments->host, "The host; by default the only one");
   start->add_option("--tenant", arguments->tenant, "Who pays")->required();
   start->add_option("--name", arguments->name, "[a-z0-9-]{1,31}, unique on the host")->required();
   start->add_option("--recipe", arguments->recipe,
                     "Of the operator's; by default \"command\", as host init writes it");
-  start->add_option("--seed", arguments->seeds,
-                    "RESOURCE=QUANTITY that it owns to its end, as cpu=200m or memory=256MiB; or "
-                    "RESOURCE=UNITS");
+  AddRepeated(start, "--seed", arguments->seeds,
+              "RESOURCE=QUANTITY that it owns to its end, as cpu=200m or memory=256MiB; or "
+              "RESOURCE=UNITS");
+  AddRepeated(start, "--max-price", arguments->max_prices,
+              "RESOURCE=MONEY: bids for all of it that can be had, for up to so much a unit "
+              "and round, until the command ends");
+  AddRepeated(start, "--most", arguments->most,
+              "RESOURCE=QUANTITY: but no more than this, beyond the seed");
   start->add_option("words", arguments->words, "The command, after --");
   start->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {
