@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs on an ordinary Linux machine: host init, run, adopt.
-
-#include <fcntl.h>
-#include <pwd.h>
-#include <sys/stat.h>
-#include <unistd.h>
+// Programs on an ordinary Linux machine: run, adopt.
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +12,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -28,11 +19,9 @@
 #include "client/cli/bid_syntax.h"
 #include "client/cli/commands.h"
 #include "client/cli/connection.h"
-#include "client/cli/host_init.h"
 #include "client/cli/lookup.h"
 #include "client/cli/options.h"
 #include "client/cli/run_exit.h"
-#include "client/cli/table.h"
 #include "client/src/convert.h"
 
 namespace nom::cli {
@@ -43,79 +32,6 @@ using OperatorStub = pb::OperatorService::Stub;
 using MarketStub = market::v1::MarketService::Stub;
 
 constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
-
-// --- host init ---
-
-struct InitArguments {
-  std::string host_id = "linux";
-  std::string directory = "/etc/nom";
-  std::string machine;  // A folder in place of /, for tests.
-  bool dry_run = false;
-};
-
-// A file that was not there before. ALREADY_EXISTS if it was: what an operator wrote is kept.
-absl::Status WriteNew(const std::string& path, const std::string& text, mode_t mode,
-                      const std::string& owner) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  if (fd < 0) {
-    const std::string what = absl::StrCat(path, ": ", std::strerror(errno));
-    return errno == EEXIST ? absl::AlreadyExistsError(what) : absl::PermissionDeniedError(what);
-  }
-  bool good = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (!owner.empty()) {
-    const passwd* entry = getpwnam(owner.c_str());
-    if (entry != nullptr) good &= fchown(fd, entry->pw_uid, entry->pw_gid) == 0;
-  }
-  close(fd);
-  return good ? absl::OkStatus() : absl::UnavailableError(absl::StrCat(path, ": not written"));
-}
-
-std::string NewToken() {
-  std::random_device device;  // getrandom(2).
-  std::string token;
-  for (int i = 0; i < 8; ++i) absl::StrAppendFormat(&token, "%08x", device());
-  return token;
-}
-
-absl::StatusOr<int> HostInit(const Output& out, const InitArguments& arguments) {
-  const MachineSight machine = LookAtMachine(arguments.machine);
-  Table table({"what", "sold", ">there is", "how, or what is missing"});
-  for (const SaleRow& row : SaleRows(machine)) {
-    table.AddRow({row.what, row.good ? "yes" : "no", row.amount, row.remark});
-  }
-  out.data << table.Format(out.look);
-  if (!CanSell(machine)) {
-    out.talk
-        << "nomctl: no market can be run on this machine as it is; the table says what to do\n";
-    return kExitCheckFailed;
-  }
-  const std::string config = absl::StrCat(arguments.directory, "/marketd.yaml");
-  const std::string token = absl::StrCat(arguments.directory, "/operator.token");
-  const std::string text = HostConfigText(machine, arguments.host_id);
-  if (arguments.dry_run) {
-    out.data << "\n" << config << " would be:\n" << text;
-    return kExitOk;
-  }
-  if (mkdir(arguments.directory.c_str(), 0755) != 0 && errno != EEXIST) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(arguments.directory, ": ", std::strerror(errno), "; run it as root"));
-  }
-  for (const auto& [path, status] :
-       {std::pair(config, WriteNew(config, text, 0644, "")),
-        std::pair(token, WriteNew(token, NewToken() + "\n", 0600, "nom"))}) {
-    if (absl::IsAlreadyExists(status)) {
-      out.talk << path << " is there already, and is kept\n";
-    } else if (!status.ok()) {
-      return status;
-    } else {
-      out.data << "wrote " << path << "\n";
-    }
-  }
-  out.data << (machine.systemd
-                   ? "next: systemctl enable --now nom-holder nom-launcher nom-marketd\n"
-                   : "next: start nom-hold as user nom, then nom-launcher as root, then marketd\n");
-  return kExitOk;
-}
 
 // --- run ---
 
@@ -347,23 +263,7 @@ absl::StatusOr<int> AdoptUnit(Connection& connection, const Output& out,
 
 }  // namespace
 
-void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run) {
-  CLI::App* init = app.get_subcommand("host")->add_subcommand(
-      "init",
-      "Make this Linux machine a market: says what can be sold here, writes a configuration\n\n"
-      "Examples:\n"
-      "  nomctl host init --dry-run\n"
-      "  sudo nomctl host init");
-  auto init_arguments = std::make_shared<InitArguments>();
-  init->add_option("--id", init_arguments->host_id, "The name of this host");
-  init->add_option("--directory", init_arguments->directory, "Where the configuration goes");
-  init->add_option("--machine", init_arguments->machine,
-                   "A folder that is looked at in place of /, for trying");
-  init->add_flag("--dry-run", init_arguments->dry_run, "Only show what would be written");
-  init->callback([&local_run, init_arguments] {
-    local_run = [init_arguments](const Output& out) { return HostInit(out, *init_arguments); };
-  });
-
+void AddRunCommands(CLI::App& app, Run& run) {
   CLI::App* start = app.add_subcommand(
       "run",
       "Operators: run a command as a guest of a Linux host until it ends, and end as it did\n\n"

@@ -43,9 +43,9 @@ for unit in nom-holder.service nom-launcher.service nom.slice; do
   install -D -m 644 "$source/deploy/systemd/$unit" "$root/usr/lib/systemd/system/$unit"
 done
 install -D -m 755 "$source/deploy/systemd/nom-hold" "$root/usr/lib/nom/nom-hold"
-install -D -m 644 "$source/deploy/systemd/nom-marketd.service.d/linux-host.conf" "$root/usr/share/nom/linux-host.conf"
+install -D -m 644 "$source/deploy/systemd/nom-marketd.service.d/linux-host.conf" \
+  "$root/usr/share/nom/examples/nom-marketd.service.d/linux-host.conf"
 install -D -m 644 "$here/busy.service" "$root/etc/systemd/system/busy.service"
-install -D -m 644 "$here/linux.yaml" "$root/etc/nom/linux.yaml"
 install -D -m 644 "$source/deploy/systemd/nom.sysusers" "$root/usr/lib/sysusers.d/nom.conf"
 install -D -m 644 "$source/deploy/marketd.yaml" "$root/etc/nom/marketd.yaml"
 # The page is another package's matter, and not always built.

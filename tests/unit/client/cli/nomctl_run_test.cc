@@ -3,8 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "tests/unit/client/cli/nomctl_fixture.h"
@@ -125,6 +130,77 @@ TEST_F(NomctlRunTest, AUnitIsAdoptedUnderANameMadeOfIts) {
                   "AdmitGuest host_id: \"lab\" tenant_id: \"shop\" name: \"books\" image: \"db\""));
   EXPECT_EQ(Run({"adopt", "db"}).exit_code, 2);
   EXPECT_EQ(Run({"adopt", "db", "--tenant", "shop", "--seed", "cpu=205m"}).exit_code, 2);
+}
+
+// A folder in place of /, with a package installed and systemd running.
+class NomctlHostInitTest : public NomctlTest {
+ protected:
+  NomctlHostInitTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "nom-init-XXXXXX").string();
+    root_ = mkdtemp(pattern.data());
+    Put("/proc/stat", "cpu  1 2\ncpu0 1\n");
+    Put("/proc/meminfo", "MemTotal: 1048576 kB\nSwapTotal: 0 kB\n");
+    Put("/sys/fs/cgroup/cgroup.controllers", "cpu memory io pids\n");
+    Put("/run/systemd/system/x", "");
+    Put("/usr/share/nom/examples/marketd.yaml", "packaged\n");
+    Put("/usr/share/nom/examples/nom-marketd.service.d/linux-host.conf", "[Service]\n");
+    Put("/etc/nom/marketd.yaml", "packaged\n");
+    Put("/etc/nom/operator.token", "secret\n");
+  }
+  ~NomctlHostInitTest() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(root_, ignored);
+  }
+  void Put(const std::string& path, const std::string& text) const {
+    std::filesystem::create_directories((root_ + path).substr(0, (root_ + path).rfind('/')));
+    std::ofstream(root_ + path) << text;
+  }
+  std::string Get(const std::string& path) const {
+    std::stringstream text;
+    text << std::ifstream(root_ + path).rdbuf();
+    return text.str();
+  }
+  Ended Init() {
+    return Run({"host", "init", "--machine", root_, "--directory", root_ + "/etc/nom", "--units",
+                root_ + "/etc/systemd/system"});
+  }
+  std::string root_;
+};
+
+TEST_F(NomctlHostInitTest, TakesThePlaceOfWhatThePackagePutThere) {
+  const std::filesystem::path config = root_ + "/etc/nom/marketd.yaml";
+  std::filesystem::permissions(config, std::filesystem::perms(0640));
+  const Ended ended = Init();
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("wrote " + config.string()));
+  EXPECT_THAT(ended.err, HasSubstr("operator.token is there already, and is kept"));
+  EXPECT_THAT(Get("/etc/nom/marketd.yaml"), HasSubstr("kind: linux"));
+  EXPECT_EQ(std::filesystem::status(config).permissions(), std::filesystem::perms(0640));
+  EXPECT_EQ(Get("/etc/nom/operator.token"), "secret\n");
+  EXPECT_EQ(Get("/etc/systemd/system/nom-marketd.service.d/linux-host.conf"), "[Service]\n");
+  EXPECT_THAT(ended.out, HasSubstr("systemctl restart nom-marketd"));
+}
+
+TEST_F(NomctlHostInitTest, KeepsWhatSomebodyWroteAndSaysSo) {
+  Put("/etc/nom/marketd.yaml", "packaged, and changed\n");
+  Put("/etc/systemd/system/nom-marketd.service.d/linux-host.conf", "[Service]\nNice=5\n");
+  const Ended ended = Init();
+  EXPECT_EQ(ended.exit_code, 3);
+  EXPECT_THAT(ended.err, HasSubstr("marketd.yaml is there already, and is kept; what this machine "
+                                   "wants in it: nomctl host init --dry-run"));
+  EXPECT_EQ(Get("/etc/nom/marketd.yaml"), "packaged, and changed\n");
+  EXPECT_EQ(Get("/etc/systemd/system/nom-marketd.service.d/linux-host.conf"),
+            "[Service]\nNice=5\n");
+}
+
+TEST_F(NomctlHostInitTest, OutOfATreeItSaysWhatIsMissing) {
+  std::filesystem::remove_all(root_ + "/usr");
+  std::filesystem::remove_all(root_ + "/etc");
+  const Ended ended = Init();
+  EXPECT_EQ(ended.exit_code, 3);
+  EXPECT_THAT(Get("/etc/nom/marketd.yaml"), HasSubstr("kind: linux"));
+  EXPECT_EQ(Get("/etc/nom/operator.token").size(), 65u);
+  EXPECT_THAT(ended.err, HasSubstr("put deploy/systemd/nom-marketd.service.d/linux-host.conf to"));
 }
 
 }  // namespace
