@@ -68,7 +68,8 @@ struct NomStart {
   uint64_t tsc_hz;
   uint64_t seed_frames;
   uint64_t window_frames;
-  uint64_t reserved[3];
+  uint64_t virtual_processors;  // That the guest may run; 0 before 1.5: one.
+  uint64_t reserved[2];
   char name[NOM_NAME_BYTES];            // Zero-terminated.
   char arguments[NOM_ARGUMENTS_BYTES];  // Zero-terminated.
 };
@@ -95,7 +96,11 @@ struct NomStart {
   X(ACCEPT, 9, "guest id, frames, tag", "address",                                              \
     "shares the region that this guest offers under the tag")                                   \
   X(LEAVE, 10, "address of a region", "NomLeave", "gives a region up")                          \
-  X(RING, 11, "address of a region", "", "wakes the other guest of a region")
+  X(RING, 11, "address of a region", "", "wakes the other guest of a region")                   \
+  X(START, 12, "processor, address, stack", "",                                                 \
+    "lets another processor of the guest begin at the address, in the caller's state")          \
+  X(SIGNAL, 13, "processor, vector 32..255 or 0", "",                                           \
+    "wakes a processor of the guest, and interrupts it by the vector")
 
 enum NomCall {
 #define NOM_X(name, number, arguments, value, meaning) NOM_CALL_##name = number,
@@ -112,13 +117,15 @@ enum NomQuery {
   NOM_QUERY_NEXT_HOLE = 6,  // index = frame: the first frame of the window at or above it not held.
   NOM_QUERY_CYCLES_USED = 7,  // The meter: TSC cycles that the guest has run.
   NOM_QUERY_REGION = 8,       // index = address of a region: NomRegionState. Since 1.2.
+  NOM_QUERY_PROCESSOR = 9,    // Which of the guest's processors asks, from 0. Since 1.5.
 };
 
 enum NomWake {
   NOM_WAKE_DEADLINE = 1,
   NOM_WAKE_NOTICE = 2,
   NOM_WAKE_INTERRUPT = 3,
-  NOM_WAKE_RING = 4,  // Since 1.2.
+  NOM_WAKE_RING = 4,    // Since 1.2.
+  NOM_WAKE_SIGNAL = 5,  // Since 1.5.
 };
 
 enum NomRegionState {
