@@ -86,6 +86,12 @@ class Nomhv {
     return Call(NOM_CALL_SIGNAL, processor, vector, 0);
   }
 
+  // An interrupt of a device that the guest holds raises `vector` on the processor that asks, until
+  // it is routed elsewhere; 0: nowhere.
+  CallResult Route(uint64_t device, uint64_t interrupt, uint64_t vector) {
+    return Call(NOM_CALL_ROUTE, device, interrupt, vector);
+  }
+
  protected:
   ~Nomhv() = default;
 };

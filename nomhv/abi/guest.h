@@ -34,6 +34,7 @@
 #define NOM_DEVICES_MAX 12u
 #define NOM_GPA_DEVICES 0xC8000000u
 #define NOM_DEVICE_PLACE_BYTES 0x200000u
+#define NOM_DEVICE_INTERRUPTS_MAX 8u  // Of one device.
 #define NOM_DEVICES_BYTES (NOM_DEVICES_MAX * NOM_DEVICE_PLACE_BYTES)
 
 #define NOM_GPA_MACHINE_BOARD 0xFD000000u  // Read-only, one for all guests. struct NomMachineBoard
@@ -44,8 +45,8 @@
 #define NOM_GPA_DEVICE_BOARD 0xFD004000u  // Read-only, one for all. struct NomDeviceBoard
 
 // A PCI function that the market sells. It reads and writes the memory of the guest that holds it,
-// at guest-physical addresses, and nothing else; it is reset when it changes hands. It raises no
-// interrupts: drivers poll.
+// at guest-physical addresses, and nothing else; it is reset when it changes hands. Its interrupts
+// (MSI-X) reach nobody until the guest ROUTEs them; the page with their table is a hole.
 struct NomDevice {
   uint32_t place;          // bus << 8 | device << 3 | function
   uint32_t id;             // device << 16 | vendor
@@ -57,6 +58,7 @@ struct NomDeviceBoard {
   uint32_t device_count;
   uint32_t reserved;
   struct NomDevice devices[NOM_DEVICES_MAX];
+  uint8_t interrupts[NOM_DEVICES_MAX];  // How many of a device may be routed. Since 1.5.
 };
 
 #define NOM_START_MAGIC 0x54534d4eu  // "NMST"
@@ -100,7 +102,9 @@ struct NomStart {
   X(START, 12, "processor, address, stack", "",                                                 \
     "lets another processor of the guest begin at the address, in the caller's state")          \
   X(SIGNAL, 13, "processor, vector 32..255 or 0", "",                                           \
-    "wakes a processor of the guest, and interrupts it by the vector")
+    "wakes a processor of the guest, and interrupts it by the vector")                          \
+  X(ROUTE, 14, "device, its interrupt, vector 32..255 or 0", "",                                \
+    "lets an interrupt of a device that the guest holds interrupt the caller by the vector")
 
 enum NomCall {
 #define NOM_X(name, number, arguments, value, meaning) NOM_CALL_##name = number,

@@ -2,6 +2,7 @@
 #include "nomhv/x86/control/dispatch.h"
 
 #include "nomhv/core/assert.h"
+#include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/platform/clocks.h"
 #include "nomhv/x86/platform/cpu.h"
 #include "nomhv/x86/platform/log.h"
@@ -76,6 +77,7 @@ void Dispatch::Replan() {
   for (uint32_t index = 0; index < kVcpus; ++index) {
     VcpuAt(index).processors.store(masks[index], std::memory_order_release);
   }
+  MoveDeviceInterrupts();
   for (size_t i = 0; i < processors.size(); ++i) {
     processors[i].next_pieces = plan_[i];
     processors[i].replan.store(true, std::memory_order_release);

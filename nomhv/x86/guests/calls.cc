@@ -3,6 +3,7 @@
 #include <array>
 
 #include "nomhv/core/shared_memory.h"
+#include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/exits.h"
 #include "nomhv/x86/guests/guest_frames.h"
 #include "nomhv/x86/guests/machine.h"
@@ -137,6 +138,11 @@ CallAnswer Signal(VirtualProcessor& vcpu, uint64_t number, uint64_t vector, uint
   return {};
 }
 
+CallAnswer Route(VirtualProcessor& vcpu, uint64_t device, uint64_t interrupt, uint64_t vector) {
+  if (!IsVector(vector)) return Failed(NOM_STATUS_BAD_PARAMETER);
+  return Failed(RouteDevice(vcpu, device, interrupt, vector).code());
+}
+
 CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline, uint64_t, uint64_t) {
   if (vcpu.TakeNews(kNewsNotice)) return Value(NOM_WAKE_NOTICE);
   if (vcpu.TakeNews(kNewsRing)) return Value(NOM_WAKE_RING);
@@ -196,7 +202,7 @@ CallAnswer ChangeMemory(VirtualProcessor& vcpu, Change&& change) {
 // By number. Each for itself, so that none pays for what another needs.
 using CallHandler = CallAnswer (*)(VirtualProcessor&, uint64_t, uint64_t, uint64_t);
 constexpr auto kCalls = [] {
-  std::array<CallHandler, NOM_CALL_SIGNAL + 1> calls{};
+  std::array<CallHandler, NOM_CALL_ROUTE + 1> calls{};
   calls.fill(NoSuchCall);
   calls[NOM_CALL_QUERY] = Query;
   calls[NOM_CALL_ACQUIRE] = Acquire;
@@ -222,6 +228,7 @@ constexpr auto kCalls = [] {
   };
   calls[NOM_CALL_START] = Start;
   calls[NOM_CALL_SIGNAL] = Signal;
+  calls[NOM_CALL_ROUTE] = Route;
   return calls;
 }();
 

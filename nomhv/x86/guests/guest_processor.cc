@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/exits.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
@@ -107,6 +108,7 @@ void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
       case AfterExit::kInterrupt: {
         const uint64_t doorbells = DoorbellInterrupts();
         TakeInterrupts();
+        DeliverDeviceInterrupts();
         guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);
         // Where control runs here, too, it looks at once when marketd rings.
         if (processor.index == 0 && DoorbellInterrupts() != doorbells) {
@@ -152,6 +154,7 @@ bool TakeTurn(Processor& processor, uint64_t latest_tsc) {
     });
     ArmTimer(std::min(choice.deadline_tsc, latest_tsc));
     EnableInterruptsAndHalt();
+    DeliverDeviceInterrupts();
     // If it was a sleeper's wake-up that ended the idling, the sleeper pays from here.
     ChangePayer(processor, [&](ProcessorSchedule& schedule) {
       schedule.Pay(ProcessorSchedule::kWhoRunsNext, ReadTsc());

@@ -72,6 +72,7 @@ struct VirtualProcessor : News {
   std::atomic<uint64_t> processors{0};    // A bit for each that has a piece of it.
   std::atomic<bool> stopped{true};        // Until START, and after HLT with interrupts off.
   std::atomic<uint8_t> notice_vector{0};  // Of notices and rings.
+  std::atomic<bool> device_waits{false};  // A device's interrupt is among the pending ones.
 };
 
 }  // namespace nomhv

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "nomhv/core/exceptions.h"
+#include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
 #include "nomhv/x86/platform/cpu.h"
@@ -55,6 +56,7 @@ void PassMsr(uint32_t msr, bool write) {
   if (vector == 0) return;  // Taken before who raised it had told all.
   // As if it had been under way: it is delivered at the next entry.
   v.exit_interrupt_info = kEventValid | vector;
+  DeviceInterruptTaken(vcpu, vector);
   vcpu.guest->interrupts.fetch_add(1, std::memory_order_relaxed);
 }
 
