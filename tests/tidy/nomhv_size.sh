@@ -3,7 +3,7 @@
 # nomhv stays small enough to be read. It is meant to have fewer than 9000 lines of C++ and 600 of assembly; since it shares
 # memory between guests and hands out devices it has more, which is owed. Guests with several processors took 330 more: claims,
 # plans and meters by virtual processor, and one guest's processors made to leave it before a frame of it is another's. Interrupts
-# of devices took 230.
+# of devices took 230, and telling which virtio functions go round the IOMMU 30.
 set -euo pipefail
 cd "$1/nomhv"
 # The line that names the licence is not counted: every file has it.

@@ -117,6 +117,34 @@ bool IsBehind(const RemappingUnit& unit, PciFunction f) {
   return unit.all;
 }
 
+// Whether a function of virtio uses addresses of the IOMMU's (OASIS virtio 1.1, 6: feature 33). One
+// that does not reads and writes memory past it, whatever its tables say.
+bool GoesRoundIommu(PciFunction f) {
+  constexpr uint32_t kVirtio = 0x1af4;
+  constexpr uint8_t kVendorCapability = 0x09;
+  constexpr uint8_t kCommonConfiguration = 1;
+  const uint32_t id = ReadConfig(f, 0);
+  if ((id & 0xffff) != kVirtio || id >> 16 < 0x1000 || id >> 16 > 0x107f) return false;
+  auto at = static_cast<uint8_t>(ReadConfig(f, 0x34) & 0xfc);
+  for (int i = 0; i < 48 && at >= 0x40; ++i) {
+    const uint32_t word = ReadConfig(f, at);
+    if ((word & 0xff) == kVendorCapability && word >> 24 == kCommonConfiguration) {
+      const auto bar = ReadMemoryBar(f, static_cast<uint8_t>(ReadConfig(f, at + 4u) & 7));
+      const uint64_t offset = ReadConfig(f, at + 8u);
+      if (!bar.has_value() || offset + 8 > bar->bytes) return true;
+      MapAlso(bar->first, bar->bytes);
+      SetCommand(f, kCommandMemory | kCommandNoInterrupt);
+      auto* const common = Physical<volatile uint32_t>(bar->first + offset);
+      common[0] = 1;  // Which features: 32 to 63.
+      const bool platform = (common[1] >> 1 & 1) != 0;
+      SetCommand(f, kCommandNoInterrupt);
+      return !platform;
+    }
+    at = static_cast<uint8_t>(word >> 8 & 0xfc);
+  }
+  return true;  // Of before version 1: it cannot say.
+}
+
 // Null, or why it is not handed out.
 const char* Inspect(PciFunction f, bool trusted, Device& device, NomDevice& facts) {
   device.function = f;
@@ -126,6 +154,7 @@ const char* Inspect(PciFunction f, bool trusted, Device& device, NomDevice& fact
   } else if (!trusted) {
     return "it cannot be reset between two guests";
   }
+  if (GoesRoundIommu(f)) return "it reads and writes memory past the IOMMU";
   uint64_t end = 0;
   for (uint8_t bar = 0; bar < 6; ++bar) {
     facts.bar_offset[bar] = kNoBar;

@@ -146,5 +146,18 @@ TEST_F(Disks, InterruptsComeAndGoWithTheFunction) {
   ExpectEnd(first, NOM_EXIT_REASON_DONE, 0);
 }
 
+using Nets = Scenario;
+
+TEST_F(Nets, FramesComeBackByPollingAndByInterrupt) {
+  ASSERT_EQ(machine.Devices().device_count, 1u);
+  for (const char* arguments : {"interrupts=0", "interrupts=1"}) {
+    SCOPED_TRACE(arguments);
+    const uint64_t id = Create({.program = "net", .arguments = arguments, .millicores = 500});
+    ASSERT_EQ(machine.Apply({{id, 512, 500, 1}}).status, NOM_STATUS_OK);
+    ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
+    Destroy(id);
+  }
+}
+
 }  // namespace
 }  // namespace nom::tests
