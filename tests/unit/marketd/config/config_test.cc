@@ -69,6 +69,18 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(ToMarketConfig(*config).hosts[0].host_id, "sim");
 }
 
+TEST(ConfigTest, ReadsWhatIsArchived) {
+  const absl::StatusOr<Config> none = ParseConfig(kGood, "f");
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(none->retention, absl::InfiniteDuration());
+  EXPECT_EQ(none->archive, "/tmp/ledger.archive");
+  const absl::StatusOr<Config> some = ParseConfig(
+      With("ledger: /tmp/ledger", "ledger: /tmp/ledger\nretention: 30d\narchive: /mnt/old"), "f");
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_EQ(some->retention, absl::Hours(30 * 24));
+  EXPECT_EQ(some->archive, "/mnt/old");
+}
+
 TEST(ConfigTest, ReadsReservePolicies) {
   const absl::StatusOr<Config> config =
       ParseConfig(With("reserve_unit_price_microcredits: 5",
@@ -227,6 +239,14 @@ TEST(ConfigTest, WrongValues) {
       {"ledger: /tmp/ledger", "ledger: /a\nlimits: {watches_max: 0}",
        "limits.watches_max: must be"},
       {"ledger: /tmp/ledger", "ledger: [", "f:"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 30", "retention: must be a number with s, m"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 0d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: -1d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 36501d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 1.5d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\narchive: /a-wal", "\"/a-wal\" belongs to the ledger"},
+      {"ledger: /tmp/ledger", "ledger: /a\narchive: /a", "\"/a\" belongs to the ledger"},
       {"listen: 127.0.0.1:0", "- a", "f:"},
   };
   for (const Case& c : cases) {
