@@ -73,7 +73,8 @@ Round RoundOf(const HostMarket& host, absl::Time now) {
 }  // namespace
 
 Rounds::Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices,
-               NotesOfGuests& notes, GuestLives& lives, BidDesk& desk, ProductDesk& products)
+               NotesOfGuests& notes, GuestLives& lives, BidDesk& desk, ProductDesk& products,
+               TierDesk& tiers)
     : options_(std::move(options)),
       book_(book),
       leases_(leases),
@@ -81,7 +82,8 @@ Rounds::Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& noti
       notes_(notes),
       lives_(lives),
       desk_(desk),
-      products_(products) {}
+      products_(products),
+      tiers_(tiers) {}
 
 void Rounds::Begin(HostMarket& host) {
   const State& state = book_.state();
@@ -133,6 +135,7 @@ RoundSnapshot Rounds::Snapshot(const HostMarket& host) const {
 void Rounds::Decide(HostMarket& host) {
   desk_.WritePages(host, /*at_close=*/true);
   products_.Renew(host);
+  tiers_.GiveFloors(host);
   if (!options_.beside) {
     Scribe scribe = book_.Begin("round decided");
     CoverContracts(scribe, host.id(), host.clock.round_id());

@@ -114,6 +114,7 @@ absl::Status Create(const std::string& path) {
     NOM_RETURN_IF_ERROR(db->Execute(kSchemaSql));
     NOM_RETURN_IF_ERROR(db->Execute(kSchemaSince9Sql));
     NOM_RETURN_IF_ERROR(db->Execute(kContractsKeptSql));
+    NOM_RETURN_IF_ERROR(db->Execute(kSchemaSince10Sql));
     const std::string ids = absl::StrCat("PRAGMA application_id = ", kApplicationId,
                                          "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT");
     NOM_RETURN_IF_ERROR(db->Execute(ids.c_str()));
@@ -134,9 +135,13 @@ absl::Status Upgrade(Database& db) {
   if (version == kSchemaVersion) return absl::OkStatus();
   NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = version < 8 ? db.Execute(kUpgradeFrom7Sql) : absl::OkStatus();
-  if (status.ok()) status = db.Execute(kSchemaSince9Sql);
-  if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
-  if (status.ok()) status = db.Execute(kContractsKeptSql);
+  if (version < 9) {
+    if (status.ok()) status = db.Execute(kSchemaSince9Sql);
+    if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
+    if (status.ok()) status = db.Execute(kContractsKeptSql);
+  }
+  if (status.ok()) status = db.Execute(kUpgradeFrom9Sql);
+  if (status.ok()) status = db.Execute(kSchemaSince10Sql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
   }
@@ -209,6 +214,11 @@ class SqliteSnapshot : public LedgerSnapshot {
     Round round{.host_id = host_id, .round_id = round_id};
     NOM_RETURN_IF_ERROR(market::ReadRound(*db_, round));
     return round;
+  }
+  absl::StatusOr<std::vector<Contract>> ReadEndedContracts(const TenantId& tenant_id,
+                                                           GuestId guest_id, ContractId before,
+                                                           int limit) override {
+    return market::ReadEndedContracts(*db_, book_, tenant_id, guest_id, before, limit);
   }
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,
                                                       const NewestBelow& which) override {

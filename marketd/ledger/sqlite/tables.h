@@ -73,6 +73,10 @@ absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
                                                     const NewestBelow& which);
 absl::StatusOr<AccountStatement> ReadStatement(Database& db, int64_t book,
                                                const TenantId& tenant_id, const NewestBelow& which);
+absl::StatusOr<std::vector<Contract>> ReadEndedContracts(Database& db, int64_t book,
+                                                         const TenantId& tenant_id,
+                                                         GuestId guest_id, ContractId before,
+                                                         int limit);
 
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);

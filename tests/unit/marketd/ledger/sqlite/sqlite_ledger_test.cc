@@ -157,6 +157,17 @@ TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
   ExpectRefused("schema version 99");
 }
 
+// What makes a file of version 9 of one of version 10, which has no tiers.
+constexpr char kBackTo9[] = R"sql(
+PRAGMA journal_mode = DELETE;
+DROP TABLE tier_units;
+DROP TABLE tiers;
+DROP INDEX contracts_sold;
+ALTER TABLE auctions DROP COLUMN contracted_units;
+ALTER TABLE contracts DROP COLUMN paid_microcredits;
+PRAGMA user_version = 9;
+)sql";
+
 // What makes a file of version 8 of one of version 9, whose tenants have a token each at the most.
 constexpr char kBackTo8[] = R"sql(
 PRAGMA journal_mode = DELETE;
@@ -185,9 +196,24 @@ ALTER TABLE tenants DROP COLUMN last_token_id;
 PRAGMA user_version = 8;
 )sql";
 
+TEST_F(SqliteLedgerTest, AFileOfVersion9IsBroughtUp) {
+  Fill();
+  ASSERT_EQ(Shell(path_, kBackTo9), "");
+  auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  auto loaded = (*again)->Load({});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(*loaded, filled_);
+  (*again).reset();
+  EXPECT_TRUE(Open().ok()) << "and stays so";
+  const std::string fresh = directory_.File("fresh.ledger");
+  ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
+  EXPECT_EQ(Columns(path_), Columns(fresh));
+}
+
 TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, kBackTo8), "");
+  ASSERT_EQ(Shell(path_, std::string(kBackTo9) + kBackTo8), "");
   auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
   auto loaded = (*again)->Load({});
@@ -204,7 +230,7 @@ TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
 
 TEST_F(SqliteLedgerTest, AFileOfVersion7IsBroughtUp) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, std::string(kBackTo8) +
+  ASSERT_EQ(Shell(path_, std::string(kBackTo9) + kBackTo8 +
                              "ALTER TABLE guests DROP COLUMN end_cause;"
                              " ALTER TABLE guests DROP COLUMN arrears_rounds;"
                              " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
