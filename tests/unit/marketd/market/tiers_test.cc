@@ -10,6 +10,7 @@
 #include <set>
 
 #include "marketd/market/audit.h"
+#include "marketd/market/money.h"
 #include "policies/tiers/tiers.h"
 #include "tests/unit/marketd/market/market_fixture.h"
 
@@ -189,6 +190,31 @@ TEST_F(TiersTest, TheLowestTierHasItsFloorInOneOfSoManyRoundsWhoeverBids) {
     }
   }
   EXPECT_EQ(floors, 3);
+  ExpectGoodBooks();
+}
+
+TEST_F(TiersTest, AFloorThatWasGivenBeforeARestartIsNotGivenAgain) {
+  ASSERT_TRUE(Ask("ann", Wish(ann_, "economy", 30)).status.ok());
+  const auto slot = static_cast<RoundId>(world_->state().tiers.at(ann_).slot);
+  while (Next() % static_cast<RoundId>(kFloorEvery) != slot) ASSERT_TRUE(RunUntilInForce(Next()));
+  // The process died between the two: the floor is durable, the round is not decided.
+  const RoundId round = Next();
+  world_->WriteWhileDown([&](Scribe& scribe) {
+    Contract floor{.contract_id = scribe.state().last_contract_id + 1,
+                   .guest_id = ann_,
+                   .tenant_id = "ann",
+                   .lots = {{kMemory, 8, 8 * kMemoryReserve}},
+                   .from_round_id = round,
+                   .until_round_id = round + 1,
+                   .period = kPeriod,
+                   .policy = std::string(policies::kTierBids)};
+    PostEscrow(scribe, floor, ChargeOf(floor));
+    scribe.Write(OpenContract{floor});
+  });
+  ASSERT_TRUE(RunUntilDecided(round));
+  EXPECT_EQ(Floor(ann_), (std::map<ResourceKind, int64_t>{{kMemory, 8}}));
+  ASSERT_TRUE(RunUntilInForce(round));
+  EXPECT_EQ(Held(ann_), 16 + 30) << "what it asked for, of which eight are the floor";
   ExpectGoodBooks();
 }
 
