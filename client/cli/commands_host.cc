@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs on an ordinary Linux machine: host init, run.
+// Programs on an ordinary Linux machine: host init, run, adopt.
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -137,6 +138,32 @@ struct HostUnits {
   std::map<Resource, int64_t> capacities;
 };
 
+absl::StatusOr<HostUnits> UnitsOf(Connection& connection, const std::string& host_id) {
+  pb::ListHostsResponse hosts;
+  if (absl::Status status =
+          connection.Call(&OperatorStub::ListHosts, pb::ListHostsRequest(), &hosts);
+      !status.ok()) {
+    return status;
+  }
+  HostUnits out;
+  for (const pb::Host& host : hosts.hosts()) {
+    if (host.host_id() != host_id) continue;
+    for (const auto& info : host.resources()) {
+      out.sizes[static_cast<Resource>(info.kind())] = info.unit_size();
+      out.capacities[static_cast<Resource>(info.kind())] = info.capacity_units();
+    }
+  }
+  return out;
+}
+
+void AddSeeds(const std::map<Resource, int64_t>& seeds, pb::AdmitGuestRequest& request) {
+  for (const auto& [resource, units] : seeds) {
+    pb::Seed* to = request.add_seeds();
+    to->set_kind(client::ToProto(resource));
+    to->set_units(units);
+  }
+}
+
 // Quantities as "cpu=200m" and the like, each resource at most once.
 absl::StatusOr<std::map<Resource, int64_t>> ParseQuantities(const std::vector<std::string>& texts,
                                                             const HostUnits& host) {
@@ -214,25 +241,14 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
                        "have one or be empty; put it into a script")));
     }
   }
-  pb::ListHostsResponse hosts;
-  if (absl::Status status =
-          connection.Call(&OperatorStub::ListHosts, pb::ListHostsRequest(), &hosts);
-      !status.ok()) {
-    return status;
-  }
   const absl::StatusOr<std::string> host_id = FindHost(connection, arguments.host);
   if (!host_id.ok()) return host_id.status();
-  HostUnits units;
-  for (const pb::Host& host : hosts.hosts()) {
-    if (host.host_id() != *host_id) continue;
-    for (const auto& info : host.resources()) {
-      units.sizes[static_cast<Resource>(info.kind())] = info.unit_size();
-      units.capacities[static_cast<Resource>(info.kind())] = info.capacity_units();
-    }
-  }
-  const absl::StatusOr<std::map<Resource, int64_t>> seeds = ParseQuantities(arguments.seeds, units);
+  const absl::StatusOr<HostUnits> units = UnitsOf(connection, *host_id);
+  if (!units.ok()) return units.status();
+  const absl::StatusOr<std::map<Resource, int64_t>> seeds =
+      ParseQuantities(arguments.seeds, *units);
   if (!seeds.ok()) return seeds.status();
-  absl::StatusOr<std::vector<Bid>> bids = BidsUpTo(arguments, units, *seeds);
+  absl::StatusOr<std::vector<Bid>> bids = BidsUpTo(arguments, *units, *seeds);
   if (!bids.ok()) return bids.status();
   pb::AdmitGuestRequest request;
   request.set_host_id(*host_id);
@@ -240,16 +256,12 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
   request.set_name(arguments.name);
   request.set_image(arguments.recipe);
   request.set_arguments(absl::StrJoin(arguments.words, " "));
-  for (const auto& [resource, seed_units] : *seeds) {
-    pb::Seed* to = request.add_seeds();
-    to->set_kind(client::ToProto(resource));
-    to->set_units(seed_units);
-  }
+  AddSeeds(*seeds, request);
   if (arguments.bundle.IsGiven()) {
     const absl::Status status = arguments.bundle.Read(
         [&]() -> absl::StatusOr<UnitSizes> {
           UnitSizes sizes;
-          for (const auto& [resource, size] : units.sizes) sizes[client::ToProto(resource)] = size;
+          for (const auto& [resource, size] : units->sizes) sizes[client::ToProto(resource)] = size;
           return sizes;
         },
         request.mutable_bundle());
@@ -301,6 +313,51 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
   return ExitCodeOf(reason);
 }
 
+// --- adopt ---
+
+struct AdoptArguments {
+  std::string host;
+  std::string tenant;
+  std::string name;
+  std::string unit;
+  std::vector<std::string> seeds;
+};
+
+// "postgresql@15-main.service" is called postgresql-15-main on the host, unless it is said.
+std::string NameOfUnit(absl::string_view unit) {
+  std::string out;
+  for (const char c : unit.substr(0, unit.rfind('.'))) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += absl::ascii_isalnum(byte) ? absl::ascii_tolower(byte) : '-';
+  }
+  return out.substr(0, 31);
+}
+
+absl::StatusOr<int> AdoptUnit(Connection& connection, const Output& out,
+                              const AdoptArguments& arguments) {
+  const absl::StatusOr<std::string> host_id = FindHost(connection, arguments.host);
+  if (!host_id.ok()) return host_id.status();
+  const absl::StatusOr<HostUnits> units = UnitsOf(connection, *host_id);
+  if (!units.ok()) return units.status();
+  const absl::StatusOr<std::map<Resource, int64_t>> seeds =
+      ParseQuantities(arguments.seeds, *units);
+  if (!seeds.ok()) return seeds.status();
+  pb::AdmitGuestRequest request;
+  request.set_host_id(*host_id);
+  request.set_tenant_id(arguments.tenant);
+  request.set_name(arguments.name.empty() ? NameOfUnit(arguments.unit) : arguments.name);
+  request.set_image(arguments.unit);
+  AddSeeds(*seeds, request);
+  pb::AdmitGuestResponse response;
+  if (absl::Status status = connection.Write(&OperatorStub::AdmitGuest, request, &response, "");
+      !status.ok()) {
+    return status;
+  }
+  return out.Done(response, absl::StrCat("unit ", arguments.unit, " is guest ", response.guest_id(),
+                                         ", ", request.name(), "; nomctl evict ", request.name(),
+                                         " gives it back\n"));
+}
+
 }  // namespace
 
 void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run) {
@@ -347,6 +404,27 @@ void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run) {
   start->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {
       return RunGuest(connection, out, *arguments);
+    };
+  });
+
+  CLI::App* adopt = app.add_subcommand(
+      "adopt",
+      "Operators: make a unit of systemd that runs already a guest of a Linux host, where it is. A "
+      "recipe of the host must name it (unit:)\n\n"
+      "Example:\n"
+      "  nomctl adopt postgresql.service --tenant lab --seed cpu=500m --seed memory=1GiB");
+  auto adopted = std::make_shared<AdoptArguments>();
+  adopt->add_option("unit", adopted->unit, "The unit, or the name of its recipe")->required();
+  AddHost(adopt, adopted->host);
+  adopt->add_option("--tenant", adopted->tenant, "Who pays")->required();
+  adopt->add_option("--name", adopted->name,
+                    "[a-z0-9-]{1,31}, unique on the host; by default after the unit");
+  AddRepeated(adopt, "--seed", adopted->seeds,
+              "RESOURCE=QUANTITY that it owns to its end, as cpu=500m or memory=1GiB: no less "
+              "memory than it keeps now");
+  adopt->callback([&run, adopted] {
+    run = [adopted](Connection& connection, const Output& out) {
+      return AdoptUnit(connection, out, *adopted);
     };
   });
 }

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <sstream>
@@ -47,9 +48,12 @@ constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
 constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
 
+// In the order of ResourceKind.
 const std::vector<std::string>& KindNames() {
+  static constexpr const char* kNames[] = {"cpu", "memory", "cache", "network", "disk", "device"};
+  static_assert(std::size(kNames) == market::kKindsCount);
   static const auto* const names =
-      new std::vector<std::string>{"cpu", "memory", "cache", "network", "disk", "device"};
+      new std::vector<std::string>(std::begin(kNames), std::end(kNames));
   return *names;
 }
 

@@ -17,6 +17,7 @@ void LiveBook::Commit(Scribe&& scribe) {
   if (scribe.empty()) return;
   const Transaction& transaction = effects_.transactions.emplace_back(std::move(scribe).Finish());
   changes_.Touch(transaction, state_);
+  // Before anybody is told: the transaction is in memory only, and dies with the process.
   std::string wrong = money_promises_.FirstBroken(transaction, state_);
   if (wrong.empty() && check_) wrong = check_(transaction);
   NOM_CHECK(wrong.empty(), absl::StrCat("transaction ", transaction.transaction_id, " (",

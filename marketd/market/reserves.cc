@@ -38,6 +38,8 @@ std::map<ResourceKind, policies::ReserveOutput> ReservesOfRound(
     RoundId round_id, absl::Span<const ResourcePrice> last) {
   std::map<ResourceKind, policies::ReserveOutput> out;
   for (const Resource& resource : resources) {
+    // Some reserve policies start from the last reserve, from what was sold at it, or from how it
+    // changed.
     const ResourcePrice* of_kind = nullptr;
     for (const ResourcePrice& price : last) {
       if (price.kind == resource.kind) of_kind = &price;

@@ -110,5 +110,22 @@ TEST_F(NomctlRunTest, WhatCannotBeMeantStartsNothing) {
   EXPECT_THAT(Changes(), IsEmpty());
 }
 
+TEST_F(NomctlRunTest, AUnitIsAdoptedUnderANameMadeOfIts) {
+  EXPECT_EQ(Run({"adopt", "postgresql@15-main.service", "--tenant", "shop", "--seed", "cpu=200m",
+                 "--seed", "memory=16MiB"})
+                .out,
+            "unit postgresql@15-main.service is guest 7, postgresql-15-main; nomctl evict "
+            "postgresql-15-main gives it back\n");
+  EXPECT_EQ(Run({"adopt", "db", "--tenant", "shop", "--name", "books"}).exit_code, 0);
+  EXPECT_THAT(
+      Changes(),
+      ElementsAre("AdmitGuest host_id: \"lab\" tenant_id: \"shop\" name: \"postgresql-15-main\" "
+                  "image: \"postgresql@15-main.service\" seeds { kind: RESOURCE_KIND_CPU units: 20 "
+                  "} seeds { kind: RESOURCE_KIND_MEMORY units: 16 }",
+                  "AdmitGuest host_id: \"lab\" tenant_id: \"shop\" name: \"books\" image: \"db\""));
+  EXPECT_EQ(Run({"adopt", "db"}).exit_code, 2);
+  EXPECT_EQ(Run({"adopt", "db", "--tenant", "shop", "--seed", "cpu=205m"}).exit_code, 2);
+}
+
 }  // namespace
 }  // namespace nom::client_test

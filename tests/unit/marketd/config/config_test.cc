@@ -396,6 +396,17 @@ TEST(ConfigTest, ReadsALinuxHost) {
   EXPECT_EQ(host.recipes[1].processes_max, market::Recipe().processes_max);
 }
 
+TEST(ConfigTest, AUnitNeedsNoProgram) {
+  const absl::StatusOr<Config> config =
+      ParseConfig(absl::StrReplaceAll(kLinux, {{"argv: [/bin/batch]\n        user: nobody",
+                                                "unit: postgresql.service\n        force: swap"}}),
+                  "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const market::Recipe& recipe = config->hosts[0].linux_host.recipes[1];
+  EXPECT_EQ(recipe.unit, "postgresql.service");
+  EXPECT_EQ(recipe.force, market::Recipe::Force::kSwap);
+}
+
 TEST(ConfigTest, WrongLinuxHosts) {
   struct Case {
     const char* from;
@@ -415,6 +426,13 @@ TEST(ConfigTest, WrongLinuxHosts) {
                 "f:18:15: hosts[0].recipes[0].argv: \"/srv/../bin/sh\" steps up"},
            Case{"[/usr/bin/web,", "[[x],", "hosts[0].recipes[0].argv[0]: must be a text"},
            Case{"name: batch", "name: web", "another recipe is already called \"web\""},
+           Case{"argv: [/bin/batch]\n        user: nobody", "unit: nginx",
+                "recipes[1].unit: must be the name of a service or a scope"},
+           Case{"argv: [/bin/batch]", "unit: nginx.service",
+                "recipes[1].unit: runs already, as systemd was told"},
+           Case{"argv: [/bin/batch]\n", "argv: []\n", "recipes[1].argv"},
+           Case{"        argv: [/bin/batch]\n", "", "recipes[1].argv: missing"},
+           Case{"        user: nobody\n", "", "recipes[1].user: missing"},
            Case{"force: swap", "force: beg", "force: must be one of kill, swap"},
            Case{"force: swap", "priority: 3", "recipes[0].priority: unknown key"},
            Case{"kind: memory", "kind: cache",
