@@ -55,9 +55,9 @@ Reply AskAndWait(Runtime& runtime, Call call) {
 }
 
 // Waits until the host is there.
-std::unique_ptr<Runtime> StartRuntime(Ledger& ledger, SimulatedHost& host) {
+std::unique_ptr<Runtime> StartRuntime(Ledger& ledger, SimulatedHost& host, bool forward = false) {
   Runtime::Options options;
-  options.config.hosts = {BigHost(absl::Hours(1))};
+  options.config.hosts = {BigHost(absl::Hours(1), forward)};
   auto runtime = *Runtime::Start(std::move(options), Clock::Real(), ledger, {{"h", &host}});
   while (!runtime->view()->FindHost("h")->connected) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -157,6 +157,57 @@ void MeasureBids(int guests) {
                         count / bare_seconds, absl::ToDoubleMicroseconds(bare_cpu) / count,
                         absl::FDivDuration(cpu, bare_cpu)),
         "20,000 a second, p99 10 ms, 50 us of CPU, for any number of guests");
+}
+
+void MeasureContracts() {
+  const BenchDirectory directory;
+  SimulatedHost host(BigHostOptions(Clock::Real()));
+  const std::vector<GuestId> ids = Prepare(directory.File("ledger"), host, kCallers);
+  const std::unique_ptr<Ledger> ledger = OpenBenchLedger(directory.File("ledger"));
+  const std::unique_ptr<Runtime> runtime = StartRuntime(*ledger, host, /*forward=*/true);
+  std::atomic<bool> stop{false};
+  std::atomic<int> out{kCallers};
+  std::mutex mutex;
+  std::vector<absl::Duration> took;
+  std::atomic<uint64_t> next{0};
+  // On the engine's thread: a quote is taken when it is answered, and asked for anew once its
+  // contract is.
+  std::function<void(size_t)> buy = [&](size_t caller) {
+    const uint64_t n = next++;
+    const Caller who{.tenant_id = absl::StrCat("t-", caller)};
+    const auto begin = Stopwatch::now();
+    runtime->Submit(
+        who, GetQuote{absl::StrCat("q-", n), ids[caller], {{ResourceKind::kMemory, 1}}, 0, 10},
+        [&, caller, n, who, begin](const Reply& quote) {
+          NOM_CHECK(quote.status.ok(), quote.status.ToString());
+          runtime->Submit(who, TakeOffer{absl::StrCat("t-", n), quote.offer_id, ids[caller], 0},
+                          [&, caller, begin](const Reply& reply) {
+                            NOM_CHECK(reply.status.ok(), reply.status.ToString());
+                            {
+                              std::lock_guard lock(mutex);
+                              took.push_back(absl::FromChrono(Stopwatch::now() - begin));
+                            }
+                            if (stop) {
+                              --out;
+                            } else {
+                              buy(caller);
+                            }
+                          });
+        });
+  };
+  const auto begin = Stopwatch::now();
+  for (size_t caller = 0; caller < kCallers; ++caller) buy(caller);
+  std::this_thread::sleep_for(absl::ToChronoMilliseconds(kMeasured));
+  stop = true;
+  while (out != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const double seconds = absl::ToDoubleSeconds(absl::FromChrono(Stopwatch::now() - begin));
+  runtime->Stop();
+  Print(absl::StrCat("quote to durable contract, ", kCallers, " callers"),
+        absl::StrFormat("%.0f a second, p50 %.1f ms, p99 %.1f ms",
+                        static_cast<double>(took.size()) / seconds,
+                        absl::ToDoubleMilliseconds(Median(took)),
+                        absl::ToDoubleMilliseconds(Quantile(took, 990))),
+        "", "p99 20 ms");
 }
 
 void MeasureAdmission(int guests) {

@@ -26,12 +26,12 @@ struct Spent {
 // A market in one thread, whose time moves from one thing that is due to the next.
 class OneThread {
  public:
-  OneThread()
+  explicit OneThread(bool forward = false)
       : ledger_(OpenBenchLedger(directory_.File("ledger"), Sync::kNone)),
         bare_(directory_.File("bare")),
         host_(BigHostOptions(clock_)) {
     MarketConfig config;
-    config.hosts = {BigHost(absl::Seconds(10))};
+    config.hosts = {BigHost(absl::Seconds(10), forward)};
     engine_ = std::make_unique<Engine>(std::move(config), *ledger_->Load(Lead{}));
     Handle(Tick{});
   }
@@ -107,7 +107,67 @@ class OneThread {
   bool measuring_ = false;
 };
 
+// So many guests, each of a tenant of its own, with a bid for both kinds.
+std::vector<GuestId> AddBidders(OneThread& market, int guests) {
+  std::vector<GuestId> ids;
+  for (int i = 0; i < guests; ++i) {
+    const TenantId tenant = absl::StrCat("t-", i);
+    market.Ask(CreateTenant{absl::StrCat("c-", i), tenant, "", "hash"});
+    market.Ask(Deposit{absl::StrCat("d-", i), tenant, 1'000'000'000'000});
+    ids.push_back(market
+                      .Ask(AdmitGuest{.request_id = absl::StrCat("a-", i),
+                                      .host_id = "h",
+                                      .tenant_id = tenant,
+                                      .name = absl::StrCat("g-", i),
+                                      .image = "image",
+                                      .seeds = {{ResourceKind::kMemory, 1}}})
+                      .guest_id);
+    for (const ResourceKind kind : {ResourceKind::kCpu, ResourceKind::kMemory}) {
+      market.Ask(PlaceBid{.request_id = absl::StrCat("b-", i, KindName(kind)),
+                          .guest_id = ids.back(),
+                          .kind = kind,
+                          .ranges = {{0, 4, 0, 2'000 + i % 100}}});
+    }
+  }
+  return ids;
+}
+
+// Of so many rounds: engine and commits.
+absl::Duration MedianRound(OneThread& market, int rounds) {
+  const auto in_force = [&] { return market.state().hosts.at("h").in_force_round_id; };
+  const auto run_until = [&](RoundId round_id) {
+    while (in_force() < round_id) market.Step();
+  };
+  run_until(in_force() + 3);
+  std::vector<absl::Duration> whole;
+  for (int i = 0; i < rounds; ++i) {
+    const Spent before = market.spent;
+    run_until(in_force() + 1);
+    whole.push_back(market.spent.engine - before.engine + market.spent.ledger - before.ledger);
+  }
+  return Median(whole);
+}
+
 }  // namespace
+
+void MeasureRoundBeside(int guests, int contracts, int rounds) {
+  OneThread market(/*forward=*/true);
+  const std::vector<GuestId> ids = AddBidders(market, guests);
+  const absl::Duration without = MedianRound(market, rounds);
+  for (int i = 0; i < contracts; ++i) {
+    const GuestId guest = ids[static_cast<size_t>(i) % ids.size()];
+    const OfferId offer =
+        market.Ask(GetQuote{absl::StrCat("q-", i), guest, {{ResourceKind::kCpu, 1}}, 0, 1'000})
+            .offer_id;
+    market.Ask(TakeOffer{absl::StrCat("k-", i), offer, guest, 0});
+  }
+  const absl::Duration with = MedianRound(market, rounds);
+  Print(absl::StrCat("round of ", 2 * guests, " awards beside ", contracts, " contracts"),
+        absl::StrFormat("%.1f ms", absl::ToDoubleMilliseconds(with)),
+        absl::StrFormat("without them %.1f ms: %.2f of it", absl::ToDoubleMilliseconds(without),
+                        absl::FDivDuration(with, without)),
+        "1.1 of it");
+}
 
 void MeasureRound(int guests, int rounds) { MeasureRoundOf(guests, guests, rounds); }
 

@@ -29,8 +29,9 @@ class BenchDirectory {
   std::string path_;
 };
 
-// Of cpu and memory, with room for all, and rounds of `period`.
-HostConfig BigHost(absl::Duration period);
+// Of cpu and memory, with room for all, and rounds of `period`. `forward`: nearly all of it may be
+// sold by contract.
+HostConfig BigHost(absl::Duration period, bool forward = false);
 SimulatedHostOptions BigHostOptions(const Clock& clock);
 // Durable as marketd's, or, for what is only prepared, not synchronised to the disk.
 enum class Sync { kFull, kNone };
@@ -48,6 +49,12 @@ void Print(const std::string& what, const std::string& figure, const std::string
 
 // 64 callers, each of whom bids anew when its bid is durable, among so many guests.
 void MeasureBids(int guests);
+// 64 callers, each of whom asks for a quote, takes it, and begins anew when it is a contract that
+// is durable.
+void MeasureContracts();
+// A round in which each of so many guests wins both kinds, without and with so many contracts alive
+// beside it.
+void MeasureRoundBeside(int guests, int contracts, int rounds);
 // So many guests are admitted, one after the other, each with a tenant and a bid of its own.
 void MeasureAdmission(int guests);
 // A round in which each of so many guests wins both kinds.

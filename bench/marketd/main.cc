@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All figures, or those named: bids, admission, round, restart, restart_million.
+// All figures, or those named: bids, contracts, admission, round, restart, restart_million.
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -25,7 +25,7 @@ BenchDirectory::~BenchDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-HostConfig BigHost(absl::Duration period) {
+HostConfig BigHost(absl::Duration period, bool forward) {
   HostConfig host{.host_id = "h", .kind = "simulated"};
   host.SetPeriod(period);
   host.guests_max = kHostGuestsMax;
@@ -39,6 +39,8 @@ HostConfig BigHost(absl::Duration period) {
                      .rule = "uniform_price/1",
                      .reserve_unit_price_microcredits = 500,
                      .seed_rent_unit_price_microcredits = 40}};
+  if (!forward) return host;
+  for (Resource& resource : host.resources) resource.forward = ForwardSale{.share_ppm = 900'000};
   return host;
 }
 
@@ -87,6 +89,10 @@ int Run(int argc, char** argv) {
   };
   if (wanted("bids")) {
     for (const int guests : {64, 1'000, 5'000}) MeasureBids(guests);
+  }
+  if (wanted("contracts")) {
+    MeasureContracts();
+    MeasureRoundBeside(5'000, 10'000, 5);
   }
   if (wanted("admission")) MeasureAdmission(5'000);
   if (wanted("round")) {

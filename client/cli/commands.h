@@ -62,6 +62,8 @@ void AddClearCommand(CLI::App& app, Run& run);
 void AddStatementCommand(CLI::App& app, Run& run);
 // quote, buy, contracts, offers, sublet, take, withdraw-offer, leave, renew.
 void AddContractCommands(CLI::App& app, Run& run);
+// tier, tiers, request, quota.
+void AddGuestCommands(CLI::App& app, Run& run);
 void AddTokenCommands(CLI::App& app, Run& run);
 void AddEventsCommand(CLI::App& app, Run& run);
 void AddBackupCommand(CLI::App& app, Run& run);

@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contracts: quote, buy, contracts, offers, sublet, take, withdraw-offer, leave, renew.
 
-#include <algorithm>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "client/cli/amounts.h"
 #include "client/cli/bid_syntax.h"
 #include "client/cli/commands.h"
 #include "client/cli/connection.h"
 #include "client/cli/lookup.h"
 #include "client/cli/names.h"
 #include "client/cli/options.h"
-#include "client/cli/pages.h"
 #include "client/cli/table.h"
 #include "nom/types.h"
-#include "policies/units/quantity.h"
 
 namespace nom::cli {
 namespace {
@@ -33,104 +30,7 @@ namespace pb = market::v1;
 using MarketStub = pb::MarketService::Stub;
 
 constexpr int kPageSize = 1000;
-
-// Units of each resource as they were typed: counts, or amounts that need the host's unit sizes.
-struct Amount {
-  Resource resource = Resource::kMemory;
-  int64_t units = 0;
-  std::string text;  // "10MiB"; empty: `units` is what was typed.
-};
-
-absl::StatusOr<Amount> ParseAmount(absl::string_view text) {
-  const std::vector<absl::string_view> halves = absl::StrSplit(text, absl::MaxSplits('=', 1));
-  if (halves.size() == 2 && halves[1].find_first_not_of("0123456789") != absl::string_view::npos &&
-      !absl::StartsWith(halves[1], "-")) {
-    absl::StatusOr<Resource> resource = ParseResourceArgument(halves[0]);
-    if (!resource.ok()) return resource.status();
-    return Amount{*resource, 0, std::string(halves[1])};
-  }
-  absl::StatusOr<std::pair<Resource, int64_t>> count = ParseQuantity(text);
-  if (!count.ok()) return count.status();
-  return Amount{count->first, count->second, ""};
-}
-
-absl::StatusOr<policies::Measure> MeasureOf(Resource resource) {
-  switch (resource) {
-    case Resource::kMemory:
-      return policies::Measure::kBytes;
-    case Resource::kCpu:
-      return policies::Measure::kMillicores;
-    case Resource::kNetwork:
-      return policies::Measure::kMegabitsPerSecond;
-    case Resource::kDisk:
-      return policies::Measure::kRequestsPerSecond;
-    default:
-      return absl::InvalidArgumentError(
-          absl::StrCat(ResourceName(resource), " is given as a count of units"));
-  }
-}
-
-// What a unit of each resource is, on the guest's host.
-absl::StatusOr<std::map<pb::ResourceKind, int64_t>> UnitSizes(Connection& connection,
-                                                              uint64_t guest_id) {
-  pb::ListGuestsResponse guests;
-  absl::Status status = ListAllGuests(connection, {}, &guests);
-  if (!status.ok()) return status;
-  const auto guest = std::find_if(guests.guests().begin(), guests.guests().end(),
-                                  [&](const auto& each) { return each.guest_id() == guest_id; });
-  if (guest == guests.guests().end()) {
-    return absl::NotFoundError(absl::StrCat("you have no guest ", guest_id));
-  }
-  grpc::ClientContext context;
-  connection.Prepare(context);
-  connection.SetDeadline(context);
-  pb::WatchRequest request;
-  request.set_host_id(guest->host_id());
-  request.add_guest_ids(guest_id);
-  const auto stream = connection.market().Watch(&context, request);
-  pb::WatchResponse response;
-  if (!stream->Read(&response)) {
-    status = client::ToAbsl(stream->Finish());
-    return status.ok() ? absl::UnavailableError("the market ended the stream") : status;
-  }
-  context.TryCancel();
-  static_cast<void>(stream->Finish());  // Cancelled, by us.
-  std::map<pb::ResourceKind, int64_t> sizes;
-  for (const pb::ResourceInfo& info : response.state().resources()) {
-    sizes[info.kind()] = info.unit_size();
-  }
-  return sizes;
-}
-
-// In units of the guest's host. Errors: INVALID_ARGUMENT also for an amount that is not whole
-// units.
-absl::Status Resolve(Connection& connection, uint64_t guest_id, std::vector<Amount>& amounts) {
-  std::map<pb::ResourceKind, int64_t> sizes;
-  for (Amount& amount : amounts) {
-    if (amount.text.empty()) continue;
-    if (sizes.empty()) {
-      auto told = UnitSizes(connection, guest_id);
-      if (!told.ok()) return told.status();
-      sizes = *std::move(told);
-    }
-    const absl::StatusOr<policies::Measure> measure = MeasureOf(amount.resource);
-    if (!measure.ok()) return UsageError(measure.status());
-    const absl::StatusOr<int64_t> base = policies::ParseQuantity(amount.text, *measure);
-    if (!base.ok()) return UsageError(base.status());
-    const auto size = sizes.find(client::ToProto(amount.resource));
-    if (size == sizes.end() || size->second <= 0) {
-      return UsageError(absl::InvalidArgumentError(
-          absl::StrCat(ResourceName(amount.resource), " is not sold on the guest's host")));
-    }
-    if (*base % size->second != 0) {
-      return UsageError(absl::InvalidArgumentError(absl::StrCat(
-          ResourceName(amount.resource), "=", amount.text, " is no whole number of units; one is ",
-          policies::FormatQuantity(size->second, *measure))));
-    }
-    amount.units = *base / size->second;
-  }
-  return absl::OkStatus();
-}
+constexpr int kEndedMax = 10'000;  // More are for programs, page by page.
 
 std::string LotsText(const google::protobuf::RepeatedPtrField<pb::Lot>& lots) {
   std::vector<std::string> texts;
@@ -177,27 +77,25 @@ struct Arguments {
   int64_t valid_for_seconds = 0;
   int64_t ceiling_microcredits = 0;
   bool awards = false;
+  bool ended = false;
   std::string request_id;
 };
 
 absl::StatusOr<int> Quote(Connection& connection, const Output& out, const Arguments& arguments) {
-  std::vector<Amount> amounts;
-  for (const absl::string_view piece : absl::StrSplit(arguments.lots, ',')) {
-    absl::StatusOr<Amount> amount = ParseAmount(piece);
-    if (!amount.ok()) return UsageError(amount.status());
-    amounts.push_back(*std::move(amount));
-  }
-  const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
-  if (!guest_id.ok()) return guest_id.status();
-  absl::Status status = Resolve(connection, *guest_id, amounts);
-  if (!status.ok()) return status;
+  std::optional<absl::StatusOr<uint64_t>> guest_id;
   pb::GetQuoteRequest request;
-  request.set_guest_id(*guest_id);
-  for (const Amount& amount : amounts) {
-    pb::Quantity* const lot = request.add_lots();
-    lot->set_kind(client::ToProto(amount.resource));
-    lot->set_units(amount.units);
-  }
+  absl::Status status = ReadQuantities(
+      arguments.lots,
+      [&] {
+        guest_id = FindGuest(connection, arguments.guest);
+        return guest_id->ok() ? UnitSizesOfGuest(connection, **guest_id)
+                              : absl::StatusOr<UnitSizes>(guest_id->status());
+      },
+      request.mutable_lots());
+  if (!status.ok()) return status;
+  if (!guest_id) guest_id = FindGuest(connection, arguments.guest);
+  if (!guest_id->ok()) return guest_id->status();
+  request.set_guest_id(**guest_id);
   request.set_from_round_id(arguments.from);
   request.set_rounds(arguments.rounds);
   pb::GetQuoteResponse response;
@@ -313,6 +211,29 @@ absl::StatusOr<uint64_t> GuestOrAll(Connection& connection, const std::string& g
   return FindGuest(connection, guest);
 }
 
+// All open ones by rising id, or the newest of those that have ended.
+absl::Status ReadContracts(Connection& connection, pb::ListContractsRequest request,
+                           pb::ListContractsResponse* all) {
+  const bool ended = request.state() == pb::CONTRACT_STATE_ENDED;
+  request.set_page_size(kPageSize);
+  for (;;) {
+    pb::ListContractsResponse page;
+    const absl::Status status = connection.Call(&MarketStub::ListContracts, request, &page);
+    if (!status.ok()) return status;
+    all->mutable_contracts()->MergeFrom(page.contracts());
+    const uint64_t next = ended ? page.next_before_contract_id() : page.next_after_contract_id();
+    const bool goes_on = ended ? next != 0 && (request.before_contract_id() == 0 ||
+                                               next < request.before_contract_id())
+                               : next > request.after_contract_id();
+    if (!goes_on || (ended && all->contracts_size() >= kEndedMax)) return absl::OkStatus();
+    if (ended) {
+      request.set_before_contract_id(next);
+    } else {
+      request.set_after_contract_id(next);
+    }
+  }
+}
+
 absl::StatusOr<int> Contracts(Connection& connection, const Output& out,
                               const Arguments& arguments) {
   const absl::StatusOr<uint64_t> guest_id = GuestOrAll(connection, arguments.guest);
@@ -320,18 +241,13 @@ absl::StatusOr<int> Contracts(Connection& connection, const Output& out,
   pb::ListContractsRequest request;
   request.set_guest_id(*guest_id);
   request.set_awards(arguments.awards);
-  request.set_page_size(kPageSize);
+  if (arguments.ended) request.set_state(pb::CONTRACT_STATE_ENDED);
   pb::ListContractsResponse all;
-  for (;;) {
-    pb::ListContractsResponse page;
-    const absl::Status status = connection.Call(&MarketStub::ListContracts, request, &page);
-    if (!status.ok()) return status;
-    all.mutable_contracts()->MergeFrom(page.contracts());
-    if (page.next_after_contract_id() <= request.after_contract_id()) break;
-    request.set_after_contract_id(page.next_after_contract_id());
-  }
-  Table table({">id", ">guest", "what", "~lots", ">from", ">before", ">a round", ">escrow",
-               "?>renewed up to", "?~ends"});
+  const absl::Status status = ReadContracts(connection, request, &all);
+  if (!status.ok()) return status;
+  Table table({">id", ">guest", "what", "~lots", ">from", ">before", ">a round", ">paid",
+               arguments.ended ? ">fee" : ">escrow", "?>renewed up to",
+               arguments.ended ? "~ended" : "?~ends"});
   for (const pb::Contract& contract : all.contracts()) {
     std::string what = ContractKindName(contract.kind());
     if (contract.part_of() != 0) absl::StrAppend(&what, " of ", contract.part_of());
@@ -340,7 +256,9 @@ absl::StatusOr<int> Contracts(Connection& connection, const Output& out,
     table.AddRow({absl::StrCat(contract.contract_id()), absl::StrCat(contract.guest_id()), what,
                   LotsText(contract.lots()), absl::StrCat(contract.from_round_id()),
                   absl::StrCat(until), absl::StrCat(ChargeOf(contract.lots())),
-                  absl::StrCat(contract.escrow_microcredits()),
+                  absl::StrCat(contract.paid_microcredits()),
+                  absl::StrCat(arguments.ended ? contract.fees_microcredits()
+                                               : contract.escrow_microcredits()),
                   contract.renew_ceiling_microcredits() == 0
                       ? "-"
                       : absl::StrCat(contract.renew_ceiling_microcredits()),
@@ -436,7 +354,12 @@ void AddContractCommands(CLI::App& app, Run& run) {
   CLI::App* contracts = Add(app, run, "contracts", "Contracts: what guests hold for several rounds",
                             arguments, Contracts);
   contracts->add_option("--guest", arguments->guest, kGuestHelp);
-  contracts->add_flag("--awards", arguments->awards, "Also what was won in auctions");
+  CLI::Option* awards =
+      contracts->add_flag("--awards", arguments->awards, "Also what was won in auctions");
+  contracts
+      ->add_flag("--ended", arguments->ended,
+                 "Those that have ended, newest first, and why; without awards")
+      ->excludes(awards);
 
   CLI::App* offers = Add(app, run, "offers", "Open quotes and sublets: yours, and those for you",
                          arguments, Offers);

@@ -17,6 +17,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "client/cli/bid_syntax.h"
+#include "client/cli/bundle_options.h"
 #include "client/cli/commands.h"
 #include "client/cli/connection.h"
 #include "client/cli/lookup.h"
@@ -43,6 +44,7 @@ struct RunArguments {
   std::vector<std::string> seeds;
   std::vector<std::string> max_prices;
   std::vector<std::string> most;
+  BundleArguments bundle;
   std::vector<std::string> words;
 };
 
@@ -171,12 +173,23 @@ absl::StatusOr<int> RunGuest(Connection& connection, const Output& out,
   request.set_image(arguments.recipe);
   request.set_arguments(absl::StrJoin(arguments.words, " "));
   AddSeeds(*seeds, request);
+  if (arguments.bundle.IsGiven()) {
+    const absl::Status status = arguments.bundle.Read(
+        [&]() -> absl::StatusOr<UnitSizes> {
+          UnitSizes sizes;
+          for (const auto& [resource, size] : units->sizes) sizes[client::ToProto(resource)] = size;
+          return sizes;
+        },
+        request.mutable_bundle());
+    if (!status.ok()) return status;
+  }
   pb::AdmitGuestResponse admitted;
   if (absl::Status status = connection.Write(&OperatorStub::AdmitGuest, request, &admitted, "");
       !status.ok()) {
     return status;
   }
-  out.talk << "guest " << admitted.guest_id() << " runs\n";
+  out.talk << "guest " << admitted.guest_id() << " runs" << ContractText(admitted.contract_id())
+           << "\n";
   const auto evict = [&] {
     pb::EvictGuestRequest of;
     of.set_guest_id(admitted.guest_id());
@@ -269,7 +282,9 @@ void AddRunCommands(CLI::App& app, Run& run) {
       "Operators: run a command as a guest of a Linux host until it ends, and end as it did\n\n"
       "Examples:\n"
       "  nomctl run --tenant lab --name build --seed cpu=200m --seed memory=256MiB -- make -j8\n"
-      "  nomctl run --tenant lab --name render --seed memory=1GiB --max-price cpu=20 -- render.sh");
+      "  nomctl run --tenant lab --name render --seed memory=1GiB --max-price cpu=20 -- render.sh\n"
+      "  nomctl run --tenant lab --name old --seed cpu=50m --bundle cpu=500m,memory=256MiB "
+      "--ceiling 3cr -- serve");
   auto arguments = std::make_shared<RunArguments>();
   start->add_option("--host", arguments->host, "The host; by default the only one");
   start->add_option("--tenant", arguments->tenant, "Who pays")->required();
@@ -284,6 +299,7 @@ void AddRunCommands(CLI::App& app, Run& run) {
               "and round, until the command ends");
   AddRepeated(start, "--most", arguments->most,
               "RESOURCE=QUANTITY: but no more than this, beyond the seed");
+  AddBundle(start, arguments->bundle);
   start->add_option("words", arguments->words, "The command, after --");
   start->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {

@@ -9,7 +9,9 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "client/cli/amounts.h"
 #include "client/cli/bid_syntax.h"
+#include "client/cli/bundle_options.h"
 #include "client/cli/commands.h"
 #include "client/cli/connection.h"
 #include "client/cli/lookup.h"
@@ -85,6 +87,7 @@ struct AdmitArguments {
   std::string arguments;
   std::vector<std::string> seeds;
   int64_t memory_max_units = 0;
+  BundleArguments bundle;
   std::string request_id;
 };
 
@@ -106,13 +109,19 @@ absl::StatusOr<int> Admit(Connection& connection, const Output& out,
   request.set_image(arguments.image);
   request.set_arguments(arguments.arguments);
   request.set_memory_max_units(arguments.memory_max_units);
+  if (arguments.bundle.IsGiven()) {
+    const absl::Status status = arguments.bundle.Read(
+        [&] { return UnitSizesOfHost(connection, *host); }, request.mutable_bundle());
+    if (!status.ok()) return status;
+  }
   pb::AdmitGuestResponse response;
   if (absl::Status status =
           connection.Write(&OperatorStub::AdmitGuest, request, &response, arguments.request_id);
       !status.ok()) {
     return status;
   }
-  return out.Done(response, absl::StrCat("guest ", response.guest_id(), " runs\n"));
+  return out.Done(response, absl::StrCat("guest ", response.guest_id(), " runs",
+                                         ContractText(response.contract_id()), "\n"));
 }
 
 struct TenantArguments {
@@ -245,6 +254,7 @@ void AddAdmit(CLI::App& app, Run& run) {
               "RESOURCE=UNITS that it owns from now to its end; once for each resource");
   AddWhole(admit, "--memory-max", arguments->memory_max_units,
            "The most memory it may ever hold, in units; by default the host's", 0, kWholeMax);
+  AddBundle(admit, arguments->bundle);
   AddRequestId(admit, arguments->request_id);
   admit->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {

@@ -84,7 +84,8 @@ absl::StatusOr<std::vector<Line>> Lines(Connection& connection, const StatementA
                          .guest = name == names.end() ? absl::StrCat("id:", outcome.guest_id())
                                                       : Printable(name->second),
                          .kind = KindName(outcome.kind()),
-                         .units = Plus(outcome.seed_units(), outcome.award_units()),
+                         .units = Plus(Plus(outcome.seed_units(), outcome.award_units()),
+                                       outcome.contracted_units()),
                          .charge_microcredits = outcome.settled_microcredits(),
                          .rent_microcredits = outcome.rent_microcredits()});
       }

@@ -128,6 +128,7 @@ void AddCommands(CLI::App& app, Run& run, LocalRun& local_run) {
   AddOperatorCommands(app, run);
   AddTokenCommands(app, run);
   AddContractCommands(app, run);
+  AddGuestCommands(app, run);
   AddEventsCommand(app, run);
   AddBackupCommand(app, run);
   AddHostInitCommand(app, local_run);

@@ -16,6 +16,22 @@ absl::Status ListAllGuests(Connection& connection, market::v1::ListGuestsRequest
   }
 }
 
+absl::StatusOr<market::v1::WatchResponse> ReadWatchOnce(Connection& connection,
+                                                        const market::v1::WatchRequest& request) {
+  grpc::ClientContext context;
+  connection.Prepare(context);
+  connection.SetDeadline(context);
+  const auto stream = connection.market().Watch(&context, request);
+  market::v1::WatchResponse response;
+  if (!stream->Read(&response)) {
+    const absl::Status status = client::ToAbsl(stream->Finish());
+    return status.ok() ? absl::UnavailableError("the market ended the stream") : status;
+  }
+  context.TryCancel();
+  static_cast<void>(stream->Finish());  // Cancelled, by us.
+  return response;
+}
+
 absl::Status ListAllTenants(Connection& connection, operators::v1::ListTenantsResponse* response) {
   operators::v1::ListTenantsRequest request;
   for (;;) {

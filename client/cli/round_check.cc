@@ -69,8 +69,9 @@ RoundReport CheckRound(const market::v1::Round& round, const std::map<uint64_t, 
       skip("the host does not sell it");
       continue;
     }
-    const Wide decided =
-        (Wide{outcome.seed_units()} + Wide{outcome.award_units()}) * 1000;  // Milliunits.
+    const Wide decided = (Wide{outcome.seed_units()} + Wide{outcome.award_units()} +
+                          Wide{outcome.contracted_units()}) *
+                         1000;  // Milliunits.
     const Wide difference = Magnitude(Wide{outcome.delivered_milliunits()} - decided);
     ++report.compared;
     bool agrees = false;

@@ -169,7 +169,7 @@ std::string TopModel::FormatRound(const market::v1::Round& round, const Look& lo
         "",
         KindName(outcome.kind()),
         std::move(bid),
-        absl::StrCat(outcome.seed_units() + outcome.award_units()),
+        absl::StrCat(outcome.seed_units() + outcome.award_units() + outcome.contracted_units()),
         outcome.settled() ? FormatMilliunits(outcome.delivered_milliunits()) : "not settled",
         absl::StrCat(outcome.settled() ? outcome.settled_microcredits()
                                        : outcome.charge_microcredits()),

@@ -62,6 +62,7 @@ std::optional<Award> FromProto(const market::v1::GuestOutcome& outcome) {
                .seed_units = outcome.seed_units(),
                .award_units = outcome.award_units(),
                .charge_microcredits = outcome.charge_microcredits(),
+               .contracted_units = outcome.contracted_units(),
                .reason = market::v1::AwardReason_IsValid(outcome.reason())
                              ? static_cast<AwardReason>(outcome.reason())
                              : AwardReason::kUnknown,

@@ -123,6 +123,42 @@ admit_guests() {
   done <"$up_here/guests.list"
 }
 
+# nomctl as a tenant: as_tenant TENANT COMMAND...
+as_tenant() {
+  local tenant=$1
+  shift
+  "$build/client/cli/nomctl" --target "$target" --token-file "$state/$tenant.token" "$@"
+}
+# The first number of that name in JSON.
+number_of() { sed -n "s/^ *\"$1\": *\"\{0,1\}\([0-9][0-9]*\)\"\{0,1\},\{0,1\}$/\1/p" | head -n 1; }
+
+# What is sold beside the auction, each to one of the guests: service buys units for many rounds by a contract, catalog takes a
+# part of them in sublet, and for batch, which does not bid, the market does, by a tier. Done once.
+sell_products() {
+  local offer contract catalog
+  [[ -z $("${operator[@]}" contracts --json | number_of contract_id) ]] || return 0
+  offer=$(as_tenant front quote service memory=6 --rounds 600 --json | number_of offer_id)
+  contract=$(as_tenant front buy "$offer" --guest service --renew-ceiling 1cr --json | number_of contract_id)
+  catalog=$(as_tenant search guests --json | number_of guest_id)
+  offer=$(as_tenant front sublet "$contract" memory=2@30 --rounds 500 --to "id:$catalog" --json | number_of offer_id)
+  as_tenant search take "$offer" --guest catalog >/dev/null
+  as_tenant crunch tier batch --tier gold --most memory=6,cpu=30 --ceiling 1cr >/dev/null
+}
+
+# What each of them has paid so far.
+sum_up_products() {
+  local contracts spent
+  contracts=$("${operator[@]}" contracts)
+  spent=$(as_tenant crunch guests --json | number_of spent_microcredits)
+  say "nom up: sold beside the auction; paid in micro-credits:"
+  say "$contracts"
+  say "batch by its tier, gold, the rent of its seed included: ${spent:-0}"
+  grep -q forward <<<"$contracts" && grep -q 'sublet of' <<<"$contracts" || die "a contract or a sublet is missing"
+  awk '$3 == "forward" { forward = $(8) } $3 == "sublet" { sublet = $(10) } END { exit !(forward > 0 && sublet > 0) }' \
+    <<<"$contracts" || die "nothing was paid for the contract, or for the sublet"
+  ((${spent:-0} > 0)) || die "batch paid nothing"
+}
+
 start_bidder() {
   start "$state/hosted_bidder.log" "$build/client/examples/hosted_bidder" --target "$target" \
     --token-file "$state/render.token" --guest-name render

@@ -23,6 +23,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "marketd/config/forward_config.h"
+#include "marketd/config/guests_config.h"
 #include "marketd/config/linux_host_config.h"
 #include "marketd/config/yaml_reader.h"
 #include "policies/clearing/joint/joint_fallback.h"
@@ -300,6 +301,8 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   reader.Bool("publish_border_prices", Need::kOptional, &host.market.publish_border_prices);
   ReadGuestLimits(reader, &host);
   ReadResources(reader, errors, &host);
+  ReadTiers(reader, errors, &host.market);
+  ReadGuestRequests(reader, errors, &host.market);
   reader.Finish();
   return host;
 }

@@ -95,6 +95,41 @@ void TellRounds(const market::HostView* before, const market::HostView& now, Lin
   }
 }
 
+// What became of contracts and tiers at the close of a round, which nobody asked for just then.
+void TellProducts(const market::HostView* before, const market::HostView& now, Lines& out) {
+  const market::HostCounters none;
+  const market::HostCounters& was = before == nullptr ? none : before->counters;
+  const market::HostCounters& is = now.counters;
+  const auto tell = [&](LogLevel level, const char* event, uint64_t old, uint64_t count) {
+    if (Grown(old, count) == 0) return;
+    out.Add(level, event, {{"host", now.host_id}, {"count", Grown(old, count)}});
+  };
+  tell(LogLevel::kInfo, "contracts_renewed", was.contracts_renewed, is.contracts_renewed);
+  tell(LogLevel::kWarning, "contracts_not_renewed", was.contracts_not_renewed,
+       is.contracts_not_renewed);
+  tell(LogLevel::kInfo, "tier_floors_given", was.tier_floors, is.tier_floors);
+}
+
+// A contract that ends before its rounds are over, as it could not be paid.
+void TellUnpaid(const market::GuestView* before, const market::GuestView& now, Lines& out) {
+  const auto is_unpaid = [](const market::Contract& contract) {
+    return contract.left_because == market::kEndedUnpaid && !market::IsAward(contract);
+  };
+  for (const market::Contract& contract : now.contracts) {
+    if (!is_unpaid(contract)) continue;
+    bool is_told = false;
+    for (const market::Contract& old : before == nullptr ? now.contracts : before->contracts) {
+      is_told |= old.contract_id == contract.contract_id && is_unpaid(old);
+    }
+    if (is_told) continue;
+    out.Add(LogLevel::kWarning, "contract_unpaid",
+            {{"contract", contract.contract_id},
+             {"guest", now.guest.guest_id},
+             {"tenant", contract.tenant_id},
+             {"until_round", contract.left_from_round_id}});
+  }
+}
+
 void TellGuest(const market::GuestView* before, const market::GuestView& now, Lines& out) {
   const market::Guest& guest = now.guest;
   if (before != nullptr && before->guest.state == guest.state) return;
@@ -131,11 +166,14 @@ std::vector<LogLine> LinesOf(const market::View* before, const market::View& now
         before == nullptr ? nullptr : before->FindHost(host->host_id);
     TellLink(was, *host, out);
     TellRounds(was, *host, out);
+    TellProducts(was, *host, out);
   }
   // Nobody is told again, at each start, of what had ended or was owed before it.
   if (before == nullptr) return out.Take();
   for (const auto& guest : now.guests) {
-    TellGuest(before->FindGuest(guest->guest.guest_id), *guest, out);
+    const market::GuestView* const was = before->FindGuest(guest->guest.guest_id);
+    TellGuest(was, *guest, out);
+    TellUnpaid(was, *guest, out);
   }
   for (const market::TenantView& tenant : now.tenants) {
     TellTenant(before->FindTenant(tenant.tenant_id), tenant, out);

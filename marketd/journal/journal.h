@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines of the log for what the market did by itself: rounds that came late or by a fallback, hosts
-// lost and found, guests that ended or had to leave, tenants that owe.
+// lost and found, guests that ended or had to leave, tenants that owe, contracts that were renewed
+// or could not be, floors of tiers.
 //
 // What callers did is logged where they are answered (marketd/services/call_log.h). All of it, and
 // what it came to, is in the ledger as well (nomctl events).

@@ -63,7 +63,9 @@ AwardReason ReasonOf(const RoundSnapshot& snapshot, const std::vector<ResourcePr
       return outcome.award_units > 0 ? AwardReason::kPartlyServed : lost;
     }
   }
-  if (!snapshot.is_joint || state.BidsOf(guest.guest_id).empty()) return AwardReason::kNoBid;
+  const bool has_bid =
+      !state.BidsOf(guest.guest_id).empty() || state.tiers.contains(guest.guest_id);
+  if (!snapshot.is_joint || !has_bid) return AwardReason::kNoBid;
   // Of several kinds at once, one bundle of those that were asked for, or none.
   return outcome.award_units > 0 ? AwardReason::kServed : lost;
 }

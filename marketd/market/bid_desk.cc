@@ -95,6 +95,14 @@ absl::Status BidDesk::CheckForm(const HostMarket& host, GuestId guest_id, Resour
   return is_joint ? CheckSingleBid(*resource, guest_id, ranges, steps_max) : absl::OkStatus();
 }
 
+absl::Status BidDesk::CheckHasNoTier(GuestId guest_id) const {
+  const auto tier = book_.state().tiers.find(guest_id);
+  if (tier == book_.state().tiers.end()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("guest ", guest_id, " has tier ", tier->second.tier,
+                   ", by which the market bids for it: clear the tier before bidding"));
+}
+
 absl::StatusOr<StandingBid> BidDesk::Check(const PlaceBid& call, const Caller& caller) {
   const Guest* const guest = hosts_.FindGuest(book_.state(), call.guest_id, caller);
   if (guest == nullptr) return NoSuchGuest(call.guest_id);
@@ -106,6 +114,7 @@ absl::StatusOr<StandingBid> BidDesk::Check(const PlaceBid& call, const Caller& c
     status = absl::FailedPreconditionError(
         absl::StrCat("guest ", call.guest_id, " has ended: ", guest->exit_reason));
   }
+  if (status.ok()) status = CheckHasNoTier(call.guest_id);
   if (status.ok()) {
     const absl::Span<const Resource> resources = host.link.resources();
     const Purse& purse = book_.state().PurseOf(guest->tenant_id);
@@ -291,7 +300,10 @@ absl::Status BidDesk::CheckPage(const HostMarket& host, const GuestBids& page) c
       return absl::InvalidArgumentError(absl::StrCat("bids[", i, "].", status.message()));
     }
   }
-  return absl::OkStatus();
+  const bool bids = std::any_of(page.bids.begin(), page.bids.end(), [](const auto& bid) {
+    return !bid.ranges.empty() || bid.valuation != nullptr;
+  });
+  return bids ? CheckHasNoTier(page.guest_id) : absl::OkStatus();
 }
 
 void BidDesk::OnPage(HostMarket& host, const GuestBids& page) {
@@ -320,6 +332,8 @@ void BidDesk::WritePages(HostMarket& host, bool at_close) {
     if (guest == book_.state().guests.end() || guest->second.state != GuestState::kRunning) {
       continue;
     }
+    // It came before the tier did.
+    if (book_.state().tiers.contains(page->guest_id)) continue;
     WritePage(host, *page);
   }
 }

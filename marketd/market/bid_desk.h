@@ -40,6 +40,8 @@ class BidDesk {
   void WritePages(HostMarket& host, bool at_close);
 
  private:
+  // FAILED_PRECONDITION if the market bids for the guest.
+  absl::Status CheckHasNoTier(GuestId guest_id) const;
   // What of a bid can be judged without knowing anyone's money, and what the host's rule says to
   // it.
   absl::Status CheckForm(const HostMarket& host, GuestId guest_id, ResourceKind kind,

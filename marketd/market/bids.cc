@@ -124,10 +124,21 @@ bool HasLapsed(const StandingBid& standing, RoundId round_id) {
          standing.last_round_id < round_id;
 }
 
+std::vector<const StandingBid*> BidsOf(const State& state, const MadeBids& made, GuestId guest_id) {
+  std::vector<const StandingBid*> out;
+  for (const std::map<BidKey, StandingBid>* bids : {&state.bids, &made}) {
+    for (auto it = bids->lower_bound({guest_id, kSeveralKinds});
+         it != bids->end() && it->first.first == guest_id; ++it) {
+      out.push_back(&it->second);
+    }
+  }
+  return out;
+}
+
 std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
     const State& state, const HostId& host_id, RoundId round_id,
     absl::Span<const Resource> resources, const std::map<ResourceKind, int64_t>& supply,
-    const Owners& owners, const std::map<BidKey, int64_t>& held) {
+    const Owners& owners, const std::map<BidKey, int64_t>& held, const MadeBids& made) {
   std::map<ResourceKind, std::vector<policies::Bid>> out;
   for (const Resource& resource : resources) out[resource.kind];  // An auction without bids too.
   for (const GuestId guest_id : state.GuestsOf(host_id)) {
@@ -135,10 +146,9 @@ std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
     if (guest.state != GuestState::kRunning) continue;
     const policies::OwnerId owner_id = owners.ids.at(guest.tenant_id);
     const Microcredits available = owners.means.at(owner_id);
-    for (auto it = state.bids.lower_bound({guest_id, ResourceKind{0}});
-         it != state.bids.end() && it->first.first == guest_id; ++it) {
-      const ResourceKind kind = it->first.second;
-      const StandingBid& standing = it->second;
+    for (const StandingBid* const bid_of_guest : BidsOf(state, made, guest_id)) {
+      const StandingBid& standing = *bid_of_guest;
+      const ResourceKind kind = standing.kind;
       if (!out.contains(kind)) continue;
       if (HasLapsed(standing, round_id)) continue;
       int64_t units_max = supply.at(kind);
@@ -151,7 +161,7 @@ std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
       policies::Bid bid{.guest_id = guest_id,
                         .ranges = CutToMeans(CutToUnits(standing.ranges, units_max), means),
                         .owner_id = owner_id};
-      const auto holds = held.find(it->first);
+      const auto holds = held.find({guest_id, kind});
       if (holds != held.end()) bid.held_units = holds->second;
       out[kind].push_back(std::move(bid));
     }

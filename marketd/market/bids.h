@@ -52,6 +52,11 @@ Owners OwnersOf(const State& state, const HostId& host_id);
 // knows when the lease was last renewed.
 bool HasLapsed(const StandingBid& standing, RoundId round_id);
 
+// Bids that the market makes for guests that do not bid themselves (tiers.h).
+using MadeBids = std::map<BidKey, StandingBid>;
+// A guest's own bids and those that are made for it, by rising kind.
+std::vector<const StandingBid*> BidsOf(const State& state, const MadeBids& made, GuestId guest_id);
+
 // All bids of a host's running guests as they enter the round's auctions, by kind, each cut to its
 // own budget and to all that its tenant has available; how one tenant's bids together stay within
 // its means is round_auctions.h's.
@@ -60,7 +65,7 @@ bool HasLapsed(const StandingBid& standing, RoundId round_id);
 std::map<ResourceKind, std::vector<policies::Bid>> BidsForRound(
     const State& state, const HostId& host_id, RoundId round_id,
     absl::Span<const Resource> resources, const std::map<ResourceKind, int64_t>& supply,
-    const Owners& owners, const std::map<BidKey, int64_t>& held);
+    const Owners& owners, const std::map<BidKey, int64_t>& held, const MadeBids& made = {});
 
 }  // namespace nom::market
 

@@ -174,6 +174,7 @@ Microcredits BillContractsIn(Scribe& scribe, const Guest& guest, const MeteredIn
       const Microcredits paid = PostDue(scribe, contract, bill.due_microcredits, keep(contract));
       forgiven += bill.due_microcredits - paid;
       outcome.settled_microcredits += paid;
+      contract.paid_microcredits += paid;
     }
   }
   for (auto& [id, contract] : changed) {

@@ -13,6 +13,7 @@
 #include "marketd/market/fingerprint.h"
 #include "marketd/market/money.h"
 #include "marketd/market/requests.h"
+#include "marketd/market/shortage.h"
 
 namespace nom::market {
 namespace {
@@ -49,8 +50,10 @@ std::string RequestIdOf(const Call& call) {
 }
 
 bool IsForTenants(const Call& call) {
+  if (const auto* admit = std::get_if<AdmitGuest>(&call)) return admit->by_tenant;
   return std::holds_alternative<PlaceBid>(call) || std::holds_alternative<WithdrawBid>(call) ||
          std::holds_alternative<EndGuest>(call) || std::holds_alternative<StartGuest>(call) ||
+         std::holds_alternative<SetTier>(call) || std::holds_alternative<ClearTier>(call) ||
          std::holds_alternative<CreateToken>(call) || std::holds_alternative<RevokeToken>(call) ||
          IsOfProducts(call);
 }
@@ -70,18 +73,22 @@ const Caller kByOperator{.is_operator = true, .tenant_id = ""};
 GuestId BidGuestOf(const Call& call) {
   if (const auto* place = std::get_if<PlaceBid>(&call)) return place->guest_id;
   if (const auto* withdraw = std::get_if<WithdrawBid>(&call)) return withdraw->guest_id;
+  if (const auto* set = std::get_if<SetTier>(&call)) return set->guest_id;
+  if (const auto* clear = std::get_if<ClearTier>(&call)) return clear->guest_id;
   return 0;
 }
 
 }  // namespace
 
 Calls::Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk,
-             ProductDesk& products, GuestLives& lives, Tokens& tokens, WaitingCalls& waiting)
+             ProductDesk& products, TierDesk& tiers, GuestLives& lives, Tokens& tokens,
+             WaitingCalls& waiting)
     : book_(book),
       hosts_(hosts),
       leases_(leases),
       desk_(desk),
       products_(products),
+      tiers_(tiers),
       lives_(lives),
       tokens_(tokens),
       waiting_(waiting) {}
@@ -168,10 +175,16 @@ Reply Calls::Do(const CallEvent& event, const Request& request, bool* later) {
   if (const auto* revoke = std::get_if<RevokeToken>(&event.call)) {
     return tokens_.Revoke(*revoke, event.caller, request);
   }
+  if (const auto* set = std::get_if<SetTier>(&event.call)) {
+    return tiers_.Set(*set, event.caller, request);
+  }
+  if (const auto* clear = std::get_if<ClearTier>(&event.call)) {
+    return tiers_.Clear(*clear, event.caller, request);
+  }
   if (IsOfProducts(event.call)) return products_.Do(event, request);
   if (const auto* deposit = std::get_if<Deposit>(&event.call)) return DoDeposit(*deposit, request);
   if (const auto* admit = std::get_if<AdmitGuest>(&event.call)) {
-    return DoAdmitGuest(*admit, request, event.call_id, later);
+    return DoAdmitGuest(*admit, event, request, later);
   }
   if (const auto* evict = std::get_if<EvictGuest>(&event.call)) {
     return DoEvictGuest(*evict, request, event.call_id, later);
@@ -283,10 +296,67 @@ absl::Status Calls::CheckAdmit(const AdmitGuest& call, std::vector<Holding>* see
   }
   if (index.guests().size() + host->link.unmanaged().size() >=
       static_cast<size_t>(host->config.guests_max)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("host ", call.host_id, " has room for ", host->config.guests_max, " guests"));
+    return With(absl::ResourceExhaustedError(absl::StrCat("host ", call.host_id, " has room for ",
+                                                          host->config.guests_max, " guests")),
+                {ShortOf::kGuests, std::nullopt, 1, 0});
+  }
+  if (call.by_tenant) {
+    if (absl::Status s = CheckQuota(call, *host); !s.ok()) return s;
   }
   return CheckSeeds(call, *host, seeds);
+}
+
+Guest Calls::GuestOf(const AdmitGuest& call, const HostMarket& host,
+                     std::vector<Holding> seeds) const {
+  Guest guest;
+  guest.seeds = std::move(seeds);
+  guest.guest_id = lives_.NextGuestId();
+  guest.metered.guest_id = guest.guest_id;
+  guest.host_id = call.host_id;
+  guest.tenant_id = call.tenant_id;
+  guest.name = call.name;
+  guest.image = call.image;
+  guest.arguments = call.arguments;
+  guest.memory_max_units = call.memory_max_units;
+  if (const Resource* memory = FindResource(host.link.resources(), ResourceKind::kMemory);
+      memory != nullptr && guest.memory_max_units == 0) {
+    guest.memory_max_units = memory->capacity_units;
+  }
+  return guest;
+}
+
+absl::Status Calls::CheckQuota(const AdmitGuest& call, const HostMarket& host) const {
+  const GuestQuota& quota = QuotaOf(host.config, call.tenant_id);
+  if (quota.guests_max == 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("host ", host.id(), " has no quota for tenant ", call.tenant_id,
+                     ": its operator admits guests, or gives one in the configuration"));
+  }
+  int64_t guests = 0;
+  std::map<ResourceKind, int64_t> seeds;
+  for (const GuestId guest_id : book_.state().GuestsOf(host.id())) {
+    const Guest& guest = book_.state().guests.at(guest_id);
+    if (guest.tenant_id != call.tenant_id) continue;
+    ++guests;
+    for (const Holding& seed : guest.seeds) seeds[seed.kind] += seed.seed_units;
+  }
+  if (guests >= quota.guests_max) {
+    return With(absl::ResourceExhaustedError(absl::StrCat("tenant ", call.tenant_id, " has ",
+                                                          guests, " guests on host ", host.id(),
+                                                          " and may have ", quota.guests_max)),
+                {ShortOf::kQuotaGuests, std::nullopt, 1, 0});
+  }
+  for (const auto& [kind, units] : call.seeds) {
+    const auto most = quota.seed_units.find(kind);
+    const int64_t left =
+        std::max<int64_t>(0, (most == quota.seed_units.end() ? 0 : most->second) - seeds[kind]);
+    if (units <= left) continue;
+    return With(absl::ResourceExhaustedError(absl::StrCat(
+                    "seeds: ", units, " units of ", KindName(kind), "; of its quota tenant ",
+                    call.tenant_id, " has ", left, " left on host ", host.id())),
+                {ShortOf::kQuotaSeeds, kind, units, left});
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Calls::CheckSeeds(const AdmitGuest& call, const HostMarket& host,
@@ -311,9 +381,14 @@ absl::Status Calls::CheckSeeds(const AdmitGuest& call, const HostMarket& host,
   const Units supply = SupplyFrom(host.Shares(book_.state()), host.clock.round_id());
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("seeds: ", units, " units of resource ", static_cast<int>(kind), "; host ",
-                       call.host_id, " has ", supply.at(kind), " that nobody was promised"));
+      const RoundId fits =
+          FirstSupply(host.Shares(book_.state()), kind, host.clock.round_id(), units);
+      return With(
+          absl::ResourceExhaustedError(absl::StrCat(
+              "seeds: ", units, " units of ", KindName(kind), "; host ", call.host_id, " has ",
+              supply.at(kind), " that nobody was promised",
+              fits == 0 ? "" : absl::StrCat("; from round ", fits, " on there are, as it is now"))),
+          {ShortOf::kMachine, kind, units, supply.at(kind), fits});
     }
     seeds->push_back(Holding{.kind = kind, .seed_units = units});
   }
@@ -328,33 +403,40 @@ absl::Status Calls::CheckSeeds(const AdmitGuest& call, const HostMarket& host,
   return absl::OkStatus();
 }
 
-Reply Calls::DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId call_id,
+Reply Calls::DoAdmitGuest(const AdmitGuest& call, const CallEvent& event, const Request& request,
                           bool* later) {
-  Guest guest;
-  if (absl::Status s = CheckAdmit(call, &guest.seeds); !s.ok()) return Refused(s);
-  HostMarket& host = *hosts_.Find(call.host_id);
-  guest.guest_id = lives_.NextGuestId();
-  guest.metered.guest_id = guest.guest_id;
-  guest.host_id = call.host_id;
-  guest.tenant_id = call.tenant_id;
-  guest.name = call.name;
-  guest.image = call.image;
-  guest.arguments = call.arguments;
-  guest.memory_max_units = call.memory_max_units;
-  if (const Resource* memory = FindResource(host.link.resources(), ResourceKind::kMemory);
-      memory != nullptr && guest.memory_max_units == 0) {
-    guest.memory_max_units = memory->capacity_units;
+  if (call.by_tenant && (event.caller.is_operator || call.tenant_id != event.caller.tenant_id)) {
+    return Refused(absl::PermissionDeniedError(
+        "a tenant asks for a guest for itself alone; an operator admits it"));
   }
-  Reply reply{.guest_id = guest.guest_id};
+  HostMarket* const host = hosts_.Find(call.host_id);
+  std::vector<Holding> seeds;
+  absl::Status status = CheckAdmit(call, &seeds);
+  std::optional<Guest> guest;
+  std::optional<Contract> bundle;
+  if (status.ok()) guest = GuestOf(call, *host, std::move(seeds));
+  if (status.ok() && call.bundle) {
+    absl::StatusOr<Contract> contract = products_.Bundled(*host, *guest, *call.bundle);
+    status = contract.status();
+    if (contract.ok()) bundle = *std::move(contract);
+  }
+  if (!status.ok()) {
+    if (call.by_tenant && host != nullptr) ++host->counters.guest_requests_refused;
+    return Refused(status);
+  }
+  const Reply reply{.guest_id = guest->guest_id,
+                    .contract_id = bundle ? bundle->contract_id : ContractId{0}};
   Scribe scribe = book_.Begin("guest admitted");
-  scribe.Write(PutGuest{guest});
-  LogGuest(scribe, "guest_admitted", kByOperator, guest);
+  scribe.Write(PutGuest{*guest});
+  LogGuest(scribe, call.by_tenant ? "guest_requested" : "guest_admitted", event.caller, *guest);
+  if (bundle) products_.OpenBundle(scribe, *host, event.caller, *std::move(bundle));
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
+  if (call.by_tenant) ++host->counters.guests_requested;
   // Answered when the machine has created it, which may need the room that losers give back.
-  waiting_.Wait(guest.guest_id, call_id);
+  waiting_.Wait(guest->guest_id, event.call_id);
   *later = true;
-  lives_.CreateWhatFits(host);
+  lives_.CreateWhatFits(*host);
   return reply;
 }
 

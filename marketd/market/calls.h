@@ -18,6 +18,7 @@
 #include "marketd/market/host_market.h"
 #include "marketd/market/live_book.h"
 #include "marketd/market/product_desk.h"
+#include "marketd/market/tier_desk.h"
 #include "marketd/market/tokens.h"
 #include "marketd/market/waiting_calls.h"
 
@@ -27,7 +28,7 @@ class Calls {
  public:
   // All outlive it.
   Calls(LiveBook& book, HostMarkets& hosts, BidLeases& leases, BidDesk& desk, ProductDesk& products,
-        GuestLives& lives, Tokens& tokens, WaitingCalls& waiting);
+        TierDesk& tiers, GuestLives& lives, Tokens& tokens, WaitingCalls& waiting);
 
   // Answers it through the book, at once or when what it asked for has come to pass.
   void On(const CallEvent& event);
@@ -40,7 +41,8 @@ class Calls {
 
   Reply DoCreateTenant(const CreateTenant& call, const Request& request);
   Reply DoDeposit(const Deposit& call, const Request& request);
-  Reply DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId call_id, bool* later);
+  Reply DoAdmitGuest(const AdmitGuest& call, const CallEvent& event, const Request& request,
+                     bool* later);
   Reply DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id, bool* later);
   Reply DoEndGuest(const EndGuest& call, const CallEvent& event, const Request& request,
                    bool* later);
@@ -48,6 +50,10 @@ class Calls {
                      bool* later);
 
   absl::Status CheckAdmit(const AdmitGuest& call, std::vector<Holding>* seeds) const;
+  // The guest as it will be.
+  Guest GuestOf(const AdmitGuest& call, const HostMarket& host, std::vector<Holding> seeds) const;
+  // What a tenant asks for, beside what its guests have.
+  absl::Status CheckQuota(const AdmitGuest& call, const HostMarket& host) const;
   absl::Status CheckSeeds(const AdmitGuest& call, const HostMarket& host,
                           std::vector<Holding>* seeds) const;
   absl::Status CheckStart(const Guest& guest, const HostMarket& host) const;
@@ -59,6 +65,7 @@ class Calls {
   BidLeases& leases_;
   BidDesk& desk_;
   ProductDesk& products_;
+  TierDesk& tiers_;
   GuestLives& lives_;
   Tokens& tokens_;
   WaitingCalls& waiting_;

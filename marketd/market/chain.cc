@@ -69,7 +69,7 @@ void Append(const Contract& contract, Bytes& out) {
   out.Number(contract.part_of);
   out.Number(contract.from_round_id);
   out.Number(contract.until_round_id);
-  if (IsForward(contract)) {  // Others have none of it, and the digest that they always had.
+  if (!contract.policy.empty()) {  // Others have none of it, and the digest that they always had.
     out.Text(contract.policy);
     out.Number(contract.end_fee_ppm);
   }

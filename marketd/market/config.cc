@@ -11,6 +11,7 @@
 #include "marketd/market/reserves.h"
 #include "policies/clearing/fallback.h"
 #include "policies/clearing/rules.h"
+#include "policies/tiers/tiers.h"
 
 namespace nom::market {
 namespace {
@@ -104,6 +105,51 @@ absl::Status CheckJoint(absl::string_view where, const HostConfig& host, size_t 
   return absl::OkStatus();
 }
 
+// The table for guests that do not bid themselves.
+absl::Status CheckTiers(absl::string_view where, const HostConfig& host) {
+  if (host.tiers.size() > kTiersMax) {
+    return Wrong(where, "tiers", absl::StrCat("more than ", kTiersMax));
+  }
+  std::vector<policies::Tier> rows;
+  for (size_t i = 0; i < host.tiers.size(); ++i) {
+    const Tier& tier = host.tiers[i];
+    const std::string at = absl::StrCat(where, "tiers[", i, "].");
+    for (const auto& [kind, units] : tier.floor_units) {
+      const Resource* const resource = FindResource(host.resources, kind);
+      if (resource == nullptr) {
+        return Wrong(at, "floor", absl::StrCat(KindName(kind), " is not sold on this host"));
+      }
+      const int64_t most =
+          resource->capacity_units == 0 ? policies::kUnitsMax : resource->capacity_units;
+      if (units < 1 || units > most) {
+        return Wrong(at, "floor",
+                     absl::StrCat(KindName(kind), ": ", units, " is outside [1, ", most, "]"));
+      }
+    }
+    if (tier.floor_units.empty() != (tier.floor_every_rounds == 0)) {
+      return Wrong(at, "floor_every_rounds", "goes with a floor, and a floor with it");
+    }
+    rows.push_back({.name = tier.name,
+                    .price_multiple_ppm = tier.price_multiple_ppm,
+                    .floor_units = tier.floor_units.empty() ? 0 : 1,
+                    .floor_every_rounds = tier.floor_every_rounds});
+  }
+  if (absl::Status s = policies::ValidateTiers(rows); !s.ok()) {
+    return Wrong(where, "tiers", s.message());
+  }
+  if (host.tiers.empty()) return absl::OkStatus();
+  for (const Resource& resource : host.resources) {
+    if (resource.kind == ResourceKind::kDevice ||
+        host.tiers.front().floor_units.contains(resource.kind)) {
+      continue;
+    }
+    return Wrong(where, "tiers[0].floor",
+                 absl::StrCat("has no ", KindName(resource.kind),
+                              ": the lowest tier must get some of everything now and then"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckHost(absl::string_view where, const HostConfig& host, size_t hosts) {
   if (!IsName(host.host_id, 32)) {
     return Wrong(where, "host_id", "must be 1 to 32 characters of a-z, 0-9 and '-'");
@@ -129,6 +175,7 @@ absl::Status CheckHost(absl::string_view where, const HostConfig& host, size_t h
     return Wrong(where, "guests_max", absl::StrCat("must be in [1, ", kHostGuestsMax, "]"));
   }
   if (host.resources.empty()) return Wrong(where, "resources", "there are none");
+  if (absl::Status s = CheckTiers(where, host); !s.ok()) return s;
   if (!host.joint_rule.empty()) {
     if (absl::Status s = CheckJoint(where, host, hosts); !s.ok()) return s;
   }
@@ -148,6 +195,11 @@ bool IsName(const std::string& text, size_t max_bytes) {
          std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
          });
+}
+
+const GuestQuota& QuotaOf(const HostConfig& host, const TenantId& tenant_id) {
+  const auto own = host.tenant_quotas.find(tenant_id);
+  return own == host.tenant_quotas.end() ? host.quota : own->second;
 }
 
 int64_t ClearingWorkMax(const HostConfig& host, size_t hosts) {

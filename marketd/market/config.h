@@ -5,6 +5,7 @@
 #define MARKETD_MARKET_CONFIG_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,13 @@ inline constexpr absl::Duration kPeriodMin = absl::Seconds(1);
 inline constexpr absl::Duration kPeriodMax = absl::Hours(24);
 inline constexpr int kHostsMax = 256;
 inline constexpr int kHostGuestsMax = 65'536;
+
+// What a tenant's guests on a host may be together, if it asks for one more itself: all that it has
+// there count, whoever admitted them.
+struct GuestQuota {
+  int guests_max = 0;
+  std::map<ResourceKind, int64_t> seed_units;  // A kind that is not here: none.
+};
 
 // One host's market. A round collects bids for period - grace - clearing, is cleared and committed
 // within `clearing`, and gives guests `grace` to comply.
@@ -39,6 +47,13 @@ struct HostConfig {
   uint32_t arrears_grace_rounds = 60;
   // How long a quote holds, and a sublet that does not say: from 1 s to an hour.
   absl::Duration quotes_valid = absl::Seconds(60);
+  // What each tenant may admit here by itself, and single tenants in place of that. A tenant with
+  // neither, or with a quota of no guests, may not.
+  GuestQuota quota;
+  std::map<TenantId, GuestQuota> tenant_quotas;
+  // Of guests that do not bid themselves: the lowest first, which has a floor of every kind but
+  // devices. Empty: no guest can have one.
+  std::vector<Tier> tiers;
   // Steps of work that one auction may take (policies/clearing/fallback.h); 0: what one core does
   // in `clearing`, shared evenly by the resources and by all hosts of the market. See
   // ClearingWorkMax.
@@ -64,6 +79,9 @@ int64_t ClearingWorkMax(const HostConfig& host, size_t hosts);
 
 // INVALID_ARGUMENT naming the first thing that is wrong: "hosts[0].resources[1].unit_size: ...".
 absl::Status ValidateConfig(const MarketConfig& config);
+
+// That of the tenant on the host.
+const GuestQuota& QuotaOf(const HostConfig& host, const TenantId& tenant_id);
 
 // [a-z0-9-]{1,max_bytes}
 bool IsName(const std::string& text, size_t max_bytes);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "policies/forward/forward.h"
+#include "policies/tiers/tiers.h"
 
 namespace nom::market {
 
@@ -18,7 +19,11 @@ bool AliveIn(const Contract& contract, RoundId round_id) {
   return contract.ended.empty() && contract.from_round_id <= round_id && round_id < EndOf(contract);
 }
 
-bool IsForward(const Contract& contract) { return !contract.policy.empty(); }
+bool IsForward(const Contract& contract) { return !contract.policy.empty() && !IsFloor(contract); }
+
+bool IsFloor(const Contract& contract) { return contract.policy == policies::kTierBids; }
+
+bool IsAward(const Contract& contract) { return contract.policy.empty() && contract.part_of == 0; }
 
 Microcredits FeeFrom(const Contract& contract, RoundId round_id) {
   const RoundId from = std::max(round_id, contract.from_round_id);

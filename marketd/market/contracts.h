@@ -53,13 +53,16 @@ struct Contract {
   RoundId from_round_id = 0;   // The first round in which it is alive,
   RoundId until_round_id = 0;  // and the first in which it no longer is.
   absl::Duration period;       // That the lots' charges are for.
-  std::string policy;          // Name and version of what priced it; empty: an award, or a sublet.
-  int64_t end_fee_ppm = 0;     // Of what the rounds that are left would cost; see policies::EndFee.
+  // Name and version of what priced it: forward/1; tiers/1 of a tier's floor; empty of an award
+  // and of a sublet.
+  std::string policy;
+  int64_t end_fee_ppm = 0;  // Of what the rounds that are left would cost; see policies::EndFee.
 
   // How it stands.
   // It is not alive from this round on: its holder left it, or could not pay. 0: up to its end.
   RoundId left_from_round_id = 0;
   Microcredits fees_microcredits = 0;  // Paid for leaving it.
+  Microcredits paid_microcredits = 0;  // For what was held of it; fees apart.
   std::string left_because;            // One of the reasons below; empty unless it was left.
   // Renewed by itself at its end, if a round of the new one costs no more. 0: not renewed.
   Microcredits renew_ceiling_microcredits = 0;
@@ -72,6 +75,7 @@ struct Contract {
 // Why contracts end, in words that do not change: programs look at them. A reason may go on after
 // ": ".
 inline constexpr char kEndedOver[] = "its rounds are over";
+inline constexpr char kEndedNotRenewed[] = "its rounds are over: not renewed";
 inline constexpr char kEndedLeft[] = "its holder left it";
 inline constexpr char kEndedUnpaid[] = "it could not be paid";
 inline constexpr char kEndedGuestStopped[] = "the guest does not run";
@@ -87,6 +91,10 @@ RoundId EndOf(const Contract& contract);
 bool AliveIn(const Contract& contract, RoundId round_id);
 // Whether it takes units out of what a host may sell forward.
 bool IsForward(const Contract& contract);
+// Whether it is the floor of its guest's tier, for one round.
+bool IsFloor(const Contract& contract);
+// Whether it was won in an auction.
+bool IsAward(const Contract& contract);
 // What leaving the contract costs if it is not alive from `round_id` on; 0 at its end, and once it
 // is left.
 Microcredits FeeFrom(const Contract& contract, RoundId round_id);

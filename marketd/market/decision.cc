@@ -9,6 +9,7 @@
 #include "marketd/market/joint_bids.h"
 #include "marketd/market/reserves.h"
 #include "marketd/market/round_auctions.h"
+#include "marketd/market/tiers.h"
 #include "policies/cases/case_file.h"
 #include "policies/cases/joint_case_file.h"
 #include "policies/clearing/fallback.h"
@@ -29,6 +30,7 @@ ResourcePrice PriceOf(const RoundSnapshot::OnSale& sale) {
                        .reserve_policy = sale.reserve_policy,
                        .reserve_change_microcredits = sale.reserve_change_microcredits,
                        .supply_units = sale.supply_units,
+                       .contracted_units = sale.contracted_units,
                        .rule = sale.resource.rule};
 }
 
@@ -121,6 +123,32 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
   return decision;
 }
 
+// What a tier bids for each of the host's guests that has one: for what they do not hold by
+// contracts already, of which a floor counts against the ceiling.
+MadeBids BidsOfTiers(const State& state, const HostConfig& host, RoundId round_id,
+                     const UnitPrices& prices) {
+  MadeBids made;
+  if (host.tiers.empty()) return made;
+  for (const GuestId guest_id : state.GuestsOf(host.host_id)) {
+    const auto tier = state.tiers.find(guest_id);
+    if (tier == state.tiers.end()) continue;
+    GuestTier wish = tier->second;
+    for (UnitsOfKind& most : wish.most) {
+      most.units -= state.contracts.HeldUnits(guest_id, most.kind, round_id);
+    }
+    std::erase_if(wish.most, [](const UnitsOfKind& most) { return most.units <= 0; });
+    Microcredits floor = 0;
+    for (const Contract* contract : state.contracts.AliveIn(guest_id, round_id)) {
+      if (IsFloor(*contract)) floor = SaturatingAdd(floor, ChargeOf(*contract));
+    }
+    for (StandingBid& bid : TierBids(host.tiers, wish, prices, floor)) {
+      const BidKey key{guest_id, bid.kind};
+      made[key] = std::move(bid);
+    }
+  }
+  return made;
+}
+
 }  // namespace
 
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
@@ -137,30 +165,39 @@ RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t 
   snapshot.round_id = round_id;
   snapshot.is_joint = !host.joint_rule.empty();
   snapshot.work_max = ClearingWorkMax(host, hosts);
-  std::map<ResourceKind, std::vector<policies::Bid>> bids;
-  if (snapshot.is_joint) {
-    snapshot.items = ItemsForRound(state, host.host_id, round_id, resources, supply, owners, held,
-                                   GuestReadingSteps(snapshot.work_max, host.guests_max));
-  } else {
-    bids = BidsForRound(state, host.host_id, round_id, resources, supply, owners, held);
-  }
+  UnitPrices prices;
+  for (const ResourcePrice& last : book.prices) prices[last.kind] = last.unit_price_microcredits;
+  const std::map<ResourceKind, policies::ReserveOutput> reserves =
+      ReservesOfRound(resources, market_seed, host.host_id, round_id, book.prices);
   for (const Resource& resource : resources) {
-    const policies::ReservePolicy policy = ReservePolicyOf(resource, market_seed, host.host_id);
-    // Some reserve policies start from the last reserve, from what was sold at it, or from how it
-    // changed.
-    const ResourcePrice* last = nullptr;
-    for (const ResourcePrice& price : book.prices) {
-      if (price.kind == resource.kind) last = &price;
-    }
-    const policies::ReserveOutput reserve = ReserveOfRound(policy, round_id, last);
+    const policies::ReserveOutput& reserve = reserves.at(resource.kind);
     snapshot.kinds.push_back(RoundSnapshot::OnSale{
         .resource = resource,
         .supply_units = supply.at(resource.kind),
-        .reserve_policy = std::string(policies::ReserveName(policy.kind)),
+        .contracted_units = state.Host(host.host_id).PromisedUnits(resource.kind, round_id),
+        .reserve_policy = std::string(policies::ReserveName(resource.reserve_kind)),
         .reserve_unit_price_microcredits = reserve.reserve_unit_price_microcredits,
         .reserve_change_microcredits = reserve.change_microcredits,
         .seed = AuctionSeed(market_seed, host.host_id, round_id, resource.kind),
-        .bids = std::move(bids[resource.kind])});
+        .bids = {}});
+    prices[resource.kind] =
+        std::max(prices[resource.kind], reserve.reserve_unit_price_microcredits);
+  }
+  // One auction for all kinds keeps what is worth no more to a bidder than to the operator: a tier
+  // that bids the price must be able to win at it.
+  if (snapshot.is_joint) {
+    for (auto& [kind, price] : prices) price = SaturatingAdd(price, 1);
+  }
+  const MadeBids made = BidsOfTiers(state, host, round_id, prices);
+  if (snapshot.is_joint) {
+    snapshot.items = ItemsForRound(state, host.host_id, round_id, resources, supply, owners, held,
+                                   GuestReadingSteps(snapshot.work_max, host.guests_max), made);
+  } else {
+    std::map<ResourceKind, std::vector<policies::Bid>> bids =
+        BidsForRound(state, host.host_id, round_id, resources, supply, owners, held, made);
+    for (RoundSnapshot::OnSale& sale : snapshot.kinds) {
+      sale.bids = std::move(bids[sale.resource.kind]);
+    }
   }
   for (const auto& [tenant_id, owner_id] : owners.ids) snapshot.tenants[owner_id] = tenant_id;
   snapshot.means = std::move(owners.means);
@@ -203,6 +240,8 @@ RoundSnapshot AsOfNow(RoundSnapshot snapshot, const State& state,
   // twice.
   for (RoundSnapshot::OnSale& sale : snapshot.kinds) {
     sale.supply_units = supply.at(sale.resource.kind);
+    sale.contracted_units =
+        state.Host(snapshot.host_id).PromisedUnits(sale.resource.kind, snapshot.round_id);
     std::erase_if(sale.bids,
                   [&state](const policies::Bid& bid) { return !IsRunning(state, bid.guest_id); });
   }

@@ -45,6 +45,7 @@ struct RoundSnapshot {
   struct OnSale {
     Resource resource;
     int64_t supply_units = 0;
+    int64_t contracted_units = 0;  // Of the host's own, by contracts that are alive in the round.
     std::string reserve_policy;
     Microcredits reserve_unit_price_microcredits = 0;
     Microcredits reserve_change_microcredits = 0;  // What the policy asks for the next time.

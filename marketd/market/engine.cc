@@ -19,6 +19,7 @@
 #include "marketd/market/reconciler.h"
 #include "marketd/market/rounds.h"
 #include "marketd/market/settlement.h"
+#include "marketd/market/tier_desk.h"
 #include "marketd/market/tokens.h"
 #include "marketd/market/view_builder.h"
 #include "marketd/market/waiting_calls.h"
@@ -63,6 +64,7 @@ class Engine::Impl {
   GuestLives lives_;
   BidDesk desk_;
   ProductDesk products_;
+  TierDesk tiers_;
   Rounds rounds_;
   Reconciler reconciler_;
   Calls calls_;
@@ -99,13 +101,14 @@ Engine::Impl::Impl(MarketConfig config, State state, ClearFunctions clear, Clear
       lives_(book_, leases_, notices_, notes_, waiting_),
       desk_(book_, hosts_, leases_, notes_),
       products_(book_, hosts_, notices_, config_.seed),
+      tiers_(book_, hosts_, leases_, config_.seed),
       rounds_({.clear = std::move(clear),
                .beside = clearing == Clearing::kBeside,
                .market_seed = config_.seed,
                .hosts = config_.hosts.size()},
-              book_, leases_, notices_, notes_, lives_, desk_, products_),
+              book_, leases_, notices_, notes_, lives_, desk_, products_, tiers_),
       reconciler_(book_, lives_, rounds_),
-      calls_(book_, hosts_, leases_, desk_, products_, lives_, tokens_, waiting_),
+      calls_(book_, hosts_, leases_, desk_, products_, tiers_, lives_, tokens_, waiting_),
       views_(book_, hosts_, notes_, notices_, config_.seed) {
   book_.SetCheck([this](const Transaction& t) { return FirstOversoldOf(t); });
 }

@@ -77,9 +77,20 @@ struct Deposit {
   Microcredits amount_microcredits = 0;
 };
 
-// Operators only. Answered once the host runs it. Errors: NOT_FOUND (host, tenant, image),
-// INVALID_ARGUMENT, ALREADY_EXISTS (name), RESOURCE_EXHAUSTED (seeds or guests), UNAVAILABLE (host
-// is away), FAILED_PRECONDITION (the host says that the image is not one).
+// A contract with which a guest is admitted, from the next round on that bids are taken for.
+struct Bundle {
+  std::vector<std::pair<ResourceKind, int64_t>> lots;  // Units of each.
+  int64_t rounds = 0;
+  // The most that a round of it may cost, at first and when it is renewed.
+  Microcredits ceiling_microcredits = 0;
+};
+
+// Operators; or, if `by_tenant`, a tenant for itself, within the quota that the config gives it.
+// Answered once the host runs it; Reply::contract_id is that of the bundle. Errors: NOT_FOUND
+// (host, tenant, image), INVALID_ARGUMENT, ALREADY_EXISTS (name), RESOURCE_EXHAUSTED (seeds,
+// guests, quota, units of the bundle) and FAILED_PRECONDITION (the bundle's price), both with a
+// Shortage; UNAVAILABLE (host is away), FAILED_PRECONDITION (the host says that the image is not
+// one, or a kind of the bundle is not sold forward), PERMISSION_DENIED (a tenant without a quota).
 struct AdmitGuest {
   std::string request_id;
   HostId host_id;
@@ -88,7 +99,9 @@ struct AdmitGuest {
   std::string image;      // A file name, never a path.
   std::string arguments;  // Up to 255 bytes.
   std::vector<std::pair<ResourceKind, int64_t>> seeds;
-  int64_t memory_max_units = 0;  // 0: the host's whole capacity.
+  int64_t memory_max_units = 0;                 // 0: the host's whole capacity.
+  std::optional<Bundle> bundle = std::nullopt;  // All of it is had, or nothing is admitted.
+  bool by_tenant = false;
 };
 
 // Operators only. Answered once the host has scrubbed it. What it held until then is paid. A guest
@@ -116,10 +129,10 @@ struct StartGuest {
 };
 
 // Errors: NOT_FOUND (no such guest, or not the caller's), INVALID_ARGUMENT names the field,
-// FAILED_PRECONDITION (the guest has ended; or the budget or the account could not even pay the
-// reserve for the least quantity). A bid for several kinds, which a host takes that clears all
-// together, replaces all bids of the guest; a bid for one kind replaces what stands for it, and a
-// bid for several.
+// FAILED_PRECONDITION (the guest has ended, or has a tier; or the budget or the account could not
+// even pay the reserve for the least quantity). A bid for several kinds, which a host takes that
+// clears all together, replaces all bids of the guest; a bid for one kind replaces what stands for
+// it, and a bid for several.
 struct PlaceBid {
   std::string request_id;  // Empty as part of PlaceBids.
   GuestId guest_id = 0;
@@ -225,10 +238,31 @@ struct SetRenewal {
   Microcredits renew_ceiling_microcredits = 0;
 };
 
-using Call =
-    std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid, OpenLease,
-                 PlaceBids, RenewLease, EndGuest, StartGuest, GetQuote, OfferSublet, TakeOffer,
-                 WithdrawOffer, LeaveContract, SetRenewal, CreateToken, RevokeToken>;
+// --- Tiers: for guests that do not bid themselves, see tiers.h. ---
+
+// Whose guest it is, or an operator. From the round on that bids are taken for (Reply::round_id)
+// the market bids for the guest as its tier says, in the place of all its bids; PlaceBid and
+// PlaceBids are refused for it until the tier is cleared. Again for another tier, or another wish.
+// Errors: NOT_FOUND (no such guest, or not the caller's); INVALID_ARGUMENT names the field;
+// FAILED_PRECONDITION (the guest has ended, or its host has no tiers).
+struct SetTier {
+  std::string request_id;
+  GuestId guest_id = 0;
+  std::string tier;
+  std::vector<std::pair<ResourceKind, int64_t>> most;  // Units of each beyond the seed.
+  Microcredits ceiling_microcredits = 0;               // For a round, all kinds together.
+};
+
+// Reply::removed: whether it had one. Errors: NOT_FOUND.
+struct ClearTier {
+  std::string request_id;
+  GuestId guest_id = 0;
+};
+
+using Call = std::variant<CreateTenant, Deposit, AdmitGuest, EvictGuest, PlaceBid, WithdrawBid,
+                          OpenLease, PlaceBids, RenewLease, EndGuest, StartGuest, GetQuote,
+                          OfferSublet, TakeOffer, WithdrawOffer, LeaveContract, SetRenewal,
+                          CreateToken, RevokeToken, SetTier, ClearTier>;
 
 // Chosen by the runtime; names who waits for the answer.
 using CallId = uint64_t;

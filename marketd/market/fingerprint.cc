@@ -38,6 +38,11 @@ class Fingerprint {
       Add(units);
     }
     Add(call.memory_max_units);
+    if (call.by_tenant) Add("by tenant");
+    if (!call.bundle) return;
+    for (const auto& [kind, units] : call.bundle->lots) Add(Lot{kind, units, 0});
+    Add(call.bundle->rounds);
+    Add(call.bundle->ceiling_microcredits);
   }
   void operator()(const EvictGuest& call) { Add(call.guest_id); }
   void operator()(const EndGuest& call) { Add(call.guest_id); }
@@ -113,6 +118,13 @@ class Fingerprint {
     Add(lot.units);
     Add(lot.charge_microcredits);
   }
+  void operator()(const SetTier& call) {
+    Add(call.guest_id);
+    Add(call.tier);
+    for (const auto& [kind, units] : call.most) Add(Lot{kind, units, 0});
+    Add(call.ceiling_microcredits);
+  }
+  void operator()(const ClearTier& call) { Add(call.guest_id); }
   void operator()(const WithdrawBid& call) {
     Add(call.guest_id);
     Add(static_cast<int>(call.kind));

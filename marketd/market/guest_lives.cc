@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
+#include "marketd/market/billing.h"
 #include "marketd/market/requests.h"
 
 namespace nom::market {
@@ -77,6 +78,7 @@ void GuestLives::OnCreated(HostMarket& host, GuestId guest_id, const absl::Statu
     return;
   }
   Guest guest = it->second;
+  const bool is_new = !guest.has_run;
   guest.state = GuestState::kRunning;
   guest.end_cause = EndCause::kNone;
   guest.exit_reason.clear();
@@ -87,7 +89,11 @@ void GuestLives::OnCreated(HostMarket& host, GuestId guest_id, const absl::Statu
   scribe.Write(PutGuest{guest});
   book_.Commit(std::move(scribe));
   waiting_.EndStart(guest_id);
-  waiting_.Answer(guest_id, Reply{.guest_id = guest_id});
+  Reply reply{.guest_id = guest_id};
+  if (const auto key = state.admissions.find(guest_id); is_new && key != state.admissions.end()) {
+    reply.contract_id = state.requests.at(key->second).reply.contract_id;
+  }
+  waiting_.Answer(guest_id, reply);
   if (host.clock.is_decided() && !host.clock.is_applying()) TellGrants(book_, host);
 }
 
@@ -112,6 +118,8 @@ void GuestLives::RefuseAdmission(HostMarket& host, GuestId guest_id, const absl:
     admission = state.requests.at(key->second);
   }
   Scribe scribe = book_.Begin("guest refused");
+  // Its bundle was never held, and costs nothing.
+  EndContracts(scribe, guest_id, /*from=*/0, kEndedGuestEvicted);
   EndLife(scribe, guest_id, GuestState::kEvicted, EndCause::kNone, "");
   if (admission) Remember(scribe, *std::move(admission), reply);
   book_.Commit(std::move(scribe));

@@ -82,6 +82,23 @@ int64_t UnitsByRound::MostWithin(RoundId from, RoundId until) const {
   return std::max(most, units);
 }
 
+RoundId UnitsByRound::FirstWithin(RoundId from, RoundId rounds, int64_t units) const {
+  if (units < 0) return 0;  // There is never less than nothing.
+  int64_t there = 0;
+  RoundId first = from;  // Of the rounds up to the change that is looked at, in which it is so.
+  for (const auto& [round, change] : changes_) {
+    if (round > from) {
+      if (there > units) {
+        first = round;
+      } else if (rounds != kNoRound && round >= first && round - first >= rounds) {
+        return first;
+      }
+    }
+    there += change;
+  }
+  return there > units ? 0 : first;
+}
+
 namespace {
 
 using UnitsOfKinds = std::map<ResourceKind, UnitsByRound>;
@@ -97,7 +114,29 @@ int64_t MostOf(const UnitsOfKinds& all, ResourceKind kind, RoundId from, RoundId
   return of_kind == all.end() ? 0 : of_kind->second.MostWithin(from, until);
 }
 
+RoundId FirstOf(const UnitsOfKinds& all, ResourceKind kind, RoundId from, RoundId rounds,
+                int64_t units) {
+  const auto of_kind = all.find(kind);
+  if (of_kind != all.end()) return of_kind->second.FirstWithin(from, rounds, units);
+  return units < 0 ? 0 : from;
+}
+
 }  // namespace
+
+RoundId HostIndex::FirstPromised(ResourceKind kind, RoundId from, RoundId rounds,
+                                 int64_t units) const {
+  return FirstOf(promised_, kind, from, rounds, units);
+}
+
+RoundId HostIndex::FirstSpokenFor(ResourceKind kind, RoundId from, RoundId rounds,
+                                  int64_t units) const {
+  return FirstOf(spoken_for_, kind, from, rounds, units);
+}
+
+RoundId HostIndex::FirstSoldForward(ResourceKind kind, RoundId from, RoundId rounds,
+                                    int64_t units) const {
+  return FirstOf(sold_forward_, kind, from, rounds, units);
+}
 
 void HostIndex::Count(const Contract& contract, RoundId from, int64_t sign) {
   const RoundId end = EndOf(contract);

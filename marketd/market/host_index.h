@@ -28,6 +28,9 @@ class UnitsByRound {
   int64_t At(RoundId round_id) const;
   // The most in any round from `from` on, before `until`; 0 if that is none.
   int64_t MostWithin(RoundId from, RoundId until) const;
+  // The first round from `from` on that begins `rounds` rounds (kNoRound: all later ones) in which
+  // there are no more than `units`. 0: there is none.
+  RoundId FirstWithin(RoundId from, RoundId rounds, int64_t units) const;
   bool empty() const { return changes_.empty(); }
   friend bool operator==(const UnitsByRound&, const UnitsByRound&) = default;
 
@@ -63,6 +66,11 @@ class HostIndex {
   int64_t SpokenForUnits(ResourceKind kind, RoundId round_id, RoundId until) const;
   // Of these, what was or may be sold forward.
   int64_t SoldForwardUnits(ResourceKind kind, RoundId round_id, RoundId until) const;
+  // The first round from `from` on with so many rounds (kNoRound: and all later ones) in which no
+  // more than `units` are promised, spoken for, or sold forward; 0: none.
+  RoundId FirstPromised(ResourceKind kind, RoundId from, RoundId rounds, int64_t units) const;
+  RoundId FirstSpokenFor(ResourceKind kind, RoundId from, RoundId rounds, int64_t units) const;
+  RoundId FirstSoldForward(ResourceKind kind, RoundId from, RoundId rounds, int64_t units) const;
 
   friend bool operator==(const HostIndex&, const HostIndex&) = default;
 

@@ -312,7 +312,7 @@ std::vector<JointBid> ItemsForRound(const State& state, const HostId& host_id, R
                                     absl::Span<const Resource> resources,
                                     const std::map<ResourceKind, int64_t>& supply,
                                     const Owners& owners, const std::map<BidKey, int64_t>& held,
-                                    int64_t steps_max) {
+                                    int64_t steps_max, const MadeBids& made) {
   const JointAuction as_auction = AuctionOf(resources);
   std::vector<JointBid> out;
   for (const GuestId guest_id : state.GuestsOf(host_id)) {
@@ -331,8 +331,8 @@ std::vector<JointBid> ItemsForRound(const State& state, const HostId& host_id, R
                                        state.contracts.HeldUnits(guest_id, kind, round_id));
       }
     }
-    for (const BidKey& key : state.BidsOf(guest_id)) {
-      const StandingBid& standing = state.bids.at(key);
+    for (const StandingBid* const bid : BidsOf(state, made, guest_id)) {
+      const StandingBid& standing = *bid;
       if (HasLapsed(standing, round_id)) continue;
       const Microcredits available = owners.means.at(owner_id);
       const Microcredits means =
@@ -344,8 +344,8 @@ std::vector<JointBid> ItemsForRound(const State& state, const HostId& host_id, R
         items = ItemsOf(guest_id, resources, *standing.valuation);
       } else {
         for (size_t r = 0; r < resources.size(); ++r) {
-          if (resources[r].kind != key.second) continue;
-          items.push_back(SingleItem(guest_id, key.second, r, standing.ranges));
+          if (resources[r].kind != standing.kind) continue;
+          items.push_back(SingleItem(guest_id, standing.kind, r, standing.ranges));
         }
       }
       // Looked at when it came, and now again: the config may have changed, and with it what a

@@ -59,10 +59,13 @@ void ScaleValues(policies::JointBid& bid, int64_t numerator, int64_t denominator
 // has available. Units are in the order of `resources`, which is by rising kind. Items whose
 // reading would take more than `steps_max` (the capacity has grown since they came) are left out.
 // `held` gives the award in force of each guest and kind.
-std::vector<policies::JointBid> ItemsForRound(
-    const State& state, const HostId& host_id, RoundId round_id,
-    absl::Span<const Resource> resources, const std::map<ResourceKind, int64_t>& supply,
-    const Owners& owners, const std::map<BidKey, int64_t>& held, int64_t steps_max);
+std::vector<policies::JointBid> ItemsForRound(const State& state, const HostId& host_id,
+                                              RoundId round_id,
+                                              absl::Span<const Resource> resources,
+                                              const std::map<ResourceKind, int64_t>& supply,
+                                              const Owners& owners,
+                                              const std::map<BidKey, int64_t>& held,
+                                              int64_t steps_max, const MadeBids& made);
 
 // The most units of each resource that the bid asks for.
 policies::UnitVector UnitsMax(const policies::JointBid& bid);

@@ -88,6 +88,13 @@ class LedgerSnapshot {
   // NOT_FOUND if there is none.
   virtual absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) = 0;
 
+  // Contracts that were bought or passed on and have ended: of one tenant or (empty) all, of one
+  // guest or (0) all; newest first, those below `before` (0: all), at most `limit`.
+  virtual absl::StatusOr<std::vector<Contract>> ReadEndedContracts(const TenantId& tenant_id,
+                                                                   GuestId guest_id,
+                                                                   ContractId before,
+                                                                   int limit) = 0;
+
   // Both newest transaction first, and what one transaction has in its order and never cut.
   // Of one tenant, or (empty) all.
   virtual absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,

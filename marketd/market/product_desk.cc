@@ -39,6 +39,8 @@ LogEvent EventOf(const char* kind, const Caller& caller, const Contract& contrac
                    .detail = std::move(detail)}};
 }
 
+const Caller kTheMarketItself{.is_operator = true, .tenant_id = ""};
+
 }  // namespace
 
 ProductDesk::ProductDesk(LiveBook& book, HostMarkets& hosts, Notices& notices, uint64_t market_seed)
@@ -64,19 +66,19 @@ Reply ProductDesk::Do(const CallEvent& event, const Request& request) {
   return SetCeiling(std::get<SetRenewal>(event.call), caller, request);
 }
 
-Counter ProductDesk::CounterOf(const HostMarket& host,
+HostSales ProductDesk::SalesOf(const HostMarket& host,
                                const std::vector<ResourcePrice>& prices) const {
   // Grants of a decided round may still be changed until its host is told to put it in force.
   const Round* const decided = host.Decided(book_.state());
   const bool may_change_decided = decided != nullptr && !host.clock.is_applying();
-  return Counter{.config = host.config,
-                 .shares = host.Shares(book_.state()),
-                 .prices = prices,
-                 .next_round_id = RoundOfNewBids(book_.state(), host),
-                 .next_change_round_id = may_change_decided
-                                             ? decided->round_id
-                                             : host.Book(book_.state()).last_decided_round_id + 1,
-                 .now = book_.now()};
+  return HostSales{.config = host.config,
+                   .shares = host.Shares(book_.state()),
+                   .prices = prices,
+                   .next_round_id = RoundOfNewBids(book_.state(), host),
+                   .next_change_round_id = may_change_decided
+                                               ? decided->round_id
+                                               : host.Book(book_.state()).last_decided_round_id + 1,
+                   .now = book_.now()};
 }
 
 const Contract* ProductDesk::FindContract(ContractId contract_id, const Caller& caller) const {
@@ -114,7 +116,7 @@ Reply ProductDesk::Quote(const GetQuote& call, const Caller& caller, const Reque
   }
   const HostMarket& host = *hosts_.Find(guest->host_id);
   const std::vector<ResourcePrice> prices = PricesOf(book_.state(), host, market_seed_);
-  absl::StatusOr<Offer> offer = MakeQuote(CounterOf(host, prices), *guest, call);
+  absl::StatusOr<Offer> offer = MakeQuote(SalesOf(host, prices), *guest, call);
   if (!offer.ok()) return Refused(offer.status());
   return PutOffer(*std::move(offer), "quote given", request);
 }
@@ -123,7 +125,7 @@ Reply ProductDesk::Sublet(const OfferSublet& call, const Caller& caller, const R
   const Contract* const whole = FindContract(call.contract_id, caller);
   if (whole == nullptr) return Refused(NoSuchContract(call.contract_id));
   const HostMarket& host = *hosts_.Find(book_.state().guests.at(whole->guest_id).host_id);
-  absl::StatusOr<Offer> offer = MakeSublet(CounterOf(host, {}), *whole, call);
+  absl::StatusOr<Offer> offer = MakeSublet(SalesOf(host, {}), *whole, call);
   if (!offer.ok()) return Refused(offer.status());
   return PutOffer(*std::move(offer), "sublet offered", request);
 }
@@ -140,7 +142,7 @@ Reply ProductDesk::Take(const TakeOffer& call, const Caller& caller, const Reque
   HostMarket& host = *hosts_.Find(guest->host_id);
   const std::vector<ResourcePrice> prices = PricesOf(book_.state(), host, market_seed_);
   absl::StatusOr<Contract> contract =
-      TakeAs(CounterOf(host, prices), found->second, *guest, call.renew_ceiling_microcredits);
+      TakeAs(SalesOf(host, prices), found->second, *guest, call.renew_ceiling_microcredits);
   if (!contract.ok()) return Refused(contract.status());
   contract->contract_id = book_.state().last_contract_id + 1;
   const Reply reply{.round_id = contract->from_round_id, .contract_id = contract->contract_id};
@@ -154,6 +156,7 @@ Reply ProductDesk::Take(const TakeOffer& call, const Caller& caller, const Reque
   scribe.Write(UpdateOffer{std::move(offer)});
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
+  ++(IsForward(*contract) ? host.counters.contracts_bought : host.counters.sublets_taken);
   // Units change hands in a round whose grants are known already: all are told anew.
   if (const Round* const decided = host.Decided(book_.state());
       decided != nullptr && AliveIn(*contract, decided->round_id)) {
@@ -183,11 +186,12 @@ Reply ProductDesk::Withdraw(const WithdrawOffer& call, const Caller& caller,
 Reply ProductDesk::Leave(const LeaveContract& call, const Caller& caller, const Request& request) {
   const Contract* const contract = FindContract(call.contract_id, caller);
   if (contract == nullptr) return Refused(NoSuchContract(call.contract_id));
-  const HostMarket& host = *hosts_.Find(book_.state().guests.at(contract->guest_id).host_id);
+  HostMarket& host = *hosts_.Find(book_.state().guests.at(contract->guest_id).host_id);
   const RoundId from = RoundOfNewBids(book_.state(), host);
-  if (!IsForward(*contract) && contract->part_of == 0) {
-    return Refused(absl::FailedPreconditionError(
-        absl::StrCat("contract ", call.contract_id, " is an award: it is over with its round")));
+  if (IsAward(*contract) || IsFloor(*contract)) {
+    return Refused(absl::FailedPreconditionError(absl::StrCat(
+        "contract ", call.contract_id, IsFloor(*contract) ? " is a tier's floor" : " is an award",
+        ": it is over with its round")));
   }
   if (from >= EndOf(*contract)) {
     return Refused(absl::FailedPreconditionError(
@@ -201,6 +205,7 @@ Reply ProductDesk::Leave(const LeaveContract& call, const Caller& caller, const 
   LeaveFrom(scribe, *contract, from, kEndedLeft);
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
+  ++host.counters.contracts_left;
   return reply;
 }
 
@@ -228,6 +233,22 @@ Reply ProductDesk::SetCeiling(const SetRenewal& call, const Caller& caller,
   return reply;
 }
 
+absl::StatusOr<Contract> ProductDesk::Bundled(const HostMarket& host, const Guest& guest,
+                                              const Bundle& bundle) const {
+  const std::vector<ResourcePrice> prices = PricesOf(book_.state(), host, market_seed_);
+  absl::StatusOr<Contract> contract = BundleFor(SalesOf(host, prices), guest, bundle);
+  if (contract.ok()) contract->contract_id = book_.state().last_contract_id + 1;
+  return contract;
+}
+
+void ProductDesk::OpenBundle(Scribe& scribe, HostMarket& host, const Caller& caller,
+                             Contract contract) const {
+  PostEscrow(scribe, contract, ToCover(contract, /*round_id=*/0));
+  scribe.Write(EventOf("contract_bought", caller, contract, host.id()));
+  scribe.Write(OpenContract{std::move(contract)});
+  ++host.counters.contracts_bought;
+}
+
 void ProductDesk::Renew(HostMarket& host) {
   std::vector<Contract> due;
   for (const GuestId guest_id : book_.state().GuestsOf(host.id())) {
@@ -239,14 +260,27 @@ void ProductDesk::Renew(HostMarket& host) {
   const std::vector<ResourcePrice> prices = PricesOf(book_.state(), host, market_seed_);
   Scribe scribe = book_.Begin("contracts renewed");
   for (Contract& contract : due) {
-    absl::StatusOr<Contract> next = RenewalOf(CounterOf(host, prices), contract);
+    absl::StatusOr<Contract> next = RenewalOf(SalesOf(host, prices), contract);
     // Whichever it is, its holder is asked no more, and why stays with it to its end.
     contract.renew_ceiling_microcredits = 0;
-    contract.left_because = absl::StrCat(
-        kEndedOver, next.ok() ? "" : ": not renewed: ", next.ok() ? "" : next.status().message());
+    contract.left_because =
+        next.ok() ? kEndedOver : absl::StrCat(kEndedNotRenewed, ": ", next.status().message());
+    const Contract ends = contract;
     scribe.Write(UpdateContract{std::move(contract)});
-    if (!next.ok()) continue;
+    if (!next.ok()) {
+      LogEvent told = EventOf("contract_not_renewed", kTheMarketItself, ends, host.id());
+      told.event.by = kTheMarket;
+      absl::StrAppend(&told.event.detail, ": ", next.status().message());
+      scribe.Write(std::move(told));
+      ++host.counters.contracts_not_renewed;
+      continue;
+    }
+    ++host.counters.contracts_renewed;
     next->contract_id = book_.state().last_contract_id + 1;
+    LogEvent told = EventOf("contract_renewed", kTheMarketItself, *next, host.id());
+    told.event.by = kTheMarket;
+    absl::StrAppend(&told.event.detail, ", after contract ", ends.contract_id);
+    scribe.Write(std::move(told));
     PostEscrow(scribe, *next, ToCover(*next, /*round_id=*/0));
     scribe.Write(OpenContract{*std::move(next)});
   }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "marketd/market/event.h"
 #include "marketd/market/host_market.h"
 #include "marketd/market/live_book.h"
@@ -27,6 +28,12 @@ class ProductDesk {
   // Requires a call for which IsOfProducts.
   Reply Do(const CallEvent& event, const Request& request);
 
+  // What AdmitGuest's bundle becomes, see BundleFor: its id is given.
+  absl::StatusOr<Contract> Bundled(const HostMarket& host, const Guest& guest,
+                                   const Bundle& bundle) const;
+  // Writes it and what it sets aside.
+  void OpenBundle(Scribe& scribe, HostMarket& host, const Caller& caller, Contract contract) const;
+
   // The host's round is about to be decided: contracts that end before it, and are to be renewed,
   // are, before anybody bids.
   void Renew(HostMarket& host);
@@ -41,7 +48,7 @@ class ProductDesk {
   Reply Leave(const LeaveContract& call, const Caller& caller, const Request& request);
   Reply SetCeiling(const SetRenewal& call, const Caller& caller, const Request& request);
 
-  Counter CounterOf(const HostMarket& host, const std::vector<ResourcePrice>& prices) const;
+  HostSales SalesOf(const HostMarket& host, const std::vector<ResourcePrice>& prices) const;
   // Makes the offer durable. RESOURCE_EXHAUSTED: its tenant has kOpenOffersMax.
   Reply PutOffer(Offer offer, const std::string& kind, const Request& request);
   // Null if there is none, or it is not of a guest of the caller's.

@@ -22,7 +22,7 @@
 namespace nom::market {
 
 // One host, as its products are sold now. Refers to what must outlive it.
-struct Counter {
+struct HostSales {
   const HostConfig& config;
   HostShares shares;
   absl::Span<const ResourcePrice> prices;  // Of the last round: what the reserves are.
@@ -34,24 +34,29 @@ struct Counter {
 
 // Errors: see GetQuote, OfferSublet, TakeOffer in event.h. Ids are left 0, but that of a sublet's
 // whole.
-absl::StatusOr<Offer> MakeQuote(const Counter& counter, const Guest& guest, const GetQuote& call);
-absl::StatusOr<Offer> MakeSublet(const Counter& counter, const Contract& whole,
+absl::StatusOr<Offer> MakeQuote(const HostSales& sales, const Guest& guest, const GetQuote& call);
+absl::StatusOr<Offer> MakeSublet(const HostSales& sales, const Contract& whole,
                                  const OfferSublet& call);
 // The percentile of the last rounds' prices that forward/1 begins with; 0 before the first.
 // Requires a resource of the host that is sold forward.
 Microcredits ForecastOf(const State& state, const HostId& host_id, const Resource& resource);
 // As it is sold now. Requires the same, and its forecast.
-ForwardOnSale OnSale(const Counter& counter, const Resource& resource, Microcredits forecast);
+ForwardOnSale OnSale(const HostSales& sales, const Resource& resource, Microcredits forecast);
+
+// The contract with which `guest`, which is not in the state yet, is admitted. Its id is left 0.
+// Errors: see AdmitGuest in event.h.
+absl::StatusOr<Contract> BundleFor(const HostSales& sales, const Guest& guest,
+                                   const Bundle& bundle);
 
 // The contract that `guest` has once it takes the offer.
-absl::StatusOr<Contract> TakeAs(const Counter& counter, const Offer& offer, const Guest& guest,
+absl::StatusOr<Contract> TakeAs(const HostSales& sales, const Offer& offer, const Guest& guest,
                                 Microcredits renew_ceiling_microcredits);
 
 // Whether the contract is to be renewed for the round that is about to be decided.
 bool IsDueForRenewal(const Contract& contract, RoundId round_id);
 // The contract that follows one that is due. FAILED_PRECONDITION or RESOURCE_EXHAUSTED: why none
 // does.
-absl::StatusOr<Contract> RenewalOf(const Counter& counter, const Contract& contract);
+absl::StatusOr<Contract> RenewalOf(const HostSales& sales, const Contract& contract);
 
 // Whether the call is of this file: what a tenant may do with its guests' contracts.
 bool IsOfProducts(const Call& call);

@@ -33,4 +33,21 @@ policies::ReserveOutput ReserveOfRound(const policies::ReservePolicy& policy, Ro
   return *reserve;
 }
 
+std::map<ResourceKind, policies::ReserveOutput> ReservesOfRound(
+    absl::Span<const Resource> resources, uint64_t market_seed, const HostId& host_id,
+    RoundId round_id, absl::Span<const ResourcePrice> last) {
+  std::map<ResourceKind, policies::ReserveOutput> out;
+  for (const Resource& resource : resources) {
+    // Some reserve policies start from the last reserve, from what was sold at it, or from how it
+    // changed.
+    const ResourcePrice* of_kind = nullptr;
+    for (const ResourcePrice& price : last) {
+      if (price.kind == resource.kind) of_kind = &price;
+    }
+    out[resource.kind] =
+        ReserveOfRound(ReservePolicyOf(resource, market_seed, host_id), round_id, of_kind);
+  }
+  return out;
+}
+
 }  // namespace nom::market

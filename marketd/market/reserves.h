@@ -4,6 +4,10 @@
 #ifndef MARKETD_MARKET_RESERVES_H_
 #define MARKETD_MARKET_RESERVES_H_
 
+#include <cstdint>
+#include <map>
+
+#include "absl/types/span.h"
 #include "marketd/market/state.h"
 #include "marketd/market/types.h"
 #include "policies/reserve/reserve.h"
@@ -20,6 +24,11 @@ policies::ReservePolicy ReservePolicyOf(const Resource& resource, uint64_t marke
 // must be valid, which CheckConfig sees to.
 policies::ReserveOutput ReserveOfRound(const policies::ReservePolicy& policy, RoundId round_id,
                                        const ResourcePrice* last);
+
+// The reserves of a host's round. `last` is the prices of the round decided before it, as above.
+std::map<ResourceKind, policies::ReserveOutput> ReservesOfRound(
+    absl::Span<const Resource> resources, uint64_t market_seed, const HostId& host_id,
+    RoundId round_id, absl::Span<const ResourcePrice> last);
 
 }  // namespace nom::market
 

@@ -74,7 +74,8 @@ Round RoundOf(const HostMarket& host, absl::Time now) {
 }  // namespace
 
 Rounds::Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices,
-               NotesOfGuests& notes, GuestLives& lives, BidDesk& desk, ProductDesk& products)
+               NotesOfGuests& notes, GuestLives& lives, BidDesk& desk, ProductDesk& products,
+               TierDesk& tiers)
     : options_(std::move(options)),
       book_(book),
       leases_(leases),
@@ -82,7 +83,8 @@ Rounds::Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& noti
       notes_(notes),
       lives_(lives),
       desk_(desk),
-      products_(products) {}
+      products_(products),
+      tiers_(tiers) {}
 
 void Rounds::Begin(HostMarket& host) {
   const State& state = book_.state();
@@ -136,6 +138,7 @@ RoundSnapshot Rounds::Snapshot(const HostMarket& host) const {
 void Rounds::Decide(HostMarket& host) {
   desk_.WritePages(host, /*at_close=*/true);
   products_.Renew(host);
+  tiers_.GiveFloors(host);
   // First the contracts of several rounds, then who bids with what is left: the other way round an
   // award could take the money that a promise needs.
   if (!options_.beside) {

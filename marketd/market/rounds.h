@@ -30,6 +30,7 @@
 #include "marketd/market/live_book.h"
 #include "marketd/market/notices.h"
 #include "marketd/market/product_desk.h"
+#include "marketd/market/tier_desk.h"
 
 namespace nom::market {
 
@@ -44,7 +45,7 @@ class Rounds {
 
   // All outlive it.
   Rounds(Options options, LiveBook& book, BidLeases& leases, Notices& notices, NotesOfGuests& notes,
-         GuestLives& lives, BidDesk& desk, ProductDesk& products);
+         GuestLives& lives, BidDesk& desk, ProductDesk& products, TierDesk& tiers);
 
   // The host was attached and reconciled: rounds run, from the one that was decided before it, or
   // this process, was lost, or from a new one.
@@ -99,6 +100,7 @@ class Rounds {
   GuestLives& lives_;
   BidDesk& desk_;
   ProductDesk& products_;
+  TierDesk& tiers_;
   uint64_t next_clear_id_ = 1;
 };
 

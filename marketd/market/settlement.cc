@@ -39,7 +39,10 @@ Uncharged BillAll(Scribe& scribe, const HostId& host_id, absl::Span<const Resour
 void EndPastContracts(Scribe& scribe, const HostId& host_id, RoundId next) {
   const State& state = scribe.state();
   for (const GuestId guest_id : state.GuestsOf(host_id)) {
-    const bool runs = state.guests.at(guest_id).state == GuestState::kRunning;
+    // One that is being created has a bundle, or had contracts before its machine forgot it: it
+    // pays for what it gets, and that is nothing until it runs.
+    const GuestState guest = state.guests.at(guest_id).state;
+    const bool runs = guest == GuestState::kRunning || guest == GuestState::kAdmitted;
     for (const Contract* contract : state.contracts.Of(guest_id)) {
       // Its last round was the one before, for which it has just been billed.
       if (EndOf(*contract) <= next) {

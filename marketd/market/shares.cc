@@ -63,6 +63,27 @@ Units FreeWithin(const HostShares& host, RoundId from, RoundId until) {
   });
 }
 
+namespace {
+
+// What of the kind there is besides seeds, guests that the ledger does not know, and `units` more:
+// others may have that.
+int64_t Beside(const HostShares& host, ResourceKind kind, int64_t units) {
+  return Unsold(host, [](const HostIndex&, ResourceKind) { return 0; }).at(kind) - units;
+}
+
+}  // namespace
+
+RoundId FirstFree(const HostShares& host, ResourceKind kind, RoundId from, RoundId rounds,
+                  int64_t units) {
+  return host.state.Host(host.host_id)
+      .FirstSpokenFor(kind, from, rounds, Beside(host, kind, units));
+}
+
+RoundId FirstSupply(const HostShares& host, ResourceKind kind, RoundId from, int64_t units) {
+  return host.state.Host(host.host_id)
+      .FirstPromised(kind, from, kNoRound, Beside(host, kind, units));
+}
+
 std::map<BidKey, int64_t> HeldByAwards(const HostShares& host, RoundId round_id) {
   std::map<BidKey, int64_t> held;
   const Round* const in_force = RoundInForce(BookOf(host.state, host.host_id));

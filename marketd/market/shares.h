@@ -44,6 +44,12 @@ Units SupplyFrom(const HostShares& host, RoundId round_id);
 // The least in any round from `from` on, before `until`, that is not promised and that nobody is to
 // be asked first for: what may be sold forward.
 Units FreeWithin(const HostShares& host, RoundId from, RoundId until);
+// The first round from `from` on with so many rounds (kNoRound: and all later ones) in which, as
+// things are, `units` of the kind are free so; 0: nobody knows of one.
+RoundId FirstFree(const HostShares& host, ResourceKind kind, RoundId from, RoundId rounds,
+                  int64_t units);
+// The same for a seed, for which it is of no account who may renew what.
+RoundId FirstSupply(const HostShares& host, ResourceKind kind, RoundId from, int64_t units);
 // What guests hold by contracts that end with the round in force: it is in the auction again.
 std::map<BidKey, int64_t> HeldByAwards(const HostShares& host, RoundId round_id);
 

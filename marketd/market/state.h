@@ -126,6 +126,17 @@ struct StandingBid {
 };
 using BidKey = std::pair<GuestId, ResourceKind>;
 
+// A guest that does not bid itself: what the market bids for it, see tiers.h. It has a tier or bids
+// of its own, never both.
+struct GuestTier {
+  GuestId guest_id = 0;
+  std::string tier;               // Its name in the host's table, which may not have it any more.
+  std::vector<UnitsOfKind> most;  // Beyond its seed; by rising kind, each above 0.
+  Microcredits ceiling_microcredits = 0;  // For a round, of all kinds together; above 0.
+  int64_t slot = 0;  // Which of so many rounds is its turn for the floor; from 0.
+  friend bool operator==(const GuestTier&, const GuestTier&) = default;
+};
+
 // The public outcome of one round for one resource.
 struct ResourcePrice {
   ResourceKind kind = ResourceKind::kMemory;
@@ -133,8 +144,10 @@ struct ResourcePrice {
   Microcredits reserve_unit_price_microcredits = 0;
   std::string reserve_policy;                    // Name and version: "fixed/1".
   Microcredits reserve_change_microcredits = 0;  // See policies::ReserveOutput.
-  int64_t supply_units = 0;                      // Auctioned: capacity less seeds.
-  int64_t demand_units = 0;                      // Sum of the most that each bid asks for.
+  // Auctioned: capacity less seeds and less what contracts have, which is contracted_units.
+  int64_t supply_units = 0;
+  int64_t contracted_units = 0;
+  int64_t demand_units = 0;  // Sum of the most that each bid asks for.
   int64_t sold_units = 0;
   Microcredits highest_rejected_unit_price_microcredits = 0;
   policies::BoundBy bound_by = policies::BoundBy::kReserve;
@@ -363,6 +376,7 @@ struct State {
   // The key of a bid for several kinds is its guest and kSeveralKinds.
   std::map<BidKey, StandingBid> bids;
   std::map<BidKey, BidFence> bid_fences;  // Kept when a bid goes, until its guest does.
+  std::map<GuestId, GuestTier> tiers;
   OpenContracts contracts;
   std::map<OfferId, Offer> offers;  // Those that are open.
   std::map<HostId, HostBook> hosts;

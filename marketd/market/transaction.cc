@@ -25,6 +25,7 @@ struct Applier {
       if (before != state.guests.end()) Unlist(before->second);
       state.guests.erase(id);
       state.admissions.erase(id);
+      state.tiers.erase(id);
       ForgetBidRequests(id);
       const auto first = state.bid_fences.lower_bound({id, ResourceKind{0}});
       state.bid_fences.erase(first, state.bid_fences.lower_bound({id + 1, ResourceKind{0}}));
@@ -59,6 +60,9 @@ struct Applier {
     state.bids.erase(drop.key);
     if (drop.fence.fence != 0) state.bid_fences[drop.key] = drop.fence;
   }
+
+  void operator()(const PutTier& put) const { state.tiers[put.tier.guest_id] = put.tier; }
+  void operator()(const DropTier& drop) const { state.tiers.erase(drop.guest_id); }
 
   void operator()(const PutRound& put) const {
     HostBook& book = Book(put.round.host_id);

@@ -54,6 +54,13 @@ struct AuctionRecord {
   int64_t chain = policies::kFallbackChain;
   friend bool operator==(const AuctionRecord&, const AuctionRecord&) = default;
 };
+// The guest's tier, or another one in its place. It goes with its guest.
+struct PutTier {
+  GuestTier tier;
+};
+struct DropTier {
+  GuestId guest_id = 0;
+};
 // A round was decided: it becomes open, and its prices the host's.
 struct PutRound {
   Round round;
@@ -107,9 +114,9 @@ struct PutRequest {
   Request request;
 };
 
-using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutRound, UpdateRound,
-                            OpenContract, UpdateContract, OpenOffer, UpdateOffer, SendTransfer,
-                            AcceptTransfer, PutHost, LogEvent, PutRequest>;
+using Change = std::variant<PutTenant, PutGuest, PutBid, DropBid, PutTier, DropTier, PutRound,
+                            UpdateRound, OpenContract, UpdateContract, OpenOffer, UpdateOffer,
+                            SendTransfer, AcceptTransfer, PutHost, LogEvent, PutRequest>;
 
 struct Transaction {
   uint64_t transaction_id = 0;  // Counts from 1 without a gap.

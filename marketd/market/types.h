@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -77,6 +78,18 @@ struct Resource {
   std::optional<ForwardSale> forward;                  // Nothing: not sold forward.
 };
 
+// A row of the operator's table for guests that do not want to bid, see policies/tiers. The floor
+// has units of each kind; without one it is empty, and floor_every_rounds is 0.
+struct Tier {
+  std::string name;
+  int64_t price_multiple_ppm = 1'000'000;
+  std::map<ResourceKind, int64_t> floor_units;
+  int64_t floor_every_rounds = 0;
+
+  friend bool operator==(const Tier&, const Tier&) = default;
+};
+inline constexpr size_t kTiersMax = 16;
+
 // That of the kind, or null if it is not sold.
 const Resource* FindResource(absl::Span<const Resource> resources, ResourceKind kind);
 
@@ -89,6 +102,12 @@ struct Valuation {
   std::optional<policies::CurveFamily> curves;  // Not together with bundles.
 
   friend bool operator==(const Valuation&, const Valuation&) = default;
+};
+
+struct UnitsOfKind {
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t units = 0;
+  friend bool operator==(const UnitsOfKind&, const UnitsOfKind&) = default;
 };
 
 // One guest's hold on one resource, in units.

@@ -9,11 +9,14 @@
 #define MARKETD_MARKET_VIEW_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "marketd/market/config.h"
 #include "marketd/market/host.h"
 #include "marketd/market/shared_list.h"
 #include "marketd/market/state.h"
@@ -50,6 +53,7 @@ struct GuestView {
   std::vector<Holding> now;           // In force, by rising kind.
   std::vector<Holding> next;          // From the round's effective time; equal to now if undecided.
   std::vector<StandingBid> bids;      // By rising kind.
+  std::optional<GuestTier> tier;      // In their place.
   GuestReport report;                 // The guest's own words.
   std::string bid_page_error;         // Why its bid page was last refused; empty if it was not.
   std::vector<Outcome> last_settled;  // Of the last round that was in force while it lived.
@@ -82,8 +86,17 @@ struct HostCounters {
   uint64_t bids_accepted = 0;
   uint64_t bids_refused = 0;
   uint64_t bid_pages_refused = 0;
-  uint64_t forced_units = 0;  // Taken by force, all resources.
-  uint64_t meters_lost = 0;   // Intervals of guests for which nothing could be charged.
+  uint64_t tiers_set = 0;
+  uint64_t tier_floors = 0;       // Rounds in which a guest was given its tier's floor.
+  uint64_t contracts_bought = 0;  // From the host: bundles too, renewals not.
+  uint64_t sublets_taken = 0;
+  uint64_t contracts_renewed = 0;
+  uint64_t contracts_not_renewed = 0;  // They were to be, and could not.
+  uint64_t contracts_left = 0;
+  uint64_t guests_requested = 0;        // By their tenants.
+  uint64_t guest_requests_refused = 0;  // For want of quota, seeds or a bundle.
+  uint64_t forced_units = 0;            // Taken by force, all resources.
+  uint64_t meters_lost = 0;             // Intervals of guests for which nothing could be charged.
   Microcredits forgiven_microcredits = 0;  // Held beyond a round's period and beyond all means.
 };
 
@@ -103,6 +116,9 @@ struct HostView {
   std::vector<ResourcePrice> prices;  // Of the last round decided.
   RoundId priced_round_id = 0;
   std::vector<ForwardOnSale> forward;  // Of the kinds that are sold forward.
+  std::vector<Tier> tiers;             // The lowest first.
+  GuestQuota quota;                    // Of each tenant, and of single ones in place of that.
+  std::map<TenantId, GuestQuota> tenant_quotas;
   absl::Time last_decided_time;
   RoundId in_force_round_id = 0;
   std::vector<HostSum> sums;                // As the host last said.

@@ -160,6 +160,9 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) {
   view->resources.assign(resources.begin(), resources.end());
   view->prices = PricesOf(state, host, market_seed_);
   view->forward = BuildForward(host, view->prices);
+  view->tiers = host.config.tiers;
+  view->quota = host.config.quota;
+  view->tenant_quotas = host.config.tenant_quotas;
   view->priced_round_id = book.last_decided_round_id;
   view->last_decided_time = host.last_decided_time;
   view->in_force_round_id = book.in_force_round_id;
@@ -175,21 +178,21 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) {
 std::vector<ForwardOnSale> ViewBuilder::BuildForward(const HostMarket& host,
                                                      const std::vector<ResourcePrice>& prices) {
   const State& state = book_.state();
-  const Counter counter{.config = host.config,
+  const HostSales sales{.config = host.config,
                         .shares = host.Shares(state),
                         .prices = prices,
                         .next_round_id = RoundOfNewBids(state, host),
                         .now = book_.now()};
   const RoundId last = host.Book(state).last_decided_round_id;
   std::vector<ForwardOnSale> out;
-  for (const Resource& resource : counter.shares.resources) {
+  for (const Resource& resource : sales.shares.resources) {
     if (!resource.forward) continue;
     auto [at, is_new] = forecasts_.try_emplace({host.id(), resource.kind});
     Forecast& forecast = at->second;
     if (is_new || forecast.last_decided_round_id != last || forecast.sale != *resource.forward) {
       forecast = {last, *resource.forward, ForecastOf(state, host.id(), resource)};
     }
-    out.push_back(OnSale(counter, resource, forecast.unit_price_microcredits));
+    out.push_back(OnSale(sales, resource, forecast.unit_price_microcredits));
   }
   return out;
 }
@@ -207,6 +210,9 @@ std::shared_ptr<const GuestView> ViewBuilder::BuildGuest(const Guest& guest) con
     view->next = decided != nullptr ? HoldingsIn(host->Shares(state), guest, decided) : view->now;
   }
   for (const BidKey& key : state.BidsOf(guest.guest_id)) view->bids.push_back(state.bids.at(key));
+  if (const auto tier = state.tiers.find(guest.guest_id); tier != state.tiers.end()) {
+    view->tier = tier->second;
+  }
   for (const Contract* contract : state.contracts.Of(guest.guest_id)) {
     view->contracts.push_back(*contract);
   }

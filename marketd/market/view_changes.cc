@@ -16,6 +16,8 @@ struct Toucher {
   void operator()(const PutGuest& put) { changes.TouchGuest(put.guest.guest_id); }
   void operator()(const PutBid& put) { changes.TouchGuest(put.bid.guest_id); }
   void operator()(const DropBid& drop) { changes.TouchGuest(drop.key.first); }
+  void operator()(const PutTier& put) { changes.TouchGuest(put.tier.guest_id); }
+  void operator()(const DropTier& drop) { changes.TouchGuest(drop.guest_id); }
   // What all guests of a host hold is by its rounds.
   void operator()(const PutRound& put) { changes.TouchGuestsOf(put.round.host_id, state); }
   void operator()(const UpdateRound& update) { changes.TouchGuestsOf(update.round.host_id, state); }

@@ -107,6 +107,7 @@ void AddHost(const market::HostView& host, Scrape& out) {
     const std::vector<std::string> labels = {id, KindLabel(price.kind)};
     out.Add(Metric::kUnitPrice, labels, Credits(price.unit_price_microcredits));
     out.Add(Metric::kSupply, labels, price.supply_units);
+    out.Add(Metric::kContracted, labels, price.contracted_units);
     out.Add(Metric::kDemand, labels, price.demand_units);
     out.Add(Metric::kSold, labels, price.sold_units);
     out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
@@ -129,6 +130,14 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kBids, {id, "accepted"}, n.bids_accepted);
   out.Add(Metric::kBids, {id, "refused"}, n.bids_refused);
   out.Add(Metric::kBids, {id, "page_refused"}, n.bid_pages_refused);
+  out.Add(Metric::kContracts, {id, "bought"}, n.contracts_bought);
+  out.Add(Metric::kContracts, {id, "sublet"}, n.sublets_taken);
+  out.Add(Metric::kContracts, {id, "renewed"}, n.contracts_renewed);
+  out.Add(Metric::kContracts, {id, "not_renewed"}, n.contracts_not_renewed);
+  out.Add(Metric::kContracts, {id, "left"}, n.contracts_left);
+  out.Add(Metric::kTierFloors, {id}, n.tier_floors);
+  out.Add(Metric::kGuestRequests, {id, "admitted"}, n.guests_requested);
+  out.Add(Metric::kGuestRequests, {id, "refused"}, n.guest_requests_refused);
   out.Add(Metric::kHostLosses, {id}, n.losses);
   out.Add(Metric::kAppliesRefused, {id}, n.applies_refused);
   out.Add(Metric::kDifferences, {id}, n.differences);
@@ -145,18 +154,27 @@ void AddHost(const market::HostView& host, Scrape& out) {
 
 void AddView(const market::View& view, Scrape& out) {
   std::map<std::pair<market::HostId, std::string>, int64_t> guests;
+  std::map<std::pair<market::HostId, std::string>, int64_t> tiers;
   for (const std::shared_ptr<const market::HostView>& host : view.hosts) {
     AddHost(*host, out);
     // Always there, so that a sum over states is never of nothing.
     for (const char* state : {"admitted", "running", "ended", "crashed", "evicting"}) {
       guests[{host->host_id, state}] = 0;
     }
+    for (const market::Tier& tier : host->tiers) tiers[{host->host_id, tier.name}] = 0;
   }
   for (const std::shared_ptr<const market::GuestView>& guest : view.guests) {
     ++guests[{guest->guest.host_id, StateName(guest->guest)}];
+    // A tier that is no longer in the table counts for nothing, and its name is nobody's label.
+    if (!guest->tier) continue;
+    const auto tier = tiers.find({guest->guest.host_id, guest->tier->tier});
+    if (tier != tiers.end()) ++tier->second;
   }
   for (const auto& [key, count] : guests) {
     out.Add(Metric::kGuests, {key.first, key.second}, count);
+  }
+  for (const auto& [key, count] : tiers) {
+    out.Add(Metric::kTiers, {key.first, key.second}, count);
   }
   double escrow = 0;
   double arrears = 0;

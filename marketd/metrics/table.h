@@ -32,7 +32,7 @@ struct MetricRow {
   X(kReserve, "nom_market_reserve_unit_price_credits", kGauge, "host resource",                    \
     "Lowest price at which the operator sells a unit for one round.")                              \
   X(kSupply, "nom_market_supply_units", kGauge, "host resource",                                   \
-    "Units auctioned in the last round decided: capacity less seeds.")                             \
+    "Units auctioned in the last round decided: capacity less seeds and contracts.")               \
   X(kDemand, "nom_market_demand_units", kGauge, "host resource",                                   \
     "Sum of the most that each bid asked for in the last round decided.")                          \
   X(kSold, "nom_market_sold_units", kGauge, "host resource",                                       \
@@ -80,6 +80,17 @@ struct MetricRow {
     "Guests evicted as their tenants owed rent for longer than the grace.")                        \
   X(kBids, "nom_market_bids_total", kCounter, "host outcome",                                      \
     "Bids accepted and refused, and bid pages that could not be read.")                            \
+  X(kContracted, "nom_market_contracted_units", kGauge, "host resource",                           \
+    "Of the host's own units, by contracts that were alive in the last round decided.")            \
+  X(kContracts, "nom_market_contracts_total", kCounter, "host outcome",                            \
+    "Contracts beside the auction: bought, sublet, renewed, not_renewed (they were to be, and "    \
+    "could not), left.")                                                                           \
+  X(kTiers, "nom_market_tier_guests", kGauge, "host tier",                                         \
+    "Guests for which the market bids, by the tier of the operator's table.")                      \
+  X(kTierFloors, "nom_market_tier_floors_total", kCounter, "host",                                 \
+    "Floors that guests were given as their tier's turn came.")                                    \
+  X(kGuestRequests, "nom_market_guest_requests_total", kCounter, "host outcome",                   \
+    "Guests that tenants asked for: admitted, and refused.")                                       \
   X(kLedgerTransaction, "nom_market_ledger_transaction", kGauge, "",                               \
     "The last transaction of the ledger.")                                                         \
   X(kLedgerDigest, "nom_market_ledger_digest", kGauge, "",                                         \

@@ -26,6 +26,7 @@
 #include "marketd/services/authenticator.h"
 #include "marketd/services/backup_stream.h"
 #include "marketd/services/fair_worker.h"
+#include "marketd/services/guest_messages.h"
 #include "marketd/services/rate_limiter.h"
 #include "marketd/services/refusal_log.h"
 #include "marketd/services/watch_hub.h"
@@ -120,7 +121,7 @@ class UnaryCall {
 
   void Finish(const absl::Status& status) const {
     Gate& gate = services_->gate;
-    reactor_->Finish(ToGrpcStatus(status));
+    reactor_->Finish(ToAnswer(status));
     gate.Leave();
   }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "marketd/services/call_log.h"
 #include "marketd/services/contract_messages.h"
 #include "marketd/services/convert.h"
@@ -112,6 +113,24 @@ grpc::ServerUnaryReactor* MarketService::ListContracts(
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
+  if (request->state() == market_pb::CONTRACT_STATE_ENDED) {
+    const market::TenantId tenant_id = caller.is_operator ? "" : caller.tenant_id;
+    auto job = [this, call, response, tenant_id, asked = *request] {
+      call.Finish(call.cancelled()
+                      ? absl::CancelledError("the caller went away")
+                      : AddEndedContracts(services_->reader, tenant_id, asked, response));
+    };
+    if (!services_->reads.Post(tenant_id, std::move(job))) {
+      call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+    }
+    return call.reactor();
+  }
+  if (request->state() != market_pb::CONTRACT_STATE_UNSPECIFIED &&
+      request->state() != market_pb::CONTRACT_STATE_OPEN) {
+    call.Finish(absl::InvalidArgumentError(
+        absl::StrCat("state: ", static_cast<int>(request->state()), " is none")));
+    return call.reactor();
+  }
   call.Finish(AddContracts(*view, caller, *request, response));
   return call.reactor();
 }

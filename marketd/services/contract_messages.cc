@@ -106,6 +106,7 @@ absl::StatusOr<market::OfferSublet> FromProto(const market_pb::OfferSubletReques
 
 market_pb::ContractEnd EndToProto(absl::string_view reason) {
   static constexpr std::pair<const char*, market_pb::ContractEnd> kEnds[] = {
+      {market::kEndedNotRenewed, market_pb::CONTRACT_END_NOT_RENEWED},
       {market::kEndedOver, market_pb::CONTRACT_END_OVER},
       {market::kEndedLeft, market_pb::CONTRACT_END_LEFT},
       {market::kEndedUnpaid, market_pb::CONTRACT_END_UNPAID},
@@ -129,6 +130,7 @@ market_pb::Contract ToProto(const market::Contract& contract) {
   out.set_guest_id(contract.guest_id);
   out.set_kind(contract.part_of != 0         ? market_pb::CONTRACT_KIND_SUBLET
                : market::IsForward(contract) ? market_pb::CONTRACT_KIND_FORWARD
+               : market::IsFloor(contract)   ? market_pb::CONTRACT_KIND_FLOOR
                                              : market_pb::CONTRACT_KIND_AWARD);
   out.set_part_of(contract.part_of);
   AddLots(contract, out);
@@ -144,6 +146,7 @@ market_pb::Contract ToProto(const market::Contract& contract) {
   out.set_fees_microcredits(contract.fees_microcredits);
   out.set_renew_ceiling_microcredits(contract.renew_ceiling_microcredits);
   out.set_escrow_microcredits(contract.escrow_microcredits);
+  out.set_paid_microcredits(contract.paid_microcredits);
   return out;
 }
 
@@ -182,13 +185,16 @@ absl::Status AddContracts(const market::View& view, const market::Caller& caller
                           const market_pb::ListContractsRequest& request,
                           market_pb::ListContractsResponse* response) {
   NOM_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
+  if (request.before_contract_id() != 0) {
+    return absl::InvalidArgumentError("before_contract_id: open ones come by rising id");
+  }
   NOM_ASSIGN_OR_RETURN(const market::GuestView* const only,
                        GuestOrAll(view, caller, request.guest_id()));
   std::vector<const market::Contract*> seen;
   for (const auto& guest : view.guests) {
     if (only != nullptr ? guest.get() != only : !Owns(caller, guest->guest)) continue;
     for (const market::Contract& contract : guest->contracts) {
-      const bool is_award = contract.part_of == 0 && !market::IsForward(contract);
+      const bool is_award = market::IsAward(contract);
       if (contract.contract_id <= request.after_contract_id() || (is_award && !request.awards())) {
         continue;
       }
@@ -202,6 +208,30 @@ absl::Status AddContracts(const market::View& view, const market::Caller& caller
   for (const market::Contract* contract : seen) {
     if (AddToPage(ToProto(*contract), page_size, &bytes, response->mutable_contracts())) continue;
     response->set_next_after_contract_id(
+        response->contracts(response->contracts_size() - 1).contract_id());
+    break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddEndedContracts(market::LedgerReader& reader, const market::TenantId& tenant_id,
+                               const market_pb::ListContractsRequest& request,
+                               market_pb::ListContractsResponse* response) {
+  NOM_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
+  if (request.awards() || request.after_contract_id() != 0) {
+    return absl::InvalidArgumentError(
+        request.awards() ? "awards: are not listed once they have ended; see the rounds"
+                         : "after_contract_id: those that have ended come newest first");
+  }
+  NOM_ASSIGN_OR_RETURN(const auto look, reader.Look(market::kMarketBook));
+  // One more, to know whether there are more.
+  NOM_ASSIGN_OR_RETURN(const std::vector<market::Contract> ended,
+                       look->ReadEndedContracts(tenant_id, request.guest_id(),
+                                                request.before_contract_id(), page_size + 1));
+  size_t bytes = 0;
+  for (const market::Contract& contract : ended) {
+    if (AddToPage(ToProto(contract), page_size, &bytes, response->mutable_contracts())) continue;
+    response->set_next_before_contract_id(
         response->contracts(response->contracts_size() - 1).contract_id());
     break;
   }

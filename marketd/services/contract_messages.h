@@ -8,7 +8,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "marketd/market/event.h"
+#include "marketd/market/ledger.h"
 #include "marketd/market/view.h"
+#include "nom/market/v1/contracts.pb.h"
 #include "nom/market/v1/market.pb.h"
 
 namespace nom::marketd {
@@ -28,6 +30,10 @@ nom::market::v1::ForwardOnSale ToProto(const market::ForwardOnSale& forward);
 absl::Status AddContracts(const market::View& view, const market::Caller& caller,
                           const nom::market::v1::ListContractsRequest& request,
                           nom::market::v1::ListContractsResponse* response);
+// Of those that have ended: `tenant_id` is empty for all tenants'. Reads the ledger.
+absl::Status AddEndedContracts(market::LedgerReader& reader, const market::TenantId& tenant_id,
+                               const nom::market::v1::ListContractsRequest& request,
+                               nom::market::v1::ListContractsResponse* response);
 // But those whose time is over, and which only wait for the end of a round to be closed.
 absl::Status AddOffers(const market::View& view, const market::Caller& caller, absl::Time now,
                        const nom::market::v1::ListOffersRequest& request,

@@ -9,6 +9,7 @@
 #include "marketd/base/clock.h"
 #include "marketd/base/status.h"
 #include "marketd/services/contract_messages.h"
+#include "marketd/services/guest_messages.h"
 
 namespace nom::marketd {
 namespace {
@@ -331,6 +332,7 @@ absl::StatusOr<market::AdmitGuest> FromProto(const operators_pb::AdmitGuestReque
     out.seeds.emplace_back(kind, seed.units());
   }
   out.memory_max_units = request.memory_max_units();
+  NOM_ASSIGN_OR_RETURN(out.bundle, BundleFromProto(request.has_bundle(), request.bundle()));
   return out;
 }
 
@@ -380,6 +382,7 @@ market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border
   out.set_reserve_unit_price_microcredits(price.reserve_unit_price_microcredits);
   out.set_reserve_policy(price.reserve_policy);
   out.set_supply_units(price.supply_units);
+  out.set_contracted_units(price.contracted_units);
   out.set_demand_units(price.demand_units);
   out.set_sold_units(price.sold_units);
   if (border) {
@@ -429,6 +432,7 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
   for (const market::ForwardOnSale& forward : host.forward) {
     *out.add_forward() = ToProto(forward);
   }
+  for (const market::Tier& tier : host.tiers) *out.add_tiers() = ToProto(tier);
   return out;
 }
 
@@ -450,6 +454,7 @@ market_pb::GuestInfo ToProto(const market::GuestView& guest, market::RoundId rou
     grant->set_charge_microcredits(holding.charge_microcredits);
   }
   for (const market::StandingBid& bid : guest.bids) *out.add_bids() = ToProto(bid, round_id);
+  if (guest.tier) *out.mutable_tier() = ToProto(*guest.tier);
   out.set_spent_microcredits(guest.guest.spent_microcredits);
   out.set_work_done(guest.report.work_done);
   out.set_work_unit(guest.report.work_unit);
@@ -504,6 +509,7 @@ market_pb::GuestOutcome ToProto(const market::Outcome& outcome) {
   out.set_kind(ToProto(outcome.kind));
   out.set_seed_units(outcome.seed_units);
   out.set_award_units(outcome.award_units);
+  out.set_contracted_units(outcome.contracted_units);
   out.set_charge_microcredits(outcome.charge_microcredits);
   out.set_settled(outcome.settled);
   out.set_settled_microcredits(outcome.settled_microcredits);

@@ -11,12 +11,17 @@ namespace nom::marketd {
 
 using MarketPb = nom::market::v1::MarketService;
 
+// What is about guests that do not bid, or that tenants ask for (guest_calls.cc).
+using GuestCalls = MarketPb::WithCallbackMethod_SetTier<
+    MarketPb::WithCallbackMethod_ClearTier<MarketPb::WithCallbackMethod_RequestGuest<
+        MarketPb::WithCallbackMethod_GetQuota<MarketPb::Service>>>>;
+
 // What is about contracts (contract_calls.cc).
 using ContractCalls = MarketPb::WithCallbackMethod_GetQuote<
     MarketPb::WithCallbackMethod_OfferSublet<MarketPb::WithCallbackMethod_TakeOffer<
         MarketPb::WithCallbackMethod_WithdrawOffer<MarketPb::WithCallbackMethod_LeaveContract<
             MarketPb::WithCallbackMethod_SetRenewal<MarketPb::WithCallbackMethod_ListContracts<
-                MarketPb::WithCallbackMethod_ListOffers<MarketPb::Service>>>>>>>>;
+                MarketPb::WithCallbackMethod_ListOffers<GuestCalls>>>>>>>>;
 
 // Watch is raw: its responses are put together from pieces that streams share (see WatchHub).
 using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
@@ -105,6 +110,18 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* ListOffers(grpc::CallbackServerContext* context,
                                        const nom::market::v1::ListOffersRequest* request,
                                        nom::market::v1::ListOffersResponse* response) override;
+  grpc::ServerUnaryReactor* SetTier(grpc::CallbackServerContext* context,
+                                    const nom::market::v1::SetTierRequest* request,
+                                    nom::market::v1::SetTierResponse* response) override;
+  grpc::ServerUnaryReactor* ClearTier(grpc::CallbackServerContext* context,
+                                      const nom::market::v1::ClearTierRequest* request,
+                                      nom::market::v1::ClearTierResponse* response) override;
+  grpc::ServerUnaryReactor* RequestGuest(grpc::CallbackServerContext* context,
+                                         const nom::market::v1::RequestGuestRequest* request,
+                                         nom::market::v1::RequestGuestResponse* response) override;
+  grpc::ServerUnaryReactor* GetQuota(grpc::CallbackServerContext* context,
+                                     const nom::market::v1::GetQuotaRequest* request,
+                                     nom::market::v1::GetQuotaResponse* response) override;
   grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
                                         const nom::market::v1::ListEntriesRequest* request,
                                         nom::market::v1::ListEntriesResponse* response) override;
@@ -118,6 +135,11 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* WriteContract(grpc::CallbackServerContext* context,
                                           absl::StatusOr<Call> call, const char* event,
                                           Answer answer);
+
+  // The same about a guest's tier.
+  template <typename Call, typename Answer>
+  grpc::ServerUnaryReactor* WriteTier(grpc::CallbackServerContext* context,
+                                      absl::StatusOr<Call> call, const char* event, Answer answer);
 
   // RESOURCE_EXHAUSTED if this tenant bids too fast.
   absl::Status TakeBidToken(const market::Caller& caller);

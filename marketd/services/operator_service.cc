@@ -104,6 +104,7 @@ grpc::ServerUnaryReactor* OperatorService::AdmitGuest(
             "guest_admitted", *call.context(), "operator", reply.status,
             {{"host", host_id}, {"tenant", tenant_id}, {"name", name}, {"guest", reply.guest_id}});
         response->set_guest_id(reply.guest_id);
+        response->set_contract_id(reply.contract_id);
         call.Finish(reply.status);
       });
   return call.reactor();

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 #include <set>
 
@@ -51,10 +52,11 @@ enum class Weather {
 };
 
 // What a death may come just before: one for each step that is told to a host or comes of one.
-constexpr const char* kDeaths[] = {"round decided", "round settled",  "round released",
-                                   "guest running", "guest admitted", "guest evicting",
-                                   "guest evicted", "guest ended",    "guest refused",
-                                   "host booted",   "bid placed"};
+constexpr const char* kDeaths[] = {
+    "round decided",  "round settled",    "round released", "guest running",  "guest admitted",
+    "guest evicting", "guest evicted",    "guest ended",    "guest refused",  "host booted",
+    "bid placed",     "contract bought",  "contract left",  "sublet offered", "contracts renewed",
+    "tier set",       "tier floors given"};
 
 // Does to a market what its users might, and checks all that can be checked.
 class Drill {
@@ -76,6 +78,7 @@ class Drill {
     }
     for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
       for (int64_t n = random_.Uniform(0, 3); n > 0; --n) Act();
+      if (faults_ && random_.OneIn(3)) ActOnProducts();
       world_.Run(absl::Milliseconds(random_.Uniform(1, 900)));
       if (random_.OneIn(150)) {
         world_.Stall(absl::Milliseconds(random_.Uniform(0, 20'000)));
@@ -138,6 +141,7 @@ class Drill {
   uint64_t sold() const { return sold_; }
   uint64_t contracts() const { return contracts_; }
   uint64_t sublets() const { return sublets_; }
+  uint64_t floors() const { return floors_; }
   std::map<policies::Method, int>& methods() { return methods_; }
   std::map<std::string, int>& kinds() { return kinds_; }
 
@@ -150,6 +154,20 @@ class Drill {
     options.config.hosts = {TestHostConfig("alpha", absl::Seconds(1)),
                             TestHostConfig("beta", absl::Milliseconds(2'500))};
     options.config.hosts[0].guests_max = 8;
+    for (HostConfig& host : options.config.hosts) {
+      for (Resource& resource : host.resources) {
+        resource.forward = ForwardSale{.share_ppm = 300'000, .look_back_rounds = 20};
+        resource.forward->policy.rounds_max = 10;
+      }
+      host.quotes_valid = absl::Seconds(5);
+      host.tiers = {{.name = "economy",
+                     .price_multiple_ppm = 1'000'000,
+                     .floor_units = {{ResourceKind::kCpu, 3}, {ResourceKind::kMemory, 5}},
+                     .floor_every_rounds = 4},
+                    {.name = "gold", .price_multiple_ppm = 2'500'000}};
+      host.quota = {.guests_max = 3,
+                    .seed_units = {{ResourceKind::kCpu, 60}, {ResourceKind::kMemory, 60}}};
+    }
     options.config.hosts[1].clearing_work_max = 2'400;  // Too little for its memory, now and then.
     for (const char* name : {"alpha", "beta"}) {
       SimulatedHostOptions host = TestHostOptions(seed + Hash64(name));
@@ -255,8 +273,89 @@ class Drill {
     last_call_ = call;
   }
 
+  // What is sold beside the auction, and to those who do not bid: by whoever it is, with sense or
+  // none.
+  void ActOnProducts() {
+    const State& state = world_.state();
+    const Caller caller{.is_operator = random_.OneIn(2), .tenant_id = AnyTenant()};
+    const auto units = [&] { return random_.OneIn(12) ? Nonsense() : random_.Uniform(1, 12); };
+    const auto any_contract = [&]() -> ContractId {
+      if (state.contracts.all().empty() || random_.OneIn(10)) return random_.Next() % 50;
+      auto it = state.contracts.all().begin();
+      std::advance(it, random_.Uniform(0, static_cast<int64_t>(state.contracts.all().size()) - 1));
+      return it->first;
+    };
+    const auto any_offer = [&]() -> OfferId {
+      if (state.offers.empty() || random_.OneIn(10)) return random_.Next() % 50;
+      auto it = state.offers.begin();
+      std::advance(it, random_.Uniform(0, static_cast<int64_t>(state.offers.size()) - 1));
+      return it->first;
+    };
+    const Microcredits money = random_.OneIn(10) ? Nonsense() : random_.Uniform(0, 60'000);
+    Call call;
+    switch (random_.Uniform(0, 9)) {
+      case 0:
+      case 1:
+        call = GetQuote{NewId(),
+                        AnyGuest(),
+                        {{AnyKind(), units()}},
+                        random_.OneIn(2) ? 0 : random_.Next() % 40,
+                        random_.Uniform(0, 12)};
+        break;
+      case 2:
+      case 3:
+        call = TakeOffer{NewId(), any_offer(), AnyGuest(), random_.OneIn(2) ? 0 : money};
+        break;
+      case 4:
+        call = OfferSublet{.request_id = NewId(),
+                           .contract_id = any_contract(),
+                           .lots = {{AnyKind(), units(), money}},
+                           .to_guest_id = random_.OneIn(2) ? 0 : AnyGuest(),
+                           .rounds = random_.Uniform(0, 4)};
+        break;
+      case 5:
+        call = SetRenewal{NewId(), any_contract(), money};
+        break;
+      case 6:
+        if (random_.OneIn(2)) {
+          call = LeaveContract{NewId(), any_contract()};
+        } else {
+          call = WithdrawOffer{NewId(), any_offer()};
+        }
+        break;
+      case 7:
+        call = SetTier{NewId(),
+                       AnyGuest(),
+                       random_.OneIn(2) ? "economy" : "gold",
+                       {{AnyKind(), units()}},
+                       money};
+        break;
+      case 8:
+        call = ClearTier{NewId(), AnyGuest()};
+        break;
+      default: {
+        AdmitGuest admit{.request_id = NewId(),
+                         .host_id = random_.OneIn(2) ? "alpha" : "beta",
+                         .tenant_id = caller.is_operator ? AnyTenant() : caller.tenant_id,
+                         .name = absl::StrCat("g", random_.Uniform(0, 12)),
+                         .image = "image",
+                         .by_tenant = !caller.is_operator};
+        admit.seeds = {{ResourceKind::kCpu, random_.Uniform(0, 20)},
+                       {ResourceKind::kMemory, random_.Uniform(1, 30)}};
+        admit.bundle = Bundle{.lots = {{AnyKind(), units()}},
+                              .rounds = random_.Uniform(1, 6),
+                              .ceiling_microcredits = money};
+        call = admit;
+        break;
+      }
+    }
+    if (random_.OneIn(5)) world_.Post(caller, call);  // Twice under one id.
+    world_.Post(caller, call);
+  }
+
   // Those that were not durable when the process died were never said.
   void ForgetUnsaid() {
+    tiers_ = world_.state().tiers;
     said_.clear();
     for (const auto& [key, bid] : world_.state().bids) said_[key] = {.bid = bid};
   }
@@ -369,6 +468,16 @@ class Drill {
         said.by_call = transaction.kind == "bid placed";
       }
       if (const auto* drop = std::get_if<DropBid>(&change)) said_.erase(drop->key);
+      if (const auto* put = std::get_if<PutTier>(&change)) tiers_[put->tier.guest_id] = put->tier;
+      if (const auto* drop = std::get_if<DropTier>(&change)) tiers_.erase(drop->guest_id);
+      if (const auto* put = std::get_if<PutGuest>(&change);
+          put != nullptr && put->guest.state == GuestState::kEvicted) {
+        tiers_.erase(put->guest.guest_id);
+      }
+      if (const auto* open = std::get_if<OpenContract>(&change)) {
+        if (!IsAward(open->contract)) buyers_.insert(open->contract.guest_id);
+        if (IsFloor(open->contract)) ++floors_;
+      }
     }
   }
 
@@ -391,6 +500,16 @@ class Drill {
         for (const policies::Bid& bid : auction->bids) {
           if (bid.guest_id != outcome.guest_id) continue;
           EXPECT_LE(outcome.charge_microcredits, policies::ValueOf(bid, outcome.award_units));
+          if (const auto tier = tiers_.find(outcome.guest_id); tier != tiers_.end()) {
+            // The market said it for the guest: no more than it asked for, at no more than that.
+            int64_t most = 0;
+            for (const UnitsOfKind& wish : tier->second.most) {
+              if (wish.kind == outcome.kind) most = wish.units;
+            }
+            EXPECT_LE(outcome.award_units, most);
+            EXPECT_LE(outcome.charge_microcredits, tier->second.ceiling_microcredits);
+            continue;
+          }
           // What was cleared is what the guest said, before the close, and never worth more to it.
           const auto standing = said_.find({outcome.guest_id, outcome.kind});
           ASSERT_NE(standing, said_.end()) << "it said nothing";
@@ -421,6 +540,11 @@ class Drill {
         }
       }
     }
+    const auto look = world_.ledger().reader().Look(kMarketBook);
+    ASSERT_TRUE(look.ok()) << look.status();
+    const auto fees = (*look)->ReadFees();
+    ASSERT_TRUE(fees.ok()) << fees.status();
+    for (const auto& [tenant_id, fee] : *fees) sums[tenant_id] += fee;
     for (const auto& [tenant_id, tenant] : world_.state().tenants) {
       EXPECT_EQ(world_.state().PurseOf(tenant_id).spent, sums[tenant_id]) << tenant_id;
     }
@@ -516,6 +640,8 @@ class Drill {
   uint64_t contracts_ = 0;  // Of them, sublets.
   uint64_t sublets_ = 0;
   std::set<GuestId> buyers_;
+  std::map<GuestId, GuestTier> tiers_;  // As transactions said so.
+  uint64_t floors_ = 0;
   std::map<policies::Method, int> methods_;  // Of all auctions but those whose rule failed.
   std::map<std::string, int> kinds_;         // Of transactions.
 
@@ -530,6 +656,7 @@ struct Sum {
   uint64_t sold = 0;
   uint64_t contracts = 0;
   uint64_t sublets = 0;
+  uint64_t floors = 0;
   int restarts = 0;
   int compared = 0;
   int disk_failures = 0;
@@ -543,6 +670,7 @@ struct Sum {
     sold += drill.sold();
     contracts += drill.contracts();
     sublets += drill.sublets();
+    floors += drill.floors();
     restarts += drill.world().restarts;
     compared += drill.compared_;
     disk_failures += drill.world().disk_failures;
@@ -588,6 +716,7 @@ TEST(MarketSim, GoesOnUnderFaults) {
   EXPECT_GT(sum.compared, 10);
   EXPECT_GT(sum.contracts, 10u);
   EXPECT_GT(sum.sublets, 0u);
+  EXPECT_GT(sum.floors, 20u);
   EXPECT_GT(sum.disk_failures, 0);
   EXPECT_GT(sum.methods[policies::Method::kExact], 0);
   EXPECT_GT(sum.methods[policies::Method::kCoarser] + sum.methods[policies::Method::kGreedy], 0);

@@ -186,8 +186,16 @@ bool World::CommitPending() {
 }
 
 absl::Status World::CommitOnDisk(const std::vector<Transaction>& group) {
-  const bool may_fail = random_.OneIn(options_.disk_fails);
-  if (may_fail) {
+  const bool is_meant = !fail_disk_at_.empty() &&
+                        std::any_of(group.begin(), group.end(), [this](const Transaction& t) {
+                          return t.kind == fail_disk_at_;
+                        });
+  const bool may_fail = is_meant || random_.OneIn(options_.disk_fails);
+  if (is_meant) {
+    fail_disk_at_.clear();
+    FailingDisk::Get().Break(
+        {.ops = kDiskWrites, .nth = 1, .is_full = disk_is_full_, .for_good = true});
+  } else if (may_fail) {
     FailingDisk::Get().Break({.ops = kDiskWrites,
                               .nth = random_.Uniform(1, 12),
                               .is_full = random_.OneIn(2),

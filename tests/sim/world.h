@@ -93,6 +93,13 @@ class World {
   // The process dies at the next transaction of this kind, before it is committed.
   void DieBefore(const std::string& transaction_kind) { die_before_ = transaction_kind; }
 
+  // The commit of the next transaction of this kind meets a disk that is full, or broken: the
+  // process ends, and finds a good disk when it starts again.
+  void FailDiskAt(const std::string& transaction_kind, bool is_full) {
+    fail_disk_at_ = transaction_kind;
+    disk_is_full_ = is_full;
+  }
+
   SimulatedHost& host(const HostId& host_id) { return *hosts_.at(host_id); }
   // Another machine; the config has to name it, too.
   void AddHost(const HostId& host_id, SimulatedHostOptions options);
@@ -140,6 +147,8 @@ class World {
   Options options_;
   SimulatedClock machine_clock_;  // Of all machines: nobody sets it.
   std::string die_before_;
+  std::string fail_disk_at_;
+  bool disk_is_full_ = false;
   Random random_;
   TempDirectory directory_;
   std::unique_ptr<Ledger> ledger_;

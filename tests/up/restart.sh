@@ -18,9 +18,11 @@ start_market
 start_machine
 wait_for_host
 admit_guests
+sell_products
 start_bidder
 "${operator[@]}" top --check --rounds 3
 before=$(guests_now)
+contracts=$("${operator[@]}" contracts --json | grep '"contract_id"')
 round=$(newest_round)
 admitted=$(grep -cvE '^ *(#|$)' "$up_here/guests.list")
 
@@ -33,6 +35,8 @@ wait_for_host
 "${operator[@]}" top --check --rounds 3
 
 [[ $(guests_now) == "$before" ]] || { diff <(echo "$before") <(guests_now); die "the guests are not the same"; }
+[[ $("${operator[@]}" contracts --json | grep '"contract_id"') == "$contracts" ]] || die "the contracts are not the same"
+sum_up_products
 (($(newest_round) > round)) || die "no round after $round"
 # The machine's own log: booted once, and each guest was started once.
 boots=$(grep -c 'guest processors' "$state/nomhv.log" || true)

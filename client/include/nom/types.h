@@ -240,6 +240,7 @@ struct Award {
   int64_t seed_units = 0;
   int64_t award_units = 0;
   int64_t charge_microcredits = 0;  // For one period of it.
+  int64_t contracted_units = 0;     // By contracts, beside the award.
   AwardReason reason = AwardReason::kUnknown;
   // Known once the round is over: what was charged for what was delivered, and the seed's rent.
   bool settled = false;

@@ -33,6 +33,8 @@ void Columns(auto& io, BidFenceRow& r) { BidFenceColumns(io, r.guest_id, r.kind,
 void Columns(auto& io, BidRangeRow& r) {
   BidRangeColumns(io, r.guest_id, r.kind, r.position, r.range);
 }
+void Columns(auto& io, TierRow& r) { TierColumns(io, r.tier); }
+void Columns(auto& io, TierUnitsRow& r) { TierUnitsColumns(io, r.guest_id, r.most); }
 void Columns(auto& io, HostRow& r) {
   HostColumns(io, r.host.host_id, r.book, r.host.boot_id, r.host.in_force_round_id);
 }
@@ -128,6 +130,8 @@ NOM_ROW(MeterRow)
 NOM_ROW(BidRow)
 NOM_ROW(BidFenceRow)
 NOM_ROW(BidRangeRow)
+NOM_ROW(TierRow)
+NOM_ROW(TierUnitsRow)
 NOM_ROW(HostRow)
 NOM_ROW(RoundRow)
 NOM_ROW(PriceRow)

@@ -76,6 +76,13 @@ struct BidRangeRow {  // bid_ranges
   int64_t position = 0;
   policies::Range range;
 };
+struct TierRow {   // tiers
+  GuestTier tier;  // Without its units.
+};
+struct TierUnitsRow {  // tier_units
+  GuestId guest_id = 0;
+  UnitsOfKind most;
+};
 struct HostRow {  // hosts
   int64_t book = 0;
   HostBook host;  // Its boot and the round in force.

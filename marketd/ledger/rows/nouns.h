@@ -147,6 +147,19 @@ void BidRangeColumns(auto& io, auto& guest_id, auto& kind, auto& position, auto&
   io("unit_price_microcredits", range.unit_price_microcredits);
 }
 
+void TierColumns(auto& io, auto& tier) {
+  io("guest_id", tier.guest_id);
+  io("tier", tier.tier);
+  io("ceiling_microcredits", tier.ceiling_microcredits);
+  io("slot", tier.slot);
+}
+
+void TierUnitsColumns(auto& io, auto& guest_id, auto& most) {
+  io("guest_id", guest_id);
+  io("kind", most.kind);
+  io("units", most.units);
+}
+
 void HostColumns(auto& io, auto& host_id, auto& book, auto& boot_id, auto& in_force_round_id) {
   io("host_id", host_id);
   io("book", book);
@@ -194,6 +207,7 @@ void PriceColumns(auto& io, auto& price) {
   io("reserve_policy", price.reserve_policy);
   io("reserve_change_microcredits", price.reserve_change_microcredits);
   io("supply_units", price.supply_units);
+  io("contracted_units", price.contracted_units);
   io("demand_units", price.demand_units);
   io("sold_units", price.sold_units);
   io("highest_rejected_unit_price_microcredits", price.highest_rejected_unit_price_microcredits);
@@ -237,6 +251,7 @@ void ContractStandingColumns(auto& io, auto& contract) {
   io("left_because", contract.left_because);
   io("renew_ceiling_microcredits", contract.renew_ceiling_microcredits);
   io("fees_microcredits", contract.fees_microcredits);
+  io("paid_microcredits", contract.paid_microcredits);
 }
 void ContractColumns(auto& io, auto& book, auto& transaction_id, auto& contract) {
   ContractKeyColumns(io, book, contract.contract_id);

@@ -37,6 +37,9 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kInsertBidRange, "bid_ranges", RowOp::kInsert, 3);
   set(RowWrite::kPutBidFence, "bid_fences", RowOp::kPut, 2);
   set(RowWrite::kDeleteBidFences, "bid_fences", RowOp::kDelete, 1);
+  set(RowWrite::kDeleteTier, "tiers", RowOp::kDelete, 1);
+  set(RowWrite::kInsertTier, "tiers", RowOp::kInsert, 1);
+  set(RowWrite::kInsertTierUnits, "tier_units", RowOp::kInsert, 2);
   set(RowWrite::kInsertHost, "hosts", RowOp::kInsertIfNew, 1);
   set(RowWrite::kPutHost, "hosts", RowOp::kPut, 1, 2);
   set(RowWrite::kInsertRound, "rounds", RowOp::kInsert, 2);
@@ -141,6 +144,7 @@ class Rows {
     if (guest.state != GuestState::kEvicted) return absl::OkStatus();
     NOM_RETURN_IF_ERROR(Write(RowWrite::kDeleteRequestsOfGuest,
                               [&](auto& io) { io("bid_guest_id", guest.guest_id); }));
+    NOM_RETURN_IF_ERROR(Write(RowWrite::kDeleteTier, key));
     return Write(RowWrite::kDeleteBidFences, key);
   }
 
@@ -169,6 +173,21 @@ class Rows {
     return Write(RowWrite::kPutBidFence, [&, &guest_id = guest_id, &kind = kind](auto& io) {
       BidFenceColumns(io, guest_id, kind, drop.fence);
     });
+  }
+
+  absl::Status operator()(const PutTier& put) {
+    const GuestTier& tier = put.tier;
+    NOM_RETURN_IF_ERROR((*this)(DropTier{tier.guest_id}));
+    NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertTier, [&](auto& io) { TierColumns(io, tier); }));
+    for (const UnitsOfKind& most : tier.most) {
+      NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertTierUnits,
+                                [&](auto& io) { TierUnitsColumns(io, tier.guest_id, most); }));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const DropTier& drop) {
+    return Write(RowWrite::kDeleteTier, [&](auto& io) { io("guest_id", drop.guest_id); });
   }
 
   absl::Status operator()(const PutRound& put) {

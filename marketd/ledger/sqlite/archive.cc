@@ -350,6 +350,30 @@ absl::StatusOr<AccountStatement> ReadStatement(LedgerFiles& files, int64_t book,
   return out;
 }
 
+// Contracts go to the archive as they end, long ones after short ones that were opened later: so
+// both files are asked, and a contract that is just on its way may be in both.
+absl::StatusOr<std::vector<Contract>> ReadEndedContracts(LedgerFiles& files, int64_t book,
+                                                         const TenantId& tenant_id,
+                                                         GuestId guest_id, ContractId before,
+                                                         int limit) {
+  NOM_ASSIGN_OR_RETURN(
+      std::vector<Contract> out,
+      ReadEndedContracts(files.ledger(), book, tenant_id, guest_id, before, limit));
+  NOM_ASSIGN_OR_RETURN(const bool has_archive, HasArchive(files.ledger()));
+  if (!has_archive) return out;
+  NOM_ASSIGN_OR_RETURN(Database* const archive, files.Archive());
+  NOM_ASSIGN_OR_RETURN(std::vector<Contract> older,
+                       ReadEndedContracts(*archive, book, tenant_id, guest_id, before, limit));
+  std::move(older.begin(), older.end(), std::back_inserter(out));
+  SortBy(out, [](const Contract& a, const Contract& b) { return a.contract_id > b.contract_id; });
+  const auto same = [](const Contract& a, const Contract& b) {
+    return a.contract_id == b.contract_id;
+  };
+  out.erase(std::unique(out.begin(), out.end(), same), out.end());
+  if (out.size() > static_cast<size_t>(limit)) out.resize(static_cast<size_t>(limit));
+  return out;
+}
+
 absl::StatusOr<std::vector<Round>> ListRounds(LedgerFiles& files, const HostId& host_id,
                                               RoundId before_round_id, int limit) {
   std::vector<Round> rounds;

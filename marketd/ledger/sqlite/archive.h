@@ -92,6 +92,10 @@ absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(LedgerFiles& files, int64_t 
                                                     const NewestBelow& which);
 absl::StatusOr<AccountStatement> ReadStatement(LedgerFiles& files, int64_t book,
                                                const TenantId& tenant_id, const NewestBelow& which);
+absl::StatusOr<std::vector<Contract>> ReadEndedContracts(LedgerFiles& files, int64_t book,
+                                                         const TenantId& tenant_id,
+                                                         GuestId guest_id, ContractId before,
+                                                         int limit);
 // See LedgerReader.
 absl::StatusOr<std::vector<Round>> ListRounds(LedgerFiles& files, const HostId& host_id,
                                               RoundId before_round_id, int limit);

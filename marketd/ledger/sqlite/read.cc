@@ -86,6 +86,18 @@ absl::Status ReadBids(Database& db, int64_t book, State& state) {
       low, high);
 }
 
+absl::Status ReadTiers(Database& db, int64_t book, State& state) {
+  const GuestId low = FirstGuestIdOf(static_cast<uint64_t>(book));
+  const GuestId high = FirstGuestIdOf(static_cast<uint64_t>(book) + 1);
+  NOM_RETURN_IF_ERROR(ForEach<TierRow>(
+      db, "tiers WHERE guest_id > ? AND guest_id <= ?",
+      [&](TierRow&& row) { state.tiers[row.tier.guest_id] = std::move(row.tier); }, low, high));
+  return ForEach<TierUnitsRow>(
+      db, "tier_units WHERE guest_id > ? AND guest_id <= ? ORDER BY guest_id, kind",
+      [&](const TierUnitsRow& row) { state.tiers[row.guest_id].most.push_back(row.most); }, low,
+      high);
+}
+
 absl::Status ReadPrices(Database& db, const HostId& host_id, RoundId round_id,
                         std::vector<ResourcePrice>& prices) {
   return ForEach<PriceRow>(
@@ -388,6 +400,7 @@ absl::StatusOr<State> ReadState(Database& db, int64_t book) {
   NOM_RETURN_IF_ERROR(ReadTenants(db, book, state));
   NOM_RETURN_IF_ERROR(ReadGuests(db, book, state));
   NOM_RETURN_IF_ERROR(ReadBids(db, book, state));
+  NOM_RETURN_IF_ERROR(ReadTiers(db, book, state));
   NOM_RETURN_IF_ERROR(ReadContracts(db, book, state));
   NOM_RETURN_IF_ERROR(ReadOffers(db, book, state));
   NOM_RETURN_IF_ERROR(ReadHosts(db, book, state));

@@ -99,4 +99,29 @@ absl::StatusOr<std::vector<LoggedEntry>> ReadEntries(Database& db, int64_t book,
   });
 }
 
+absl::StatusOr<std::vector<Contract>> ReadEndedContracts(Database& db, int64_t book,
+                                                         const TenantId& tenant_id,
+                                                         GuestId guest_id, ContractId before,
+                                                         int limit) {
+  const int64_t below =
+      before == 0 || before > INT64_MAX ? INT64_MAX : static_cast<int64_t>(before);
+  std::vector<Contract> out;
+  // The condition is that of the index, word for word: awards, which are nearly all contracts, are
+  // not in it.
+  NOM_RETURN_IF_ERROR(ForEach<ContractRow>(
+      db,
+      "contracts INDEXED BY contracts_sold WHERE (policy NOT IN ('', 'tiers/1') OR part_of <> 0)"
+      " AND book = ?1 AND contract_id < ?2 AND (?3 = '' OR tenant_id = ?3)"
+      " AND (?4 = 0 OR guest_id = ?4) AND ended <> '' ORDER BY contract_id DESC LIMIT ?5",
+      [&out](ContractRow&& row) { out.push_back(std::move(row.contract)); }, book, below, tenant_id,
+      guest_id, limit));
+  for (Contract& contract : out) {
+    NOM_RETURN_IF_ERROR(ForEach<LotRow>(
+        db, "lots WHERE book = ? AND contract_id = ? ORDER BY kind",
+        [&contract](const LotRow& row) { contract.lots.push_back(row.lot); }, book,
+        contract.contract_id));
+  }
+  return out;
+}
+
 }  // namespace nom::market

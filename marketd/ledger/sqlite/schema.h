@@ -218,6 +218,7 @@ CREATE TABLE auctions (
   reserve_policy TEXT NOT NULL,
   reserve_change_microcredits INTEGER NOT NULL,
   supply_units INTEGER NOT NULL,
+  contracted_units INTEGER NOT NULL DEFAULT 0,  -- Not noted before version 10.
   demand_units INTEGER NOT NULL,
   sold_units INTEGER NOT NULL,
   highest_rejected_unit_price_microcredits INTEGER NOT NULL,
@@ -289,6 +290,7 @@ CREATE TABLE contracts (
   left_because TEXT NOT NULL DEFAULT '',
   renew_ceiling_microcredits INTEGER NOT NULL DEFAULT 0,
   fees_microcredits INTEGER NOT NULL DEFAULT 0,  -- Paid for leaving it.
+  paid_microcredits INTEGER NOT NULL DEFAULT 0,  -- For what was held; not noted before version 10.
   PRIMARY KEY (book, contract_id),
   FOREIGN KEY (book, transaction_id) REFERENCES transactions,
   CHECK (ended = '' OR escrow_microcredits = 0)
@@ -469,6 +471,29 @@ CREATE INDEX entries_to ON entries (book, to_owner, transaction_id)
   WHERE from_owner <> to_owner AND to_owner <> '@operator';
 )sql";
 
+// The same of tiers, which came with version 10.
+inline constexpr char kTiersSql[] = R"sql(
+-- What the market bids for guests that do not bid themselves (marketd/market/tiers.h): most units of
+-- each kind in tier_units.
+CREATE TABLE tiers (
+  guest_id INTEGER PRIMARY KEY REFERENCES guests,
+  tier TEXT NOT NULL,
+  ceiling_microcredits INTEGER NOT NULL CHECK (ceiling_microcredits > 0),
+  slot INTEGER NOT NULL CHECK (slot >= 0)
+) STRICT;
+
+CREATE TABLE tier_units (
+  guest_id INTEGER NOT NULL REFERENCES tiers ON DELETE CASCADE,
+  kind INTEGER NOT NULL,
+  units INTEGER NOT NULL CHECK (units > 0),
+  PRIMARY KEY (guest_id, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Those that were bought or passed on, not won, nor floors, for who lists what has ended.
+CREATE INDEX contracts_sold ON contracts (book, contract_id, tenant_id, guest_id)
+  WHERE policy NOT IN ('', 'tiers/1') OR part_of <> 0;
+)sql";
+
 // Of contracts, as it is since version 9: after the columns that it looks at.
 inline constexpr char kContractsKeptSql[] = R"sql(
 CREATE INDEX contracts_with_fees ON contracts (book, tenant_id) WHERE fees_microcredits <> 0;
@@ -615,6 +640,12 @@ ALTER TABLE contracts ADD COLUMN left_because TEXT NOT NULL DEFAULT '';
 ALTER TABLE contracts ADD COLUMN renew_ceiling_microcredits INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE contracts ADD COLUMN fees_microcredits INTEGER NOT NULL DEFAULT 0;
 DROP TRIGGER contracts_kept_u;
+)sql";
+
+// From version 9 to 10, before kTiersSql and kSchemaSince10Sql.
+inline constexpr char kUpgradeFrom9Sql[] = R"sql(
+ALTER TABLE auctions ADD COLUMN contracted_units INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE contracts ADD COLUMN paid_microcredits INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 }  // namespace nom::market

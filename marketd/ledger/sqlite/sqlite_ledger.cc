@@ -108,6 +108,8 @@ absl::Status Upgrade(Database& db) {
     if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
     if (status.ok()) status = db.Execute(kContractsKeptSql);
   }
+  if (status.ok()) status = db.Execute(kUpgradeFrom9Sql);
+  if (status.ok()) status = db.Execute(kTiersSql);
   if (status.ok()) status = db.Execute(kSchemaSince10Sql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
@@ -193,6 +195,11 @@ class SqliteSnapshot : public LedgerSnapshot {
     NOM_ASSIGN_OR_RETURN(Database* const file, files_.OfRound(host_id, round_id));
     NOM_RETURN_IF_ERROR(market::ReadRound(*file, round));
     return round;
+  }
+  absl::StatusOr<std::vector<Contract>> ReadEndedContracts(const TenantId& tenant_id,
+                                                           GuestId guest_id, ContractId before,
+                                                           int limit) override {
+    return market::ReadEndedContracts(files_, book_, tenant_id, guest_id, before, limit);
   }
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,
                                                       const NewestBelow& which) override {
@@ -448,7 +455,8 @@ class SqliteLedger : public Ledger {
 }  // namespace
 
 absl::Status MakeLedgerTables(Database& db) {
-  for (const char* sql : {kSchemaSql, kSchemaSince9Sql, kContractsKeptSql, kSchemaSince10Sql}) {
+  for (const char* sql :
+       {kSchemaSql, kSchemaSince9Sql, kContractsKeptSql, kTiersSql, kSchemaSince10Sql}) {
     NOM_RETURN_IF_ERROR(db.Execute(sql));
   }
   return absl::OkStatus();

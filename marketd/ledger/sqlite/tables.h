@@ -92,6 +92,11 @@ absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
 absl::StatusOr<std::vector<LoggedEntry>> ReadEntries(Database& db, int64_t book,
                                                      const TenantId& tenant_id,
                                                      const Between& which);
+// The newest below `before`, of one file; see LedgerSnapshot.
+absl::StatusOr<std::vector<Contract>> ReadEndedContracts(Database& db, int64_t book,
+                                                         const TenantId& tenant_id,
+                                                         GuestId guest_id, ContractId before,
+                                                         int limit);
 
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);

@@ -256,6 +256,29 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
                              mpb::ListContractsResponse* response) override {
     return fake_.Answer("ListContracts", *context, *request, fake_.contracts, response);
   }
+  grpc::Status SetTier(grpc::ServerContext* context, const mpb::SetTierRequest* request,
+                       mpb::SetTierResponse* response) override {
+    mpb::SetTierResponse answer;
+    answer.set_round_id(7);
+    return fake_.Answer("SetTier", *context, *request, answer, response);
+  }
+  grpc::Status ClearTier(grpc::ServerContext* context, const mpb::ClearTierRequest* request,
+                         mpb::ClearTierResponse* response) override {
+    mpb::ClearTierResponse answer;
+    answer.set_removed(true);
+    return fake_.Answer("ClearTier", *context, *request, answer, response);
+  }
+  grpc::Status RequestGuest(grpc::ServerContext* context, const mpb::RequestGuestRequest* request,
+                            mpb::RequestGuestResponse* response) override {
+    mpb::RequestGuestResponse answer;
+    answer.set_guest_id(5);
+    if (request->has_bundle()) answer.set_contract_id(12);
+    return fake_.Answer("RequestGuest", *context, *request, answer, response);
+  }
+  grpc::Status GetQuota(grpc::ServerContext* context, const mpb::GetQuotaRequest* request,
+                        mpb::GetQuotaResponse* response) override {
+    return fake_.Answer("GetQuota", *context, *request, fake_.quota, response);
+  }
   grpc::Status ListOffers(grpc::ServerContext* context, const mpb::ListOffersRequest* request,
                           mpb::ListOffersResponse* response) override {
     return fake_.Answer("ListOffers", *context, *request, fake_.offers, response);

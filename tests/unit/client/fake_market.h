@@ -67,6 +67,7 @@ class FakeMarket {
   market::v1::GetAccountResponse account;
   market::v1::ListTokensResponse tokens;
   market::v1::GetQuoteResponse quote;
+  market::v1::GetQuotaResponse quota;
   market::v1::ListContractsResponse contracts;
   market::v1::ListOffersResponse offers;
   // Pages by the transaction that they are asked for below.

@@ -195,6 +195,14 @@ TEST_F(RoundCheckTest, WithinTolerance) {
   EXPECT_THAT(Check(MakeRound(5, 12, 10'000, 40, 39'000)).violations, IsEmpty());
 }
 
+TEST_F(RoundCheckTest, WhatIsHeldByContractCounts) {
+  pb::Round round = MakeRound(5, 12, 20'000, 40, 47'000);
+  for (pb::GuestOutcome& outcome : *round.mutable_outcomes()) {
+    outcome.set_contracted_units(outcome.kind() == pb::RESOURCE_KIND_CPU ? 8 : 7);
+  }
+  EXPECT_THAT(Check(round).violations, IsEmpty());
+}
+
 TEST_F(RoundCheckTest, NamesEachViolation) {
   EXPECT_THAT(Check(MakeRound(5, 12, 14'001, 40, 41'001)).violations,
               ElementsAre("round 5: guest cache cpu: decided 12.000 units, measured 14.001 (more "

@@ -44,6 +44,7 @@ TEST_F(NomctlTest, ContractsQuotedBoughtAndLeft) {
     contract->set_from_round_id(7);
     contract->set_until_round_id(67);
     contract->set_escrow_microcredits(800);
+    contract->set_paid_microcredits(450);
     contract->set_renew_ceiling_microcredits(750);
     contract = market.contracts.add_contracts();
     contract->set_contract_id(13);
@@ -81,9 +82,10 @@ TEST_F(NomctlTest, ContractsQuotedBoughtAndLeft) {
                   "WithdrawOffer offer_id: 9", "LeaveContract contract_id: 12",
                   "SetRenewal contract_id: 12"));
   EXPECT_EQ(Run({"contracts"}).out,
-            "id  guest  what         lots    from  before  a round  escrow  renewed up to  ends\n"
-            "12      3  forward      cpu=50     7      67      700     800            750\n"
-            "13      3  sublet of 4  cpu=50     7       9      700       0              -  "
+            "id  guest  what         lots    from  before  a round  paid  escrow  renewed up to  "
+            "ends\n"
+            "12      3  forward      cpu=50     7      67      700   450     800            750\n"
+            "13      3  sublet of 4  cpu=50     7       9      700     0       0              -  "
             "its holder? left it\n");
   EXPECT_EQ(Run({"offers"}).out,
             "id  what         for guest  lots        from  rounds  a round  good until            "
@@ -132,6 +134,75 @@ TEST_F(NomctlTest, ContractsThatCannotBeMeant) {
     EXPECT_EQ(Run(arguments).exit_code, 2) << testing::PrintToString(arguments);
   }
   EXPECT_THAT(Writes(), IsEmpty());
+}
+
+TEST_F(NomctlTest, TiersRequestsAndBundles) {
+  market_.Configure([](FakeMarket& market) {
+    market.quota.set_guests_max(2);
+    market.quota.set_guests(1);
+    pb::Quantity* seed = market.quota.add_seeds_max();
+    seed->set_kind(pb::RESOURCE_KIND_CPU);
+    seed->set_units(20);
+    *market.quota.add_seeds() = *seed;
+    market.quota.mutable_seeds(0)->set_units(5);
+    pb::Contract* contract = market.contracts.add_contracts();
+    contract->set_contract_id(12);
+    contract->set_guest_id(3);
+    contract->set_kind(pb::CONTRACT_KIND_FORWARD);
+    contract->set_from_round_id(7);
+    contract->set_until_round_id(67);
+    contract->set_end(pb::CONTRACT_END_NOT_RENEWED);
+    contract->set_end_reason("its rounds are over: not renewed: too dear");
+    contract->set_fees_microcredits(9);
+  });
+  EXPECT_EQ(
+      Run({"tier", "cache", "--tier", "gold", "--most", "memory=10MiB,cpu=50", "--ceiling", "2cr"})
+          .out,
+      "the market bids for it from round 7 on, for up to memory=10,cpu=50\n");
+  EXPECT_EQ(Run({"tier", "cache", "--none"}).out, "it bids itself again\n");
+  EXPECT_EQ(Run({"request", "--name", "own", "--image", "batch", "--seed", "memory=10MiB,cpu=5",
+                 "--bundle", "cpu=500m", "--ceiling", "3cr"})
+                .out,
+            "guest 5 runs, by contract 12\n");
+  EXPECT_EQ(Run({"request", "--name", "own", "--image", "batch"}).out, "guest 5 runs\n");
+  EXPECT_EQ(Run({"admit", "--host", "host-a", "--tenant", "shop", "--name", "own", "--image",
+                 "batch", "--bundle", "cpu=5", "--bundle-rounds", "9", "--ceiling", "7"})
+                .exit_code,
+            0);
+  EXPECT_THAT(
+      Writes(),
+      ElementsAre(
+          "SetTier guest_id: 3 tier: \"gold\" most { kind: RESOURCE_KIND_MEMORY units: 10 } most { "
+          "kind: RESOURCE_KIND_CPU units: 50 } ceiling_microcredits: 2000000",
+          "ClearTier guest_id: 3",
+          "RequestGuest name: \"own\" image: \"batch\" seeds { kind: RESOURCE_KIND_MEMORY units: "
+          "10 "
+          "} seeds { kind: RESOURCE_KIND_CPU units: 5 } bundle { lots { kind: RESOURCE_KIND_CPU "
+          "units: 50 } rounds: 60 ceiling_microcredits: 3000000 }",
+          "RequestGuest name: \"own\" image: \"batch\"",
+          "AdmitGuest host_id: \"host-a\" tenant_id: \"shop\" name: \"own\" image: \"batch\" "
+          "bundle { lots { kind: "
+          "RESOURCE_KIND_CPU units: 5 } rounds: 9 ceiling_microcredits: 7 }"));
+  EXPECT_EQ(Run({"quota"}).out,
+            "of        has  may have\nguests      1         2\nseed cpu    5        20\n");
+  EXPECT_EQ(
+      Run({"contracts", "--ended"}).out,
+      "id  guest  what     lots  from  before  a round  paid  fee  renewed up to  ended\n"
+      "12      3  forward           7      67        0     0    9              -  its rounds are "
+      "over: not renewed: too dear\n");
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"tier", "cache"},
+           {"tier", "cache", "--tier", "gold", "--most", "memory=1"},
+           {"tier", "cache", "--tier", "gold", "--most", "memory=1", "--ceiling", "0"},
+           {"tier", "cache", "--tier", "gold", "--most", "gold=1", "--ceiling", "1"},
+           {"tier", "cache", "--none", "--tier", "gold"},
+           {"request", "--image", "batch"},
+           {"request", "--name", "own", "--image", "batch", "--bundle", "cpu=1"},
+           {"request", "--name", "own", "--image", "batch", "--ceiling", "1"},
+           {"request", "--name", "own", "--image", "batch", "--seed", "cpu"},
+           {"contracts", "--ended", "--awards"}}) {
+    EXPECT_EQ(Run(arguments).exit_code, 2) << testing::PrintToString(arguments);
+  }
 }
 
 }  // namespace

@@ -131,6 +131,71 @@ TEST(ConfigTest, ReadsWhatIsSoldForward) {
   EXPECT_EQ(least->hosts[0].market.quotes_valid, absl::Seconds(5));
 }
 
+TEST(ConfigTest, ReadsTiersAndWhatTenantsMayAskFor) {
+  const absl::StatusOr<Config> config = ParseConfig(absl::StrCat(kGood, R"(
+    tiers:
+      - {name: economy, price_percent: 100, floor: {memory: 8}, floor_every_rounds: 10}
+      - {name: gold, price_percent: 300}
+    guest_requests:
+      guests_max: 2
+      seeds: {memory: 16}
+      tenants:
+        - {id: ann, guests_max: 5, seeds: {memory: 30}}
+        - {id: bob, guests_max: 0}
+)"),
+                                                    "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const market::HostConfig& host = config->hosts[0].market;
+  const auto memory = market::ResourceKind::kMemory;
+  ASSERT_EQ(host.tiers.size(), 2u);
+  EXPECT_EQ(host.tiers[0], (market::Tier{.name = "economy",
+                                         .price_multiple_ppm = 1'000'000,
+                                         .floor_units = {{memory, 8}},
+                                         .floor_every_rounds = 10}));
+  EXPECT_EQ(host.tiers[1], (market::Tier{.name = "gold", .price_multiple_ppm = 3'000'000}));
+  EXPECT_TRUE(market::ValidateConfig(ToMarketConfig(*config)).ok());
+  EXPECT_EQ(QuotaOf(host, "carol").guests_max, 2);
+  EXPECT_EQ(QuotaOf(host, "carol").seed_units.at(memory), 16);
+  EXPECT_EQ(QuotaOf(host, "ann").guests_max, 5);
+  EXPECT_EQ(QuotaOf(host, "ann").seed_units.at(memory), 30);
+  EXPECT_EQ(QuotaOf(host, "bob").guests_max, 0);
+  const absl::StatusOr<Config> plain = ParseConfig(kGood, "f");
+  EXPECT_EQ(QuotaOf(plain->hosts[0].market, "ann").guests_max, 0) << "operators admit all guests";
+  EXPECT_TRUE(plain->hosts[0].market.tiers.empty());
+}
+
+TEST(ConfigTest, WrongTiersAndQuotasAreNamedWithTheirPlace) {
+  const std::string low =
+      "- {name: low, price_percent: 100, floor: {memory: 8}, floor_every_rounds: 3}";
+  for (const auto& [text, error] : std::vector<std::pair<std::string, std::string>>{
+           {"tiers: []", "hosts[0].tiers: needs at least 1"},
+           {"tiers: [{name: low, price_percent: 100}]",
+            "floor: the lowest tier needs one of every kind; memory is missing"},
+           {"tiers: [{name: low, price_percent: 1, floor: {memory: 8}}]",
+            "floor_every_rounds: goes with a floor"},
+           {"tiers: [{name: low, price_percent: 1, floor: {memory: 65}, floor_every_rounds: 1}]",
+            "tiers[0].floor.memory: must be from 1 to 64"},
+           {"tiers: [{name: low, price_percent: 1, floor: {memory: 1, cpu: 1}, floor_every_rounds: "
+            "1}]",
+            "tiers[0].floor.cpu: unknown key"},
+           {"tiers:\n      " + low + "\n      - {name: low, price_percent: 200}",
+            "tiers[1].name: another tier is already called \"low\""},
+           {"tiers:\n      " + low + "\n      - {name: high, price_percent: 99}",
+            "tiers[1].price_percent: is below that of the tier before it"},
+           {"tiers:\n      " + low + "\n      - {name: High, price_percent: 100}",
+            "tiers[1].name: must be 1 to 32 of a-z"},
+           {"guest_requests: {guests_max: 33}", "guest_requests.guests_max: must be from 0 to 32"},
+           {"guest_requests: {guests_max: 1, seeds: {disk: 1}}",
+            "guest_requests.seeds.disk: unknown key"},
+           {"guest_requests: {tenants: [{id: ann}, {id: ann}]}",
+            "guest_requests.tenants[1].id: \"ann\" is there twice"},
+           {"guest_requests: {tenants: [{id: Ann}]}",
+            "guest_requests.tenants[0].id: must be 1 to 32 of a-z"}}) {
+    EXPECT_THAT(ErrorsOf(absl::StrCat(kGood, "    ", text, "\n")), ElementsAre(HasSubstr(error)))
+        << text;
+  }
+}
+
 TEST(ConfigTest, WhatCannotBeSoldForwardIsNamedWithItsPlace) {
   const std::string at = "hosts[0].resources[0].forward";
   for (const auto& [forward, error] : std::vector<std::pair<std::string, std::string>>{

@@ -13,6 +13,7 @@ namespace {
 
 using market::EndCause;
 using market::GuestState;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -54,6 +55,24 @@ class JournalTest : public ::testing::Test {
 };
 
 TEST_F(JournalTest, NothingHappenedNothingIsSaid) { EXPECT_THAT(Told(), IsEmpty()); }
+
+TEST_F(JournalTest, WhatBecomesOfContractsAndTiersIsTold) {
+  host_.counters.contracts_renewed = 2;
+  host_.counters.contracts_not_renewed = 1;
+  host_.counters.tier_floors = 3;
+  EXPECT_THAT(Told(), ElementsAre(AllOf(HasSubstr("contracts_renewed"), HasSubstr("count=2")),
+                                  AllOf(HasSubstr("contracts_not_renewed"), HasSubstr("count=1")),
+                                  AllOf(HasSubstr("tier_floors_given"), HasSubstr("count=3"))));
+  EXPECT_THAT(Told(), IsEmpty()) << "once";
+  guest_.contracts = {
+      {.contract_id = 4, .guest_id = 7, .tenant_id = "shop", .policy = "forward/1"}};
+  EXPECT_THAT(Told(), IsEmpty());
+  guest_.contracts[0].left_from_round_id = 9;
+  guest_.contracts[0].left_because = market::kEndedUnpaid;
+  EXPECT_THAT(Told(), ElementsAre(AllOf(HasSubstr("contract_unpaid"), HasSubstr("contract=4"),
+                                        HasSubstr("until_round=9"))));
+  EXPECT_THAT(Told(), IsEmpty()) << "once";
+}
 
 TEST_F(JournalTest, HostsAreLostAndFound) {
   host_.connected = false;

@@ -81,6 +81,10 @@ class FakeReader : public LedgerReader {
     absl::StatusOr<AccountStatement> ReadStatement(const TenantId&, const NewestBelow&) override {
       return absl::UnimplementedError("not asked for");
     }
+    absl::StatusOr<std::vector<Contract>> ReadEndedContracts(const TenantId&, GuestId, ContractId,
+                                                             int) override {
+      return absl::UnimplementedError("not asked for");
+    }
 
    private:
     FakeReader& reader_;

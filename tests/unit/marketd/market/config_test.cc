@@ -45,6 +45,31 @@ TEST(ValidateConfig, NamesWhatIsWrong) {
               HasSubstr("reclaim_penalty_microcredits"));
 }
 
+TEST(ValidateConfig, NamesWhatIsWrongWithTiers) {
+  MarketConfig good{.hosts = {TestHostConfig("a", absl::Seconds(60))}};
+  good.hosts[0].tiers = {{.name = "low",
+                          .floor_units = {{ResourceKind::kCpu, 1}, {ResourceKind::kMemory, 1}},
+                          .floor_every_rounds = 3},
+                         {.name = "high", .price_multiple_ppm = 2'000'000}};
+  ASSERT_TRUE(ValidateConfig(good).ok()) << ValidateConfig(good);
+  const auto said = [&good](const std::function<void(std::vector<Tier>&)>& spoil) {
+    MarketConfig config = good;
+    spoil(config.hosts[0].tiers);
+    return std::string(ValidateConfig(config).message());
+  };
+  EXPECT_THAT(said([](auto& t) { t[1].name = "low"; }), HasSubstr("'low' is there twice"));
+  EXPECT_THAT(said([](auto& t) { t[1].price_multiple_ppm = 1; }), HasSubstr("a lower tier"));
+  EXPECT_THAT(said([](auto& t) { t[0].floor_units.erase(ResourceKind::kCpu); }),
+              HasSubstr("tiers[0].floor: has no cpu"));
+  EXPECT_THAT(said([](auto& t) { t[0].floor_every_rounds = 0; }),
+              HasSubstr("tiers[0].floor_every_rounds: goes with a floor"));
+  EXPECT_THAT(said([](auto& t) { t[1].floor_units[ResourceKind::kDisk] = 1; }),
+              HasSubstr("tiers[1].floor: disk is not sold"));
+  EXPECT_THAT(said([](auto& t) { t[0].floor_units[ResourceKind::kCpu] = 0; }),
+              HasSubstr("cpu: 0 is outside [1, "));
+  EXPECT_THAT(said([](auto& t) { t.resize(kTiersMax + 1, t[1]); }), HasSubstr("more than 16"));
+}
+
 TEST(ClearingWorkMax, IsSetOrATenthOfThePeriodSharedByTheResources) {
   HostConfig host = TestHostConfig("a", absl::Seconds(60));
   ASSERT_EQ(host.resources.size(), 2u);

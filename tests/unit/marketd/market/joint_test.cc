@@ -86,6 +86,11 @@ class ForgedReader : public LedgerReader {
                                                    const NewestBelow& which) override {
       return snapshot_->ReadStatement(tenant_id, which);
     }
+    absl::StatusOr<std::vector<Contract>> ReadEndedContracts(const TenantId& tenant_id,
+                                                             GuestId guest_id, ContractId before,
+                                                             int limit) override {
+      return snapshot_->ReadEndedContracts(tenant_id, guest_id, before, limit);
+    }
 
    private:
     const std::unique_ptr<LedgerSnapshot> snapshot_;

@@ -35,8 +35,9 @@ class RoundsTest : public testing::Test {
     config_.hosts[0].SetPeriod(absl::Seconds(10));
     hosts_.emplace(config_, [this](HostCommand command) { book_.Send(std::move(command)); });
     products_.emplace(book_, *hosts_, notices_, /*market_seed=*/0);
+    tiers_.emplace(book_, *hosts_, leases_, /*market_seed=*/0);
     rounds_.emplace(Rounds::Options{.beside = beside}, book_, leases_, notices_, notes_, lives_,
-                    desk(), *products_);
+                    desk(), *products_, *tiers_);
     reconciler_.emplace(book_, lives_, *rounds_);
     book_.SetNow(At(0));
     Scribe scribe = book_.Begin("begun");
@@ -114,6 +115,7 @@ class RoundsTest : public testing::Test {
   GuestLives lives_{book_, leases_, notices_, notes_, waiting_};
   std::optional<BidDesk> desk_;
   std::optional<ProductDesk> products_;
+  std::optional<TierDesk> tiers_;
   std::optional<Rounds> rounds_;
   std::optional<Reconciler> reconciler_;
   int ids_ = 0;

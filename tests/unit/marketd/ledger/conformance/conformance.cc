@@ -111,6 +111,11 @@ GuestId AddGuest(Leader& leader, const HostId& host_id, const TenantId& tenant_i
                     .first_round_id = 1,
                     .last_round_id = 9}});
     s.Write(PutBid{{.guest_id = id, .kind = ResourceKind::kCpu, .ranges = {{0, 1, 0, 1}}}});
+    s.Write(PutTier{{.guest_id = id,
+                     .tier = "gold",
+                     .most = {{ResourceKind::kCpu, 5}, {ResourceKind::kMemory, 7}},
+                     .ceiling_microcredits = 11,
+                     .slot = 3}});
     s.Write(PutRequest{{.key = {tenant_id, absl::StrCat("bid-", id)},
                         .bid_guest_id = id,
                         .fingerprint = ~uint64_t{0},
@@ -147,6 +152,7 @@ Contract Decide(Leader& leader, const HostId& host_id, RoundId round_id, GuestId
                          .reserve_unit_price_microcredits = 2,
                          .reserve_policy = "fixed/1",
                          .supply_units = 5,
+                         .contracted_units = 2,
                          .rule = "mpsp/1"}};
     put.round.outcomes = {{.guest_id = guest_id,
                            .kind = ResourceKind::kMemory,
@@ -243,6 +249,35 @@ TEST_P(LedgerConformance, WhatWasCommittedComesBack) {
   EXPECT_EQ(again.state, alpha.state);
 }
 
+TEST_P(LedgerConformance, TiersComeBackAndGoWithTheirGuests) {
+  Leader alpha(*ledger_, kAlpha);
+  alpha.Tenant("ann", 1'000);
+  const GuestId guest = AddGuest(alpha, "h", "ann");
+  const GuestId other = AddGuest(alpha, "h", "ann");
+  ASSERT_EQ(alpha.state.tiers.size(), 2u);
+  alpha.WriteNow("tier set", [&](Scribe& s) {
+    s.Write(PutTier{{.guest_id = guest,
+                     .tier = "economy",
+                     .most = {{ResourceKind::kMemory, 1}},
+                     .ceiling_microcredits = 12}});
+  });
+  alpha.ExpectLoads();
+  alpha.WriteNow("tier cleared", [&](Scribe& s) { s.Write(DropTier{guest}); });
+  EXPECT_EQ(alpha.state.tiers.size(), 1u);
+  alpha.ExpectLoads();
+  alpha.WriteNow("guest evicted", [&](Scribe& s) {
+    Guest gone = s.state().guests.at(other);
+    gone.state = GuestState::kEvicted;
+    for (const BidKey& key : s.state().BidsOf(other)) s.Write(DropBid{key});
+    s.Write(PutGuest{gone});
+  });
+  EXPECT_TRUE(alpha.state.tiers.empty());
+  alpha.ExpectLoads();
+  Reopen();
+  Leader again(*ledger_, kAlpha);
+  EXPECT_TRUE(again.state.tiers.empty());
+}
+
 TEST_P(LedgerConformance, OffersAndWhatBecameOfThemComeBack) {
   Leader alpha(*ledger_, kAlpha);
   alpha.Tenant("ann", 1'000);
@@ -291,6 +326,7 @@ TEST_P(LedgerConformance, OffersAndWhatBecameOfThemComeBack) {
     left.left_because = kEndedLeft;
     left.renew_ceiling_microcredits = 0;
     left.fees_microcredits = PostDue(s, left, 4, /*keep=*/0);
+    left.paid_microcredits = 2;
     s.Write(UpdateContract{left});
   });
   alpha.ExpectLoads();

@@ -101,6 +101,7 @@ Round SomeRound() {
                    .reserve_policy = "fixed/1",
                    .reserve_change_microcredits = -3,
                    .supply_units = 4,
+                   .contracted_units = 3,
                    .demand_units = 5,
                    .sold_units = 6,
                    .highest_rejected_unit_price_microcredits = 7,
@@ -238,6 +239,21 @@ TEST(Rows, EventsComeBackInTheirOrder) {
   EXPECT_EQ(second->transaction_id, 7u);
 }
 
+TEST(Rows, TiersComeBack) {
+  const GuestTier tier{.guest_id = 11,
+                       .tier = "gold",
+                       .most = {{ResourceKind::kCpu, 4}, {ResourceKind::kDisk, 9}},
+                       .ceiling_microcredits = 77,
+                       .slot = 5};
+  auto rows = Rows({}, {PutTier{tier}, DropTier{12}});
+  GuestTier back = Read<TierRow>(rows[RowWrite::kInsertTier].at(0))->tier;
+  for (const Kept& kept : rows[RowWrite::kInsertTierUnits]) {
+    back.most.push_back(Read<TierUnitsRow>(kept)->most);
+  }
+  EXPECT_EQ(back, tier);
+  EXPECT_EQ(rows[RowWrite::kDeleteTier].size(), 2u) << "of what stood before, and of what is gone";
+}
+
 TEST(Rows, BidsComeBack) {
   const StandingBid single{.guest_id = 11,
                            .kind = ResourceKind::kDisk,
@@ -362,7 +378,7 @@ TEST(Rows, ContractsRequestsHostsAndTransfersComeBack) {
   ASSERT_TRUE(back.ok()) << back.status();
   back->contract.lots = {Read<LotRow>(rows[RowWrite::kInsertLot].at(0))->lot};
   EXPECT_EQ(back->contract, contract);
-  EXPECT_EQ(rows[RowWrite::kUpdateContract].at(0).size(), 9u) << "its key, and how it stands";
+  EXPECT_EQ(rows[RowWrite::kUpdateContract].at(0).size(), 10u) << "its key, and how it stands";
   EXPECT_EQ(Read<RequestRow>(rows[RowWrite::kPutRequest].at(0))->request, request);
   EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kForgetRequests].at(0).at("kept")),
             static_cast<int64_t>(kBidRequestsKept));
