@@ -62,6 +62,7 @@ void AddClearCommand(CLI::App& app, Run& run);
 void AddStatementCommand(CLI::App& app, Run& run);
 // quote, buy, contracts, offers, sublet, take, withdraw-offer, leave, renew.
 void AddContractCommands(CLI::App& app, Run& run);
+void AddPricesCommand(CLI::App& app, Run& run);
 void AddTokenCommands(CLI::App& app, Run& run);
 void AddEventsCommand(CLI::App& app, Run& run);
 void AddBackupCommand(CLI::App& app, Run& run);

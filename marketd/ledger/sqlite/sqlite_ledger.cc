@@ -231,12 +231,11 @@ class SqliteReader : public LedgerReader {
 
   absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id, RoundId before_round_id,
                                                 int limit) override {
-    std::lock_guard lock(mutex_);
-    NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
-    absl::StatusOr<std::vector<Round>> rounds = ListLocked(host_id, before_round_id, limit);
-    const absl::Status end = db_->Execute("COMMIT");
-    if (rounds.ok() && !end.ok()) return end;
-    return rounds;
+    return AtOneInstant([&] { return ListLocked(host_id, before_round_id, limit); });
+  }
+
+  absl::StatusOr<std::vector<Round>> ListPrices(const PricesWanted& wanted) override {
+    return AtOneInstant([&] { return ReadPricesWanted(*db_, wanted); });
   }
 
   absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
@@ -286,6 +285,16 @@ class SqliteReader : public LedgerReader {
   }
 
  private:
+  absl::StatusOr<std::vector<Round>> AtOneInstant(
+      const std::function<absl::StatusOr<std::vector<Round>>()>& read) {
+    std::lock_guard lock(mutex_);
+    NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
+    absl::StatusOr<std::vector<Round>> rounds = read();
+    const absl::Status end = db_->Execute("COMMIT");
+    if (rounds.ok() && !end.ok()) return end;
+    return rounds;
+  }
+
   absl::StatusOr<std::vector<Round>> ListLocked(const HostId& host_id, RoundId before_round_id,
                                                 int limit) {
     std::vector<Round> rounds;

@@ -71,6 +71,7 @@ absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id);
 absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
                                                     const TenantId& tenant_id,
                                                     const NewestBelow& which);
+absl::StatusOr<std::vector<Round>> ReadPricesWanted(Database& db, const PricesWanted& wanted);
 absl::StatusOr<AccountStatement> ReadStatement(Database& db, int64_t book,
                                                const TenantId& tenant_id, const NewestBelow& which);
 
