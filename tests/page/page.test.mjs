@@ -123,7 +123,7 @@ describe("a market that runs", () => {
     await market.nomctl("quote", "web", "memory=3", "--rounds", "7");
     for (const token of [shop, OPERATOR]) {
       const own = await open(`${market.url}#/contracts`, { token });
-      await own.getByRole("row", { name: /^1 guest 1 contract 12 MiB .* renewed up to 2 cr / }).waitFor();
+      await own.getByRole("row", { name: /^\d+ guest 1 contract 12 MiB .* renewed up to 2 cr / }).waitFor();
       await own.getByRole("row", { name: /^2 quote guest 1 3 MiB .* 7 / }).waitFor();
       await own.getByRole("row", { name: /^Memory .* 12 MiB, 5 % 256 MiB/ }).waitFor();
       assert.deepEqual(own.complaints, []);

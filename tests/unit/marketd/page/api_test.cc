@@ -77,7 +77,7 @@ std::shared_ptr<const market::View> SampleView() {
                         .host_id = "h",
                         .tenant_id = guest_id == 1 ? "alice" : "bob",
                         .guest_id = guest_id,
-                        .valid_until = absl::InfiniteFuture()};
+                        .valid_until = absl::FromUnixSeconds(4'000'000'000)};
     offer.contract.lots = {{ResourceKind::kMemory, 2, 70}};
     offer.contract.policy = "forward/1";
     offer.contract.until_round_id = 5;
