@@ -150,16 +150,28 @@ int WaitForEnd(const sigset_t& signals, Process& process, Reloader& reloader) {
   }
 }
 
+void TellWhatWasReplaced(const market::Restored& restored) {
+  if (!restored.replaced.empty()) {
+    std::cerr << "marketd: the ledger that was there is " << restored.replaced << " now\n";
+  }
+  if (!restored.archive_replaced.empty()) {
+    std::cerr << "marketd: the archive that was there is " << restored.archive_replaced << " now\n";
+  }
+  if (!restored.archive.ok()) {
+    std::cerr << "marketd: restored without its archive, and what is in that can't be read: "
+              << restored.archive.message() << "\n";
+  }
+}
+
 // Exits as Run() does.
 int Keep(const Config& config, const Flags& flags) {
   absl::StatusOr<market::ChainHead> head = market::ChainHead();
   if (!flags.backup.empty()) {
-    head = market::BackUpLedger(config.ledger, flags.backup);
+    head = market::BackUpLedger(config.ledger, flags.backup, config.archive);
   } else {
-    const auto restored = market::RestoreLedger(flags.restore, config.ledger, Clock::Real().Now());
-    if (restored.ok() && !restored->replaced.empty()) {
-      std::cerr << "marketd: the ledger that was there is " << restored->replaced << " now\n";
-    }
+    const auto restored =
+        market::RestoreLedger(flags.restore, config.ledger, Clock::Real().Now(), config.archive);
+    if (restored.ok()) TellWhatWasReplaced(*restored);
     head = restored.ok() ? absl::StatusOr<market::ChainHead>(restored->head) : restored.status();
   }
   if (!head.ok()) {
@@ -304,7 +316,8 @@ int Main(int argc, char** argv) {
       ->type_name("LEVEL");
   CLI::Option* backup =
       app.add_option("--backup", flags.backup,
-                     "Only copy the ledger to this new file, proven; a running marketd goes on")
+                     "Only copy the ledger to this new file, and its archive, if it has one, to "
+                     "FILE.archive, proven; a running marketd goes on")
           ->type_name("FILE");
   app.add_option(
          "--restore", flags.restore,

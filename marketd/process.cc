@@ -24,6 +24,7 @@
 #include "marketd/host/nomhv/nomhv_host.h"
 #include "marketd/host/simulated/simulated_host.h"
 #include "marketd/journal/journal.h"
+#include "marketd/ledger/sqlite/archive.h"
 #include "marketd/ledger/sqlite/keep.h"
 #include "marketd/market/clearing.h"
 #include "marketd/server/self_call.h"
@@ -74,6 +75,15 @@ void GiveBackMemory() {
   kept = free;
 }
 
+// What is old can't be read without its archive; the market goes on all the same.
+void TellOfMissingArchive(market::Ledger& ledger) {
+  const auto look = ledger.reader().Look(market::kMarketBook);
+  if (!look.ok()) return;
+  const absl::StatusOr<market::Carried> carried = (*look)->ReadCarried();
+  if (!carried.ok() || carried->archive.ok()) return;
+  Log(LogLevel::kError, "archive_missing", {{"msg", carried->archive.message()}});
+}
+
 }  // namespace
 
 absl::StatusOr<Secrets> LoadSecrets(const Config& config) {
@@ -94,7 +104,8 @@ absl::Status Check(const Config& config) {
   NOM_RETURN_IF_ERROR(TryListen(config.listen));
   if (!config.metrics_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.metrics_listen));
   if (!config.page_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.page_listen));
-  return absl::OkStatus();
+  if (config.retention == absl::InfiniteDuration()) return absl::OkStatus();
+  return market::CheckArchivePath(config.archive);
 }
 
 Process::Process(Config config, std::function<void(const absl::Status&)> on_fatal)
@@ -114,7 +125,10 @@ absl::Status Process::StartMarket() {
   NOM_ASSIGN_OR_RETURN(
       ledger_, market::OpenSqliteLedger(
                    {.path = config_.ledger,
-                    .on_checked = [this](const absl::Status& status) { LedgerChecked(status); }}));
+                    .on_checked = [this](const absl::Status& status) { LedgerChecked(status); },
+                    .archive_path = config_.archive,
+                    .retention = config_.retention}));
+  TellOfMissingArchive(*ledger_);
   timed_ledger_ = metrics_.Timed(*ledger_);
   std::map<market::HostId, market::Host*> hosts;
   for (const HostConfig& host : config_.hosts) {
@@ -171,6 +185,8 @@ void Process::SetMetricSources() {
                          return look->Head();
                        },
                        .ledger_path = config_.ledger,
+                       .archive_path = config_.archive,
+                       .archive = [this] { return ledger_->archive_figures(); },
                        .watches =
                            [this] {
                              const WatchCounters counters = hub_->counters();

@@ -67,7 +67,8 @@ void AddTokenCommands(CLI::App& app, Run& run);
 void AddEventsCommand(CLI::App& app, Run& run);
 void AddBackupCommand(CLI::App& app, Run& run);
 // host init, run. After AddOperatorCommands(), which has `host`.
-void AddHostCommands(CLI::App& app, Run& run, LocalRun& local_run);
+void AddHostInitCommand(CLI::App& app, LocalRun& local_run);
+void AddRunCommands(CLI::App& app, Run& run);
 // help, completion, version.
 void AddLocalCommands(CLI::App& app, LocalRun& run);
 

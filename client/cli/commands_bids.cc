@@ -227,19 +227,16 @@ void AddBid(CLI::App& app, Run& run) {
   bid->add_option("range", arguments->ranges,
                   "MAX@PRICE, MIN-MAX@PRICE or MIN-MAX@PRICE=VALUE: so many units beyond the seed, "
                   "each worth so many micro-credits a round; =VALUE: what MIN units are worth");
-  bid->add_option(
-         "--bundle", arguments->bundles,
-         "RESOURCE=UNITS,...@VALUE: so much of several resources, all or nothing, is worth "
-         "so many micro-credits a round; at most one of all bundles is won")
-      ->take_all();
+  AddRepeated(bid, "--bundle", arguments->bundles,
+              "RESOURCE=UNITS,...@VALUE: so much of several resources, all or nothing, is worth "
+              "so many micro-credits a round; at most one of all bundles is won");
   CLI::Option* combine =
       bid->add_option("--combine", arguments->combination,
                       "How --curve of several resources make one value: sum, min, max or product");
   CLI::Option* curve =
-      bid->add_option("--curve", arguments->curves,
-                      "\"RESOURCE: RANGE ...\": the ranges of one resource; in a product they are "
-                      "levels, parts of 1048576")
-          ->take_all();
+      AddRepeated(bid, "--curve", arguments->curves,
+                  "\"RESOURCE: RANGE ...\": the ranges of one resource; in a product they are "
+                  "levels, parts of 1048576");
   combine->needs(curve);
   curve->needs(combine);
   AddMoney(bid, "--whole-value", arguments->whole_value_microcredits,

@@ -241,8 +241,8 @@ void AddAdmit(CLI::App& app, Run& run) {
   admit->add_option("--image", arguments->image, "A file in the operator's image directory")
       ->required();
   admit->add_option("--arguments", arguments->arguments, "The guest's command line");
-  admit->add_option("--seed", arguments->seeds,
-                    "RESOURCE=UNITS that it owns from now to its end; once for each resource");
+  AddRepeated(admit, "--seed", arguments->seeds,
+              "RESOURCE=UNITS that it owns from now to its end; once for each resource");
   AddWhole(admit, "--memory-max", arguments->memory_max_units,
            "The most memory it may ever hold, in units; by default the host's", 0, kWholeMax);
   AddRequestId(admit, arguments->request_id);

@@ -132,7 +132,8 @@ void AddCommands(CLI::App& app, Run& run, LocalRun& local_run) {
   AddContractCommands(app, run);
   AddEventsCommand(app, run);
   AddBackupCommand(app, run);
-  AddHostCommands(app, run, local_run);
+  AddHostInitCommand(app, local_run);
+  AddRunCommands(app, run);
   AddClearCommand(app, run);
   AddLocalCommands(app, local_run);
 }

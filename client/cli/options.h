@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "client/cli/numbers.h"
@@ -49,6 +50,16 @@ CLI::Option* AddMoney(CLI::App* app, const std::string& name, Whole& microcredit
           },
           description)
       ->type_name("MONEY");
+}
+
+// An option that may be given again and again, with one value each time. CLI11's own lists go on to
+// whatever words follow, and swallow the "--" after them.
+inline CLI::Option* AddRepeated(CLI::App* app, const std::string& name,
+                                std::vector<std::string>& values, const std::string& description) {
+  return app->add_option(name, values, description)
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->take_all();
 }
 
 inline CLI::Option* AddHost(CLI::App* app, std::string& host) {

@@ -76,6 +76,22 @@ class Nomhv {
   // Wakes the other guest, and raises its vector of NOTIFY if it has one.
   CallResult Ring(uint64_t region) { return Call(NOM_CALL_RING, region, 0, 0); }
 
+  // Another processor of the guest begins at `entry`, in the caller's state but with this stack and
+  // its number in RDI: StartProcessor (x86/processors.h) does the rest.
+  CallResult StartProcessor(uint64_t processor, uint64_t entry, uint64_t stack) {
+    return Call(NOM_CALL_START, processor, entry, stack);
+  }
+  // Wakes a processor of the guest from YIELD, and raises `vector` there unless it is 0.
+  CallResult Signal(uint64_t processor, uint64_t vector = 0) {
+    return Call(NOM_CALL_SIGNAL, processor, vector, 0);
+  }
+
+  // An interrupt of a device that the guest holds raises `vector` on the processor that asks, until
+  // it is routed elsewhere; 0: nowhere.
+  CallResult Route(uint64_t device, uint64_t interrupt, uint64_t vector) {
+    return Call(NOM_CALL_ROUTE, device, interrupt, vector);
+  }
+
  protected:
   ~Nomhv() = default;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PCI functions that the guest holds: found by their ids, their registers reached as memory. A
 // device reads and writes the guest's memory at guest-physical addresses, which are pointers; what
-// the guest does not hold it does not reach. It raises no interrupts.
+// the guest does not hold it does not reach. Its interrupts come where Nomhv::Route says.
 
 #ifndef CLIENT_GUEST_DEVICE_H_
 #define CLIENT_GUEST_DEVICE_H_

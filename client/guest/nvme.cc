@@ -23,6 +23,7 @@ constexpr uint32_t kCreateSubmissions = 0x01;
 constexpr uint32_t kCreateCompletions = 0x05;
 constexpr uint32_t kIdentify = 0x06;
 constexpr uint32_t kContiguous = 1;
+constexpr uint32_t kInterrupts = 2;  // Of a completion queue; which, above.
 
 constexpr uint64_t kPatienceUs = 10'000'000;
 
@@ -73,7 +74,7 @@ bool Nvme::Admin(Queues::Command command) {
   return false;
 }
 
-bool Nvme::Open() {
+bool Nvme::Open(uint32_t interrupt) {
   device_.Write<uint32_t>(0, kConfiguration, 0);
   if (!WaitReady(0)) return false;
   const auto capabilities = device_.Read<uint64_t>(0, kCapabilities);
@@ -101,7 +102,7 @@ bool Nvme::Open() {
   create.opcode_and_id = kCreateCompletions;
   create.data[0] = AddressOf(queues_->completions);
   create.words[0] = (kDepth - 1) << 16 | io_.number;
-  create.words[1] = kContiguous;  // And no interrupts.
+  create.words[1] = kContiguous | (interrupt != 0 ? kInterrupts | interrupt << 16 : 0);
   if (!Admin(create)) return false;
   create.opcode_and_id = kCreateSubmissions;
   create.data[0] = AddressOf(queues_->commands);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An NVMe function that the guest holds: blocks read and written without an exit (NVM Express Base
-// Specification 1.4; sections are named). One queue pair, polled; up to kDepth requests at a time.
-// What the controller answers is checked: it is a stranger's device.
+// Specification 1.4; sections are named). One queue pair, polled or by interrupt; up to kDepth
+// requests at a time. What the controller answers is checked: it is a stranger's device.
 
 #ifndef CLIENT_GUEST_NVME_H_
 #define CLIENT_GUEST_NVME_H_
@@ -54,7 +54,8 @@ class Nvme {
 
   // Brings the controller up. False if it does not answer in time, or is not what is expected here:
   // a first name space with blocks of 512 or 4096 bytes.
-  [[nodiscard]] bool Open();
+  // With `interrupt` above 0 answers to reads and writes raise that interrupt of the function.
+  [[nodiscard]] bool Open(uint32_t interrupt = 0);
 
   uint64_t blocks() const { return blocks_; }
   uint32_t block_bytes() const { return block_bytes_; }

@@ -19,6 +19,7 @@ struct Start {
   // unmapped, so that a null pointer faults; all others are free to use.
   uint64_t image_first_frame = 0;
   uint64_t image_end_frame = 0;
+  uint64_t virtual_processors = 1;  // That it may start (x86/processors.h), this one included.
   std::string_view name;
   std::string_view arguments;
 };

@@ -234,6 +234,9 @@ class BidBook {
   Entries::iterator Lose(Entries::iterator it, BidChange change, const absl::Status& status);
   void Resign(BidKey key, Entry& entry);
   void Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased);
+  void TakeWhatStands(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased);
+  static std::optional<Attempt> AttemptThatStands(const Entry& entry, uint64_t through_sequence,
+                                                  uint64_t sequence);
   void SettleWithdrawal(Entry& entry, bool had_placed);
   void SettleWish(BidKey key, Entry& entry);
   void Forget(BidKey key);

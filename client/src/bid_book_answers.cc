@@ -284,24 +284,26 @@ void BidBook::OnRenewed(const Renewal& renewal, const std::vector<Leased>& lease
 
 // The market has said what stands of all writes up to `through_sequence`.
 void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const Leased& leased) {
+  const bool had_placed = entry.placed.has_value();
+  TakeWhatStands(key, entry, through_sequence, leased);
+  if (entry.in_flight != 0) return;  // What is on its way will tell the rest.
+  if (entry.is_displaced) return;    // Ones that exclude it will.
+  entry.wish ? SettleWish(key, entry) : SettleWithdrawal(entry, had_placed);
+}
+
+void BidBook::TakeWhatStands(BidKey key, Entry& entry, uint64_t through_sequence,
+                             const Leased& leased) {
   const bool held = leased.state == LeasedState::kHeld;
-  std::optional<Attempt> stands;
-  // What was asked before another bid replaced it all says nothing any more. (Asked since, it means
-  // that a write came late, and stands.)
-  const bool is_past =
-      leased.sequence <= entry.replaced_sequence && through_sequence < entry.replaced_sequence;
-  for (const Attempt& attempt : entry.attempts) {
-    if (held && !is_past && attempt.first <= leased.sequence && leased.sequence <= attempt.last) {
-      stands = attempt;
-    }
-  }
+  const bool of_lease_before = entry.placed_sequence == kSequenceNever;
+  // Of the attempts, the one that the market names has come through.
+  const std::optional<Attempt> stands =
+      held ? AttemptThatStands(entry, through_sequence, leased.sequence) : std::nullopt;
+  // All others up to there never will: the renewal has closed them.
   std::erase_if(entry.attempts, [&](const Attempt& attempt) {
     // This lease has written it, so that nothing of one before can stand.
     const bool is_over = attempt.last == kSequenceNever && leased.sequence != 0;
     return is_over || attempt.last <= through_sequence;
   });
-  const bool had_placed = entry.placed.has_value();
-  const bool of_lease_before = entry.placed_sequence == kSequenceNever;
   if (stands && (of_lease_before || leased.sequence > entry.placed_sequence)) {
     entry.placed = stands->bid;
     entry.placed_sequence = leased.sequence;
@@ -311,13 +313,27 @@ void BidBook::Resolve(BidKey key, Entry& entry, uint64_t through_sequence, const
   if (held && entry.placed && entry.placed_sequence == leased.sequence) {
     entry.through_round_id = leased.last_round_id;
   }
-  if (!held &&
-      (entry.placed_sequence <= through_sequence || (of_lease_before && leased.sequence != 0))) {
-    entry.placed.reset();
+  // Nothing stands, and what is known to have stood was written before the market looked. (What was
+  // written under a lease before is gone only once this one has written.)
+  const bool is_gone =
+      entry.placed_sequence <= through_sequence || (of_lease_before && leased.sequence != 0);
+  if (!held && is_gone) entry.placed.reset();
+}
+
+// The one of the attempts that was sent as `sequence`, which is what stands.
+std::optional<BidBook::Attempt> BidBook::AttemptThatStands(const Entry& entry,
+                                                           uint64_t through_sequence,
+                                                           uint64_t sequence) {
+  // What was asked before another bid replaced it all says nothing any more. (Asked since, it means
+  // that a write came late, and stands.)
+  if (sequence <= entry.replaced_sequence && through_sequence < entry.replaced_sequence) {
+    return std::nullopt;
   }
-  if (entry.in_flight != 0) return;  // What is on its way will tell the rest.
-  if (entry.is_displaced) return;    // Ones that exclude it will.
-  entry.wish ? SettleWish(key, entry) : SettleWithdrawal(entry, had_placed);
+  std::optional<Attempt> stands;
+  for (const Attempt& attempt : entry.attempts) {
+    if (attempt.first <= sequence && sequence <= attempt.last) stands = attempt;
+  }
+  return stands;
 }
 
 // It is known what stands, and nothing is wished for: a withdrawal whose answer was lost, or a bid

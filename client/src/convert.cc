@@ -12,7 +12,8 @@ absl::Status ToAbsl(const grpc::Status& status) {
 }
 
 std::optional<Resource> FromProto(market::v1::ResourceKind kind) {
-  if (kind < market::v1::RESOURCE_KIND_CPU || kind > market::v1::RESOURCE_KIND_DEVICE) {
+  static_assert(market::v1::ResourceKind_MAX == kResourceCount, "the numbers are the same");
+  if (!market::v1::ResourceKind_IsValid(kind) || kind == market::v1::RESOURCE_KIND_UNSPECIFIED) {
     return std::nullopt;
   }
   return static_cast<Resource>(kind);

@@ -59,7 +59,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   void Push(Item item) {
     if (stopped) return;
     if (item.kind == kRound || item.kind == kBid || item.kind == kSession) {
-      if (++events >= kEventsMax) DropOldest();
+      if (++events > kEventsMax) DropOldest();
     }
     queue.push_back(std::move(item));
     Schedule();

@@ -165,11 +165,14 @@ void FakeMarket::Impl::Place(const pb::Bid& bid, Fence fence, bool refuse, pb::P
   standing_bids.erase(key);
   placed.set_removed(stood);
   if (withdraws) return;
-  std::erase_if(standing_bids, [&](const auto& other) {
-    if (!Exclude(other.first, key)) return false;
-    fences[other.first] = fence;
-    return true;
-  });
+  for (int kind = pb::RESOURCE_KIND_UNSPECIFIED; joint && kind < pb::ResourceKind_ARRAYSIZE;
+       ++kind) {
+    const Key other(key.first, static_cast<pb::ResourceKind>(kind));
+    if (!Exclude(other, key)) continue;
+    const bool other_stood = standing_bids.erase(other) != 0;
+    // What never stood, too: a write that is still on its way does not come to stand later.
+    if (other_stood || fences[other] < fence) fences[other] = fence;
+  }
   Standing& standing = standing_bids[key];
   standing.bid = bid;
   standing.bid.set_lease_fence(fence.fence);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <sstream>
@@ -46,9 +47,12 @@ constexpr int64_t kUnitSizeMax = int64_t{1} << 40;
 // Times the most units that a host has, still a value that a bid may have.
 constexpr int64_t kUnitPriceMax = policies::kValueMaxMicrocredits / policies::kUnitsMax;
 
+// In the order of ResourceKind.
 const std::vector<std::string>& KindNames() {
+  static constexpr const char* kNames[] = {"cpu", "memory", "cache", "network", "disk", "device"};
+  static_assert(std::size(kNames) == market::kKindsCount);
   static const auto* const names =
-      new std::vector<std::string>{"cpu", "memory", "cache", "network", "disk", "device"};
+      new std::vector<std::string>(std::begin(kNames), std::end(kNames));
   return *names;
 }
 
@@ -317,6 +321,42 @@ void ReadPage(MapReader& reader, Config* config) {
   reader.String("page_directory", Need::kOptional, &config->page_directory);
 }
 
+// "30d": a whole number of seconds, minutes, hours or days.
+bool ParseRetention(absl::string_view text, absl::Duration* out) {
+  static constexpr std::pair<char, int64_t> kUnits[] = {
+      {'s', 1}, {'m', 60}, {'h', 3'600}, {'d', 86'400}};
+  constexpr int64_t kSecondsMax = int64_t{36'500} * 86'400;
+  for (const auto& [unit, seconds] : kUnits) {
+    if (text.empty() || text.back() != unit) continue;
+    const absl::string_view digits = text.substr(0, text.size() - 1);
+    int64_t count = 0;
+    if (digits.empty() || !std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) ||
+        !absl::SimpleAtoi(digits, &count) || count < 1 || count > kSecondsMax / seconds) {
+      return false;
+    }
+    *out = absl::Seconds(count * seconds);
+    return true;
+  }
+  return false;
+}
+
+void ReadLedger(MapReader& reader, Config* config) {
+  reader.String("ledger", Need::kRequired, &config->ledger);
+  std::string retention;
+  if (reader.String("retention", Need::kOptional, &retention) &&
+      !ParseRetention(retention, &config->retention)) {
+    reader.Complain("retention", absl::StrCat("must be a number with s, m, h or d, from 1s to "
+                                              "36500d, as in 30d; is \"",
+                                              retention, "\""));
+  }
+  config->archive = config->ledger + ".archive";
+  if (!reader.String("archive", Need::kOptional, &config->archive)) return;
+  for (const char* end : {"", "-wal", "-shm", "-journal", ".lock"}) {
+    if (config->archive != config->ledger + end) continue;
+    reader.Complain("archive", absl::StrCat("\"", config->archive, "\" belongs to the ledger"));
+  }
+}
+
 Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
   MapReader reader(root, "", errors);
   Config config;
@@ -348,7 +388,7 @@ Config ReadConfig(const YAML::Node& root, YamlErrors* errors) {
     }
   }
   ReadPage(reader, &config);
-  reader.String("ledger", Need::kRequired, &config.ledger);
+  ReadLedger(reader, &config);
   reader.String("operator_token_file", Need::kRequired, &config.operator_token_file);
   reader.Bool("reflection", Need::kOptional, &config.reflection);
   YAML::Node limits;

@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "marketd/host/linux/options.h"
 #include "marketd/market/config.h"
 
@@ -64,8 +65,10 @@ struct Config {
   std::optional<TlsConfig> tls;  // Exactly one of plaintext and tls.
   std::string metrics_listen;    // "host:port"; empty: no metrics endpoint.
   std::string page_listen;       // The same on a loopback address; empty: no page for people.
-  std::string page_directory = NOM_PAGE_DIRECTORY;  // Its files; absolute.
-  std::string ledger;                               // SQLite file, created if absent.
+  std::string page_directory = NOM_PAGE_DIRECTORY;      // Its files; absolute.
+  std::string ledger;                                   // SQLite file, created if absent.
+  absl::Duration retention = absl::InfiniteDuration();  // What is older goes to the archive.
+  std::string archive;  // SQLite file; never empty: beside the ledger if it is not said.
   std::string operator_token_file;  // One line, 16 to 256 printable characters, for owner only.
   bool reflection = false;
   LimitsConfig limits;

@@ -51,8 +51,10 @@ Recipe ReadRecipe(const YAML::Node& node, const std::string& path, YamlErrors* e
   MapReader reader(node, path, errors);
   Recipe recipe;
   bool whole = reader.String("name", Need::kRequired, &recipe.name);
+  reader.String("unit", Need::kOptional, &recipe.unit);
+  const Need for_programs = recipe.unit.empty() ? Need::kRequired : Need::kOptional;
   std::vector<YAML::Node> argv;
-  whole &= reader.List("argv", Need::kRequired, 1, &argv);
+  whole &= reader.List("argv", for_programs, 1, &argv) || !recipe.unit.empty();
   for (size_t i = 0; i < argv.size(); ++i) {
     if (argv[i].IsScalar()) {
       recipe.argv.push_back(argv[i].Scalar());
@@ -62,7 +64,7 @@ Recipe ReadRecipe(const YAML::Node& node, const std::string& path, YamlErrors* e
       whole = false;
     }
   }
-  whole &= reader.String("user", Need::kRequired, &recipe.user);
+  whole &= reader.String("user", for_programs, &recipe.user) || !recipe.unit.empty();
   reader.Bool("arguments", Need::kOptional, &recipe.arguments);
   reader.String("root", Need::kOptional, &recipe.root);
   reader.String("directory", Need::kOptional, &recipe.directory);

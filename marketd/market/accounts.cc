@@ -42,6 +42,8 @@ absl::Status Change(const Account& account, Microcredits amount, Purse& purse) {
   Microcredits& balance = purse[account.kind];
   const auto sum = CheckedAdd(balance, amount);
   if (!sum) return absl::OutOfRangeError(absl::StrCat(NameOf(account), ": overflow"));
+  // Here, where all money passes, so that no caller can spend what is not there, whatever it has
+  // checked.
   if (OnTheWrongSide(account.kind, *sum)) {
     return absl::FailedPreconditionError(
         absl::StrCat(NameOf(account), ": ", *sum, " is on the wrong side of zero"));
@@ -134,6 +136,8 @@ absl::Status Post(const Entry& entry, Purses& purses) {
     const auto it = purses.find(owner);
     return it == purses.end() ? Purse{} : it->second;
   };
+  // Copies: an entry that is refused on its second side must not have changed the first. Within one
+  // purse both sides work on the same copy.
   const bool within = entry.from.owner == entry.to.owner;
   Purse from = copy(entry.from.owner);
   Purse other = within ? Purse{} : copy(entry.to.owner);
@@ -151,6 +155,7 @@ Purses PurseChanges(absl::Span<const Entry> entries) {
     Purse& to = out[entry.to.owner];
     from[entry.from.kind] -= amount;
     to[entry.to.kind] += amount;
+    // It was posted before, so that it does not overflow here.
     CountTotals(entry, from, to);
   }
   return out;
@@ -170,6 +175,7 @@ std::string FirstBrokenPromise(const Owner& owner, const Purse& purse) {
   for (int k = 1; k <= kAccountKindsCount; ++k) {
     const auto kind = static_cast<AccountKind>(k);
     const Microcredits balance = purse[kind];
+    // The issued account is the other side of all deposits, and no money that the operator holds.
     if (kind != AccountKind::kIssued) holds += balance;
     if (OnTheWrongSide(kind, balance)) {
       return absl::StrCat(NameOf({owner, kind}), ": ", balance, " is on the wrong side of zero");

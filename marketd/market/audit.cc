@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "marketd/market/audit.h"
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -191,14 +192,12 @@ constexpr uint64_t kTransactionsALook = 10'000;
 // Goes through transactions and keeps what they add up to.
 class Auditor {
  public:
-  // `clear` null: rounds are not cleared again. Unless it goes on from the first transaction
-  // nobody knows what was in the purses: only the chain is held against itself then.
-  Auditor(BookMark mark, bool from_the_start, const ClearFunctions* clear,
+  // `clear` null: rounds are not cleared again. Unless it goes on from the first transaction, or
+  // from what an archive carried, nobody knows what was in the purses: only the chain is held
+  // against itself then.
+  Auditor(BookMark mark, bool knows_purses, const ClearFunctions* clear,
           std::vector<std::string>& findings)
-      : mark_(std::move(mark)),
-        from_the_start_(from_the_start),
-        clear_(clear),
-        findings_(findings) {}
+      : mark_(std::move(mark)), knows_purses_(knows_purses), clear_(clear), findings_(findings) {}
 
   void Visit(const ChainedTransaction& t) {
     const std::string at = absl::StrCat("transaction ", t.transaction_id, ": ");
@@ -213,7 +212,7 @@ class Auditor {
     mark_.head = {t.transaction_id, t.digest};
     ++mark_.counts.transactions;
     mark_.counts.entries += t.entries.size();
-    if (from_the_start_) {
+    if (knows_purses_) {
       for (const Entry& entry : t.entries) {
         if (absl::Status s = Post(entry, mark_.rebuilt); !s.ok()) {
           findings_.Add(absl::StrCat(at, s.message()));
@@ -269,35 +268,80 @@ class Auditor {
     return absl::OkStatus();
   }
 
+  // When everything up to where the archive ends was visited.
+  void CompareCarried(const Carried& carried) {
+    if (mark_.head != carried.through) {
+      findings_.Add(absl::StrCat("transaction ", carried.through.transaction_id,
+                                 ": the archive's digest of it is not the ledger's"));
+    }
+    for (const auto& [owner, purse] : carried.purses) {
+      ComparePurse(absl::StrCat(owner, ", as the archive was taken over"), purse,
+                   mark_.rebuilt[owner], findings_);
+    }
+    for (const auto& [owner, purse] : mark_.rebuilt) {
+      if (carried.purses.contains(owner) || purse == Purse()) continue;
+      findings_.Add(absl::StrCat(owner, ": has entries in the archive, and no purse from there"));
+    }
+  }
+
   BookMark& mark() { return mark_; }
 
  private:
   BookMark mark_;
-  const bool from_the_start_;
+  const bool knows_purses_;
   const ClearFunctions* const clear_;
   Findings findings_;
 };
+
+// Where to go on from without the archive.
+BookMark MarkOf(const Carried& carried) {
+  BookMark mark;
+  mark.head = carried.through;
+  mark.rebuilt = carried.purses;
+  mark.closed_rounds = carried.charged;
+  mark.open_rounds = carried.rounds_left;
+  return mark;
+}
 
 // Goes on to the book's head.
 absl::Status AuditBook(LedgerReader& reader, const BookId& book_id, const ClearFunctions* clear,
                        const std::function<bool()>& cancelled, BookMark& mark,
                        std::vector<std::string>& findings) {
-  Auditor auditor(std::move(mark), /*from_the_start=*/true, clear, findings);
+  Auditor auditor(std::move(mark), /*knows_purses=*/true, clear, findings);
   for (;;) {
     const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look(book_id);
     if (!snapshot.ok()) return snapshot.status();
     const absl::StatusOr<ChainHead> head = (*snapshot)->Head();
     if (!head.ok()) return head.status();
+    const absl::StatusOr<Carried> carried = (*snapshot)->ReadCarried();
+    if (!carried.ok()) return carried.status();
+    const uint64_t archived = carried->through.transaction_id;
+    uint64_t limit = kTransactionsALook;
+    if (auditor.mark().head.transaction_id < archived) {
+      if (!carried->archive.ok()) {
+        Findings(findings).Add(absl::StrCat("transactions up to ", archived,
+                                            " can't be looked at: ", carried->archive.message()));
+        auditor.mark() = MarkOf(*carried);
+      } else {  // No further than that in this look: the sums are compared there.
+        limit = std::min(limit, archived - auditor.mark().head.transaction_id);
+      }
+    }
+    const uint64_t before = auditor.mark().head.transaction_id;
     absl::Status read =
-        (*snapshot)->ReadTransactions(auditor.mark().head.transaction_id, kTransactionsALook,
-                                      [&](const ChainedTransaction& transaction) {
-                                        if (cancelled && cancelled())
-                                          return absl::CancelledError("the audit was cancelled");
-                                        auditor.Visit(transaction);
-                                        return absl::OkStatus();
-                                      });
+        (*snapshot)->ReadTransactions(before, limit, [&](const ChainedTransaction& transaction) {
+          if (cancelled && cancelled()) return absl::CancelledError("the audit was cancelled");
+          auditor.Visit(transaction);
+          return absl::OkStatus();
+        });
     if (!read.ok()) return read;
-    if (auditor.mark().head.transaction_id < head->transaction_id) continue;
+    if (before < archived && auditor.mark().head.transaction_id >= archived) {
+      auditor.CompareCarried(*carried);
+    }
+    if (auditor.mark().head.transaction_id < head->transaction_id) {
+      if (auditor.mark().head.transaction_id > before) continue;
+      Findings(findings).Add(absl::StrCat("transaction ", before + 1, ": is not there"));
+      return absl::OkStatus();
+    }
     if (absl::Status s = auditor.CompareBalances(**snapshot); !s.ok()) return s;
     mark = std::move(auditor.mark());
     return absl::OkStatus();
@@ -376,6 +420,12 @@ absl::Status ProveAll(LedgerReader& reader, const std::function<bool()>& cancell
   std::vector<std::string> found;
   std::map<BookId, BookMark> marks;
   for (const BookId& book_id : *books) {
+    // What is in an archive is proven by itself (ProveArchive): here, the rest from there on.
+    const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look(book_id);
+    if (!snapshot.ok()) return snapshot.status();
+    const absl::StatusOr<Carried> carried = (*snapshot)->ReadCarried();
+    if (!carried.ok()) return carried.status();
+    marks[book_id] = MarkOf(*carried);
     absl::Status s = AuditBook(reader, book_id, nullptr, cancelled, marks[book_id], found);
     if (!s.ok()) return s;
   }
@@ -384,11 +434,60 @@ absl::Status ProveAll(LedgerReader& reader, const std::function<bool()>& cancell
   return found.empty() ? absl::OkStatus() : absl::DataLossError(found.front());
 }
 
+absl::Status ProveArchive(LedgerReader& reader, const std::function<bool()>& cancelled) {
+  const absl::StatusOr<std::vector<BookId>> books = reader.ListBooks();
+  if (!books.ok()) return books.status();
+  std::vector<std::string> found;
+  for (const BookId& book_id : *books) {
+    Auditor auditor(BookMark(), /*knows_purses=*/true, nullptr, found);
+    for (;;) {
+      const absl::StatusOr<std::unique_ptr<LedgerSnapshot>> snapshot = reader.Look(book_id);
+      if (!snapshot.ok()) return snapshot.status();
+      const absl::StatusOr<Carried> carried = (*snapshot)->ReadCarried();
+      if (!carried.ok()) return carried.status();
+      if (carried->through.transaction_id == 0) break;
+      if (!carried->archive.ok()) return carried->archive;
+      const uint64_t before = auditor.mark().head.transaction_id;
+      const uint64_t left = carried->through.transaction_id - before;
+      absl::Status read = (*snapshot)->ReadTransactions(
+          before, std::min(kTransactionsALook, left), [&](const ChainedTransaction& transaction) {
+            if (cancelled && cancelled()) return absl::CancelledError("the proof was cancelled");
+            auditor.Visit(transaction);
+            return absl::OkStatus();
+          });
+      if (!read.ok()) return read;
+      if (auditor.mark().head.transaction_id < carried->through.transaction_id &&
+          auditor.mark().head.transaction_id > before) {
+        continue;
+      }
+      // Damage to an archive is none to the ledger, which goes on from what it carried over; but
+      // that must be what a good archive says.
+      const bool is_chain = found.empty() && auditor.mark().head == carried->through;
+      auditor.CompareCarried(*carried);
+      if (!found.empty()) {
+        const std::string what = absl::StrCat("book ", book_id, ": ", found.front());
+        return is_chain ? absl::DataLossError(what)
+                        : absl::FailedPreconditionError(
+                              absl::StrCat("the archive does not add up: ", what));
+      }
+      break;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max) {
   const absl::StatusOr<ChainHead> head = snapshot.Head();
   if (!head.ok()) return head.status();
-  const bool all = head->transaction_id <= transactions_max;
-  BookMark mark;
+  const absl::StatusOr<Carried> carried = snapshot.ReadCarried();
+  if (!carried.ok()) return carried.status();
+  if (head->transaction_id < carried->through.transaction_id) {
+    return absl::DataLossError(absl::StrCat("transaction ", carried->through.transaction_id,
+                                            " is in the archive, and the ledger's last is ",
+                                            head->transaction_id));
+  }
+  const bool all = head->transaction_id - carried->through.transaction_id <= transactions_max;
+  BookMark mark = MarkOf(*carried);
   if (!all) {
     // The chain's link before the first that is proven is taken as it is.
     const uint64_t before = head->transaction_id - transactions_max;

@@ -56,7 +56,9 @@ struct AuditMark {
 // from their record within the work that it says, give the same awards and charges. And of all: the
 // purses are what the entries add up to, and keep their promises; what a tenant's outcomes charged
 // and what it paid for leaving contracts is what its purse says was spent; and what owners have in
-// transit over all books is what was sent and is not accepted.
+// transit over all books is what was sent and is not accepted. An archive is looked at like the
+// rest, and what the ledger carried over from it is what it adds up to; one that can't be read is
+// something that was found.
 //
 // Moves `mark` if all was good, otherwise empties it. May be called from any thread, with one mark
 // at a time. `cancelled` (may be empty) is asked between any two transactions: CANCELLED. Other
@@ -68,14 +70,21 @@ absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& cl
 // All of it, from the first transaction.
 absl::StatusOr<AuditResult> Audit(LedgerReader& reader, const ClearFunctions& clear);
 
-// The chain and the sums of all books, without clearing anything again. From any thread, while
-// others write; a ledger is held for some thousand transactions at a time. DATA_LOSS says what is
-// wrong; CANCELLED; what the reader says.
+// The chain and the sums of all books, without clearing anything again; what is in an archive is
+// taken as it was carried over from there. From any thread, while others write; a ledger is held
+// for some thousand transactions at a time. DATA_LOSS says what is wrong; CANCELLED; what the
+// reader says.
 absl::Status ProveAll(LedgerReader& reader, const std::function<bool()>& cancelled);
 
+// The same of what is in an archive, and that the ledger goes on from it. OK if there is none.
+// FAILED_PRECONDITION: it can't be read, or does not add up in itself. DATA_LOSS: it does, and the
+// ledger carried something else over from it.
+absl::Status ProveArchive(LedgerReader& reader, const std::function<bool()>& cancelled);
+
 // The chain and the sums alone, without clearing anything again: what a ledger shows of itself when
-// it is loaded. Of the last `transactions_max` transactions; of all if there are no more: only then
-// are balances held against entries, and outcomes against accounts. DATA_LOSS says what is wrong.
+// it is loaded. Of the last `transactions_max` transactions; of all that are in no archive if there
+// are no more: only then are balances held against entries, and outcomes against accounts.
+// DATA_LOSS says what is wrong.
 absl::Status ProveLedger(LedgerSnapshot& snapshot, uint64_t transactions_max);
 
 }  // namespace nom::market

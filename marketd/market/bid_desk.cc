@@ -2,6 +2,7 @@
 #include "marketd/market/bid_desk.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -43,6 +44,22 @@ absl::Status CheckEachOnce(const Calls& calls, size_t most) {
     if (keys.insert(KeyOf(calls[i])).second) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("bids[", i, "]: guest and kind are there twice"));
+  }
+  return absl::OkStatus();
+}
+
+bool Withdraws(const PlaceBid& bid) { return bid.ranges.empty() && bid.valuation == nullptr; }
+
+// Two bids of one write have one fence: none could be told to be the later.
+absl::Status CheckNoneReplaces(const std::vector<PlaceBid>& bids) {
+  std::map<GuestId, bool> is_for_several;
+  for (size_t i = 0; i < bids.size(); ++i) {
+    if (Withdraws(bids[i])) continue;
+    const bool several = bids[i].kind == kSeveralKinds;
+    if (is_for_several.emplace(bids[i].guest_id, several).first->second == several) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("bids[", i, "]: a guest's bid for several kinds and one for a single kind ",
+                     "replace each other; send them in two calls"));
   }
   return absl::OkStatus();
 }
@@ -114,12 +131,26 @@ absl::StatusOr<StandingBid> BidDesk::Check(const PlaceBid& call, const Caller& c
       .lease_rounds = call.renewed ? call.expires_after_rounds : 0};
 }
 
-void BidDesk::DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind,
+void BidDesk::DropReplaced(Scribe& scribe, const HostMarket& host, BidKey by,
                            BidFence fence) const {
-  for (const BidKey& key : book_.state().BidsOf(guest_id)) {
-    if ((key.second == kSeveralKinds) != (kind == kSeveralKinds)) {
-      scribe.Write(DropBid{key, fence});
+  const State& state = book_.state();
+  const auto [guest_id, kind] = by;
+  const std::vector<BidKey> standing = state.BidsOf(guest_id);
+  std::set<BidKey> replaced(standing.begin(), standing.end());
+  // Where kinds are cleared one by one nobody ever bids for several.
+  if (!host.config.joint_rule.empty()) {
+    replaced.insert({guest_id, kSeveralKinds});
+    for (const Resource& resource : host.link.resources()) {
+      replaced.insert({guest_id, resource.kind});
     }
+  }
+  for (const BidKey& key : replaced) {
+    if ((key.second == kSeveralKinds) == (kind == kSeveralKinds)) continue;
+    const auto last = state.bid_fences.find(key);
+    // One that a later write, or somebody else, has taken out: that stays the last word on it.
+    const bool is_out = !state.bids.contains(key);
+    if (is_out && last != state.bid_fences.end() && last->second >= fence) continue;
+    scribe.Write(DropBid{key, fence});
   }
 }
 
@@ -129,7 +160,8 @@ Reply BidDesk::Place(const PlaceBid& call, const Caller& caller, const Request& 
   bid->fence = leases_.NextFence();
   const Reply reply{.round_id = bid->first_round_id};
   Scribe scribe = book_.Begin("bid placed");
-  DropReplaced(scribe, call.guest_id, call.kind, bid->fence);
+  const Guest& guest = book_.state().guests.at(call.guest_id);
+  DropReplaced(scribe, *hosts_.Find(guest.host_id), KeyOf(call), bid->fence);
   scribe.Write(PutBid{*std::move(bid)});
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
@@ -159,6 +191,7 @@ Reply BidDesk::PlaceLeased(const PlaceBids& call, const Caller& caller) {
     status = absl::InvalidArgumentError("sequence: counts from 1");
   }
   if (status.ok()) status = CheckEachOnce(call.bids, kBidsPerCallMax);
+  if (status.ok()) status = CheckNoneReplaces(call.bids);
   if (!status.ok()) return Refused(status);
   Reply reply;
   Scribe scribe = book_.Begin("bids placed");
@@ -173,10 +206,11 @@ PlacedBid BidDesk::PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& c
                             Scribe& scribe) {
   const State& state = book_.state();
   const BidKey key = KeyOf(bid);
-  const bool withdraws = bid.ranges.empty() && bid.valuation == nullptr;
+  const bool withdraws = Withdraws(bid);
   const Guest* const guest = hosts_.FindGuest(state, bid.guest_id, caller);
   if (guest == nullptr) return {.status = NoSuchGuest(bid.guest_id)};
-  const RoundId next_round = RoundOfNewBids(state, *hosts_.Find(guest->host_id));
+  const HostMarket& host = *hosts_.Find(guest->host_id);
+  const RoundId next_round = RoundOfNewBids(state, host);
   const auto standing = state.bids.find(key);
   const bool stands = standing != state.bids.end();
   const BidLeases::Verdict verdict = leases_.Judge(key, fence);
@@ -203,7 +237,7 @@ PlacedBid BidDesk::PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& c
   absl::StatusOr<StandingBid> checked = Check(bid, caller);
   if (!checked.ok()) return {.status = checked.status()};
   checked->fence = fence;
-  DropReplaced(scribe, bid.guest_id, bid.kind, fence);
+  DropReplaced(scribe, host, key, fence);
   const RoundId first = checked->first_round_id;
   scribe.Write(PutBid{*std::move(checked)});
   leases_.Forget(key);
@@ -313,7 +347,7 @@ void BidDesk::WritePage(HostMarket& host, const GuestBids& page) {
     }
     bid.fence = leases_.NextFence();
     bid.first_round_id = RoundOfNewBids(state, host);
-    DropReplaced(scribe, page.guest_id, from.kind, bid.fence);
+    DropReplaced(scribe, host, key, bid.fence);
     scribe.Write(PutBid{std::move(bid)});
     ++host.counters.bids_accepted;
   }

@@ -52,8 +52,10 @@ class BidDesk {
   PlacedBid PlaceOne(const PlaceBid& bid, BidFence fence, const Caller& caller, Scribe& scribe);
   LeasedBid RenewOne(const BidKey& key, BidFence fence, const Caller& caller);
   void WritePage(HostMarket& host, const GuestBids& page);
-  // Bids for single kinds, if one for several comes, and the other way round.
-  void DropReplaced(Scribe& scribe, GuestId guest_id, ResourceKind kind, BidFence fence) const;
+  // Bids for single kinds, if one for several comes, and the other way round. Also of those that do
+  // not stand it is written down that they were replaced by this fence: a write from before, on its
+  // way for long, must not come to stand once what replaced it is gone.
+  void DropReplaced(Scribe& scribe, const HostMarket& host, BidKey by, BidFence fence) const;
 
   LiveBook& book_;
   HostMarkets& hosts_;

@@ -52,6 +52,8 @@ BidFence BidLeases::LastToExclude(const BidKey& key) const {
 }
 
 Verdict BidLeases::Judge(const BidKey& key, BidFence write) const {
+  // Before the key's own last writer is looked at: that has the same fence since then, and says
+  // less.
   const BidFence excluding = LastToExclude(key);
   if (excluding.fence > write.fence) {
     return Refused("the bid has been taken over: one that goes without it was placed since",
@@ -66,7 +68,7 @@ Verdict BidLeases::Judge(const BidKey& key, BidFence write) const {
     if (last->second.fence > write.fence) {
       return stands ? Refused("the bid has been taken over: somebody else placed it since",
                               LeasedBidState::kTakenOver)
-                    : Refused("the bid was withdrawn by somebody else since",
+                    : Refused("the bid was withdrawn or replaced by somebody else since",
                               LeasedBidState::kWithdrawn);
     }
     if (last->second == write) return {Verdict::Kind::kWasWritten, absl::OkStatus()};

@@ -25,6 +25,8 @@ Outcome& FindOrAddOutcome(Round& round, const Guest& guest, ResourceKind kind) {
   const auto at = Position(round, guest.guest_id, kind);
   const auto index = at - round.outcomes.cbegin();
   if (at == round.outcomes.cend() || at->guest_id != guest.guest_id || at->kind != kind) {
+    // It was admitted after the decision: it pays rent in this round and holds nothing by it, so
+    // that there is nothing to settle.
     round.outcomes.insert(at, Outcome{.guest_id = guest.guest_id,
                                       .kind = kind,
                                       .tenant_id = guest.tenant_id,
@@ -47,6 +49,7 @@ const Outcome* FindOutcome(const Round& round, GuestId guest_id, ResourceKind ki
 }
 
 bool IsToBeBilled(const Round& round, const Contract& contract) {
+  // All lots of a contract are billed together, so that it is enough to look at the first.
   if (!AliveIn(contract, round.round_id) || contract.lots.empty()) return false;
   const Outcome* const outcome = FindOutcome(round, contract.guest_id, contract.lots.front().kind);
   return outcome != nullptr && !outcome->settled;
@@ -106,6 +109,7 @@ void EndContracts(Scribe& scribe, GuestId guest_id, RoundId from, const std::str
 }
 
 void LeaveFrom(Scribe& scribe, const Contract& contract, RoundId from, const std::string& why) {
+  // It has not begun: nothing of it is left to be held or billed.
   if (from <= contract.from_round_id) {
     BreakContract(scribe, contract, from, why);
     return;
@@ -154,6 +158,8 @@ Microcredits BillContractsIn(Scribe& scribe, const Guest& guest, const MeteredIn
           open.PassedOnUnits(contract->contract_id, lot.kind, round.round_id);
     }
   }
+  // What the decided round needs was set aside when that was decided, and is not there for this
+  // one.
   const auto keep = [decided, &round](const Contract& contract) {
     return decided > round.round_id && AliveIn(contract, decided)
                ? ToCover(contract, decided)
@@ -196,6 +202,7 @@ Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
   Guest guest = scribe.state().guests.at(guest_id);
   if (round == nullptr) return billed;
   std::optional<MeteredInterval> interval;
+  // After a reading was lost, an interval is known again once there are two new readings.
   if (reading != nullptr && guest.has_run && guest.metered.age_us != kLostAge) {
     interval = Between(guest.metered, *reading);
   }
@@ -206,6 +213,7 @@ Billed BillGuest(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
   if (in_force) billed.forgiven = BillContractsIn(scribe, guest, known, decided, *round);
   for (const Resource& resource : resources) {
     const bool lived = known != nullptr && known->alive_us > 0;
+    // No line for a guest that was not there.
     if (!lived && FindOutcome(*round, guest_id, resource.kind) == nullptr) continue;
     Outcome& outcome = FindOrAddOutcome(*round, guest, resource.kind);
     if (in_force && !outcome.settled) {

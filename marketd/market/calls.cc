@@ -116,6 +116,7 @@ void Calls::OnRequest(const CallEvent& event, const std::string& request_id) {
                  Refused(absl::PermissionDeniedError("this needs an operator's credential")));
     return;
   }
+  // Tenants choose their request ids each for themselves: two with the same one mean two requests.
   const Request request{
       .key = {event.caller.is_operator ? kOperator : event.caller.tenant_id, request_id},
       .bid_guest_id = BidGuestOf(event.call),
@@ -136,6 +137,7 @@ void Calls::OnRequest(const CallEvent& event, const std::string& request_id) {
 
 Reply Calls::AnswerAgain(const CallEvent& event, const Request& known, bool* later) {
   Reply reply = known.reply;
+  // A token is shown once. Whose answer was lost asks again with a new one, which takes its place.
   if (const auto* create = std::get_if<CreateTenant>(&event.call)) {
     return tokens_.Replace(create->tenant_id, kFirstTokenId, create->token_hash, event.caller,
                            reply);
@@ -144,6 +146,7 @@ Reply Calls::AnswerAgain(const CallEvent& event, const Request& known, bool* lat
     return tokens_.Replace(create->tenant_id, reply.token_id, create->token_hash, event.caller,
                            reply);
   }
+  // As it stands now: it may have been taken since.
   const auto offer = book_.state().offers.find(reply.offer_id);
   if (offer != book_.state().offers.end()) {
     reply.offer = std::make_shared<const Offer>(offer->second);
@@ -261,6 +264,7 @@ absl::Status Calls::CheckAdmit(const AdmitGuest& call, std::vector<Holding>* see
     return absl::InvalidArgumentError(
         absl::StrCat("name: must be 1 to ", kGuestNameBytesMax, " characters of a-z, 0-9 and '-'"));
   }
+  // The host looks for it in a folder of its own.
   if (!IsFileName(call.image)) {
     return absl::InvalidArgumentError("image: must be a file name, not a path");
   }
@@ -303,6 +307,7 @@ absl::Status Calls::CheckSeeds(const AdmitGuest& call, const HostMarket& host,
       return absl::InvalidArgumentError(absl::StrCat(at, "kind: is there twice"));
     }
   }
+  // From what nobody was promised in any round to come, not in the next alone: a seed is for ever.
   const Units supply = SupplyFrom(host.Shares(book_.state()), host.clock.round_id());
   for (const auto& [kind, units] : asked) {
     if (units > supply.at(kind)) {
@@ -346,6 +351,7 @@ Reply Calls::DoAdmitGuest(const AdmitGuest& call, const Request& request, CallId
   LogGuest(scribe, "guest_admitted", kByOperator, guest);
   Remember(scribe, request, reply);
   book_.Commit(std::move(scribe));
+  // Answered when the machine has created it, which may need the room that losers give back.
   waiting_.Wait(guest.guest_id, call_id);
   *later = true;
   lives_.CreateWhatFits(host);
@@ -368,6 +374,8 @@ Reply Calls::DoEvictGuest(const EvictGuest& call, const Request& request, CallId
     lives_.Forget(nullptr, call.guest_id);
     return gone;
   }
+  // Who waits for its beginning waits for nothing any more. Who asked for its end before is told
+  // that it is under way, and this call waits for it.
   const bool evicting = guest->state == GuestState::kEvicting;
   waiting_.Answer(call.guest_id, evicting ? Reply{.guest_id = call.guest_id}
                                           : Refused(absl::AbortedError("the guest was evicted")));
@@ -406,6 +414,7 @@ Reply Calls::DoEndGuest(const EndGuest& call, const CallEvent& event, const Requ
   ++host.counters.guests_ended;
   waiting_.Wait(call.guest_id, event.call_id);
   *later = true;
+  // Where it is not, the machine is told when it is heard again (reconciler.h).
   if (host.link.is_running()) host.link.Destroy(call.guest_id);
   return reply;
 }

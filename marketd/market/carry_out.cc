@@ -14,6 +14,7 @@ struct Carrier {
   const HeadSource& head;
   HostCommandDone& done;
 
+  // Machines are told how long from now: their clocks are their own.
   absl::Duration FromNow(absl::Time t) const { return std::max(t - now, absl::ZeroDuration()); }
 
   void operator()(const AttachCommand& attach) const {
@@ -43,6 +44,7 @@ struct Carrier {
     board.valid_for = FromNow(publish.valid_until);
     board.close_in = FromNow(publish.close_time);
     board.effective_in = FromNow(publish.effective_time);
+    // As late as can be: it is the newest that is durable.
     if (head) board.head = head();
     done.status = host.Publish(board);
   }

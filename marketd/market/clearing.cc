@@ -23,6 +23,8 @@ using policies::Clearing;
 absl::Status CheckClearing(const Auction& auction, const Clearing& clearing) {
   std::map<GuestId, const Bid*> bids;
   for (const Bid& bid : auction.bids) bids[bid.guest_id] = &bid;
+  // What a rule says becomes money, so that all of it is checked: a mistake in a rule may cost a
+  // round, and must not cost the books.
   int64_t sold = 0;
   GuestId before = 0;
   for (const Award& award : clearing.awards) {
@@ -61,14 +63,18 @@ Clearing ClearOrRepeat(const ClearFunction& clear, const std::string& rule, cons
   fault->clear();
   absl::StatusOr<Clearing> cleared = clear(rule, auction, work_max);
   if (cleared.ok()) {
+    // A rule that breaks its promise has failed like one that says so.
     const absl::Status kept = CheckClearing(auction, *cleared);
     if (kept.ok()) return *std::move(cleared);
     cleared = kept;
   }
+  // Recorded with the round: who audits it must not take the fallback for the rule's own answer.
   *fault = cleared.status().ToString();
   absl::StatusOr<Clearing> repeated = policies::RepeatLast(auction);
   if (repeated.ok()) return *std::move(repeated);
   absl::StrAppend(fault, "; ", repeated.status().ToString());
+  // Not even that: a capacity below what is held, perhaps. The round still has to be decided, and
+  // nobody is charged for it.
   Clearing nothing;
   nothing.method = policies::Method::kRepeatLast;
   nothing.clearing_unit_price_microcredits = auction.reserve_unit_price_microcredits;

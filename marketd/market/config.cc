@@ -30,7 +30,7 @@ absl::Status CheckMoney(absl::string_view where, absl::string_view field, Microc
 
 absl::Status CheckResource(absl::string_view where, const HostConfig& host,
                            const Resource& resource) {
-  if (resource.kind < ResourceKind::kCpu || resource.kind > ResourceKind::kDevice) {
+  if (resource.kind < ResourceKind{1} || static_cast<size_t>(resource.kind) > kKindsCount) {
     return Wrong(where, "kind", "unknown");
   }
   if (resource.unit_size < 1) return Wrong(where, "unit_size", "must be at least 1");
@@ -39,6 +39,7 @@ absl::Status CheckResource(absl::string_view where, const HostConfig& host,
         where, "capacity_units",
         absl::StrCat(resource.capacity_units, " is outside [0, ", policies::kUnitsMax, "]"));
   }
+  // A price is published with the name of its rule, and there is one rule.
   if (!host.joint_rule.empty()) {
     if (resource.rule != host.joint_rule) {
       return Wrong(where, "rule",

@@ -47,6 +47,7 @@ bool IsForward(const Contract& contract) { return !contract.policy.empty(); }
 
 Microcredits FeeFrom(const Contract& contract, RoundId round_id) {
   const RoundId from = std::max(round_id, contract.from_round_id);
+  // The fee is paid once: for a contract that was left before, nothing more is due.
   if (contract.end_fee_ppm == 0 || contract.left_from_round_id != 0 ||
       from >= contract.until_round_id) {
     return 0;
@@ -56,6 +57,8 @@ Microcredits FeeFrom(const Contract& contract, RoundId round_id) {
 }
 
 Microcredits ToCover(const Contract& contract, RoundId round_id) {
+  // A round that has begun is paid in any case, so the earliest that it can be left from is the
+  // next.
   const RoundId left_from =
       round_id < contract.from_round_id ? contract.from_round_id : round_id + 1;
   return SaturatingAdd(ChargeOf(contract), FeeFrom(contract, left_from));
@@ -83,6 +86,8 @@ void OpenContracts::AddEscrow(const TenantId& tenant_id, Microcredits amount) {
 
 void OpenContracts::Put(const Contract& contract) {
   const ContractId id = contract.contract_id;
+  // The escrow as it was goes out of the sum before the escrow as it is goes in: Put is told what a
+  // contract has become, not what has changed.
   if (const auto before = all_.find(id); before != all_.end()) {
     AddEscrow(contract.tenant_id, -before->second.escrow_microcredits);
   }
@@ -128,6 +133,8 @@ int64_t OpenContracts::HeldUnits(GuestId guest_id, ResourceKind kind, RoundId ro
   for (const Contract* contract : AliveIn(guest_id, round_id)) {
     const int64_t all = UnitsOf(*contract, kind);
     if (all == 0) continue;
+    // Each contract counts for nothing at the least: a shortfall of one must not lower what the
+    // guest holds by its others.
     units += std::max<int64_t>(0, all - PassedOnUnits(contract->contract_id, kind, round_id));
   }
   return units;
@@ -148,6 +155,7 @@ int64_t OpenContracts::PassedOnUnits(ContractId contract_id, ResourceKind kind,
 int64_t OpenContracts::PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const {
   int64_t units = 0;
   for (const Contract* contract : AliveIn(guest_id, round_id)) {
+    // A part is in the promise of its whole already, for as long as that is open.
     if (OfHostFrom(*contract) <= round_id) units += UnitsOf(*contract, kind);
   }
   return units;
@@ -164,6 +172,7 @@ RoundId OpenContracts::OfHostFrom(const Contract& contract) const {
 }
 
 const Owner& OpenContracts::PayeeOf(const Contract& contract) const {
+  // A reference is returned, and this one has no contract to live in.
   static const Owner kTheOperator = kOperator;
   return contract.part_of != 0 && IsOfHost(contract) ? kTheOperator : contract.seller;
 }
@@ -222,6 +231,8 @@ std::vector<LotBill> BillContracts(absl::Span<const BilledContract> contracts,
   for (const MeteredInterval::Amount& amount : interval.amounts) {
     left_unit_us[amount.kind] = amount.offered_unit_us;
   }
+  // The seed comes first: it is owed at all times, so a machine that falls short falls short of
+  // what was bought beyond it.
   for (const Holding& seed : seeds) {
     left_unit_us[seed.kind] -= SaturatingMultiply(seed.seed_units, interval.alive_us);
   }
@@ -236,6 +247,7 @@ std::vector<LotBill> BillContracts(absl::Span<const BilledContract> contracts,
       int64_t& left = left_unit_us[lot.kind];
       const int64_t got_unit_us = std::clamp<int64_t>(left, 0, most_unit_us);
       left -= got_unit_us;
+      // By age, not by life: whoever has it may have used it when this guest did not run.
       const int64_t paid_unit_us =
           SaturatingAdd(got_unit_us, SaturatingMultiply(passed_on, interval.age_us));
       bills.push_back({contract.contract_id, lot.kind,

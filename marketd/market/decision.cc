@@ -22,6 +22,7 @@ bool IsRunning(const State& state, GuestId guest_id) {
 }
 
 ResourcePrice PriceOf(const RoundSnapshot::OnSale& sale) {
+  // What nobody bids for costs its reserve; a clearing puts its own price in the place of that.
   return ResourcePrice{.kind = sale.resource.kind,
                        .unit_price_microcredits = sale.reserve_unit_price_microcredits,
                        .reserve_unit_price_microcredits = sale.reserve_unit_price_microcredits,
@@ -52,12 +53,16 @@ Decision DecideByKind(const RoundSnapshot& snapshot, const ClearFunction& clear)
         kind.clearing.highest_rejected_unit_price_microcredits;
     price.bound_by = kind.clearing.bound_by;
     price.method = kind.clearing.method;
+    // The most that each would take at any price: with the supply it says how scarce the kind is,
+    // which units sold cannot.
     for (const policies::Bid& bid : kind.auction.bids) price.demand_units += UnitsMax(bid.ranges);
     for (const policies::Award& award : kind.clearing.awards) {
       price.sold_units += award.units;
       decision.awards.push_back(
           KindAward{award.guest_id, price.kind, award.units, award.charge_microcredits});
     }
+    // After its bids were scaled to what their owners can pay: cleared again from this text, by
+    // whoever doubts it, the auction gives these awards.
     decision.records.push_back(AuctionRecord{.host_id = snapshot.host_id,
                                              .round_id = snapshot.round_id,
                                              .kind = price.kind,
@@ -83,6 +88,7 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
     auction.reserve_unit_prices_microcredits[r] = sale.reserve_unit_price_microcredits;
     auction.reclaim_penalties_microcredits[r] = sale.resource.reclaim_penalty_microcredits;
   }
+  // There is one auction, and so one order of ties; each kind has a seed, and the first will do.
   auction.seed = snapshot.kinds.front().seed;
   auction.bids = snapshot.items;
   ClearWithinMeans(round, snapshot.means, snapshot.work_max, clear);
@@ -97,6 +103,8 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
     price.bound_by = clearing.bound_by[r];
     price.method = round.cleared.method;
     for (const policies::JointBid& bid : auction.bids) price.demand_units += UnitsMax(bid)[r];
+    // Summed over awards and not over bidders, as one guest may be several bidders, one for each
+    // kind.
     for (const KindAward& award : decision.awards) {
       if (award.kind == price.kind) price.sold_units += award.units;
     }
@@ -138,6 +146,8 @@ RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t 
   }
   for (const Resource& resource : resources) {
     const policies::ReservePolicy policy = ReservePolicyOf(resource, market_seed, host.host_id);
+    // Some reserve policies start from the last reserve, from what was sold at it, or from how it
+    // changed.
     const ResourcePrice* last = nullptr;
     for (const ResourcePrice& price : book.prices) {
       if (price.kind == resource.kind) last = &price;
@@ -168,14 +178,17 @@ bool StillHolds(const RoundSnapshot& snapshot, const Decision& decision, const S
                 const std::map<ResourceKind, int64_t>& supply) {
   std::map<TenantId, Microcredits> charges;
   for (const KindAward& award : decision.awards) {
+    // A guest that won nothing and has ended since does not make the decision void.
     if (award.units == 0) continue;
     if (!IsRunning(state, award.guest_id)) return false;
     Microcredits& sum = charges[state.guests.at(award.guest_id).tenant_id];
     sum = SaturatingAdd(sum, award.charge_microcredits);
   }
   for (const auto& [tenant_id, charge] : charges) {
+    // All of it is set aside at once, so that what is in escrow for other contracts does not count.
     if (charge > state.PurseOf(tenant_id).available) return false;
   }
+  // Units may have been promised to somebody in the meantime, or the machine have become smaller.
   return decision.prices.size() == snapshot.kinds.size() &&
          std::all_of(decision.prices.begin(), decision.prices.end(),
                      [&supply](const ResourcePrice& price) {
@@ -186,6 +199,8 @@ bool StillHolds(const RoundSnapshot& snapshot, const Decision& decision, const S
 
 RoundSnapshot AsOfNow(RoundSnapshot snapshot, const State& state,
                       const std::map<ResourceKind, int64_t>& supply) {
+  // No bid is added or changed, though it may be: close is close, also where a round is cleared
+  // twice.
   for (RoundSnapshot::OnSale& sale : snapshot.kinds) {
     sale.supply_units = supply.at(sale.resource.kind);
     std::erase_if(sale.bids,

@@ -14,6 +14,7 @@ namespace {
 
 class Fingerprint {
  public:
+  // With its length, so that "ab", "c" and "a", "bc" are two.
   void Add(std::string_view text) { hash_ = Mix64(Hash64(text, hash_) + text.size()); }
   template <typename T>
   requires std::is_integral_v<T>
@@ -132,6 +133,7 @@ class Fingerprint {
 
 uint64_t FingerprintOf(const Call& call) {
   Fingerprint fingerprint;
+  // Calls with the same fields are different calls.
   fingerprint.Add(call.index());
   std::visit(fingerprint, call);
   return fingerprint.hash();

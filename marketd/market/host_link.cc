@@ -21,6 +21,8 @@ absl::Duration RetryAfter(int failures) {
 
 HostLink::HostLink(const HostConfig& config, Send send)
     : config_(config), send_(std::move(send)), resources_(config.resources) {
+  // Config may have them in any order; whoever goes through them, and through prices beside, relies
+  // on one.
   std::sort(resources_.begin(), resources_.end(),
             [](const Resource& a, const Resource& b) { return a.kind < b.kind; });
 }
@@ -43,6 +45,7 @@ absl::Status HostLink::Attached(const HostFacts& facts,
   detail_ = facts.detail;
   phase_ = Phase::kRunning;
   sums_ = facts.sums;
+  // What was known before is of another link: between the two the machine may have done anything.
   unmanaged_.clear();
   holdings_.Clear();
   for (const HostGuest& guest : facts.guests) {
@@ -56,6 +59,7 @@ absl::Status HostLink::Attached(const HostFacts& facts,
 }
 
 absl::Status HostLink::UseCapacities(const HostFacts& facts) {
+  // All or nothing: a machine that lacks one kind leaves those of before as they were.
   std::vector<Resource> in_use = resources_;
   for (Resource& resource : in_use) {
     const auto has = std::find_if(facts.capacities.begin(), facts.capacities.end(),
@@ -80,6 +84,8 @@ void HostLink::Detach(absl::Time now, const std::string& why, absl::Duration ret
   phase_ = Phase::kDetached;
   detail_ = why;
   next_attach_ = now + retry_after;
+  // An answer that still comes is of nobody's command (Answered), so that it can not be taken for
+  // one of after the next attach.
   pending_.clear();
   creating_.clear();
 }
@@ -101,6 +107,7 @@ void HostLink::Create(GuestSpec spec) {
 
 void HostLink::Destroy(GuestId guest_id) {
   for (const auto& [id, pending] : pending_) {
+    // Asked for twice, as by an owner and then the operator: the one command answers both.
     if (pending.kind == PendingCommand::Kind::kDestroy && pending.guest_id == guest_id) return;
   }
   SendCommand({PendingCommand::Kind::kDestroy, guest_id}, DestroyCommand{guest_id});

@@ -32,6 +32,7 @@ const Guest* HostMarkets::FindGuest(const State& state, GuestId guest_id,
 }
 
 RoundId RoundOfNewBids(const State& state, const HostMarket& host) {
+  // While it is cleared, a round is closed and not yet the last decided.
   return host.Book(state).last_decided_round_id + (host.clock.is_clearing() ? 2 : 1);
 }
 
@@ -39,6 +40,7 @@ std::vector<ResourcePrice> PricesOf(const State& state, const HostMarket& host,
                                     uint64_t market_seed) {
   std::vector<ResourcePrice> prices = host.Book(state).prices;
   if (!prices.empty()) return prices;
+  // Nothing was ever decided here: who asks what things cost is told what they cost at the least.
   const RoundId round_id = host.clock.round_id();
   const Units supply = SupplyOf(host.Shares(state), round_id);
   for (const Resource& resource : host.link.resources()) {
@@ -74,6 +76,8 @@ int64_t UsedUnits(const State& state, const HostMarket& host, ResourceKind kind)
   const int64_t next = index.SeedUnits(kind, GuestState::kRunning) +
                        index.SeedUnits(kind, GuestState::kEvicting) +
                        index.PromisedUnits(kind, decided->round_id);
+  // Until the round is in force guests hold some of the one and some of the other, as losers shrink
+  // before winners grow: whoever wants room must find it in both.
   return std::max(now, next) + beside;
 }
 
@@ -122,6 +126,8 @@ void TellBoard(LiveBook& book, HostMarket& host, uint64_t market_seed) {
 }
 
 void LetGo(LiveBook& book, HostMarket& host, const std::string& why, bool counts) {
+  // A machine that fails again and again is given more time before each try. One that this market
+  // let go of by itself is there, and is attached at once.
   if (counts) {
     host.link.Fail(book.now(), why);
   } else {

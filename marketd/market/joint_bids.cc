@@ -41,6 +41,8 @@ JointBid SingleItem(GuestId guest_id, ResourceKind kind, size_t resource,
 std::vector<JointBid> ItemsOf(GuestId guest_id, absl::Span<const Resource> resources,
                               const Valuation& valuation) {
   std::vector<JointBid> items;
+  // A sum needs no auction of bundles: kinds that have nothing to do with each other are cheaper to
+  // clear one by one.
   if (valuation.curves && valuation.curves->combination == Combination::kSum) {
     for (size_t r = 0; r < resources.size(); ++r) {
       const std::vector<Range>& curve = valuation.curves->curves[EntryOf(resources[r].kind)];
@@ -85,6 +87,7 @@ JointAuction AuctionOf(absl::Span<const Resource> resources) {
 // In the words of the one who bid.
 absl::Status InOwnWords(absl::Span<const Resource> resources, const absl::Status& status,
                         bool is_single) {
+  // The rule knows resources by their place in an auction that the bidder has never seen.
   std::vector<std::pair<std::string, std::string>> words = {{"bids[0].", ""}};
   for (size_t r = 0; r < resources.size(); ++r) {
     const std::string name(KindName(resources[r].kind));
@@ -109,6 +112,7 @@ absl::Status CheckItems(absl::Span<const Resource> resources, std::vector<JointB
     if (absl::Status s = policies::ValidateJointAuction(auction); !s.ok()) {
       return InOwnWords(resources, s, is_single);
     }
+    // Of all items together: split over many kinds, a bid costs those who clear it as much.
     steps += policies::ReadingSteps(auction, auction.bids.front());
   }
   if (steps <= steps_max) return absl::OkStatus();
@@ -241,6 +245,8 @@ absl::Status CheckValuationMeans(absl::Span<const Resource> resources, const Val
         if (range.max_units > 0) units = std::min(units, std::max<int64_t>(1, range.min_units));
       }
       if (units == std::numeric_limits<int64_t>::max()) continue;
+      // At the reserve, which prices are never below: what can not be paid even there can never
+      // win.
       const Microcredits cost = SaturatingMultiply(units, reserve);
       all = SaturatingAdd(all, cost);
       if (!needs_all) least = std::min(least, cost);
@@ -261,6 +267,7 @@ absl::Status CheckValuationMeans(absl::Span<const Resource> resources, const Val
         absl::StrCat("budget_microcredits: ", *budget,
                      " would not pay the reserves for the least that the bid asks for, ", least));
   }
+  // With the escrow, which may be free again by the time that the bid is decided.
   const Microcredits money = SaturatingAdd(purse.available, purse.escrow);
   if (money <= 0 || money < least) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -310,6 +317,8 @@ std::vector<JointBid> ItemsForRound(const State& state, const HostId& host_id, R
   std::vector<JointBid> out;
   for (const GuestId guest_id : state.GuestsOf(host_id)) {
     const Guest& guest = state.guests.at(guest_id);
+    // One guest has eight numbers as a bidder (ItemId), so that ids beyond an eighth of all have
+    // none.
     if (guest.state != GuestState::kRunning || guest_id > kGuestIdMax) continue;
     const policies::OwnerId owner_id = owners.ids.at(guest.tenant_id);
     UnitVector units_max = {};
@@ -339,6 +348,8 @@ std::vector<JointBid> ItemsForRound(const State& state, const HostId& host_id, R
           items.push_back(SingleItem(guest_id, key.second, r, standing.ranges));
         }
       }
+      // Looked at when it came, and now again: the config may have changed, and with it what a
+      // guest's bid may cost to read.
       std::erase_if(items, [&](JointBid& item) {
         return policies::ReadingSteps(as_auction, item) > steps_max ||
                !CutItem(item, resources, units_max, means);

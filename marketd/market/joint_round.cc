@@ -53,6 +53,7 @@ JointCleared ClearOrRepeat(const JointClearFunction& clear, const JointAuction& 
   absl::StrAppend(fault, "; ", repeated.status().ToString());
   JointCleared nothing{.method = policies::Method::kRepeatLast};
   nothing.clearing.clearing_unit_prices_microcredits = auction.reserve_unit_prices_microcredits;
+  // No statement about anybody's harm: it is what is left when there is no answer.
   nothing.clearing.charges_are_exact = false;
   return nothing;
 }
@@ -82,6 +83,8 @@ class PacedRound final : public PacedAuctions {
     for (const JointBid& bid : as_bid_) bids[bid.guest_id] = &bid;
     Microcredits value = 0;
     for (const JointAward& award : round_.cleared.clearing.awards) {
+      // By what was bid, not by what it was scaled to: of several tries the one is kept that serves
+      // bidders best.
       value = SaturatingAdd(value,
                             policies::ValueOf(*bids.at(award.guest_id), award.units).value_or(0));
     }
@@ -93,6 +96,7 @@ class PacedRound final : public PacedAuctions {
       JointBid& bid = round_.auction.bids[b];
       const auto factor = factors.find(bid.owner_id);
       if (factor == factors.end()) continue;
+      // Always from the bid itself: what is rounded at each try would add up.
       bid = as_bid_[b];
       ScaleValues(bid, factor->second, kWholeFactor);
     }
@@ -171,6 +175,8 @@ PriceVector SplitCharge(Microcredits charge, const UnitVector& units,
     weights[r] =
         Wide(units[r]) * std::max<Microcredits>(0, unit_prices[r] - reserve_unit_prices[r]);
   }
+  // Nothing is dearer than its reserve: by what each kind costs at that, and where all are free, by
+  // units.
   if (Sum(weights) == 0) weights = at_reserve;
   if (Sum(weights) == 0) std::copy(units.begin(), units.end(), weights.begin());
   // So that products with a charge fit; prices of real auctions are never so high.
@@ -192,6 +198,8 @@ PriceVector SplitCharge(Microcredits charge, const UnitVector& units,
   }
   std::array<size_t, policies::kJointResourcesMax> order = {};
   std::iota(order.begin(), order.end(), size_t{0});
+  // Largest remainders first, equal ones by kind: the same on every machine, and the parts add up
+  // to the charge.
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return remainders[a] > remainders[b]; });
   // As many as there are remainders above zero, at the most.

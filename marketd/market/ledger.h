@@ -8,6 +8,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -59,13 +61,34 @@ struct PricesWanted {
   int rounds_max = 0;
 };
 
+// What of a book has gone over into an archive, to which a ledger may move what is old: for those
+// who prove the rest without it.
+struct Carried {
+  ChainHead through;  // The last transaction there; id 0: there is no archive.
+  Purses purses;      // What its entries add up to.
+  std::map<TenantId, Microcredits> charged;  // By the outcomes of the rounds that are there.
+  std::set<std::pair<HostId, RoundId>> rounds_left;  // Decided up to then, and not there.
+  absl::Status archive;                              // Why it can't be read, if it can't.
+};
+
+// How a ledger keeps itself small, for metrics.
+struct ArchiveFigures {
+  uint64_t rows_moved = 0;               // Since the start, as all that follows.
+  uint64_t failures = 0;                 // Steps that could not be done.
+  absl::Time moved = absl::UnixEpoch();  // When something was moved last; the epoch: not yet.
+  int64_t pages = 0;                     // Of the ledger's file,
+  int64_t pages_free = 0;                // and those of them that nothing is in.
+};
+
 // One book of a ledger at one instant, for one thread. An error from `visit` ends the reading and
-// comes back.
+// comes back. What is in an archive is read from there, wherever one looks: FAILED_PRECONDITION
+// says that it is needed and can't be read, and why.
 class LedgerSnapshot {
  public:
   virtual ~LedgerSnapshot() = default;
 
   virtual absl::StatusOr<ChainHead> Head() = 0;
+  virtual absl::StatusOr<Carried> ReadCarried() { return Carried(); }
   virtual absl::StatusOr<Purses> ReadPurses() = 0;
   // What each tenant paid for leaving contracts; those that paid nothing are not there.
   virtual absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees() = 0;
@@ -86,7 +109,7 @@ class LedgerSnapshot {
 };
 
 // What a reader may ask of a ledger, from any thread, while another commits. A reader sees whole
-// transactions only.
+// transactions only. As with a look, what is in an archive is read from there.
 class LedgerReader {
  public:
   virtual ~LedgerReader() = default;
@@ -141,6 +164,9 @@ class Ledger {
 
   // A reader of its own. Lives no longer than the ledger.
   virtual LedgerReader& reader() = 0;
+
+  // From any thread.
+  virtual ArchiveFigures archive_figures() const { return {}; }
 };
 
 }  // namespace nom::market

@@ -23,6 +23,7 @@ void LiveBook::Commit(Scribe&& scribe) {
     if (update->contract.part_of == 0 && !IsForward(update->contract)) continue;
     ++contracts_ended_[std::string(EndWord(update->contract.ended))];
   }
+  // Before anybody is told: the transaction is in memory only, and dies with the process.
   std::string wrong = money_promises_.FirstBroken(transaction, state_);
   if (wrong.empty() && check_) wrong = check_(transaction);
   NOM_CHECK(wrong.empty(), absl::StrCat("transaction ", transaction.transaction_id, " (",

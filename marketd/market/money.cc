@@ -31,6 +31,7 @@ absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcr
   }
   if (amount == 0) return absl::InvalidArgumentError("amount_microcredits: is 0");
   const Purse& purse = state.PurseOf(tenant_id);
+  // This account is below zero: it is what the operator owes for all deposits.
   const auto total = CheckedAdd(-state.PurseOf(kOperator).issued, amount);
   if (!total || *total > kIssuedMaxMicrocredits || *total < -kIssuedMaxMicrocredits) {
     return absl::InvalidArgumentError(absl::StrCat("amount_microcredits: ", amount, " for ",
@@ -47,6 +48,7 @@ absl::Status CheckDeposit(const State& state, const TenantId& tenant_id, Microcr
 void PostDeposit(Scribe& scribe, const TenantId& tenant_id, Microcredits amount) {
   if (amount > 0) {
     scribe.Move(Issued(), {tenant_id, kAvailable}, 0, amount);
+    // At once, and before it can be bid with: who owes rent does not buy with the money first.
     RepayArrears(scribe, tenant_id);
   } else {
     scribe.Move({tenant_id, kAvailable}, Issued(), 0, -amount);
@@ -71,6 +73,7 @@ void PostAccept(Scribe& scribe, const Transfer& transfer) {
   scribe.Move({transfer.owner, AccountKind::kTransit}, {transfer.owner, kAvailable}, 0,
               transfer.amount_microcredits);
   scribe.Write(AcceptTransfer{transfer});
+  // The operator owes itself nothing.
   if (transfer.owner != kOperator) RepayArrears(scribe, transfer.owner);
 }
 
@@ -81,6 +84,7 @@ std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeter
     const auto then =
         std::find_if(from.amounts.begin(), from.amounts.end(),
                      [&now](const GuestMeters::Amount& a) { return a.kind == now.kind; });
+    // A kind that the machine did not count before, as it was not sold there, begins at nothing.
     const GuestMeters::Amount zero{.kind = now.kind};
     const GuestMeters::Amount& before = then == from.amounts.end() ? zero : *then;
     // Modulo 2^64, as the meters count; a fall shows as a negative difference.
@@ -96,15 +100,20 @@ std::optional<MeteredInterval> Between(const GuestMeters& from, const GuestMeter
 
 Microcredits PostDue(Scribe& scribe, Contract& contract, Microcredits due, Microcredits keep) {
   const Owner payee = scribe.state().contracts.PayeeOf(contract);
+  // A tenant that passed units on between two guests of its own: the money is where it belongs
+  // already.
   if (payee == contract.tenant_id) return 0;
   const Account seller = payee == kOperator ? Revenue() : Account{payee, kAvailable};
   const Microcredits from_escrow =
       std::min(due, std::max<Microcredits>(0, contract.escrow_microcredits - keep));
   scribe.Move({contract.tenant_id, kEscrow}, seller, contract.guest_id, from_escrow);
   contract.escrow_microcredits -= from_escrow;
+  // No further than there is money: the interval was longer than the period because we were away,
+  // and nobody falls into debt by that.
   const Microcredits beyond =
       std::min(due - from_escrow, scribe.state().PurseOf(contract.tenant_id).available);
   scribe.Move({contract.tenant_id, kAvailable}, seller, contract.guest_id, beyond);
+  // A tenant that sells to others may owe rent itself.
   if (payee != kOperator) RepayArrears(scribe, payee);
   return from_escrow + beyond;
 }
@@ -125,6 +134,8 @@ void PostRent(Scribe& scribe, const MeteredInterval& interval,
                        interval.alive_us, absl::ToInt64Microseconds(period));
   const Purse& purse = scribe.state().PurseOf(outcome.tenant_id);
   const Microcredits paid = std::min(rent, purse.available);
+  // Arrears and revenue stay within the bounds that keep every sum within 64 bits; what would go
+  // beyond is forgiven.
   const Microcredits owed =
       std::min({rent - paid, kArrearsMaxMicrocredits + purse.arrears,
                 std::max<Microcredits>(

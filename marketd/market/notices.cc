@@ -12,6 +12,8 @@ void Notices::Tell(const Guest& guest, RoundId round_id, absl::Time effective,
   for (size_t i = 0; i < now.size(); ++i) {
     if (now[i] == next[i]) continue;
     changed_ = true;
+    // This replaces an earlier notice for the kind: only the latest says what a guest has to do,
+    // and so there are never more notices than kinds.
     notices_[{guest.guest_id, now[i].kind}] =
         Notice{.sequence = ++sequence_,
                .guest_id = guest.guest_id,
@@ -28,6 +30,7 @@ void Notices::Tell(const Guest& guest, RoundId round_id, absl::Time effective,
 void Notices::Withdraw(GuestId guest_id, RoundId round_id, absl::Span<const Holding> now) {
   for (const Holding& holding : now) {
     const auto it = notices_.find({guest_id, holding.kind});
+    // What was told of a later round still comes.
     if (it == notices_.end() || it->second.round_id != round_id) continue;
     Notice& notice = it->second;
     changed_ = true;
@@ -47,6 +50,7 @@ void Notices::ForgetGuest(GuestId guest_id) {
 }
 
 const SharedList<Notice>& Notices::list() {
+  // The same list, so that a view can be compared with the one before by its pointers.
   if (!std::exchange(changed_, false)) return list_;
   std::vector<std::shared_ptr<const Notice>> notices;
   notices.reserve(notices_.size());

@@ -14,6 +14,8 @@ std::string FirstMisawarded(const Round& round) {
   for (const Outcome& outcome : round.outcomes) awarded[outcome.kind] += outcome.award_units;
   for (const ResourcePrice& price : round.prices) {
     const int64_t units = awarded[price.kind];
+    // Prices say how much was sold, and outcomes to whom. Both are published, and each is worked
+    // out by itself.
     if (units == price.sold_units && units <= price.supply_units) continue;
     return absl::StrCat("resource ", static_cast<int>(price.kind), ": ", units, " units awarded, ",
                         price.sold_units, " sold of ", price.supply_units);
@@ -50,6 +52,8 @@ std::string MoneyPromises::FirstBroken(const Transaction& transaction, const Sta
   for (const auto& [owner, change] : PurseChanges(transaction.entries)) {
     const Purse& now = state.PurseOf(owner);
     if (std::string wrong = FirstBrokenPromise(owner, now); !wrong.empty()) return wrong;
+    // Kept beside the state and changed by the entries alone: a balance that anything else has
+    // touched shows at once.
     Purse& known = purses_[owner];
     for (int k = 1; k <= kAccountKindsCount; ++k) {
       const auto kind = static_cast<AccountKind>(k);
@@ -103,6 +107,7 @@ std::string FirstOversold(const Transaction& transaction, const HostShares& host
   for (const Change& change : transaction.changes) {
     if (const auto* open = std::get_if<OpenContract>(&change)) {
       const Contract& contract = open->contract;
+      // What is passed on is out of what was counted when the whole was opened.
       if (!is_here(contract.guest_id) || !host.state.contracts.IsOfHost(contract)) continue;
       for (const Lot& lot : contract.lots) {
         std::string wrong =
@@ -128,6 +133,7 @@ std::string FirstOversold(const Transaction& transaction, const HostShares& host
 std::string FirstUntold(const GrantSet& told, const State& state, const HostHoldings& holdings) {
   for (const GuestGrant& grant : told.grants) {
     const auto guest = state.guests.find(grant.guest_id);
+    // It has ended since it was told.
     if (guest == state.guests.end() || guest->second.state != GuestState::kRunning) continue;
     for (const Holding& holding : grant.next) {
       const int64_t holds = holdings.Units(grant.guest_id, holding.kind);

@@ -62,6 +62,7 @@ class KindAuctions final : public PacedAuctions {
       for (size_t b = 0; b < bids.size(); ++b) {
         const auto factor = factors.find(bids[b].owner_id);
         if (factor == factors.end()) continue;
+        // Always from the bid itself: what is rounded at each try would add up.
         bids[b].ranges =
             ScaleValues(as_bid_[k].auction.bids[b].ranges, factor->second, kWholeFactor);
       }
@@ -76,6 +77,7 @@ class KindAuctions final : public PacedAuctions {
       }
     }
     for (const auto& [key, bid] : bids) {
+      // In an order that no bid can change, so that there is nothing to be gained by it.
       bid->ranges = CutToMeans(bid->ranges, means);
       means -= ValueMax(bid->ranges);
       NOM_CHECK(means >= 0, "a bid was cut to more than there is");
@@ -102,6 +104,7 @@ std::vector<Range> ScaleValues(const std::vector<Range>& ranges, int64_t numerat
                      : ShareRoundedDown(value, numerator, denominator);
   };
   for (Range range : ranges) {
+    // Ranges that touch have one value where they do; rounded each by itself they could have two.
     const bool touches = !out.empty() && out.back().max_units == range.min_units;
     range.value_at_min_microcredits = touches ? out.back().value_at_min_microcredits +
                                                     (out.back().max_units - out.back().min_units) *

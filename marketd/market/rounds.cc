@@ -50,6 +50,7 @@ void LeaveForContracts(const State& state, RoundSnapshot& snapshot) {
     for (const Contract* contract : state.contracts.AliveIn(guest_id, snapshot.round_id)) {
       Microcredits& means = snapshot.means.at(owners.at(contract->tenant_id));
       const Microcredits missing = MissingFor(*contract, snapshot.round_id, in_force);
+      // A contract that cannot be paid will be left (CoverContracts), and takes no money.
       if (missing <= means) means -= missing;
     }
   }
@@ -114,6 +115,8 @@ void Rounds::Advance(HostMarket& host) {
       return;
     case RoundClock::Due::kRelease:
       Release(host, "its time had passed");
+      // What the machine did all that time is known from its own account alone, which attaching
+      // asks for.
       LetGo(book_, host, "the market stood still past a round's end", /*counts=*/false);
       return;
   }
@@ -133,6 +136,8 @@ RoundSnapshot Rounds::Snapshot(const HostMarket& host) const {
 void Rounds::Decide(HostMarket& host) {
   desk_.WritePages(host, /*at_close=*/true);
   products_.Renew(host);
+  // First the contracts of several rounds, then who bids with what is left: the other way round an
+  // award could take the money that a promise needs.
   if (!options_.beside) {
     Scribe scribe = book_.Begin("round decided");
     CoverContracts(scribe, host.id(), host.clock.round_id());
@@ -159,6 +164,7 @@ void Rounds::OnCleared(HostMarket& host, const ClearDone& done) {
     Conclude(host, *snapshot, done.decision, std::move(scribe));
     return;
   }
+  // Here and now, on the engine's thread: another clearing beside could be overtaken as well.
   ++host.counters.clearings_again;
   const RoundSnapshot as_of_now = AsOfNow(*snapshot, state, supply);
   Conclude(host, as_of_now, market::Decide(as_of_now, options_.clear), std::move(scribe));
@@ -190,6 +196,8 @@ void Rounds::WriteDecision(HostMarket& host, const RoundSnapshot& snapshot, Deci
     GuestNotes& notes = notes_[guest_id];
     notes.decided.clear();
     notes.decided_round_id = put.round.round_id;
+    // Also of a guest that took no part: an older decision must not go on being shown as its last
+    // one.
     if (guest.state == GuestState::kEnded) continue;  // It took no part.
     WriteAwards(host, snapshot, guest, awards, put.round, scribe);
   }
@@ -219,6 +227,7 @@ void Rounds::WriteAwards(const HostMarket& host, const RoundSnapshot& snapshot, 
       outcome.charge_microcredits = award->second.charge_microcredits;
       contract.lots.push_back({resource.kind, outcome.award_units, outcome.charge_microcredits});
     }
+    // There is an outcome of each kind, also of who won nothing: a program wants to know why.
     outcome.reason = ReasonOf(snapshot, round.prices, state, guest, outcome);
     notes_[guest_id].decided.push_back({.kind = resource.kind,
                                         .seed_units = outcome.seed_units,
@@ -261,6 +270,7 @@ void Rounds::OnApplied(HostMarket& host, const HostCommandDone& done) {
 
 void Rounds::Refused(HostMarket& host, const std::string& why) {
   ++host.counters.applies_refused;
+  // In this order: that the round is released is told to the machine while there is one.
   Release(host, why);
   LetGo(book_, host, why, /*counts=*/true);
 }
@@ -274,6 +284,8 @@ void Rounds::TakeEffect(HostMarket& host, const std::vector<GuestMeters>& meters
   HoldNext(host, *decided);
   Scribe scribe = book_.Begin("round settled");
   const TookEffect took = SettleAndPutInForce(scribe, host.id(), host.link.resources(), meters);
+  // Not at the close: a round that is released gives bids their round back, and they must still be
+  // there.
   DropUsedBids(host, round_id, scribe);
   book_.Commit(std::move(scribe));
   Count(host, took.uncharged);
@@ -281,6 +293,7 @@ void Rounds::TakeEffect(HostMarket& host, const std::vector<GuestMeters>& meters
     NoteSettled(took);
     ++host.counters.rounds_settled;
   }
+  // After the settlement, with what was paid in it.
   EvictInArrears(host);
 }
 
@@ -289,6 +302,8 @@ void Rounds::CheckTold(HostMarket& host) {
   const GrantSet told = host.clock.EndApplying();
   host.counters.differences += static_cast<uint64_t>(HoldAsTold(told, state, host.link.holdings()));
   const std::string wrong = FirstUntold(told, state, host.link.holdings());
+  // A guest that holds other than it was told is a broken promise of ours, and no state to go on
+  // from.
   NOM_CHECK(wrong.empty(), absl::StrCat("round ", host.Book(state).in_force_round_id, ": ", wrong));
 }
 
@@ -306,6 +321,7 @@ void Rounds::NoteSettled(const TookEffect& took) {
     const auto it = notes_.find(outcome.guest_id);
     if (it == notes_.end()) continue;
     GuestNotes& notes = it->second;
+    // Outcomes come one kind after another: the first one of a round clears the list.
     if (notes.last_settled_round_id != took.settled_round_id) notes.last_settled.clear();
     notes.last_settled_round_id = took.settled_round_id;
     notes.last_settled.push_back(outcome);
@@ -343,6 +359,7 @@ void Rounds::EvictInArrears(HostMarket& host) {
 void Rounds::Next(HostMarket& host) {
   const RoundId round_id = host.Book(book_.state()).last_decided_round_id + 1;
   host.counters.rounds_skipped += static_cast<uint64_t>(host.clock.Next(round_id, book_.now()));
+  // Losers have given back what they lost, so that a guest which waits for room may find it now.
   lives_.CreateWhatFits(host);
   TellBoard(book_, host, options_.market_seed);
   book_.changes().TouchAny();
@@ -370,6 +387,7 @@ void Rounds::GiveRoundBack(const HostMarket& host, RoundId round_id, Scribe& scr
     for (const BidKey& key : state.BidsOf(guest_id)) {
       StandingBid bid = state.bids.at(key);
       if (bid.last_round_id == 0 || bid.first_round_id > round_id) continue;
+      // Also of what a lease keeps, whose last round this process alone knows.
       ++bid.last_round_id;
       leases_.GiveRoundBack(key);
       scribe.Write(PutBid{std::move(bid)});

@@ -27,6 +27,7 @@ Uncharged BillAll(Scribe& scribe, const HostId& host_id, absl::Span<const Resour
   for (const GuestMeters& reading : meters) readings[reading.guest_id] = &reading;
   Uncharged uncharged;
   for (const GuestId guest_id : state.GuestsOf(host_id)) {
+    // It has no meters yet, and none were lost.
     if (state.guests.at(guest_id).state == GuestState::kAdmitted) continue;
     const auto reading = readings.find(guest_id);
     uncharged.Add(BillGuest(scribe, guest_id, reading == readings.end() ? nullptr : reading->second,
@@ -40,6 +41,7 @@ void EndPastContracts(Scribe& scribe, const HostId& host_id, RoundId next) {
   for (const GuestId guest_id : state.GuestsOf(host_id)) {
     const bool runs = state.guests.at(guest_id).state == GuestState::kRunning;
     for (const Contract* contract : state.contracts.Of(guest_id)) {
+      // Its last round was the one before, for which it has just been billed.
       if (EndOf(*contract) <= next) {
         EndContract(scribe, *contract,
                     contract->left_because.empty() ? kEndedOver : contract->left_because);
@@ -58,6 +60,7 @@ void CountArrears(Scribe& scribe, const HostId& host_id) {
     if (guest.state != GuestState::kRunning) continue;  // The others owe nothing more.
     const bool owes = state.PurseOf(guest.tenant_id).arrears < 0;
     const uint32_t rounds = owes ? guest.arrears_rounds + 1 : 0;
+    // This is so for nearly all guests in nearly all rounds: nothing is written for them.
     if (rounds == guest.arrears_rounds) continue;
     guest.arrears_rounds = rounds;
     scribe.Write(PutGuest{guest});
@@ -97,6 +100,7 @@ void UncoverRound(Scribe& scribe, const Contract& contract, const Round* in_forc
     return;
   }
   // One that was sold forward and has not begun keeps what it needs to begin.
+  // It may be alive in the round in force, which is still to be billed.
   const bool is_owed = holds ? IsToBeBilled(*in_force, contract) : IsForward(contract);
   Contract standing = contract;
   PostRelease(scribe, standing,
@@ -143,6 +147,8 @@ TookEffect SettleAndPutInForce(Scribe& scribe, const HostId& host_id,
   std::optional<Round> past;
   if (const Round* in_force = RoundInForce(book)) past = *in_force;
   TookEffect took;
+  // Where none is in force, as before the first, the rent until now goes into the next one's
+  // outcomes.
   took.uncharged = BillAll(scribe, host_id, resources, meters, next.round_id, past ? *past : next);
   if (past) {
     CloseOutcomes(*past);
@@ -151,6 +157,7 @@ TookEffect SettleAndPutInForce(Scribe& scribe, const HostId& host_id,
     took.settled_round_id = past->round_id;
     scribe.Write(UpdateRound{*std::move(past)});
   }
+  // After the bills: what has ended is billed no more.
   EndPastContracts(scribe, host_id, next.round_id);
   PutInForce(scribe, std::move(next));
   return took;
@@ -180,8 +187,10 @@ Uncharged BillGone(Scribe& scribe, GuestId guest_id, const GuestMeters* reading,
     Round& billed = open.begin()->second;
     uncharged.Add(BillGuest(scribe, guest_id, reading, resources, &billed, DecidedIdOf(book)));
   }
+  // The round in force is paid by now, so the fee is for those after it.
   EndContracts(scribe, guest_id, book.in_force_round_id + 1, why);
   for (auto& [round_id, round] : open) {
+    // Also in a round that is decided and will take effect without the guest.
     for (Outcome& outcome : round.outcomes) {
       if (outcome.guest_id == guest_id) outcome.settled = true;
     }
@@ -227,6 +236,7 @@ void CloseHost(Scribe& scribe, const HostId& host_id, const std::string& why) {
       EndContract(scribe, *contract, why);
     }
   }
+  // No machine is there to say what was delivered: the doubt is in the tenants' favour.
   for (auto [round_id, round] : book.open_rounds) {
     CloseOutcomes(round);
     const bool decided = round.phase == RoundPhase::kGrace;

@@ -11,6 +11,8 @@ AccountSummary Summarize(const Purse& purse) {
   return AccountSummary{.available = purse.available,
                         .escrow = purse.escrow,
                         .arrears = purse.arrears,
+                        // Rent that is owed counts as spent in the purse; a tenant is told of what
+                        // it paid.
                         .spent = purse.spent + purse.arrears};
 }
 
@@ -77,6 +79,7 @@ void State::RebuildIndexes() {
   for (const auto& [key, request] : requests) {
     if (!Admits(request) || !guests.contains(request.reply.guest_id)) continue;
     RequestKey& admission = admissions.try_emplace(request.reply.guest_id, key).first->second;
+    // Several requests may have started a guest again; the first is the one that admitted it.
     if (request.transaction_id < requests.at(admission).transaction_id) admission = key;
   }
 }

@@ -101,6 +101,7 @@ Reply Tokens::Create(const CreateToken& call, const Caller& caller, const Reques
   const absl::StatusOr<absl::Time> end = ExpireTime(call, *found, caller, scribe.now());
   if (!end.ok()) return Refused(end.status());
   Tenant tenant = *found;
+  // Those that have ended make room: nobody has to revoke them.
   std::erase_if(tenant.tokens, [this](const Token& token) { return !IsGood(token, book_.now()); });
   if (tenant.tokens.size() >= kTokensPerTenantMax) {
     return Refused(absl::ResourceExhaustedError(absl::StrCat(
@@ -153,6 +154,7 @@ Reply Tokens::Replace(const TenantId& tenant_id, uint64_t token_id, const std::s
     return Refused(absl::FailedPreconditionError(absl::StrCat(
         "request_id: the token ", token_id, " that this made was revoked since; make another")));
   }
+  // The same answer was lost twice: who asks has the token that stands.
   if (token->hash == hash) return reply;
   token->hash = hash;
   Scribe scribe = book_.Begin("token replaced");

@@ -53,6 +53,8 @@ ViewBuilder::ViewBuilder(LiveBook& book, const HostMarkets& hosts, const NotesOf
 
 void ViewBuilder::ShowChanges() {
   if (sequence_ == 0) sequence_ = FirstSequence(book_.state().ledger, book_.now());
+  // One that waits for its transaction is not followed by another: what changes meanwhile is shown
+  // when that was.
   if (!book_.changes().any() || book_.view_waits()) return;
   last_ = Build();
   book_.Show(last_);
@@ -151,6 +153,8 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) {
     view->start_time = schedule.start();
     view->close_time = schedule.close();
     view->effective_time = schedule.effective();
+    // Prices are believed for a period longer than they hold, so that a market which is late by
+    // less makes nobody flee.
     view->valid_until = schedule.effective() + schedule.period();
   }
   const absl::Span<const Resource> resources = host.link.resources();
@@ -199,6 +203,8 @@ std::shared_ptr<const GuestView> ViewBuilder::BuildGuest(const Guest& guest) con
   if (host != nullptr) {
     const Round* const decided = host->Decided(state);
     view->now = HoldingsNow(host->Shares(state), guest);
+    // Where nothing is decided what is held goes on: awards end with their round only when the next
+    // one takes effect.
     view->next = decided != nullptr ? HoldingsIn(host->Shares(state), guest, decided) : view->now;
   }
   for (const BidKey& key : state.BidsOf(guest.guest_id)) view->bids.push_back(state.bids.at(key));
@@ -214,6 +220,8 @@ std::shared_ptr<const GuestView> ViewBuilder::BuildGuest(const Guest& guest) con
     view->decided = notes.decided;
     view->decided_round_id = notes.decided_round_id;
   }
+  // Notes are of this process. What one before it decided, and the ledger still holds open, is read
+  // from there.
   if (host != nullptr && view->decided_round_id == 0) AddDecidedBefore(*host, *view);
   return view;
 }

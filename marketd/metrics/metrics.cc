@@ -231,14 +231,22 @@ void AddHead(const absl::StatusOr<market::ChainHead>& head, Scrape& out) {
 }
 
 // A file that is not there has no size: a log goes when the ledger is closed.
-void AddLedgerFiles(const std::string& path, Scrape& out) {
-  const std::pair<const char*, std::string> files[] = {{"ledger", path},
-                                                       {"write_ahead_log", path + "-wal"}};
+void AddLedgerFiles(const std::string& path, const std::string& archive, Scrape& out) {
+  const std::pair<const char*, std::string> files[] = {
+      {"ledger", path}, {"write_ahead_log", path + "-wal"}, {"archive", archive}};
   for (const auto& [name, file] : files) {
     std::error_code error;
     const std::uintmax_t bytes = std::filesystem::file_size(file, error);
     if (!error) out.Add(Metric::kLedgerBytes, {name}, static_cast<uint64_t>(bytes));
   }
+}
+
+void AddArchive(const market::ArchiveFigures& archive, Scrape& out) {
+  out.Add(Metric::kArchivedRows, {}, archive.rows_moved);
+  out.Add(Metric::kArchiveFailures, {}, archive.failures);
+  out.Add(Metric::kArchivedTime, {}, UnixSeconds(archive.moved));
+  out.Add(Metric::kLedgerPages, {"used"}, archive.pages - archive.pages_free);
+  out.Add(Metric::kLedgerPages, {"free"}, archive.pages_free);
 }
 
 // This process as the system sees it, by the names that Prometheus' own clients use.
@@ -307,7 +315,10 @@ class Collector final : public prometheus::Collectable {
     if (sources_.view) AddView(*sources_.view(), out);
     if (sources_.counters) AddCounters(sources_.counters(), out);
     if (sources_.head) AddHead(sources_.head(), out);
-    if (!sources_.ledger_path.empty()) AddLedgerFiles(sources_.ledger_path, out);
+    if (!sources_.ledger_path.empty()) {
+      AddLedgerFiles(sources_.ledger_path, sources_.archive_path, out);
+    }
+    if (sources_.archive) AddArchive(sources_.archive(), out);
     if (sources_.watches) {
       const WatchFigures watches = sources_.watches();
       out.Add(Metric::kWatchers, {}, watches.watchers);

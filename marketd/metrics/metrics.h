@@ -43,7 +43,9 @@ struct MetricSources {
   std::function<std::shared_ptr<const market::View>()> view;
   std::function<market::RuntimeCounters()> counters;
   std::function<absl::StatusOr<market::ChainHead>()> head;  // Of the ledger.
-  std::string ledger_path;  // Of its file, to tell its size; empty: not told.
+  std::string ledger_path;   // Of its file, to tell its size; empty: not told.
+  std::string archive_path;  // The same.
+  std::function<market::ArchiveFigures()> archive;
   std::function<WatchFigures()> watches;
   std::function<ConnectionFigures()> connections;
 };

@@ -85,7 +85,16 @@ struct MetricRow {
   X(kLedgerDigest, "nom_market_ledger_digest", kGauge, "",                                         \
     "Of that transaction: the first 52 bits of its digest, to prove a later file by.")             \
   X(kLedgerBytes, "nom_market_ledger_bytes", kGauge, "file",                                       \
-    "Size on disk of the ledger, and of the log of what is not yet in it (write_ahead_log).")      \
+    "Size on disk of the ledger, of the log of what is not yet in it (write_ahead_log), and of "   \
+    "the archive of what is old.")                                                                 \
+  X(kLedgerPages, "nom_market_ledger_pages", kGauge, "state",                                      \
+    "Pages of the ledger's file, by state: those that are free are written on again.")             \
+  X(kArchivedRows, "nom_market_ledger_archived_rows_total", kCounter, "",                          \
+    "Rows moved from the ledger to its archive.")                                                  \
+  X(kArchiveFailures, "nom_market_ledger_archive_failures_total", kCounter, "",                    \
+    "Times that nothing could be moved to the archive, as it could not be written or read.")       \
+  X(kArchivedTime, "nom_market_ledger_archived_timestamp_seconds", kGauge, "",                     \
+    "When something was moved to the archive last; 0: not since the start.")                       \
   X(kTenants, "nom_market_tenants", kGauge, "", "Tenants in the ledger.")                          \
   X(kRevenue, "nom_market_revenue_credits", kGauge, "",                                            \
     "What the operator was paid, all time, by the ledger: not what is in arrears.")                \

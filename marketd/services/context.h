@@ -139,8 +139,12 @@ absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
 // Errors: NOT_FOUND (a tenant that is not the caller), INVALID_ARGUMENT (an operator names none).
 absl::StatusOr<market::TenantId> OwnTenant(const market::Caller& caller,
                                            const std::string& tenant_id);
-// What is said of a tenant that there is not, and of one that is not the caller: the same.
-absl::Status NoTenant();
+// The same tenant as it is shown, if it is. It lives as long as the view. Errors: those of
+// OwnTenant and NOT_FOUND, of a tenant that there is not in the same words as of one that is not
+// the caller.
+absl::StatusOr<const market::TenantView*> OwnTenantView(const market::View& view,
+                                                        const market::Caller& caller,
+                                                        const std::string& tenant_id);
 // "operator" or the tenant's id, for the log.
 std::string NameOf(const market::Caller& caller);
 

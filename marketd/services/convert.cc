@@ -218,7 +218,8 @@ market_pb::Bid ToProto(const market::StandingBid& bid, market::RoundId round_id)
 
 absl::StatusOr<market::ResourceKind> KindFromProto(market_pb::ResourceKind kind,
                                                    absl::string_view field) {
-  if (kind < market_pb::RESOURCE_KIND_CPU || kind > market_pb::RESOURCE_KIND_DEVICE) {
+  static_assert(market_pb::ResourceKind_MAX == market::kKindsCount, "the numbers are the same");
+  if (!market_pb::ResourceKind_IsValid(kind) || kind == market_pb::RESOURCE_KIND_UNSPECIFIED) {
     return absl::InvalidArgumentError(
         absl::StrCat(field, ": ", static_cast<int>(kind), " is no kind of resource"));
   }

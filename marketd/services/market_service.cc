@@ -62,6 +62,10 @@ absl::StatusOr<WatchRequestChecked> CheckWatch(const grpc::ByteBuffer& bytes, Id
   return out;
 }
 
+absl::Status NoTenant() {
+  return absl::NotFoundError("tenant_id: there is no such tenant, or it is not you");
+}
+
 }  // namespace
 
 absl::StatusOr<const market::HostView*> HostOrOnly(const market::View& view,
@@ -80,10 +84,6 @@ std::string NameOf(const market::Caller& caller) {
   return caller.is_operator ? "operator" : caller.tenant_id;
 }
 
-absl::Status NoTenant() {
-  return absl::NotFoundError("tenant_id: there is no such tenant, or it is not you");
-}
-
 absl::StatusOr<market::TenantId> OwnTenant(const market::Caller& caller,
                                            const std::string& tenant_id) {
   if (!caller.is_operator) {
@@ -92,6 +92,16 @@ absl::StatusOr<market::TenantId> OwnTenant(const market::Caller& caller,
   }
   if (!tenant_id.empty()) return tenant_id;
   return absl::InvalidArgumentError("tenant_id: an operator must say whose");
+}
+
+absl::StatusOr<const market::TenantView*> OwnTenantView(const market::View& view,
+                                                        const market::Caller& caller,
+                                                        const std::string& tenant_id) {
+  const absl::StatusOr<market::TenantId> own = OwnTenant(caller, tenant_id);
+  if (!own.ok()) return own.status();
+  const market::TenantView* const tenant = view.FindTenant(*own);
+  if (tenant == nullptr) return NoTenant();
+  return tenant;
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MarketService::Watch(
@@ -348,17 +358,13 @@ grpc::ServerUnaryReactor* MarketService::GetAccount(grpc::CallbackServerContext*
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
-  const absl::StatusOr<market::TenantId> tenant_id = OwnTenant(caller, request->tenant_id());
-  if (!tenant_id.ok()) {
-    call.Finish(tenant_id.status());
+  const absl::StatusOr<const market::TenantView*> tenant =
+      OwnTenantView(*view, caller, request->tenant_id());
+  if (!tenant.ok()) {
+    call.Finish(tenant.status());
     return call.reactor();
   }
-  const market::TenantView* const tenant = view->FindTenant(*tenant_id);
-  if (tenant == nullptr) {
-    call.Finish(NoTenant());
-    return call.reactor();
-  }
-  *response->mutable_account() = ToProto(tenant->tenant_id, market::Summarize(tenant->purse));
+  *response->mutable_account() = ToProto((*tenant)->tenant_id, market::Summarize((*tenant)->purse));
   call.Finish(absl::OkStatus());
   return call.reactor();
 }

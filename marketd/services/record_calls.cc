@@ -151,8 +151,12 @@ grpc::ServerUnaryReactor* MarketService::ListRecords(grpc::CallbackServerContext
   const absl::StatusOr<int> size = PageSize(request->page_size());
   absl::StatusOr<market::TenantId> tenant_id = market::TenantId();
   if (!all_for_operators || !caller.is_operator || !request->tenant_id().empty()) {
-    tenant_id = OwnTenant(caller, request->tenant_id());
-    if (tenant_id.ok() && view->FindTenant(*tenant_id) == nullptr) tenant_id = NoTenant();
+    const auto tenant = OwnTenantView(*view, caller, request->tenant_id());
+    if (tenant.ok()) {
+      tenant_id = (*tenant)->tenant_id;
+    } else {
+      tenant_id = tenant.status();
+    }
   }
   if (!size.ok() || !tenant_id.ok()) {
     call.Finish(size.ok() ? tenant_id.status() : size.status());

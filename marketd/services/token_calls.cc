@@ -89,18 +89,14 @@ grpc::ServerUnaryReactor* MarketService::ListTokens(grpc::CallbackServerContext*
   const std::shared_ptr<const market::View> view = services_->runtime.view();
   market::Caller caller;
   if (!call.BeginRead(*view, &caller)) return call.reactor();
-  const absl::StatusOr<market::TenantId> tenant_id = OwnTenant(caller, request->tenant_id());
-  if (!tenant_id.ok()) {
-    call.Finish(tenant_id.status());
-    return call.reactor();
-  }
-  const market::TenantView* const tenant = view->FindTenant(*tenant_id);
-  if (tenant == nullptr) {
-    call.Finish(NoTenant());
+  const absl::StatusOr<const market::TenantView*> tenant =
+      OwnTenantView(*view, caller, request->tenant_id());
+  if (!tenant.ok()) {
+    call.Finish(tenant.status());
     return call.reactor();
   }
   const absl::Time now = services_->clock.Now();
-  for (const market::Token& token : tenant->tokens) {
+  for (const market::Token& token : (*tenant)->tokens) {
     *response->add_tokens() = InfoOf(token, caller, now);
   }
   call.Finish(absl::OkStatus());

@@ -34,6 +34,7 @@
 #define NOM_DEVICES_MAX 12u
 #define NOM_GPA_DEVICES 0xC8000000u
 #define NOM_DEVICE_PLACE_BYTES 0x200000u
+#define NOM_DEVICE_INTERRUPTS_MAX 8u  // Of one device.
 #define NOM_DEVICES_BYTES (NOM_DEVICES_MAX * NOM_DEVICE_PLACE_BYTES)
 
 #define NOM_GPA_MACHINE_BOARD 0xFD000000u  // Read-only, one for all guests. struct NomMachineBoard
@@ -44,8 +45,8 @@
 #define NOM_GPA_DEVICE_BOARD 0xFD004000u  // Read-only, one for all. struct NomDeviceBoard
 
 // A PCI function that the market sells. It reads and writes the memory of the guest that holds it,
-// at guest-physical addresses, and nothing else; it is reset when it changes hands. It raises no
-// interrupts: drivers poll.
+// at guest-physical addresses, and nothing else; it is reset when it changes hands. Its interrupts
+// (MSI-X) reach nobody until the guest ROUTEs them; the page with their table is a hole.
 struct NomDevice {
   uint32_t place;          // bus << 8 | device << 3 | function
   uint32_t id;             // device << 16 | vendor
@@ -57,6 +58,7 @@ struct NomDeviceBoard {
   uint32_t device_count;
   uint32_t reserved;
   struct NomDevice devices[NOM_DEVICES_MAX];
+  uint8_t interrupts[NOM_DEVICES_MAX];  // How many of a device may be routed. Since 1.5.
 };
 
 #define NOM_START_MAGIC 0x54534d4eu  // "NMST"
@@ -68,7 +70,8 @@ struct NomStart {
   uint64_t tsc_hz;
   uint64_t seed_frames;
   uint64_t window_frames;
-  uint64_t reserved[3];
+  uint64_t virtual_processors;  // That the guest may run; 0 before 1.5: one.
+  uint64_t reserved[2];
   char name[NOM_NAME_BYTES];            // Zero-terminated.
   char arguments[NOM_ARGUMENTS_BYTES];  // Zero-terminated.
 };
@@ -95,7 +98,13 @@ struct NomStart {
   X(ACCEPT, 9, "guest id, frames, tag", "address",                                              \
     "shares the region that this guest offers under the tag")                                   \
   X(LEAVE, 10, "address of a region", "NomLeave", "gives a region up")                          \
-  X(RING, 11, "address of a region", "", "wakes the other guest of a region")
+  X(RING, 11, "address of a region", "", "wakes the other guest of a region")                   \
+  X(START, 12, "processor, address, stack", "",                                                 \
+    "lets another processor of the guest begin at the address, in the caller's state")          \
+  X(SIGNAL, 13, "processor, vector 32..255 or 0", "",                                           \
+    "wakes a processor of the guest, and interrupts it by the vector")                          \
+  X(ROUTE, 14, "device, its interrupt, vector 32..255 or 0", "",                                \
+    "lets an interrupt of a device that the guest holds interrupt the caller by the vector")
 
 enum NomCall {
 #define NOM_X(name, number, arguments, value, meaning) NOM_CALL_##name = number,
@@ -112,13 +121,15 @@ enum NomQuery {
   NOM_QUERY_NEXT_HOLE = 6,  // index = frame: the first frame of the window at or above it not held.
   NOM_QUERY_CYCLES_USED = 7,  // The meter: TSC cycles that the guest has run.
   NOM_QUERY_REGION = 8,       // index = address of a region: NomRegionState. Since 1.2.
+  NOM_QUERY_PROCESSOR = 9,    // Which of the guest's processors asks, from 0. Since 1.5.
 };
 
 enum NomWake {
   NOM_WAKE_DEADLINE = 1,
   NOM_WAKE_NOTICE = 2,
   NOM_WAKE_INTERRUPT = 3,
-  NOM_WAKE_RING = 4,  // Since 1.2.
+  NOM_WAKE_RING = 4,    // Since 1.2.
+  NOM_WAKE_SIGNAL = 5,  // Since 1.5.
 };
 
 enum NomRegionState {

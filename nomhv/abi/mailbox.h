@@ -81,7 +81,8 @@ struct NomMailboxHeader {
 // X(NAME, number, what the arguments and payload are)
 #define NOM_COMMAND_LIST(X)                                                                     \
   X(ATTACH, 1, "argument 0 = marketd's NOM_ABI_VERSION; nomhv answers with its own in `value`") \
-  X(CREATE, 2, "payload: NomCreate, then the image; the guest starts at once")                  \
+  X(CREATE, 2,                                                                                  \
+    "payload: NomCreate, then the image; argument 0 = virtual processors, 0 for one; starts")   \
   X(DESTROY, 3, "guest_id; its frames are scrubbed before the answer")                          \
   X(PREPARE, 4, "payload: NomGrants; tells guests what they will hold, and the deadline")       \
   X(APPLY, 5,                                                                                   \
@@ -220,9 +221,10 @@ struct NomMeter {
   uint64_t created_tsc;
   char name[NOM_NAME_BYTES];
   uint64_t exits[NOM_EXITS_COUNT];
-  uint64_t lines_lost;  // Of its log: over its budget of lines. Since 1.1.
-  uint64_t devices;     // That it holds. Since 1.2.
-  uint64_t reserved[6];
+  uint64_t lines_lost;          // Of its log: over its budget of lines. Since 1.1.
+  uint64_t devices;             // That it holds. Since 1.2.
+  uint64_t virtual_processors;  // That it may run; a grant is at most so many. Since 1.5.
+  uint64_t reserved[5];
 };
 
 // All meters read at the one instant at which a round's grants took effect.

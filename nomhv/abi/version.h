@@ -9,11 +9,12 @@
 
 // A reader accepts the same major; a higher minor only adds.
 #define NOM_ABI_MAJOR 1u
-#define NOM_ABI_MINOR 4u
+#define NOM_ABI_MINOR 5u
 #define NOM_ABI_VERSION ((NOM_ABI_MAJOR << 16) | NOM_ABI_MINOR)
 
 #define NOM_FRAME_BYTES 4096u
-#define NOM_GUESTS_MAX 32u  // Guests on one machine at a time.
+#define NOM_GUESTS_MAX 32u             // Guests on one machine at a time.
+#define NOM_VIRTUAL_PROCESSORS_MAX 8u  // Of one guest.
 #define NOM_RESOURCES_MAX 8u
 #define NOM_RANGES_MAX 16u  // Ranges in one bid.
 #define NOM_NAME_BYTES 32u  // With the terminating zero.

@@ -141,7 +141,7 @@ namespace {
 // Reads one line's pairs into `guest`; false if anything about it is wrong.
 bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
   std::optional<uint64_t> id, seed_frames, window_frames, seed_millicores, frames, millicores,
-      devices;
+      devices, processors;
   const struct {
     std::string_view key;
     std::optional<uint64_t>* value;
@@ -151,6 +151,7 @@ bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
                  {"seed_millicores", &seed_millicores},
                  {"frames", &frames},
                  {"millicores", &millicores},
+                 {"processors", &processors},
                  {"devices", &devices}};
   bool has_name = false;
   bool has_arguments = false;
@@ -186,6 +187,7 @@ bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
   guest.create.window_frames = window_frames.value_or(guest.granted.frames);
   guest.create.seed_millicores = seed_millicores.value_or(100);
   guest.granted.millicores = millicores.value_or(guest.create.seed_millicores);
+  guest.virtual_processors = processors.value_or(1);
   guest.granted.devices = static_cast<uint32_t>(devices.value_or(0));
   return true;
 }

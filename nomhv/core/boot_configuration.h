@@ -77,15 +77,16 @@ struct BootGuest {
   NomCreate create{};      // image_offset and image_bytes are 0: the image is a file.
   std::string_view image;  // Its name in the archive.
   Amounts granted;         // At the start; at least the seed.
+  uint64_t virtual_processors = 1;
 };
 
 // Walks the lines of guests.cfg. A line, with # for comments:
 //   name=A image=a.elf id=1 seed_frames=256 window_frames=1024 seed_millicores=100
-//     frames=512 millicores=500 devices=0x1 arguments="what the guest is told"
+//     processors=2 frames=512 millicores=500 devices=0x1 arguments="what the guest is told"
 // `name`, `image` and `seed_frames` are needed. By default id is the line's place among guests,
 // window_frames and frames are seed_frames (the window at least frames), seed_millicores is 100,
-// millicores is seed_millicores, devices (a bit each) none. Unknown keys, keys given twice, bad
-// numbers and texts that do not fit end the walk with bad_line().
+// millicores is seed_millicores, processors (virtual ones) 1, devices (a bit each) none. Unknown
+// keys, keys given twice, bad numbers and texts that do not fit end the walk with bad_line().
 class BootGuestReader {
  public:
   explicit BootGuestReader(std::string_view text) : rest_(text) {}

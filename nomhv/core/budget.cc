@@ -26,10 +26,6 @@ void ProcessorAccount::Unclaim(uint32_t processor) {
               "processor account: gave up a claim of another's");
 }
 
-bool ProcessorAccount::claimed() const {
-  return claimed_by_.load(std::memory_order_acquire) != kUnclaimed;
-}
-
 void ProcessorAccount::Sleep(uint64_t now_tsc, uint64_t wake_tsc) {
   NOMHV_CHECK(!asleep(), "processor account: slept twice");
   wake_tsc_.store(wake_tsc, std::memory_order_relaxed);
@@ -50,10 +46,6 @@ uint64_t ProcessorAccount::wake_tsc() const { return wake_tsc_.load(std::memory_
 bool ProcessorAccount::asleep() const { return asleep_since_.load(std::memory_order_acquire) != 0; }
 
 uint64_t ProcessorAccount::used_cycles() const { return used_.load(std::memory_order_acquire); }
-
-uint64_t ProcessorAccount::offered_cycles() const {
-  return used_cycles() + forfeited_.load(std::memory_order_acquire);
-}
 
 uint64_t ProcessorAccount::asleep_cycles(uint64_t now_tsc) const {
   for (;;) {
@@ -89,7 +81,7 @@ void ProcessorSchedule::Charge(uint32_t payer, uint64_t cycles) {
   ProcessorAccount& account = accounts_[payer];
   account.used_.fetch_add(cycles, std::memory_order_acq_rel);
   for (uint32_t i = 0; i < count_; ++i) {
-    if (entries_[i].piece.slot != payer) continue;
+    if (entries_[i].piece.vcpu != payer) continue;
     entries_[i].balance_cycles -= static_cast<int64_t>(cycles);
     return;
   }
@@ -119,7 +111,7 @@ void ProcessorSchedule::SetPieces(const ProcessorPieces& pieces, uint64_t now_ts
     return rest * piece.millicores / static_cast<int64_t>(kMillicoresPerProcessor);
   };
   for (uint32_t i = 0; i < count_; ++i) {
-    accounts_[entries_[i].piece.slot].moved_.fetch_add(
+    accounts_[entries_[i].piece.vcpu].moved_.fetch_add(
         entries_[i].balance_cycles - credit_for_rest(entries_[i].piece), std::memory_order_acq_rel);
   }
   count_ = pieces.count;
@@ -127,7 +119,7 @@ void ProcessorSchedule::SetPieces(const ProcessorPieces& pieces, uint64_t now_ts
   whole_count_ = 0;
   for (uint32_t i = 0; i < count_; ++i) {
     const Piece& piece = pieces.pieces[i];
-    ProcessorAccount& account = accounts_[piece.slot];
+    ProcessorAccount& account = accounts_[piece.vcpu];
     entries_[i] = {
         piece, static_cast<int64_t>(period_cycles_ / kMillicoresPerProcessor * piece.millicores),
         account.moved_.exchange(0, std::memory_order_acq_rel) + credit_for_rest(piece),
@@ -138,7 +130,7 @@ void ProcessorSchedule::SetPieces(const ProcessorPieces& pieces, uint64_t now_ts
 }
 
 ProcessorSchedule::Rank ProcessorSchedule::RankOf(const Entry& entry) const {
-  if (accounts_[entry.piece.slot].asleep()) return Rank::kAsleep;
+  if (accounts_[entry.piece.vcpu].asleep()) return Rank::kAsleep;
   return entry.slept ? Rank::kSlept : Rank::kAwake;
 }
 
@@ -147,12 +139,12 @@ uint32_t ProcessorSchedule::InTurn(uint32_t position) const {
   return whole_first_ + (position - whole_first_ + turn_) % whole_count_;
 }
 
-uint64_t ProcessorSchedule::NextWake(uint32_t slot) const {
+uint64_t ProcessorSchedule::NextWake(uint32_t vcpu) const {
   uint64_t next = kNoDeadline;
   for (uint32_t i = 0; i < count_; ++i) {
     // Without credit it could not run if it woke: it waits for the period's end.
-    if (entries_[i].balance_cycles <= 0 || entries_[i].piece.slot == slot) continue;
-    const uint64_t wake = accounts_[entries_[i].piece.slot].wake_tsc();
+    if (entries_[i].balance_cycles <= 0 || entries_[i].piece.vcpu == vcpu) continue;
+    const uint64_t wake = accounts_[entries_[i].piece.vcpu].wake_tsc();
     if (wake != 0) next = Earlier(next, wake);
   }
   return next;
@@ -165,7 +157,7 @@ void ProcessorSchedule::Advance(uint64_t now_tsc) {
   ++turn_;
   for (uint32_t i = 0; i < count_; ++i) {
     Entry& entry = entries_[i];
-    ProcessorAccount& account = accounts_[entry.piece.slot];
+    ProcessorAccount& account = accounts_[entry.piece.vcpu];
     const uint64_t asleep = account.asleep_cycles(now_tsc);
     const auto slept = static_cast<int64_t>(asleep - entry.asleep_cycles);
     entry.asleep_cycles = asleep;
@@ -184,7 +176,7 @@ void ProcessorSchedule::Advance(uint64_t now_tsc) {
 
 ProcessorSchedule::Choice ProcessorSchedule::Idle() const {
   Choice choice;
-  choice.deadline_tsc = NextWake(GuestTable::kSlots);
+  choice.deadline_tsc = NextWake(kVcpus);
   // A guest alone needs no tick, but one that came here with a debt has to be let in when it is
   // repaid.
   if (count_ > 0 && (!alone() || entries_[0].balance_cycles <= 0)) {
@@ -197,19 +189,19 @@ ProcessorSchedule::Choice ProcessorSchedule::Start(const Entry& entry, uint64_t 
                                                    uint64_t latest_tsc) const {
   Choice choice;
   choice.run = true;
-  choice.slot = entry.piece.slot;
+  choice.vcpu = entry.piece.vcpu;
   if (alone()) return choice;
   // A slice shorter than this is not worth its switch; the debt is repaid.
   const auto shortest = static_cast<int64_t>(period_cycles_ / 500);
   const auto slice = static_cast<uint64_t>(std::max(entry.balance_cycles, shortest));
-  choice.cut_tsc = NextWake(choice.slot);
+  choice.cut_tsc = NextWake(choice.vcpu);
   choice.deadline_tsc = Earlier(Earlier(latest_tsc, choice.cut_tsc), now_tsc + slice);
   return choice;
 }
 
 void ProcessorSchedule::Run(const Choice& choice, uint64_t now_tsc) {
   NOMHV_CHECK(choice.run, "processor schedule: nothing was chosen to run");
-  Pay(choice.slot, now_tsc);
+  Pay(choice.vcpu, now_tsc);
 }
 
 void ProcessorSchedule::Stop(const Choice& choice, uint64_t now_tsc, StopCause cause) {
@@ -219,12 +211,12 @@ void ProcessorSchedule::Stop(const Choice& choice, uint64_t now_tsc, StopCause c
   if (cause == StopCause::kRung || (cause == StopCause::kTime && now_tsc >= choice.cut_tsc)) {
     payer_ = kWhoRunsNext;
   }
-  accounts_[choice.slot].Unclaim(processor_);
+  accounts_[choice.vcpu].Unclaim(processor_);
 }
 
-int64_t ProcessorSchedule::balance_cycles(uint32_t slot) const {
+int64_t ProcessorSchedule::balance_cycles(uint32_t vcpu) const {
   for (uint32_t i = 0; i < count_; ++i) {
-    if (entries_[i].piece.slot == slot) return entries_[i].balance_cycles;
+    if (entries_[i].piece.vcpu == vcpu) return entries_[i].balance_cycles;
   }
   return 0;
 }

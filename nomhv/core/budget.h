@@ -24,16 +24,20 @@ namespace nomhv {
 
 inline constexpr uint64_t kNoDeadline = ~uint64_t{0};
 
-// What all processors share about the time of the guest in one slot. Any processor.
+// What all processors share about the time of one virtual processor ("guest" below). Any
+// processor.
 class ProcessorAccount {
  public:
+  static constexpr uint32_t kUnclaimed = ~uint32_t{0};
+
   // For a new guest, awake. No processor may hold a claim.
   void Reset();
 
-  // At most one processor runs a guest: a claim is needed to run it, and to change its state.
+  // At most one processor runs it: a claim is needed for that, and to change its state.
   [[nodiscard]] bool TryClaim(uint32_t processor);
   void Unclaim(uint32_t processor);
-  [[nodiscard]] bool claimed() const;
+  [[nodiscard]] bool claimed() const { return claimed_by() != kUnclaimed; }
+  [[nodiscard]] uint32_t claimed_by() const { return claimed_by_.load(std::memory_order_seq_cst); }
 
   // The guest gave the processor away until `wake_tsc` (0: until something else wakes it), or has
   // had something to do again since `since_tsc`, which may be past: who wakes late was not asleep
@@ -44,14 +48,14 @@ class ProcessorAccount {
   // When a sleeper wants to wake; 0: awake, or at no time.
   [[nodiscard]] uint64_t wake_tsc() const;
 
-  // Cycles since Reset: run; run or offered and slept through; asleep.
+  // Cycles since Reset: run; offered and slept through; both; asleep.
   [[nodiscard]] uint64_t used_cycles() const;
-  [[nodiscard]] uint64_t offered_cycles() const;
+  [[nodiscard]] uint64_t slept_cycles() const { return forfeited_.load(std::memory_order_acquire); }
+  [[nodiscard]] uint64_t offered_cycles() const { return used_cycles() + slept_cycles(); }
   [[nodiscard]] uint64_t asleep_cycles(uint64_t now_tsc) const;
 
  private:
   friend class ProcessorSchedule;
-  static constexpr uint32_t kUnclaimed = ~uint32_t{0};
 
   std::atomic<uint32_t> claimed_by_{kUnclaimed};
   std::atomic<uint64_t> used_{0};
@@ -80,14 +84,14 @@ class ProcessorSchedule {
 
   struct Choice {
     bool run = false;
-    uint32_t slot = 0;
+    uint32_t vcpu = 0;
     // When to call Stop (if running) and Pick again; kNoDeadline when no timer is needed.
     uint64_t deadline_tsc = kNoDeadline;
     // When a sleeper wakes up and cuts the slice.
     uint64_t cut_tsc = kNoDeadline;
   };
 
-  // `accounts` has one for each slot. `period_cycles` is a multiple of 1000, at least 200 000, the
+  // `accounts` has kVcpus of them. `period_cycles` is a multiple of 1000, at least 200 000, the
   // same on all processors; the plan is empty.
   void Init(uint32_t processor, uint64_t period_cycles, ProcessorAccount* accounts,
             uint64_t now_tsc);
@@ -96,7 +100,7 @@ class ProcessorSchedule {
   // guests, to whatever processor they move.
   void SetPieces(const ProcessorPieces& pieces, uint64_t now_tsc);
 
-  // Chooses what runs next and claims it. `runnable(slot)` says whether the guest wants to run; it
+  // Chooses what runs next and claims it. `runnable(vcpu)` says whether the guest wants to run; it
   // is called under the claim and may Wake() a sleeper.
   template <typename Runnable>
   Choice Pick(uint64_t now_tsc, Runnable&& runnable) {
@@ -111,7 +115,7 @@ class ProcessorSchedule {
       for (uint32_t i = 0; i < count_; ++i) {
         const Entry& entry = entries_[InTurn(i)];
         if (entry.balance_cycles <= 0 || RankOf(entry) != rank) continue;
-        ProcessorAccount& account = accounts_[entry.piece.slot];
+        ProcessorAccount& account = accounts_[entry.piece.vcpu];
         if (!account.TryClaim(processor_)) {
           if (rank == Rank::kAsleep) continue;
           // Its other piece has not quite ended: come back for it soon, it goes before the others.
@@ -119,7 +123,7 @@ class ProcessorSchedule {
           blocked = true;
           continue;
         }
-        if (runnable(entry.piece.slot)) return Start(entry, now_tsc, choice.deadline_tsc);
+        if (runnable(entry.piece.vcpu)) return Start(entry, now_tsc, choice.deadline_tsc);
         account.Unclaim(processor_);
       }
     }
@@ -133,9 +137,9 @@ class ProcessorSchedule {
           entry.balance_cycles <= -entry.credit_cycles) {
         continue;
       }
-      ProcessorAccount& account = accounts_[entry.piece.slot];
+      ProcessorAccount& account = accounts_[entry.piece.vcpu];
       if (!account.TryClaim(processor_)) continue;
-      if (runnable(entry.piece.slot)) return Start(entry, now_tsc, choice.deadline_tsc);
+      if (runnable(entry.piece.vcpu)) return Start(entry, now_tsc, choice.deadline_tsc);
       account.Unclaim(processor_);
     }
     return choice;
@@ -159,8 +163,8 @@ class ProcessorSchedule {
   // Cycles that nobody paid for.
   [[nodiscard]] uint64_t nomhv_cycles() const { return nomhv_cycles_; }
 
-  // What is left to the guest of `slot` here; for tests and logs.
-  [[nodiscard]] int64_t balance_cycles(uint32_t slot) const;
+  // What is left to `vcpu` here; for tests and logs.
+  [[nodiscard]] int64_t balance_cycles(uint32_t vcpu) const;
 
  private:
   struct Entry {
@@ -177,8 +181,8 @@ class ProcessorSchedule {
   void Charge(uint32_t payer, uint64_t cycles);
   [[nodiscard]] Rank RankOf(const Entry& entry) const;
   [[nodiscard]] uint32_t InTurn(uint32_t position) const;
-  // The earliest wake-up of those who could run then, but of `slot`.
-  [[nodiscard]] uint64_t NextWake(uint32_t slot) const;
+  // The earliest wake-up of those who could run then, but of `vcpu`.
+  [[nodiscard]] uint64_t NextWake(uint32_t vcpu) const;
   [[nodiscard]] Choice Idle() const;
   [[nodiscard]] Choice Start(const Entry& entry, uint64_t now_tsc, uint64_t latest_tsc) const;
   [[nodiscard]] bool alone() const;
@@ -191,7 +195,7 @@ class ProcessorSchedule {
   uint64_t payer_since_tsc_ = 0;
   uint64_t nomhv_cycles_ = 0;
   uint32_t count_ = 0;
-  Entry entries_[GuestTable::kSlots];
+  Entry entries_[kVcpus];
   // Those that are here alone stand together; who of them comes first changes with each period.
   uint32_t whole_first_ = 0;
   uint32_t whole_count_ = 0;

@@ -16,7 +16,8 @@ constexpr uint32_t kNone = ~uint32_t{0};
 
 NomStatus CheckGrant(const Guest& guest, const NomGrant& grant, uint32_t devices) {
   if (grant.holding_count > NOM_RESOURCES_MAX || grant.frames > guest.window_frames ||
-      grant.millicores > kMillicoresPerProcessor || (grant.devices & ~devices) != 0) {
+      grant.millicores > kMillicoresPerProcessor * guest.virtual_processors ||
+      (grant.devices & ~devices) != 0) {
     return NOM_STATUS_BAD_PARAMETER;
   }
   if (grant.frames < guest.seed.frames || grant.millicores < guest.seed.millicores) {
@@ -27,11 +28,12 @@ NomStatus CheckGrant(const Guest& guest, const NomGrant& grant, uint32_t devices
 
 }  // namespace
 
-Result<uint32_t> GuestTable::Admit(const NomCreate& create) {
+Result<uint32_t> GuestTable::Admit(const NomCreate& create, uint64_t virtual_processors) {
   if (create.guest_id == 0 || create.seed_frames == 0 ||
       create.window_frames > NOM_WINDOW_FRAMES_MAX || create.seed_frames > create.window_frames ||
-      create.seed_millicores > kMillicoresPerProcessor || !HasEnd(create.name) ||
-      !HasEnd(create.arguments)) {
+      virtual_processors == 0 || virtual_processors > NOM_VIRTUAL_PROCESSORS_MAX ||
+      create.seed_millicores > kMillicoresPerProcessor * virtual_processors ||
+      !HasEnd(create.name) || !HasEnd(create.arguments)) {
     return NOM_STATUS_BAD_PARAMETER;
   }
   if (Find(create.guest_id).ok()) return NOM_STATUS_EXISTS;
@@ -48,6 +50,7 @@ Result<uint32_t> GuestTable::Admit(const NomCreate& create) {
     guest.exists = true;
     guest.id = create.guest_id;
     guest.window_frames = create.window_frames;
+    guest.virtual_processors = virtual_processors;
     guest.seed = {create.seed_frames, create.seed_millicores, 0};
     guest.granted = guest.seed;
     guest.next = guest.seed;

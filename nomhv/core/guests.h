@@ -19,7 +19,6 @@
 
 namespace nomhv {
 
-// A guest has one processor of its own at most.
 inline constexpr uint64_t kMillicoresPerProcessor = 1000;
 
 // Frames, processor time and devices: what a machine has, or what guests hold of it.
@@ -39,6 +38,7 @@ struct Guest {
 
   uint64_t id = 0;
   uint64_t window_frames = 0;
+  uint64_t virtual_processors = 1;
   Amounts seed;
   Amounts granted;  // seed <= granted; frames <= window_frames.
   Amounts next;     // As the last PREPARE said; equal to granted when none is open.
@@ -52,9 +52,10 @@ class GuestTable {
 
   // Checks `create`, a copy of marketd's, and takes a slot for it with the seed as its grant.
   // BAD_PARAMETER: id 0, no seed frames, seed above the window, window above NOM_WINDOW_FRAMES_MAX,
-  // more millicores than one processor, or a name or arguments without a terminating zero. EXISTS.
+  // no virtual processor or more than NOM_VIRTUAL_PROCESSORS_MAX, more millicores than they can
+  // use, or a name or arguments without a terminating zero. EXISTS.
   // TABLE_FULL. OVER_CAPACITY: the seed does not fit beside the present grants.
-  Result<uint32_t> Admit(const NomCreate& create);
+  Result<uint32_t> Admit(const NomCreate& create, uint64_t virtual_processors = 1);
 
   // The guest runs no more: its grant, seed included, is free again; its id stays taken until
   // Remove. A slot without a running guest is a broken promise.
@@ -81,6 +82,12 @@ class GuestTable {
   Guest guests_[kSlots];
 };
 
+// A virtual processor's number among all: its guest's slot, and which of the guest's it is.
+inline constexpr uint32_t kVcpus = GuestTable::kSlots * NOM_VIRTUAL_PROCESSORS_MAX;
+constexpr uint32_t VcpuIndex(uint32_t slot, uint32_t number) {
+  return slot * NOM_VIRTUAL_PROCESSORS_MAX + number;
+}
+
 struct GrantPlan {
   // By slot, for every running guest.
   uint64_t from_frames[GuestTable::kSlots];
@@ -106,8 +113,8 @@ struct GrantVerdict {
 
 // Checks a copy of marketd's set and fills `plan`; changes nothing else.
 //   BAD_PARAMETER  too many grants or holdings, a guest twice, a running guest left out, frames
-//                  above the window, more millicores than one processor, or a device that is
-//                  not there
+//                  above the window, more millicores than its virtual processors can use, or a
+//                  device that is not there
 //   NO_SUCH_GUEST  names a guest that does not exist
 //   CRASHED        names a guest that has ended, and is to be left out
 //   BELOW_SEED     of frames or millicores

@@ -40,9 +40,9 @@ struct NestedMapping {
   NestedFlags flags;
 };
 
-// Not thread-safe: the guest's claim. The processor walks the tables at any time, so
-// entries are written whole. Each directory entry counts what its table maps, in bits that the
-// processor leaves to software (5.4.1), so that no search looks at more than one entry for each
+// One at a time changes them, and many read them meanwhile, the processors that walk them among
+// these: entries are written whole. Each directory entry counts what its table maps, in bits that
+// the processor leaves to software (5.4.1), so that no search looks at more than one entry for each
 // table and the entries of two. Whoever unmaps or narrows flushes every processor that may run the
 // guest before the frame is used again. Tables, once built, stay until Destroy.
 template <TableMemory M>
@@ -170,7 +170,9 @@ class NestedTables {
   void Destroy() {
     if (memory_ == nullptr) return;
     FreeLevel(root_, kLevels);
-    *this = {};
+    memory_ = nullptr;
+    root_ = 0;
+    for (auto& directory : directories_) directory = nullptr;
   }
 
  private:
@@ -179,6 +181,7 @@ class NestedTables {
   static constexpr uint64_t kLineEntries = 8;
   static constexpr uint64_t kTableSpan = uint64_t{NOM_FRAME_BYTES} * kEntries;
   static constexpr uint64_t kDirectorySpan = kTableSpan * kEntries;
+  static constexpr uint64_t kRemembered = 4;  // Up to 4 GiB.
   static constexpr uint64_t kLimit = uint64_t{1} << 48;
   static constexpr uint64_t kPresent = 1;
   static constexpr uint64_t kWritable = 2;
@@ -219,10 +222,17 @@ class NestedTables {
     return reinterpret_cast<std::atomic<uint64_t>*>(memory_->Table(table) + index);
   }
 
-  // The entry that names the last-level table for `gpa`; NOT_HELD if there is no such table. Most
-  // are asked for many times in a row, and tables stay.
+  // The entry that names the last-level table for `gpa`; NOT_HELD if there is no such table. As
+  // tables stay, those of all that a guest has of its own are remembered.
   Result<std::atomic<uint64_t>*> Directory(uint64_t gpa) const {
-    if (last_directory_ != nullptr && gpa / kTableSpan == last_span_) return last_directory_;
+    if (gpa < kRemembered * kDirectorySpan) [[likely]] {
+      auto* const known = directories_[gpa / kDirectorySpan].load(std::memory_order_acquire);
+      if (known != nullptr) {
+        std::atomic<uint64_t>* const slot = known + gpa / kTableSpan % kEntries;
+        if ((slot->load(std::memory_order_acquire) & kPresent) != 0) return slot;
+        return NOM_STATUS_NOT_HELD;
+      }
+    }
     if (memory_ == nullptr || gpa >= kLimit) return NOM_STATUS_NOT_HELD;
     uint64_t table = root_;
     for (int level = kLevels; level > 2; --level) {
@@ -232,8 +242,10 @@ class NestedTables {
     }
     std::atomic<uint64_t>* const slot = Slot(table, gpa, 2);
     if ((slot->load(std::memory_order_acquire) & kPresent) == 0) return NOM_STATUS_NOT_HELD;
-    last_span_ = gpa / kTableSpan;
-    last_directory_ = slot;
+    if (gpa < kRemembered * kDirectorySpan) {
+      directories_[gpa / kDirectorySpan].store(slot - gpa / kTableSpan % kEntries,
+                                               std::memory_order_release);
+    }
     return slot;
   }
 
@@ -315,8 +327,7 @@ class NestedTables {
 
   M* memory_ = nullptr;
   uint64_t root_ = 0;
-  mutable uint64_t last_span_ = 0;
-  mutable std::atomic<uint64_t>* last_directory_ = nullptr;
+  mutable std::atomic<std::atomic<uint64_t>*> directories_[kRemembered] = {};
 };
 
 }  // namespace nomhv

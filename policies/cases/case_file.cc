@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/cases/case_file.h"
 
 #include "absl/strings/numbers.h"

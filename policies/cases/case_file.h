@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Auctions as text that a person can read: the cases in this folder, and the snapshot that the
 // ledger keeps of every round.
 //

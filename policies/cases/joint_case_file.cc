@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policies/cases/joint_case_file.h"
 
 #include <algorithm>

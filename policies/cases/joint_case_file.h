@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Joint auctions as text that a person can read. As case_file.h, with the names of joint_auction.h:
 //
 //   resource_count: 2

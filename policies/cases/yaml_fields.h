@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Strict reading of YAML into plain structs. Inside policies/cases only.
 //
 // Every error is INVALID_ARGUMENT with the line and the path of the field.

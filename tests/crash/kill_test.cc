@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// marketd killed with SIGKILL at random moments under load, and started again on the same ledger.
+// marketd killed with SIGKILL at random moments under load, and started again on the same ledger,
+// of which all that is older than a second is on its way to an archive.
 //
 // Afterwards: all that was acknowledged is there, nothing was counted twice although every caller
 // retries what it was not answered, the books balance, and every round cleared again from its
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <mutex>
 #include <random>
@@ -85,7 +87,7 @@ TEST(KillTest, NothingAcknowledgedIsLostAndNothingCountsTwice) {
   const int64_t kills = Kills();
   const TempDir dir;
   const std::string config =
-      SampleConfig(dir) + "limits: {bids_per_second: 100000, bids_burst: 100000}\n";
+      SampleConfig(dir) + "limits: {bids_per_second: 100000, bids_burst: 100000}\nretention: 1s\n";
   MarketdProcess marketd(dir, config);
   ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
   Address address;
@@ -173,6 +175,9 @@ TEST(KillTest, NothingAcknowledgedIsLostAndNothingCountsTwice) {
   for (const std::string& finding : audit.findings()) ADD_FAILURE() << finding;
   EXPECT_TRUE(audit.balanced());
   EXPECT_GT(audit.rounds_replayed(), 0u);
+
+  // An archive that nothing went to would hold no more than its tables.
+  EXPECT_GT(std::filesystem::file_size(dir.File("ledger.sqlite.archive")), size_t{512} << 10);
 
   // Each caller's last attempt may have been cut off, so it is settled now by a retry: from then on
   // the sum is known to the micro-credit.

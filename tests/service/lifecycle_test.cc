@@ -16,6 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "marketd/ledger/sqlite/sqlite_ledger.h"
+#include "marketd/market/transaction.h"
 #include "tests/service/market_fixture.h"
 #include "tests/service/raw_call.h"
 
@@ -364,6 +366,68 @@ TEST_F(LifecycleTest, AMissingMailboxIsToldAndDoesNotStopTheOthers) {
   market_pb::ListRoundsResponse rounds;
   EXPECT_THAT(op.market->ListRounds(op.Context().get(), {}, &rounds),
               Fails(StatusCode::INVALID_ARGUMENT, "host_id: must be given"));
+}
+
+TEST_F(LifecycleTest, AnArchiveThatCannotBeMadeIsSaidByCheckAndAtTheStart) {
+  const std::string config =
+      absl::StrCat(SampleConfig(dir_), "retention: 30d\narchive: ", dir_.File("no/place"), "\n");
+  const Exit check =
+      RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("check.yaml", config)});
+  EXPECT_EQ(check.code, 2);
+  EXPECT_THAT(check.out, AllOf(HasSubstr(dir_.File("no/place")), HasSubstr("can't be written")));
+  const Exit start = Refused(config);
+  EXPECT_EQ(start.code, 1);
+  EXPECT_THAT(start.out, HasSubstr(dir_.File("no/place")));
+  const std::string good = absl::StrCat(SampleConfig(dir_), "retention: 30d\n");
+  EXPECT_EQ(RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("good.yaml", good)}).code, 0);
+}
+
+// Of a ledger that takes many seconds to go through, which the check behind does meanwhile, too.
+TEST_F(LifecycleTest, EndsWithinASecondWhateverIsBeingAudited) {
+  {
+    const auto ledger =
+        market::OpenSqliteLedger({.path = dir_.File("ledger.sqlite"), .sync_to_disk = false});
+    ASSERT_TRUE(ledger.ok()) << ledger.status();
+    market::State state = *(*ledger)->Load({});
+    const market::Account issued{market::kOperator, market::AccountKind::kIssued};
+    for (int group = 0; group < 60; ++group) {
+      std::vector<market::Transaction> transactions;
+      for (int i = 0; i < 1'000; ++i) {
+        market::Scribe scribe(state, absl::FromUnixSeconds(1'800'000'000), "deposit");
+        if (state.tenants.empty()) {
+          scribe.Write(market::PutTenant{{.tenant_id = "a"}});
+          scribe.Write(market::PutTenant{{.tenant_id = "b"}});
+        }
+        for (int entry = 0; entry < 10; ++entry) {
+          scribe.Move(issued, {entry % 2 == 0 ? "a" : "b", market::AccountKind::kAvailable}, 0, 1);
+        }
+        transactions.push_back(std::move(scribe).Finish());
+      }
+      ASSERT_TRUE((*ledger)->Commit({}, transactions).ok());
+    }
+  }
+  MarketdProcess marketd(dir_);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client op(marketd.grpc_address());
+  std::atomic<bool> asking{false};
+  grpc::Status audited;
+  std::thread asker([&] {
+    asking = true;
+    operators_pb::AuditResponse response;
+    audited = Audit(op, &response);
+  });
+  while (!asking) std::this_thread::yield();
+  // Others are answered while it goes on; then it is under way for sure.
+  operators_pb::ListHostsResponse hosts;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_THAT(op.operators->ListHosts(op.Context().get(), {}, &hosts), Succeeds());
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(marketd.Terminate().code, 0);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  asker.join();
+  EXPECT_FALSE(audited.ok()) << "it was done before it could be cancelled";
+  EXPECT_LT(took, std::chrono::seconds(1));
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "nom/joint.h"
+#include "tests/net/forwarder.h"
 #include "tests/net/http_get.h"
 #include "tests/service/market_fixture.h"
 
@@ -194,6 +195,29 @@ TEST_F(SessionServiceTest, TheHostedBidderSurvivesARestart) {
   EXPECT_THAT(bidder.out, ::testing::HasSubstr("safe mode: "));
   EXPECT_THAT(bidder.out, ::testing::HasSubstr("round "));
   EXPECT_THAT(Standing(), IsEmpty()) << "it takes its bids along when it goes";
+}
+
+class OutageTest : public MarketTest {};
+
+// The line goes dead without a word from anybody, as when a cable is pulled.
+TEST_F(OutageTest, TheHostedBidderSurvivesAnOutage) {
+  Forwarder line(marketd_->grpc_address());
+  const std::string token_file = dir_.Write("alice-token", alice_->token + "\n");
+  Exit bidder;
+  std::thread runs([&] {
+    bidder = RunToEnd({NOM_HOSTED_BIDDER, "--target", line.address(), "--token-file", token_file,
+                       "--guest-name", "cache", "--rounds", "6"});
+  });
+  Until([&] {
+    return absl::StrContains(HttpGet(marketd_->metrics_address(), "/metrics"),
+                             "\nnom_market_watchers 1\n");
+  });
+  line.Freeze();
+  runs.join();
+  EXPECT_EQ(bidder.code, 0) << bidder.out;
+  EXPECT_GE(line.connections(), 2) << "it came back by another connection";
+  EXPECT_THAT(bidder.out, ::testing::HasSubstr("safe mode: no fresh prices"));
+  EXPECT_THAT(bidder.out, ::testing::HasSubstr("\nround "));
 }
 
 // On a host that clears all resources together.

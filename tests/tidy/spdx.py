@@ -23,7 +23,7 @@ BY_SUFFIX = {
 }
 BY_NAME = {"CMakeLists.txt": HASH, "nom": HASH, ".clang-tidy": HASH, ".clang-format": HASH}
 # Data: what tests feed to readers, and what stands for itself.
-DATA = ("policies/cases/", "tests/fuzz/corpus/")
+DATA = ("tests/fuzz/corpus/",)
 FIRST = ("#!", "@PACKAGE_INIT@", "<!doctype", "<!DOCTYPE")
 
 

@@ -7,6 +7,7 @@
 #include "client/guest/calls.h"
 #include "client/guest/console.h"
 #include "client/guest/start.h"
+#include "client/guest/x86/processors.h"
 
 namespace nom::guest {
 namespace {
@@ -44,11 +45,23 @@ extern const char nom_image_end[];
 
 constexpr uint64_t kExitNotStartedByNomhv = 127;
 
+extern "C" const char NomProcessorEntry[];
+
 std::string_view TextOf(const char* text, size_t size) { return {text, strnlen(text, size)}; }
 
 }  // namespace
 
 Nomhv& Hypervisor() { return machine; }
+
+CallResult StartProcessor(uint32_t number, void (*body)(void*), void* argument,
+                          std::span<std::byte> stack) {
+  // What entry.S takes from there.
+  uint64_t top = (AddressOf(stack.data()) + stack.size()) & ~uint64_t{15};
+  top -= 2 * sizeof(uint64_t);
+  PointerTo<uint64_t>(top)[0] = reinterpret_cast<uint64_t>(body);
+  PointerTo<uint64_t>(top)[1] = reinterpret_cast<uint64_t>(argument);
+  return machine.StartProcessor(number, AddressOf(NomProcessorEntry), top);
+}
 
 // From x86/entry.S, on the guest's stack, in long mode.
 extern "C" [[noreturn]] void NomGuestStart(uint32_t start_gpa) {
@@ -69,6 +82,7 @@ extern "C" [[noreturn]] void NomGuestStart(uint32_t start_gpa) {
       .window_frames = page->window_frames,
       .image_first_frame = AddressOf(nom_image_begin) / NOM_FRAME_BYTES,
       .image_end_frame = AddressOf(nom_image_end) / NOM_FRAME_BYTES,
+      .virtual_processors = page->virtual_processors != 0 ? page->virtual_processors : 1,
       .name = TextOf(page->name, sizeof(page->name)),
       .arguments = TextOf(page->arguments, sizeof(page->arguments)),
   };

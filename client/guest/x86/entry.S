@@ -83,6 +83,20 @@ NomGuestEntry:
     call NomGuestStart
     ud2
 
+    // Where another processor of the guest begins (x86/processors.h): its body and its argument lie
+    // on its stack.
+    .section .text, "ax"
+    .p2align 4
+    .globl NomProcessorEntry
+NomProcessorEntry:
+    popq %rax
+    popq %rdi
+    xorl %ebp, %ebp
+    callq *%rax
+3:  cli                           // Stopped; it is started anew at the top.
+    hlt
+    jmp 3b
+
     // Every vector comes by its stub to one place with the same frame (x86/interrupts.h).
     .section .text, "ax"
     .macro STUB vector, has_error

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "nomhv/abi/guest.h"
+
 namespace nom::guest {
 
 // What was pushed, lowest address first: x86/entry.S, then the processor (AMD64 APM volume 2,
@@ -36,6 +38,18 @@ void SetInterruptHandler(uint8_t vector, InterruptHandler handler);
 // Asks nomhv to raise `vector` with each notice and lets interrupts in. `handler` should set a flag
 // and leave: pools and bid pages are not for interrupt handlers. False if nomhv refused.
 [[nodiscard]] bool EnableNoticeInterrupt(uint8_t vector, InterruptHandler handler);
+
+// Lets interrupts in and sleeps until one, a notice, a ring, a signal or `deadline_tsc` (0: none);
+// then they are off again. Whoever looked with interrupts off and found nothing misses none that
+// comes between.
+inline void SleepUntilInterrupt(uint64_t deadline_tsc) {
+  uint64_t status = NOM_CALL_YIELD;
+  uint64_t wake = 0;
+  asm volatile("sti; vmmcall; cli"
+               : "+a"(status), "+d"(wake)
+               : "D"(deadline_tsc), "S"(uint64_t{0})
+               : "memory");
+}
 
 inline void EnableInterrupts() { asm volatile("sti" ::: "memory"); }
 inline void DisableInterrupts() { asm volatile("cli" ::: "memory"); }

@@ -51,8 +51,8 @@ class BudgetPacer {
   // The most that bids which first take part in this round may be charged in a round. 0 for a round
   // before the latest.
   // They stand for at most `stands_rounds` rounds; 0: for bid_lifetime_rounds. A bid that may stand
-  // for more than two is also paid by the next period: what that leaves over if all demand comes in
-  // a period's last round, policies/bidding/pacing.h says.
+  // for more than two is also paid out of the next period's budget, so part of a budget may be left
+  // over where all demand comes in a period's last round; policies/bidding/pacing.h says how much.
   int64_t Cap(uint64_t round_id, int stands_rounds = 0);
   // Tells the pacer that, from `round_id` on, the standing bids together may be charged at most
   // `cap_microcredits`. Replaces what earlier calls said. 0: no bid stands.

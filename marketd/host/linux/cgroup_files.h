@@ -74,6 +74,8 @@ class CgroupFiles {
   // the root itself.
   explicit CgroupFiles(std::string root) : root_(std::move(root)) {}
   virtual ~CgroupFiles() = default;
+  CgroupFiles(const CgroupFiles&) = delete;
+  CgroupFiles& operator=(const CgroupFiles&) = delete;
 
   const std::string& root() const { return root_; }
 
@@ -139,6 +141,7 @@ class CgroupFiles {
   std::string PathOf(const std::string& cgroup, absl::string_view file) const;
 
  private:
+  friend class AdoptedFiles;  // Passes on, to one tree or the other.
   absl::StatusOr<int64_t> ReadLimit(const std::string& cgroup, absl::string_view file) const;
   absl::StatusOr<std::optional<uint64_t>> ReadKey(const std::string& cgroup, absl::string_view file,
                                                   absl::string_view key) const;

@@ -45,6 +45,11 @@ absl::StatusOr<const Recipe*> CheckSpec(const GuestSpec& spec, const std::vector
     return absl::FailedPreconditionError(absl::StrCat(
         what, "its seed of memory is ", seed.memory_bytes, " bytes; no program starts in that"));
   }
+  if (!recipe->unit.empty() &&
+      (units.Sells(ResourceKind::kDisk) || units.Sells(ResourceKind::kNetwork))) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        what, "it adopts a unit, of which only cpu and memory are limited; this host sells more"));
+  }
   if (units.Sells(ResourceKind::kDisk) && seed.disk_iops < 1) {
     return absl::FailedPreconditionError(absl::StrCat(
         what, "has no seed of disk; the kernel takes no limit of 0, and without one it had all"));

@@ -58,6 +58,10 @@ absl::Status FindGuests(CgroupFiles& files, const EnforcedBy& by,
   });
   for (auto& [guest_id, guest] : record.guests) {
     if (guest.phase != GuestRecord::Phase::kRunning) continue;
+    if (guest.adopted()) {
+      const absl::StatusOr<bool> lives = files.Populated(GuestFolder(guest_id));
+      populated[guest_id] = lives.ok() && *lives;
+    }
     const auto found = populated.find(guest_id);
     if (found == populated.end() || !found->second) {
       ends.Note(guest_id, guest, record.at_us, ends.ReasonOf(files, guest_id, guest));

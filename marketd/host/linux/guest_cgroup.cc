@@ -19,11 +19,13 @@ constexpr int kNapsMax = 500;  // Processes inside a system call die at its end.
 
 absl::Status WriteFirstLimits(CgroupFiles& files, const std::string& cgroup, const Recipe& recipe,
                               const EnforcedBy& by, const Amounts& seed) {
-  NOM_RETURN_IF_ERROR(files.WriteProcessesMax(cgroup, recipe.processes_max));
+  // How many processes a unit may have, and who of it dies, is said to systemd.
+  const bool ours = recipe.unit.empty();
+  if (ours) NOM_RETURN_IF_ERROR(files.WriteProcessesMax(cgroup, recipe.processes_max));
   if (by.units.Sells(ResourceKind::kMemory)) {
     NOM_RETURN_IF_ERROR(
         files.WriteMemorySwapMax(cgroup, recipe.force == Recipe::Force::kSwap ? kCgroupMax : 0));
-    NOM_RETURN_IF_ERROR(files.WriteOomGroup(cgroup, true));
+    if (ours) NOM_RETURN_IF_ERROR(files.WriteOomGroup(cgroup, true));
     NOM_RETURN_IF_ERROR(files.WriteMemoryMax(cgroup, seed.memory_bytes));
     NOM_RETURN_IF_ERROR(files.WriteMemoryMin(cgroup, seed.memory_bytes));
   }

@@ -10,6 +10,7 @@ namespace nom::market {
 namespace {
 
 constexpr int64_t kLastWordUs = 1'000'000;  // For the launcher to say how a guest ended.
+constexpr int64_t kUnitBackUs = 5'000'000;  // For systemd to start a unit again.
 
 }  // namespace
 
@@ -26,20 +27,24 @@ void GuestEnds::Forget(GuestId guest_id) {
   empty_since_us_.erase(guest_id);
 }
 
-bool GuestEnds::HasEnded(const CgroupFiles& files, GuestId guest_id, int64_t now_us) {
+bool GuestEnds::HasEnded(const CgroupFiles& files, GuestId guest_id, const GuestRecord& guest,
+                         int64_t now_us) {
   const absl::StatusOr<bool> populated = files.Populated(GuestFolder(guest_id));
-  if (absl::IsNotFound(populated.status())) return true;
-  if (!populated.ok() || *populated) {
+  const bool gone = absl::IsNotFound(populated.status());
+  if (gone && !guest.adopted()) return true;
+  if (!gone && (!populated.ok() || *populated)) {
     empty_since_us_.erase(guest_id);
     return false;
   }
   const int64_t since_us = empty_since_us_.emplace(guest_id, now_us).first->second;
+  if (guest.adopted()) return now_us - since_us >= kUnitBackUs;
   return last_words_.contains(guest_id) || now_us - since_us >= kLastWordUs;
 }
 
 std::string GuestEnds::ReasonOf(const CgroupFiles& files, GuestId guest_id,
                                 const GuestRecord& guest) const {
   if (!guest.exit_reason.empty()) return guest.exit_reason;
+  if (guest.adopted()) return "its unit has stopped";
   const std::string cgroup = GuestFolder(guest_id);
   if (absl::IsNotFound(files.Populated(cgroup).status())) return "its cgroup was removed";
   const auto said = last_words_.find(guest_id);

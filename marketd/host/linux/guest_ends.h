@@ -29,8 +29,10 @@ class GuestEnds {
   void Forget(GuestId guest_id);
 
   // Whether a guest that ran has ended: its cgroup has gone, or is empty and its launcher has said
-  // how, or has had a second to say it.
-  bool HasEnded(const CgroupFiles& files, GuestId guest_id, int64_t now_us);
+  // how, or has had a second to say it. A unit that was adopted has ended if it has had no process
+  // for five seconds: systemd may be starting it again.
+  bool HasEnded(const CgroupFiles& files, GuestId guest_id, const GuestRecord& guest,
+                int64_t now_us);
 
   // What is known of how it ended, from the launcher and the kernel.
   std::string ReasonOf(const CgroupFiles& files, GuestId guest_id, const GuestRecord& guest) const;

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -26,9 +25,43 @@ std::string Word(absl::string_view text) {
   return absl::StrCat("=", absl::WebSafeBase64Escape(text));
 }
 
-bool ParseWord(absl::string_view word, std::string* out) {
-  return !word.empty() && word[0] == '=' && absl::WebSafeBase64Unescape(word.substr(1), out);
+std::string LimitWords(const UnitLimits& limits) {
+  return absl::StrCat(limits.cpu_us_per_s, " ", limits.memory_max_bytes, " ",
+                      limits.memory_min_bytes, " ", limits.swap_max_bytes);
 }
+
+// Reads the words of a message one after the other; remembers whether all were right.
+class WordReader {
+ public:
+  explicit WordReader(absl::string_view text) : words_(absl::StrSplit(text, ' ')) {}
+
+  absl::string_view Next() {
+    if (at_ < words_.size()) return words_[at_++];
+    good_ = false;
+    return "";
+  }
+  template <typename Int>
+  void Number(Int* out) {
+    good_ &= absl::SimpleAtoi(Next(), out);
+  }
+  void Text(std::string* out) {
+    const absl::string_view word = Next();
+    good_ &= !word.empty() && word[0] == '=' && absl::WebSafeBase64Unescape(word.substr(1), out);
+  }
+  void Limits(UnitLimits* out) {
+    for (int64_t* limit : {&out->cpu_us_per_s, &out->memory_max_bytes, &out->memory_min_bytes,
+                           &out->swap_max_bytes}) {
+      Number(limit);
+      good_ &= *limit >= 0;
+    }
+  }
+  bool Good() const { return good_ && at_ == words_.size(); }
+
+ private:
+  const std::vector<absl::string_view> words_;
+  size_t at_ = 0;
+  bool good_ = true;
+};
 
 // A terabit a second is more than any machine has, and far from what overflows.
 bool IsRate(int64_t mbits) { return mbits >= 0 && mbits <= 1'000'000; }
@@ -45,43 +78,19 @@ class SocketLauncher final : public Launcher {
   ~SocketLauncher() override { Close(); }
 
   absl::Status Start(const LaunchStart& start) override {
-    return Ask(start, start.guest_id, [](const LaunchReply& reply) -> std::optional<GuestId> {
-      const auto* started = std::get_if<LaunchStarted>(&reply);
-      return started == nullptr ? std::nullopt : std::optional(started->guest_id);
-    });
+    return Ask<LaunchStarted>(start, start.guest_id).status();
   }
-
   absl::Status SetRate(const LaunchRate& rate) override {
-    return Ask(rate, rate.guest_id, [](const LaunchReply& reply) -> std::optional<GuestId> {
-      const auto* rated = std::get_if<LaunchRated>(&reply);
-      return rated == nullptr ? std::nullopt : std::optional(rated->guest_id);
-    });
+    return Ask<LaunchRated>(rate, rate.guest_id).status();
   }
-
-  // Until the answer about this guest: `done` says whose a reply is, if it is of the right kind.
-  absl::Status Ask(const LaunchRequest& request, GuestId guest_id,
-                   std::optional<GuestId> (*done)(const LaunchReply&)) {
-    NOM_RETURN_IF_ERROR(Connect());
-    if (!Send(LaunchText(request))) return Gone("does not take requests");
-    // Not the wall clock, which may be set meanwhile.
-    const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout_);
-    for (;;) {
-      const absl::StatusOr<LaunchReply> reply =
-          Receive(absl::FromChrono(deadline - std::chrono::steady_clock::now()));
-      if (!reply.ok()) {
-        Close();
-        return reply.status();
-      }
-      if (const auto* ended = std::get_if<LaunchEnded>(&*reply)) {
-        ended_.push_back(*ended);
-      } else if (done(*reply) == guest_id) {
-        return absl::OkStatus();
-      } else if (const auto* refused = std::get_if<LaunchRefused>(&*reply)) {
-        if (refused->guest_id == guest_id) {
-          return absl::FailedPreconditionError(refused->what);
-        }
-      }
-    }
+  absl::StatusOr<LaunchAdopted> Adopt(const LaunchAdopt& adopt) override {
+    return Ask<LaunchAdopted>(adopt, adopt.guest_id);
+  }
+  absl::Status Control(const LaunchControl& control) override {
+    return Ask<LaunchControlled>(control, control.guest_id).status();
+  }
+  absl::Status Release(const LaunchRelease& release) override {
+    return Ask<LaunchReleased>(release, release.guest_id).status();
   }
 
   std::vector<LaunchEnded> TakeEnded() override {
@@ -100,6 +109,30 @@ class SocketLauncher final : public Launcher {
   }
 
  private:
+  // Until the answer about this guest, which is an `Answer` or a refusal.
+  template <typename Answer>
+  absl::StatusOr<Answer> Ask(const LaunchRequest& request, GuestId guest_id) {
+    NOM_RETURN_IF_ERROR(Connect());
+    if (!Send(LaunchText(request))) return Gone("does not take requests");
+    // Not the wall clock, which may be set meanwhile.
+    const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout_);
+    for (;;) {
+      const absl::StatusOr<LaunchReply> reply =
+          Receive(absl::FromChrono(deadline - std::chrono::steady_clock::now()));
+      if (!reply.ok()) {
+        Close();
+        return reply.status();
+      }
+      if (const auto* ended = std::get_if<LaunchEnded>(&*reply)) {
+        ended_.push_back(*ended);
+      } else if (const auto* answer = std::get_if<Answer>(&*reply)) {
+        if (answer->guest_id == guest_id) return *answer;
+      } else if (const auto* refused = std::get_if<LaunchRefused>(&*reply)) {
+        if (refused->guest_id == guest_id) return absl::FailedPreconditionError(refused->what);
+      }
+    }
+  }
+
   absl::Status Gone(absl::string_view what) {
     const std::string text = absl::StrCat("launcher ", path_, ": ", what,
                                           "; guests that run go on, new ones cannot be "
@@ -169,6 +202,17 @@ std::string LaunchText(const LaunchRequest& request) {
   if (const auto* rate = std::get_if<LaunchRate>(&request)) {
     return absl::StrCat("rate ", rate->guest_id, " ", rate->network_mbits);
   }
+  if (const auto* adopt = std::get_if<LaunchAdopt>(&request)) {
+    return absl::StrCat("adopt ", adopt->guest_id, " ", Word(adopt->recipe));
+  }
+  if (const auto* control = std::get_if<LaunchControl>(&request)) {
+    return absl::StrCat("control ", control->guest_id, " ", Word(control->recipe), " ",
+                        Word(control->file), " ", control->value);
+  }
+  if (const auto* release = std::get_if<LaunchRelease>(&request)) {
+    return absl::StrCat("release ", release->guest_id, " ", Word(release->recipe), " ",
+                        LimitWords(release->limits));
+  }
   return "list";
 }
 
@@ -178,6 +222,16 @@ std::string LaunchText(const LaunchReply& reply) {
   }
   if (const auto* rated = std::get_if<LaunchRated>(&reply)) {
     return absl::StrCat("rated ", rated->guest_id);
+  }
+  if (const auto* adopted = std::get_if<LaunchAdopted>(&reply)) {
+    return absl::StrCat("adopted ", adopted->guest_id, " ", Word(adopted->cgroup), " ",
+                        LimitWords(adopted->limits));
+  }
+  if (const auto* controlled = std::get_if<LaunchControlled>(&reply)) {
+    return absl::StrCat("controlled ", controlled->guest_id);
+  }
+  if (const auto* released = std::get_if<LaunchReleased>(&reply)) {
+    return absl::StrCat("released ", released->guest_id);
   }
   if (const auto* refused = std::get_if<LaunchRefused>(&reply)) {
     return absl::StrCat("refused ", refused->guest_id, " ", Word(refused->what));
@@ -189,42 +243,79 @@ std::string LaunchText(const LaunchReply& reply) {
 }
 
 absl::StatusOr<LaunchRequest> ParseLaunchRequest(absl::string_view text) {
-  const std::vector<absl::string_view> words = absl::StrSplit(text, ' ');
-  if (words.size() == 1 && words[0] == "list") return LaunchRequest(LaunchList{});
-  LaunchStart start;
-  LaunchRate rate;
-  if (words.size() == 3 && words[0] == "rate" && absl::SimpleAtoi(words[1], &rate.guest_id) &&
-      absl::SimpleAtoi(words[2], &rate.network_mbits) && IsRate(rate.network_mbits) &&
-      rate.network_mbits > 0) {
-    return LaunchRequest(rate);
-  }
-  if (words.size() == 5 && words[0] == "start" && absl::SimpleAtoi(words[1], &start.guest_id) &&
-      ParseWord(words[2], &start.recipe) && ParseWord(words[3], &start.arguments) &&
-      absl::SimpleAtoi(words[4], &start.network_mbits) && IsRate(start.network_mbits)) {
-    return LaunchRequest(std::move(start));
+  WordReader words(text);
+  const absl::string_view verb = words.Next();
+  if (text == "list") return LaunchRequest(LaunchList{});
+  GuestId guest_id = 0;
+  words.Number(&guest_id);
+  if (verb == "rate") {
+    LaunchRate rate{.guest_id = guest_id};
+    words.Number(&rate.network_mbits);
+    if (words.Good() && IsRate(rate.network_mbits) && rate.network_mbits > 0) {
+      return LaunchRequest(rate);
+    }
+  } else if (verb == "start") {
+    LaunchStart start{.guest_id = guest_id};
+    words.Text(&start.recipe);
+    words.Text(&start.arguments);
+    words.Number(&start.network_mbits);
+    if (words.Good() && IsRate(start.network_mbits)) return LaunchRequest(std::move(start));
+  } else if (verb == "adopt") {
+    LaunchAdopt adopt{.guest_id = guest_id};
+    words.Text(&adopt.recipe);
+    if (words.Good()) return LaunchRequest(std::move(adopt));
+  } else if (verb == "control") {
+    LaunchControl control{.guest_id = guest_id};
+    words.Text(&control.recipe);
+    words.Text(&control.file);
+    words.Number(&control.value);
+    if (words.Good() && control.value >= 0) return LaunchRequest(std::move(control));
+  } else if (verb == "release") {
+    LaunchRelease release{.guest_id = guest_id};
+    words.Text(&release.recipe);
+    words.Limits(&release.limits);
+    if (words.Good()) return LaunchRequest(std::move(release));
   }
   return BadMessage(text);
 }
 
 absl::StatusOr<LaunchReply> ParseLaunchReply(absl::string_view text) {
-  const std::vector<absl::string_view> words = absl::StrSplit(text, ' ');
-  const absl::string_view verb = words[0];
-  LaunchListed listed;
-  if (words.size() == 2 && verb == "listed" && absl::SimpleAtoi(words[1], &listed.running)) {
-    return LaunchReply(listed);
+  WordReader words(text);
+  const absl::string_view verb = words.Next();
+  if (verb == "listed") {
+    LaunchListed listed;
+    words.Number(&listed.running);
+    return words.Good() ? absl::StatusOr<LaunchReply>(listed) : BadMessage(text);
   }
+  LaunchReply out;
   GuestId guest_id = 0;
-  if (words.size() == 2 && verb == "rated" && absl::SimpleAtoi(words[1], &guest_id)) {
-    return LaunchReply(LaunchRated{guest_id});
-  }
-  if (words.size() != 3 || !absl::SimpleAtoi(words[1], &guest_id)) return BadMessage(text);
-  LaunchStarted started{.guest_id = guest_id};
-  if (verb == "started" && absl::SimpleAtoi(words[2], &started.pid)) return LaunchReply(started);
+  words.Number(&guest_id);
   std::string what;
-  if (!ParseWord(words[2], &what)) return BadMessage(text);
-  if (verb == "refused") return LaunchReply(LaunchRefused{guest_id, std::move(what)});
-  if (verb == "ended") return LaunchReply(LaunchEnded{guest_id, std::move(what)});
-  return BadMessage(text);
+  if (verb == "rated") {
+    out = LaunchRated{guest_id};
+  } else if (verb == "controlled") {
+    out = LaunchControlled{guest_id};
+  } else if (verb == "released") {
+    out = LaunchReleased{guest_id};
+  } else if (verb == "started") {
+    LaunchStarted started{.guest_id = guest_id};
+    words.Number(&started.pid);
+    out = started;
+  } else if (verb == "adopted") {
+    LaunchAdopted adopted{.guest_id = guest_id};
+    words.Text(&adopted.cgroup);
+    words.Limits(&adopted.limits);
+    out = std::move(adopted);
+  } else if (verb == "refused") {
+    words.Text(&what);
+    out = LaunchRefused{guest_id, std::move(what)};
+  } else if (verb == "ended") {
+    words.Text(&what);
+    out = LaunchEnded{guest_id, std::move(what)};
+  } else {
+    return BadMessage(text);
+  }
+  return words.Good() ? absl::StatusOr<LaunchReply>(std::move(out)) : BadMessage(text);
 }
 
 std::string ExitText(int wait_status) {

@@ -22,9 +22,10 @@ namespace nom::market {
 
 absl::StatusOr<std::unique_ptr<LauncherServer>> LauncherServer::Listen(
     LinuxHostOptions options, uid_t marketd_uid, gid_t marketd_gid,
-    std::function<void(const std::string&)> log) {
+    std::function<void(const std::string&)> log, std::unique_ptr<SystemdUnits> units) {
+  if (units == nullptr) units = NewSystemdUnits();
   std::unique_ptr<LauncherServer> server(
-      new LauncherServer(std::move(options), marketd_uid, std::move(log)));
+      new LauncherServer(std::move(options), marketd_uid, std::move(log), std::move(units)));
   if (server->options_.network.prefix > 0) {
     NOM_ASSIGN_OR_RETURN(server->netlink_, OpenNetlink());
     server->traffic_.emplace(*server->netlink_, server->options_.network);
@@ -122,6 +123,30 @@ bool LauncherServer::Answer() {
     SetRate(*rate);
     return true;
   }
+  if (const auto* adopt = std::get_if<LaunchAdopt>(&*request)) {
+    OfUnit(adopt->guest_id, adopt->recipe, "adopted",
+           [&](const Recipe& recipe) -> absl::StatusOr<LaunchReply> {
+             NOM_ASSIGN_OR_RETURN(LaunchAdopted adopted, adopted_.Adopt(*adopt, recipe));
+             return LaunchReply(std::move(adopted));
+           });
+    return true;
+  }
+  if (const auto* control = std::get_if<LaunchControl>(&*request)) {
+    OfUnit(control->guest_id, control->recipe, "",
+           [&](const Recipe& recipe) -> absl::StatusOr<LaunchReply> {
+             NOM_RETURN_IF_ERROR(adopted_.Control(*control, recipe));
+             return LaunchReply(LaunchControlled{control->guest_id});
+           });
+    return true;
+  }
+  if (const auto* release = std::get_if<LaunchRelease>(&*request)) {
+    OfUnit(release->guest_id, release->recipe, "released",
+           [&](const Recipe& recipe) -> absl::StatusOr<LaunchReply> {
+             NOM_RETURN_IF_ERROR(adopted_.Release(*release, recipe));
+             return LaunchReply(LaunchReleased{release->guest_id});
+           });
+    return true;
+  }
   for (const LaunchEnded& ended : ends_) {
     if (!Send(ended)) return false;
   }
@@ -136,6 +161,10 @@ void LauncherServer::Start(const LaunchStart& start) {
   const Recipe* recipe = FindRecipe(options_.recipes, start.recipe);
   if (recipe == nullptr) {
     refuse(absl::StrCat("there is no recipe \"", start.recipe, "\" in the launcher's config"));
+    return;
+  }
+  if (!recipe->unit.empty()) {
+    refuse(absl::StrCat("recipe ", recipe->name, " names a unit, which is adopted, not started"));
     return;
   }
   if (!recipe->arguments && !start.arguments.empty()) {
@@ -177,9 +206,25 @@ void LauncherServer::SetRate(const LaunchRate& rate) {
   Send(LaunchRefused{rate.guest_id, std::string(status.message())});
 }
 
+void LauncherServer::OfUnit(GuestId guest_id, const std::string& name, absl::string_view what,
+                            const std::function<absl::StatusOr<LaunchReply>(const Recipe&)>& does) {
+  const Recipe* recipe = FindRecipe(options_.recipes, name);
+  absl::StatusOr<LaunchReply> reply = absl::FailedPreconditionError(
+      absl::StrCat("there is no recipe \"", name, "\" that names a unit in the launcher's config"));
+  if (recipe != nullptr && !recipe->unit.empty()) reply = does(*recipe);
+  if (!reply.ok()) {
+    log_(absl::StrCat("guest ", guest_id, ": refused: ", reply.status().message()));
+    Send(LaunchRefused{guest_id, std::string(reply.status().message())});
+    return;
+  }
+  if (!what.empty()) log_(absl::StrCat("guest ", guest_id, ": unit ", recipe->unit, " is ", what));
+  Send(*reply);
+}
+
 void LauncherServer::Reap() {
   int status = 0;
   for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (adopted_.Reaped(pid)) continue;
     const auto it = running_.find(pid);
     if (it == running_.end()) continue;
     ends_.push_back({it->second, ExitText(status)});

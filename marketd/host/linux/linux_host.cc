@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "marketd/base/status.h"
+#include "marketd/host/linux/adopted_files.h"
 #include "marketd/host/linux/check_grants.h"
 #include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/find_guests.h"
@@ -31,12 +32,17 @@ constexpr int64_t kMeterIntervalUs = 1'000'000;  // At what they use.
 
 class LinuxHost final : public Host {
  public:
-  LinuxHost(LinuxHostOptions options, LinuxHostParts parts, std::unique_ptr<CgroupFiles> own_files,
-            std::unique_ptr<Launcher> own_launcher)
+  // `owned` is what of the parts is its own, if anything is.
+  struct Owned {
+    std::unique_ptr<CgroupFiles> files;
+    std::unique_ptr<CgroupFiles> all_files;
+    std::unique_ptr<Launcher> launcher;
+  };
+  LinuxHost(LinuxHostOptions options, LinuxHostParts parts, Owned owned)
       : options_(std::move(options)),
-        own_files_(std::move(own_files)),
-        own_launcher_(std::move(own_launcher)),
+        owned_(std::move(owned)),
         parts_(std::move(parts)),
+        files_(*parts_.files, *parts_.all_files, *parts_.launcher, parts_.nap),
         directory_(options_.run_directory) {}
 
   absl::StatusOr<HostFacts> Attach() override;
@@ -49,7 +55,7 @@ class LinuxHost final : public Host {
   std::vector<HostNews> Poll() override;
 
  private:
-  CgroupFiles& files() { return *parts_.files; }
+  CgroupFiles& files() { return files_; }
   absl::Status Save() { return SaveHostRecord(directory_.StatePath(), record_); }
   Amounts Capacity() const;
   EnforcedBy By() const { return {.units = units_, .capacity = capacity_, .disk = disk_}; }
@@ -63,6 +69,10 @@ class LinuxHost final : public Host {
   void NoteMost() { granted_max_ = LargerOf(granted_max_, GrantedBy(record_)); }
   absl::Status WriteSeedSum();
   absl::Status StartNew(const GuestSpec& spec, const Recipe& recipe, GuestRecord& guest);
+  absl::Status AdoptNew(GuestId guest_id, const Recipe& recipe, GuestRecord& guest);
+  void NameUnit(GuestId guest_id, const GuestRecord& guest);
+  // Ends a guest that was started, with all that it has; gives a unit back as it was found.
+  absl::Status LetGo(GuestId guest_id, const GuestRecord& guest);
 
   std::function<absl::Status(GuestId, int64_t)> RateSetter();
   // The kernel's limits of networks are not read back: what the record says is put in force again.
@@ -74,9 +84,9 @@ class LinuxHost final : public Host {
   std::vector<GuestMeters> AppliedMeters() const;
 
   const LinuxHostOptions options_;
-  const std::unique_ptr<CgroupFiles> own_files_;
-  const std::unique_ptr<Launcher> own_launcher_;
+  const Owned owned_;
   const LinuxHostParts parts_;
+  AdoptedFiles files_;
   RunDirectory directory_;
   bool attached_ = false;
 
@@ -163,6 +173,12 @@ absl::StatusOr<HostFacts> LinuxHost::Attach() {
   NOM_ASSIGN_OR_RETURN(machine_, ReadMachineFacts(options_.proc));
   capacity_ = Capacity();
   NOM_RETURN_IF_ERROR(LoadRecord());
+  for (const auto& [guest_id, guest] : record_.guests) {
+    if (!guest.adopted()) continue;
+    NameUnit(guest_id, guest);
+    // Was being adopted when the last marketd ended: nobody was told of it.
+    if (guest.phase == GuestRecord::Phase::kCreating) NOM_RETURN_IF_ERROR(LetGo(guest_id, guest));
+  }
   ends_.Hear(*parts_.launcher, record_);
   Meter();
   NOM_RETURN_IF_ERROR(FindGuests(files(), By(), parts_.nap, ends_, record_));
@@ -220,7 +236,52 @@ std::vector<GuestMeters> LinuxHost::AppliedMeters() const {
 
 // --- Guests come and go. ---
 
+void LinuxHost::NameUnit(GuestId guest_id, const GuestRecord& guest) {
+  files_.Adopt(GuestFolder(guest_id),
+               {.guest_id = guest_id, .recipe = guest.recipe, .cgroup = guest.unit_cgroup});
+}
+
+absl::Status LinuxHost::LetGo(GuestId guest_id, const GuestRecord& guest) {
+  const std::string cgroup = GuestFolder(guest_id);
+  if (!guest.adopted()) return EmptyAndRemove(files(), cgroup, parts_.nap);
+  NOM_RETURN_IF_ERROR(
+      files_.Release({.guest_id = guest_id, .recipe = guest.recipe, .limits = guest.unit_limits}));
+  files_.Forget(cgroup);
+  return absl::OkStatus();
+}
+
+// A unit that uses more than its seed would be killed by its first limit.
+absl::Status LinuxHost::AdoptNew(GuestId guest_id, const Recipe& recipe, GuestRecord& guest) {
+  NOM_ASSIGN_OR_RETURN(LaunchAdopted found,
+                       files_.Find({.guest_id = guest_id, .recipe = guest.recipe}));
+  for (const auto& [other_id, other] : record_.guests) {
+    if (other.unit_cgroup != found.cgroup) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("unit ", recipe.unit, " is guest ", other_id, " already"));
+  }
+  guest.unit_cgroup = std::move(found.cgroup);
+  guest.unit_limits = found.limits;
+  NameUnit(guest_id, guest);
+  const std::string cgroup = GuestFolder(guest_id);
+  NOM_ASSIGN_OR_RETURN(const CpuStat stat, files().ReadCpuStat(cgroup));
+  guest.usage_offset_us = -static_cast<int64_t>(stat.usage_us);
+  if (!units_.Sells(ResourceKind::kMemory)) return absl::OkStatus();
+  NOM_ASSIGN_OR_RETURN(int64_t bytes, files().ReadMemoryCurrent(cgroup));
+  if (bytes > guest.seed.memory_bytes) {
+    // Page cache goes; what does not is looked at again.
+    files().ReclaimMemory(cgroup, bytes - guest.seed.memory_bytes).IgnoreError();
+    NOM_ASSIGN_OR_RETURN(bytes, files().ReadMemoryCurrent(cgroup));
+  }
+  if (bytes > guest.seed.memory_bytes) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "unit ", recipe.unit, " keeps ", MiBText(bytes), " of memory, and its seed is ",
+        MiBText(guest.seed.memory_bytes), ": give it a seed that holds what it uses"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LinuxHost::StartNew(const GuestSpec& spec, const Recipe& recipe, GuestRecord& guest) {
+  if (!recipe.unit.empty()) NOM_RETURN_IF_ERROR(AdoptNew(spec.guest_id, recipe, guest));
   NOM_RETURN_IF_ERROR(Save());
   NOM_RETURN_IF_ERROR(
       WriteFirstLimits(files(), GuestFolder(spec.guest_id), recipe, By(), guest.seed));
@@ -228,10 +289,12 @@ absl::Status LinuxHost::StartNew(const GuestSpec& spec, const Recipe& recipe, Gu
   NOM_RETURN_IF_ERROR(directory_.OpenGuest(spec.guest_id));
   directory_.Board(spec.guest_id)->WriteGuest({.guest_id = spec.guest_id, .now = spec.seeds}, 0, 0);
   ends_.Forget(spec.guest_id);
-  NOM_RETURN_IF_ERROR(parts_.launcher->Start({.guest_id = spec.guest_id,
-                                              .recipe = spec.image,
-                                              .arguments = spec.arguments,
-                                              .network_mbits = guest.seed.network_mbits}));
+  if (!guest.adopted()) {
+    NOM_RETURN_IF_ERROR(parts_.launcher->Start({.guest_id = spec.guest_id,
+                                                .recipe = spec.image,
+                                                .arguments = spec.arguments,
+                                                .network_mbits = guest.seed.network_mbits}));
+  }
   guest.phase = GuestRecord::Phase::kRunning;
   return Save();
 }
@@ -242,13 +305,15 @@ absl::Status LinuxHost::CreateGuest(const GuestSpec& spec) {
                        CheckSpec(spec, options_.recipes, machine_, units_, capacity_, record_));
   const std::string what = absl::StrCat("guest ", spec.name, " from recipe ", spec.image, ": ");
   const std::string cgroup = GuestFolder(spec.guest_id);
-  if (const absl::Status status = files().Make(cgroup); !status.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(what, status.message()));
+  if (recipe->unit.empty()) {
+    if (const absl::Status status = files().Make(cgroup); !status.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat(what, status.message()));
+    }
   }
   Meter();
   GuestRecord& guest = record_.guests[spec.guest_id];
   guest.name = spec.name;
-  guest.recipe = spec.image;
+  guest.recipe = recipe->name;
   guest.seed = units_.ToAmounts(spec.seeds);
   guest.held = guest.seed;
   guest.memory_window_bytes =
@@ -265,7 +330,9 @@ absl::Status LinuxHost::CreateGuest(const GuestSpec& spec) {
   const auto also = [&message](const absl::Status& status) {
     if (!status.ok()) absl::StrAppend(&message, "; and ", status.message());
   };
-  also(EmptyAndRemove(files(), cgroup, parts_.nap));
+  // A unit that was not found has nothing to be given back.
+  if (recipe->unit.empty() || guest.adopted()) also(LetGo(spec.guest_id, guest));
+  files_.Forget(cgroup);
   record_.guests.erase(spec.guest_id);
   directory_.RemoveGuest(spec.guest_id);
   also(WriteSeedSum());
@@ -284,7 +351,7 @@ absl::StatusOr<GuestMeters> LinuxHost::DestroyGuest(GuestId guest_id) {
   Meter();
   const GuestMeters last =
       ToGuestMeters(guest_id, it->second.sums, record_.at_us, units_.resources());
-  NOM_RETURN_IF_ERROR(EmptyAndRemove(files(), GuestFolder(guest_id), parts_.nap));
+  NOM_RETURN_IF_ERROR(LetGo(guest_id, it->second));
   record_.guests.erase(it);
   ends_.Forget(guest_id);
   directory_.RemoveGuest(guest_id);
@@ -416,12 +483,13 @@ std::vector<HostNews> LinuxHost::Poll() {
   if (now_us - metered_us_ >= kMeterIntervalUs) Meter();
   bool some_ended = false;
   for (auto& [guest_id, guest] : record_.guests) {
-    if (guest.phase != GuestRecord::Phase::kRunning || !ends_.HasEnded(files(), guest_id, now_us)) {
+    if (guest.phase != GuestRecord::Phase::kRunning ||
+        !ends_.HasEnded(files(), guest_id, guest, now_us)) {
       continue;
     }
     Meter();
     ends_.Note(guest_id, guest, record_.at_us, ends_.ReasonOf(files(), guest_id, guest));
-    DropCache(files(), GuestFolder(guest_id));
+    if (!guest.adopted()) DropCache(files(), GuestFolder(guest_id));
     some_ended = true;
   }
   if (some_ended) {
@@ -435,18 +503,19 @@ std::vector<HostNews> LinuxHost::Poll() {
 }  // namespace
 
 std::unique_ptr<Host> NewLinuxHost(LinuxHostOptions options) {
-  auto files = std::make_unique<CgroupFiles>(options.cgroup_root);
-  std::unique_ptr<Launcher> launcher = NewSocketLauncher(options.launcher_socket);
-  LinuxHostParts parts{.files = files.get(),
-                       .launcher = launcher.get(),
+  LinuxHost::Owned owned{.files = std::make_unique<CgroupFiles>(options.cgroup_root),
+                         .all_files = std::make_unique<CgroupFiles>(options.sys + "/fs/cgroup"),
+                         .launcher = NewSocketLauncher(options.launcher_socket)};
+  LinuxHostParts parts{.files = owned.files.get(),
+                       .all_files = owned.all_files.get(),
+                       .launcher = owned.launcher.get(),
                        .now_us = BootTimeUs,
                        .nap = [](absl::Duration d) { absl::SleepFor(d); }};
-  return std::make_unique<LinuxHost>(std::move(options), std::move(parts), std::move(files),
-                                     std::move(launcher));
+  return std::make_unique<LinuxHost>(std::move(options), std::move(parts), std::move(owned));
 }
 
 std::unique_ptr<Host> NewLinuxHost(LinuxHostOptions options, LinuxHostParts parts) {
-  return std::make_unique<LinuxHost>(std::move(options), std::move(parts), nullptr, nullptr);
+  return std::make_unique<LinuxHost>(std::move(options), std::move(parts), LinuxHost::Owned());
 }
 
 }  // namespace nom::market

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // An ordinary Linux machine as a host: cgroup v2 enforces, the kernel meters, a launcher starts.
 //
+// Beside guests that the launcher starts there are units of systemd that run already and are
+// adopted: their processes and cgroups stay where they are, their limits are set by way of systemd
+// (adopted_units.h), and are what they were before when the guest is gone.
+//
 //   cgroup_root/            delegated to marketd; its memory.min is the sum of the seeds
 //     guest-17/             memory.min = seed, memory.max = seed and award, cpu.max, io.max,
 //     pids.max
@@ -36,7 +40,8 @@ namespace nom::market {
 
 // What the host stands on; all outlive it.
 struct LinuxHostParts {
-  CgroupFiles* files = nullptr;
+  CgroupFiles* files = nullptr;      // Below the root that is delegated to marketd.
+  CgroupFiles* all_files = nullptr;  // The machine's, from the mount on: units are adopted there.
   Launcher* launcher = nullptr;
   std::function<int64_t()> now_us;          // BootTimeUs, or a test's.
   std::function<void(absl::Duration)> nap;  // Between two looks at what is being waited for.

@@ -4,6 +4,19 @@
 #include "marketd/host/linux/run_directory.h"
 
 namespace nom::market {
+namespace {
+
+// A unit that systemd started again counts from 0, in a cgroup that is another one.
+uint64_t UsageOf(uint64_t counted_us, GuestRecord& guest) {
+  if (!guest.adopted()) return counted_us;
+  if (static_cast<int64_t>(counted_us) + guest.usage_offset_us <
+      static_cast<int64_t>(guest.sums.cpu_usage_us)) {
+    guest.usage_offset_us = static_cast<int64_t>(guest.sums.cpu_usage_us);
+  }
+  return static_cast<uint64_t>(static_cast<int64_t>(counted_us) + guest.usage_offset_us);
+}
+
+}  // namespace
 
 void ReadMeters(const MeterSources& sources, const MachineFacts& machine, int64_t now_us,
                 HostRecord& record) {
@@ -21,7 +34,7 @@ void ReadMeters(const MeterSources& sources, const MachineFacts& machine, int64_
                          .network = guest.sums.network_seen};
     const std::string cgroup = GuestFolder(guest_id);
     if (const auto stat = files.ReadCpuStat(cgroup); stat.ok()) {
-      reading.cpu_usage_us = stat->usage_us;
+      reading.cpu_usage_us = UsageOf(stat->usage_us, guest);
     }
     if (const auto bytes = files.ReadMemoryCurrent(cgroup); bytes.ok()) {
       reading.memory_bytes = *bytes;

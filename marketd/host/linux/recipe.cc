@@ -18,6 +18,36 @@ bool IsRecipeName(const std::string& text) {
          });
 }
 
+// As systemd names its units, of the kinds that have processes. Those of the market itself hold up
+// what would limit them.
+absl::Status CheckUnit(const Recipe& recipe) {
+  const std::string& unit = recipe.unit;
+  const bool named =
+      unit.size() <= 255 && std::all_of(unit.begin(), unit.end(), [](unsigned char c) {
+        return absl::ascii_isalnum(c) || absl::StrContains(":_.\\@-", c);
+      });
+  if (!named || !(absl::EndsWith(unit, ".service") || absl::EndsWith(unit, ".scope")) ||
+      unit[0] == '.') {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unit: must be the name of a service or a scope, as postgresql.service, is \"",
+                     unit, "\""));
+  }
+  if (absl::StartsWith(unit, "nom-") || unit == "init.scope") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unit: ", unit, " is what the market itself stands on"));
+  }
+  const Recipe nothing;
+  if (!recipe.argv.empty() || recipe.arguments || !recipe.user.empty() || !recipe.root.empty() ||
+      !recipe.directory.empty() || !recipe.output.empty() || recipe.network != nothing.network ||
+      recipe.cpu != nothing.cpu || recipe.cpu_burst_us != 0 ||
+      recipe.processes_max != nothing.processes_max) {
+    return absl::InvalidArgumentError(
+        "unit: runs already, as systemd was told; of the other keys only name and force are for "
+        "it");
+  }
+  return absl::OkStatus();
+}
+
 // Absolute, without a step up: what it names lies where it says.
 absl::Status CheckPath(absl::string_view key, const std::string& path) {
   if (path.empty() || path[0] != '/') {
@@ -43,6 +73,7 @@ absl::Status CheckRecipe(const Recipe& recipe) {
     return absl::InvalidArgumentError(
         absl::StrCat("name: must be 1 to 63 of a-z, 0-9 and -, is \"", recipe.name, "\""));
   }
+  if (!recipe.unit.empty()) return CheckUnit(recipe);
   if (recipe.argv.empty()) return absl::InvalidArgumentError("argv: names no program");
   if (recipe.argv.size() > kRecipeArgvMax) {
     return absl::InvalidArgumentError(absl::StrCat("argv: has more than ", kRecipeArgvMax));
@@ -75,8 +106,13 @@ absl::Status CheckRecipe(const Recipe& recipe) {
 }
 
 const Recipe* FindRecipe(const std::vector<Recipe>& recipes, const std::string& name) {
-  const auto it = std::find_if(recipes.begin(), recipes.end(),
-                               [&name](const Recipe& recipe) { return recipe.name == name; });
+  auto it = std::find_if(recipes.begin(), recipes.end(),
+                         [&name](const Recipe& recipe) { return recipe.name == name; });
+  // No name of a recipe has a dot in it, and every name of a unit has.
+  if (it == recipes.end() && !name.empty()) {
+    it = std::find_if(recipes.begin(), recipes.end(),
+                      [&name](const Recipe& recipe) { return recipe.unit == name; });
+  }
   return it == recipes.end() ? nullptr : &*it;
 }
 

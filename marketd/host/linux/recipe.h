@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator lets run as a guest: checked by the config, obeyed by the launcher.
+//
+// A recipe starts a program, or it names a unit of systemd that runs already and is adopted: its
+// processes stay where they are, and its limits become what it holds.
 
 #ifndef MARKETD_HOST_LINUX_RECIPE_H_
 #define MARKETD_HOST_LINUX_RECIPE_H_
@@ -31,7 +34,10 @@ struct Recipe {
     kOwn,   // The same with an interface, at the rate that it holds; where network is sold.
   };
 
-  std::string name;               // [a-z0-9-]{1,63}
+  std::string name;  // [a-z0-9-]{1,63}
+  // Of a unit to adopt, such as postgresql.service; then nothing else but `name` and `force` is
+  // said. Empty: a program to start.
+  std::string unit;
   std::vector<std::string> argv;  // argv[0] is an absolute path below `root`.
   // Whether the guest's own arguments are put behind argv, split at blanks. Otherwise it has none.
   bool arguments = false;
@@ -56,7 +62,7 @@ inline constexpr int64_t kProcessesMax = 32'768;
 // INVALID_ARGUMENT with the key that is wrong in front: "argv: ...".
 absl::Status CheckRecipe(const Recipe& recipe);
 
-// Null if there is none of that name.
+// By its name, or by the unit that it adopts. Null if there is none.
 const Recipe* FindRecipe(const std::vector<Recipe>& recipes, const std::string& name);
 
 }  // namespace nom::market

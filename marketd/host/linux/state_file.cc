@@ -146,6 +146,12 @@ std::string HostRecordText(const HostRecord& record) {
     absl::StrAppend(&out, "sums ", id, " ", SumsText(guest.sums), "\n");
     if (guest.has_applied)
       absl::StrAppend(&out, "at_apply ", id, " ", SumsText(guest.applied), "\n");
+    if (guest.adopted()) {
+      const UnitLimits& limits = guest.unit_limits;
+      absl::StrAppend(&out, "unit ", id, " ", Word(guest.unit_cgroup), " ", limits.cpu_us_per_s,
+                      " ", limits.memory_max_bytes, " ", limits.memory_min_bytes, " ",
+                      limits.swap_max_bytes, " ", guest.usage_offset_us, "\n");
+    }
   }
   absl::StrAppend(&out, "end\n");
   return out;
@@ -203,6 +209,13 @@ absl::StatusOr<HostRecord> ParseHostRecord(absl::string_view text) {
       } else if (key == "at_apply") {
         line.Sums(&guest.applied);
         guest.has_applied = true;
+      } else if (key == "unit") {
+        line.Text(&guest.unit_cgroup);
+        line.Number(&guest.unit_limits.cpu_us_per_s);
+        line.Number(&guest.unit_limits.memory_max_bytes);
+        line.Number(&guest.unit_limits.memory_min_bytes);
+        line.Number(&guest.unit_limits.swap_max_bytes);
+        line.Number(&guest.usage_offset_us);
       } else {
         line.Fail();
       }

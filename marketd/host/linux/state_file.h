@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "marketd/host/linux/amounts.h"
+#include "marketd/host/linux/launch.h"
 #include "marketd/host/linux/meters.h"
 #include "marketd/market/types.h"
 
@@ -38,6 +39,15 @@ struct GuestRecord {
   MeterSums applied;  // At the last Apply; of use if the guest was there then.
   bool has_applied = false;
   std::string exit_reason;
+
+  // Of a unit of systemd that was adopted: its cgroup below the mount, and the limits that it had.
+  // Empty of one that was started.
+  std::string unit_cgroup;
+  UnitLimits unit_limits;
+  // What is added to the kernel's count of processor time, which a unit has from before it was
+  // adopted, and which begins anew when the unit does.
+  int64_t usage_offset_us = 0;
+  bool adopted() const { return !unit_cgroup.empty(); }
 };
 
 struct HostRecord {

@@ -50,7 +50,7 @@ absl::Status ReadBids(const NomBidPage& page, std::vector<GuestBids::Bid>& bids)
   for (uint32_t i = 0; i < page.bid_count; ++i) {
     const NomBid& from = page.bids[i];
     if (from.kind == NOM_RESOURCE_NONE) continue;
-    if (from.kind > NOM_RESOURCE_DEVICE) {
+    if (from.kind > NOM_KINDS_MAX) {
       return absl::InvalidArgumentError(
           absl::StrCat("bids[", i, "].kind: unknown resource ", from.kind));
     }

@@ -24,17 +24,22 @@ absl::Status CheckPages(Database& db);
 class CheckBehind {
  public:
   // `done` is called once, on that thread, with what was found (OK: nothing), unless the check is
-  // ended before. `reader` outlives this.
+  // ended before. What is wrong with the archive is FAILED_PRECONDITION: the ledger is good without
+  // it. `reader` outlives this.
   static absl::StatusOr<std::unique_ptr<CheckBehind>> Begin(
-      const std::string& path, LedgerReader& reader, std::function<void(const absl::Status&)> done);
+      const std::string& path, const std::string& archive_path, LedgerReader& reader,
+      std::function<void(const absl::Status&)> done);
   ~CheckBehind();  // Ends it, within a moment.
 
  private:
-  CheckBehind(std::unique_ptr<Database> db, LedgerReader& reader,
+  CheckBehind(std::unique_ptr<Database> db, std::unique_ptr<Database> archive,
+              absl::Status archive_status, LedgerReader& reader,
               std::function<void(const absl::Status&)> done);
   absl::Status Check();
 
-  std::unique_ptr<Database> db_;
+  const std::unique_ptr<Database> db_;
+  const std::unique_ptr<Database> archive_;  // Null: there is none, or
+  const absl::Status archive_status_;        // this is why it can't be looked at.
   LedgerReader& reader_;
   const std::function<void(const absl::Status&)> done_;
   std::atomic<bool> ending_{false};

@@ -12,13 +12,17 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
+#include "marketd/ledger/sqlite/archive.h"
 #include "marketd/ledger/sqlite/database.h"
+#include "marketd/ledger/sqlite/schema.h"
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
+#include "marketd/market/audit.h"
 
 namespace nom::market {
 namespace {
@@ -61,7 +65,10 @@ class FreshFile {
     return FreshFile(path);
   }
   FreshFile(FreshFile&& other) noexcept : path_(std::exchange(other.path_, "")) {}
-  FreshFile& operator=(FreshFile&&) = delete;
+  FreshFile& operator=(FreshFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
   ~FreshFile() {
     if (path_.empty()) return;
     for (const char* end : {"", "-wal", "-shm", "-journal", ".lock"}) {
@@ -115,14 +122,17 @@ absl::Status CopyPages(const std::string& from, const std::string& to) {
   return absl::OkStatus();
 }
 
-// Opens the file as marketd would, with every page checked and every transaction proven.
-absl::StatusOr<ChainHead> Prove(const std::string& path) {
-  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Ledger> ledger,
-                       OpenSqliteLedger({.path = path, .check_bytes_max = INT64_MAX}));
+// Opens the file as marketd would, with every page checked and every transaction proven, also those
+// in the archive, if one is given.
+absl::StatusOr<ChainHead> Prove(const std::string& path, const std::string& archive_path) {
+  NOM_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Ledger> ledger,
+      OpenSqliteLedger({.path = path, .check_bytes_max = INT64_MAX, .archive_path = archive_path}));
   NOM_ASSIGN_OR_RETURN(const std::vector<BookId> books, ledger->reader().ListBooks());
   for (const BookId& book_id : books) {
     NOM_RETURN_IF_ERROR(ledger->Load({.book_id = book_id}).status());
   }
+  if (!archive_path.empty()) NOM_RETURN_IF_ERROR(ProveArchive(ledger->reader(), nullptr));
   NOM_ASSIGN_OR_RETURN(const std::unique_ptr<LedgerSnapshot> snapshot,
                        ledger->reader().Look(kMarketBook));
   return snapshot->Head();
@@ -136,30 +146,84 @@ absl::Status MustBeThere(const std::string& path) {
   return absl::OkStatus();
 }
 
-// A proven copy of `from` beside `place`, under another name.
-absl::StatusOr<std::pair<FreshFile, ChainHead>> ProvenCopy(const std::string& from,
-                                                           const std::string& place) {
+struct ProvenFiles {
+  FreshFile ledger;
+  std::optional<FreshFile> archive;
+  ChainHead head;
+};
+
+absl::StatusOr<bool> NeedsArchive(const std::string& path) {
+  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> db,
+                       Database::Open(path, Database::Mode::kReadOnly));
+  NOM_ASSIGN_OR_RETURN(const int64_t version, db->QueryInt("PRAGMA user_version"));
+  if (version < kSchemaVersionWithArchive) return false;
+  return HasArchive(*db);
+}
+
+// A proven copy of the ledger `from` beside `place`, under another name, and of the archive that it
+// needs beside `archive_place`; an empty `archive`: without.
+absl::StatusOr<ProvenFiles> ProvenCopies(const std::string& from, const std::string& archive,
+                                         const std::string& place,
+                                         const std::string& archive_place) {
   NOM_RETURN_IF_ERROR(MustBeThere(from));
   NOM_ASSIGN_OR_RETURN(FreshFile fresh, FreshFile::Make(place + ".copying"));
   NOM_RETURN_IF_ERROR(CopyPages(from, fresh.path()));
-  NOM_ASSIGN_OR_RETURN(ChainHead head, Prove(fresh.path()));
-  return std::pair(std::move(fresh), std::move(head));
+  NOM_ASSIGN_OR_RETURN(const bool needs_archive, NeedsArchive(fresh.path()));
+  std::optional<FreshFile> fresh_archive;
+  if (needs_archive && !archive.empty()) {
+    // After the ledger: it has all that the ledger says, and what it has beyond that does no harm.
+    if (const absl::Status s = MustBeThere(archive); !s.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the ledger's archive ", s.message(), ", and old rounds are in it"));
+    }
+    NOM_ASSIGN_OR_RETURN(FreshFile made, FreshFile::Make(archive_place + ".copying"));
+    NOM_RETURN_IF_ERROR(CopyPages(archive, made.path()));
+    fresh_archive.emplace(std::move(made));
+  }
+  NOM_ASSIGN_OR_RETURN(ChainHead head,
+                       Prove(fresh.path(), fresh_archive ? fresh_archive->path() : ""));
+  return ProvenFiles{std::move(fresh), std::move(fresh_archive), std::move(head)};
+}
+
+absl::Status MustNotBeThere(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) return absl::OkStatus();
+  return absl::AlreadyExistsError(
+      absl::StrCat(path, ": is there already, and no backup is written over"));
+}
+
+// Renames a database with its log; where to, or empty if there is none.
+absl::StatusOr<std::string> PutAside(const std::string& path, absl::Time now) {
+  if (access(path.c_str(), F_OK) != 0) return "";
+  std::string aside = absl::StrCat(path, ".replaced-",
+                                   absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
+  // The log first: a file without its log is an older one, which nobody must take for this one.
+  for (const char* end : {"-wal", "-shm", ""}) {
+    const std::string from = path + end;
+    const std::string to = aside + end;
+    if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0 &&
+        !(errno == ENOENT && *end != '\0')) {
+      return FileError(to);
+    }
+  }
+  return aside;
 }
 
 }  // namespace
 
-absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup) {
-  if (access(backup.c_str(), F_OK) == 0) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(backup, ": is there already, and no backup is written over"));
-  }
-  NOM_ASSIGN_OR_RETURN(auto copy, ProvenCopy(path, backup));
-  NOM_RETURN_IF_ERROR(copy.first.MoveTo(backup));
-  return copy.second;
+absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup,
+                                       const std::string& archive_path) {
+  const std::string backup_archive = DefaultArchivePath(backup);
+  NOM_RETURN_IF_ERROR(MustNotBeThere(backup));
+  if (!archive_path.empty()) NOM_RETURN_IF_ERROR(MustNotBeThere(backup_archive));
+  NOM_ASSIGN_OR_RETURN(ProvenFiles copy, ProvenCopies(path, archive_path, backup, backup_archive));
+  if (copy.archive) NOM_RETURN_IF_ERROR(copy.archive->MoveTo(backup_archive));
+  NOM_RETURN_IF_ERROR(copy.ledger.MoveTo(backup));
+  return copy.head;
 }
 
 absl::StatusOr<Restored> RestoreLedger(const std::string& backup, const std::string& path,
-                                       absl::Time now) {
+                                       absl::Time now, std::string archive_path) {
+  if (archive_path.empty()) archive_path = DefaultArchivePath(path);
   // Held to the end: no marketd may begin on what is being exchanged.
   const std::string lock_path = path + ".lock";
   const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
@@ -170,23 +234,21 @@ absl::StatusOr<Restored> RestoreLedger(const std::string& backup, const std::str
     return absl::FailedPreconditionError(
         absl::StrCat("ledger ", path, ": is in use by another process; stop marketd first"));
   }
-  NOM_ASSIGN_OR_RETURN(auto copy, ProvenCopy(backup, path));
-  Restored restored{.head = copy.second, .replaced = ""};
-  if (access(path.c_str(), F_OK) == 0) {
-    restored.replaced = absl::StrCat(path, ".replaced-",
-                                     absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
-    // The log first: a file without its log is an older ledger, which nobody must take for this
-    // one.
-    for (const char* end : {"-wal", "-shm", ""}) {
-      const std::string from = path + end;
-      const std::string to = restored.replaced + end;
-      if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0 &&
-          !(errno == ENOENT && *end != '\0')) {
-        return FileError(to);
-      }
-    }
+  const bool has_own = access(DefaultArchivePath(backup).c_str(), F_OK) == 0;
+  absl::StatusOr<ProvenFiles> copy =
+      ProvenCopies(backup, has_own ? DefaultArchivePath(backup) : archive_path, path, archive_path);
+  Restored restored;
+  if (!has_own && absl::IsFailedPrecondition(copy.status())) {
+    // The one that is there is not this ledger's, or there is none.
+    restored.archive = copy.status();
+    copy = ProvenCopies(backup, "", path, archive_path);
   }
-  NOM_RETURN_IF_ERROR(copy.first.MoveTo(path));
+  if (!copy.ok()) return copy.status();
+  restored.head = copy->head;
+  NOM_ASSIGN_OR_RETURN(restored.replaced, PutAside(path, now));
+  NOM_ASSIGN_OR_RETURN(restored.archive_replaced, PutAside(archive_path, now));
+  if (copy->archive) NOM_RETURN_IF_ERROR(copy->archive->MoveTo(archive_path));
+  NOM_RETURN_IF_ERROR(copy->ledger.MoveTo(path));
   return restored;
 }
 

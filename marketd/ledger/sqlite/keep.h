@@ -21,20 +21,30 @@ namespace nom::market {
 // kMarketBook): note it down, and a file that comes later goes on from it or is not this ledger any
 // more.
 //
+// If the ledger has an archive, at `archive_path`, a copy of it goes beside the backup, under
+// DefaultArchivePath(backup), proven together with it. An empty `archive_path`: the ledger alone,
+// whose backup is good without the archive, but for what is in it.
+//
 // Errors: ALREADY_EXISTS (`backup` is there: nothing is ever written over), NOT_FOUND (no ledger),
-// DATA_LOSS (the ledger does not add up), RESOURCE_EXHAUSTED (disk full), FAILED_PRECONDITION.
-absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup);
+// DATA_LOSS (the ledger does not add up), RESOURCE_EXHAUSTED (disk full), FAILED_PRECONDITION (the
+// archive is not there or does not add up, too).
+absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup,
+                                       const std::string& archive_path = "");
 
 struct Restored {
   ChainHead head;
   std::string replaced;  // Where the ledger that was there before lies now; empty if none was.
+  std::string archive_replaced;  // The same of its archive.
+  absl::Status archive;          // Why there is no archive for it, if it needs one.
 };
 
 // Proves `backup` and puts a copy of it in place of the ledger at `path`. What was there is renamed
-// to PATH.replaced-TIME with its log, never deleted. Errors: as above; FAILED_PRECONDITION if a
-// marketd holds the ledger.
+// to PATH.replaced-TIME with its log, never deleted. So is an archive at `archive_path`: in its
+// place comes a copy of the backup's, or, if that has none, of the one that was there, if it
+// belongs to the ledger; otherwise the ledger is restored without. An empty `archive_path`: the
+// default. Errors: as above; FAILED_PRECONDITION if a marketd holds the ledger.
 absl::StatusOr<Restored> RestoreLedger(const std::string& backup, const std::string& path,
-                                       absl::Time now);
+                                       absl::Time now, std::string archive_path = "");
 
 }  // namespace nom::market
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables into values.
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/status.h"
 #include "marketd/ledger/rows/from_rows.h"
+#include "marketd/ledger/sqlite/archive.h"
 #include "marketd/ledger/sqlite/select.h"
 #include "marketd/ledger/sqlite/tables.h"
 
@@ -91,16 +93,20 @@ absl::Status ReadPrices(Database& db, const HostId& host_id, RoundId round_id,
       [&](PriceRow&& row) { prices.push_back(std::move(row.price)); }, host_id, round_id);
 }
 
-absl::StatusOr<RoundId> ReadLastDecided(Database& db, const HostId& host_id) {
-  Statement select = db.Prepare("SELECT MAX(round_id) FROM rounds WHERE host_id = ?");
-  NOM_RETURN_IF_ERROR(select.Bind(host_id).Step().status());
-  return select.Bits(0);
-}
-
-// Of the last kPastPricesMax rounds.
+// Of the last kPastPricesMax rounds. Those in an archive left theirs behind.
 absl::Status ReadPastPrices(Database& db, HostBook& host) {
   const RoundId last = host.last_decided_round_id;
-  const RoundId before = last > kPastPricesMax ? last - kPastPricesMax : 0;
+  RoundId before = last > kPastPricesMax ? last - kPastPricesMax : 0;
+  Statement archived = db.Prepare(
+      "SELECT kind, round_id, unit_price_microcredits FROM archived_prices"
+      " WHERE host_id = ? AND round_id > ? ORDER BY round_id, kind");
+  archived.Bind(host.host_id).BindBits(before);
+  NOM_RETURN_IF_ERROR(ForEachRow(archived, [&host](Statement& row) {
+    host.past_prices[static_cast<ResourceKind>(row.Int(0))].push_back({row.Bits(1), row.Int(2)});
+    return absl::OkStatus();
+  }));
+  NOM_ASSIGN_OR_RETURN(const RoundId gone, ReadArchivedRound(db, host.host_id));
+  before = std::max(before, gone);
   return ForEach<PriceRow>(
       db, "auctions WHERE host_id = ? AND round_id > ? ORDER BY round_id, kind",
       [&host](const PriceRow& row) {
@@ -287,48 +293,68 @@ absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees(Database& db, int64_t 
   return fees;
 }
 
-// SQLite knows nothing of how many rows there are: left to itself it goes through all contracts of
-// a book for each transaction rather than by an index. So the indexes are named.
-absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
-                       const std::function<absl::Status(const ChainedTransaction&)>& visit) {
-  const auto complete = [&](ChainedTransaction& out) -> absl::Status {
-    NOM_RETURN_IF_ERROR(ForEach<EntryRow>(
-        db, "entries WHERE book = ? AND transaction_id = ? ORDER BY position",
-        [&](EntryRow&& row) { out.entries.push_back(std::move(row.entry)); }, book,
-        out.transaction_id));
-    NOM_RETURN_IF_ERROR(ForEach<RoundRow>(
-        db,
-        "rounds INDEXED BY rounds_by_transaction WHERE book = ? AND transaction_id = ?"
-        " ORDER BY host_id",
-        [&](RoundRow&& row) {
-          PutRound& put = out.decided.emplace_back();
-          put.round = std::move(row.round);
-          NOM_RETURN_IF_ERROR(ReadRound(db, put.round));
-          return ReadAuctions(db, put);
-        },
-        book, out.transaction_id));
-    NOM_RETURN_IF_ERROR(ForEach<EventRow>(
-        db, "events WHERE book = ? AND transaction_id = ? ORDER BY position",
-        [&](EventRow&& row) { out.events.push_back(std::move(row.event)); }, book,
-        out.transaction_id));
-    return ForEach<ContractRow>(
-        db,
-        "contracts INDEXED BY contracts_by_transaction WHERE book = ? AND transaction_id = ?"
-        " ORDER BY contract_id",
-        [&](ContractRow&& row) {
-          NOM_RETURN_IF_ERROR(ReadLots(db, book, row.contract));
-          out.opened.push_back(std::move(row.contract));
-          return absl::OkStatus();
-        },
-        book, out.transaction_id);
-  };
+absl::StatusOr<RoundId> ReadLastDecided(Database& db, const HostId& host_id) {
+  Statement select = db.Prepare("SELECT MAX(round_id) FROM rounds WHERE host_id = ?");
+  NOM_RETURN_IF_ERROR(select.Bind(host_id).Step().status());
+  return select.Bits(0);
+}
+
+absl::Status ReadTransactionLines(Database& db, int64_t book, uint64_t after, uint64_t limit,
+                                  uint64_t through,
+                                  const std::function<absl::Status(ChainedTransaction&&)>& visit) {
   return ForEach<TransactionRow>(
-      db, "transactions WHERE book = ? AND transaction_id > ? ORDER BY transaction_id LIMIT ?",
-      [&](TransactionRow&& row) {
-        NOM_RETURN_IF_ERROR(complete(row.transaction));
-        return visit(row.transaction);
+      db,
+      "transactions WHERE book = ? AND transaction_id > ? AND transaction_id <= ?"
+      " ORDER BY transaction_id LIMIT ?",
+      [&](TransactionRow&& row) { return visit(std::move(row.transaction)); }, book, after,
+      std::min(through, uint64_t{INT64_MAX}), std::min(limit, uint64_t{INT64_MAX}));
+}
+
+absl::Status AddEntries(Database& db, int64_t book, ChainedTransaction& out) {
+  return ForEach<EntryRow>(
+      db, "entries WHERE book = ? AND transaction_id = ? ORDER BY position",
+      [&](EntryRow&& row) { out.entries.push_back(std::move(row.entry)); }, book,
+      out.transaction_id);
+}
+
+absl::Status AddEvents(Database& db, int64_t book, ChainedTransaction& out) {
+  return ForEach<EventRow>(
+      db, "events WHERE book = ? AND transaction_id = ? ORDER BY position",
+      [&](EventRow&& row) { out.events.push_back(std::move(row.event)); }, book,
+      out.transaction_id);
+}
+
+// SQLite knows nothing of how many rows there are: left to itself it goes through all rounds and
+// contracts of a book for each transaction rather than by an index. So the indexes are named.
+absl::Status AddRounds(Database& db, int64_t book,
+                       const std::function<absl::StatusOr<bool>(const Round&)>& counts,
+                       ChainedTransaction& out) {
+  return ForEach<RoundRow>(
+      db,
+      "rounds INDEXED BY rounds_by_transaction WHERE book = ? AND transaction_id = ?"
+      " ORDER BY host_id",
+      [&](RoundRow&& row) -> absl::Status {
+        NOM_ASSIGN_OR_RETURN(const bool is_here, counts(row.round));
+        if (!is_here) return absl::OkStatus();
+        PutRound& put = out.decided.emplace_back();
+        put.round = std::move(row.round);
+        NOM_RETURN_IF_ERROR(ReadRound(db, put.round));
+        return ReadAuctions(db, put);
       },
-      book, after, limit);
+      book, out.transaction_id);
+}
+
+absl::Status AddContracts(Database& db, int64_t book, ChainedTransaction& out) {
+  return ForEach<ContractRow>(
+      db,
+      "contracts INDEXED BY contracts_by_transaction WHERE book = ? AND transaction_id = ?"
+      " ORDER BY contract_id",
+      [&](ContractRow&& row) {
+        NOM_RETURN_IF_ERROR(ReadLots(db, book, row.contract));
+        out.opened.push_back(std::move(row.contract));
+        return absl::OkStatus();
+      },
+      book, out.transaction_id);
 }
 
 absl::StatusOr<State> ReadState(Database& db, int64_t book) {
@@ -351,6 +377,9 @@ absl::StatusOr<State> ReadState(Database& db, int64_t book) {
         state.last_guest_id = row.Bits(3);
         return absl::OkStatus();
       }));
+  NOM_ASSIGN_OR_RETURN(const ArchivedBook archived, ReadArchivedBook(db, book));
+  state.last_contract_id = std::max(state.last_contract_id, archived.last_contract_id);
+  state.last_offer_id = std::max(state.last_offer_id, archived.last_offer_id);
   NOM_RETURN_IF_ERROR(ForEachRow(db.Prepare("SELECT ledger_id, count FROM identity, openings"),
                                  [&state](Statement& row) {
                                    state.ledger = {.id = row.Text(0), .openings = row.Bits(1)};

@@ -11,9 +11,9 @@
 namespace nom::market {
 namespace {
 
-int64_t Below(const NewestBelow& which) {
-  return which.before == 0 || which.before > INT64_MAX ? INT64_MAX
-                                                       : static_cast<int64_t>(which.before);
+int64_t Below(const Between& which) {
+  return which.below == 0 || which.below > INT64_MAX ? INT64_MAX
+                                                     : static_cast<int64_t>(which.below);
 }
 
 absl::StatusOr<absl::Time> TimeOf(Database& db, int64_t book, uint64_t transaction_id) {
@@ -47,7 +47,7 @@ absl::StatusOr<std::vector<Logged>> WithTimes(Database& db, int64_t book, std::v
 
 absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
                                                     const TenantId& tenant_id,
-                                                    const NewestBelow& which) {
+                                                    const Between& which) {
   std::vector<EventRow> rows;
   const auto take = [&rows](EventRow&& row) { rows.push_back(std::move(row)); };
   // Two statements, as each has an index of its own.
@@ -56,31 +56,27 @@ absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
           ? ForEach<EventRow>(
                 db,
                 "events WHERE book = ?1 AND transaction_id IN (SELECT DISTINCT transaction_id"
-                "  FROM events WHERE book = ?1 AND transaction_id < ?2"
+                "  FROM events WHERE book = ?1 AND transaction_id > ?4 AND transaction_id < ?2"
                 "  ORDER BY transaction_id DESC LIMIT ?3)"
                 " ORDER BY transaction_id DESC, position",
-                take, book, Below(which), which.transactions_max)
+                take, book, Below(which), which.transactions_max, which.above)
           : ForEach<EventRow>(
                 db,
                 "events WHERE book = ?1 AND tenant_id = ?4 AND transaction_id IN"
                 " (SELECT DISTINCT transaction_id FROM events WHERE book = ?1 AND tenant_id = ?4"
-                "  AND transaction_id < ?2 ORDER BY transaction_id DESC LIMIT ?3)"
+                "  AND transaction_id > ?5 AND transaction_id < ?2"
+                " ORDER BY transaction_id DESC LIMIT ?3)"
                 " ORDER BY transaction_id DESC, position",
-                take, book, Below(which), which.transactions_max, tenant_id);
+                take, book, Below(which), which.transactions_max, tenant_id, which.above);
   NOM_RETURN_IF_ERROR(status);
   return WithTimes<LoggedEvent>(db, book, std::move(rows), [](EventRow& row, LoggedEvent& out) {
     out.event = std::move(row.event);
   });
 }
 
-absl::StatusOr<AccountStatement> ReadStatement(Database& db, int64_t book,
-                                               const TenantId& tenant_id,
-                                               const NewestBelow& which) {
-  AccountStatement out;
-  PurseRow purse;
-  NOM_RETURN_IF_ERROR(
-      ReadOne(db, "purses WHERE book = ? AND owner = ?", purse, book, tenant_id).status());
-  out.purse = purse.purse;
+absl::StatusOr<std::vector<LoggedEntry>> ReadEntries(Database& db, int64_t book,
+                                                     const TenantId& tenant_id,
+                                                     const Between& which) {
   std::vector<EntryRow> rows;
   // The conditions are those of the indexes, word for word, and SQLite is told to use them: of its
   // own accord it would go through everybody's entries in the hope of soon finding enough.
@@ -90,19 +86,17 @@ absl::StatusOr<AccountStatement> ReadStatement(Database& db, int64_t book,
       " AND transaction_id IN ("
       "  SELECT transaction_id FROM entries INDEXED BY entries_from"
       "   WHERE book = ?1 AND from_owner = ?4 AND from_owner <> to_owner"
-      "   AND from_owner <> '@operator' AND transaction_id < ?2"
+      "   AND from_owner <> '@operator' AND transaction_id > ?5 AND transaction_id < ?2"
       "  UNION SELECT transaction_id FROM entries INDEXED BY entries_to"
       "   WHERE book = ?1 AND to_owner = ?4 AND from_owner <> to_owner"
-      "   AND to_owner <> '@operator' AND transaction_id < ?2"
+      "   AND to_owner <> '@operator' AND transaction_id > ?5 AND transaction_id < ?2"
       "  ORDER BY transaction_id DESC LIMIT ?3)"
       " ORDER BY transaction_id DESC, position",
       [&rows](EntryRow&& row) { rows.push_back(std::move(row)); }, book, Below(which),
-      which.transactions_max, tenant_id));
-  NOM_ASSIGN_OR_RETURN(out.entries, WithTimes<LoggedEntry>(db, book, std::move(rows),
-                                                           [](EntryRow& row, LoggedEntry& logged) {
-                                                             logged.entry = std::move(row.entry);
-                                                           }));
-  return out;
+      which.transactions_max, tenant_id, which.above));
+  return WithTimes<LoggedEntry>(db, book, std::move(rows), [](EntryRow& row, LoggedEntry& logged) {
+    logged.entry = std::move(row.entry);
+  });
 }
 
 }  // namespace nom::market

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "marketd/ledger/sqlite/archive.h"
 #include "marketd/ledger/sqlite/select.h"
 
 namespace nom::market {
@@ -108,6 +109,25 @@ absl::StatusOr<std::vector<Round>> ReadPricesWanted(Database& db, const PricesWa
       wanted.host_id, rounds.back().round_id, rounds.front().round_id));
   // A scan down the key meets the kinds of a round from the last to the first.
   for (Round& round : rounds) std::reverse(round.prices.begin(), round.prices.end());
+  return rounds;
+}
+
+absl::StatusOr<std::vector<Round>> ListPrices(LedgerFiles& files, const PricesWanted& wanted) {
+  NOM_ASSIGN_OR_RETURN(const RoundId archived, ReadArchivedRound(files.ledger(), wanted.host_id));
+  PricesWanted newer = wanted;
+  newer.first_round_id = std::max(wanted.first_round_id, archived + 1);
+  NOM_ASSIGN_OR_RETURN(std::vector<Round> rounds, ReadPricesWanted(files.ledger(), newer));
+  if (wanted.first_round_id > archived || archived == 0 ||
+      rounds.size() >= static_cast<size_t>(wanted.rounds_max)) {
+    return rounds;
+  }
+  PricesWanted older = wanted;
+  older.before_round_id =
+      wanted.before_round_id == 0 ? archived + 1 : std::min(wanted.before_round_id, archived + 1);
+  older.rounds_max -= static_cast<int>(rounds.size());
+  NOM_ASSIGN_OR_RETURN(Database* const archive, files.Archive());
+  NOM_ASSIGN_OR_RETURN(std::vector<Round> there, ReadPricesWanted(*archive, older));
+  for (Round& round : there) rounds.push_back(std::move(round));
   return rounds;
 }
 

@@ -2,8 +2,8 @@
 // The tables of a SQLite ledger.
 //
 // What was written about money and rounds stays written: triggers refuse to change or delete it,
-// also for a person with a SQLite shell. Text ids are compared byte by byte; times are Unix
-// microseconds.
+// also for a person with a SQLite shell; only what an archive has (archive.h) may go. Text ids are
+// compared byte by byte; times are Unix microseconds.
 
 #ifndef MARKETD_LEDGER_SQLITE_SCHEMA_H_
 #define MARKETD_LEDGER_SQLITE_SCHEMA_H_
@@ -12,8 +12,9 @@
 
 namespace nom::market {
 
-inline constexpr int32_t kApplicationId = 0x4e6f4d31;  // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 9;           // PRAGMA user_version.
+inline constexpr int32_t kApplicationId = 0x4e6f4d31;     // "NoM1", at offset 68 of the file.
+inline constexpr int32_t kSchemaVersion = 10;             // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersionWithArchive = 10;  // The first that can have one.
 // Files below this were written before the first release, and are not read.
 inline constexpr int32_t kSchemaVersionMin = 7;
 
@@ -334,22 +335,12 @@ CREATE INDEX requests_of_bids ON requests (bid_guest_id, owner, transaction_id)
 
 CREATE TRIGGER transactions_kept_u BEFORE UPDATE ON transactions
   BEGIN SELECT RAISE(ABORT, 'transactions are never changed'); END;
-CREATE TRIGGER transactions_kept_d BEFORE DELETE ON transactions
-  BEGIN SELECT RAISE(ABORT, 'transactions are never deleted'); END;
 CREATE TRIGGER entries_kept_u BEFORE UPDATE ON entries
   BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
-CREATE TRIGGER entries_kept_d BEFORE DELETE ON entries
-  BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END;
 CREATE TRIGGER auctions_kept_u BEFORE UPDATE ON auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
-CREATE TRIGGER auctions_kept_d BEFORE DELETE ON auctions
-  BEGIN SELECT RAISE(ABORT, 'auctions are never deleted'); END;
 CREATE TRIGGER joint_auctions_kept_u BEFORE UPDATE ON joint_auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
-CREATE TRIGGER joint_auctions_kept_d BEFORE DELETE ON joint_auctions
-  BEGIN SELECT RAISE(ABORT, 'auctions are never deleted'); END;
-CREATE TRIGGER outcomes_kept_d BEFORE DELETE ON outcomes
-  BEGIN SELECT RAISE(ABORT, 'outcomes are never deleted'); END;
 CREATE TRIGGER outcomes_kept_u BEFORE UPDATE ON outcomes
   WHEN NEW.host_id <> OLD.host_id OR NEW.round_id <> OLD.round_id
     OR NEW.guest_id <> OLD.guest_id OR NEW.kind <> OLD.kind OR NEW.tenant_id <> OLD.tenant_id
@@ -359,8 +350,6 @@ CREATE TRIGGER outcomes_kept_u BEFORE UPDATE ON outcomes
     OR (OLD.settled = 1 AND (NEW.settled <> 1
                              OR NEW.settled_microcredits <> OLD.settled_microcredits))
   BEGIN SELECT RAISE(ABORT, 'an outcome is settled once and never decided again'); END;
-CREATE TRIGGER rounds_kept_d BEFORE DELETE ON rounds
-  BEGIN SELECT RAISE(ABORT, 'rounds are never deleted'); END;
 CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
   WHEN NEW.phase < OLD.phase OR OLD.phase IN (4, 5) OR NEW.start_us <> OLD.start_us
     OR NEW.close_us <> OLD.close_us OR NEW.decided_us <> OLD.decided_us
@@ -376,10 +365,6 @@ CREATE TRIGGER transfers_kept_u BEFORE UPDATE ON transfers
     OR NEW.transfer_id <> OLD.transfer_id OR NEW.to_book <> OLD.to_book
     OR NEW.owner <> OLD.owner OR NEW.amount_microcredits <> OLD.amount_microcredits
   BEGIN SELECT RAISE(ABORT, 'a transfer is accepted once and never changed'); END;
-CREATE TRIGGER contracts_kept_d BEFORE DELETE ON contracts
-  BEGIN SELECT RAISE(ABORT, 'contracts are never deleted'); END;
-CREATE TRIGGER lots_kept_d BEFORE DELETE ON lots
-  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never deleted'); END;
 CREATE TRIGGER lots_kept_u BEFORE UPDATE ON lots
   BEGIN SELECT RAISE(ABORT, 'lots of contracts are never changed'); END;
 CREATE TRIGGER requests_kept_d BEFORE DELETE ON requests WHEN OLD.bid_guest_id = 0
@@ -431,8 +416,6 @@ CREATE TABLE events (
 CREATE INDEX events_by_tenant ON events (book, tenant_id, transaction_id);
 CREATE TRIGGER events_kept_u BEFORE UPDATE ON events
   BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
-CREATE TRIGGER events_kept_d BEFORE DELETE ON events
-  BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 
 -- Contracts that may be taken (marketd/market/offers.h): terms, and how each stands. taken_as: the
 -- contract that it became, 0: none.
@@ -467,8 +450,6 @@ CREATE TABLE offer_lots (
   PRIMARY KEY (book, offer_id, kind),
   FOREIGN KEY (book, offer_id) REFERENCES offers
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER offers_kept_d BEFORE DELETE ON offers
-  BEGIN SELECT RAISE(ABORT, 'offers are never deleted'); END;
 CREATE TRIGGER offers_kept_u BEFORE UPDATE ON offers
   WHEN NEW.offer_id <> OLD.offer_id OR NEW.transaction_id <> OLD.transaction_id
     OR NEW.host_id <> OLD.host_id OR NEW.tenant_id <> OLD.tenant_id
@@ -478,8 +459,6 @@ CREATE TRIGGER offers_kept_u BEFORE UPDATE ON offers
     OR NEW.policy <> OLD.policy OR NEW.end_fee_ppm <> OLD.end_fee_ppm
     OR NEW.valid_until_us <> OLD.valid_until_us OR OLD.closed <> ''
   BEGIN SELECT RAISE(ABORT, 'the terms of an offer are never changed'); END;
-CREATE TRIGGER offer_lots_kept_d BEFORE DELETE ON offer_lots
-  BEGIN SELECT RAISE(ABORT, 'lots of offers are never deleted'); END;
 CREATE TRIGGER offer_lots_kept_u BEFORE UPDATE ON offer_lots
   BEGIN SELECT RAISE(ABORT, 'lots of offers are never changed'); END;
 
@@ -500,6 +479,117 @@ CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
     OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
     OR NEW.policy <> OLD.policy OR NEW.end_fee_ppm <> OLD.end_fee_ppm OR OLD.ended <> ''
   BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
+)sql";
+
+// The same of what came with version 10, for new files and for older ones: what an archive has.
+//
+// A ledger with an archive has gone over to it up to a transaction in each book and a round at each
+// host; the archive is whole up to there. What is left of it here is being deleted, but for
+// contracts and offers that were open then: those go when they end. References to what was moved
+// lead into the archive.
+inline constexpr char kSchemaSince10Sql[] = R"sql(
+-- last_contract_id, last_offer_id: the highest that was deleted here.
+CREATE TABLE archived (
+  book INTEGER PRIMARY KEY REFERENCES books,
+  transaction_id INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  last_contract_id INTEGER NOT NULL,
+  last_offer_id INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE archived_rounds (
+  host_id TEXT PRIMARY KEY,
+  round_id INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What the entries up to there add up to: purses as they were.
+CREATE TABLE archived_purses (
+  book INTEGER NOT NULL REFERENCES books,
+  owner TEXT NOT NULL,
+  available INTEGER NOT NULL,
+  escrow INTEGER NOT NULL,
+  arrears INTEGER NOT NULL,
+  transit INTEGER NOT NULL,
+  revenue INTEGER NOT NULL,
+  issued INTEGER NOT NULL,
+  deposited INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  earned INTEGER NOT NULL,
+  PRIMARY KEY (book, owner)
+) STRICT, WITHOUT ROWID;
+
+-- What the outcomes of archived rounds charged each tenant, and what it paid for leaving contracts
+-- that are there.
+CREATE TABLE archived_charges (
+  book INTEGER NOT NULL REFERENCES books,
+  tenant_id TEXT NOT NULL,
+  charged_microcredits INTEGER NOT NULL,
+  fees_microcredits INTEGER NOT NULL,
+  PRIMARY KEY (book, tenant_id)
+) STRICT, WITHOUT ROWID;
+
+-- The prices of archived rounds that forecasts still look back to.
+CREATE TABLE archived_prices (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  unit_price_microcredits INTEGER NOT NULL,
+  PRIMARY KEY (host_id, round_id, kind)
+) STRICT, WITHOUT ROWID;
+
+DROP TRIGGER IF EXISTS transactions_kept_d;
+DROP TRIGGER IF EXISTS entries_kept_d;
+DROP TRIGGER IF EXISTS events_kept_d;
+DROP TRIGGER IF EXISTS rounds_kept_d;
+DROP TRIGGER IF EXISTS auctions_kept_d;
+DROP TRIGGER IF EXISTS joint_auctions_kept_d;
+DROP TRIGGER IF EXISTS outcomes_kept_d;
+DROP TRIGGER IF EXISTS contracts_kept_d;
+DROP TRIGGER IF EXISTS lots_kept_d;
+DROP TRIGGER IF EXISTS offers_kept_d;
+DROP TRIGGER IF EXISTS offer_lots_kept_d;
+CREATE TRIGGER transactions_kept_d BEFORE DELETE ON transactions
+  WHEN OLD.transaction_id > COALESCE((SELECT transaction_id FROM archived WHERE book = OLD.book), 0)
+  BEGIN SELECT RAISE(ABORT, 'transactions are never deleted, only archived'); END;
+CREATE TRIGGER entries_kept_d BEFORE DELETE ON entries
+  WHEN OLD.transaction_id > COALESCE((SELECT transaction_id FROM archived WHERE book = OLD.book), 0)
+  BEGIN SELECT RAISE(ABORT, 'entries are never deleted, only archived'); END;
+CREATE TRIGGER events_kept_d BEFORE DELETE ON events
+  WHEN OLD.transaction_id > COALESCE((SELECT transaction_id FROM archived WHERE book = OLD.book), 0)
+  BEGIN SELECT RAISE(ABORT, 'events are never deleted, only archived'); END;
+CREATE TRIGGER rounds_kept_d BEFORE DELETE ON rounds
+  WHEN OLD.round_id > COALESCE((SELECT round_id FROM archived_rounds
+                                WHERE host_id = OLD.host_id), 0)
+  BEGIN SELECT RAISE(ABORT, 'rounds are never deleted, only archived'); END;
+CREATE TRIGGER auctions_kept_d BEFORE DELETE ON auctions
+  WHEN OLD.round_id > COALESCE((SELECT round_id FROM archived_rounds
+                                WHERE host_id = OLD.host_id), 0)
+  BEGIN SELECT RAISE(ABORT, 'auctions are never deleted, only archived'); END;
+CREATE TRIGGER joint_auctions_kept_d BEFORE DELETE ON joint_auctions
+  WHEN OLD.round_id > COALESCE((SELECT round_id FROM archived_rounds
+                                WHERE host_id = OLD.host_id), 0)
+  BEGIN SELECT RAISE(ABORT, 'auctions are never deleted, only archived'); END;
+CREATE TRIGGER outcomes_kept_d BEFORE DELETE ON outcomes
+  WHEN OLD.round_id > COALESCE((SELECT round_id FROM archived_rounds
+                                WHERE host_id = OLD.host_id), 0)
+  BEGIN SELECT RAISE(ABORT, 'outcomes are never deleted, only archived'); END;
+-- Of a contract and an offer the line goes first, and then its lots.
+CREATE TRIGGER contracts_kept_d BEFORE DELETE ON contracts
+  WHEN OLD.ended = ''
+    OR OLD.transaction_id > COALESCE((SELECT transaction_id FROM archived
+                                      WHERE book = OLD.book), 0)
+  BEGIN SELECT RAISE(ABORT, 'contracts are never deleted, only archived'); END;
+CREATE TRIGGER lots_kept_d BEFORE DELETE ON lots
+  WHEN EXISTS (SELECT 1 FROM contracts WHERE book = OLD.book AND contract_id = OLD.contract_id)
+  BEGIN SELECT RAISE(ABORT, 'lots of contracts are never deleted, only archived'); END;
+CREATE TRIGGER offers_kept_d BEFORE DELETE ON offers
+  WHEN OLD.closed = ''
+    OR OLD.transaction_id > COALESCE((SELECT transaction_id FROM archived
+                                      WHERE book = OLD.book), 0)
+  BEGIN SELECT RAISE(ABORT, 'offers are never deleted, only archived'); END;
+CREATE TRIGGER offer_lots_kept_d BEFORE DELETE ON offer_lots
+  WHEN EXISTS (SELECT 1 FROM offers WHERE book = OLD.book AND offer_id = OLD.offer_id)
+  BEGIN SELECT RAISE(ABORT, 'lots of offers are never deleted, only archived'); END;
 )sql";
 
 // From version 7 to 8. What was not noted before is 0.

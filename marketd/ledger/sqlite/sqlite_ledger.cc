@@ -16,9 +16,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "marketd/base/money.h"
 #include "marketd/base/status.h"
+#include "marketd/ledger/sqlite/archive.h"
+#include "marketd/ledger/sqlite/archiver.h"
 #include "marketd/ledger/sqlite/check.h"
 #include "marketd/ledger/sqlite/database.h"
+#include "marketd/ledger/sqlite/new_file.h"
 #include "marketd/ledger/sqlite/schema.h"
 #include "marketd/ledger/sqlite/tables.h"
 #include "marketd/market/audit.h"
@@ -42,10 +46,6 @@ class File {
  private:
   int fd_;
 };
-
-absl::Status SystemError(const std::string& path) {
-  return absl::FailedPreconditionError(absl::StrCat("ledger ", path, ": ", std::strerror(errno)));
-}
 
 // What the first bytes of a file say. SQLite keeps the user version at offset 60 and the
 // application id at 68, big-endian (https://sqlite.org/fileformat.html). Read here and not through
@@ -93,39 +93,8 @@ absl::StatusOr<FileKind> LookAt(const std::string& path, int64_t* bytes) {
   return FileKind::kLedger;
 }
 
-// Kept in the file for ever, which changes it by way of a journal: only where nobody has it yet.
-absl::Status KeepLog(Database& db) {
-  NOM_ASSIGN_OR_RETURN(const std::string mode, db.QueryText("PRAGMA journal_mode = WAL"));
-  if (mode == "wal") return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("ledger ", db.path(), ": its file system can't keep a write-ahead log"));
-}
-
-// Made beside, and put in place when whole: a crash leaves no half of a ledger.
 absl::Status Create(const std::string& path) {
-  const std::string fresh = path + ".new";
-  for (const char* of : {"", "-journal", "-wal", "-shm"}) {  // Of one that did not become whole.
-    if (unlink((fresh + of).c_str()) != 0 && errno != ENOENT) return SystemError(fresh + of);
-  }
-  {
-    NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> db,
-                         Database::Open(fresh, Database::Mode::kCreate));
-    NOM_RETURN_IF_ERROR(db->Execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE"));
-    NOM_RETURN_IF_ERROR(db->Execute(kSchemaSql));
-    NOM_RETURN_IF_ERROR(db->Execute(kSchemaSince9Sql));
-    NOM_RETURN_IF_ERROR(db->Execute(kContractsKeptSql));
-    const std::string ids = absl::StrCat("PRAGMA application_id = ", kApplicationId,
-                                         "; PRAGMA user_version = ", kSchemaVersion, "; COMMIT");
-    NOM_RETURN_IF_ERROR(db->Execute(ids.c_str()));
-    // Last: what is in a log would not be renamed with the file.
-    NOM_RETURN_IF_ERROR(KeepLog(*db));
-  }
-  if (rename(fresh.c_str(), path.c_str()) != 0) return SystemError(path);
-  const size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const File file(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (file.fd() < 0 || fsync(file.fd()) != 0) return SystemError(directory);
-  return absl::OkStatus();
+  return MakeDatabase(path, kApplicationId, kSchemaVersion, &MakeLedgerTables);
 }
 
 // Brings a file of an older version up to this one: wholly, or not at all.
@@ -134,9 +103,12 @@ absl::Status Upgrade(Database& db) {
   if (version == kSchemaVersion) return absl::OkStatus();
   NOM_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = version < 8 ? db.Execute(kUpgradeFrom7Sql) : absl::OkStatus();
-  if (status.ok()) status = db.Execute(kSchemaSince9Sql);
-  if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
-  if (status.ok()) status = db.Execute(kContractsKeptSql);
+  if (version < 9) {
+    if (status.ok()) status = db.Execute(kSchemaSince9Sql);
+    if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
+    if (status.ok()) status = db.Execute(kContractsKeptSql);
+  }
+  if (status.ok()) status = db.Execute(kSchemaSince10Sql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
   }
@@ -186,62 +158,81 @@ absl::StatusOr<std::optional<Book>> FindBook(Database& db, const BookId& book_id
 class SqliteSnapshot : public LedgerSnapshot {
  public:
   static absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Open(const std::string& path,
+                                                              const std::string& archive_path,
                                                               const BookId& book_id) {
     NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> db,
                          Database::Open(path, Database::Mode::kReadOnly));
     NOM_RETURN_IF_ERROR(db->Execute("BEGIN"));
     NOM_ASSIGN_OR_RETURN(const std::optional<Book> book, FindBook(*db, book_id));
-    return std::make_unique<SqliteSnapshot>(std::move(db), book ? book->ordinal : kNoBook);
+    return std::make_unique<SqliteSnapshot>(std::move(db), archive_path,
+                                            book ? book->ordinal : kNoBook);
   }
-  SqliteSnapshot(std::unique_ptr<Database> db, int64_t book) : db_(std::move(db)), book_(book) {}
+  // The archive is opened after the ledger was looked at: it has whatever the ledger says, and what
+  // it has beyond that is not read.
+  SqliteSnapshot(std::unique_ptr<Database> db, const std::string& archive_path, int64_t book)
+      : db_(std::move(db)), files_(*db_, archive_path), book_(book) {}
 
   absl::StatusOr<ChainHead> Head() override { return ReadHead(*db_, book_); }
+  absl::StatusOr<Carried> ReadCarried() override { return market::ReadCarried(files_, book_); }
   absl::StatusOr<Purses> ReadPurses() override { return market::ReadPurses(*db_, book_); }
   absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees() override {
-    return market::ReadFees(*db_, book_);
+    NOM_ASSIGN_OR_RETURN(auto fees, market::ReadFees(*db_, book_));
+    NOM_ASSIGN_OR_RETURN(const auto archived, ReadArchivedFees(*db_, book_));
+    for (const auto& [tenant_id, paid] : archived) {
+      fees[tenant_id] = SaturatingAdd(fees[tenant_id], paid);
+    }
+    return fees;
   }
   absl::Status ReadTransactions(
       uint64_t after, uint64_t limit,
       const std::function<absl::Status(const ChainedTransaction&)>& visit) override {
-    return ReadChain(*db_, book_, after, limit, visit);
+    return ReadChain(files_, book_, after, limit, visit);
   }
   absl::StatusOr<Round> ReadRound(const HostId& host_id, RoundId round_id) override {
     Round round{.host_id = host_id, .round_id = round_id};
-    NOM_RETURN_IF_ERROR(market::ReadRound(*db_, round));
+    NOM_ASSIGN_OR_RETURN(Database* const file, files_.OfRound(host_id, round_id));
+    NOM_RETURN_IF_ERROR(market::ReadRound(*file, round));
     return round;
   }
   absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(const TenantId& tenant_id,
                                                       const NewestBelow& which) override {
-    return market::ReadEvents(*db_, book_, tenant_id, which);
+    return market::ReadEvents(files_, book_, tenant_id, which);
   }
   absl::StatusOr<AccountStatement> ReadStatement(const TenantId& tenant_id,
                                                  const NewestBelow& which) override {
-    return market::ReadStatement(*db_, book_, tenant_id, which);
+    return market::ReadStatement(files_, book_, tenant_id, which);
   }
 
  private:
   const std::unique_ptr<Database> db_;
+  LedgerFiles files_;
   const int64_t book_;
 };
 
 class SqliteReader : public LedgerReader {
  public:
-  SqliteReader(std::string path, std::unique_ptr<Database> db)
-      : path_(std::move(path)), db_(std::move(db)) {}
+  SqliteReader(std::string path, std::string archive_path, std::unique_ptr<Database> db)
+      : path_(std::move(path)),
+        archive_path_(std::move(archive_path)),
+        db_(std::move(db)),
+        files_(*db_, archive_path_) {}
 
   absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id, RoundId before_round_id,
                                                 int limit) override {
-    return AtOneInstant([&] { return ListLocked(host_id, before_round_id, limit); });
+    return AtOneInstant(
+        [&] { return market::ListRounds(files_, host_id, before_round_id, limit); });
   }
 
   absl::StatusOr<std::vector<Round>> ListPrices(const PricesWanted& wanted) override {
-    return AtOneInstant([&] { return ReadPricesWanted(*db_, wanted); });
+    return AtOneInstant([&] { return market::ListPrices(files_, wanted); });
   }
 
   absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                            ResourceKind kind) override {
-    std::lock_guard lock(mutex_);
-    return ReadAuction(*db_, host_id, round_id, kind);
+    return AtOneInstant([&]() -> absl::StatusOr<AuctionRecord> {
+      NOM_ASSIGN_OR_RETURN(Database* const file, files_.OfRound(host_id, round_id));
+      return ReadAuction(*file, host_id, round_id, kind);
+    });
   }
 
   absl::StatusOr<Guest> GetEvictedGuest(GuestId guest_id) override {
@@ -281,54 +272,39 @@ class SqliteReader : public LedgerReader {
   }
 
   absl::StatusOr<std::unique_ptr<LedgerSnapshot>> Look(const BookId& book_id) override {
-    return SqliteSnapshot::Open(path_, book_id);
+    return SqliteSnapshot::Open(path_, archive_path_, book_id);
   }
 
  private:
-  absl::StatusOr<std::vector<Round>> AtOneInstant(
-      const std::function<absl::StatusOr<std::vector<Round>>()>& read) {
+  // What is moved to the archive meanwhile is read here still: a snapshot has the one or the other.
+  template <typename Read>
+  auto AtOneInstant(const Read& read) -> decltype(read()) {
     std::lock_guard lock(mutex_);
     NOM_RETURN_IF_ERROR(db_->Execute("BEGIN"));
-    absl::StatusOr<std::vector<Round>> rounds = read();
+    auto out = read();
     const absl::Status end = db_->Execute("COMMIT");
-    if (rounds.ok() && !end.ok()) return end;
-    return rounds;
-  }
-
-  absl::StatusOr<std::vector<Round>> ListLocked(const HostId& host_id, RoundId before_round_id,
-                                                int limit) {
-    std::vector<Round> rounds;
-    Statement select = db_->Prepare(
-        "SELECT round_id FROM rounds WHERE host_id = ? AND round_id < ?"
-        " ORDER BY round_id DESC LIMIT ?");
-    select.Bind(host_id)
-        .Bind(before_round_id == 0 || before_round_id > INT64_MAX
-                  ? INT64_MAX
-                  : static_cast<int64_t>(before_round_id))
-        .Bind(limit);
-    NOM_RETURN_IF_ERROR(ForEachRow(std::move(select), [&](Statement& row) {
-      rounds.push_back(Round{.host_id = host_id, .round_id = row.Bits(0)});
-      return ReadRound(*db_, rounds.back());
-    }));
-    return rounds;
+    if (out.ok() && !end.ok()) return end;
+    return out;
   }
 
   const std::string path_;
+  const std::string archive_path_;
   std::mutex mutex_;
-  const std::unique_ptr<Database> db_;  // Guarded by mutex_.
+  const std::unique_ptr<Database> db_;  // Guarded by mutex_,
+  LedgerFiles files_;                   // and so is this.
 };
 
 class SqliteLedger : public Ledger {
  public:
   SqliteLedger(std::vector<File> locks, std::unique_ptr<Database> db,
                std::unique_ptr<Database> reader_db, uint64_t proven_max,
-               std::function<void(const absl::Status&)> on_checked)
+               SqliteLedgerOptions options)
       : locks_(std::move(locks)),
         db_(std::move(db)),
         writer_(*db_),
-        reader_(db_->path(), std::move(reader_db)),
-        proven_max_(proven_max),
-        on_checked_(std::move(on_checked)) {}
+        options_(std::move(options)),
+        reader_(db_->path(), options_.archive_path, std::move(reader_db)),
+        proven_max_(proven_max) {}
 
   absl::StatusOr<State> Load(const Lead& lead) override {
     std::lock_guard lock(mutex_);
@@ -349,13 +325,23 @@ class SqliteLedger : public Ledger {
     if (const std::string wrong = FirstBrokenPromise(*state); !wrong.empty()) {
       return absl::DataLossError(absl::StrCat(Where(lead), wrong));
     }
-    NOM_ASSIGN_OR_RETURN(const auto snapshot, SqliteSnapshot::Open(db_->path(), lead.book_id));
+    NOM_ASSIGN_OR_RETURN(const auto snapshot, reader_.Look(lead.book_id));
     if (const absl::Status s = ProveLedger(*snapshot, proven_max_); !s.ok()) {
       return absl::Status(s.code(), absl::StrCat(Where(lead), s.message()));
     }
     loaded_[lead.book_id] = {book.ordinal, *head};
-    if (on_checked_ && check_ == nullptr) {
-      NOM_ASSIGN_OR_RETURN(check_, CheckBehind::Begin(db_->path(), reader_, on_checked_));
+    if (options_.on_checked && check_ == nullptr) {
+      NOM_ASSIGN_OR_RETURN(check_, CheckBehind::Begin(db_->path(), options_.archive_path, reader_,
+                                                      options_.on_checked));
+    }
+    if (options_.retention != absl::InfiniteDuration() && archiver_ == nullptr) {
+      archiver_ = std::make_unique<ArchiverThread>(
+          ArchiverThread::Options{.path = db_->path(),
+                                  .archive_path = options_.archive_path,
+                                  .retention = options_.retention,
+                                  .now = options_.now,
+                                  .sync_to_disk = options_.sync_to_disk},
+          mutex_);
     }
     return state;
   }
@@ -394,6 +380,16 @@ class SqliteLedger : public Ledger {
   }
 
   LedgerReader& reader() override { return reader_; }
+
+  ArchiveFigures archive_figures() const override {
+    ArchiveFigures figures;
+    if (archiver_ != nullptr) figures = archiver_->figures();
+    const auto look = Database::Open(db_->path(), Database::Mode::kReadOnly);
+    if (!look.ok()) return figures;
+    figures.pages = (*look)->QueryInt("PRAGMA page_count").value_or(0);
+    figures.pages_free = (*look)->QueryInt("PRAGMA freelist_count").value_or(0);
+    return figures;
+  }
 
  private:
   struct Loaded {
@@ -444,18 +440,28 @@ class SqliteLedger : public Ledger {
   const std::vector<File> locks_;  // Let go last: see LockInode.
   const std::unique_ptr<Database> db_;
   TransactionWriter writer_;
+  const SqliteLedgerOptions options_;
   SqliteReader reader_;
   const uint64_t proven_max_;
   std::mutex mutex_;  // Books are committed to from threads of their own.
   std::map<BookId, Loaded> loaded_;
-  const std::function<void(const absl::Status&)> on_checked_;  // Null: there is nothing to check.
-  std::unique_ptr<CheckBehind> check_;                         // Ends first.
+  std::unique_ptr<ArchiverThread> archiver_;
+  std::unique_ptr<CheckBehind> check_;  // Ends first.
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptions& options) {
+absl::Status MakeLedgerTables(Database& db) {
+  for (const char* sql : {kSchemaSql, kSchemaSince9Sql, kContractsKeptSql, kSchemaSince10Sql}) {
+    NOM_RETURN_IF_ERROR(db.Execute(sql));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptions& given) {
+  SqliteLedgerOptions options = given;
   const std::string& path = options.path;
+  if (options.archive_path.empty()) options.archive_path = DefaultArchivePath(path);
   const std::string lock_path = path + ".lock";
   int64_t bytes = 0;
   // Before anything is made beside it: a path that names someone else's file leaves no trace.
@@ -486,13 +492,20 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   NOM_RETURN_IF_ERROR(TryWrite(*db));
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader_db,
                        Database::Open(path, Database::Mode::kReadOnly));
+  NOM_ASSIGN_OR_RETURN(const bool has_archive, HasArchive(*db));
+  if (options.retention != absl::InfiniteDuration() && !has_archive) {
+    NOM_RETURN_IF_ERROR(MakeArchive(*db, options.archive_path));
+    NOM_RETURN_IF_ERROR(
+        OpenArchive(*db, options.archive_path, Database::Mode::kReadWrite).status());
+  }
   const bool all = bytes <= options.check_bytes_max;
+  if (all && !has_archive) options.on_checked = nullptr;
   std::vector<File> locks;
   locks.push_back(std::move(inode_lock));
   locks.push_back(std::move(lock));
-  return std::unique_ptr<Ledger>(new SqliteLedger(
-      std::move(locks), std::move(db), std::move(reader_db),
-      all ? UINT64_MAX : kTransactionsProvenAtLeast, all ? nullptr : options.on_checked));
+  return std::unique_ptr<Ledger>(
+      new SqliteLedger(std::move(locks), std::move(db), std::move(reader_db),
+                       all ? UINT64_MAX : kTransactionsProvenAtLeast, std::move(options)));
 }
 
 }  // namespace nom::market

@@ -24,7 +24,10 @@
 
 namespace nom::market {
 
-// Books are named by their ordinals.
+// Books are named by their ordinals. What reads here reads one file: archive.h says which.
+
+// Of a ledger that begins.
+absl::Status MakeLedgerTables(Database& db);
 
 // Writes transactions to one database, which outlives it; one thread at a time.
 class TransactionWriter {
@@ -45,12 +48,22 @@ class TransactionWriter {
   std::set<std::pair<int64_t, Owner>> purses_;
 };
 
-// Those above `after` by rising id, at most `limit`, as far as the chain covers them.
-absl::Status ReadChain(Database& db, int64_t book, uint64_t after, uint64_t limit,
-                       const std::function<absl::Status(const ChainedTransaction&)>& visit);
+// Lines of transactions above `after` by rising id, at most `limit`, up to `through`.
+absl::Status ReadTransactionLines(Database& db, int64_t book, uint64_t after, uint64_t limit,
+                                  uint64_t through,
+                                  const std::function<absl::Status(ChainedTransaction&&)>& visit);
+// What a transaction has in this file: its entries and events; the rounds decided, of those
+// that `counts` says are here, with all they have; the contracts opened.
+absl::Status AddEntries(Database& db, int64_t book, ChainedTransaction& out);
+absl::Status AddEvents(Database& db, int64_t book, ChainedTransaction& out);
+absl::Status AddRounds(Database& db, int64_t book,
+                       const std::function<absl::StatusOr<bool>(const Round&)>& counts,
+                       ChainedTransaction& out);
+absl::Status AddContracts(Database& db, int64_t book, ChainedTransaction& out);
 absl::StatusOr<ChainHead> ReadHead(Database& db, int64_t book);
 absl::StatusOr<Purses> ReadPurses(Database& db, int64_t book);
 absl::StatusOr<std::map<TenantId, Microcredits>> ReadFees(Database& db, int64_t book);
+absl::StatusOr<RoundId> ReadLastDecided(Database& db, const HostId& host_id);
 
 // Reads all that an engine starts from.
 absl::StatusOr<State> ReadState(Database& db, int64_t book);
@@ -67,13 +80,20 @@ absl::StatusOr<AuctionRecord> ReadAuction(Database& db, const HostId& host_id, R
 // Of one that was evicted. NOT_FOUND if there is none.
 absl::StatusOr<Guest> ReadEvictedGuest(Database& db, GuestId guest_id);
 
-// See LedgerSnapshot.
+// The newest of those between the two, see LedgerSnapshot.
+struct Between {
+  uint64_t above = 0;
+  uint64_t below = 0;  // 0: all.
+  int transactions_max = 0;
+};
 absl::StatusOr<std::vector<LoggedEvent>> ReadEvents(Database& db, int64_t book,
                                                     const TenantId& tenant_id,
-                                                    const NewestBelow& which);
+                                                    const Between& which);
+absl::StatusOr<std::vector<LoggedEntry>> ReadEntries(Database& db, int64_t book,
+                                                     const TenantId& tenant_id,
+                                                     const Between& which);
+// Of those that this file has; see LedgerReader.
 absl::StatusOr<std::vector<Round>> ReadPricesWanted(Database& db, const PricesWanted& wanted);
-absl::StatusOr<AccountStatement> ReadStatement(Database& db, int64_t book,
-                                               const TenantId& tenant_id, const NewestBelow& which);
 
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);

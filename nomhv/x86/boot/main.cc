@@ -152,7 +152,7 @@ void StartFromArchive(std::string_view text, std::span<const std::byte> archive,
       control.CountBootFailure();
       continue;
     }
-    static_cast<void>(control.CreateBootGuest(guest.create, image->data, guest.granted));
+    static_cast<void>(control.CreateBootGuest(guest, image->data));
   }
   if (reader.bad_line() != 0) {
     Log(LogLevel::kError, "boot: guests.cfg line ", reader.bad_line(),

@@ -51,10 +51,10 @@ Control::Control(Amounts capacity, std::byte* mailbox_memory, const Doorbell& do
   meters_.WriteSums();
 }
 
-Status Control::CreateBootGuest(const NomCreate& create, std::span<const std::byte> image,
-                                Amounts granted) {
+Status Control::CreateBootGuest(const BootGuest& boot, std::span<const std::byte> image) {
+  const NomCreate& create = boot.create;
   NomImageFault fault = NOM_IMAGE_FAULT_NONE;
-  const Result<uint32_t> created = life_.Create(create, image, fault);
+  const Result<uint32_t> created = life_.Create(create, boot.virtual_processors, image, fault);
   if (!created.ok()) {
     Log(LogLevel::kError, "guest ", QuotedName{create.name}, " refused: ",
         fault == NOM_IMAGE_FAULT_NONE ? StatusText(created.code()) : ImageFaultText(fault));
@@ -68,7 +68,7 @@ Status Control::CreateBootGuest(const NomCreate& create, std::span<const std::by
   for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {
     const Guest& guest = table_.at(slot);
     if (!guest.running()) continue;
-    const Amounts amounts = slot == created.value() ? granted : guest.granted;
+    const Amounts amounts = slot == created.value() ? boot.granted : guest.granted;
     NomGrant& grant = grants_.grants[grants_.grant_count++];
     grant.guest_id = guest.id;
     grant.frames = amounts.frames;
@@ -121,7 +121,8 @@ CommandAnswer Control::ServeCreate(const NomCommand& command) {
   const auto image = mailbox_->Payload(create.image_offset, create.image_bytes);
   if (!image.ok()) return {image.code()};
   NomImageFault fault = NOM_IMAGE_FAULT_NONE;
-  const Result<uint32_t> slot = life_.Create(create, image.value(), fault);
+  const uint64_t processors = command.argument[0] != 0 ? command.argument[0] : 1;
+  const Result<uint32_t> slot = life_.Create(create, processors, image.value(), fault);
   if (slot.ok()) meters_.Write(slot.value());
   return {slot.code(), 0, fault};
 }
@@ -210,6 +211,7 @@ void Control::ServeAndAnswer(const NomCommand& command) {
 void Control::Turn() {
   BuryEnded();
   CutOffNext(dispatch_);
+  if (g_machine.replan_wanted.exchange(false, std::memory_order_acq_rel)) dispatch_.Replan();
   pulse_.Beat();
   if (!mailbox_.has_value()) return;
   NomCommand command;

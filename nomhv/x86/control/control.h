@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 
+#include "nomhv/core/boot_configuration.h"
 #include "nomhv/core/guests.h"
 #include "nomhv/core/mailbox.h"
 #include "nomhv/x86/control/dispatch.h"
@@ -48,8 +49,7 @@ class Control {
   Control& operator=(const Control&) = delete;
 
   // Starts a guest at boot, with the grant that nobody else would give it.
-  Status CreateBootGuest(const NomCreate& create, std::span<const std::byte> image,
-                         Amounts granted);
+  Status CreateBootGuest(const BootGuest& boot, std::span<const std::byte> image);
   void CountBootFailure() { ++boot_.failed; }
 
   // One turn: buries the dead, serves commands, refreshes what is shown.

@@ -125,7 +125,8 @@ void GrantMoves::Prepare(const GrantPlan& plan, const NomGrants& grants, uint64_
     if (!told) continue;
     // Only now: who is woken must find the notice on its board.
     const Held held(*dispatch_, slot);
-    guest.vcpu.Tell(kNewsNotice | kNewsInterrupt, ReadTsc());
+    VirtualProcessor& first = guest.vcpus[0];
+    static_cast<void>(first.Tell(kNewsNotice, first.notice_vector, ReadTsc()));
   }
 }
 

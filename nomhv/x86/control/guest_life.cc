@@ -12,17 +12,20 @@
 #include "nomhv/x86/platform/log.h"
 
 namespace nomhv {
-Result<uint32_t> GuestLife::Create(const NomCreate& create, std::span<const std::byte> image,
-                                   NomImageFault& fault) {
+Result<uint32_t> GuestLife::Create(const NomCreate& create, uint64_t virtual_processors,
+                                   std::span<const std::byte> image, NomImageFault& fault) {
   fault = NOM_IMAGE_FAULT_NONE;
-  const Result<uint32_t> slot = p_.table->Admit(create);
+  const Result<uint32_t> slot = p_.table->Admit(create, virtual_processors);
   if (!slot.ok()) return slot;
   GuestMachine& guest = g_machine.guests[slot.value()];
-  g_machine.accounts[slot.value()].Reset();
+  for (uint32_t i = 0; i < NOM_VIRTUAL_PROCESSORS_MAX; ++i) {
+    g_machine.accounts[VcpuIndex(slot.value(), i)].Reset();
+  }
   p_.meters->Begin(slot.value());
   LoadPlan plan;
-  const Status status = BuildGuest(guest, slot.value(), create, image,
-                                   reinterpret_cast<uint64_t>(p_.machine_board), plan, fault);
+  const Status status =
+      BuildGuest(guest, slot.value(), create, static_cast<uint32_t>(virtual_processors), image,
+                 reinterpret_cast<uint64_t>(p_.machine_board), plan, fault);
   if (!status.ok()) {
     p_.table->Remove(slot.value());
     return status.code();
@@ -41,7 +44,7 @@ Result<uint32_t> GuestLife::Create(const NomCreate& create, std::span<const std:
   p_.dispatch->Replan();
   Log(LogLevel::kInfo, "guest ", create.guest_id, " ", QuotedName{guest.name_view()},
       " started: ", create.seed_frames, " of ", create.window_frames, " frames, ",
-      create.seed_millicores, " millicores");
+      create.seed_millicores, " millicores, ", virtual_processors, " processors");
   p_.meters->WriteSums();
   return slot;
 }

@@ -32,8 +32,8 @@ class GuestLife {
   explicit GuestLife(const Parts& parts) : p_(parts) {}
 
   // Starts a guest with its seed; see GuestTable::Admit and BuildGuest for what can go wrong.
-  Result<uint32_t> Create(const NomCreate& create, std::span<const std::byte> image,
-                          NomImageFault& fault);
+  Result<uint32_t> Create(const NomCreate& create, uint64_t virtual_processors,
+                          std::span<const std::byte> image, NomImageFault& fault);
 
   // Whether the guest of `slot` has ended and is not buried yet.
   [[nodiscard]] bool Ended(uint32_t slot) const;

@@ -13,14 +13,16 @@ void Meters::Fill(uint32_t slot) {
   NomMeter& meter = last_[slot];
   GuestMachine& guest = g_machine.guests[slot];
   const Guest& books = table_->at(slot);
-  const ProcessorAccount& account = g_machine.accounts[slot];
   const NomMeter last = meter;
   meter = {};
   meter.state = NOM_GUEST_RUNNING;
   meter.guest_id = guest.id;
   meter.tsc = ReadTsc();
-  const uint64_t offered_beyond = account.offered_cycles() - account.used_cycles();
-  meter.cycles_used = std::max(UsedCyclesNow(slot), last.cycles_used);
+  uint64_t offered_beyond = 0;
+  for (const VirtualProcessor& vcpu : guest.all_vcpus()) {
+    offered_beyond += g_machine.accounts[vcpu.index].slept_cycles();
+  }
+  meter.cycles_used = std::max(UsedCyclesNow(guest), last.cycles_used);
   meter.cycles_offered = std::max(meter.cycles_used + offered_beyond, last.cycles_offered);
   {
     const SpinLockGuard guard(guest.meter_lock);
@@ -39,10 +41,11 @@ void Meters::Fill(uint32_t slot) {
   meter.exit_reason =
       guest.ended.load(std::memory_order_acquire) ? guest.exit_reason : NOM_EXIT_REASON_NONE;
   meter.exit_detail = guest.exit_detail;
-  meter.processor = guest.vcpu.last_processor;
+  meter.processor = guest.vcpus[0].last_processor;
   meter.created_tsc = guest.created_tsc;
   std::memcpy(meter.name, guest.name, sizeof(meter.name));
   meter.devices = guest.devices;
+  meter.virtual_processors = guest.vcpu_count;
   meter.lines_lost = guest.lines_lost.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < NOM_EXITS_COUNT; ++i) {
     meter.exits[i] = guest.exits[i].load(std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "nomhv/core/shared_memory.h"
+#include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/exits.h"
 #include "nomhv/x86/guests/guest_frames.h"
 #include "nomhv/x86/guests/machine.h"
@@ -52,9 +53,11 @@ CallAnswer Query(VirtualProcessor& vcpu, uint64_t what, uint64_t index, uint64_t
     case NOM_QUERY_NEXT_HOLE:
       return NextFrame(guest, index, /*held=*/false);
     case NOM_QUERY_CYCLES_USED:
-      return Value(UsedCyclesNow(guest.slot));
+      return Value(UsedCyclesNow(guest));
     case NOM_QUERY_REGION:
       return Answer(RegionState(guest, index));
+    case NOM_QUERY_PROCESSOR:
+      return Value(vcpu.index % NOM_VIRTUAL_PROCESSORS_MAX);
     default:
       return Failed(NOM_STATUS_BAD_PARAMETER);
   }
@@ -83,17 +86,67 @@ CallAnswer Release(VirtualProcessor& vcpu, uint64_t first, uint64_t count, uint6
   return {AfterExit::kWork};
 }
 
+bool IsVector(uint64_t vector) { return vector == 0 || (vector >= 32 && vector <= 255); }
+
 CallAnswer Notify(VirtualProcessor& vcpu, uint64_t vector, uint64_t, uint64_t) {
-  if (vector != 0 && (vector < 32 || vector > 255)) return Failed(NOM_STATUS_BAD_PARAMETER);
-  // What was told while there was no vector interrupts nobody later.
-  if (vector == 0 || vcpu.notice_vector == 0) static_cast<void>(vcpu.TakeNews(kNewsInterrupt));
-  vcpu.notice_vector = static_cast<uint8_t>(vector);
+  if (!IsVector(vector)) return Failed(NOM_STATUS_BAD_PARAMETER);
+  const auto to = static_cast<uint8_t>(vector);
+  const uint8_t from = vcpu.notice_vector.exchange(to, std::memory_order_acq_rel);
+  // What has not come yet comes as the new one.
+  if (from != 0 && vcpu.TakeVector(from)) static_cast<void>(vcpu.Tell(0, to, ReadTsc()));
   return {};
+}
+
+CallAnswer Start(VirtualProcessor& vcpu, uint64_t number, uint64_t entry, uint64_t stack) {
+  GuestMachine& guest = *vcpu.guest;
+  if (number >= guest.vcpu_count) return Failed(NOM_STATUS_BAD_PARAMETER);
+  VirtualProcessor& other = guest.vcpus[number];
+  ProcessorAccount& account = g_machine.accounts[other.index];
+  if (!other.stopped.load(std::memory_order_acquire)) return Failed(NOM_STATUS_BAD_STATE);
+  // A processor is just about to leave it, or looks whether it runs.
+  if (!account.TryClaim(vcpu.last_processor)) return {AfterExit::kAgain};
+  const bool ours = other.stopped.load(std::memory_order_acquire);
+  if (ours) {
+    StartInStateOf(other, vcpu, entry, stack);
+    ResetExtendedState(other);
+    other.notice_vector.store(0, std::memory_order_relaxed);
+    other.ForgetNews();
+    other.sleep = {};
+    if (account.asleep()) account.Wake(ReadTsc());
+    guest.not_stopped.fetch_add(1, std::memory_order_acq_rel);
+    other.stopped.store(false, std::memory_order_release);
+  }
+  account.Unclaim(vcpu.last_processor);
+  if (!ours) return Failed(NOM_STATUS_BAD_STATE);
+  const uint32_t bit = 1u << number;
+  if ((guest.started.fetch_or(bit, std::memory_order_acq_rel) & bit) == 0) {
+    // Once in its life: so that nobody has plans made without end.
+    g_machine.replan_wanted.store(true, std::memory_order_release);
+    Poke(g_machine.processors[0]);
+  } else {
+    WakeProcessorsOf(other);
+  }
+  return {};
+}
+
+CallAnswer Signal(VirtualProcessor& vcpu, uint64_t number, uint64_t vector, uint64_t) {
+  GuestMachine& guest = *vcpu.guest;
+  if (number >= guest.vcpu_count || !IsVector(vector)) return Failed(NOM_STATUS_BAD_PARAMETER);
+  VirtualProcessor& other = guest.vcpus[number];
+  if (other.stopped.load(std::memory_order_acquire)) return Failed(NOM_STATUS_BAD_STATE);
+  if (other.Tell(kNewsSignal, static_cast<uint8_t>(vector), ReadTsc())) WakeProcessorsOf(other);
+  return {};
+}
+
+CallAnswer Route(VirtualProcessor& vcpu, uint64_t device, uint64_t interrupt, uint64_t vector) {
+  if (!IsVector(vector)) return Failed(NOM_STATUS_BAD_PARAMETER);
+  return Failed(RouteDevice(vcpu, device, interrupt, vector).code());
 }
 
 CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline, uint64_t, uint64_t) {
   if (vcpu.TakeNews(kNewsNotice)) return Value(NOM_WAKE_NOTICE);
   if (vcpu.TakeNews(kNewsRing)) return Value(NOM_WAKE_RING);
+  if (vcpu.TakeNews(kNewsSignal)) return Value(NOM_WAKE_SIGNAL);
   // An interrupt that only waits for this instruction to end (STI before it) would be slept
   // through.
   if (vcpu.interrupt_due() && InterruptsEnabled(vcpu)) return Value(NOM_WAKE_INTERRUPT);
@@ -115,7 +168,12 @@ CallAnswer Write(VirtualProcessor& vcpu, uint64_t gpa, uint64_t bytes, uint64_t)
     CopyOnce(text + done, Physical<char>(mapping->physical + at % kFrame), part);
     done += part;
   }
-  if (!guest.lines.Take(TscToUs(ReadTsc()))) {
+  bool room = false;
+  {
+    const SpinLockGuard guard(guest.meter_lock);
+    room = guest.lines.Take(TscToUs(ReadTsc()));
+  }
+  if (!room) {
     guest.lines_lost.fetch_add(1, std::memory_order_relaxed);
     return Failed(NOM_STATUS_OVER_BUDGET);
   }
@@ -131,16 +189,20 @@ CallAnswer NoSuchCall(VirtualProcessor&, uint64_t, uint64_t, uint64_t) {
   return Failed(NOM_STATUS_NO_SUCH_CALL);
 }
 
-// The answer of a call that may have changed how many frames are held.
-CallAnswer Changed(GuestMachine& guest, const Result<uint64_t>& result) {
-  if (result.ok()) WriteHeldFrames(guest);
+// A call that changes the guest's memory: `change(guest)`.
+template <typename Change>
+CallAnswer ChangeMemory(VirtualProcessor& vcpu, Change&& change) {
+  const MemoryClaim claim(vcpu);
+  if (!claim.ok()) return {AfterExit::kAgain};
+  const Result<uint64_t> result = change(*vcpu.guest);
+  if (result.ok()) WriteHeldFrames(*vcpu.guest);
   return Answer(result);
 }
 
 // By number. Each for itself, so that none pays for what another needs.
 using CallHandler = CallAnswer (*)(VirtualProcessor&, uint64_t, uint64_t, uint64_t);
 constexpr auto kCalls = [] {
-  std::array<CallHandler, NOM_CALL_RING + 1> calls{};
+  std::array<CallHandler, NOM_CALL_ROUTE + 1> calls{};
   calls.fill(NoSuchCall);
   calls[NOM_CALL_QUERY] = Query;
   calls[NOM_CALL_ACQUIRE] = Acquire;
@@ -153,17 +215,20 @@ constexpr auto kCalls = [] {
     return CallAnswer{AfterExit::kEnded};
   };
   calls[NOM_CALL_OFFER] = [](VirtualProcessor& vcpu, uint64_t id, uint64_t frames, uint64_t tag) {
-    return Changed(*vcpu.guest, OfferRegion(*vcpu.guest, id, frames, tag));
+    return ChangeMemory(vcpu, [&](auto& guest) { return OfferRegion(guest, id, frames, tag); });
   };
   calls[NOM_CALL_ACCEPT] = [](VirtualProcessor& vcpu, uint64_t id, uint64_t frames, uint64_t tag) {
-    return Answer(AcceptRegion(*vcpu.guest, id, frames, tag));
+    return ChangeMemory(vcpu, [&](auto& guest) { return AcceptRegion(guest, id, frames, tag); });
   };
   calls[NOM_CALL_LEAVE] = [](VirtualProcessor& vcpu, uint64_t region, uint64_t, uint64_t) {
-    return Changed(*vcpu.guest, LeaveRegion(*vcpu.guest, region));
+    return ChangeMemory(vcpu, [&](auto& guest) { return LeaveRegion(guest, region); });
   };
   calls[NOM_CALL_RING] = [](VirtualProcessor& vcpu, uint64_t region, uint64_t, uint64_t) {
     return Failed(RingRegion(*vcpu.guest, region).code());
   };
+  calls[NOM_CALL_START] = Start;
+  calls[NOM_CALL_SIGNAL] = Signal;
+  calls[NOM_CALL_ROUTE] = Route;
   return calls;
 }();
 
@@ -189,6 +254,8 @@ AfterExit ContinueWork(VirtualProcessor& vcpu) {
     }
     void Clear(uint64_t frame, uint64_t end) { taker.Take(frame * kFrame, end * kFrame); }
   };
+  const MemoryClaim claim(vcpu);
+  if (!claim.ok()) return AfterExit::kWork;
   NomStatus status = NOM_STATUS_OK;
   CountFrames(guest);
   if (!vcpu.work.Step(Frames{guest}, kFramesPerStep, status)) return AfterExit::kWork;

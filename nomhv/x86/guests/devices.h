@@ -27,6 +27,16 @@ void GiveDevice(GuestMachine& guest, uint32_t device);
 void TakeDevice(GuestMachine& guest, uint32_t device);
 [[nodiscard]] uint64_t DeviceReadyTsc(uint32_t device);
 
+// The call ROUTE, on the processor that is to be interrupted.
+Status RouteDevice(VirtualProcessor& vcpu, uint64_t device, uint64_t interrupt, uint64_t vector);
+// Hands on what has come to this processor of guests' devices. Each is masked until its guest takes
+// it, so that a device costs whoever runs here no more than the guest looks.
+void DeliverDeviceInterrupts();
+// The guest has taken the vector.
+void DeviceInterruptTaken(VirtualProcessor& vcpu, uint8_t vector);
+// Sends them to where their processors run now. The control processor.
+void MoveDeviceInterrupts();
+
 // Says in the log which DMA was refused lately.
 void TellDmaFaults();
 

@@ -96,7 +96,15 @@ AfterExit Memory(VirtualProcessor& vcpu) {
 
 AfterExit Halt(VirtualProcessor& vcpu) {
   AdvancePastExit(vcpu);
-  if (!InterruptsEnabled(vcpu)) return End(vcpu, NOM_EXIT_REASON_DONE, 0);
+  if (!InterruptsEnabled(vcpu)) {
+    // Nothing wakes it but START, and nobody is left to say that after the last.
+    if (vcpu.guest->not_stopped.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      return End(vcpu, NOM_EXIT_REASON_DONE, 0);
+    }
+    vcpu.sleep = {SleepState::kStopped, 0};
+    vcpu.stopped.store(true, std::memory_order_release);
+    return AfterExit::kSleep;
+  }
   if (vcpu.interrupt_due()) return AfterExit::kResume;
   vcpu.sleep = {SleepState::kHalted, 0};
   return AfterExit::kSleep;
@@ -106,7 +114,15 @@ AfterExit Call(VirtualProcessor& vcpu) {
   vcpu.guest->CountExit(NOM_EXIT_CALL);
   GuestRegisters& r = vcpu.registers;
   const CallAnswer answer = DoCall(vcpu, r.rax(), r.rdi(), r.rsi(), r.rdx());
+  if (answer.then == AfterExit::kResume) [[likely]] {
+    vcpu.Answer(answer.status, answer.value);
+    return AfterExit::kResume;
+  }
   if (answer.then == AfterExit::kWork) return ContinueWork(vcpu);
+  if (answer.then == AfterExit::kAgain) {
+    RepeatCall(vcpu);
+    return AfterExit::kAgain;
+  }
   vcpu.Answer(answer.status, answer.value);
   return answer.then;
 }

@@ -11,8 +11,9 @@
 
 namespace nomhv {
 
-// kWork: vcpu.work is to go on, after a look at what else there is.
-enum class AfterExit : uint32_t { kResume, kInterrupt, kSleep, kEnded, kWork };
+// After a look at what else there is: kWork: vcpu.work is to go on; kAgain: the guest makes its
+// call once more, as another of its processors was in the way.
+enum class AfterExit : uint32_t { kResume, kInterrupt, kSleep, kEnded, kWork, kAgain };
 
 // The calls of nomhv/abi/guest.h (calls.cc).
 struct CallAnswer {

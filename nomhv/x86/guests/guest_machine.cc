@@ -8,6 +8,7 @@
 #include "nomhv/core/assert.h"
 #include "nomhv/core/shared_memory.h"
 #include "nomhv/x86/guests/devices.h"
+#include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
 #include "nomhv/x86/iommu/iommu.h"
 #include "nomhv/x86/platform/clocks.h"
@@ -17,6 +18,9 @@ namespace nomhv {
 namespace {
 
 constexpr uint64_t kFrame = NOM_FRAME_BYTES;
+// For another processor to leave a guest, which takes it no longer than a call; an emulator may not
+// run it for a while.
+constexpr uint64_t kPatienceSeconds = 60;
 constexpr NestedFlags kReadOnly = {/*writable=*/false, /*executable=*/false};
 constexpr NestedFlags kReadWrite = {/*writable=*/true, /*executable=*/false};
 
@@ -56,8 +60,10 @@ Status BuildPages(GuestMachine& guest, uint64_t machine_board_physical) {
   then([&] { return guest.tables.Reserve(NOM_GPA_REGIONS, NOM_REGIONS_BYTES); });
   const uint64_t devices_bytes = uint64_t{device_board().device_count} * NOM_DEVICE_PLACE_BYTES;
   then([&] { return guest.tables.Reserve(NOM_GPA_DEVICES, devices_bytes); });
-  then([&] { return AllocateOwn(guest.vcpu.control_block); });
-  then([&] { return AllocateOwn(guest.vcpu.extended_state); });
+  for (VirtualProcessor& vcpu : guest.all_vcpus()) {
+    then([&] { return AllocateOwn(vcpu.control_block); });
+    then([&] { return AllocateOwn(vcpu.extended_state); });
+  }
   then([&] { return AllocateOwn(guest.board); });
   then([&] { return AllocateOwn(guest.bids); });
   then([&] { return AllocateOwn(guest.start); });
@@ -80,19 +86,26 @@ void FillStartPage(GuestMachine& guest, const NomCreate& create) {
   start.tsc_hz = clocks().tsc_hz;
   start.seed_frames = guest.seed_frames;
   start.window_frames = guest.window_frames;
+  start.virtual_processors = guest.vcpu_count;
   std::memcpy(start.name, create.name, sizeof(start.name));
   std::memcpy(start.arguments, create.arguments, sizeof(start.arguments));
 }
 
 // A new guest in the slot; nobody looks at it before it is alive.
-void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
+void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create,
+           uint32_t virtual_processors) {
   // What processors remember of the slot's last guest is told by generations: they go on.
-  const GuestTranslations translations = guest.vcpu.translations;
+  uint64_t generations[NOM_VIRTUAL_PROCESSORS_MAX];
+  for (uint32_t i = 0; i < NOM_VIRTUAL_PROCESSORS_MAX; ++i) {
+    generations[i] = guest.vcpus[i].translations.generation();
+  }
   new (&guest) GuestMachine;
-  guest.vcpu.translations = translations;
-  guest.vcpu.translations.Invalidate();
-  guest.vcpu.guest = &guest;
-  guest.vcpu.index = slot;
+  for (uint32_t i = 0; i < NOM_VIRTUAL_PROCESSORS_MAX; ++i) {
+    guest.vcpus[i].translations.GoOnAfter(VcpuIndex(slot, i), generations[i]);
+    guest.vcpus[i].guest = &guest;
+    guest.vcpus[i].index = VcpuIndex(slot, i);
+  }
+  guest.vcpu_count = virtual_processors;
   guest.slot = slot;
   guest.id = create.guest_id;
   std::memcpy(guest.name, create.name, sizeof(guest.name));
@@ -107,6 +120,7 @@ void Reset(GuestMachine& guest, uint32_t slot, const NomCreate& create) {
 }  // namespace
 
 void GuestMachine::End(const VirtualProcessor& at, NomExitReason reason, uint64_t detail) {
+  if (ending.exchange(true, std::memory_order_acq_rel)) return;
   exit_reason = reason;
   exit_detail = detail;
   exit_rip = InstructionPointer(at);
@@ -114,11 +128,11 @@ void GuestMachine::End(const VirtualProcessor& at, NomExitReason reason, uint64_
 }
 
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
-                  std::span<const std::byte> image, uint64_t machine_board_physical, LoadPlan& plan,
-                  NomImageFault& fault) {
+                  uint32_t virtual_processors, std::span<const std::byte> image,
+                  uint64_t machine_board_physical, LoadPlan& plan, NomImageFault& fault) {
   fault = PlanImage(image, create.seed_frames, plan);
   if (fault != NOM_IMAGE_FAULT_NONE) return NOM_STATUS_BAD_IMAGE;
-  Reset(guest, slot, create);
+  Reset(guest, slot, create, virtual_processors);
   const Status status = BuildPages(guest, machine_board_physical);
   if (!status.ok()) UnbuildGuest(guest);
   return status;
@@ -133,24 +147,52 @@ void StartGuest(GuestMachine& guest, const NomCreate& create, const LoadPlan& pl
   FillStartPage(guest, create);
   guest.board_value.guest_id = guest.id;
   WriteGuestBoard(guest);
-  ResetVirtualProcessor(guest.vcpu, plan.entry_gpa, NOM_GPA_START_PAGE);
-  ResetExtendedState(guest.vcpu);
+  VirtualProcessor& first = guest.vcpus[0];
+  ResetVirtualProcessor(first, plan.entry_gpa, NOM_GPA_START_PAGE);
+  ResetExtendedState(first);
+  first.stopped.store(false, std::memory_order_release);
   guest.alive.store(true, std::memory_order_release);
 }
 
 void UnbuildGuest(GuestMachine& guest) {
   NOMHV_CHECK(guest.held_frames == 0, "guest: taken apart with its memory");
   guest.tables.Destroy();
-  FreeOwn(guest.vcpu.control_block);
-  FreeOwn(guest.vcpu.extended_state);
+  for (VirtualProcessor& vcpu : guest.all_vcpus()) {
+    FreeOwn(vcpu.control_block);
+    FreeOwn(vcpu.extended_state);
+  }
   FreeOwn(guest.board);
   FreeOwn(guest.bids);
   FreeOwn(guest.start);
 }
 
 void ForgetTranslations(GuestMachine& guest) {
-  guest.vcpu.translations.Invalidate();
-  guest.vcpu.code_page = {};
+  const VirtualProcessor* const self = guest.memory_owner.load(std::memory_order_relaxed);
+  constexpr uint32_t kLooksAPoke = 10'000;
+  uint32_t looks = 0;
+  uint64_t give_up = 0;
+  const auto claimed_by = [&](uint32_t i) {
+    return g_machine.accounts[guest.vcpus[i].index].claimed_by();
+  };
+  ForgetEverywhere(
+      guest.vcpu_count,
+      [&](uint32_t i) -> VcpuTranslations& { return guest.vcpus[i].translations; },
+      [&](uint32_t i) {
+        // What the first processor claims is held, or there is no other processor.
+        const uint32_t by = claimed_by(i);
+        return &guest.vcpus[i] != self && by != ProcessorAccount::kUnclaimed && by != 0 &&
+               guest.alive.load(std::memory_order_acquire);
+      },
+      [&](uint32_t i) {
+        // One poke is enough, of a processor that the emulator runs.
+        if (looks++ % kLooksAPoke == 0) {
+          const uint32_t by = claimed_by(i);
+          if (by != ProcessorAccount::kUnclaimed) Poke(g_machine.processors[by]);
+          if (give_up == 0) give_up = ReadTsc() + clocks().tsc_hz * kPatienceSeconds;
+          NOMHV_CHECK(ReadTsc() < give_up, "guest: a processor does not leave it");
+        }
+        Pause();
+      });
   if (guest.devices != 0) ForgetDeviceTranslations(guest.slot);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One guest as the machine runs it. core/guests.h has the books; this is the flesh.
 //
-// Whoever holds the claim of the slot's ProcessorAccount owns all of a GuestMachine but its
-// atomics: a guest processor while it runs the guest, the control processor while it changes it
-// (Control::Hold).
+// Whoever holds the claim of a virtual processor's ProcessorAccount owns that virtual processor,
+// but its atomics. The rest is the control processor's while it holds the claims of all
+// (Dispatch::Hold), and else a virtual processor's that runs and is memory_owner.
 
 #ifndef NOMHV_X86_GUESTS_GUEST_MACHINE_H_
 #define NOMHV_X86_GUESTS_GUEST_MACHINE_H_
@@ -60,7 +60,13 @@ struct GuestMachine {
   uint64_t created_tsc = 0;
   bool boot_guest = false;
 
-  VirtualProcessor vcpu;
+  uint32_t vcpu_count = 1;
+  VirtualProcessor vcpus[NOM_VIRTUAL_PROCESSORS_MAX];
+  // What has been started once has its part of the guest's time for good; a bit each.
+  std::atomic<uint32_t> started{1};
+  std::atomic<uint32_t> not_stopped{1};
+  // Which of them changes the guest's memory; null: none.
+  std::atomic<VirtualProcessor*> memory_owner{nullptr};
 
   // Memory.
   MachineTables table_memory;
@@ -75,14 +81,14 @@ struct GuestMachine {
   SpinLock meter_lock;
   uint32_t devices = 0;  // A bit for each that it holds.
 
-  LineBudget lines;  // Of the log.
+  LineBudget lines;  // Of the log: meter_lock.
 
   // Anybody's.
-  std::atomic<uint64_t> processors{0};  // A bit for each that has a piece of it.
-  std::atomic<bool> alive{false};       // Exists and may run.
-  std::atomic<bool> hold{false};        // The control processor wants the claim.
-  std::atomic<bool> ended{false};       // Set once, with the three below.
-  std::atomic<bool> condemned{false};   // Did not leave its processor in time: to be ended there.
+  std::atomic<bool> alive{false};      // Exists and may run.
+  std::atomic<bool> hold{false};       // The control processor wants the claim.
+  std::atomic<bool> ending{false};     // Somebody writes the three below.
+  std::atomic<bool> ended{false};      // Set once, after them.
+  std::atomic<bool> condemned{false};  // Did not leave its processor in time: to be ended there.
   NomExitReason exit_reason = NOM_EXIT_REASON_NONE;
   uint64_t exit_detail = 0;
   uint64_t exit_rip = 0;
@@ -92,9 +98,31 @@ struct GuestMachine {
   uint64_t forced_frames = 0;
 
   [[nodiscard]] std::string_view name_view() const { return name; }
+  [[nodiscard]] std::span<VirtualProcessor> all_vcpus() { return {vcpus, vcpu_count}; }
   void CountExit(NomExit kind) { exits[kind].fetch_add(1, std::memory_order_relaxed); }
-  // `at` is the processor whose doing it was.
+  // `at` is the processor whose doing it was. The first end counts.
   void End(const VirtualProcessor& at, NomExitReason reason, uint64_t detail);
+};
+
+// One of a guest's virtual processors at a time changes its memory. Who finds it taken does not
+// wait, as who has it may be waiting for this one to leave the guest (ForgetTranslations): it looks
+// at what else is asked of it, and tries again.
+class MemoryClaim {
+ public:
+  explicit MemoryClaim(VirtualProcessor& vcpu) : owner_(vcpu.guest->memory_owner) {
+    VirtualProcessor* nobody = nullptr;
+    ok_ = owner_.compare_exchange_strong(nobody, &vcpu, std::memory_order_acq_rel);
+  }
+  ~MemoryClaim() {
+    if (ok_) owner_.store(nullptr, std::memory_order_release);
+  }
+  MemoryClaim(const MemoryClaim&) = delete;
+  MemoryClaim& operator=(const MemoryClaim&) = delete;
+  [[nodiscard]] bool ok() const { return ok_; }
+
+ private:
+  std::atomic<VirtualProcessor*>& owner_;
+  bool ok_;
 };
 
 // The first step of a guest's life: its tables, boards and processor, with no memory yet.
@@ -102,8 +130,8 @@ struct GuestMachine {
 // nomhv's own memory is used up. Then nothing is left behind. `machine_board` is the page that all
 // guests share.
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
-                  std::span<const std::byte> image, uint64_t machine_board_physical, LoadPlan& plan,
-                  NomImageFault& fault);
+                  uint32_t virtual_processors, std::span<const std::byte> image,
+                  uint64_t machine_board_physical, LoadPlan& plan, NomImageFault& fault);
 // The last step, once it holds its seed: copies a segment of the image in.
 void LoadSegment(GuestMachine& guest, std::span<const std::byte> image,
                  const ImageSegment& segment);
@@ -113,8 +141,8 @@ void StartGuest(GuestMachine& guest, const NomCreate& create, const LoadPlan& pl
 // The guest runs nowhere, never will, and holds nothing any more: takes what BuildGuest gave.
 void UnbuildGuest(GuestMachine& guest);
 
-// Mappings were taken from it: no processor and no device reaches what they led to after its next
-// entry. Under its claim.
+// Mappings were taken from it: when this returns no other processor and no device reaches what they
+// led to, nor does anybody after its next entry. As memory_owner, or all claims are held.
 void ForgetTranslations(GuestMachine& guest);
 
 // Rewrites the guest board from board_value and the books; or only how many frames are held.

@@ -28,13 +28,13 @@ struct alignas(64) Processor {
   // From the control processor: next_pieces are to be taken. Cleared when they are.
   ProcessorPieces next_pieces;
   std::atomic<bool> replan{false};
-  // A guest of this processor was rung: whoever runs here makes room for it.
+  // A sleeper of this processor was told something: whoever runs here makes room for it.
   std::atomic<bool> rung{false};
 
   // Who pays for the time here since when (ProcessorSchedule::payer), for the meters; a seqlock of
   // three words.
   std::atomic<uint32_t> running_sequence{0};
-  std::atomic<uint32_t> running_slot{ProcessorSchedule::kNomhv};
+  std::atomic<uint32_t> running_vcpu{ProcessorSchedule::kNomhv};
   std::atomic<uint64_t> running_since{0};
 };
 
@@ -43,7 +43,9 @@ struct Machine {
   uint32_t first_guest_processor = 1;  // 0 when there is but one, which does both.
   Processor processors[kProcessorsMax];
   GuestMachine guests[GuestTable::kSlots];
-  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorAccount accounts[kVcpus];
+  // A guest has started one more of its processors: control makes a new plan.
+  std::atomic<bool> replan_wanted{false};
 };
 extern Machine g_machine;
 
@@ -65,19 +67,24 @@ void ControlBegins(Processor& processor);
 // The life of a guest processor: turns without end.
 [[noreturn]] void GuestProcessorMain(Processor& processor);
 
-// Cycles that the guest of `slot` has run, what it runs at this moment included.
-[[nodiscard]] uint64_t UsedCyclesNow(uint32_t slot);
+[[nodiscard]] inline VirtualProcessor& VcpuAt(uint32_t index) {
+  return g_machine.guests[index / NOM_VIRTUAL_PROCESSORS_MAX]
+      .vcpus[index % NOM_VIRTUAL_PROCESSORS_MAX];
+}
+
+// Cycles that the guest has run, what it runs at this moment included.
+[[nodiscard]] uint64_t UsedCyclesNow(const GuestMachine& guest);
 
 // Makes a processor look at what is asked of it.
 void Poke(const Processor& processor);
 
-// Wakes the guest, if it sleeps, and interrupts it, if it wants that. Any processor.
-void RingGuest(GuestMachine& guest);
+// It was told something: it runs as soon as it may.
+void WakeProcessorsOf(const VirtualProcessor& vcpu);
 
-// Pokes all that have a piece of the guest, after `before(processor)`.
+// Pokes all that have a piece of it, after `before(processor)`.
 template <typename Before>
-void PokeProcessorsOf(const GuestMachine& guest, Before&& before) {
-  for (uint64_t left = guest.processors.load(std::memory_order_acquire); left != 0;
+void PokeProcessorsOf(const VirtualProcessor& vcpu, Before&& before) {
+  for (uint64_t left = vcpu.processors.load(std::memory_order_acquire); left != 0;
        left &= left - 1) {
     Processor& processor = g_machine.processors[std::countr_zero(left)];
     before(processor);

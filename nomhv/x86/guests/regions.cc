@@ -27,7 +27,6 @@ void UnmapPeer(const Region& region) {
   peer.tables.Clear(region.peer.gpa(), FrameAt(region.peer, region.frames),
                     [&](uint64_t) { ++taken; });
   NOMHV_CHECK(taken == region.frames, "regions: a frame is not mapped");
-  ForgetTranslations(peer);
 }
 
 // The offerer's frames, once its peer is out.
@@ -45,6 +44,7 @@ void CutOff(Dispatch& dispatch, RegionPlace offerer, RegionPlace peer) {
   // It may have left meanwhile, and the place may be another region's.
   if (region == nullptr || region->state != Region::kCuttingOff || !(region->peer == peer)) return;
   UnmapPeer(*region);
+  ForgetTranslations(g_machine.guests[peer.slot]);
   g_regions.CutOff(offerer);
 }
 
@@ -94,12 +94,22 @@ Result<uint64_t> LeaveRegion(GuestMachine& guest, uint64_t gpa) {
     const Region* const region = Find(place);
     if (region == nullptr) return NOM_STATUS_NO_SUCH_REGION;
     frames = region->frames;
-    const bool offerer = region->offerer == *place;
-    if (!offerer) UnmapPeer(*region);
-    if (!g_regions.Leave(*place)) return uint64_t{NOM_LEAVE_CUTTING_OFF};
-    if (!offerer) return uint64_t{NOM_LEAVE_DONE};
+    if (region->offerer == *place) {
+      if (!g_regions.Leave(*place)) return uint64_t{NOM_LEAVE_CUTTING_OFF};
+    } else {
+      UnmapPeer(*region);
+      frames = 0;
+    }
   }
-  FreeRegion(guest, *place, frames);
+  if (frames != 0) {
+    FreeRegion(guest, *place, frames);
+    return uint64_t{NOM_LEAVE_DONE};
+  }
+  // Without the lock, which another of the guest's processors may be waiting for. The region stays
+  // shared meanwhile, and its frames where they are.
+  ForgetTranslations(guest);
+  const SpinLockGuard guard(g_lock);
+  static_cast<void>(g_regions.Leave(*place));
   return uint64_t{NOM_LEAVE_DONE};
 }
 
@@ -117,7 +127,10 @@ Status RingRegion(const GuestMachine& guest, uint64_t gpa) {
   if (region == nullptr) return NOM_STATUS_NO_SUCH_REGION;
   if (!region->shared()) return NOM_STATUS_BAD_STATE;
   const RegionPlace& other = region->offerer.slot == guest.slot ? region->peer : region->offerer;
-  RingGuest(g_machine.guests[other.slot]);
+  VirtualProcessor& told = g_machine.guests[other.slot].vcpus[0];
+  if (told.Tell(kNewsRing, told.notice_vector.load(std::memory_order_acquire), ReadTsc())) {
+    WakeProcessorsOf(told);
+  }
   return {};
 }
 
@@ -164,6 +177,7 @@ void LeaveAcceptedRegions(GuestMachine& guest) {
     const Region* const region = g_regions.Find(place);
     if (region == nullptr || region->offerer == place) continue;
     UnmapPeer(*region);
+    ForgetTranslations(guest);
     static_cast<void>(g_regions.Leave(place));
   }
 }

@@ -12,6 +12,7 @@
 #include "nomhv/core/control_registers.h"
 #include "nomhv/core/exit.h"
 #include "nomhv/core/frame_work.h"
+#include "nomhv/core/news.h"
 #include "nomhv/core/translations.h"
 
 namespace nomhv {
@@ -32,15 +33,8 @@ struct GuestRegisters {
   uint64_t& rdi() { return general[7]; }
 };
 
-// What a guest is woken for, or interrupted by.
-enum News : uint32_t {
-  kNewsNotice = 1,     // For YIELD, until it has told so.
-  kNewsRing = 2,       // Likewise.
-  kNewsInterrupt = 4,  // Not delivered yet.
-};
-
 struct SleepState {
-  enum Kind : uint32_t { kAwake, kHalted, kYielded };
+  enum Kind : uint32_t { kAwake, kHalted, kYielded, kStopped };
   Kind kind = kAwake;
   uint64_t wake_tsc = 0;  // When it asked to be woken; 0: at no time.
 };
@@ -50,11 +44,12 @@ struct CodePageCache {
   uint64_t linear = ~uint64_t{0};  // No page's address: nothing is kept.
   uint64_t cr3 = 0;
   const uint8_t* host = nullptr;
+  uint64_t generation = 0;  // Of the translations that it was entered with.
 };
 
-struct VirtualProcessor {
+struct VirtualProcessor : News {
   GuestMachine* guest = nullptr;
-  uint32_t index = 0;  // Of all that there are, and of its account.
+  uint32_t index = 0;  // VcpuIndex; of its account, too.
   GuestRegisters registers;
   Exit exit;                       // The last.
   void* control_block = nullptr;   // The back end's: a frame.
@@ -62,11 +57,10 @@ struct VirtualProcessor {
   uint64_t xcr0 = 1;
   DebugRegisters debug_registers;
   CodePageCache code_page;
-  GuestTranslations translations;
+  VcpuTranslations translations;
   uint32_t last_processor = 0;
   FrameWork work;  // Of the call that it is in.
   SleepState sleep;
-  uint8_t notice_vector = 0;  // Of notices and rings.
 
   // What a call comes to.
   void Answer(NomStatus status, uint64_t value) {
@@ -75,22 +69,10 @@ struct VirtualProcessor {
   }
 
   // Anybody's.
-  std::atomic<uint32_t> news{0};      // News bits.
-  std::atomic<uint64_t> news_tsc{0};  // When the last came.
-
-  // It has something to do, if it slept; who tells it pokes its processors.
-  uint32_t Tell(uint32_t bits, uint64_t now_tsc) {
-    news_tsc.store(now_tsc, std::memory_order_relaxed);
-    return news.fetch_or(bits, std::memory_order_acq_rel);
-  }
-  // True once for each time that it was told.
-  bool TakeNews(News bit) {
-    return (news.load(std::memory_order_acquire) & bit) != 0 &&
-           (news.fetch_and(~uint32_t{bit}, std::memory_order_acq_rel) & bit) != 0;
-  }
-  [[nodiscard]] bool interrupt_due() const {
-    return notice_vector != 0 && (news.load(std::memory_order_acquire) & kNewsInterrupt) != 0;
-  }
+  std::atomic<uint64_t> processors{0};    // A bit for each that has a piece of it.
+  std::atomic<bool> stopped{true};        // Until START, and after HLT with interrupts off.
+  std::atomic<uint8_t> notice_vector{0};  // Of notices and rings.
+  std::atomic<bool> device_waits{false};  // A device's interrupt is among the pending ones.
 };
 
 }  // namespace nomhv

@@ -24,6 +24,11 @@ void InitVirtualization();
 // `argument` in EBX. It has its control block, and its guest its tables.
 void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argument);
 
+// Sets a virtual processor to the state that another one of its guest exited in, but about to
+// execute at `entry` with `stack` and its number in RDI, interrupts off.
+void StartInStateOf(VirtualProcessor& vcpu, const VirtualProcessor& other, uint64_t entry,
+                    uint64_t stack);
+
 // Runs it until it exits, and says in vcpu.exit why. Interrupts are off before and after; one that
 // came is pending. On the way in translations are forgotten that must be, and an interrupt that is
 // due is offered to it. After a call it goes on by itself.
@@ -32,10 +37,17 @@ ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu);
 // Goes on after the instruction at which it exited; or which is vcpu.exit.move.
 void AdvancePastExit(VirtualProcessor& vcpu);
 void AdvancePastMove(VirtualProcessor& vcpu);
+// It exited by a call, and makes it once more.
+void RepeatCall(VirtualProcessor& vcpu);
 
 // Where it goes on, and whether it lets interrupts in.
 [[nodiscard]] uint64_t InstructionPointer(const VirtualProcessor& vcpu);
 [[nodiscard]] bool InterruptsEnabled(const VirtualProcessor& vcpu);
+
+// It has executed STI, or a load of SS, and the next instruction comes before any interrupt.
+// QEMU 7.2 forgets that at the next entry, so none is offered there: `sti; hlt` would sleep through
+// it.
+[[nodiscard]] bool InInterruptShadow(const VirtualProcessor& vcpu);
 
 // Raises an exception at the next entry, in place of what was being delivered.
 void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error);

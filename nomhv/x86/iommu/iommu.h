@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "nomhv/abi/guest.h"
 #include "nomhv/core/nested_paging.h"
 #include "nomhv/x86/platform/memory.h"
 
@@ -35,7 +36,13 @@ struct InterruptMessage {
   uint32_t address = 0;
   uint32_t data = 0;
 };
-InterruptMessage RouteInterrupt(uint16_t place, uint8_t apic_id, uint8_t vector);
+// Each route has a number below kRoutes; one that is in use goes elsewhere from then on, and what
+// the function sends meanwhile may be lost. Unroute: what it sends is dropped.
+inline constexpr uint32_t kDoorbellRoute = 0;
+inline constexpr uint32_t kDeviceRoutes = 1;  // The first of them.
+inline constexpr uint32_t kRoutes = kDeviceRoutes + NOM_DEVICES_MAX * NOM_DEVICE_INTERRUPTS_MAX;
+InterruptMessage RouteInterrupt(uint32_t route, uint16_t place, uint8_t apic_id, uint8_t vector);
+void UnrouteInterrupt(uint32_t route);
 
 // DMA that was refused since the last look: whose, and to where.
 struct DmaFault {

@@ -31,13 +31,13 @@ constexpr uint32_t kInterrupts = 1u << 25;
 constexpr uint32_t kSetInterruptTable = 1u << 24;
 
 constexpr uint32_t kFrameEntries = NOM_FRAME_BYTES / sizeof(VtdEntry);
+static_assert(kRoutes <= kFrameEntries);
 
 uint64_t g_registers = 0;
 int g_levels = 0;
 VtdEntry* g_root = nullptr;
 VtdEntry* g_contexts[256] = {};
 VtdEntry* g_interrupts = nullptr;
-uint32_t g_interrupt_count = 0;
 SpinLock g_lock;  // Of the queue.
 VtdEntry* g_queue = nullptr;
 uint32_t g_tail = 0;
@@ -171,14 +171,17 @@ void ForgetDeviceTranslations(uint32_t domain) {
   Forget(VtdForgetTranslations(static_cast<uint16_t>(domain + 1)));
 }
 
-InterruptMessage RouteInterrupt(uint16_t place, uint8_t apic_id, uint8_t vector) {
+InterruptMessage RouteInterrupt(uint32_t route, uint16_t place, uint8_t apic_id, uint8_t vector) {
   // Without remapping: fixed delivery, physical destination, edge (APM 2, 16.11).
   if (!IommuIsOn()) return {0xfee00000 | uint32_t{apic_id} << 12, vector};
-  NOMHV_CHECK(g_interrupt_count < kFrameEntries, "the IOMMU's interrupt table is full");
-  const auto index = static_cast<uint16_t>(g_interrupt_count++);
-  SetEntry(&g_interrupts[index], VtdInterruptEntry(place, apic_id, vector));
+  SetEntry(&g_interrupts[route], VtdInterruptEntry(place, apic_id, vector));
   Forget(VtdForgetInterrupts());
-  return {VtdMessageAddress(index), 0};
+  return {VtdMessageAddress(static_cast<uint16_t>(route)), 0};
+}
+
+void UnrouteInterrupt(uint32_t route) {
+  SetEntry(&g_interrupts[route], {});
+  Forget(VtdForgetInterrupts());
 }
 
 std::optional<DmaFault> TakeDmaFault() {

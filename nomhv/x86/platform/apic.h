@@ -11,6 +11,7 @@ namespace nomhv {
 inline constexpr uint8_t kVectorTimer = 0x30;
 inline constexpr uint8_t kVectorPoke = 0x31;      // Look at your requests.
 inline constexpr uint8_t kVectorDoorbell = 0x32;  // marketd rang.
+inline constexpr uint8_t kVectorDevices = 0x40;   // The first of those of guests' devices.
 inline constexpr uint8_t kVectorSpurious = 0xff;
 
 // Masks the old interrupt controllers. Once, on the first processor.

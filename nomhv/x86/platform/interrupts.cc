@@ -67,6 +67,7 @@ struct Gate {
 alignas(16) Gate g_gates[256];
 std::atomic<bool> g_stopping{false};
 std::atomic<uint64_t> g_doorbell_interrupts{0};
+std::atomic<uint64_t> g_device_interrupts[kDeviceInterruptWords] = {};
 
 [[noreturn]] void StopMachine() {
   // Out of an emulator first: a processor that never started cannot take the interrupt.
@@ -146,6 +147,12 @@ void LoadInterruptTable() {
 
 uint64_t DoorbellInterrupts() { return g_doorbell_interrupts.load(std::memory_order_relaxed); }
 
+uint64_t TakeDeviceInterrupts(uint32_t word) {
+  std::atomic<uint64_t>& bits = g_device_interrupts[word];
+  return bits.load(std::memory_order_relaxed) == 0 ? 0
+                                                   : bits.exchange(0, std::memory_order_acq_rel);
+}
+
 void LeaveMachine(uint32_t code) {
   FlushLog();
   Out32(kDebugExitPort, code);
@@ -169,6 +176,10 @@ void HandleInterrupt(nomhv::InterruptFrame* frame) {
   if (frame->vector < 32) StopOnFault(*frame);
   if (frame->vector == kVectorDoorbell) {
     g_doorbell_interrupts.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (const uint64_t device = frame->vector - kVectorDevices; device < kDeviceInterruptWords * 64) {
+    g_device_interrupts[device / 64].fetch_or(uint64_t{1} << device % 64,
+                                              std::memory_order_acq_rel);
   }
   if (frame->vector != kVectorSpurious) EndOfInterrupt();
 }

@@ -35,6 +35,11 @@ void LoadInterruptTable();
 // Interrupts of kVectorDoorbell taken since boot. Any processor.
 [[nodiscard]] uint64_t DoorbellInterrupts();
 
+// Those of guests' devices since the last look, by the machine: from kVectorDevices on, a bit each,
+// in words of 64. Any processor; whoever takes one sees to it.
+[[nodiscard]] uint64_t TakeDeviceInterrupts(uint32_t word);
+inline constexpr uint32_t kDeviceInterruptWords = 2;
+
 // How the machine leaves the emulator (isa-debug-exit), if it runs in one.
 inline constexpr uint32_t kExitPass = 0x10;
 inline constexpr uint32_t kExitFail = 0x11;

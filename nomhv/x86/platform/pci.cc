@@ -28,6 +28,11 @@ void UseEcam(const Ecam& ecam) {
   if (ecam.base != 0) MapAlso(ecam.base, uint64_t{ecam.last_bus + 1} << 20);
 }
 
+constexpr uint64_t kMessageBytes = 16;
+static volatile uint32_t* Message(const MsixTable& table, uint32_t index) {
+  return reinterpret_cast<volatile uint32_t*>(table.memory.first + index * kMessageBytes);
+}
+
 uint32_t ReadConfig(PciFunction f, uint32_t offset) {
   if (g_ecam.base != 0) return f.bus > g_ecam.last_bus ? ~0u : *InMemory(f, offset);
   Out32(kAddressPort, ByPort(f, offset));
@@ -86,6 +91,42 @@ std::optional<uint8_t> FindCapability(PciFunction f, uint8_t id) {
     at = static_cast<uint8_t>(word >> 8 & 0xfc);
   }
   return std::nullopt;
+}
+
+std::optional<MsixTable> FindMsix(PciFunction f) {
+  constexpr uint8_t kMsix = 0x11;
+  const std::optional<uint8_t> at = FindCapability(f, kMsix);
+  if (!at.has_value()) return std::nullopt;
+  const uint32_t place = ReadConfig(f, *at + 4u);
+  MsixTable table{.capability = *at,
+                  .bar = static_cast<uint8_t>(place & 7),
+                  .count = (ReadConfig(f, *at) >> 16 & 0x7ff) + 1,
+                  .offset = place & ~7u};
+  const uint64_t bytes = uint64_t{table.count} * kMessageBytes;
+  const std::optional<PhysicalRange> bar = ReadMemoryBar(f, table.bar);
+  if (!bar.has_value() || table.offset + bytes > bar->bytes) return std::nullopt;
+  table.memory = {bar->first + table.offset, bytes};
+  return table;
+}
+
+void EnableMsix(PciFunction f, const MsixTable& table, bool on) {
+  constexpr uint32_t kEnable = 1u << 31;
+  constexpr uint32_t kMaskAll = 1u << 30;
+  const uint32_t control = ReadConfig(f, table.capability) & ~(kEnable | kMaskAll);
+  WriteConfig(f, table.capability, control | (on ? kEnable : 0));
+}
+
+void WriteMessage(const MsixTable& table, uint32_t index, uint32_t address, uint32_t data) {
+  volatile uint32_t* const entry = Message(table, index);
+  entry[0] = address;
+  entry[1] = 0;
+  entry[2] = data;
+}
+
+void MaskMessage(const MsixTable& table, uint32_t index, bool masked) {
+  volatile uint32_t* const entry = Message(table, index);
+  entry[3] = masked ? 1 : 0;
+  static_cast<void>(entry[3]);  // What was posted has arrived.
 }
 
 uint32_t StopBusMasters() {

@@ -46,6 +46,22 @@ std::optional<PhysicalRange> ReadMemoryBar(PciFunction f, uint8_t index);
 // Where in configuration space the capability `id` lies, if the function has it.
 std::optional<uint8_t> FindCapability(PciFunction f, uint8_t id);
 
+// A function's table of interrupts (PCI Local Bus 3.0, 6.8.2): messages that it sends, each masked
+// or not. What comes while one is masked is sent when it is no more.
+struct MsixTable {
+  uint8_t capability = 0;
+  uint8_t bar = 0;
+  uint32_t count = 0;
+  uint64_t offset = 0;  // In its BAR.
+  PhysicalRange memory;
+};
+// Nothing if it has none, or one outside its BAR.
+std::optional<MsixTable> FindMsix(PciFunction f);
+void EnableMsix(PciFunction f, const MsixTable& table, bool on);
+void WriteMessage(const MsixTable& table, uint32_t index, uint32_t address, uint32_t data);
+// Returns when the function knows.
+void MaskMessage(const MsixTable& table, uint32_t index, bool masked);
+
 // Turns bus mastering off at every device that the firmware left it on at: it could write into what
 // becomes a guest's memory. Bridges keep it. How many there were.
 uint32_t StopBusMasters();

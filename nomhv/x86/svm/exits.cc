@@ -36,8 +36,9 @@ constexpr Intercept kIntercepts[] = {
     {kExceptions + kVectorDebug, 1, ExitKind::kException},
     {kExceptions + kVectorAlignmentCheck, 1, ExitKind::kException},
     {kExceptions + kVectorMachineCheck, 1, ExitKind::kException},
-    {0x60, 4, ExitKind::kInterrupt},  // INTR, NMI, SMI, INIT: the machine's.
-    {0x6f, 1, ExitKind::kRefused},    // RDPMC: counters of what others do.
+    {0x60, 4, ExitKind::kInterrupt},                   // INTR, NMI, SMI, INIT: the machine's.
+    {kExitVirtualInterrupt, 1, ExitKind::kInterrupt},  // There nomhv delivers what is pending.
+    {0x6f, 1, ExitKind::kRefused},                     // RDPMC: counters of what others do.
     {0x72, 1, ExitKind::kCpuid},
     {0x76, 1, ExitKind::kFlushCaches},  // INVD would throw away what others wrote.
     {0x78, 1, ExitKind::kHalt},
@@ -86,7 +87,7 @@ struct Memory {
 };
 
 // Where the page of the guest-linear address lies in the machine's memory, or null. The last answer
-// is kept until the guest has other tables or has lost a frame (ForgetTranslations): guests call
+// is kept until the guest has other tables or has lost a frame (svm.cc): guests call
 // from the same place over and over. If the guest has changed an entry since, the bytes are those
 // of a page that is the guest's all the same, and whoever reads them checks that they are what
 // exited.
@@ -100,7 +101,9 @@ const uint8_t* CodePage(VirtualProcessor& vcpu, uint64_t linear) {
   if (!gpa.has_value()) return nullptr;
   const std::optional<NestedMapping> mapping = memory.guest.tables.Find(*gpa & ~kPageMask);
   if (!mapping.has_value()) return nullptr;
-  cache = {page, control.cr3, Physical<uint8_t>(mapping->physical)};
+  cache.linear = page;
+  cache.cr3 = control.cr3;
+  cache.host = Physical<uint8_t>(mapping->physical);
   return cache.host;
 }
 
@@ -243,6 +246,10 @@ ExitKind Translate(VirtualProcessor& vcpu, Vmcb& v) {
 
 void AdvancePastExit(VirtualProcessor& vcpu) {
   GoPast(vcpu, ControlBlock(vcpu), kOpcodes[static_cast<uint32_t>(vcpu.exit.kind)]);
+}
+
+void RepeatCall(VirtualProcessor& vcpu) {
+  GoOnAt(vcpu, ControlBlock(vcpu).rip - kOpcodeVmmcall.count);
 }
 
 void AdvancePastMove(VirtualProcessor& vcpu) {

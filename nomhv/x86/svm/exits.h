@@ -14,6 +14,9 @@ namespace nomhv {
 // Turns on all that is intercepted.
 void SetIntercepts(Vmcb& v);
 
+// An interrupt that is offered could be delivered now.
+inline constexpr uint16_t kExitVirtualInterrupt = 0x64;
+
 // Says in vcpu.exit what the exit was that its control block `v` tells of.
 ExitKind Translate(VirtualProcessor& vcpu, Vmcb& v);
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "nomhv/core/exceptions.h"
+#include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
 #include "nomhv/x86/platform/cpu.h"
@@ -39,18 +40,23 @@ void PassMsr(uint32_t msr, bool write) {
   byte = static_cast<uint8_t>(byte & ~((write ? 3u : 1u) << (bit % 8)));
 }
 
-// Until TakeBackInterrupt: the processor delivers it as soon as the guest allows it (15.21.4).
+// Until TakeBackInterrupt: the processor exits as soon as the guest allows an interrupt (15.21.4).
+// Only then which it is is decided, as another may have come meanwhile.
 [[gnu::noinline]] void OfferInterrupt(VirtualProcessor& vcpu) {
-  ControlBlock(vcpu).virtual_interrupt |=
-      kVirtualIrq | kVirtualIrqIgnoreTpr | uint64_t{vcpu.notice_vector} << kVirtualIrqVectorShift;
+  if (InInterruptShadow(vcpu)) return;
+  ControlBlock(vcpu).virtual_interrupt |= kVirtualIrq | kVirtualIrqIgnoreTpr;
 }
 [[gnu::noinline]] void TakeBackInterrupt(VirtualProcessor& vcpu) {
   constexpr uint64_t kGuestsTpr = 0xff;
   Vmcb& v = ControlBlock(vcpu);
-  const bool delivered = (v.virtual_interrupt & kVirtualIrq) == 0;
   v.virtual_interrupt = kVirtualIntrMasking | (v.virtual_interrupt & kGuestsTpr);
-  if (!delivered) return;
-  static_cast<void>(vcpu.TakeNews(kNewsInterrupt));
+  if (v.exit_code != kExitVirtualInterrupt) return;
+  const uint8_t vector = vcpu.NextVector();
+  static_cast<void>(vcpu.TakeVector(vector));
+  if (vector == 0) return;  // Taken before who raised it had told all.
+  // As if it had been under way: it is delivered at the next entry.
+  v.exit_interrupt_info = kEventValid | vector;
+  DeviceInterruptTaken(vcpu, vector);
   vcpu.guest->interrupts.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -121,11 +127,31 @@ void ResetVirtualProcessor(VirtualProcessor& vcpu, uint32_t entry, uint64_t argu
   vcpu.registers.rbx() = argument;
 }
 
+void StartInStateOf(VirtualProcessor& vcpu, const VirtualProcessor& other, uint64_t entry,
+                    uint64_t stack) {
+  Vmcb& v = ControlBlock(vcpu);
+  v = ControlBlock(other);
+  v.virtual_interrupt = kVirtualIntrMasking;
+  v.interrupt_shadow = 0;
+  v.exit_interrupt_info = 0;
+  v.event_injection = 0;
+  v.dr6 = DebugRegisters::kDr6Reset;
+  v.rflags = 2;
+  v.rip = entry;
+  v.rsp = stack;
+  vcpu.registers = {};
+  vcpu.registers.rdi() = vcpu.index % NOM_VIRTUAL_PROCESSORS_MAX;
+  vcpu.debug_registers = {};
+}
+
 ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
   Vmcb& v = ControlBlock(vcpu);
   GuestRegisters& r = vcpu.registers;
-  if (processor.translations.MustFlush(vcpu.index, vcpu.translations)) [[unlikely]] {
+  if (processor.translations.MustFlush(vcpu.translations.generation())) [[unlikely]] {
     v.tlb_control = kFlushAll;
+    if (vcpu.code_page.generation != vcpu.translations.generation()) {
+      vcpu.code_page = {.generation = vcpu.translations.generation()};
+    }
     // Branches that another guest has trained are forgotten with its translations.
     if (g_branch_barrier && processor.translations.changed_hands()) {
       WriteMsr(kMsrPredictionCommand, kBranchBarrier);
@@ -152,6 +178,10 @@ void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error) {
 }
 
 uint64_t InstructionPointer(const VirtualProcessor& vcpu) { return ControlBlock(vcpu).rip; }
+
+bool InInterruptShadow(const VirtualProcessor& vcpu) {
+  return (ControlBlock(vcpu).interrupt_shadow & 1) != 0;
+}
 
 bool InterruptsEnabled(const VirtualProcessor& vcpu) {
   return (ControlBlock(vcpu).rflags & kFlagsInterrupt) != 0;

@@ -84,7 +84,6 @@ static_assert(sizeof(Vmcb) == 4096);
 inline constexpr uint64_t kVirtualIrq = 1u << 8;
 inline constexpr uint64_t kVirtualIrqIgnoreTpr = 1u << 20;
 inline constexpr uint64_t kVirtualIntrMasking = 1u << 24;
-inline constexpr int kVirtualIrqVectorShift = 32;
 
 // event_injection, exit_interrupt_info (15.20)
 inline constexpr uint64_t kEventValid = 1u << 31;

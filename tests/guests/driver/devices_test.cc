@@ -122,5 +122,42 @@ TEST_F(Disks, DestroyedInTheMiddleOfRequests) {
   }
 }
 
+// By interrupt: answers wake the guest, and once the function has gone to another guest nothing of
+// it interrupts who had it.
+TEST_F(Disks, InterruptsComeAndGoWithTheFunction) {
+  const uint64_t spinner = Create({.program = "spin", .millicores = 200});
+  const uint64_t first = Create(
+      {.program = "nvme", .arguments = "interrupts=1 rounds=4 then=lose", .millicores = 300});
+  const uint64_t second =
+      Create({.program = "nvme", .arguments = "interrupts=1 seed=7 rounds=8", .millicores = 300});
+  const auto apply = [&](uint32_t of_first, uint32_t of_second) {
+    return machine
+        .Apply({{spinner, 512, 200}, {first, 512, 300, of_first}, {second, 512, 300, of_second}})
+        .status;
+  };
+  ASSERT_EQ(apply(1, 0), NOM_STATUS_OK);
+  machine.WaitFor("the first's rounds",
+                  [&] { return machine.WorkDone(first) >= 4 || machine.End(first).has_value(); });
+  EXPECT_GE(FreshMeter(first).interrupts, 4u);
+  // The function moves, and so do processors, while interrupts are on their way.
+  ASSERT_EQ(apply(0, 1), NOM_STATUS_OK);
+  ExpectEnd(second, NOM_EXIT_REASON_DONE, 0);
+  EXPECT_GE(machine.Meter(second)->interrupts, 8u);
+  ExpectEnd(first, NOM_EXIT_REASON_DONE, 0);
+}
+
+using Nets = Scenario;
+
+TEST_F(Nets, FramesComeBackByPollingAndByInterrupt) {
+  ASSERT_EQ(machine.Devices().device_count, 1u);
+  for (const char* arguments : {"interrupts=0", "interrupts=1"}) {
+    SCOPED_TRACE(arguments);
+    const uint64_t id = Create({.program = "net", .arguments = arguments, .millicores = 500});
+    ASSERT_EQ(machine.Apply({{id, 512, 500, 1}}).status, NOM_STATUS_OK);
+    ExpectEnd(id, NOM_EXIT_REASON_DONE, 0);
+    Destroy(id);
+  }
+}
+
 }  // namespace
 }  // namespace nom::tests

@@ -116,10 +116,11 @@ NomEvent Machine::Call(NomCommand command) {
   return answer;
 }
 
-NomEvent Machine::Call(uint32_t kind, const void* bytes, size_t size) {
+NomEvent Machine::Call(uint32_t kind, const void* bytes, size_t size, uint64_t argument) {
   std::memcpy(payload(), bytes, size);
   NomCommand command{};
   command.kind = kind;
+  command.argument[0] = argument;
   command.payload_bytes = static_cast<uint32_t>(size);
   return Call(command);
 }
@@ -133,12 +134,13 @@ std::vector<std::byte> Machine::Image(const std::string& program) const {
   return {bytes, bytes + text.size()};
 }
 
-NomEvent Machine::TryCreate(const NomCreate& create, const std::vector<std::byte>& image) {
+NomEvent Machine::TryCreate(const NomCreate& create, const std::vector<std::byte>& image,
+                            uint64_t virtual_processors) {
   NomCreate placed = create;
   placed.image_offset = 4096;
   placed.image_bytes = static_cast<uint32_t>(image.size());
   std::memcpy(payload() + placed.image_offset, image.data(), image.size());
-  return Call(NOM_COMMAND_CREATE, &placed, sizeof(placed));
+  return Call(NOM_COMMAND_CREATE, &placed, sizeof(placed), virtual_processors);
 }
 
 NomEvent Machine::TryCreate(uint64_t guest_id, const GuestSpec& spec) {
@@ -150,7 +152,7 @@ NomEvent Machine::TryCreate(uint64_t guest_id, const GuestSpec& spec) {
   std::strncpy(create.name, (spec.program + "-" + std::to_string(guest_id)).c_str(),
                sizeof(create.name) - 1);
   std::strncpy(create.arguments, spec.arguments.c_str(), sizeof(create.arguments) - 1);
-  return TryCreate(create, Image(spec.program));
+  return TryCreate(create, Image(spec.program), spec.virtual_processors);
 }
 
 uint64_t Machine::Create(const GuestSpec& spec) {

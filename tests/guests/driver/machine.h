@@ -24,6 +24,7 @@ struct GuestSpec {
   uint64_t frames = 512;
   uint64_t window_frames = 1024;
   uint64_t millicores = 100;
+  uint64_t virtual_processors = 1;
 };
 
 struct Grant {
@@ -48,13 +49,14 @@ class Machine {
   // Sends a command and waits for its answer.
   NomEvent Call(NomCommand command);
   // The same, with `bytes` put at the start of the payload region.
-  NomEvent Call(uint32_t kind, const void* payload, size_t bytes);
+  NomEvent Call(uint32_t kind, const void* payload, size_t bytes, uint64_t argument = 0);
 
   // Creates with the next free id. Fails the test, and returns 0, if nomhv refuses.
   uint64_t Create(const GuestSpec& spec);
   // Only tries; `guest_id` 0 is sent as it is.
   NomEvent TryCreate(uint64_t guest_id, const GuestSpec& spec);
-  NomEvent TryCreate(const NomCreate& create, const std::vector<std::byte>& image);
+  NomEvent TryCreate(const NomCreate& create, const std::vector<std::byte>& image,
+                     uint64_t virtual_processors = 0);
   NomEvent Destroy(uint64_t guest_id);
 
   // PREPARE or APPLY with exactly these grants.

@@ -126,6 +126,41 @@ TEST_F(Budgets, AStormOfYieldsIsPaidByWhoMakesIt) {
   }
 }
 
+// A guest's processors share its grant, wherever they run, and no more.
+TEST_F(Budgets, AGuestsProcessorsShareItsGrant) {
+  const uint64_t capacity = machine.Header().capacity_millicores;
+  // Under -icount QEMU 7.2 lets processors take turns without regard to whose timer is due, by
+  // milliseconds: what is free makes that good, and a longer look.
+  const uint64_t smp = capacity / 2;
+  const uint64_t alone = capacity / machine.Header().guest_processors / 4;
+  const uint64_t id = Create({.program = "processors",
+                              .arguments = "then=spin",
+                              .millicores = smp,
+                              .virtual_processors = 3});
+  auto grants = CreateSpinners({alone});
+  grants.push_back({id, 512, smp});
+  machine.PassUs(100'000);  // Until all have been started.
+  ExpectShares(grants, 2'400'000);
+}
+
+// Eight processors of one guest that do what they can to each other cost its neighbours nothing.
+TEST_F(Budgets, StormsOfOneGuestsProcessorsAreItsOwn) {
+  const uint64_t processors = machine.Header().guest_processors;
+  const uint64_t part = machine.Header().capacity_millicores / processors;
+  for (const char* then : {"storm", "sleep"}) {
+    SCOPED_TRACE(then);
+    const uint64_t id = Create({.program = "processors",
+                                .arguments = std::string("then=") + then,
+                                .millicores = part / 2 * processors,
+                                .virtual_processors = 8});
+    const auto victims = CreateSpinners(std::vector<uint64_t>(processors, part / 2 - 50));
+    ExpectShares(victims, processors > 1 ? 2'400'000 : 1'200'000);
+    EXPECT_FALSE(machine.End(id).has_value());
+    Destroy(id);
+    for (const Grant& grant : victims) Destroy(grant.guest_id);
+  }
+}
+
 // Who wakes late was not asleep meanwhile: what it missed is still its own.
 TEST_F(Budgets, ShortNapsCostNothingButTheNap) {
   const uint64_t half =

@@ -71,7 +71,8 @@ int GuestMain(const nom::guest::Start& start) {
   Nomhv& nomhv = Hypervisor();
   Random random(static_cast<uint64_t>(seed));
   for (int64_t i = 0; i < calls; ++i) {
-    auto number = static_cast<uint32_t>(random.Below(16) == 0 ? random.Next() : random.Below(14));
+    auto number = static_cast<uint32_t>(random.Below(16) == 0 ? random.Next()
+                                                              : random.Below(NOM_CALL_ROUTE + 3));
     uint64_t first = Interesting(random, start);
     uint64_t second = Interesting(random, start);
     // It would end, sleep for ever, or give back the frames that this program lies in.
@@ -93,7 +94,9 @@ int GuestMain(const nom::guest::Start& start) {
       Scribble(nomhv, result.value, second);
     }
     NOM_CHECK(Known(result.status), "call ", number, " answered ", uint64_t{result.status});
-    NOM_CHECK((number >= 1 && number <= 11) == (result.status != NOM_STATUS_NO_SUCH_CALL), number);
+    NOM_CHECK(
+        (number >= 1 && number <= NOM_CALL_ROUTE) == (result.status != NOM_STATUS_NO_SUCH_CALL),
+        number);
   }
   // The books still agree with the window.
   uint64_t held = 0;

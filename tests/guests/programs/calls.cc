@@ -27,10 +27,11 @@ volatile uint64_t* Frame(uint64_t frame) {
 
 void Queries(Nomhv& nomhv) {
   NOM_CHECK(nomhv.Query(NOM_QUERY_ABI_VERSION).value == NOM_ABI_VERSION);
-  for (uint64_t call = NOM_CALL_QUERY; call <= NOM_CALL_EXIT; ++call) {
+  for (uint64_t call = NOM_CALL_QUERY; call <= NOM_CALL_ROUTE; ++call) {
     NOM_CHECK(nomhv.Query(NOM_QUERY_CALL_EXISTS, call).value == 1, call);
   }
-  for (const uint64_t call : {uint64_t{0}, uint64_t{12}, uint64_t{1000}, uint64_t{1} << 32 | 1}) {
+  for (const uint64_t call :
+       {uint64_t{0}, uint64_t{NOM_CALL_ROUTE} + 1, uint64_t{1000}, uint64_t{1} << 32 | 1}) {
     EXPECT_CALL(nomhv.Query(NOM_QUERY_CALL_EXISTS, call), NOM_STATUS_OK);
     NOM_CHECK(nomhv.Query(NOM_QUERY_CALL_EXISTS, call).value == 0, call);
   }
@@ -42,7 +43,7 @@ void Queries(Nomhv& nomhv) {
   NOM_CHECK(nomhv.Query(NOM_QUERY_NEXT_HOLE, 0).value == kSeed);
   EXPECT_CALL(nomhv.Query(NOM_QUERY_NEXT_HOLE, kWindow), NOM_STATUS_NOT_HELD);
   EXPECT_CALL(nomhv.Query(NOM_QUERY_NEXT_HOLE, ~uint64_t{0}), NOM_STATUS_NOT_HELD);
-  for (const uint64_t what : {0, 9, 4096}) {
+  for (const uint64_t what : {0, NOM_QUERY_PROCESSOR + 1, 4096}) {
     EXPECT_CALL(nomhv.Call(NOM_CALL_QUERY, what, 0, 0), NOM_STATUS_BAD_PARAMETER);
   }
   const uint64_t before = nomhv.Query(NOM_QUERY_CYCLES_USED).value;
@@ -51,7 +52,7 @@ void Queries(Nomhv& nomhv) {
 }
 
 void NoSuchCalls(Nomhv& nomhv) {
-  for (const uint32_t number : {0u, 12u, 0xffffffffu}) {
+  for (const uint32_t number : {0u, NOM_CALL_ROUTE + 1u, 0xffffffffu}) {
     EXPECT_CALL(nomhv.Call(number, 0, 0, 0), NOM_STATUS_NO_SUCH_CALL);
   }
 }

@@ -18,6 +18,17 @@ market=   # The shell that waits for it,
 marketd=  # and the process itself.
 finish() {
   local code=$?
+  # Whoever reads of a failure wants to know how marketd fared.
+  if ((code != 0 && code != 77)) && [[ -s $work/marketd.log ]]; then
+    if [[ -n $marketd ]] && ! kill -0 "$marketd" 2>/dev/null; then
+      local ended=0
+      wait "$market" || ended=$?
+      echo "marketd has ended by itself, with $ended"
+      marketd=
+    fi
+    echo "== the end of marketd's log =="
+    tail -n 20 "$work/marketd.log"
+  fi
   [[ -z $marketd ]] || kill -KILL "$marketd" 2>/dev/null || true
   rm -rf "$work/root"
   exit "$code"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# marketd's unit started, reloaded, killed, hung and stopped by a real systemd: Debian's kernel and systemd in QEMU.
+# marketd's unit started, reloaded, killed, hung and stopped by a real systemd: Debian's kernel and systemd in QEMU. Then
+# that machine sells itself: a unit of its own is adopted, limited, and given back.
 #
 # usage: run.sh BUILD_DIR LINUX_GUEST_DIR WORK_DIR
 # Skips (77) where it can't make or boot a root: without root's rights, mmdebstrap, QEMU, the kernel or packages to fetch. The bare root is
@@ -31,13 +32,20 @@ tar -xf "$tar" -C "$root" --exclude='./dev/*' --exclude='./usr/share/doc/*' --ex
   --exclude='./usr/share/zoneinfo/*' --exclude='./var/cache/*' --exclude='./var/lib/apt/lists/*' --exclude='./usr/lib/x86_64-linux-gnu/perl-base/*'
 
 # The programs with the libraries that they need, and what the package installs beside them.
-for program in marketd/marketd client/cli/nomctl; do
+for program in marketd/marketd marketd/nom-launcher client/cli/nomctl; do
   install -D -m 755 "$build/$program" "$root/usr/bin/$(basename "$program")"
   ldd "$build/$program" | grep -oE '/\S+ \(0x' | cut -d' ' -f1 | while read -r library; do
     [[ -e $root$library ]] || install -D -m 755 "$(readlink -f "$library")" "$root$library"
   done
 done
 install -D -m 644 "$source/deploy/systemd/nom-marketd.service" "$root/usr/lib/systemd/system/nom-marketd.service"
+for unit in nom-holder.service nom-launcher.service nom.slice; do
+  install -D -m 644 "$source/deploy/systemd/$unit" "$root/usr/lib/systemd/system/$unit"
+done
+install -D -m 755 "$source/deploy/systemd/nom-hold" "$root/usr/lib/nom/nom-hold"
+install -D -m 644 "$source/deploy/systemd/nom-marketd.service.d/linux-host.conf" \
+  "$root/usr/share/nom/examples/nom-marketd.service.d/linux-host.conf"
+install -D -m 644 "$here/busy.service" "$root/etc/systemd/system/busy.service"
 install -D -m 644 "$source/deploy/systemd/nom.sysusers" "$root/usr/lib/sysusers.d/nom.conf"
 install -D -m 644 "$source/deploy/marketd.yaml" "$root/etc/nom/marketd.yaml"
 # The page is another package's matter, and not always built.

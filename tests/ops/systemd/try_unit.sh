@@ -83,5 +83,50 @@ systemctl start "$unit" && fail "it started with a configuration that is wrong"
 sleep 3  # Longer than RestartSec: whoever tried again would have by now.
 [[ $(show NRestarts) == 0 ]] || fail "a configuration that is wrong was tried again"
 journal -u "$unit" -n 20 | grep plaintxt >/dev/null || fail "the journal does not say what is wrong"
-echo "unit: started, reloaded, killed, hung, stopped, refused"
+echo "== adopted =="
+# The machine sells itself now, as the handbook's page on Linux hosts says. What is there is nobody's work.
+mkdir -p /usr/share/nom/examples
+cp /etc/nom/marketd.yaml /usr/share/nom/examples/
+nomctl host init --id here || fail "nomctl host init ended with $?"
+[[ $(stat -c '%U:%G %a' /etc/nom/marketd.yaml) == "root:nom 640" ]] || fail "the configuration is another's"
+sed -i 's/^    recipes:$/&\n      - name: busy\n        unit: busy.service/; s/period_ms: .*/period_ms: 5000/' /etc/nom/marketd.yaml
+systemctl daemon-reload
+systemctl enable nom-holder nom-launcher "$unit" || fail "enable"
+systemctl restart "$unit" || fail "the machine does not sell itself"
+systemctl start busy.service || fail "busy.service"
+connected() { operator status >/dev/null 2>&1; }
+until_so "the host" connected
+busy=/sys/fs/cgroup/system.slice/busy.service
+of_busy() { systemctl show -p "$1" --value busy.service; }
+before="$(of_busy CPUQuotaPerSecUSec) $(of_busy MemoryMax) $(of_busy MemoryMin) $(of_busy MemorySwapMax)"
+pid=$(of_busy MainPID)
+operator tenant create lab --write /root/lab.token >/dev/null || fail "tenant create"
+operator deposit lab 100cr || fail "deposit"
+operator adopt busy.service --tenant lab --seed cpu=200m --seed memory=64MiB || fail "adopt"
+is_limited() { [[ $(cat $busy/cpu.max) == "$1 100000" && $(cat $busy/memory.max) == "$2" && $(cat $busy/memory.min) == 67108864 ]]; }
+is_limited 20000 67108864 || fail "its seed: $(cat $busy/cpu.max $busy/memory.max $busy/memory.min)"
+operator bid busy cpu 20@300 || fail "bid"
+until_so "its award" is_limited 40000 67108864
+systemctl daemon-reload
+is_limited 40000 67108864 || fail "a reload of systemd took its limits away: $(cat $busy/cpu.max)"
+operator guests | grep running || fail "it does not run as a guest"
+# Whatever becomes of marketd and the launcher, it keeps what it holds.
+systemctl kill -s KILL nom-launcher
+kill -KILL "$(show MainPID)"
+is_limited 40000 67108864 || fail "the limits went with their makers"
+until_so "the host again" connected
+# systemd starts it again by itself: the same guest, with the same limits.
+kill -KILL "$pid"
+started_again() { [[ $(of_busy MainPID) != "$pid" && $(of_busy MainPID) != 0 ]]; }
+until_so "its own restart" started_again
+pid=$(of_busy MainPID)
+until_so "its limits" is_limited 40000 67108864
+operator evict busy || fail "evict"
+after="$(of_busy CPUQuotaPerSecUSec) $(of_busy MemoryMax) $(of_busy MemoryMin) $(of_busy MemorySwapMax)"
+[[ $after == "$before" ]] || fail "it had $before, and was given back with $after"
+[[ $(of_busy MainPID) == "$pid" ]] || fail "it did not live on"
+# systemd takes the controller of the processor away again where nothing is limited.
+[[ ! -e $busy/cpu.max || $(cat $busy/cpu.max) == "max 100000" ]] || fail "it has a limit of the processor: $(cat $busy/cpu.max)"
+[[ $(cat $busy/memory.max) == 209715200 ]] || fail "it has another limit of memory: $(cat $busy/memory.max)"
+echo "unit: started, reloaded, killed, hung, stopped, refused, adopted"
 finish 0

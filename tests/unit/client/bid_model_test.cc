@@ -11,13 +11,14 @@
 //   - what the market holds of the session is never worth more than the session's budget
 //   - what a newer lease or a person wrote is never undone
 //   - nothing of one ledger is written to another
-//   - what the same session wrote later is never undone by what it wrote before
+//   - what the same session wrote later is never undone by what it wrote before, and what that
+//     replaced does not come to stand when it is gone
 //   - what is known to have replaced a bid has replaced it for good: that is not written again
 //   - what is known to stand is not written again
 //   - a wish that nobody takes away stands, or is told not to, once the market answers again
 //
-// The model keeps to what marketd does (marketd/market/leases.cc; tests/unit/marketd holds that to
-// its promises).
+// The model keeps to what marketd does (marketd/market/bid_leases.cc, bid_desk.cc;
+// tests/unit/marketd holds them to their promises).
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -34,6 +35,7 @@ namespace {
 
 constexpr int64_t kBudget = 1'000;
 constexpr uint64_t kLifetime = 3;
+constexpr uint8_t kResourcesBid = 3;  // Of all: bids are for these, and for several.
 
 // Each wish of the model is worth something else, by which it is known again.
 uint64_t IdOf(const Bid& bid) {
@@ -128,13 +130,15 @@ class ModelMarket {
   }
 
  private:
-  // A bid for several resources and those for single ones replace each other.
+  // A bid for several resources and those for single ones replace each other, those that are still
+  // on their way as well.
   void DropReplaced(BidKey key, Fence fence) {
-    std::erase_if(bids, [&](const auto& bid) {
-      if (!ExcludeEachOther(bid.first, key)) return false;
-      fences[bid.first] = fence;
-      return true;
-    });
+    for (uint8_t number = 0; number <= kResourcesBid; ++number) {
+      const BidKey other = {key.first, static_cast<Resource>(number)};
+      if (!ExcludeEachOther(other, key)) continue;
+      if (bids.erase(other) == 0 && fences[other] >= fence) continue;
+      fences[other] = fence;
+    }
   }
 
   BidBook::Placed PlaceOne(const BidBook::Item& item, Fence fence, bool refuse) {
@@ -205,7 +209,8 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
     // One of the last three that there were: some are gone.
     const uint64_t newest = market_.last_guest_id;
     // 0: several.
-    return {newest - static_cast<uint64_t>(Between(0, 2)), static_cast<Resource>(Between(0, 3))};
+    return {newest - static_cast<uint64_t>(Between(0, 2)),
+            static_cast<Resource>(Between(0, kResourcesBid))};
   }
 
   // The session hears what the market says.
@@ -304,10 +309,19 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
     for (const auto& [key, fence] : before) {
       EXPECT_GE(market_.fences[key], fence) << "what is newer is undone";
     }
+    const ModelMarket::Fence by = {write.fence, write.sequence};
     for (const auto& [key, bid] : stood) {
       if (market_.bids.contains(key)) continue;
-      const ModelMarket::Fence by = {write.fence, write.sequence};
       EXPECT_LT(bid.fence, by) << "what is newer is gone";
+    }
+    // Of each guest's two sides, the last write that has come to stand.
+    for (const auto& [key, bid] : market_.bids) {
+      if (bid.fence != by) continue;
+      const bool several = key.second == kSeveralResources;
+      const ModelMarket::Fence other = stood_last_[std::pair(key.first, !several)];
+      EXPECT_GT(by, other) << "what was replaced has come to stand";
+      ModelMarket::Fence& last = stood_last_[std::pair(key.first, several)];
+      last = std::max(last, by);
     }
     return status;
   }
@@ -424,6 +438,7 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
       market_.AnotherLedger();
       told_.clear();
       taken_.clear();
+      stood_last_.clear();
     }
   }
 
@@ -455,7 +470,8 @@ class BidModelTest : public ::testing::TestWithParam<uint64_t> {
   std::map<std::pair<BidKey, uint64_t>, uint64_t> sent_;  // By sequence.
   std::map<BidKey, uint64_t> taken_;  // The latest that the session has heard to be taken.
   uint64_t last_sequence_ = 0;
-  std::map<uint64_t, uint64_t> lost_through_;  // By guest.
+  std::map<uint64_t, uint64_t> lost_through_;                           // By guest.
+  std::map<std::pair<uint64_t, bool>, ModelMarket::Fence> stood_last_;  // By guest and side.
   std::map<BidKey, uint64_t> told_;  // What it has heard to stand, if nothing was sent since.
   std::vector<uint64_t> waiting_;
   bool fresh_ = false;

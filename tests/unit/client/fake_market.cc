@@ -43,6 +43,21 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
     return watcher->status;
   }
 
+  // As it is among `guests`; one that was admitted and is not among them has ended.
+  grpc::Status GetGuest(grpc::ServerContext* context, const mpb::GetGuestRequest* request,
+                        mpb::GetGuestResponse* response) override {
+    mpb::GetGuestResponse answer;
+    {
+      std::lock_guard lock(fake_.mutex_);
+      answer.mutable_guest()->set_state(mpb::GUEST_STATE_ENDED);
+      answer.mutable_guest()->set_exit_reason("exit 3");
+      for (const mpb::GuestInfo& guest : fake_.guests.guests()) {
+        if (guest.guest_id() == request->guest_id()) *answer.mutable_guest() = guest;
+      }
+    }
+    return fake_.Answer("GetGuest", *context, *request, answer, response);
+  }
+
   grpc::Status PlaceBid(grpc::ServerContext* context, const mpb::PlaceBidRequest* request,
                         mpb::PlaceBidResponse* response) override {
     fake_.Note("PlaceBid", *request);

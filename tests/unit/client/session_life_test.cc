@@ -1,95 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole sessions against nom::testing::FakeMarket, in real time: leases, callbacks, closing.
+// Whole sessions against nom::testing::FakeMarket, in real time: leases, rounds, outages.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <unistd.h>
 
-#include <atomic>
-#include <condition_variable>
-#include <fstream>
-#include <functional>
+#include <algorithm>
 #include <map>
-#include <mutex>
-#include <stdexcept>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "nom/adviser.h"
-#include "nom/session.h"
-#include "nom/testing/fake_market.h"
+#include "tests/net/forwarder.h"
+#include "tests/unit/client/session_life_fixture.h"
 
 namespace nom {
 namespace {
 
-using nom::testing::FakeMarket;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// What threads tell each other in a test.
-class Shared {
- public:
-  // Changes what is shared, or looks at it, and wakes who waits. Looking without the lock would be
-  // a race with what a callback writes next: that a message went to the market and back in between
-  // is not seen by the thread sanitizer.
-  void Do(const std::function<void()>& change) {
-    std::lock_guard lock(mutex_);
-    change();
-    changed_.notify_all();
-  }
-  void WaitUntil(const std::function<bool()>& so) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, so);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
-
-// Waits for what a session comes to by itself; a test that never gets there ends by its time limit.
-void Until(const std::function<bool()>& so) {
-  while (!so()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-}
-
-// The thread is asleep, as the kernel says.
-bool Sleeps(pid_t thread) {
-  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
-  std::string stat;
-  std::getline(file, stat);
-  const size_t name_ends = stat.rfind(") ");
-  return name_ends != std::string::npos && stat[name_ends + 2] == 'S';
-}
-
-class SessionLifeTest : public ::testing::Test {
- protected:
-  SessionLifeTest() { guest_ = market_.AddGuest("cache"); }
-
-  SessionOptions Options() {
-    SessionOptions options = market_.Options();
-    options.backoff_min = absl::Milliseconds(1);
-    options.backoff_max = absl::Milliseconds(20);
-    options.random = [] { return 0.0; };  // Renewals are not put off.
-    return options;
-  }
-  std::unique_ptr<Session> Connect(SessionOptions options) {
-    absl::StatusOr<std::unique_ptr<Session>> session = Session::Connect(std::move(options));
-    EXPECT_TRUE(session.ok()) << session.status();
-    return session.ok() ? *std::move(session) : nullptr;
-  }
-  std::unique_ptr<Session> Connect() { return Connect(Options()); }
-  static Bid MemoryBid(int64_t units) {
-    return {.resource = Resource::kMemory, .ranges = {{1, units, 100, 100}}};
-  }
-
-  FakeMarket market_;
-  uint64_t guest_ = 0;
-};
 
 TEST_F(SessionLifeTest, ABidStandsRoundAfterRoundWithoutBeingWrittenAgain) {
   const auto session = Connect();
@@ -139,49 +72,6 @@ TEST_F(SessionLifeTest, AWithdrawalByTheOwnerStands) {
   shared.Do([&] { EXPECT_THAT(told, ElementsAre(BidChange::kWithdrawn)); });
   for (int round = 0; round < 3; ++round) market_.Decide();
   EXPECT_THAT(market_.bids(), IsEmpty());
-}
-
-TEST_F(SessionLifeTest, ASlowCallbackFreezesNeitherStalenessNorRenewals) {
-  Shared shared;
-  bool in_callback = false;
-  bool let_go = false;
-  const auto session = Connect();
-  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
-  session->OnRound([&](const Round&) {
-    shared.Do([&] { in_callback = true; });
-    shared.WaitUntil([&] { return let_go; });
-  });
-  market_.Decide();
-  shared.WaitUntil([&] { return in_callback; });
-  for (int round = 0; round < 6; ++round) {
-    const int64_t renewals = market_.renewals();
-    market_.Decide();
-    Until([&] { return market_.renewals() > renewals; });
-  }
-  EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 5);
-  EXPECT_FALSE(session->stale());
-  market_.GoStale();
-  Until([&] { return session->stale(); });
-  shared.Do([&] { let_go = true; });
-}
-
-// The first mistake that everybody makes, which is none.
-TEST_F(SessionLifeTest, AProgramMayBidInsideACallback) {
-  Shared shared;
-  int bids = 0;
-  const auto session = Connect();
-  session->OnRound([&](const Round& round) {
-    const absl::StatusOr<uint64_t> bid =
-        session->Bid(MemoryBid(1 + static_cast<int64_t>(round.round_id)));
-    EXPECT_TRUE(bid.ok()) << bid.status();
-    shared.Do([&] { ++bids; });
-  });
-  for (int round = 1; round <= 5; ++round) {
-    market_.Decide();
-    shared.WaitUntil([&] { return bids == round; });
-  }
-  ASSERT_THAT(market_.bids(), SizeIs(1));
-  EXPECT_EQ(market_.bids()[0].ranges[0].max_units, 6);
 }
 
 TEST_F(SessionLifeTest, EachRoundIsToldWithWhatWasWonAndFeedsAHistory) {
@@ -610,167 +500,6 @@ TEST_F(SessionLifeTest, ACallCanBeWaitedForToldAndCancelled) {
   Until([&] { return market_.bids().size() == 1 && market_.bids()[0].ranges[0].max_units == 7; });
 }
 
-TEST_F(SessionLifeTest, RemovingACallbackWaitsForTheOneThatRuns) {
-  Shared shared;
-  bool in_callback = false;
-  bool let_go = false;
-  std::atomic<bool> removed{false};
-  const auto session = Connect();
-  session->OnRound([&](const Round&) {
-    shared.Do([&] { in_callback = true; });
-    shared.WaitUntil([&] { return let_go; });
-    EXPECT_FALSE(removed);
-  });
-  market_.Decide();
-  shared.WaitUntil([&] { return in_callback; });
-  std::atomic<pid_t> removes{0};
-  std::thread remover([&] {
-    removes = gettid();
-    session->OnRound(nullptr);
-    removed = true;
-  });
-  // It has either come back, which it must not, or waits.
-  Until([&] { return removed || (removes != 0 && Sleeps(removes)); });
-  EXPECT_FALSE(removed) << "the callback still runs";
-  session->OnPrices(nullptr);  // Of another kind: does not wait.
-  shared.Do([&] { let_go = true; });
-  remover.join();
-  session->OnRound([&](const Round&) {
-    session->OnRound(nullptr);  // From within: does not wait for itself.
-    shared.Do([&] { in_callback = false; });
-  });
-  market_.Decide();
-  shared.WaitUntil([&] { return !in_callback; });
-}
-
-TEST_F(SessionLifeTest, ACallbackThatThrowsIsTold) {
-  Shared shared;
-  std::string message;
-  const auto session = Connect();
-  session->OnSessionEvent([&](const SessionEvent& event) {
-    if (event.change != SessionChange::kCallbackThrew) return;
-    shared.Do([&] { message = std::string(event.status.message()); });
-    throw std::runtime_error("this one, too");
-  });
-  session->OnRound([](const Round&) { throw std::runtime_error("the program's own"); });
-  market_.Decide();
-  shared.WaitUntil([&] { return !message.empty(); });
-  shared.Do([&] { EXPECT_EQ(message, "the program's own"); });
-  Until([&] { return session->counters().callbacks_threw == 2; });
-}
-
-TEST_F(SessionLifeTest, CallbacksRunWhereTheProgramSays) {
-  Shared shared;
-  std::vector<std::function<void()>> queue;
-  SessionOptions options = Options();
-  options.executor = [&](std::function<void()> task) {
-    shared.Do([&] { queue.push_back(std::move(task)); });
-  };
-  auto session = Connect(std::move(options));
-  std::thread::id ran_in;
-  session->OnRound([&](const Round&) { ran_in = std::this_thread::get_id(); });
-  market_.Decide();
-  std::function<void()> task;
-  shared.WaitUntil([&] { return !queue.empty(); });
-  shared.Do([&] { task = std::move(queue[0]); });
-  task();
-  EXPECT_EQ(ran_in, std::this_thread::get_id());
-  market_.Decide();
-  shared.WaitUntil([&] { return queue.size() == 2; });
-  session.reset();
-  queue[1]();  // Comes too late, and harms nobody.
-}
-
-TEST_F(SessionLifeTest, ClosingWithdrawsIfAskedAndEndsWhatWaits) {
-  const auto session = Connect();
-  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
-  EXPECT_TRUE(session->Close({.bids = CloseOptions::Bids::kWithdraw}).ok());
-  EXPECT_THAT(market_.bids(), IsEmpty());
-  EXPECT_EQ(session->state(), SessionState::kClosed);
-  EXPECT_TRUE(session->stale());
-  EXPECT_EQ(session->Bid(MemoryBid(5)).status().code(), absl::StatusCode::kCancelled);
-  EXPECT_TRUE(session->Close().ok()) << "again";
-
-  const auto left = Connect();
-  ASSERT_TRUE(left->Bid(MemoryBid(5)).ok());
-  EXPECT_TRUE(left->Close().ok());
-  EXPECT_THAT(market_.bids(), SizeIs(1)) << "it lapses by itself";
-
-  const auto stuck = Connect();
-  ASSERT_TRUE(stuck->Bid(MemoryBid(5)).ok());
-  market_.LoseCalls(1'000'000);
-  EXPECT_EQ(stuck->Close({.bids = CloseOptions::Bids::kWithdraw, .timeout = absl::Milliseconds(50)})
-                .code(),
-            absl::StatusCode::kDeadlineExceeded);
-}
-
-TEST_F(SessionLifeTest, ClosingFromACallbackIsRefusedAndWaitsForOneOnlySoLong) {
-  Shared shared;
-  bool let_go = false;
-  absl::Status from_within;
-  bool called = false;
-  const auto session = Connect();
-  session->OnRound([&](const Round&) {
-    const absl::Status status = session->Close();
-    shared.Do([&] {
-      from_within = status;
-      called = true;
-    });
-    shared.WaitUntil([&] { return let_go; });
-  });
-  market_.Decide();
-  shared.WaitUntil([&] { return called; });
-  shared.Do([&] { EXPECT_EQ(from_within.code(), absl::StatusCode::kFailedPrecondition); });
-  EXPECT_EQ(session->Close({.timeout = absl::Milliseconds(20)}).code(),
-            absl::StatusCode::kDeadlineExceeded);
-  shared.Do([&] { let_go = true; });
-}
-
-TEST_F(SessionLifeTest, InfiniteTimesAreTimesToo) {
-  SessionOptions options = Options();
-  options.connect_timeout = options.call_timeout = options.attempt_timeout =
-      absl::InfiniteDuration();
-  auto session = Connect(std::move(options));
-  EXPECT_TRUE(session->Bid(MemoryBid(5)).ok());
-  market_.LoseCalls(1'000'000);
-  std::thread bidding(
-      [&] { EXPECT_EQ(session->Bid(MemoryBid(6)).status().code(), absl::StatusCode::kCancelled); });
-  Until([&] { return market_.write_calls() > 1; });
-  EXPECT_EQ(session->Close({.timeout = absl::ZeroDuration()}).code(),
-            absl::StatusCode::kDeadlineExceeded);
-  bidding.join();
-}
-
-TEST_F(SessionLifeTest, DestructionWaitsForCallsInOtherThreads) {
-  for (int i = 0; i < 20; ++i) {
-    auto session = Connect();
-    market_.LoseCalls(i % 2 == 0 ? 1'000'000 : 0);
-    std::atomic<int> begun{0};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&, raw = session.get(), t] {
-        ++begun;
-        Bid bid = MemoryBid(3 + t);
-        bid.resource = kAllResources[static_cast<size_t>(t)];
-        // Answered, or cancelled: never left waiting.
-        (void)raw->BidAll({bid});
-        --begun;
-      });
-    }
-    Until([&] { return market_.write_calls() > 0; });
-    // A call that has begun keeps the session; one that has not is the program's to prevent.
-    for (std::thread& thread : threads) {
-      if (i % 2 == 1) thread.join();
-    }
-    (void)session->Close({.timeout = absl::ZeroDuration()});
-    for (std::thread& thread : threads) {
-      if (thread.joinable()) thread.join();
-    }
-    session.reset();
-    EXPECT_EQ(begun, 0);
-  }
-}
-
 TEST_F(SessionLifeTest, AnEndpointThatDoesNotAnswerIsPassedOver) {
   SessionOptions options = Options();
   options.target = "127.0.0.1:1";
@@ -779,21 +508,24 @@ TEST_F(SessionLifeTest, AnEndpointThatDoesNotAnswerIsPassedOver) {
   EXPECT_TRUE(session->Bid(MemoryBid(5)).ok());
 }
 
-TEST_F(SessionLifeTest, ALateCallbackIsToldThePresent) {
+TEST_F(SessionLifeTest, AnEndpointThatGoesAwayIsReplacedByAnother) {
   Shared shared;
-  std::vector<uint64_t> rounds;
-  std::vector<bool> stale;
-  const auto session = Connect();
-  market_.Decide();
-  Until([&] { return session->prices().round_id == 1; });
-  session->OnPrices(
-      [&](const Prices& prices) { shared.Do([&] { rounds.push_back(prices.round_id); }); });
-  session->OnStale([&](const Staleness& now) { shared.Do([&] { stale.push_back(now.stale); }); });
-  shared.WaitUntil([&] { return !rounds.empty() && !stale.empty(); });
-  shared.Do([&] {
-    EXPECT_EQ(rounds[0], 1u);
-    EXPECT_FALSE(stale[0]);
+  bool is_back = false;
+  auto line = std::make_unique<testing::Forwarder>(market_.target());
+  SessionOptions options = Options();
+  options.target = line->address();
+  options.other_targets = {market_.target()};
+  const auto session = Connect(std::move(options));
+  session->OnSessionEvent([&](const SessionEvent& event) {
+    // Of the first connection it may be told as well.
+    if (event.change != SessionChange::kConnected || event.endpoint != market_.target()) return;
+    shared.Do([&] { is_back = true; });
   });
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  line.reset();
+  shared.WaitUntil([&] { return is_back; });
+  EXPECT_TRUE(session->Bid(MemoryBid(6)).ok());
+  EXPECT_THAT(session->standing_bids(), SizeIs(1));
 }
 
 TEST_F(SessionLifeTest, AGuestThatIsGoneFreesItsBudgetAndTheLastOneIsSeenToGo) {
@@ -812,80 +544,6 @@ TEST_F(SessionLifeTest, AGuestThatIsGoneFreesItsBudgetAndTheLastOneIsSeenToGo) {
   market_.RemoveGuest(other);
   Until([&] { return session->guests().empty(); });
   EXPECT_THAT(session->standing_bids(), IsEmpty());
-}
-
-std::atomic<pthread_t> signalled_in{};
-
-TEST_F(SessionLifeTest, SignalsLandOnTheProgramsThreadsOnly) {
-  struct sigaction action = {};
-  struct sigaction before = {};
-  action.sa_handler = [](int) { signalled_in = pthread_self(); };
-  ASSERT_EQ(sigaction(SIGUSR2, &action, &before), 0);
-  const auto session = Connect();
-  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
-  // Blocked here: the system gives it to any other thread that takes it, were there one.
-  sigset_t one;
-  sigset_t mask;
-  sigemptyset(&one);
-  sigaddset(&one, SIGUSR2);
-  pthread_sigmask(SIG_BLOCK, &one, &mask);
-  signalled_in = pthread_t{};
-  // The market's own threads, which are gRPC's and of this process as well, are not the session's:
-  // they were begun by this thread before, and take signals. So only this session's are counted.
-  std::atomic<bool> taken{false};
-  session->OnRound([&](const Round&) {
-    sigset_t blocked;
-    pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
-    taken = sigismember(&blocked, SIGUSR2) == 0 || sigismember(&blocked, SIGTERM) == 0;
-  });
-  market_.Decide();
-  Until([&] { return session->counters().callbacks > 0; });
-  EXPECT_FALSE(taken);
-  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-  sigaction(SIGUSR2, &before, nullptr);
-}
-
-// Everything at once, for the sanitizers: callbacks come and go, calls fail, sessions end.
-TEST_F(SessionLifeTest, SurvivesEverythingAtOnce) {
-  for (int i = 0; i < 5; ++i) {
-    auto session = Connect();
-    std::atomic<bool> stop{false};
-    std::vector<std::thread> threads;
-    threads.emplace_back([&] {
-      while (!stop) {
-        session->OnRound([&](const Round& round) {
-          if (round.round_id % 3 == 0) throw std::runtime_error("now and then");
-          (void)session->BidAsync({MemoryBid(4)});
-        });
-        session->OnRound(nullptr);
-      }
-    });
-    threads.emplace_back([&] {
-      for (int64_t n = 0; !stop; ++n) {
-        const BidCall call = session->BidAsync({MemoryBid(1 + n % 9)}, [](const BidResults&) {});
-        if (n % 3 == 0) call.Cancel();
-        (void)session->Withdraw(Resource::kMemory, 0, {.timeout = absl::Milliseconds(5)});
-      }
-    });
-    threads.emplace_back([&] {
-      while (!stop) {
-        (void)session->prices();
-        (void)session->stale();
-        (void)session->standing_bids();
-        (void)session->counters();
-      }
-    });
-    for (int round = 0; round < 30; ++round) {
-      market_.LoseAnswers(round % 3);
-      market_.Decide();
-      if (round == 15) market_.Stop();
-      if (round == 15) market_.Start();
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    stop = true;
-    for (std::thread& thread : threads) thread.join();
-    session.reset();
-  }
 }
 
 }  // namespace

@@ -4,18 +4,22 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "client/src/threads.h"
 #include "nom/session.h"
 #include "nom/testing/fake_market.h"
 
@@ -98,11 +102,33 @@ void Until(const So& so) {
   while (!so()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-TEST(SignalsTest, LandOnNoThreadOfTheSdk) {
-  ChildMarket market;
-  const std::map<std::string, uint64_t> before = BlockedByThread();  // A sanitizer may have one.
+// One child for all tests, begun before this process has used gRPC: a child of one that has may
+// not.
+class SignalsTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { market_ = std::make_unique<ChildMarket>(); }
+  static void TearDownTestSuite() { market_.reset(); }
+  static inline std::unique_ptr<ChildMarket> market_;
+};
+
+bool Blocks(uint64_t blocked, int number) { return ((blocked >> (number - 1)) & 1) != 0; }
+
+TEST_F(SignalsTest, AThreadBeginsWithAllBlockedAndItsStarterIsAsBefore) {
+  const std::string self = std::to_string(gettid());
+  const uint64_t before = BlockedByThread().at(self);
+  uint64_t inside = 0;
+  client::StartThread([&] { inside = BlockedByThread().at(std::to_string(gettid())); }).join();
+  EXPECT_EQ(BlockedByThread().at(self), before);
+  for (int number = 1; number < 32; ++number) {
+    EXPECT_EQ(Blocks(inside, number), !kNeverBlocked.contains(number)) << number;
+  }
+}
+
+TEST_F(SignalsTest, LandOnNoThreadOfTheSdk) {
+  // Before any other that uses gRPC: its threads live on. A sanitizer may have one.
+  const std::map<std::string, uint64_t> before = BlockedByThread();
   SessionOptions options;
-  options.target = market.target();
+  options.target = market_->target();
   options.plaintext = true;
   options.backoff_min = absl::Milliseconds(1);
   options.backoff_max = absl::Milliseconds(20);
@@ -117,7 +143,7 @@ TEST(SignalsTest, LandOnNoThreadOfTheSdk) {
       seen.insert(task);
       for (int number = 1; number < 32; ++number) {
         if (kNeverBlocked.contains(number)) continue;
-        EXPECT_TRUE(((blocked >> (number - 1)) & 1) != 0)
+        EXPECT_TRUE(Blocks(blocked, number))
             << when << ": thread " << task << " takes signal " << number;
       }
     }
@@ -129,7 +155,7 @@ TEST(SignalsTest, LandOnNoThreadOfTheSdk) {
   EXPECT_TRUE((*session)->Withdraw(Resource::kMemory).ok());
   check("after calls");
   const uint64_t streams = (*session)->counters().streams;
-  market.Restart();
+  market_->Restart();
   Until([&] { return (*session)->counters().streams > streams && !(*session)->stale(); });
   EXPECT_TRUE((*session)->Bid({.ranges = {{1, 5, 100, 100}}}).ok());
   check("after a reconnect");
@@ -150,7 +176,41 @@ TEST(SignalsTest, LandOnNoThreadOfTheSdk) {
     ASSERT_EQ(sigwait(&all, &number), 0);
     EXPECT_EQ(number, SIGUSR2);
   }
+  pthread_sigmask(SIG_SETMASK, &mine, nullptr);
   EXPECT_TRUE((*session)->Close().ok());
+}
+
+// gRPC starts threads when it needs them, and they inherit the mask of whoever calls.
+TEST_F(SignalsTest, LandOnNoThreadOfTheProgramsWhileItIsInACall) {
+  const std::string file = ::testing::TempDir() + "nom-signals-" + std::to_string(getpid());
+  std::ofstream(file) << "token\n";
+  chmod(file.c_str(), 0600);
+  SessionOptions options;
+  options.target = market_->target();
+  options.plaintext = true;
+  options.token_file = file;
+  absl::StatusOr<std::unique_ptr<Session>> session = Session::Connect(std::move(options));
+  ASSERT_TRUE(session.ok()) << session.status();
+  // The call is held where it reads its token, which comes through a pipe.
+  unlink(file.c_str());
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  std::atomic<pid_t> task{0};
+  std::thread program([&] {
+    task = gettid();
+    EXPECT_TRUE((*session)->ListRounds().ok());
+    EXPECT_EQ(BlockedByThread().at(std::to_string(gettid())), 0u);
+  });
+  {
+    std::ofstream token(file);  // Waits for the reader.
+    const uint64_t blocked = BlockedByThread().at(std::to_string(task));
+    for (int number = 1; number < 32; ++number) {
+      EXPECT_TRUE(Blocks(blocked, number) || kNeverBlocked.contains(number)) << number;
+    }
+    token << "token\n";
+  }
+  program.join();
+  EXPECT_TRUE((*session)->Close().ok());
+  unlink(file.c_str());
 }
 
 }  // namespace

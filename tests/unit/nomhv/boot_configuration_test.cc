@@ -130,7 +130,7 @@ TEST(BootGuests, ReadsLinesAndDefaults) {
       "name=a image=a.elf seed_frames=64\n"
       "\n"
       "  name=b image=b.elf id=70 seed_frames=0x40 window_frames=256 frames=128 "
-      "seed_millicores=50 millicores=500 arguments=\"say hello\"");
+      "seed_millicores=50 millicores=500 processors=3 arguments=\"say hello\"");
   BootGuest guest;
   ASSERT_TRUE(reader.Next(guest));
   EXPECT_STREQ(guest.create.name, "a");
@@ -139,11 +139,13 @@ TEST(BootGuests, ReadsLinesAndDefaults) {
   EXPECT_EQ(guest.create.window_frames, 64u);
   EXPECT_EQ(guest.create.seed_millicores, 100u);
   EXPECT_EQ(guest.granted, (Amounts{64, 100}));
+  EXPECT_EQ(guest.virtual_processors, 1u);
   ASSERT_TRUE(reader.Next(guest));
   EXPECT_EQ(guest.create.guest_id, 70u);
   EXPECT_EQ(guest.create.seed_frames, 64u);
   EXPECT_EQ(guest.create.window_frames, 256u);
   EXPECT_EQ(guest.granted, (Amounts{128, 500}));
+  EXPECT_EQ(guest.virtual_processors, 3u);
   EXPECT_STREQ(guest.create.arguments, "say hello");
   EXPECT_FALSE(reader.Next(guest));
   EXPECT_EQ(reader.bad_line(), 0u);

@@ -21,10 +21,10 @@ constexpr uint64_t kSecond = 1'000'000 * kMicrosecond;
 using Shares = std::vector<uint32_t>;
 
 std::vector<ProcessorPieces> Plan(const Shares& shares, uint32_t processors) {
-  uint32_t by_slot[GuestTable::kSlots] = {};
-  std::copy(shares.begin(), shares.end(), by_slot);
+  uint32_t by_vcpu[kVcpus] = {};
+  std::copy(shares.begin(), shares.end(), by_vcpu);
   std::vector<ProcessorPieces> plan(processors);
-  PlanProcessors(by_slot, plan);
+  PlanProcessors(by_vcpu, plan);
   return plan;
 }
 
@@ -60,10 +60,10 @@ class Machine {
       if (next->wakes >= end) break;
       now_ = next->wakes;
       if (next->choice.run) next->schedule.Stop(next->choice, now_, StopCause::kTime);
-      next->choice = next->schedule.Pick(now_, [&](uint32_t slot) {
-        const bool wants = wants_to_run(slot, now_);
-        if (wants && accounts_[slot].asleep()) accounts_[slot].Wake(now_);
-        if (!wants && !accounts_[slot].asleep()) accounts_[slot].Sleep(now_);
+      next->choice = next->schedule.Pick(now_, [&](uint32_t vcpu) {
+        const bool wants = wants_to_run(vcpu, now_);
+        if (wants && accounts_[vcpu].asleep()) accounts_[vcpu].Wake(now_);
+        if (!wants && !accounts_[vcpu].asleep()) accounts_[vcpu].Sleep(now_);
         return wants;
       });
       ++switches;
@@ -88,7 +88,7 @@ class Machine {
     }
   }
 
-  const ProcessorAccount& account(uint32_t slot) const { return accounts_[slot]; }
+  const ProcessorAccount& account(uint32_t vcpu) const { return accounts_[vcpu]; }
   uint64_t now() const { return now_; }
 
   std::function<bool(uint32_t, uint64_t)> wants_to_run = [](uint32_t, uint64_t) { return true; };
@@ -103,13 +103,13 @@ class Machine {
   void ExpectAlone(const Cpu& self) {
     for (const Cpu& cpu : cpus_) {
       if (&cpu == &self || !cpu.choice.run) continue;
-      EXPECT_NE(cpu.choice.slot, self.choice.slot) << "a guest on two processors at once";
+      EXPECT_NE(cpu.choice.vcpu, self.choice.vcpu) << "a guest on two processors at once";
     }
   }
 
   uint64_t late_max_;
   std::mt19937_64 random_;
-  ProcessorAccount accounts_[GuestTable::kSlots];
+  ProcessorAccount accounts_[kVcpus];
   std::vector<Cpu> cpus_;
   uint64_t now_ = 123'456'789;
 };
@@ -117,12 +117,29 @@ class Machine {
 // At most 1 % of the grant over one second, the promise of the design.
 void ExpectExact(const Machine& machine, const Shares& shares, uint64_t span,
                  const std::vector<uint64_t>& before = {}) {
-  for (uint32_t slot = 0; slot < shares.size(); ++slot) {
-    const uint64_t used = machine.account(slot).used_cycles() - (before.empty() ? 0 : before[slot]);
-    const double grant = static_cast<double>(span) * shares[slot] / 1000;
+  for (uint32_t vcpu = 0; vcpu < shares.size(); ++vcpu) {
+    const uint64_t used = machine.account(vcpu).used_cycles() - (before.empty() ? 0 : before[vcpu]);
+    const double grant = static_cast<double>(span) * shares[vcpu] / 1000;
     EXPECT_NEAR(static_cast<double>(used), grant, grant / 100)
-        << "slot " << slot << " of " << shares[slot] << " millicores";
+        << "vcpu " << vcpu << " of " << shares[vcpu] << " millicores";
   }
+}
+
+TEST(PlanProcessors, AGuestsProcessorsShareItsGrant) {
+  for (uint32_t started = 1; started <= NOM_VIRTUAL_PROCESSORS_MAX; ++started) {
+    for (uint64_t millicores = 0; millicores <= started * 1000; ++millicores) {
+      uint64_t sum = 0;
+      for (uint32_t place = 0; place < started; ++place) {
+        const uint32_t share = VcpuShare(millicores, started, place);
+        EXPECT_LE(share, 1000u);
+        EXPECT_LE(share, millicores / started + 1);
+        EXPECT_GE(share, millicores / started);
+        sum += share;
+      }
+      ASSERT_EQ(sum, millicores) << started;
+    }
+  }
+  EXPECT_EQ(VcpuShare(2000, 1, 0), 1000u) << "the others have not been started";
 }
 
 TEST(Processors, WholeWhenTheyFit) {
@@ -154,7 +171,7 @@ TEST(Processors, RandomPlansAreSound) {
     const auto processors = 1 + static_cast<uint32_t>(random() % 4);
     Shares shares;
     uint32_t left = processors * (700 + static_cast<uint32_t>(random() % 301));
-    while (left > 0 && shares.size() < GuestTable::kSlots) {
+    while (left > 0 && shares.size() < kVcpus) {
       const uint32_t share = std::min(left, static_cast<uint32_t>(random() % 1001));
       shares.push_back(share);
       left -= share;
@@ -167,9 +184,9 @@ TEST(Processors, RandomPlansAreSound) {
       for (uint32_t i = 0; i < processor.count; ++i) {
         const Piece& piece = processor.pieces[i];
         ASSERT_GT(piece.millicores, 0u);
-        placed[piece.slot] += piece.millicores;
-        windows[piece.slot].emplace_back(at, at + piece.millicores);
-        ASSERT_EQ(piece.split, piece.millicores != shares[piece.slot]);
+        placed[piece.vcpu] += piece.millicores;
+        windows[piece.vcpu].emplace_back(at, at + piece.millicores);
+        ASSERT_EQ(piece.split, piece.millicores != shares[piece.vcpu]);
         at += piece.millicores;
       }
       ASSERT_LE(at, 1000u);
@@ -227,7 +244,7 @@ TEST(Budget, ExactOnRandomMachines) {
     const auto processors = 1 + static_cast<uint32_t>(random() % 4);
     Shares shares;
     // 980 of 1000: what a machine that keeps a little for itself sells.
-    for (uint32_t left = processors * 980; left > 0 && shares.size() < GuestTable::kSlots;) {
+    for (uint32_t left = processors * 980; left > 0 && shares.size() < kVcpus;) {
       const auto share = std::min(left, 20 + static_cast<uint32_t>(random() % 900));
       shares.push_back(share);
       left -= share;
@@ -276,9 +293,9 @@ TEST(Budget, ExactAcrossChangesOfThePlan) {
     machine.RunUntil(machine.now() + span);
     for (size_t i = 0; i < 3; ++i) granted[i] += static_cast<double>(span) * shares[i] / 1000;
   }
-  for (uint32_t slot = 0; slot < 3; ++slot) {
-    EXPECT_NEAR(static_cast<double>(machine.account(slot).used_cycles()), granted[slot],
-                granted[slot] / 100);
+  for (uint32_t vcpu = 0; vcpu < 3; ++vcpu) {
+    EXPECT_NEAR(static_cast<double>(machine.account(vcpu).used_cycles()), granted[vcpu],
+                granted[vcpu] / 100);
   }
 }
 
@@ -307,8 +324,8 @@ TEST(Budget, SleepersAreOfferedTheirShareAndSaveNothingUp) {
   const Shares shares = {300, 700};
   Machine machine(shares, 1, 20 * kMicrosecond, 4);
   const uint64_t start = machine.now();
-  machine.wants_to_run = [&](uint32_t slot, uint64_t now) {
-    return slot == 1 || now >= start + kSecond;
+  machine.wants_to_run = [&](uint32_t vcpu, uint64_t now) {
+    return vcpu == 1 || now >= start + kSecond;
   };
   machine.RunUntil(start + kSecond);
   EXPECT_EQ(machine.account(0).used_cycles(), 0u);
@@ -330,8 +347,8 @@ TEST(Budget, HalfASleeperIsOfferedTheRest) {
   Machine machine(shares, 1, 0, 4);
   const uint64_t start = machine.now();
   // Slot 0 wants to run in the first 2 ms of every 10 only; its share is 5.
-  machine.wants_to_run = [&](uint32_t slot, uint64_t now) {
-    return slot == 1 || now % kPeriod < 2000 * kMicrosecond;
+  machine.wants_to_run = [&](uint32_t vcpu, uint64_t now) {
+    return vcpu == 1 || now % kPeriod < 2000 * kMicrosecond;
   };
   machine.RunUntil(start + kSecond);
   const double offered = static_cast<double>(machine.account(0).offered_cycles());
@@ -341,7 +358,7 @@ TEST(Budget, HalfASleeperIsOfferedTheRest) {
 
 TEST(Budget, WhatWasMissedInvoluntarilyIsNotOffered) {
   // Nobody serves the processor for a second: the guest was awake all the time.
-  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorAccount accounts[kVcpus];
   ProcessorSchedule schedule;
   schedule.Init(0, kPeriod, accounts, 0);
   schedule.SetPieces(Plan({500, 400}, 1)[0], 0);
@@ -361,14 +378,14 @@ TEST(Budget, WhoCausesASwitchPaysForIt) {
       SCOPED_TRACE(::testing::Message() << "nap " << nap << " victim first " << victim_first);
       const uint32_t victim = victim_first ? 0 : 1;
       const uint32_t attacker = 1 - victim;
-      ProcessorAccount accounts[GuestTable::kSlots];
+      ProcessorAccount accounts[kVcpus];
       ProcessorSchedule schedule;
       uint64_t now = 0;
       schedule.Init(0, kPeriod, accounts, now);
       schedule.SetPieces(Plan({485, 485}, 1)[0], now);
       while (now < kSecond) {
-        const auto choice = schedule.Pick(now, [&](uint32_t slot) {
-          ProcessorAccount& account = accounts[slot];
+        const auto choice = schedule.Pick(now, [&](uint32_t vcpu) {
+          ProcessorAccount& account = accounts[vcpu];
           if (!account.asleep()) return true;
           if (now < account.wake_tsc()) return false;
           account.Wake(account.wake_tsc());
@@ -382,7 +399,7 @@ TEST(Budget, WhoCausesASwitchPaysForIt) {
         }
         now += kSwitch;
         schedule.Run(choice, now);
-        if (choice.slot == attacker) {
+        if (choice.vcpu == attacker) {
           now += kMicrosecond / 10;
           accounts[attacker].Sleep(now, now + nap);
           schedule.Stop(choice, now, StopCause::kItself);
@@ -405,7 +422,7 @@ TEST(Budget, WhoCausesASwitchPaysForIt) {
 
 // A ring ends the slice of who runs; from then on the sleeper that was rung pays, nobody else.
 TEST(Budget, WhoIsRungPaysForTheSwitch) {
-  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorAccount accounts[kVcpus];
   ProcessorSchedule schedule;
   schedule.Init(0, kPeriod, accounts, 0);
   schedule.SetPieces(Plan({400, 400}, 1)[0], 0);
@@ -414,21 +431,21 @@ TEST(Budget, WhoIsRungPaysForTheSwitch) {
   constexpr uint64_t kEnd = kRing + 50 * kMicrosecond;
   accounts[1].Sleep(kBegin);
   bool rung = false;
-  const auto runnable = [&](uint32_t slot) {
-    if (slot == 0 || !accounts[1].asleep()) return true;
+  const auto runnable = [&](uint32_t vcpu) {
+    if (vcpu == 0 || !accounts[1].asleep()) return true;
     if (rung) accounts[1].Wake(kRing);
     return rung;
   };
   auto choice = schedule.Pick(kBegin, runnable);
   ASSERT_TRUE(choice.run);
-  ASSERT_EQ(choice.slot, 0u);
+  ASSERT_EQ(choice.vcpu, 0u);
   schedule.Run(choice, kBegin);
   rung = true;
   schedule.Stop(choice, kRing, StopCause::kRung);
   EXPECT_EQ(schedule.payer(), ProcessorSchedule::kWhoRunsNext);
   choice = schedule.Pick(kRing + 3 * kMicrosecond, runnable);
   ASSERT_TRUE(choice.run);
-  ASSERT_EQ(choice.slot, 1u) << "who slept goes first";
+  ASSERT_EQ(choice.vcpu, 1u) << "who slept goes first";
   schedule.Run(choice, kRing + 5 * kMicrosecond);
   schedule.Stop(choice, kEnd, StopCause::kItself);
   EXPECT_EQ(accounts[0].used_cycles(), kRing - kBegin);
@@ -436,7 +453,7 @@ TEST(Budget, WhoIsRungPaysForTheSwitch) {
 }
 
 TEST(Budget, EqualsComeFirstByTurns) {
-  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorAccount accounts[kVcpus];
   ProcessorSchedule schedule;
   schedule.Init(0, kPeriod, accounts, 0);
   schedule.SetPieces(Plan({300, 300, 300}, 1)[0], 0);
@@ -445,7 +462,7 @@ TEST(Budget, EqualsComeFirstByTurns) {
     const uint64_t now = period * kPeriod;
     const auto choice = schedule.Pick(now, [](uint32_t) { return true; });
     ASSERT_TRUE(choice.run);
-    ++first[choice.slot];
+    ++first[choice.vcpu];
     schedule.Run(choice, now);
     schedule.Stop(choice, now + kMicrosecond, StopCause::kControl);
   }
@@ -463,13 +480,13 @@ TEST(Budget, AWakeUpThatComesLateIsNoSleep) {
 }
 
 TEST(Budget, AWakeUpCutsTheSliceOfWhoRuns) {
-  ProcessorAccount accounts[GuestTable::kSlots];
+  ProcessorAccount accounts[kVcpus];
   ProcessorSchedule schedule;
   schedule.Init(0, kPeriod, accounts, 0);
   schedule.SetPieces(Plan({400, 400}, 1)[0], 0);
   const uint64_t wake = 500 * kMicrosecond;
   accounts[0].Sleep(10, wake);
-  const auto choice = schedule.Pick(20, [](uint32_t slot) { return slot == 1; });
+  const auto choice = schedule.Pick(20, [](uint32_t vcpu) { return vcpu == 1; });
   ASSERT_TRUE(choice.run);
   EXPECT_EQ(choice.deadline_tsc, wake);
 }

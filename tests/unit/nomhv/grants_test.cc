@@ -48,6 +48,23 @@ TEST(Guests, AdmitChecksEverything) {
   EXPECT_TRUE(guests.Admit(Create(1, 600, 1000)).ok());
 }
 
+TEST(Guests, AGrantIsNoMoreThanItsProcessorsCanUse) {
+  GuestTable guests({1000, 9000});
+  EXPECT_EQ(guests.Admit(Create(1, 1, 1), 0).code(), NOM_STATUS_BAD_PARAMETER);
+  EXPECT_EQ(guests.Admit(Create(1, 1, 1), NOM_VIRTUAL_PROCESSORS_MAX + 1).code(),
+            NOM_STATUS_BAD_PARAMETER);
+  EXPECT_EQ(guests.Admit(Create(1, 1, 1), ~uint64_t{0}).code(), NOM_STATUS_BAD_PARAMETER);
+  EXPECT_EQ(guests.Admit(Create(1, 1, 2001), 2).code(), NOM_STATUS_BAD_PARAMETER);
+  ASSERT_TRUE(guests.Admit(Create(1, 1, 2000), 2).ok());
+  auto grants = std::make_unique<NomGrants>();
+  auto plan = std::make_unique<GrantPlan>();
+  grants->grant_count = 1;
+  grants->grants[0] = {.guest_id = 1, .frames = 1, .millicores = 2000};
+  EXPECT_EQ(PlanGrants(guests, *grants, *plan).status, NOM_STATUS_OK);
+  grants->grants[0].millicores = 2001;
+  EXPECT_EQ(PlanGrants(guests, *grants, *plan).status, NOM_STATUS_BAD_PARAMETER);
+}
+
 TEST(Guests, TableFull) {
   GuestTable guests({1000, 2000});
   for (uint64_t id = 1; id <= NOM_GUESTS_MAX; ++id) {

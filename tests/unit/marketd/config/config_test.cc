@@ -69,6 +69,18 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(ToMarketConfig(*config).hosts[0].host_id, "sim");
 }
 
+TEST(ConfigTest, ReadsWhatIsArchived) {
+  const absl::StatusOr<Config> none = ParseConfig(kGood, "f");
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(none->retention, absl::InfiniteDuration());
+  EXPECT_EQ(none->archive, "/tmp/ledger.archive");
+  const absl::StatusOr<Config> some = ParseConfig(
+      With("ledger: /tmp/ledger", "ledger: /tmp/ledger\nretention: 30d\narchive: /mnt/old"), "f");
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_EQ(some->retention, absl::Hours(30 * 24));
+  EXPECT_EQ(some->archive, "/mnt/old");
+}
+
 TEST(ConfigTest, ReadsReservePolicies) {
   const absl::StatusOr<Config> config =
       ParseConfig(With("reserve_unit_price_microcredits: 5",
@@ -227,6 +239,14 @@ TEST(ConfigTest, WrongValues) {
       {"ledger: /tmp/ledger", "ledger: /a\nlimits: {watches_max: 0}",
        "limits.watches_max: must be"},
       {"ledger: /tmp/ledger", "ledger: [", "f:"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 30", "retention: must be a number with s, m"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 0d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: -1d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 36501d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: 1.5d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\nretention: d", "from 1s to 36500d"},
+      {"ledger: /tmp/ledger", "ledger: /a\narchive: /a-wal", "\"/a-wal\" belongs to the ledger"},
+      {"ledger: /tmp/ledger", "ledger: /a\narchive: /a", "\"/a\" belongs to the ledger"},
       {"listen: 127.0.0.1:0", "- a", "f:"},
   };
   for (const Case& c : cases) {
@@ -331,6 +351,17 @@ TEST(ConfigTest, ReadsALinuxHost) {
   EXPECT_EQ(host.recipes[1].processes_max, market::Recipe().processes_max);
 }
 
+TEST(ConfigTest, AUnitNeedsNoProgram) {
+  const absl::StatusOr<Config> config =
+      ParseConfig(absl::StrReplaceAll(kLinux, {{"argv: [/bin/batch]\n        user: nobody",
+                                                "unit: postgresql.service\n        force: swap"}}),
+                  "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const market::Recipe& recipe = config->hosts[0].linux_host.recipes[1];
+  EXPECT_EQ(recipe.unit, "postgresql.service");
+  EXPECT_EQ(recipe.force, market::Recipe::Force::kSwap);
+}
+
 TEST(ConfigTest, WrongLinuxHosts) {
   struct Case {
     const char* from;
@@ -350,6 +381,13 @@ TEST(ConfigTest, WrongLinuxHosts) {
                 "f:18:15: hosts[0].recipes[0].argv: \"/srv/../bin/sh\" steps up"},
            Case{"[/usr/bin/web,", "[[x],", "hosts[0].recipes[0].argv[0]: must be a text"},
            Case{"name: batch", "name: web", "another recipe is already called \"web\""},
+           Case{"argv: [/bin/batch]\n        user: nobody", "unit: nginx",
+                "recipes[1].unit: must be the name of a service or a scope"},
+           Case{"argv: [/bin/batch]", "unit: nginx.service",
+                "recipes[1].unit: runs already, as systemd was told"},
+           Case{"argv: [/bin/batch]\n", "argv: []\n", "recipes[1].argv"},
+           Case{"        argv: [/bin/batch]\n", "", "recipes[1].argv: missing"},
+           Case{"        user: nobody\n", "", "recipes[1].user: missing"},
            Case{"force: swap", "force: beg", "force: must be one of kill, swap"},
            Case{"force: swap", "priority: 3", "recipes[0].priority: unknown key"},
            Case{"kind: memory", "kind: cache",

@@ -166,12 +166,23 @@ TEST(Ar1Band, TheNarrowestBandWalksLikeAWideOne) {
   EXPECT_NEAR(narrow.correlation, wide.correlation, 0.01 * -wide.correlation);
 }
 
+TEST(Ar1Band, TheNarrowestBandAlwaysMovesToo) {
+  const auto walk = Walk(Policy(ReserveKind::kAr1Band, 1'000, 1'000 + kAr1BandWidthMin), 20'000);
+  for (size_t i = 1; i < walk.size(); ++i) ASSERT_NE(walk[i].change_microcredits, 0) << i;
+}
+
 TEST(Ar1Band, AMovedBandTakesTheWalkAlong) {
-  ReserveInput input;
-  input.last_reserve_unit_price_microcredits = 50;
-  const auto output = NextReserve(Policy(ReserveKind::kAr1Band, 1'000, 9'000), input);
-  ASSERT_TRUE(output.ok());
-  EXPECT_GE(output->reserve_unit_price_microcredits, 1'000);
+  // So far away that no draw would lead back.
+  for (const auto& [last, nearest] :
+       {std::pair<Microcredits, Microcredits>{50, 1'000}, {1'000'000, 9'000}}) {
+    ReserveInput input;
+    input.last_reserve_unit_price_microcredits = last;
+    const auto output = NextReserve(Policy(ReserveKind::kAr1Band, 1'000, 9'000), input);
+    ASSERT_TRUE(output.ok());
+    EXPECT_GE(output->reserve_unit_price_microcredits, 1'000);
+    EXPECT_LE(output->reserve_unit_price_microcredits, 9'000);
+    EXPECT_EQ(output->reserve_unit_price_microcredits - nearest, output->change_microcredits);
+  }
 }
 
 TEST(Ar1Band, ExtremeBandsDoNotOverflow) {

@@ -128,6 +128,10 @@ class FakeCgroups final : public CgroupFiles {
     return std::string(absl::StripAsciiWhitespace(GetFile(PathOf(cgroup, file))));
   }
   bool Has(const std::string& cgroup) const { return std::filesystem::exists(PathOf(cgroup, "")); }
+  // As the kernel takes it from whoever may.
+  absl::Status Write(const std::string& cgroup, const std::string& file, const std::string& text) {
+    return WriteText(cgroup, file, text);
+  }
   // "guest-1/memory.max=1048576", in the order of being written.
   std::vector<std::string> writes() const {
     std::lock_guard lock(mutex_);
@@ -260,7 +264,7 @@ class FakeCgroups final : public CgroupFiles {
   int writes_left_ = -1;
 };
 
-// Starts guests by saying so in the fake tree.
+// Starts guests by saying so in the fake tree, and adopts units that a test has put into another.
 class FakeLauncher final : public Launcher {
  public:
   explicit FakeLauncher(FakeCgroups& cgroups) : cgroups_(cgroups) {}
@@ -277,7 +281,44 @@ class FakeLauncher final : public Launcher {
     return rate.guest_id == refuse_rate_of ? absl::FailedPreconditionError("no such rate")
                                            : absl::OkStatus();
   }
+  absl::StatusOr<LaunchAdopted> Adopt(const LaunchAdopt& adopt) override {
+    const auto unit = units.find(adopt.recipe);
+    if (unit == units.end()) return absl::FailedPreconditionError("unit: not loaded");
+    LaunchAdopted out = unit->second;
+    out.guest_id = adopt.guest_id;
+    return out;
+  }
+  absl::Status Control(const LaunchControl& control) override {
+    if (dies_by == control.file) _exit(0);
+    controls.push_back(absl::StrCat(control.guest_id, "/", control.file, "=", control.value));
+    if (refuse_control == control.file) return absl::FailedPreconditionError("systemd says no");
+    const std::string value = control.value == kCgroupMax ? "max" : absl::StrCat(control.value);
+    const std::string text = control.file == "cpu.max" ? value + " 100000" : value;
+    const auto write = [this, cgroup = units.at(control.recipe).cgroup, file = control.file, text] {
+      machine->Write(cgroup, file, text).IgnoreError();  // Whoever asked looks at the file.
+    };
+    const bool blocks = control.file == "memory.max" || control.file == "memory.reclaim";
+    if (late && blocks) {
+      begun.push_back(write);
+    } else {
+      write();
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Release(const LaunchRelease& release) override {
+    released.push_back(release);
+    return absl::OkStatus();
+  }
   std::vector<LaunchEnded> TakeEnded() override { return std::exchange(ended, {}); }
+
+  FakeCgroups* machine = nullptr;              // Where units live.
+  std::map<std::string, LaunchAdopted> units;  // By recipe.
+  std::vector<std::string> controls;           // "ID/FILE=VALUE"
+  std::vector<LaunchRelease> released;
+  bool late = false;  // What may block is only begun, and done when the test does it.
+  std::vector<std::function<void()>> begun;
+  std::string refuse_control;  // A file.
+  std::string dies_by;         // A file: the process ends when it is to be written.
 
   absl::Status refuse = absl::OkStatus();
   std::vector<LaunchStart> started;

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -23,6 +25,27 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+
+// systemd in a folder: units are there if their file says in which cgroup; what is set goes to a
+// log.
+class FakeSystemdUnits final : public SystemdUnits {
+ public:
+  explicit FakeSystemdUnits(std::string folder) : folder_(std::move(folder)) {}
+  absl::StatusOr<Sight> Find(const std::string& unit) override {
+    const std::string cgroup = GetFile(folder_ + "/" + unit);
+    if (cgroup.empty()) return absl::FailedPreconditionError("unit " + unit + ": not loaded");
+    return Sight{.cgroup = cgroup, .limits = {.memory_max_bytes = 900, .memory_min_bytes = 5}};
+  }
+  absl::Status SetLimit(const std::string& unit, const std::string& file, int64_t value) override {
+    const std::string log = folder_ + "/log";
+    PutFile(log, absl::StrCat(GetFile(log), unit, " ", file, " ",
+                              value == kCgroupMax ? "max" : absl::StrCat(value), "\n"));
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::string folder_;
+};
 
 class LauncherTest : public ::testing::Test {
  protected:
@@ -48,6 +71,13 @@ class LauncherTest : public ::testing::Test {
                         shell("lost", "true")};
     options_.recipes[3].arguments = true;
     options_.recipes[4].argv = {"/no/such/program"};
+    options_.recipes.push_back({.name = "db", .unit = "db.service"});
+    options_.recipes.push_back({.name = "gone", .unit = "gone.service"});
+    options_.sys = folder_.path() + "/sys";
+    PutFile(units_ + "/db.service", "system.slice/db.service");
+    for (const char* file : {"memory.max", "memory.reclaim", "cgroup.kill"}) {
+      PutFile(UnitFile(file), "");
+    }
     for (GuestId g = 1; g <= 3; ++g) {
       PutFile(options_.cgroup_root + "/" + GuestFolder(g) + "/cgroup.procs", "");
       PutFile(options_.run_directory + "/" + GuestFolder(g) + "/board", "board");
@@ -61,8 +91,9 @@ class LauncherTest : public ::testing::Test {
     ASSERT_EQ(pipe(ready), 0);
     launcher_ = fork();
     if (launcher_ == 0) {
-      auto server =
-          LauncherServer::Listen(options_, allowed_, getegid(), [](const std::string&) {});
+      auto server = LauncherServer::Listen(
+          options_, allowed_, getegid(), [](const std::string&) {},
+          std::make_unique<FakeSystemdUnits>(units_));
       if (!server.ok() || write(ready[1], "r", 1) != 1) _exit(1);
       (*server)->Run();
       server->reset();
@@ -96,7 +127,17 @@ class LauncherTest : public ::testing::Test {
     return GetFile(folder_.path() + "/output");
   }
 
+  std::string UnitFile(const std::string& file) const {
+    return folder_.path() + "/sys/fs/cgroup/system.slice/db.service/" + file;
+  }
+  // Until a file says so, as long as it takes.
+  std::string Await(const std::string& path, const std::string& text) {
+    for (int i = 0; i < 3000 && GetFile(path) != text; ++i) absl::SleepFor(absl::Milliseconds(10));
+    return GetFile(path);
+  }
+
   TemporaryFolder folder_;
+  const std::string units_ = folder_.path() + "/units";
   LinuxHostOptions options_;
   uid_t allowed_ = geteuid();
   pid_t launcher_ = -1;
@@ -110,6 +151,68 @@ TEST_F(LauncherTest, StartsARecipeInItsCgroupAndSaysHowItEnded) {
   EXPECT_EQ(ends[0].guest_id, 1u);
   EXPECT_EQ(ends[0].how, "exit 3");
   EXPECT_EQ(GetFile(options_.cgroup_root + "/guest-1/cgroup.procs"), "0");
+}
+
+TEST_F(LauncherTest, AUnitIsFoundLimitedAndReleased) {
+  auto launcher = NewSocketLauncher(options_.launcher_socket, absl::Seconds(30));
+  const absl::StatusOr<LaunchAdopted> adopted = launcher->Adopt({5, "db"});
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  EXPECT_EQ(adopted->cgroup, "system.slice/db.service");
+  EXPECT_EQ(adopted->limits.memory_max_bytes, 900);
+  EXPECT_EQ(GetFile(units_ + "/log"), "");
+
+  EXPECT_TRUE(launcher->Control({5, "db", "cpu.max", 25'000}).ok());
+  EXPECT_TRUE(launcher->Control({5, "db", "cpu.max", kCgroupMax}).ok());
+  EXPECT_TRUE(launcher->Control({5, "db", "memory.min", 4096}).ok());
+  EXPECT_TRUE(launcher->Control({5, "db", "memory.swap.max", 0}).ok());
+  EXPECT_TRUE(launcher->Control({5, "db", "cgroup.kill", 1}).ok());
+  EXPECT_EQ(GetFile(UnitFile("cgroup.kill")), "1");
+  EXPECT_EQ(GetFile(units_ + "/log"),
+            "db.service cpu.max 250000\ndb.service cpu.max max\n"
+            "db.service memory.min 4096\ndb.service memory.swap.max 0\n");
+  ASSERT_TRUE(launcher->Release({5, "db", adopted->limits}).ok());
+  EXPECT_THAT(GetFile(units_ + "/log"), HasSubstr("db.service memory.min 5\n"
+                                                  "db.service memory.max 900\n"
+                                                  "db.service memory.swap.max max\n"
+                                                  "db.service cpu.max max\n"));
+}
+
+// The kernel takes memory back, or kills, while a limit is being written: seconds. A pipe in the
+// file's place holds the writer up for as long as nobody reads.
+TEST_F(LauncherTest, AWriteThatBlocksHoldsUpNeitherTheLauncherNorSystemd) {
+  unlink(UnitFile("memory.max").c_str());
+  ASSERT_EQ(mkfifo(UnitFile("memory.max").c_str(), 0600), 0);
+  auto launcher = NewSocketLauncher(options_.launcher_socket, absl::Seconds(30));
+  ASSERT_TRUE(launcher->Control({5, "db", "memory.max", 65'536}).ok());
+  // It answers, and systemd was told nothing that would hold it up.
+  ASSERT_TRUE(launcher->Control({5, "db", "memory.reclaim", 4096}).ok());
+  EXPECT_EQ(Await(UnitFile("memory.reclaim"), "4096"), "4096");
+  EXPECT_EQ(GetFile(units_ + "/log"), "");
+  EXPECT_EQ(GetFile(UnitFile("memory.max")), "65536");
+  EXPECT_EQ(Await(units_ + "/log", "db.service memory.max 65536\n"),
+            "db.service memory.max 65536\n");
+  // Not one of these processes is taken for a guest.
+  EXPECT_THAT(launcher->TakeEnded(), IsEmpty());
+}
+
+TEST_F(LauncherTest, OnlyUnitsOfRecipesAreObeyedAndOnlySoFar) {
+  auto launcher = NewSocketLauncher(options_.launcher_socket, absl::Seconds(30));
+  EXPECT_THAT(std::string(launcher->Adopt({5, "ssh.service"}).status().message()),
+              HasSubstr("there is no recipe \"ssh.service\" that names a unit"));
+  EXPECT_THAT(std::string(launcher->Adopt({5, "three"}).status().message()),
+              HasSubstr("that names a unit"));
+  EXPECT_THAT(std::string(launcher->Adopt({5, "gone"}).status().message()),
+              HasSubstr("unit gone.service: not loaded"));
+  for (const char* file : {"../../../release_agent", "cgroup.procs", "io.max", ""}) {
+    EXPECT_EQ(launcher->Control({5, "db", file, 1}).code(), absl::StatusCode::kFailedPrecondition)
+        << file;
+  }
+  EXPECT_FALSE(launcher->Control({5, "three", "cgroup.kill", 1}).ok());
+  EXPECT_FALSE(launcher->Control({5, "db", "cpu.max", kCgroupMax - 1}).ok());
+  EXPECT_FALSE(launcher->Release({5, "three", {}}).ok());
+  EXPECT_THAT(std::string(launcher->Start({1, "db", ""}).message()),
+              HasSubstr("names a unit, which is adopted, not started"));
+  EXPECT_EQ(GetFile(units_ + "/log"), "");
 }
 
 TEST_F(LauncherTest, AGuestHasItsBoardAndNothingOfTheLaunchers) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Linux host is made of, each part alone.
 
-#include <sys/wait.h>
-
 #include <cstring>
 #include <set>
 #include <tuple>
@@ -10,14 +8,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "marketd/host/linux/amounts.h"
-#include "marketd/host/linux/board_file.h"
 #include "marketd/host/linux/disk.h"
 #include "marketd/host/linux/limits.h"
 #include "marketd/host/linux/machine.h"
 #include "marketd/host/linux/meters.h"
 #include "marketd/host/linux/recipe.h"
-#include "marketd/host/linux/shrink.h"
-#include "marketd/host/linux/state_file.h"
 #include "tests/unit/marketd/host/linux/fake_cgroups.h"
 
 namespace nom::market {
@@ -240,144 +235,6 @@ TEST(DiskArithmeticTest, ALargeRequestCountsAsSeveralAndTheBusierDirectionCounts
   EXPECT_EQ(RequestsBetween({.request_bytes = 0}, none, {.read_bytes = UINT64_MAX}), INT64_MAX);
 }
 
-// --- shrink ---
-
-constexpr int64_t kTarget = 100;
-
-struct Step {
-  int64_t current;
-  bool populated;
-  bool failed;
-  bool late;
-};
-
-// Every machine that there can be, to a depth: whatever is seen, the promises hold. What is seen is
-// not made consistent on purpose: a kernel under load is not either.
-void Explore(const Shrink& machine, Recipe::Force force, int depth, int reclaims, int kills,
-             ShrinkAction before, int64_t* seen) {
-  for (const int64_t current : {kTarget - 1, kTarget, kTarget + 1, kTarget + 50}) {
-    for (const bool populated : {true, false}) {
-      for (const bool failed : {false, true}) {
-        for (const bool late : {false, true}) {
-          Shrink next = machine;
-          const ShrinkAction action = next.Next({.current_bytes = current,
-                                                 .populated = populated,
-                                                 .action_failed = failed,
-                                                 .late = late});
-          ++*seen;
-          const bool over = before == ShrinkAction::kDone || before == ShrinkAction::kGiveUp;
-          if (over) {
-            ASSERT_EQ(action, before);
-            continue;
-          }
-          switch (action) {
-            case ShrinkAction::kReclaim:
-              ASSERT_TRUE(populated && !late && current > kTarget);
-              ASSERT_EQ(next.reclaim_bytes(), current - kTarget);
-              ASSERT_EQ(kills, 0);
-              ASSERT_LT(reclaims, Shrink::kReclaimsMax);
-              break;
-            case ShrinkAction::kSetMax:
-              // Never below what a living guest uses, but where the kernel may swap.
-              ASSERT_TRUE(!populated || current <= kTarget || force == Recipe::Force::kSwap);
-              if (populated) {
-                ASSERT_EQ(kills, 0);
-              }
-              break;
-            case ShrinkAction::kKill:
-              ASSERT_TRUE(populated);
-              ASSERT_EQ(kills, 0);  // Once.
-              // Not one that fits, unless its limit could not be written.
-              if (current <= kTarget) {
-                ASSERT_TRUE(before == ShrinkAction::kSetMax && failed);
-              } else if (!(before == ShrinkAction::kSetMax && failed)) {
-                ASSERT_TRUE(late ||
-                            (reclaims == Shrink::kReclaimsMax && force == Recipe::Force::kKill));
-              }
-              break;
-            case ShrinkAction::kDone:
-              ASSERT_EQ(before, ShrinkAction::kSetMax);
-              ASSERT_FALSE(failed);
-              break;
-            case ShrinkAction::kGiveUp:
-              ASSERT_TRUE(failed || kills == 1);
-              break;
-            case ShrinkAction::kWaitEmpty:
-              ASSERT_EQ(kills, 1);
-              break;
-          }
-          if (depth > 0) {
-            Explore(next, force, depth - 1, reclaims + (action == ShrinkAction::kReclaim),
-                    kills + (action == ShrinkAction::kKill), action, seen);
-            if (::testing::Test::HasFatalFailure()) return;
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST(ShrinkTest, KeepsItsPromisesWhateverIsSeen) {
-  for (const Recipe::Force force : {Recipe::Force::kKill, Recipe::Force::kSwap}) {
-    int64_t seen = 0;
-    Explore(Shrink(kTarget, force), force, 3, 0, 0, ShrinkAction::kWaitEmpty, &seen);
-    EXPECT_GT(seen, 100'000);
-  }
-}
-
-std::vector<ShrinkAction> RunSteps(Shrink& shrink, const std::vector<Step>& steps) {
-  std::vector<ShrinkAction> actions;
-  for (const Step& s : steps) {
-    actions.push_back(shrink.Next({s.current, s.populated, s.failed, s.late}));
-  }
-  return actions;
-}
-
-TEST(ShrinkTest, OneThatFitsIsOnlyWritten) {
-  Shrink shrink(kTarget, Recipe::Force::kKill);
-  EXPECT_THAT(RunSteps(shrink, {{90, true, false, false}, {90, true, false, false}}),
-              ElementsAre(ShrinkAction::kSetMax, ShrinkAction::kDone));
-  EXPECT_EQ(shrink.forced_bytes(), 0);
-  EXPECT_FALSE(shrink.killed());
-}
-
-TEST(ShrinkTest, AHogOfPageCacheIsReclaimed) {
-  Shrink shrink(kTarget, Recipe::Force::kKill);
-  EXPECT_THAT(RunSteps(shrink, {{150, true, false, false},
-                                {110, true, true, false},
-                                {80, true, false, false},
-                                {80, true, false, false}}),
-              ElementsAre(ShrinkAction::kReclaim, ShrinkAction::kReclaim, ShrinkAction::kSetMax,
-                          ShrinkAction::kDone));
-  EXPECT_EQ(shrink.forced_bytes(), 50);
-}
-
-TEST(ShrinkTest, ARefuserIsKilledOrSwapped) {
-  const std::vector<Step> refuses(4, Step{150, true, true, false});
-  Shrink kill(kTarget, Recipe::Force::kKill);
-  EXPECT_EQ(RunSteps(kill, refuses).back(), ShrinkAction::kKill);
-  EXPECT_THAT(
-      RunSteps(kill,
-               {{150, true, false, false}, {20, false, false, false}, {20, false, false, false}}),
-      ElementsAre(ShrinkAction::kWaitEmpty, ShrinkAction::kSetMax, ShrinkAction::kDone));
-  EXPECT_TRUE(kill.killed());
-  Shrink swap(kTarget, Recipe::Force::kSwap);
-  EXPECT_EQ(RunSteps(swap, refuses).back(), ShrinkAction::kSetMax);
-  EXPECT_EQ(swap.Next({100, true, false, false}), ShrinkAction::kDone);
-  EXPECT_FALSE(swap.killed());
-}
-
-TEST(ShrinkTest, OneThatDoesNotDieIsGivenUpInTheEnd) {
-  Shrink shrink(kTarget, Recipe::Force::kKill);
-  ShrinkAction last = ShrinkAction::kDone;
-  int steps = 0;
-  while (last != ShrinkAction::kGiveUp && ++steps < 10'000) {
-    last = shrink.Next({.current_bytes = 150, .late = true});
-  }
-  EXPECT_EQ(last, ShrinkAction::kGiveUp);
-  EXPECT_EQ(steps, Shrink::kWaitsMax + 2);
-}
-
 // --- limits ---
 
 TEST(LimitsTest, AGrantIsAQuotaOfAHundredMilliseconds) {
@@ -476,236 +333,40 @@ TEST(MetersTest, UnitsAreCountedModuloTwoToThe64) {
   EXPECT_EQ(meters.amounts[1].offered_unit_us, 5u);
 }
 
-// --- state_file ---
-
-HostRecord SomeRecord() {
-  HostRecord record{.boot_id = 0xfeedface12345678,
-                    .at_us = 123'456,
-                    .stolen_us = 7,
-                    .applied_round_id = 12,
-                    .applied_at_us = 99,
-                    .applying_round_id = 13};
-  GuestRecord guest{.name = "web",
-                    .recipe = "http",
-                    .phase = GuestRecord::Phase::kRunning,
-                    .seed = {100, 1 << 20},
-                    .held = {200, 2 << 20, 20, 30},
-                    .target = Amounts{300, 3 << 20},
-                    .memory_window_bytes = 1 << 30};
-  guest.sums = {.created_us = 5,
-                .ended_us = -1,
-                .cpu_usage_us = 77,
-                .cpu_offered = absl::MakeUint128(3, 4),
-                .memory_offered = absl::MakeUint128(5, 6),
-                .memory_used = absl::MakeUint128(7, 8),
-                .disk_offered = absl::MakeUint128(9, 10),
-                .disk_used = 11,
-                .disk_seen = {12, 13, 14, 15},
-                .network_offered = 16,
-                .network_used = absl::MakeUint128(17, 18),
-                .network_seen = {19, 20}};
-  guest.applied = guest.sums;
-  guest.has_applied = true;
-  record.guests[17] = guest;
-  GuestRecord ended{.name = "batch", .recipe = "b", .phase = GuestRecord::Phase::kEnded};
-  ended.exit_reason = "killed: line\nbreak, blanks and \"quotes\"";
-  record.guests[18] = ended;
-  return record;
-}
-
-TEST(StateFileTest, IsReadBackAsWritten) {
-  const std::string text = HostRecordText(SomeRecord());
-  const absl::StatusOr<HostRecord> read = ParseHostRecord(text);
-  ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(HostRecordText(*read), text);
-  EXPECT_EQ(read->guests.at(18).exit_reason, SomeRecord().guests.at(18).exit_reason);
-  EXPECT_EQ(read->guests.at(17).sums.memory_used, absl::MakeUint128(7, 8));
-  EXPECT_EQ(read->guests.at(17).held.disk_iops, 30);
-  EXPECT_EQ(read->guests.at(17).sums.disk_seen, (IoStat{12, 13, 14, 15}));
-  EXPECT_EQ(read->guests.at(17).sums.network_seen, (NetworkStat{19, 20}));
-  EXPECT_EQ(*read->applying_round_id, 13u);
-  EXPECT_EQ(read->guests.at(17).target->millicores, 300);
-}
-
-// As the first release wrote it, which sold no disks: guests live on while marketd is upgraded.
-TEST(StateFileTest, AnOlderOneIsRead) {
-  const auto read = ParseHostRecord(
-      "nom-linux-host 1\nboot 1f 5 6\napplied 12 99\nguest 17 running =d2Vi - 0 -\n"
-      "seed 17 100 4096\nheld 17 200 8192\nsums 17 1 -1 3 0:1 0:2 0:3\nend\n");
-  ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->guests.at(17).held, (Amounts{.millicores = 200, .memory_bytes = 8192}));
-  EXPECT_EQ(read->guests.at(17).sums.memory_used, absl::uint128(3));
-  EXPECT_EQ(read->guests.at(17).sums.disk_seen, IoStat{});
-}
-
-TEST(StateFileTest, NothingCutShortOrChangedPassesForARecord) {
-  const std::string text = HostRecordText(SomeRecord());
-  // Without the last line's end it is whole all the same.
-  for (size_t length = 0; length < text.size() - 1; ++length) {
-    const auto read = ParseHostRecord(text.substr(0, length));
-    EXPECT_EQ(read.status().code(), absl::StatusCode::kDataLoss) << length;
-  }
-  for (const char* bad :
-       {"nom-linux-host 2\nend\n", "nom-linux-host 1\nboot x 1 2\nend\n",
-        "nom-linux-host 1\nsums 4 1 2 3 0:0 0:0 0:0\nend\n", "nom-linux-host 1\nnews\nend\n",
-        "nom-linux-host 1\nguest 4 running - - 0 -\nheld 4 1\nend\n",
-        "nom-linux-host 1\nguest 4 running - - 0 -\nsums 4 1 2 3 0:0 0:0 0:0 0:0\nend\n",
-        "nom-linux-host 1\nguest 4 running - - 0 -\nheld 4 1 2 3 4 5 6 7 8\nend\n",
-        "nom-linux-host 1\nguest 4 flying =YQ== - 0 -\nend\n"}) {
-    EXPECT_EQ(ParseHostRecord(bad).status().code(), absl::StatusCode::kDataLoss) << bad;
-  }
-}
-
-TEST(StateFileTest, IsReplacedAsAWhole) {
-  const TemporaryFolder folder;
-  const std::string path = folder.path() + "/state";
-  EXPECT_TRUE(absl::IsNotFound(LoadHostRecord(path).status()));
-  ASSERT_TRUE(SaveHostRecord(path, SomeRecord()).ok());
-  EXPECT_EQ(LoadHostRecord(path)->applied_round_id, 12u);
-  EXPECT_FALSE(SaveHostRecord(folder.path() + "/none/state", SomeRecord()).ok());
-}
-
-// --- board_file ---
-
-TEST(BoardFileTest, IsNomhvsLayoutAndOutlivesItsWriter) {
-  const TemporaryFolder folder;
-  const std::string path = folder.path() + "/board";
-  BoardContents contents{.round_id = 5, .priced_round_id = 4};
-  contents.period = absl::Seconds(2);
-  contents.valid_for = absl::Seconds(3);
-  contents.prices.push_back({.kind = ResourceKind::kMemory,
-                             .unit_size = 4096,
-                             .unit_price_microcredits = 77,
-                             .supply_units = 9});
-  contents.head = {.transaction_id = 8};
-  for (int i = 0; i < 32; ++i) contents.head.digest += "ab";
-  const GuestGrant grant{.guest_id = 17,
-                         .now = {{.kind = ResourceKind::kCpu, .seed_units = 1, .award_units = 4}},
-                         .next = {{.kind = ResourceKind::kCpu, .seed_units = 1, .award_units = 2}}};
-  for (int life = 1; life <= 2; ++life) {
-    auto board = BoardFile::Open(path, 17);
-    ASSERT_TRUE(board.ok()) << board.status();
-    (*board)->WriteMachine(contents, 1'000'000);
-    (*board)->WriteGuest(grant, 6, 2'000'000);
-    (*board)->WriteGuest(grant, 6, 0);
-    const std::string bytes = GetFile(path);
-    ASSERT_EQ(bytes.size(), kBoardFileBytes);
-    NomMachineBoard machine;
-    NomGuestBoard guest;
-    std::memcpy(&machine, bytes.data(), sizeof(machine));
-    std::memcpy(&guest, bytes.data() + NOM_FRAME_BYTES, sizeof(guest));
-    EXPECT_EQ(machine.magic, NOM_MACHINE_BOARD_MAGIC);
-    EXPECT_EQ(machine.sequence % 2, 0u);
-    EXPECT_EQ(machine.tsc_hz, kBoardFileHz);
-    EXPECT_EQ(machine.valid_until_tsc, 4'000'000'000u);
-    EXPECT_EQ(machine.prices[0].unit_price_microcredits, 77);
-    EXPECT_EQ(machine.head.transaction_id, 8u);
-    EXPECT_EQ(machine.head.digest[0], 0xab);
-    EXPECT_EQ(machine.head.digest[31], 0xab);
-    EXPECT_EQ(guest.guest_id, 17u);
-    EXPECT_EQ(guest.sequence % 2, 0u);
-    EXPECT_EQ(guest.notice_sequence, static_cast<uint64_t>(life));  // Goes on counting.
-    EXPECT_EQ(guest.notice_round_id, 6u);
-    EXPECT_EQ(guest.deadline_tsc, 0u);  // The notice is over.
-    EXPECT_EQ(guest.holdings[0].units, 5);
-    EXPECT_EQ(guest.holdings[0].next_units, 3);
-  }
-}
-
-TEST(BoardFileTest, ASequenceLeftOddBecomesEvenAgain) {
-  const TemporaryFolder folder;
-  const std::string path = folder.path() + "/board";
-  std::string bytes(kBoardFileBytes, '\0');
-  const uint32_t odd = 7;
-  std::memcpy(bytes.data() + offsetof(NomMachineBoard, sequence), &odd, sizeof(odd));
-  PutFile(path, bytes);
-  auto board = BoardFile::Open(path, 17);
-  ASSERT_TRUE(board.ok());
-  (*board)->WriteMachine({}, 1);
-  uint32_t sequence = 0;
-  std::memcpy(&sequence, GetFile(path).data() + offsetof(NomMachineBoard, sequence),
-              sizeof(sequence));
-  EXPECT_EQ(sequence, 8u);
-}
-
-// --- launch ---
-
-TEST(LaunchTest, EveryMessageIsReadBack) {
-  const auto start = ParseLaunchRequest(
-      LaunchText(LaunchRequest(LaunchStart{17, "web", "a b\n\0c and = base64", 40})));
-  ASSERT_TRUE(start.ok());
-  EXPECT_EQ(std::get<LaunchStart>(*start).arguments, "a b\n");  // As the C text above ends.
-  EXPECT_EQ(std::get<LaunchStart>(*start).network_mbits, 40);
-  EXPECT_EQ(std::get<LaunchRate>(*ParseLaunchRequest(LaunchText(LaunchRequest(LaunchRate{17, 5}))))
-                .network_mbits,
-            5);
-  EXPECT_EQ(
-      std::get<LaunchRated>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchRated{17})))).guest_id,
-      17u);
-  EXPECT_TRUE(std::holds_alternative<LaunchList>(*ParseLaunchRequest("list")));
-  EXPECT_EQ(
-      std::get<LaunchStarted>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchStarted{1, 2})))).pid,
-      2);
-  EXPECT_EQ(std::get<LaunchRefused>(
-                *ParseLaunchReply(LaunchText(LaunchReply(LaunchRefused{1, "no: because"}))))
-                .what,
-            "no: because");
-  EXPECT_EQ(
-      std::get<LaunchEnded>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchEnded{1, "exit 0"}))))
-          .how,
-      "exit 0");
-  EXPECT_EQ(
-      std::get<LaunchListed>(*ParseLaunchReply(LaunchText(LaunchReply(LaunchListed{3})))).running,
-      3);
-}
-
-TEST(LaunchTest, WhatIsNotInTheVocabularyIsRefused) {
-  for (const char* text : {"",
-                           " ",
-                           "start",
-                           "start 1",
-                           "start 1 web x",
-                           "start 1 =d2Vi",
-                           "start x =d2Vi =",
-                           "start 1 =d2Vi = =",
-                           "start -1 =d2Vi = 0",
-                           "start 1 =d2V! = 0",
-                           "start 1 =d2Vi = -1",
-                           "start 1 =d2Vi = x",
-                           "rate 1",
-                           "rate 1 0",
-                           "rate 1 -5",
-                           "rate x 5",
-                           "rate 1 1000001",
-                           "rate 1 5 6",
-                           "exec /bin/sh",
-                           "list all",
-                           "LIST",
-                           "start 1  =d2Vi = 0",
-                           "start 1 =d2Vi ="}) {
-    EXPECT_EQ(ParseLaunchRequest(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
-  }
-  for (const char* text :
-       {"", "started 1", "started 1 x", "ended 1 x", "refused x =", "listed", "rated", "rated x"}) {
-    EXPECT_EQ(ParseLaunchReply(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
-  }
-}
-
-TEST(LaunchTest, SaysHowAProcessEnded) {
-  EXPECT_EQ(ExitText(W_EXITCODE(3, 0)), "exit 3");
-  EXPECT_EQ(ExitText(W_EXITCODE(0, SIGKILL)), "signal 9 (Killed)");
-}
-
-TEST(LaunchTest, ALauncherThatIsNotThereIsSaidSo) {
-  const TemporaryFolder folder;
-  const auto launcher = NewSocketLauncher(folder.path() + "/socket");
-  const absl::Status status = launcher->Start({.guest_id = 1, .recipe = "web"});
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("new ones cannot be started until"));
-  EXPECT_THAT(launcher->TakeEnded(), ::testing::IsEmpty());
-}
-
 // --- recipe ---
+
+TEST(RecipeTest, AUnitIsOfSystemdAndNothingElseIsSaidOfIt) {
+  const Recipe good{.name = "db", .unit = "postgresql@15-main.service"};
+  EXPECT_TRUE(CheckRecipe(good).ok());
+  EXPECT_TRUE(CheckRecipe({.name = "job", .unit = "run-1.scope"}).ok());
+  for (const char* unit : {"postgresql", "nginx.socket", "system.slice", "a b.service",
+                           "../x.service", ".service", "a/b.service", "x.service\n"}) {
+    EXPECT_THAT(std::string(CheckRecipe({.name = "db", .unit = unit}).message()),
+                HasSubstr("unit: must be the name of a service or a scope"))
+        << unit;
+  }
+  for (const char* unit : {"nom-marketd.service", "nom-holder.service", "init.scope"}) {
+    EXPECT_THAT(std::string(CheckRecipe({.name = "db", .unit = unit}).message()),
+                HasSubstr("is what the market itself stands on"));
+  }
+  const auto refused = [&good](auto change) {
+    Recipe recipe = good;
+    change(recipe);
+    return absl::StartsWith(CheckRecipe(recipe).message(), "unit: runs already");
+  };
+  EXPECT_TRUE(refused([](Recipe& r) { r.argv = {"/bin/sh"}; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.user = "nobody"; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.arguments = true; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.output = "/tmp/x"; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.network = Recipe::Network::kNone; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.cpu = Recipe::Cpu::kIdle; }));
+  EXPECT_TRUE(refused([](Recipe& r) { r.processes_max = 5; }));
+  // By its name and by its unit's; an empty name is nobody's.
+  const std::vector<Recipe> recipes = {{.name = "web", .argv = {"/bin/web"}, .user = "www"}, good};
+  EXPECT_EQ(FindRecipe(recipes, "db"), &recipes[1]);
+  EXPECT_EQ(FindRecipe(recipes, "postgresql@15-main.service"), &recipes[1]);
+  EXPECT_EQ(FindRecipe(recipes, ""), nullptr);
+}
 
 TEST(RecipeTest, WhatWouldLeadOutsideIsRefused) {
   const Recipe good{.name = "web", .argv = {"/usr/bin/web", "-x"}, .user = "www-data"};

@@ -8,8 +8,10 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
+#include "marketd/ledger/sqlite/archiver.h"
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
 #include "marketd/market/audit.h"
 #include "tests/sim/world.h"
@@ -151,6 +153,110 @@ TEST_F(KeepTest, WhatIsDamagedIsNoBackupAndIsNotRestored) {
   Damage(path_);
   EXPECT_FALSE(BackUpLedger(path_, directory_.File("of_damage")).ok());
   EXPECT_FALSE(std::filesystem::exists(directory_.File("of_damage")));
+}
+
+// With an archive that has begun.
+class KeepArchiveTest : public KeepTest {
+ protected:
+  KeepArchiveTest() {
+    for (int i = 0; i < 300; ++i) Deposit();
+    Archive();
+  }
+  void Archive() {
+    std::mutex writing;
+    const auto archiver = Archiver::Open(path_, archive_, false, writing);
+    ASSERT_TRUE(archiver.ok()) << archiver.status();
+    for (absl::StatusOr<bool> did = true; *did;) {
+      did = (*archiver)->Step(absl::Now());
+      ASSERT_TRUE(did.ok()) << did.status();
+    }
+  }
+  // All of it is there: the number of transactions that an audit went over.
+  static uint64_t Audited(const std::string& path) {
+    const auto ledger = OpenSqliteLedger({.path = path});
+    EXPECT_TRUE(ledger.ok()) << ledger.status();
+    const absl::StatusOr<State> state = (*ledger)->Load({});
+    EXPECT_TRUE(state.ok()) << state.status();
+    const auto audit = Audit((*ledger)->reader(), ClearByRule);
+    EXPECT_TRUE(audit.ok()) << audit.status();
+    EXPECT_THAT(audit->findings, testing::IsEmpty());
+    return audit->findings.empty() ? audit->transactions : 0;
+  }
+  void LoseTheDisk() {
+    ledger_.reset();
+    for (const std::string& file : {path_, archive_}) {
+      for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file + end);
+    }
+  }
+
+  const std::string archive_ = path_ + ".archive";
+};
+
+TEST_F(KeepArchiveTest, BothComeBackAfterTheDiskIsLost) {
+  ASSERT_TRUE(BackUpLedger(path_, backup_, archive_).ok());
+  EXPECT_EQ(Audited(backup_), 301u) << "they are good where they are";
+  const State then = state_;
+  LoseTheDisk();
+  const absl::StatusOr<Restored> restored = RestoreLedger(backup_, path_, absl::UnixEpoch());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_TRUE(restored->archive.ok()) << restored->archive;
+  EXPECT_EQ(*StateOf(path_), then);
+  EXPECT_EQ(Audited(path_), 301u);
+}
+
+TEST_F(KeepArchiveTest, ALedgerAloneComesBackAndSaysWhatIsMissing) {
+  ASSERT_TRUE(BackUpLedger(path_, backup_).ok());
+  EXPECT_FALSE(std::filesystem::exists(backup_ + ".archive"));
+  const State then = state_;
+  LoseTheDisk();
+  const absl::StatusOr<Restored> restored = RestoreLedger(backup_, path_, absl::UnixEpoch());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_THAT(std::string(restored->archive.message()), HasSubstr("archive"));
+  EXPECT_EQ(*StateOf(path_), then);
+}
+
+TEST_F(KeepArchiveTest, AnOlderBackupGoesOnFromALaterArchive) {
+  ASSERT_TRUE(BackUpLedger(path_, backup_).ok());
+  const State then = state_;
+  for (int i = 0; i < 100; ++i) Deposit();
+  Archive();
+  ledger_.reset();
+  const absl::StatusOr<Restored> restored = RestoreLedger(backup_, path_, absl::UnixEpoch());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_TRUE(restored->archive.ok()) << restored->archive;
+  EXPECT_EQ(restored->archive_replaced, archive_ + ".replaced-19700101T000000Z");
+  EXPECT_EQ(*StateOf(path_), then);
+  EXPECT_EQ(Audited(path_), 301u);
+  // Another history begins, of the same ids, and is moved in its turn.
+  ledger_ = *OpenSqliteLedger({.path = path_, .sync_to_disk = false});
+  state_ = *ledger_->Load({});
+  for (int i = 0; i < 150; ++i) {
+    Scribe scribe(state_, absl::FromUnixSeconds(3), "deposit");
+    scribe.Move(kIssued, kAvailable, 0, 7);
+    const std::vector<Transaction> group = {std::move(scribe).Finish()};
+    ASSERT_TRUE(ledger_->Commit({}, group).ok());
+  }
+  Archive();
+  ledger_.reset();
+  EXPECT_EQ(Audited(path_), 451u);
+  // And what was put aside is what it was.
+  std::filesystem::copy_file(restored->archive_replaced, restored->replaced + ".archive");
+  EXPECT_EQ(Audited(restored->replaced), 401u);
+}
+
+TEST_F(KeepArchiveTest, ADamagedArchiveIsNoBackup) {
+  ledger_.reset();
+  {
+    std::mutex writing;  // What is in the log goes into the file.
+    ASSERT_TRUE(Archiver::Open(path_, archive_, false, writing).ok());
+  }
+  std::filesystem::resize_file(archive_, 4096 * 5);
+  EXPECT_FALSE(BackUpLedger(path_, backup_, archive_).ok());
+  EXPECT_FALSE(std::filesystem::exists(backup_));
+  EXPECT_FALSE(std::filesystem::exists(backup_ + ".archive"));
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.File(""))) {
+    EXPECT_THAT(entry.path().filename().string(), testing::Not(HasSubstr("copying")));
+  }
 }
 
 }  // namespace

@@ -157,6 +157,29 @@ TEST_F(SqliteLedgerTest, RefusesANewerSchema) {
   ExpectRefused("schema version 99");
 }
 
+// Takes away from a file of this version what came after 9.
+constexpr char kBackTo9[] = R"sql(
+DROP TRIGGER transactions_kept_d;
+DROP TRIGGER entries_kept_d;
+DROP TRIGGER events_kept_d;
+DROP TRIGGER rounds_kept_d;
+DROP TRIGGER auctions_kept_d;
+DROP TRIGGER joint_auctions_kept_d;
+DROP TRIGGER outcomes_kept_d;
+DROP TRIGGER contracts_kept_d;
+DROP TRIGGER lots_kept_d;
+DROP TRIGGER offers_kept_d;
+DROP TRIGGER offer_lots_kept_d;
+DROP TABLE archived;
+DROP TABLE archived_rounds;
+DROP TABLE archived_purses;
+DROP TABLE archived_charges;
+DROP TABLE archived_prices;
+CREATE TRIGGER entries_kept_d BEFORE DELETE ON entries
+  BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END;
+PRAGMA user_version = 9;
+)sql";
+
 // What makes a file of version 8 of one of version 9, whose tenants have a token each at the most.
 constexpr char kBackTo8[] = R"sql(
 PRAGMA journal_mode = DELETE;
@@ -187,7 +210,7 @@ PRAGMA user_version = 8;
 
 TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, kBackTo8), "");
+  ASSERT_EQ(Shell(path_, std::string(kBackTo9) + kBackTo8), "");
   auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
   auto loaded = (*again)->Load({});
@@ -202,9 +225,22 @@ TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
   EXPECT_EQ(Columns(path_), Columns(fresh));
 }
 
+TEST_F(SqliteLedgerTest, AFileOfVersion9IsBroughtUp) {
+  Fill();
+  ASSERT_EQ(Shell(path_, kBackTo9), "");
+  auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*(*again)->Load({}), filled_);
+  (*again).reset();
+  const std::string fresh = directory_.File("fresh.ledger");
+  ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
+  EXPECT_EQ(Columns(path_), Columns(fresh));
+  EXPECT_THAT(Shell(path_, "DELETE FROM entries"), HasSubstr("only archived"));
+}
+
 TEST_F(SqliteLedgerTest, AFileOfVersion7IsBroughtUp) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, std::string(kBackTo8) +
+  ASSERT_EQ(Shell(path_, std::string(kBackTo9) + kBackTo8 +
                              "ALTER TABLE guests DROP COLUMN end_cause;"
                              " ALTER TABLE guests DROP COLUMN arrears_rounds;"
                              " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
