@@ -61,6 +61,8 @@ void MeasureAdmission(int guests);
 void MeasureRound(int guests, int rounds);
 // The same of a hundred guests of ten tenants: what a ledger keeps of a round is by tenant, too.
 void MeasureRoundOf(int guests, int tenants, int rounds);
+// Pages of the prices of so many rounds, while their auctions' texts lie between them.
+void MeasurePrices(int rounds);
 // A ledger of so many rounds, opened and loaded when nothing of it is in memory.
 void MeasureRestart(int rounds);
 

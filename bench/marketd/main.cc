@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All figures, or those named: bids, contracts, admission, round, restart, restart_million.
+// All figures, or those named: bids, contracts, admission, round, prices, restart, restart_million.
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -100,6 +100,7 @@ int Run(int argc, char** argv) {
     MeasureRoundOf(100, 10, 20);
     MeasureRound(5'000, 5);
   }
+  if (wanted("prices")) MeasurePrices(100'000);
   if (wanted("restart")) MeasureRestart(100'000);
   // Takes ten minutes to prepare: by its name alone.
   if (argc > 1 && wanted("restart_million")) MeasureRestart(1'000'000);

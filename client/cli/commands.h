@@ -64,6 +64,7 @@ void AddStatementCommand(CLI::App& app, Run& run);
 void AddContractCommands(CLI::App& app, Run& run);
 // tier, tiers, request, quota.
 void AddGuestCommands(CLI::App& app, Run& run);
+void AddPricesCommand(CLI::App& app, Run& run);
 void AddTokenCommands(CLI::App& app, Run& run);
 void AddEventsCommand(CLI::App& app, Run& run);
 void AddBackupCommand(CLI::App& app, Run& run);

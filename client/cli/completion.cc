@@ -69,7 +69,7 @@ std::vector<std::string> ResourceNames() {
 
 // What may be given for an option or a position of that name; empty: anything.
 std::vector<std::string> ValuesOf(const std::string& name) {
-  if (name == "resource") return ResourceNames();
+  if (name == "resource" || name == "kind") return ResourceNames();
   if (name == "shell") return {"bash", "zsh", "fish"};
   if (name == "rule") {
     std::vector<std::string> names = {"all"};

@@ -35,6 +35,7 @@ constexpr char kExamples[] = R"(Examples:
   nomctl quote cache memory=10 --rounds 60
                                           what ten units cost for 60 rounds; nomctl buy takes it
   nomctl rounds --limit 5 --json
+  nomctl prices --kind cpu --since 1h     what a unit cost, as a plot; --csv for a spreadsheet
   nomctl statement                        deposits and what was paid, with the balance
   nomctl events --limit 20                who did what
   nomctl tenant create shop --write shop.token
@@ -123,6 +124,7 @@ void AddGlobals(CLI::App& app, Globals& globals) {
 
 void AddCommands(CLI::App& app, Run& run, LocalRun& local_run) {
   AddMarketCommands(app, run);
+  AddPricesCommand(app, run);
   AddStatementCommand(app, run);
   AddTopCommand(app, run);
   AddOperatorCommands(app, run);

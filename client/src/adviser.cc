@@ -97,6 +97,22 @@ bool PriceHistory::Note(const nom::Round& round, Resource resource, uint64_t gue
   return true;
 }
 
+size_t PriceHistory::NotePast(const std::vector<PricedRound>& rounds, Resource resource) {
+  size_t noted = 0;
+  for (auto past = rounds.rbegin(); past != rounds.rend(); ++past) {
+    nom::Round round{.round_id = past->round_id, .resources = {}, .awards = {}, .reason = ""};
+    for (const PastPrice& price : past->prices) {
+      ResourceState& state = round.resources.emplace_back();
+      state.resource = price.resource;
+      state.price = price.price;
+      state.supply_units = price.supply_units;
+      state.sold_units = price.sold_units;
+    }
+    if (Note(round, resource)) ++noted;
+  }
+  return noted;
+}
+
 std::optional<int64_t> PriceHistory::UnitPriceAbove(int64_t units, int percent) const {
   if (rounds_.empty()) return std::nullopt;
   const policies::SupplyCurve supply = Predict(*this, percent);

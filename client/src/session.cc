@@ -134,6 +134,51 @@ absl::StatusOr<RoundsPage> Session::ListRounds(uint64_t before_round_id, int pag
   return impl_->ListRounds(before_round_id, page_size,
                            options.timeout.value_or(impl_->options().call_timeout));
 }
+absl::StatusOr<PricesPage> Session::ListPrices(const PriceQuery& query,
+                                               const CallOptions& options) const {
+  const Impl::Inside inside(*impl_);
+  return impl_->ListPrices(query, options.timeout.value_or(impl_->options().call_timeout));
+}
+AsyncCall<Offer> Session::GetQuote(const QuoteOptions& quote,
+                                   std::function<void(const absl::StatusOr<Offer>&)> done,
+                                   const CallOptions& options) {
+  return impl_->GetQuote(quote, std::move(done), options);
+}
+AsyncCall<Taken> Session::TakeOffer(const TakeOptions& take,
+                                    std::function<void(const absl::StatusOr<Taken>&)> done,
+                                    const CallOptions& options) {
+  return impl_->TakeOffer(take, std::move(done), options);
+}
+AsyncCall<uint64_t> Session::LeaveContract(
+    uint64_t contract_id, std::function<void(const absl::StatusOr<uint64_t>&)> done,
+    const CallOptions& options) {
+  return impl_->LeaveContract(contract_id, std::move(done), options);
+}
+AsyncCall<Done> Session::SetRenewal(uint64_t contract_id, int64_t ceiling_microcredits,
+                                    std::function<void(const absl::StatusOr<Done>&)> done,
+                                    const CallOptions& options) {
+  return impl_->SetRenewal(contract_id, ceiling_microcredits, std::move(done), options);
+}
+AsyncCall<Offer> Session::OfferSublet(const SubletOptions& sublet,
+                                      std::function<void(const absl::StatusOr<Offer>&)> done,
+                                      const CallOptions& options) {
+  return impl_->OfferSublet(sublet, std::move(done), options);
+}
+AsyncCall<Done> Session::WithdrawOffer(uint64_t offer_id,
+                                       std::function<void(const absl::StatusOr<Done>&)> done,
+                                       const CallOptions& options) {
+  return impl_->WithdrawOffer(offer_id, std::move(done), options);
+}
+AsyncCall<ContractsPage> Session::ListContracts(
+    uint64_t after_contract_id, std::function<void(const absl::StatusOr<ContractsPage>&)> done,
+    const CallOptions& options) {
+  return impl_->ListContracts(after_contract_id, std::move(done), options);
+}
+AsyncCall<OffersPage> Session::ListOffers(
+    uint64_t after_offer_id, std::function<void(const absl::StatusOr<OffersPage>&)> done,
+    const CallOptions& options) {
+  return impl_->ListOffers(after_offer_id, std::move(done), options);
+}
 absl::StatusOr<Statement> Session::GetStatement(uint64_t first_round_id, uint64_t last_round_id,
                                                 const CallOptions& options) const {
   const Impl::Inside inside(*impl_);

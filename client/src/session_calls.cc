@@ -2,6 +2,7 @@
 // Calls of the program: from a wish to its answer.
 
 #include "absl/strings/str_cat.h"
+#include "client/src/contracts.h"
 #include "client/src/session_impl.h"
 #include "client/src/statement.h"
 
@@ -76,6 +77,24 @@ absl::StatusOr<RoundsPage> Session::Impl::ListRounds(uint64_t before_round_id, i
   if (!status.ok()) return status;
   RoundsPage page{.rounds = {}, .next_before_round_id = response.next_before_round_id()};
   for (const market::v1::Round& round : response.rounds()) {
+    page.rounds.push_back(client::FromProto(round));
+  }
+  return page;
+}
+
+absl::StatusOr<PricesPage> Session::Impl::ListPrices(const PriceQuery& query,
+                                                     absl::Duration timeout) {
+  market::v1::ListPricesRequest request = client::ToProto(query);
+  request.set_host_id(options_.host_id);
+  market::v1::ListPricesResponse response;
+  const absl::Status status = Attempt(
+      [&](client::Endpoints::Stub& stub, grpc::ClientContext& context) {
+        return stub.ListPrices(&context, request, &response);
+      },
+      std::min(timeout, kAttemptMax));
+  if (!status.ok()) return status;
+  PricesPage page{.rounds = {}, .next_page_token = response.next_page_token()};
+  for (const market::v1::PricedRound& round : response.rounds()) {
     page.rounds.push_back(client::FromProto(round));
   }
   return page;

@@ -53,7 +53,15 @@ Session::Impl::Impl(SessionOptions options, std::optional<BudgetPacer> pacer)
       core_({.lifetime_rounds = options_.bid_lifetime_rounds,
              .budget_per_round_microcredits = options_.budget_per_round_microcredits,
              .unit_price_ceilings_microcredits = options_.unit_price_ceilings_microcredits},
-            Backoff(options_.backoff_min, options_.backoff_max, random_), std::move(pacer)) {
+            Backoff(options_.backoff_min, options_.backoff_max, random_), std::move(pacer)),
+      errands_(std::make_shared<client::Errands>(client::Errands::Options{
+          .endpoints = &endpoints_,
+          .clock = &clock_,
+          .token = [this] { return Token(); },
+          .attempt_timeout = std::min(options_.attempt_timeout, kAttemptMax),
+          .backoff_min = options_.backoff_min,
+          .backoff_max = options_.backoff_max,
+          .random = random_})) {
   link_->cancel = [this](const Call& call) { Cancel(call); };
 }
 
@@ -113,6 +121,11 @@ absl::Status Session::Impl::Close(const CloseOptions& options) {
       clock_.WaitUntil(lock, progress_, deadline);
     }
     in_time = stopping_ || answered();
+    if (!stopping_) {
+      lock.unlock();
+      in_time = errands_->WaitIdle(deadline) && in_time;
+      lock.lock();
+    }
     stopping_ = true;
     for (grpc::ClientContext* context : contexts_) context->TryCancel();
     for (const Call& call : std::exchange(calls_, {})) AnswerAll(call, Closed());
@@ -127,6 +140,7 @@ absl::Status Session::Impl::Close(const CloseOptions& options) {
   for (std::thread* thread : {&pump_, &reader_, &writer_.thread, &keeper_.thread}) {
     if (thread->joinable()) thread->join();
   }
+  errands_->Stop();
   {
     std::lock_guard lock(link_->mutex);
     link_->cancel = nullptr;
@@ -135,7 +149,8 @@ absl::Status Session::Impl::Close(const CloseOptions& options) {
     return absl::DeadlineExceededError("a callback still runs");
   }
   return in_time ? absl::OkStatus()
-                 : absl::DeadlineExceededError("bids were still on their way or to be withdrawn");
+                 : absl::DeadlineExceededError(
+                       "calls were still on their way, or bids to be withdrawn");
 }
 
 SessionCounters Session::Impl::counters() const {

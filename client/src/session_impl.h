@@ -35,6 +35,7 @@
 #include "client/src/convert.h"
 #include "client/src/dispatcher.h"
 #include "client/src/endpoints.h"
+#include "client/src/errands.h"
 #include "client/src/price_board.h"
 #include "client/src/session_core.h"
 #include "client/src/threads.h"
@@ -69,6 +70,26 @@ class Session::Impl {
                                         absl::Duration timeout);
   absl::StatusOr<Statement> GetStatement(uint64_t first_round_id, uint64_t last_round_id,
                                          absl::Duration timeout);
+  absl::StatusOr<PricesPage> ListPrices(const PriceQuery& query, absl::Duration timeout);
+
+  // --- session_contracts.cc: calls that go on beside all others. ---
+
+  template <typename Answer>
+  using Told = std::function<void(const absl::StatusOr<Answer>&)>;
+  AsyncCall<Offer> GetQuote(const QuoteOptions& quote, Told<Offer> done,
+                            const CallOptions& options);
+  AsyncCall<Taken> TakeOffer(const TakeOptions& take, Told<Taken> done, const CallOptions& options);
+  AsyncCall<uint64_t> LeaveContract(uint64_t contract_id, Told<uint64_t> done,
+                                    const CallOptions& options);
+  AsyncCall<Done> SetRenewal(uint64_t contract_id, int64_t ceiling_microcredits, Told<Done> done,
+                             const CallOptions& options);
+  AsyncCall<Offer> OfferSublet(const SubletOptions& sublet, Told<Offer> done,
+                               const CallOptions& options);
+  AsyncCall<Done> WithdrawOffer(uint64_t offer_id, Told<Done> done, const CallOptions& options);
+  AsyncCall<ContractsPage> ListContracts(uint64_t after_contract_id, Told<ContractsPage> done,
+                                         const CallOptions& options);
+  AsyncCall<OffersPage> ListOffers(uint64_t after_offer_id, Told<OffersPage> done,
+                                   const CallOptions& options);
 
   // Runs `read` with the state held still.
   template <typename Read>
@@ -171,6 +192,11 @@ class Session::Impl {
   // Hands on what the bid book has to say.
   void Collect();
 
+  // Of one whose request could be made; or answered with why it could not.
+  template <typename Answer, typename Method, typename Request, typename Response, typename Read>
+  AsyncCall<Answer> Send(Method method, absl::StatusOr<Request> request, const Response& response,
+                         const Read& read, Told<Answer> done, const CallOptions& options);
+
   // --- session_pump.cc: time, prices, what is to be done next. ---
 
   void Pump();
@@ -250,6 +276,8 @@ class Session::Impl {
 
   std::thread pump_;
   std::thread reader_;
+  // Shared with calls that outlive the session and may still be cancelled.
+  const std::shared_ptr<client::Errands> errands_;
 };
 
 }  // namespace nom

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/src/contracts.h"
 #include "client/testing/fake_market_impl.h"
 
 namespace nom::testing {
@@ -48,6 +49,10 @@ void FakeMarket::StopSelling(Resource resource) {
   std::lock_guard lock(impl_->mutex);
   impl_->sold.erase(KindOf(resource));
 }
+void FakeMarket::SetForwardPrice(Resource resource, int64_t unit_price_microcredits) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->forward_prices[KindOf(resource)] = unit_price_microcredits;
+}
 void FakeMarket::ClearJointly() {
   std::lock_guard lock(impl_->mutex);
   impl_->joint = true;
@@ -87,6 +92,14 @@ std::vector<Bid> FakeMarket::bids() const {
     if (!standing.bid.renewed()) bid.rounds = standing.bid.expires_after_rounds();
   }
   return bids;
+}
+std::vector<Contract> FakeMarket::contracts() const {
+  std::lock_guard lock(impl_->mutex);
+  std::vector<Contract> contracts;
+  for (const auto& [id, contract] : impl_->contracts) {
+    contracts.push_back(client::FromProto(contract));
+  }
+  return contracts;
 }
 int64_t FakeMarket::award_units(uint64_t guest_id, Resource resource) const {
   std::lock_guard lock(impl_->mutex);
@@ -149,6 +162,9 @@ void FakeMarket::BeginAnotherLedger() {
   impl_->fences.clear();
   impl_->closed.clear();
   impl_->records.clear();
+  impl_->contracts.clear();
+  impl_->open_offers.clear();
+  impl_->answers.clear();
   for (auto& [guest_id, guest] : impl_->guests) guest.won.clear();
   impl_->round = 1;
   impl_->Changed();

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
@@ -89,6 +90,41 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
                           pb::RenewLeaseResponse* response) override;
   grpc::Status ListRounds(grpc::ServerContext* context, const pb::ListRoundsRequest* request,
                           pb::ListRoundsResponse* response) override;
+  grpc::Status ListPrices(grpc::ServerContext* context, const pb::ListPricesRequest* request,
+                          pb::ListPricesResponse* response) override;
+
+  // --- fake_contracts.cc ---
+
+  // What a write with a request id does, once; later tries get the first answer.
+  template <typename Request, typename Response, typename Do>
+  grpc::Status WriteOnce(const Request& request, Response* response, const Do& action);
+  // The caller holds the mutex of the next five.
+  int64_t ForwardPrice(pb::ResourceKind kind) const;
+  // The most units of the market's own that contracts promise in a round of those.
+  int64_t Promised(pb::ResourceKind kind, uint64_t from, uint64_t until) const;
+  // Out of a contract, to others.
+  int64_t PassedOn(uint64_t contract_id, pb::ResourceKind kind, uint64_t round_id) const;
+  // Adds what contracts hold in the round to what was won in it.
+  void HoldContracts();
+  // Ends or renews those whose rounds are over.
+  void EndContracts();
+  grpc::Status GetQuote(grpc::ServerContext* context, const pb::GetQuoteRequest* request,
+                        pb::GetQuoteResponse* response) override;
+  grpc::Status OfferSublet(grpc::ServerContext* context, const pb::OfferSubletRequest* request,
+                           pb::OfferSubletResponse* response) override;
+  grpc::Status TakeOffer(grpc::ServerContext* context, const pb::TakeOfferRequest* request,
+                         pb::TakeOfferResponse* response) override;
+  grpc::Status WithdrawOffer(grpc::ServerContext* context, const pb::WithdrawOfferRequest* request,
+                             pb::WithdrawOfferResponse* response) override;
+  grpc::Status LeaveContract(grpc::ServerContext* context, const pb::LeaveContractRequest* request,
+                             pb::LeaveContractResponse* response) override;
+  grpc::Status SetRenewal(grpc::ServerContext* context, const pb::SetRenewalRequest* request,
+                          pb::SetRenewalResponse* response) override;
+  grpc::Status ListContracts(grpc::ServerContext* context, const pb::ListContractsRequest* request,
+                             pb::ListContractsResponse* response) override;
+  grpc::Status ListOffers(grpc::ServerContext* context, const pb::ListOffersRequest* request,
+                          pb::ListOffersResponse* response) override;
+
   void Announce();
   static grpc::Status TooMany();
   static grpc::Status OtherLedger();
@@ -114,6 +150,12 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   std::map<Key, Fence> fences;
   std::map<Key, Fence> closed;
   std::map<uint64_t, pb::Round> records;
+  std::map<pb::ResourceKind, int64_t> forward_prices;  // Where they are not the posted ones.
+  std::map<uint64_t, pb::Contract> contracts;          // Open.
+  std::map<uint64_t, pb::Offer> open_offers;
+  uint64_t last_contract_id = 0;
+  uint64_t last_offer_id = 0;
+  std::map<std::string, std::pair<std::string, std::string>> answers;  // Request, response.
   uint64_t last_fence = 0;
   int64_t writes = 0;
   int64_t renewals = 0;

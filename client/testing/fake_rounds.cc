@@ -36,6 +36,14 @@ pb::WatchResponse FakeMarket::Impl::Snapshot() const {
     info.set_capacity_units(of.supply);
     info.set_policy(joint ? "joint_vcg/1" : "posted_price/1");
     *state.add_prices() = PriceOf(kind, of);
+    pb::ForwardOnSale& forward = *state.add_forward();
+    forward.set_kind(kind);
+    forward.set_round_id(round);
+    forward.set_share_units(of.supply);
+    forward.set_sold_units(Promised(kind, round, round + 1));
+    forward.set_forecast_unit_price_microcredits(of.price);
+    forward.set_unit_price_microcredits(ForwardPrice(kind));
+    forward.set_rounds_max(100'000);
   }
   for (const auto& [guest_id, guest] : guests) {
     DescribeGuest(guest_id, guest, *response.add_guests());
@@ -127,23 +135,38 @@ void FakeMarket::Impl::DecideLocked() {
   record.set_round_id(round);
   record.set_host_id("fake");
   record.set_phase(pb::ROUND_PHASE_SETTLED);
-  for (auto& [kind, of] : sold) of.demand = of.sold = 0;
+  *record.mutable_close_time() = ToProto(absl::Now());
+  *record.mutable_effective_time() = ToProto(absl::Now());
+  // The auction is of what contracts leave.
+  std::map<pb::ResourceKind, int64_t> promised;
+  for (auto& [kind, of] : sold) {
+    of.demand = of.sold = 0;
+    promised[kind] = std::min(of.supply, Promised(kind, round, round + 1));
+    of.supply -= promised[kind];
+  }
   for (auto& [guest_id, guest] : guests) DecideSeveral(guest_id, guest);
   for (auto& [kind, of] : sold) {
     for (auto& [guest_id, guest] : guests) {
       if (!standing_bids.contains({guest_id, pb::RESOURCE_KIND_UNSPECIFIED})) {
         DecideSingle(guest_id, guest, kind, of);
       }
+    }
+  }
+  HoldContracts();
+  for (auto& [kind, of] : sold) {
+    for (auto& [guest_id, guest] : guests) {
       pb::GuestOutcome& outcome = *record.add_outcomes();
       outcome = guest.won[kind];
       outcome.set_settled(true);
       outcome.set_settled_microcredits(outcome.charge_microcredits());
     }
     *record.add_prices() = PriceOf(kind, of);
+    of.supply += promised[kind];
   }
   records[round] = std::move(record);
   if (records.size() > 1'000) records.erase(records.begin());
   ++round;
+  EndContracts();
   begun = absl::Now();
   valid_until = begun + 2 * period;
   std::erase_if(standing_bids, [&](const auto& bid) {

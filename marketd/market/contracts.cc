@@ -2,13 +2,38 @@
 #include "marketd/market/contracts.h"
 
 #include <algorithm>
+#include <iterator>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "policies/forward/forward.h"
 #include "policies/tiers/tiers.h"
 
 namespace nom::market {
+
+namespace {
+
+constexpr absl::string_view kEnds[] = {
+    kEndedOver,         kEndedLeft,     kEndedUnpaid,  kEndedGuestStopped, kEndedGuestEnded,
+    kEndedGuestEvicted, kEndedReleased, kEndedMachine, kEndedLost,         kEndedHostClosed};
+constexpr absl::string_view kEndWords[] = {
+    "over",          "left",     "unpaid",  "guest_stopped", "guest_ended",
+    "guest_evicted", "released", "machine", "lost",          "host_closed"};
+static_assert(std::size(kEnds) == std::size(kEndWords));
+
+}  // namespace
+
+absl::Span<const absl::string_view> EndWords() { return kEndWords; }
+
+absl::string_view EndWord(absl::string_view ended) {
+  for (size_t i = 0; i < std::size(kEnds); ++i) {
+    if (ended == kEnds[i] || absl::StartsWith(ended, absl::StrCat(kEnds[i], ": "))) {
+      return kEndWords[i];
+    }
+  }
+  return "other";
+}
 
 RoundId EndOf(const Contract& contract) {
   if (contract.left_from_round_id == 0) return contract.until_round_id;

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "marketd/market/accounts.h"
@@ -85,6 +86,11 @@ inline constexpr char kEndedReleased[] = "its round was released";
 inline constexpr char kEndedMachine[] = "the machine restarted";
 inline constexpr char kEndedLost[] = "the machine lost the guest";
 inline constexpr char kEndedHostClosed[] = "the host is no longer in the config";
+
+// For each of these a word that labels may be made of ("over", "left", "unpaid", ...), in the order
+// above, and the word of a reason; "other" if it is none of them.
+absl::Span<const absl::string_view> EndWords();
+absl::string_view EndWord(absl::string_view ended);
 
 // The first round in which it is no longer alive, as things are.
 RoundId EndOf(const Contract& contract);

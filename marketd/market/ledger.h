@@ -50,6 +50,17 @@ struct NewestBelow {
   int transactions_max = 0;
 };
 
+// Which rounds' prices: those that closed from `since` on and before `until`, with ids from
+// `first_round_id` on and below `before_round_id` (0: all). Of these the newest `rounds_max`.
+struct PricesWanted {
+  HostId host_id;
+  RoundId first_round_id = 0;
+  RoundId before_round_id = 0;
+  absl::Time since = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();
+  int rounds_max = 0;
+};
+
 // What of a book has gone over into an archive, to which a ledger may move what is old: for those
 // who prove the rest without it.
 struct Carried {
@@ -114,6 +125,12 @@ class LedgerReader {
   // guests were evicted since are complete.
   virtual absl::StatusOr<std::vector<Round>> ListRounds(const HostId& host_id,
                                                         RoundId before_round_id, int limit) = 0;
+
+  // Rounds with their lines and prices alone, newest first: without outcomes and certificates,
+  // which grow with the number of guests. Times are looked up by bisection, as closing times rise
+  // with rounds; where a clock was set back between two starts, one of the places that fit is
+  // found.
+  virtual absl::StatusOr<std::vector<Round>> ListPrices(const PricesWanted& wanted) = 0;
 
   // NOT_FOUND if there was no such round, or the resource was not sold in it. Where all kinds were
   // one auction, that one, whose kind is kSeveralKinds.

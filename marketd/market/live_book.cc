@@ -17,6 +17,12 @@ void LiveBook::Commit(Scribe&& scribe) {
   if (scribe.empty()) return;
   const Transaction& transaction = effects_.transactions.emplace_back(std::move(scribe).Finish());
   changes_.Touch(transaction, state_);
+  for (const Change& change : transaction.changes) {
+    const auto* const update = std::get_if<UpdateContract>(&change);
+    if (update == nullptr || update->contract.ended.empty()) continue;
+    if (update->contract.part_of == 0 && !IsForward(update->contract)) continue;
+    ++contracts_ended_[std::string(EndWord(update->contract.ended))];
+  }
   // Before anybody is told: the transaction is in memory only, and dies with the process.
   std::string wrong = money_promises_.FirstBroken(transaction, state_);
   if (wrong.empty() && check_) wrong = check_(transaction);

@@ -70,6 +70,9 @@ class LiveBook {
   ViewChanges& changes() { return changes_; }
   const ViewChanges& changes() const { return changes_; }
 
+  // Contracts but awards that have ended since this was made, by EndWord.
+  const std::map<std::string, uint64_t>& contracts_ended() const { return contracts_ended_; }
+
  private:
   State state_;
   MoneyPromises money_promises_;
@@ -78,6 +81,7 @@ class LiveBook {
   uint64_t durable_transaction_id_;
   Outbox outbox_;
   ViewChanges changes_;
+  std::map<std::string, uint64_t> contracts_ended_;
   Effects effects_;
 };
 

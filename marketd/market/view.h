@@ -145,6 +145,8 @@ struct View {
   std::vector<std::shared_ptr<const GuestView>> guests;
   SharedList<TenantView> tenants;  // By rising id.
   Purse operator_purse;
+  // Contracts but awards that ended since the process started, by EndWord.
+  std::map<std::string, uint64_t> contracts_ended;
   SharedList<Offer> offers;    // Open ones, by rising id.
   SharedList<Notice> notices;  // The latest for each guest and kind, by rising sequence.
 

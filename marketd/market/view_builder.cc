@@ -84,6 +84,7 @@ std::shared_ptr<const View> ViewBuilder::Build() {
       },
       *view);
   view->operator_purse = state.PurseOf(kOperator);
+  view->contracts_ended = book_.contracts_ended();
   view->notices = notices_.list();
   return view;
 }

@@ -23,6 +23,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "marketd/base/money.h"
 #include "marketd/base/status.h"
 #include "marketd/http/server.h"
 #include "marketd/metrics/table.h"
@@ -112,6 +113,15 @@ void AddHost(const market::HostView& host, Scrape& out) {
     out.Add(Metric::kSold, labels, price.sold_units);
     out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
   }
+  for (const market::ForwardOnSale& forward : host.forward) {
+    const std::vector<std::string> labels = {id, KindLabel(forward.kind)};
+    out.Add(Metric::kForwardShare, labels, forward.share_units);
+    out.Add(Metric::kForwardSold, labels, forward.sold_units);
+    out.Add(Metric::kForecast, labels, Credits(forward.forecast_unit_price_microcredits));
+    if (forward.unit_price_microcredits) {
+      out.Add(Metric::kForwardPrice, labels, Credits(*forward.unit_price_microcredits));
+    }
+  }
   for (const market::HostSum& sum : host.sums) {
     out.Add(Metric::kGranted, {id, KindLabel(sum.kind)}, sum.granted_units);
     out.Add(Metric::kGrantedMax, {id, KindLabel(sum.kind)}, sum.granted_max_units);
@@ -152,7 +162,39 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kLastGoodRound, {id}, decided ? UnixSeconds(host.last_decided_time) : 0.0);
 }
 
+// Contracts but awards, which last for a round and are as many as guests.
+void AddContracts(const market::View& view, Scrape& out) {
+  struct OfHost {
+    std::map<std::string, int64_t> by_kind = {{"forward", 0}, {"future", 0}, {"sublet", 0}};
+    market::Microcredits escrow = 0;
+  };
+  std::map<market::HostId, OfHost> hosts;
+  for (const std::shared_ptr<const market::HostView>& host : view.hosts) hosts[host->host_id] = {};
+  for (const std::shared_ptr<const market::GuestView>& guest : view.guests) {
+    for (const market::Contract& contract : guest->contracts) {
+      const bool is_sublet = contract.part_of != 0;
+      if (!is_sublet && !market::IsForward(contract)) continue;
+      const market::HostView* const host = view.FindHost(guest->guest.host_id);
+      const bool has_begun = host != nullptr && contract.from_round_id <= host->in_force_round_id;
+      OfHost& of = hosts[guest->guest.host_id];
+      ++of.by_kind[is_sublet ? "sublet" : has_begun ? "forward" : "future"];
+      of.escrow = SaturatingAdd(of.escrow, contract.escrow_microcredits);
+    }
+  }
+  for (const auto& [host_id, of] : hosts) {
+    for (const auto& [kind, count] : of.by_kind)
+      out.Add(Metric::kContracts, {host_id, kind}, count);
+    out.Add(Metric::kContractEscrow, {host_id}, Credits(of.escrow));
+  }
+  for (const absl::string_view word : market::EndWords()) {
+    const auto ended = view.contracts_ended.find(std::string(word));
+    out.Add(Metric::kContractsEnded, {std::string(word)},
+            ended == view.contracts_ended.end() ? uint64_t{0} : ended->second);
+  }
+}
+
 void AddView(const market::View& view, Scrape& out) {
+  AddContracts(view, out);
   std::map<std::pair<market::HostId, std::string>, int64_t> guests;
   std::map<std::pair<market::HostId, std::string>, int64_t> tiers;
   for (const std::shared_ptr<const market::HostView>& host : view.hosts) {

@@ -111,6 +111,21 @@ struct MetricRow {
     "What the operator was paid, all time, by the ledger: not what is in arrears.")                \
   X(kEscrow, "nom_market_escrow_credits", kGauge, "", "Set aside for awards not yet settled.")     \
   X(kArrears, "nom_market_arrears_credits", kGauge, "", "Rent that could not be paid.")            \
+  X(kContracts, "nom_market_contracts", kGauge, "host kind",                                       \
+    "Open contracts but awards: forward (it has begun), future (it has not), sublet.")             \
+  X(kForwardShare, "nom_market_forward_share_units", kGauge, "host resource",                      \
+    "The most units that are sold by contract in a round.")                                        \
+  X(kForwardSold, "nom_market_forward_sold_units", kGauge, "host resource",                        \
+    "Units sold by contract for the next round that they may be bought for.")                      \
+  X(kForecast, "nom_market_forecast_unit_price_credits", kGauge, "host resource",                  \
+    "What a unit is taken to cost in the next rounds: what forward prices begin with.")            \
+  X(kForwardPrice, "nom_market_forward_unit_price_credits", kGauge, "host resource",               \
+    "Price by contract of one unit more for the next round; absent if none is left.")              \
+  X(kContractEscrow, "nom_market_contract_escrow_credits", kGauge, "host",                         \
+    "Set aside for contracts but awards: a round each, and the fee for leaving.")                  \
+  X(kContractsEnded, "nom_market_contracts_ended_total", kCounter, "reason",                       \
+    "Contracts but awards that ended: over, left, unpaid, guest_stopped, guest_ended, "            \
+    "guest_evicted, released, machine, lost, host_closed.")                                        \
   X(kEvents, "nom_market_engine_events_total", kCounter, "", "Events that the engine handled.")    \
   X(kEventsRefused, "nom_market_engine_events_refused_total", kCounter, "",                        \
     "Calls refused as the engine's queue was full.")                                               \

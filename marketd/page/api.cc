@@ -13,6 +13,7 @@
 #include "marketd/base/status.h"
 #include "marketd/market/joint_bids.h"
 #include "marketd/page/demand.h"
+#include "marketd/services/contract_messages.h"
 #include "marketd/services/convert.h"
 #include "marketd/services/pages.h"
 #include "nom/page/v1/page.pb.h"
@@ -32,6 +33,8 @@ constexpr int kPricesDefault = 360;
 constexpr int kRoundsMax = 200;
 constexpr int kRoundsDefault = 20;
 constexpr int kGuestsMax = 1'000;
+constexpr int kContractsMax = 1'000;
+constexpr int kContractsDefault = 200;
 constexpr int kAccountsMax = 1'000;
 constexpr size_t kStepsMax = 512;
 // A larger auction is not drawn: reading it takes longer than anybody should wait for.
@@ -119,6 +122,13 @@ page_pb::PriceHistory ToPage(const market::HostId& host_id, const History::Round
       series.add_supply_units(sold ? price->supply_units : -1);
       series.add_demand_units(sold ? price->demand_units : -1);
       series.add_sold_units(sold ? price->sold_units : -1);
+      const auto forward = std::find_if(round.forward.begin(), round.forward.end(),
+                                        [kind](const auto& f) { return f.kind == kind; });
+      const bool is_known = forward != round.forward.end();
+      series.add_forecast_unit_price_microcredits(
+          is_known ? forward->forecast_unit_price_microcredits : -1);
+      series.add_forward_unit_price_microcredits(
+          is_known ? forward->unit_price_microcredits.value_or(-1) : -1);
     }
   }
   if (history.more) out.set_next_before_round_id(history.rounds.front().round_id);
@@ -216,9 +226,10 @@ struct PageApi::Route {
 
 const std::vector<PageApi::Route>& PageApi::Routes() {
   static const auto* const routes = new std::vector<Route>{
-      {"/api/v1/market", false, &PageApi::Market}, {"/api/v1/prices", false, &PageApi::Prices},
-      {"/api/v1/demand", true, &PageApi::Demand},  {"/api/v1/guests", true, &PageApi::Guests},
-      {"/api/v1/rounds", true, &PageApi::Rounds},  {"/api/v1/life", true, &PageApi::Life}};
+      {"/api/v1/market", false, &PageApi::Market},      {"/api/v1/prices", false, &PageApi::Prices},
+      {"/api/v1/demand", true, &PageApi::Demand},       {"/api/v1/guests", true, &PageApi::Guests},
+      {"/api/v1/rounds", true, &PageApi::Rounds},       {"/api/v1/life", true, &PageApi::Life},
+      {"/api/v1/contracts", true, &PageApi::Contracts}, {"/api/v1/offers", true, &PageApi::Offers}};
   return *routes;
 }
 
@@ -408,6 +419,37 @@ absl::StatusOr<PageApi::Found> PageApi::Rounds(const Call& call, Query& query) {
                   before, static_cast<int>(count), caller, border, out.get()));
     return out;
   }};
+}
+
+absl::StatusOr<PageApi::Found> PageApi::Contracts(const Call& call, Query& query) {
+  market_pb::ListContractsRequest request;
+  NOM_ASSIGN_OR_RETURN(const uint64_t guest_id,
+                       query.Number("guest_id", 0, 1, market::kGuestIdMax));
+  NOM_ASSIGN_OR_RETURN(const uint64_t after, query.Number("after_contract_id", 0, 0, UINT64_MAX));
+  NOM_ASSIGN_OR_RETURN(const uint64_t count,
+                       query.Number("page_size", kContractsDefault, 1, kContractsMax));
+  request.set_guest_id(guest_id);
+  request.set_after_contract_id(after);
+  request.set_page_size(static_cast<int32_t>(count));
+  auto out = std::make_unique<market_pb::ListContractsResponse>();
+  NOM_RETURN_IF_ERROR(AddContracts(*call.view, *call.caller, request, out.get()));
+  return Found{.message = std::move(out)};
+}
+
+absl::StatusOr<PageApi::Found> PageApi::Offers(const Call& call, Query& query) {
+  market_pb::ListOffersRequest request;
+  NOM_ASSIGN_OR_RETURN(const uint64_t guest_id,
+                       query.Number("guest_id", 0, 1, market::kGuestIdMax));
+  NOM_ASSIGN_OR_RETURN(const uint64_t after, query.Number("after_offer_id", 0, 0, UINT64_MAX));
+  NOM_ASSIGN_OR_RETURN(const uint64_t count,
+                       query.Number("page_size", kContractsDefault, 1, kContractsMax));
+  request.set_guest_id(guest_id);
+  request.set_after_offer_id(after);
+  request.set_page_size(static_cast<int32_t>(count));
+  auto out = std::make_unique<market_pb::ListOffersResponse>();
+  NOM_RETURN_IF_ERROR(
+      AddOffers(*call.view, *call.caller, sources_.clock->Now(), request, out.get()));
+  return Found{.message = std::move(out)};
 }
 
 absl::StatusOr<PageApi::Found> PageApi::Life(const Call& call, Query& query) {

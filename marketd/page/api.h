@@ -70,6 +70,8 @@ class PageApi {
   absl::StatusOr<Found> Guests(const Call& call, Query& query);
   absl::StatusOr<Found> Rounds(const Call& call, Query& query);
   absl::StatusOr<Found> Life(const Call& call, Query& query);
+  absl::StatusOr<Found> Contracts(const Call& call, Query& query);
+  absl::StatusOr<Found> Offers(const Call& call, Query& query);
 
   absl::StatusOr<Found> Find(const Route& route, const HttpRequest& request, Call* call);
 

@@ -12,7 +12,7 @@ namespace nom::marketd {
 namespace {
 
 // Old rounds are read in pieces with pauses between them: nobody hurries.
-constexpr int kRoundsAtOnce = 32;
+constexpr int kRoundsAtOnce = 128;
 constexpr std::chrono::milliseconds kPause(20);
 
 }  // namespace
@@ -93,7 +93,8 @@ void History::Sample(const market::View& view) {
     if (!rounds.empty() && rounds.back().round_id >= host->priced_round_id) continue;
     rounds.push_back({.round_id = host->priced_round_id,
                       .close_time = host->last_decided_time,
-                      .prices = host->prices});
+                      .prices = host->prices,
+                      .forward = host->forward});
     if (rounds.size() > kRoundsKept) rounds.pop_front();
   }
   std::map<market::GuestId, std::deque<WorkSample>> work;
@@ -131,8 +132,9 @@ bool History::ReadOlder() {
     wanted = static_cast<int>(std::min<size_t>(kRoundsAtOnce, kRoundsKept - kept.size()));
   }
   absl::StatusOr<std::vector<market::Round>> older = std::vector<market::Round>();
-  if (wanted > 0 && outcomes_read_ < kOutcomesReadMax) {
-    older = reader_.ListRounds(host_id, before, wanted);
+  if (wanted > 0) {
+    older =
+        reader_.ListPrices({.host_id = host_id, .before_round_id = before, .rounds_max = wanted});
   }
   if (!older.ok()) {
     Log(LogLevel::kWarning, "page_history_unread",
@@ -142,10 +144,10 @@ bool History::ReadOlder() {
   std::lock_guard lock(mutex_);
   OfHost& host = hosts_[host_id];
   for (market::Round& round : *older) {
-    outcomes_read_ += round.outcomes.size();
     host.rounds.push_front({.round_id = round.round_id,
                             .close_time = round.close_time,
-                            .prices = std::move(round.prices)});
+                            .prices = std::move(round.prices),
+                            .forward = {}});
   }
   host.complete = older->size() < static_cast<size_t>(wanted) || wanted == 0 || older->empty();
   return true;

@@ -29,6 +29,8 @@ struct PricedRound {
   market::RoundId round_id = 0;
   absl::Time close_time;
   std::vector<market::ResourcePrice> prices;  // By rising kind.
+  // As it was sold by contract when the round was decided; of rounds that were read: not known.
+  std::vector<market::ForwardOnSale> forward;
 };
 
 struct WorkSample {
@@ -45,8 +47,6 @@ class History {
   static constexpr size_t kRoundsKept = 2'880;  // Of a host: two days of rounds of a minute.
   static constexpr size_t kSamplesKept = 240;   // Of a guest.
   static constexpr size_t kGuestsKept = 1'024;  // Of the market; those with the lowest ids.
-  // Reading old rounds reads their guests' outcomes, too. That much of it, over all hosts.
-  static constexpr size_t kOutcomesReadMax = 500'000;
 
   // `reader` must outlive it.
   explicit History(market::LedgerReader& reader);
@@ -77,7 +77,6 @@ class History {
   bool ReadOlder();
 
   market::LedgerReader& reader_;
-  size_t outcomes_read_ = 0;  // Of the thread alone.
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<const market::View> view_;  // Not yet sampled; null: none.

@@ -23,6 +23,9 @@ using ContractCalls = MarketPb::WithCallbackMethod_GetQuote<
             MarketPb::WithCallbackMethod_SetRenewal<MarketPb::WithCallbackMethod_ListContracts<
                 MarketPb::WithCallbackMethod_ListOffers<GuestCalls>>>>>>>>;
 
+// What rounds cost (price_calls.cc).
+using PriceCalls = MarketPb::WithCallbackMethod_ListPrices<ContractCalls>;
+
 // Watch is raw: its responses are put together from pieces that streams share (see WatchHub).
 using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
     MarketPb::WithCallbackMethod_PlaceBid<MarketPb::WithCallbackMethod_WithdrawBid<
@@ -36,7 +39,7 @@ using MarketServiceBase = MarketPb::WithRawCallbackMethod_Watch<
                                     MarketPb::WithCallbackMethod_RevokeToken<
                                         MarketPb::WithCallbackMethod_ListEntries<
                                             MarketPb::WithCallbackMethod_ListEvents<
-                                                ContractCalls>>>>>>>>>>>>>>>>>;
+                                                PriceCalls>>>>>>>>>>>>>>>>>;
 
 class MarketService final : public MarketServiceBase {
  public:
@@ -74,6 +77,9 @@ class MarketService final : public MarketServiceBase {
   grpc::ServerUnaryReactor* ListRounds(grpc::CallbackServerContext* context,
                                        const nom::market::v1::ListRoundsRequest* request,
                                        nom::market::v1::ListRoundsResponse* response) override;
+  grpc::ServerUnaryReactor* ListPrices(grpc::CallbackServerContext* context,
+                                       const nom::market::v1::ListPricesRequest* request,
+                                       nom::market::v1::ListPricesResponse* response) override;
   grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* context,
                                        const nom::market::v1::GetAccountRequest* request,
                                        nom::market::v1::GetAccountResponse* response) override;

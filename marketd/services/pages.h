@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "marketd/market/event.h"
+#include "marketd/market/ledger.h"
 #include "marketd/market/view.h"
 #include "nom/market/v1/market.pb.h"
 #include "nom/operators/v1/operators.pb.h"
@@ -29,6 +31,23 @@ using ReadRounds =
 absl::Status AddRounds(const ReadRounds& read, market::RoundId before, int page_size,
                        const market::Caller& caller, bool border,
                        nom::market::v1::ListRoundsResponse* response);
+
+// What a page of prices is of, checked. The host is still to be named.
+struct PricesAsked {
+  market::PricesWanted wanted;
+  std::set<market::ResourceKind> kinds;  // Empty: all.
+  int page_size = 0;
+};
+// Errors: INVALID_ARGUMENT naming the field.
+absl::StatusOr<PricesAsked> FromProto(const nom::market::v1::ListPricesRequest& request);
+
+// The rounds that a ledger has of those wanted; see LedgerReader.
+using ReadPrices =
+    std::function<absl::StatusOr<std::vector<market::Round>>(const market::PricesWanted& wanted)>;
+
+// Fills a page, and says where the next begins if there are more. Errors: those of `read`.
+absl::Status AddPrices(const ReadPrices& read, const PricesAsked& asked,
+                       nom::market::v1::ListPricesResponse* response);
 
 // Whether a caller may see a guest.
 bool Owns(const market::Caller& caller, const market::Guest& guest);

@@ -38,7 +38,7 @@ hosts:
     guests_bid: true
     period_ms: 1000
     resources:
-      - {{kind: memory, unit_size: 1048576, capacity_units: 64, rule: mpsp/1, reserve_unit_price_microcredits: 10}}
+      - {{kind: memory, unit_size: 1048576, capacity_units: 64, rule: mpsp/1, reserve_unit_price_microcredits: 10, forward: {{share_percent: 20}}}}
       - {{kind: cpu, unit_size: 10, capacity_units: 100, rule: uniform_price/1, reserve_unit_price_microcredits: 20}}
 """
 

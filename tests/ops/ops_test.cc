@@ -50,7 +50,16 @@ std::set<std::string> TableNames() {
   return names;
 }
 
-class ScrapeTest : public MarketTest {};
+// Memory is sold by contract, so that all there is to scrape is there.
+class ScrapeTest : public MarketTest {
+ protected:
+  std::string Config() override {
+    return absl::StrReplaceAll(
+        MarketTest::Config(),
+        {{"reserve_unit_price_microcredits: 10",
+          "reserve_unit_price_microcredits: 10\n        forward: {share_percent: 50}"}});
+  }
+};
 
 TEST_F(ScrapeTest, WhoAsksSlowlyHoldsUpNobody) {
   std::vector<Socket> slow;
@@ -120,6 +129,10 @@ TEST_F(ScrapeTest, ARealScrapeIsRightAndComplete) {
   EXPECT_THAT(text,
               HasSubstr("nom_market_unit_price_credits{host=\"sim\",resource=\"memory\"} 1e-05"));
   EXPECT_THAT(text, HasSubstr("nom_market_watchers 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("nom_market_forward_share_units{host=\"sim\",resource=\"memory\"} 32"));
+  EXPECT_THAT(text, HasSubstr("nom_market_contracts{host=\"sim\",kind=\"future\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("nom_market_contracts_ended_total{reason=\"unpaid\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("nom_market_guests{host=\"sim\",state=\"running\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("grpc_method=\"nom.market.v1.MarketService/PlaceBid\",grpc_status="
                               "\"OK\""));

@@ -27,7 +27,7 @@ hosts:
     guests_bid: ${guestsBid}
     period_ms: ${period}
     resources:
-      - {kind: memory, unit_size: 1048576, capacity_units: 1024, rule: uniform_price/1, reserve_unit_price_microcredits: 100, seed_rent_unit_price_microcredits: 50}
+      - {kind: memory, unit_size: 1048576, capacity_units: 1024, rule: uniform_price/1, reserve_unit_price_microcredits: 100, seed_rent_unit_price_microcredits: 50, forward: {share_percent: 25}}
       - {kind: cpu, unit_size: 10, capacity_units: 400, rule: uniform_price/1, reserve_unit_price_microcredits: 200}
 `;
 

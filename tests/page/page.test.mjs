@@ -25,10 +25,11 @@ const roundOf = async (page) => Number(/Round (\d+)/.exec(await text(page, "#clo
 describe("a market that runs", () => {
   let market;
   let shop;
+  let lab;
   before(async () => {
     market = await Market.start();
     shop = await market.tenant("shop", "web");
-    await market.tenant("lab", "train");
+    lab = await market.tenant("lab", "train");
   });
   after(async () => market.end());
 
@@ -96,6 +97,42 @@ describe("a market that runs", () => {
     // A refused token is told by the browser, too, and is no fault.
     assert.deepEqual(page.complaints.filter((c) => !c.includes("401") && !c.includes("404")), []);
     await page.context().close();
+  });
+
+  test("contracts beside the auction: prices for everybody, who holds them for whom they concern", async () => {
+    const page = await open(market.url);
+    // The forward price and the forecast stand beside the auction's, in words and as lines of the chart.
+    const memory = page.locator("section[aria-label=Memory]");
+    await memory.getByText(/^By contract [\d.,\u202f]+ cr; the forecast is [\d.,\u202f]+ cr\. .* are sold so\.$/).waitFor();
+    await memory.locator(".u-legend").getByText("Forecast").first().waitFor();
+    assert.match(await memory.locator(".plot").first().getAttribute("aria-label"), /By contract .* cr; the forecast is/);
+    await memory.locator("summary").first().click();
+    const heads = await memory.locator("details[open] thead").first().innerText();
+    assert.match(heads, /By contract \(cr\)\s+Forecast \(cr\)/);
+    await page.waitForFunction(() => /\d/.test(document.querySelector("section[aria-label=Memory] details[open] tbody tr td:nth-child(4)")?.textContent ?? ""));
+    assert.equal(await page.locator("section[aria-label=Processor]").getByText("By contract").count(), 0, "not sold so");
+    await page.getByRole("link", { name: "Contracts" }).click();
+    await page.getByRole("row", { name: /^Memory .* cr .* cr .* 256 MiB 1440 rounds$/ }).waitFor();
+    await page.getByText("Who holds which contract takes a token.").waitFor();
+    assert.equal(await page.getByText("guest 1").count(), 0);
+    await page.context().close();
+
+    // A contract and a quote of one tenant: it and the operator see them, live, and another tenant does not.
+    const quoted = JSON.parse(await market.nomctl("quote", "web", "memory=12", "--rounds", "500", "--json"));
+    await market.nomctl("buy", String(quoted.offer_id), "--guest", "web", "--renew-ceiling", "2cr");
+    await market.nomctl("quote", "web", "memory=3", "--rounds", "7");
+    for (const token of [shop, OPERATOR]) {
+      const own = await open(`${market.url}#/contracts`, { token });
+      await own.getByRole("row", { name: /^\d+ guest 1 contract 12 MiB .* renewed up to 2 cr / }).waitFor();
+      await own.getByRole("row", { name: /^2 quote guest 1 3 MiB .* 7 / }).waitFor();
+      await own.getByRole("row", { name: /^Memory .* 12 MiB, 5 % 256 MiB/ }).waitFor();
+      assert.deepEqual(own.complaints, []);
+      await own.context().close();
+    }
+    const other = await open(`${market.url}#/contracts`, { token: lab });
+    await other.getByText("None is open.").nth(1).waitFor();
+    assert.equal(await other.getByText("guest 1").count(), 0);
+    await other.context().close();
   });
 
   test("the operator sees all, with the demand curve of all bids", async () => {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "policies/forward/forward.h"
 #include "tests/service/market_fixture.h"
 
 namespace nom::testing {
@@ -259,6 +260,103 @@ TEST_F(ContractsTest, AQuoteIsBoughtHeldAndLeft) {
     return MemoryOf(response, alices_guest_) == 4;
   }));
   ExpectBalanced();
+}
+
+// Nobody is sold a secret: what is published as the forecast is what a quote begins with, and
+// anybody can work it out of the prices that anybody may ask for.
+TEST_F(ContractsTest, TheForecastIsThePercentileOfThePricesThatAreTold) {
+  // A price other than the reserve, in some of the rounds: both want more than is left for them.
+  ASSERT_THAT(PlaceBid(*alice_, BidRequest(alices_guest_, kMemory, 40, 900, "a1")), Succeeds());
+  ASSERT_THAT(PlaceBid(*bob_, BidRequest(bobs_guest_, kMemory, 40, 700, "b1")), Succeeds());
+  market_pb::ForwardOnSale forward;
+  uint64_t priced = 0;
+  uint64_t withdrawn_in = 0;
+  ASSERT_TRUE(WaitFor(*alice_, [&](const market_pb::WatchResponse& response) {
+    const market_pb::MarketState& state = response.state();
+    if (state.forward_size() != 1 || state.prices_size() == 0) return false;
+    forward = state.forward(0);
+    priced = state.priced_round_id();
+    // So many rounds that bids priced that the percentile is theirs; then cheap ones follow.
+    if (withdrawn_in == 0 && forward.forecast_unit_price_microcredits() > 10) {
+      market_pb::WithdrawBidRequest withdrawal;
+      withdrawal.set_guest_id(bobs_guest_);
+      withdrawal.set_kind(kMemory);
+      withdrawal.set_request_id("w1");
+      market_pb::WithdrawBidResponse ignored;
+      EXPECT_THAT(bob_->market->WithdrawBid(bob_->Context().get(), withdrawal, &ignored),
+                  Succeeds());
+      withdrawn_in = priced;
+    }
+    return withdrawn_in != 0 && priced >= withdrawn_in + 2;
+  }));
+  market_pb::ListPricesRequest request;
+  request.add_kinds(kMemory);
+  request.set_last_round_id(priced);
+  std::vector<policies::Microcredits> prices;
+  market_pb::ListPricesResponse page;
+  request.set_page_size(2);  // More than one page.
+  do {
+    request.set_page_token(page.next_page_token());
+    page.Clear();
+    ASSERT_THAT(bob_->market->ListPrices(bob_->Context().get(), request, &page), Succeeds());
+    for (const market_pb::PricedRound& round : page.rounds()) {
+      ASSERT_THAT(round.prices(), SizeIs(1)) << round.ShortDebugString();
+      const market_pb::PastPrice& price = round.prices(0);
+      EXPECT_EQ(price.policy(), "uniform_price/1");
+      EXPECT_EQ(price.reserve_policy(), "fixed/1");
+      EXPECT_EQ(price.reserve_unit_price_microcredits(), 10);
+      EXPECT_EQ(price.bound_by(), price.unit_price_microcredits() > 10
+                                      ? market_pb::BOUND_BY_BIDS
+                                      : market_pb::BOUND_BY_RESERVE);
+      prices.push_back(price.unit_price_microcredits());
+    }
+  } while (!page.next_page_token().empty());
+  ASSERT_EQ(prices.size(), priced) << "every round, from the first on";
+  EXPECT_NE(*std::min_element(prices.begin(), prices.end()),
+            *std::max_element(prices.begin(), prices.end()))
+      << "one price would agree with any percentile";
+  const policies::ForwardPolicy policy;
+  EXPECT_EQ(forward.forecast_unit_price_microcredits(),
+            policies::PricePercentile(prices, policy.percentile_ppm));
+  // By times, of what the last page told: that round and those after it.
+  const market_pb::PricedRound oldest = page.rounds(page.rounds_size() - 1);
+  request.clear_page_token();
+  *request.mutable_since_time() = oldest.close_time();
+  request.set_page_size(0);
+  page.Clear();
+  ASSERT_THAT(bob_->market->ListPrices(bob_->Context().get(), request, &page), Succeeds());
+  EXPECT_EQ(static_cast<uint64_t>(page.rounds_size()), priced);
+  *request.mutable_until_time() = page.rounds(0).close_time();
+  request.clear_since_time();
+  page.Clear();
+  ASSERT_THAT(bob_->market->ListPrices(bob_->Context().get(), request, &page), Succeeds());
+  EXPECT_EQ(static_cast<uint64_t>(page.rounds_size()), priced - 1) << "before, and not at, a time";
+}
+
+TEST_F(ContractsTest, PricesThatCannotBeAskedFor) {
+  market_pb::ListPricesResponse page;
+  const auto ask = [&](const Client& client, const market_pb::ListPricesRequest& request) {
+    return client.market->ListPrices(client.Context().get(), request, &page);
+  };
+  EXPECT_THAT(ask(Client(marketd_->grpc_address(), "nobody"), {}),
+              Fails(StatusCode::UNAUTHENTICATED, ""));
+  EXPECT_THAT(ask(*operator_, {}), Succeeds());
+  market_pb::ListPricesRequest bad;
+  bad.set_host_id("elsewhere");
+  EXPECT_THAT(ask(*alice_, bad), Fails(StatusCode::NOT_FOUND, "host_id"));
+  bad.Clear();
+  bad.set_page_size(1'001);
+  EXPECT_THAT(ask(*alice_, bad), Fails(StatusCode::INVALID_ARGUMENT, "page_size"));
+  bad.Clear();
+  bad.set_page_token("next");
+  EXPECT_THAT(ask(*alice_, bad), Fails(StatusCode::INVALID_ARGUMENT, "page_token"));
+  bad.Clear();
+  bad.add_kinds(market_pb::RESOURCE_KIND_UNSPECIFIED);
+  EXPECT_THAT(ask(*alice_, bad), Fails(StatusCode::INVALID_ARGUMENT, "kinds[0]"));
+  bad.Clear();
+  bad.set_first_round_id(1'000'000);
+  ASSERT_THAT(ask(*alice_, bad), Succeeds()) << "none has come so far";
+  EXPECT_THAT(page.rounds(), IsEmpty());
 }
 
 TEST_F(ContractsTest, QuotesThatCannotBeGiven) {

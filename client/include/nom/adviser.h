@@ -73,6 +73,11 @@ class PriceHistory {
   // `round` together. False: it was noted before, or the resource has no price there.
   bool Note(const nom::Round& round, Resource resource, uint64_t guest_id = 0);
 
+  // Begins with rounds of before (Session::ListPrices), so that the first advice is not that of a
+  // newcomer: notes those that are later than the last that was noted, and says how many. Newest
+  // first, as they are listed. What was sold then counts as sold to others.
+  size_t NotePast(const std::vector<PricedRound>& rounds, Resource resource);
+
   const std::vector<Round>& rounds() const { return rounds_; }  // The latest last.
   // What one unit more than `units` is likely to cost; nullopt before the first round. `percent` is
   // held within 1 and 100: 50 is the median, 100 the dearest of late.

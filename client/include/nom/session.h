@@ -36,7 +36,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "nom/async_call.h"
 #include "nom/clock.h"
+#include "nom/contracts.h"
 #include "nom/events.h"
 #include "nom/pacing.h"
 #include "nom/types.h"
@@ -144,6 +146,34 @@ class BidCall {
 struct RoundsPage {
   std::vector<Round> rounds;          // Newest first.
   uint64_t next_before_round_id = 0;  // For the next page; 0: there is none.
+};
+
+// Which past prices.
+struct PriceQuery {
+  std::vector<Resource> resources = {};  // Empty: all.
+  // Rounds that closed from `since` on and before `until`.
+  absl::Time since = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();
+  // From the one to the other, both included; 0: without that bound.
+  uint64_t first_round_id = 0;
+  uint64_t last_round_id = 0;
+  int page_size = 0;            // Rounds: 1 to 1000; 0: that many.
+  std::string page_token = "";  // PricesPage::next_page_token of the page before.
+};
+
+struct PricesPage {
+  std::vector<PricedRound> rounds;  // Newest first.
+  std::string next_page_token;      // Empty: there are no more.
+};
+
+struct ContractsPage {
+  std::vector<Contract> contracts;      // By rising id.
+  uint64_t next_after_contract_id = 0;  // For the next page; 0: there is none.
+};
+
+struct OffersPage {
+  std::vector<Offer> offers;         // By rising id.
+  uint64_t next_after_offer_id = 0;  // For the next page; 0: there is none.
 };
 
 struct CloseOptions {
@@ -275,6 +305,54 @@ class Session {
   // rounds at a time. Errors: INVALID_ARGUMENT if the first comes after the last; as ListRounds().
   absl::StatusOr<Statement> GetStatement(uint64_t first_round_id, uint64_t last_round_id = 0,
                                          const CallOptions& options = {}) const;
+
+  // What units cost in past rounds, newest first, the same to everybody: what PriceHistory starts
+  // from. Errors: as the market says; UNAVAILABLE, DEADLINE_EXCEEDED.
+  absl::StatusOr<PricesPage> ListPrices(const PriceQuery& query = {},
+                                        const CallOptions& options = {}) const;
+
+  // Contracts (nom/contracts.h). Each call returns at once, and goes on by itself until it has an
+  // answer: AsyncCall::Wait() waits for it, `done`, if there is one, is called with it like a
+  // callback, once. It is tried again, under one id, so that it is carried out once however often
+  // it is sent; a call that is given up (CANCELLED, DEADLINE_EXCEEDED) may have been carried out,
+  // and ListContracts() tells. They work in safe mode too: what was quoted is no older for it. At
+  // most 256 are under way at once (RESOURCE_EXHAUSTED). Other errors: as the market says of the
+  // call in market.proto.
+
+  // What units of the host's own cost for so many rounds. The price holds until the offer's
+  // valid_until, the units only once it is taken.
+  AsyncCall<Offer> GetQuote(const QuoteOptions& quote,
+                            std::function<void(const absl::StatusOr<Offer>&)> done = nullptr,
+                            const CallOptions& options = {});
+  // A quote or a sublet becomes a contract of the guest's.
+  AsyncCall<Taken> TakeOffer(const TakeOptions& take,
+                             std::function<void(const absl::StatusOr<Taken>&)> done = nullptr,
+                             const CallOptions& options = {});
+  // Gives a contract up, for a fee. Answers the first round in which it is no longer alive.
+  AsyncCall<uint64_t> LeaveContract(
+      uint64_t contract_id, std::function<void(const absl::StatusOr<uint64_t>&)> done = nullptr,
+      const CallOptions& options = {});
+  // At its end a contract is renewed while a round of it costs no more than the ceiling; 0: never.
+  AsyncCall<Done> SetRenewal(uint64_t contract_id, int64_t ceiling_microcredits,
+                             std::function<void(const absl::StatusOr<Done>&)> done = nullptr,
+                             const CallOptions& options = {});
+  // Offers units out of a contract to another guest of the host, or to any.
+  AsyncCall<Offer> OfferSublet(const SubletOptions& sublet,
+                               std::function<void(const absl::StatusOr<Offer>&)> done = nullptr,
+                               const CallOptions& options = {});
+  AsyncCall<Done> WithdrawOffer(uint64_t offer_id,
+                                std::function<void(const absl::StatusOr<Done>&)> done = nullptr,
+                                const CallOptions& options = {});
+  // Open contracts of the caller's guests, but awards, with ids above one; likewise open offers:
+  // its own, and those that a guest of its may take.
+  AsyncCall<ContractsPage> ListContracts(
+      uint64_t after_contract_id = 0,
+      std::function<void(const absl::StatusOr<ContractsPage>&)> done = nullptr,
+      const CallOptions& options = {});
+  AsyncCall<OffersPage> ListOffers(
+      uint64_t after_offer_id = 0,
+      std::function<void(const absl::StatusOr<OffersPage>&)> done = nullptr,
+      const CallOptions& options = {});
 
  private:
   class Impl;

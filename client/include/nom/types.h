@@ -264,6 +264,25 @@ struct Round {
   int64_t award_units(Resource resource, uint64_t guest_id = 0) const;
 };
 
+// What a resource cost in a past round, and by which policies.
+struct PastPrice {
+  Resource resource = Resource::kMemory;
+  Price price;
+  int64_t supply_units = 0;
+  int64_t demand_units = 0;
+  int64_t sold_units = 0;
+  std::string rule;            // "mpsp/1".
+  std::string reserve_policy;  // "fixed/1".
+};
+
+struct PricedRound {
+  uint64_t round_id = 0;
+  absl::Time close_time;  // Bids counted until then.
+  absl::Time effective_time;
+  bool released = false;          // It never took effect: nobody paid these prices.
+  std::vector<PastPrice> prices;  // By rising resource.
+};
+
 // What one guest paid for one resource, over the rounds of a statement.
 struct StatementLine {
   uint64_t guest_id = 0;

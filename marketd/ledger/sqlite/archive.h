@@ -99,6 +99,7 @@ absl::StatusOr<std::vector<Contract>> ReadEndedContracts(LedgerFiles& files, int
 // See LedgerReader.
 absl::StatusOr<std::vector<Round>> ListRounds(LedgerFiles& files, const HostId& host_id,
                                               RoundId before_round_id, int limit);
+absl::StatusOr<std::vector<Round>> ListPrices(LedgerFiles& files, const PricesWanted& wanted);
 
 }  // namespace nom::market
 

@@ -230,6 +230,10 @@ class SqliteReader : public LedgerReader {
         [&] { return market::ListRounds(files_, host_id, before_round_id, limit); });
   }
 
+  absl::StatusOr<std::vector<Round>> ListPrices(const PricesWanted& wanted) override {
+    return AtOneInstant([&] { return market::ListPrices(files_, wanted); });
+  }
+
   absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                            ResourceKind kind) override {
     return AtOneInstant([&]() -> absl::StatusOr<AuctionRecord> {

@@ -97,6 +97,8 @@ absl::StatusOr<std::vector<Contract>> ReadEndedContracts(Database& db, int64_t b
                                                          const TenantId& tenant_id,
                                                          GuestId guest_id, ContractId before,
                                                          int limit);
+// Of those that this file has; see LedgerReader.
+absl::StatusOr<std::vector<Round>> ReadPricesWanted(Database& db, const PricesWanted& wanted);
 
 // Steps through all rows of a statement.
 absl::Status ForEachRow(Statement& statement, const std::function<absl::Status(Statement&)>& visit);

@@ -259,6 +259,37 @@ TEST(PriceHistoryTest, TellsWhatMoreUnitsAreLikelyToCost) {
   EXPECT_EQ(history.UnitPriceAbove(10), 9);
 }
 
+TEST(PriceHistoryTest, BeginsWithRoundsOfBefore) {
+  const auto past = [](uint64_t round_id, int64_t sold, int64_t price) {
+    PricedRound round{.round_id = round_id, .prices = {}};
+    round.prices.push_back({.resource = Resource::kMemory,
+                            .price = {.offered = true,
+                                      .unit_price_microcredits = price,
+                                      .reserve_unit_price_microcredits = 5},
+                            .supply_units = 30,
+                            .sold_units = sold,
+                            .rule = "mpsp/1",
+                            .reserve_policy = "fixed/1"});
+    return round;
+  };
+  // Newest first, as they are listed; the history keeps the latest two of them, and what it was
+  // told itself stays the later.
+  PriceHistory history(2);
+  EXPECT_EQ(history.NotePast({past(3, 20, 9), past(2, 10, 8), past(1, 30, 7)}, Resource::kDisk), 0u)
+      << "not sold";
+  EXPECT_EQ(history.NotePast({past(3, 20, 9), past(2, 10, 8), past(1, 30, 7)}, Resource::kMemory),
+            3u);
+  ASSERT_THAT(history.rounds(), SizeIs(2));
+  EXPECT_EQ(history.rounds()[0].free_units, 20);
+  EXPECT_EQ(history.rounds()[1].free_units, 10);
+  EXPECT_EQ(history.rounds()[1].next_unit_price_microcredits, 9);
+  EXPECT_EQ(history.rounds()[1].reserve_unit_price_microcredits, 5);
+  EXPECT_EQ(history.NotePast({past(4, 0, 5), past(3, 20, 9)}, Resource::kMemory), 1u)
+      << "pages may overlap";
+  EXPECT_TRUE(history.Note(ARound(5, 26, 9, 6), Resource::kMemory, 3));
+  EXPECT_FALSE(history.Note(ARound(4, 26, 9, 6), Resource::kMemory, 3));
+}
+
 TEST(AdviserTest, TheBestQuantityGoesByWhatIsLikelyToBeCharged) {
   PriceHistory history;
   ASSERT_TRUE(history.Note(ARound(2, 26, 9, 6), Resource::kMemory, 3));

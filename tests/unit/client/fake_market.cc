@@ -178,6 +178,13 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
                           mpb::ListRoundsResponse* response) override {
     return fake_.Answer("ListRounds", *context, *request, fake_.rounds, response);
   }
+  grpc::Status ListPrices(grpc::ServerContext* context, const mpb::ListPricesRequest* request,
+                          mpb::ListPricesResponse* response) override {
+    const auto& pages = fake_.prices;
+    const auto page = pages.find(request->page_token());
+    return fake_.Answer("ListPrices", *context, *request,
+                        page == pages.end() ? mpb::ListPricesResponse() : page->second, response);
+  }
   grpc::Status GetAccount(grpc::ServerContext* context, const mpb::GetAccountRequest* request,
                           mpb::GetAccountResponse* response) override {
     return fake_.Answer("GetAccount", *context, *request, fake_.account, response);

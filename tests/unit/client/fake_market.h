@@ -63,6 +63,7 @@ class FakeMarket {
     set(*this);
   }
   market::v1::ListRoundsResponse rounds;
+  std::map<std::string, market::v1::ListPricesResponse> prices;  // By page_token.
   market::v1::ListGuestsResponse guests;
   market::v1::GetAccountResponse account;
   market::v1::ListTokensResponse tokens;

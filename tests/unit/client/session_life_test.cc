@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "nom/adviser.h"
@@ -101,6 +103,205 @@ TEST_F(SessionLifeTest, EachRoundIsToldWithWhatWasWonAndFeedsAHistory) {
   EXPECT_EQ(page->rounds[0].round_id, 8u);
   EXPECT_EQ(page->next_before_round_id, 6u);
   EXPECT_EQ(page->rounds[0].award_units(Resource::kMemory), 64);
+}
+
+TEST_F(SessionLifeTest, AContractIsQuotedTakenHeldRenewedAndLeft) {
+  market_.SetPrice(Resource::kMemory, 30);
+  market_.SetForwardPrice(Resource::kMemory, 40);
+  const auto session = Connect();
+  Shared shared;
+  std::vector<std::string> told;
+  const AsyncCall<Offer> quote = session->GetQuote(
+      {.units = {{Resource::kMemory, 10}}, .rounds = 2}, [&](const absl::StatusOr<Offer>& offer) {
+        shared.Do([&] { told.push_back(offer.ok() ? offer->policy : "refused"); });
+      });
+  const absl::StatusOr<Offer> offer = quote.Wait();
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  EXPECT_TRUE(quote.done());
+  EXPECT_EQ(offer->guest_id, guest_) << "the only guest";
+  EXPECT_THAT(offer->lots, ElementsAre(Lot{Resource::kMemory, 10, 400}));
+  EXPECT_EQ(ChargeOf(*offer), 400);
+  EXPECT_GT(offer->valid_until, absl::Now());
+  shared.WaitUntil([&] { return told.size() == 1; });
+  EXPECT_THAT(told, ElementsAre("forward/1"));
+  EXPECT_THAT(session->ListOffers().Wait()->offers, SizeIs(1));
+
+  const absl::StatusOr<Taken> taken =
+      session->TakeOffer({.offer_id = offer->offer_id, .renew_ceiling_microcredits = 399}).Wait();
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->from_round_id, 1u);
+  EXPECT_TRUE(absl::IsNotFound(session->TakeOffer({.offer_id = offer->offer_id}).Wait().status()))
+      << "an offer is taken once";
+  ASSERT_THAT(session->ListContracts().Wait()->contracts, SizeIs(1));
+  EXPECT_THAT(session->ListContracts(taken->contract_id).Wait()->contracts, IsEmpty());
+  EXPECT_EQ(session->ListContracts().Wait()->contracts[0].kind, ContractKind::kForward);
+
+  // Beside what is won at auction, which is of what contracts leave.
+  market_.SetSupply(Resource::kMemory, 50);
+  ASSERT_TRUE(session->Bid(MemoryBid(64)).ok());
+  market_.Decide();
+  EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 50);
+  EXPECT_EQ(market_.charge_microcredits(guest_, Resource::kMemory), 40 * 30 + 400);
+  // Its second round is its last: the ceiling is below what a round costs, until it is raised.
+  ASSERT_TRUE(session->SetRenewal(taken->contract_id, 400).Wait().ok());
+  market_.Decide();
+  ASSERT_THAT(market_.contracts(), SizeIs(1)) << "renewed";
+  EXPECT_EQ(market_.contracts()[0].from_round_id, 3u);
+  const absl::StatusOr<uint64_t> left = session->LeaveContract(taken->contract_id).Wait();
+  ASSERT_TRUE(left.ok()) << left.status();
+  EXPECT_EQ(*left, 3u);
+  EXPECT_EQ(session->ListContracts().Wait()->contracts[0].end, ContractEnd::kLeft);
+  market_.Decide();
+  EXPECT_THAT(market_.contracts(), IsEmpty());
+  EXPECT_EQ(market_.charge_microcredits(guest_, Resource::kMemory), 50 * 30);
+
+  // What the market refuses is told as it says it, and not tried again.
+  const int64_t writes = market_.write_calls();
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      session->GetQuote({.units = {{Resource::kMemory, 51}}}).Wait().status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(session->GetQuote({}).Wait().status())) << "of nothing";
+  EXPECT_EQ(market_.write_calls(), writes + 2);
+}
+
+TEST_F(SessionLifeTest, UnitsArePassedOnToAnotherGuest) {
+  const uint64_t other = market_.AddGuest("other");
+  const auto session = Connect();
+  EXPECT_FALSE(session->GetQuote({.units = {{Resource::kCpu, 8}}}).Wait().ok())
+      << "which of the two guests?";
+  const auto offer =
+      session->GetQuote({.guest_id = guest_, .units = {{Resource::kCpu, 8}}, .rounds = 9}).Wait();
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  const auto taken = session->TakeOffer({.offer_id = offer->offer_id, .guest_id = guest_}).Wait();
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  SubletOptions sublet{.contract_id = taken->contract_id,
+                       .lots = {{Resource::kCpu, 3, 12}},
+                       .to_guest_id = other,
+                       .rounds = 4,
+                       .valid_for = absl::Milliseconds(1'500)};
+  EXPECT_TRUE(absl::IsInvalidArgument(session->OfferSublet(sublet).Wait().status()))
+      << "whole seconds";
+  sublet.valid_for = absl::Minutes(2);
+  const auto first = session->OfferSublet(sublet).Wait();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(session->WithdrawOffer(first->offer_id).Wait().ok());
+  EXPECT_TRUE(absl::IsNotFound(session->WithdrawOffer(first->offer_id).Wait().status()));
+  const auto second = session->OfferSublet(sublet).Wait();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->part_of, taken->contract_id);
+  ASSERT_TRUE(session->TakeOffer({.offer_id = second->offer_id, .guest_id = other}).Wait().ok());
+  market_.Decide();
+  EXPECT_EQ(market_.award_units(guest_, Resource::kCpu), 5);
+  EXPECT_EQ(market_.award_units(other, Resource::kCpu), 3);
+  EXPECT_EQ(market_.charge_microcredits(other, Resource::kCpu), 12);
+}
+
+TEST_F(SessionLifeTest, WhatIsLostOnTheWayIsCarriedOutOnce) {
+  const auto session = Connect();
+  market_.LoseCalls(2);
+  const auto offer = session->GetQuote({.units = {{Resource::kMemory, 10}}, .rounds = 5}).Wait();
+  ASSERT_TRUE(offer.ok()) << offer.status();
+  EXPECT_EQ(market_.write_calls(), 3);
+  market_.LoseAnswers(2);
+  const auto taken = session->TakeOffer({.offer_id = offer->offer_id}).Wait();
+  ASSERT_TRUE(taken.ok()) << taken.status() << ": a retry under another id finds it taken";
+  EXPECT_EQ(market_.write_calls(), 6);
+  EXPECT_THAT(market_.contracts(), SizeIs(1));
+  // The market goes away, and comes back while the call is still wanted.
+  market_.Stop();
+  const AsyncCall<uint64_t> leave =
+      session->LeaveContract(taken->contract_id, nullptr, {.timeout = absl::InfiniteDuration()});
+  EXPECT_FALSE(leave.done());
+  market_.Start();
+  EXPECT_TRUE(leave.Wait().ok()) << leave.Wait().status();
+}
+
+TEST_F(SessionLifeTest, AContractsCallIsGivenUpAndDelaysNoOther) {
+  Shared shared;
+  bool first_came = false;
+  bool go_on = false;
+  market_.SetOnCall([&] {
+    bool is_first = false;
+    shared.Do([&] { is_first = !std::exchange(first_came, true); });
+    if (is_first) shared.WaitUntil([&] { return go_on; });
+  });
+  SessionOptions options = Options();
+  options.attempt_timeout = absl::Minutes(1);
+  const auto session = Connect(options);
+  std::vector<absl::StatusCode> told;
+  const QuoteOptions wanted{.units = {{Resource::kMemory, 1}}};
+  const AsyncCall<Offer> slow =
+      session->GetQuote(wanted,
+                        [&](const absl::StatusOr<Offer>& offer) {
+                          shared.Do([&] { told.push_back(offer.status().code()); });
+                        },
+                        {.timeout = absl::InfiniteDuration()});
+  shared.WaitUntil([&] { return first_came; });
+  EXPECT_TRUE(session->GetQuote(wanted).Wait().ok()) << "while another has no answer";
+  EXPECT_FALSE(slow.done());
+  slow.Cancel();
+  EXPECT_TRUE(absl::IsCancelled(slow.Wait().status()));
+  slow.Cancel();  // Harmless.
+  shared.WaitUntil([&] { return told.size() == 1; });
+  EXPECT_THAT(told, ElementsAre(absl::StatusCode::kCancelled));
+  shared.Do([&] { go_on = true; });
+
+  market_.Stop();
+  const AsyncCall<Offer> late =
+      session->GetQuote(wanted, nullptr, {.timeout = absl::Milliseconds(30)});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.Wait().status())) << late.Wait().status();
+  // No more at once than are promised; all of them end with the session, and none is told then.
+  std::vector<AsyncCall<Offer>> many;
+  for (int i = 0; i < 300; ++i) {
+    many.push_back(session->GetQuote(wanted, [&](const absl::StatusOr<Offer>&) {},
+                                     {.timeout = absl::InfiniteDuration()}));
+  }
+  int refused = 0;
+  for (const AsyncCall<Offer>& call : many) {
+    if (call.done() && absl::IsResourceExhausted(call.Wait().status())) ++refused;
+  }
+  // Of the two that were given up an attempt may still be on its way back.
+  EXPECT_GE(refused, 300 - 256);
+  EXPECT_LE(refused, 300 - 254);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(session->Close({.timeout = absl::ZeroDuration()})));
+  for (const AsyncCall<Offer>& call : many) EXPECT_FALSE(call.Wait().ok());
+  EXPECT_TRUE(absl::IsCancelled(many[0].Wait().status()));
+  EXPECT_TRUE(absl::IsCancelled(session->GetQuote(wanted).Wait().status())) << "after the end";
+  many[0].Cancel();
+}
+
+TEST_F(SessionLifeTest, PricesOfBeforeComeInPagesAndBeginAHistory) {
+  for (int64_t price = 10; price < 50; ++price) {
+    market_.SetPrice(Resource::kMemory, price);
+    market_.Decide();
+  }
+  const auto session = Connect();
+  PriceHistory history(64);
+  PriceQuery query{.resources = {Resource::kMemory}, .last_round_id = 35, .page_size = 10};
+  std::vector<PricedRound> all;
+  int pages = 0;
+  do {
+    const absl::StatusOr<PricesPage> page = session->ListPrices(query);
+    ASSERT_TRUE(page.ok()) << page.status();
+    all.insert(all.end(), page->rounds.begin(), page->rounds.end());
+    query.page_token = page->next_page_token;
+    ++pages;
+  } while (!query.page_token.empty());
+  EXPECT_EQ(pages, 4);
+  ASSERT_THAT(all, SizeIs(35));
+  EXPECT_EQ(all.front().round_id, 35u);
+  ASSERT_THAT(all.front().prices, SizeIs(1));
+  EXPECT_EQ(all.front().prices[0].price.unit_price_microcredits, 44);
+  EXPECT_EQ(all.front().prices[0].rule, "posted_price/1");
+  EXPECT_EQ(history.NotePast(all, Resource::kMemory), 35u);
+  EXPECT_EQ(history.rounds().back().next_unit_price_microcredits, 44);
+  EXPECT_EQ(history.UnitPriceAbove(1'000, 100), 44);
+  query = {.since = all[4].close_time, .until = all[0].close_time};
+  const absl::StatusOr<PricesPage> some = session->ListPrices(query);
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_GE(some->rounds.size(), 4u);
+  EXPECT_EQ(some->rounds.back().round_id, all[4].round_id);
+  query.page_token = "no such";
+  EXPECT_TRUE(absl::IsInvalidArgument(session->ListPrices(query).status()));
 }
 
 TEST_F(SessionLifeTest, RoundsOfAnOutageAreToldAfterwards) {

@@ -15,8 +15,8 @@
 // quantity that leaves it the most at the posted price, as far as its budget and what is for sale
 // go (in order of guests). With ClearJointly() it takes bids for several resources as well: of a
 // valuation it finds the best bundle, or the best ends of ranges. It keeps no accounts, and a
-// round is settled as soon as it is decided. Rounds pass when the test says so, never by
-// themselves.
+// round is settled as soon as it is decided. Contracts (quotes, sublets, renewals) are kept and
+// held, at prices that the test posts, too. Rounds pass when the test says so, never by themselves.
 //
 // Link nom::testing (find_package(nom COMPONENTS testing)).
 
@@ -57,6 +57,8 @@ class FakeMarket {
   void SetPrice(Resource resource, int64_t unit_price_microcredits);
   void SetSupply(Resource resource, int64_t units);
   void StopSelling(Resource resource);
+  // What a unit costs by contract; the posted price where none is set.
+  void SetForwardPrice(Resource resource, int64_t unit_price_microcredits);
   // All resources are cleared together (ResourceState::rule "joint_vcg/1"): bids for several are
   // taken. Of curves that are not a sum, of at most three resources.
   void ClearJointly();
@@ -73,7 +75,9 @@ class FakeMarket {
   // What a guest won in the last round decided.
   int64_t award_units(uint64_t guest_id, Resource resource) const;
   int64_t charge_microcredits(uint64_t guest_id, Resource resource) const;
-  // Calls that carried bids or withdrawals, and calls that renewed.
+  // Open contracts, by rising id.
+  std::vector<Contract> contracts() const;
+  // Calls that carried bids, withdrawals or anything about contracts, and calls that renewed.
   int64_t write_calls() const;
   int64_t renewals() const;
 
@@ -81,8 +85,8 @@ class FakeMarket {
 
   // Like a person with nomctl: newer than all sessions.
   void WithdrawAsOwner(uint64_t guest_id, Resource resource);
-  // The next so many calls that write are carried out, but their answers are lost; or they are not
-  // even that; or each of their bids is refused.
+  // The next so many calls that write, also about contracts, are carried out, but their answers are
+  // lost; or they are not even that; or each of their bids is refused.
   void LoseAnswers(int calls);
   void LoseCalls(int calls);
   void RefuseBids(int calls, const absl::Status& status);

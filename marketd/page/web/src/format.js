@@ -59,6 +59,14 @@ export const priceInMeasure = (micro, resource) => (micro / 1e6) * (measureOf(re
 export const price = (micro, resource) => `${number(priceInMeasure(micro, resource))} cr`;
 export const priceUnit = (resource) => `credits per ${measureOf(resource).bigName} and round`;
 
+// What is said of a resource that is sold by contract.
+export function forwardWords(sale, resource) {
+  const most = sale.unit_price_microcredits;
+  return (most === undefined || most === null ? "By contract nothing is left" : `By contract ${price(most, resource)}`) +
+    `; the forecast is ${price(sale.forecast_unit_price_microcredits, resource)}. ` +
+    `${amount(sale.sold_units, resource)} of ${amount(sale.share_units, resource)} are sold so.`;
+}
+
 export function duration(ms) {
   const seconds = Math.abs(ms) / 1000;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

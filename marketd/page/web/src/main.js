@@ -7,12 +7,14 @@ import { h, setText } from "./dom.js";
 import * as market from "./views/market.js";
 import * as holdings from "./views/holdings.js";
 import * as guest from "./views/guest.js";
+import * as contracts from "./views/contracts.js";
 import * as rounds from "./views/rounds.js";
 import * as health from "./views/health.js";
 
 const VIEWS = {
   market: { title: "Prices", view: market },
   holdings: { title: "Who holds what", view: holdings },
+  contracts: { title: "Contracts", view: contracts },
   rounds: { title: "Rounds", view: rounds },
   health: { title: "Health", view: health },
   guest: { view: guest },
@@ -198,7 +200,7 @@ function append(history, page) {
     let columns = history.series.get(series.kind);
     if (!columns) {
       const none = () => Array(before).fill(null);
-      columns = { price: none(), reserve: none(), supply: none(), demand: none(), sold: none() };
+      columns = { price: none(), reserve: none(), supply: none(), demand: none(), sold: none(), forecast: none(), forward: none() };
       history.series.set(series.kind, columns);
     }
     const add = (to, values) => to.push(...values.slice(from).map((value) => (value < 0 ? null : value)));
@@ -207,6 +209,8 @@ function append(history, page) {
     add(columns.supply, series.supply_units);
     add(columns.demand, series.demand_units);
     add(columns.sold, series.sold_units);
+    add(columns.forecast, series.forecast_unit_price_microcredits);
+    add(columns.forward, series.forward_unit_price_microcredits);
   }
   // A kind that was not sold in these rounds.
   for (const columns of history.series.values()) {

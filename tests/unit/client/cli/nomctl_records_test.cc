@@ -17,6 +17,7 @@
 namespace nom::client_test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -52,6 +53,88 @@ TEST_F(NomctlTest, AStatementAddsUpWhatWasPaid) {
   ended = Run({"statement", "--by-resource", "--tenant", "shop", "--limit", "1", "--json"});
   EXPECT_EQ(Json(ended).fields().at("lines").list_value().values_size(), 1)
       << "one round, and of an operator's view the tenant's guests alone";
+}
+
+// Two pages of prices, newest first: rounds 9 to 6 of memory and cpu, and that of 8 was released.
+void HasPrices(FakeMarket& market) {
+  for (const uint64_t newest : {9, 7}) {
+    pb::ListPricesResponse& page = market.prices[newest == 9 ? "" : "r8"];
+    for (uint64_t id = newest; id > newest - 2; --id) {
+      pb::PricedRound& round = *page.add_rounds();
+      round.set_round_id(id);
+      round.mutable_close_time()->set_seconds(1'795'946'400 + static_cast<int64_t>(id));
+      round.mutable_effective_time()->set_seconds(1'795'946'402 + static_cast<int64_t>(id));
+      round.set_released(id == 8);
+      for (const pb::ResourceKind kind : {pb::RESOURCE_KIND_CPU, pb::RESOURCE_KIND_MEMORY}) {
+        pb::PastPrice& price = *round.add_prices();
+        price.set_kind(kind);
+        price.set_unit_price_microcredits(static_cast<int64_t>(id) * 10);
+        price.set_reserve_unit_price_microcredits(60);
+        price.set_bound_by(id == 6 ? pb::BOUND_BY_RESERVE : pb::BOUND_BY_BIDS);
+        price.set_supply_units(280);
+        price.set_demand_units(300);
+        price.set_sold_units(270);
+        price.set_policy(id == 9 ? "a \"rule\", named so/1" : "mpsp/1");
+        price.set_reserve_policy("fixed/1");
+      }
+    }
+    if (newest == 9) page.set_next_page_token("r8");
+  }
+}
+
+TEST_F(NomctlTest, PricesAsLinesForOtherPrograms) {
+  market_.Configure(HasPrices);
+  Ended ended = Run({"prices", "--csv"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.err, "");
+  const std::string head =
+      "round_id,close_time,effective_time,kind,unit_price_microcredits,"
+      "reserve_unit_price_microcredits,bound_by,supply_units,demand_units,sold_units,policy,"
+      "reserve_policy,released\n";
+  ASSERT_EQ(ended.out.substr(0, head.size()), head);
+  EXPECT_THAT(ended.out,
+              HasSubstr("6,2026-11-29T10:00:06Z,2026-11-29T10:00:08Z,cpu,60,60,reserve,280,300,270,"
+                        "mpsp/1,fixed/1,false\n"));
+  EXPECT_THAT(ended.out, HasSubstr(",mpsp/1,fixed/1,true\n")) << "of the round that was released";
+  EXPECT_THAT(ended.out, HasSubstr(",\"a \"\"rule\"\", named so/1\",fixed/1,false\n"));
+  EXPECT_LT(ended.out.find("\n6,"), ended.out.find("\n9,")) << "oldest first";
+  EXPECT_EQ(std::count(ended.out.begin(), ended.out.end(), '\n'), 9) << "both pages, both kinds";
+
+  ended = Run({"prices", "--limit", "2", "--json"});
+  EXPECT_EQ(Json(ended).fields().at("rounds").list_value().values_size(), 2);
+  EXPECT_EQ(Json(ended).fields().at("next_page_token").string_value(), "r8");
+  EXPECT_EQ(Run({"prices", "--json"}).exit_code, 0);
+}
+
+TEST_F(NomctlTest, PricesAsAPlotAlsoOnPaper) {
+  market_.Configure(HasPrices);
+  const Ended ended = Run({"prices", "--since", "1h", "--kind", "memory", "--kind", "cpu"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out.find('\x1b'), std::string::npos) << "no terminal, no colours";
+  EXPECT_THAT(ended.out, HasSubstr("memory\n90 |   *\n"));
+  EXPECT_THAT(ended.out,
+              HasSubstr("\n60 |*---\n"
+                        "rounds 6 to 9, 2026-11-29 10:00:06Z to 2026-11-29 10:00:09Z\n"));
+  EXPECT_THAT(ended.out,
+              HasSubstr("\nresource  now  least  median  most  reserve  set by bids  rule"));
+  EXPECT_THAT(ended.out, HasSubstr("\nmemory     90     60      70    90       60       3 of 4"));
+  {
+    std::lock_guard lock(mutex_);
+    EXPECT_THAT(requests_, Contains(AllOf(HasSubstr("ListPrices"), HasSubstr("since_time"),
+                                          HasSubstr("RESOURCE_KIND_MEMORY"))));
+  }
+  for (const auto& [arguments, piece] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"prices", "--csv", "--json"}, "--csv and --json"},
+           {{"prices", "--kind", "time"}, "time"},
+           {{"prices", "--since", "an hour"}, "--since"},
+           {{"prices", "--limit", "0"}, "--limit"}}) {
+    const Ended refused = Run(arguments);
+    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(piece));
+  }
+  market_.Configure([](FakeMarket& market) { market.prices.clear(); });
+  EXPECT_EQ(Run({"prices"}).out, "no round has been decided in that time\n");
 }
 
 TEST_F(NomctlTest, AStatementHasDepositsAndAddsUpToTheBalance) {

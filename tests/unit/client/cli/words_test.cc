@@ -6,11 +6,15 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_split.h"
 #include "client/cli/errors.h"
 #include "client/cli/json.h"
 #include "client/cli/keys.h"
 #include "client/cli/numbers.h"
+#include "client/cli/price_plot.h"
 #include "client/cli/screen.h"
 #include "client/cli/suggest.h"
 #include "client/cli/table.h"
@@ -131,6 +135,63 @@ TEST(ScreenTest, APictureNeverScrolls) {
   top = -1;
   EXPECT_THAT(Picture("a\n", top, {.columns = 80, .rows = 3}, "q"), HasSubstr("a\033[K\r\n\033[K"));
   EXPECT_EQ(top, 0);
+}
+
+std::vector<std::string> LinesOf(const std::string& text) {
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+TEST(PricePlotTest, EachPriceHasItsPlaceAndTheReserveShowsBelow) {
+  EXPECT_EQ(PlotPrices({}, {}), "");
+  // Ten prices on ten lines; the reserve is the lowest of them.
+  std::vector<PlotPoint> rising;
+  for (int64_t price = 10; price < 20; ++price) rising.push_back({price, 10});
+  EXPECT_EQ(PlotPrices(rising, {}),
+            "19 |         *\n"
+            "   |        *\n"
+            "   |       *\n"
+            "16 |      *\n"
+            "   |     *\n"
+            "   |    *\n"
+            "13 |   *\n"
+            "   |  *\n"
+            "   | *\n"
+            "10 |*---------\n");
+  // All the same: one line, and one label.
+  const std::vector<std::string> flat = LinesOf(PlotPrices({{7, 7}, {7, 7}}, {}));
+  ASSERT_EQ(flat.size(), 10u);
+  EXPECT_EQ(flat.back(), "7 |**");
+  EXPECT_EQ(flat.front(), "  |");
+  // The ends of what a number can be.
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  const std::vector<std::string> ends = LinesOf(PlotPrices({{kMost, 0}, {0, 0}}, {}));
+  EXPECT_EQ(ends.front(), "9223372036854775807 |*");
+  EXPECT_EQ(ends.back(), "                  0 |-*");
+}
+
+TEST(PricePlotTest, IsFittedToTheTerminalAndLosesNoPeak) {
+  std::vector<PlotPoint> points(10'000, {100, 50});
+  points[7'003].unit_price_microcredits = 900;
+  for (const int width : {0, 20, 40, 80, 200}) {
+    const std::vector<std::string> lines = LinesOf(PlotPrices(points, {.width = width}));
+    ASSERT_EQ(lines.size(), 10u);
+    EXPECT_THAT(lines.front(), ::testing::StartsWith("900 |")) << width;
+    EXPECT_THAT(lines.front(), HasSubstr("*")) << width;
+    for (const std::string& line : lines) {
+      EXPECT_LE(line.size(), static_cast<size_t>(width == 0 ? 80 : width)) << line;
+    }
+    // The peak is seven tenths along.
+    const double place =
+        static_cast<double>(lines.front().find('*') - 5) / ((width == 0 ? 80 : width) - 5);
+    EXPECT_NEAR(place, 0.7, 0.08) << width;
+  }
+  for (const int width : {1, 2, 5, 6}) {
+    for (const std::string& line : LinesOf(PlotPrices(points, {.width = width}))) {
+      EXPECT_LE(line.size(), static_cast<size_t>(width)) << line;
+    }
+  }
+  EXPECT_THAT(PlotPrices(points, {.width = 80, .colour = true}), HasSubstr("\x1b["));
+  EXPECT_EQ(PlotPrices(points, {.width = 80}).find('\x1b'), std::string::npos);
 }
 
 TEST(ErrorsTest, WhatWhereAndWhatToDo) {

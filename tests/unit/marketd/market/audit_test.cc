@@ -24,6 +24,9 @@ class FakeReader : public LedgerReader {
   absl::StatusOr<std::vector<Round>> ListRounds(const HostId&, RoundId, int) override {
     return std::vector<Round>{};
   }
+  absl::StatusOr<std::vector<Round>> ListPrices(const PricesWanted&) override {
+    return std::vector<Round>{};
+  }
   absl::StatusOr<AuctionRecord> GetAuction(const HostId&, RoundId, ResourceKind) override {
     return absl::NotFoundError("");
   }

@@ -35,6 +35,9 @@ class ForgedReader : public LedgerReader {
                                                 int limit) override {
     return reader_.ListRounds(host_id, before_round_id, limit);
   }
+  absl::StatusOr<std::vector<Round>> ListPrices(const PricesWanted& wanted) override {
+    return reader_.ListPrices(wanted);
+  }
   absl::StatusOr<AuctionRecord> GetAuction(const HostId& host_id, RoundId round_id,
                                            ResourceKind kind) override {
     return reader_.GetAuction(host_id, round_id, kind);

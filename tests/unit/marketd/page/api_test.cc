@@ -41,6 +41,13 @@ std::shared_ptr<const market::GuestView> Guest(market::GuestId id, const std::st
   out->guest.name = absl::StrCat("guest-of-", tenant);
   out->guest.state = market::GuestState::kRunning;
   out->now = {{.kind = ResourceKind::kMemory, .seed_units = 4, .award_units = 10}};
+  out->contracts = {{.contract_id = id + 50,
+                     .guest_id = id,
+                     .tenant_id = tenant,
+                     .lots = {{ResourceKind::kMemory, 5, 60}},
+                     .until_round_id = 9,
+                     .policy = "forward/1"},
+                    {.contract_id = id + 900, .guest_id = id, .tenant_id = tenant}};
   return out;
 }
 
@@ -54,10 +61,28 @@ std::shared_ptr<const market::View> SampleView() {
   host->prices = {{.kind = ResourceKind::kMemory,
                    .unit_price_microcredits = 42,
                    .highest_rejected_unit_price_microcredits = 41}};
+  host->forward = {{.kind = ResourceKind::kMemory,
+                    .share_units = 30,
+                    .sold_units = 9,
+                    .forecast_unit_price_microcredits = 37,
+                    .unit_price_microcredits = 39,
+                    .rounds_max = 8}};
+  host->last_decided_time = absl::FromUnixSeconds(5);
   host->guest_ids = {1, 2};
   auto view = std::make_shared<market::View>();
   view->hosts = {host};
   view->guests = {Guest(1, "alice"), Guest(2, "bob")};
+  for (const market::GuestId guest_id : {1u, 2u}) {
+    market::Offer offer{.offer_id = guest_id + 60,
+                        .host_id = "h",
+                        .tenant_id = guest_id == 1 ? "alice" : "bob",
+                        .guest_id = guest_id,
+                        .valid_until = absl::FromUnixSeconds(4'000'000'000)};
+    offer.contract.lots = {{ResourceKind::kMemory, 2, 70}};
+    offer.contract.policy = "forward/1";
+    offer.contract.until_round_id = 5;
+    view->offers.push_back(offer);
+  }
   view->tenants.push_back({{.tenant_id = "alice"}, {}});
   view->tenants.push_back({{.tenant_id = "bob"}, {}});
   return view;
@@ -153,7 +178,12 @@ TEST_F(PageApiTest, EverybodyMayKnowPricesAndNothingOfTenants) {
                                  HasSubstr("[42, 42, 42, 42, 42]")));
   EXPECT_THAT(Ask("prices", {}, {{"before_round_id", "4"}, {"page_size", "2"}}).body,
               AllOf(HasSubstr("\"round_ids\": [2, 3]"), HasSubstr("\"next_before_round_id\": 2")));
-  for (const char* path : {"demand", "guests", "rounds", "life"}) {
+  // As it was sold by contract in the round that was seen, and not in those that were read.
+  EXPECT_THAT(prices.body,
+              AllOf(HasSubstr("\"forecast_unit_price_microcredits\": [-1, -1, -1, -1, 37]"),
+                    HasSubstr("\"forward_unit_price_microcredits\": [-1, -1, -1, -1, 39]")));
+  EXPECT_THAT(market.body, HasSubstr("\"forecast_unit_price_microcredits\": 37"));
+  for (const char* path : {"demand", "guests", "rounds", "life", "contracts", "offers"}) {
     const HttpAnswer refused = Ask(path);
     EXPECT_EQ(refused.code, 401) << path;
     EXPECT_THAT(refused.body, HasSubstr("UNAUTHENTICATED")) << path;
@@ -184,6 +214,29 @@ TEST_F(PageApiTest, ATenantSeesItsOwnAndTheOperatorAll) {
   EXPECT_THAT(Ask("life", kOperator, {{"guest_id", "2"}}).body, HasSubstr("222"));
   // Turns in the ledger's queue are by owner, the operator's is "".
   EXPECT_THAT(owners_, ::testing::UnorderedElementsAre("", "alice", "", "alice", "alice", ""));
+}
+
+TEST_F(PageApiTest, ContractsAndOffersAreTheirHolders) {
+  const auto has = [](const char* list, int id) {
+    return HasSubstr(absl::StrCat("\"", list, "_id\": ", id, ","));
+  };
+  const std::string own = Ask("contracts", kAlice).body;
+  EXPECT_THAT(own, AllOf(has("contract", 51), Not(has("contract", 52)), HasSubstr("\"forward\"")));
+  EXPECT_THAT(own, Not(has("contract", 901))) << "an award";
+  EXPECT_THAT(Ask("contracts", kOperator).body, AllOf(has("contract", 51), has("contract", 52)));
+  EXPECT_THAT(Ask("contracts", kOperator, {{"page_size", "1"}}).body,
+              AllOf(has("contract", 51), Not(has("contract", 52)),
+                    HasSubstr("\"next_after_contract_id\": 51")));
+  EXPECT_THAT(Ask("contracts", kOperator, {{"after_contract_id", "51"}}).body,
+              AllOf(Not(has("contract", 51)), has("contract", 52)));
+  EXPECT_EQ(Ask("contracts", kAlice, {{"guest_id", "2"}}).code, 404);
+  EXPECT_THAT(Ask("offers", kAlice).body, AllOf(has("offer", 61), Not(has("offer", 62))));
+  EXPECT_THAT(Ask("offers", kOperator).body, AllOf(has("offer", 61), has("offer", 62)));
+  EXPECT_EQ(Ask("offers", kAlice, {{"guest_id", "2"}}).code, 404);
+  for (const char* path : {"contracts", "offers"}) {
+    EXPECT_EQ(Ask(path, kAlice, {{"page_size", "1001"}}).code, 400) << path;
+    EXPECT_EQ(Ask(path, kAlice, {{"host_id", "h"}}).code, 400) << path;
+  }
 }
 
 TEST_F(PageApiTest, WhatOthersBidIsTheirs) {

@@ -30,6 +30,15 @@ class FakeReader : public market::LedgerReader {
     }
     return out;
   }
+  absl::StatusOr<std::vector<market::Round>> ListPrices(
+      const market::PricesWanted& wanted) override {
+    absl::StatusOr<std::vector<market::Round>> out =
+        ListRounds(wanted.host_id, wanted.before_round_id, wanted.rounds_max);
+    if (out.ok()) {
+      for (market::Round& round : *out) round.outcomes.clear();
+    }
+    return out;
+  }
   absl::StatusOr<market::AuctionRecord> GetAuction(const market::HostId&, market::RoundId,
                                                    market::ResourceKind kind) override {
     market::AuctionRecord out;

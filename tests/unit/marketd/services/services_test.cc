@@ -361,6 +361,138 @@ TEST_F(RoundPageTest, EndByNumberAndByBytesAndLeaveNothingOut) {
   EXPECT_EQ(All(Rounds(0, 1), 20, &pages), Down(0));
 }
 
+class PricePageTest : public ::testing::Test {
+ protected:
+  using Request = nom::market::v1::ListPricesRequest;
+
+  // Rounds 1 to `count` of memory and cpu, with rules whose names are so long.
+  static ReadPrices Rounds(market::RoundId count, size_t name_bytes) {
+    return [count, name_bytes](const market::PricesWanted& wanted) {
+      std::vector<market::Round> out;
+      market::RoundId id = count;
+      if (wanted.before_round_id != 0) id = std::min(id, wanted.before_round_id - 1);
+      for (; id >= std::max<market::RoundId>(wanted.first_round_id, 1) &&
+             out.size() < static_cast<size_t>(wanted.rounds_max);
+           --id) {
+        market::Round& round = out.emplace_back();
+        round.round_id = id;
+        round.host_id = wanted.host_id;
+        round.phase = id % 2 == 0 ? market::RoundPhase::kReleased : market::RoundPhase::kSettled;
+        for (const market::ResourceKind kind :
+             {market::ResourceKind::kCpu, market::ResourceKind::kMemory}) {
+          round.prices.push_back({.kind = kind,
+                                  .unit_price_microcredits = static_cast<int64_t>(id),
+                                  .highest_rejected_unit_price_microcredits = 77,
+                                  .rule = std::string(name_bytes, 'r')});
+        }
+      }
+      return absl::StatusOr<std::vector<market::Round>>(std::move(out));
+    };
+  }
+  static std::vector<uint64_t> All(const ReadPrices& read, Request request, int* pages) {
+    std::vector<uint64_t> out;
+    for (*pages = 1;; ++*pages) {
+      const absl::StatusOr<PricesAsked> asked = FromProto(request);
+      EXPECT_TRUE(asked.ok()) << asked.status();
+      nom::market::v1::ListPricesResponse page;
+      EXPECT_TRUE(AddPrices(read, *asked, &page).ok());
+      EXPECT_LE(page.rounds_size(), asked->page_size);
+      EXPECT_TRUE(page.rounds_size() == 1 || page.ByteSizeLong() < kPageBytesMax + 65'536);
+      for (const auto& round : page.rounds()) out.push_back(round.round_id());
+      if (page.next_page_token().empty()) return out;
+      request.set_page_token(page.next_page_token());
+    }
+  }
+  static std::vector<uint64_t> Down(uint64_t from, uint64_t to = 1) {
+    std::vector<uint64_t> out;
+    for (; from >= to; --from) out.push_back(from);
+    return out;
+  }
+};
+
+TEST_F(PricePageTest, EndByNumberAndByBytesAndLeaveNothingOut) {
+  int pages = 0;
+  Request request;
+  EXPECT_EQ(All(Rounds(2'500, 6), request, &pages), Down(2'500));
+  EXPECT_EQ(pages, 3) << "a page is bounded also if nobody says how";
+  request.set_page_size(64);
+  EXPECT_EQ(All(Rounds(128, 6), request, &pages), Down(128));
+  EXPECT_EQ(pages, 2) << "no empty page at the end";
+  request.set_first_round_id(30);
+  request.set_last_round_id(100);
+  EXPECT_EQ(All(Rounds(128, 6), request, &pages), Down(100, 30));
+  EXPECT_EQ(pages, 2);
+  EXPECT_EQ(All(Rounds(0, 6), {}, &pages), std::vector<uint64_t>());
+  EXPECT_EQ(All(Rounds(500, 4'000), {}, &pages), Down(500));
+  EXPECT_GE(pages, 4) << "some 4 MB";
+  EXPECT_EQ(All(Rounds(3, 1 << 20), {}, &pages), Down(3)) << "one too large goes alone";
+}
+
+TEST_F(PricePageTest, TellsWhatEverybodyMayKnowOfTheKindsAskedFor) {
+  Request request;
+  request.add_kinds(nom::market::v1::RESOURCE_KIND_MEMORY);
+  request.set_page_size(2);
+  nom::market::v1::ListPricesResponse page;
+  ASSERT_TRUE(AddPrices(Rounds(9, 6), *FromProto(request), &page).ok());
+  ASSERT_EQ(page.rounds_size(), 2);
+  ASSERT_EQ(page.rounds(0).prices_size(), 1);
+  EXPECT_EQ(page.rounds(0).prices(0).kind(), nom::market::v1::RESOURCE_KIND_MEMORY);
+  EXPECT_EQ(page.rounds(0).prices(0).unit_price_microcredits(), 9);
+  EXPECT_EQ(page.rounds(0).prices(0).policy(), "rrrrrr");
+  EXPECT_FALSE(page.rounds(0).released());
+  EXPECT_TRUE(page.rounds(1).released());
+  EXPECT_EQ(page.DebugString().find("77"), std::string::npos) << "border prices are others' bids";
+  const absl::Status unread =
+      AddPrices([](const market::PricesWanted&) { return absl::DataLossError("damaged"); },
+                *FromProto(request), &page);
+  EXPECT_TRUE(absl::IsDataLoss(unread)) << unread;
+}
+
+TEST_F(PricePageTest, SaysWhichFieldIsWrong) {
+  const auto refused = [](const std::function<void(Request&)>& change) {
+    Request request;
+    change(request);
+    const absl::Status status = FromProto(request).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(refused([](Request& r) { r.set_page_size(-1); }), HasSubstr("page_size"));
+  EXPECT_THAT(refused([](Request& r) { r.set_page_size(1'001); }), HasSubstr("page_size"));
+  EXPECT_THAT(refused([](Request& r) {
+                r.add_kinds(nom::market::v1::RESOURCE_KIND_CPU);
+                r.add_kinds(static_cast<nom::market::v1::ResourceKind>(99));
+              }),
+              HasSubstr("kinds[1]"));
+  for (const std::string token : {"7", "r", "r0", "r-1", "r1 ", "rr1", "r18446744073709551616",
+                                  "r111111111111111111111111"}) {
+    EXPECT_THAT(refused([&](Request& r) { r.set_page_token(token); }), HasSubstr("page_token"))
+        << token;
+  }
+  EXPECT_THAT(refused([](Request& r) {
+                r.set_first_round_id(5);
+                r.set_last_round_id(4);
+              }),
+              HasSubstr("last_round_id"));
+  EXPECT_THAT(refused([](Request& r) {
+                r.mutable_since_time()->set_seconds(5);
+                r.mutable_until_time()->set_seconds(5);
+              }),
+              HasSubstr("until_time"));
+  for (const int64_t seconds :
+       {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}) {
+    EXPECT_THAT(refused([&](Request& r) { r.mutable_since_time()->set_seconds(seconds); }),
+                HasSubstr("since_time"));
+  }
+  EXPECT_THAT(refused([](Request& r) { r.mutable_until_time()->set_nanos(-1); }),
+              HasSubstr("until_time"));
+  // The ends of what may be said.
+  Request request;
+  request.set_first_round_id(~uint64_t{0});
+  request.set_last_round_id(~uint64_t{0});
+  request.set_page_token("r18446744073709551615");
+  EXPECT_TRUE(FromProto(request).ok());
+}
+
 TEST(WorkerTest, BoundedAndDoesAllThatItTook) {
   std::atomic<int> done{0};
   {

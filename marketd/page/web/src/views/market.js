@@ -3,7 +3,7 @@
 
 import { axis, chart, fromZero, stepped, timeAxis, uPlot } from "../charts.js";
 import { empty, h, setText } from "../dom.js";
-import { amount, clock, inMeasure, kindName, measureName, measuresName, number, price, priceInMeasure, priceUnit } from "../format.js";
+import { amount, clock, forwardWords, inMeasure, kindName, measureName, measuresName, number, price, priceInMeasure, priceUnit } from "../format.js";
 
 const RANGES = [
   { name: "60 rounds", rounds: 60 },
@@ -12,7 +12,13 @@ const RANGES = [
 ];
 const SYNC = uPlot.sync("market");
 
-function priceChart(resource) {
+// What is sold by contract has two lines more: what a unit more costs so, and what the seller takes the next rounds to
+// cost. Of rounds from before marketd's start neither is known.
+function priceChart(resource, isForward) {
+  const line = (label, colour, dash) => (c) => ({
+    label, stroke: c(colour), width: 1.5, dash, paths: stepped, points: { show: false }, value: (_, v) => (v === null ? "–" : `${number(v)} cr`),
+  });
+  const more = isForward ? [line("By contract", "forward"), line("Forecast", "forecast", [2, 3])] : [];
   return chart({
     height: 190,
     make: (c) => ({
@@ -22,12 +28,13 @@ function priceChart(resource) {
       series: [
         { value: (_, t) => (t === null ? "–" : clock(t * 1000)), label: "At" },
         { label: "Price", stroke: c("price"), width: 2, paths: stepped, points: { show: false }, value: (_, v) => (v === null ? "–" : `${number(v)} cr`) },
-        { label: "Reserve", stroke: c("reserve"), width: 1.5, dash: [5, 4], paths: stepped, points: { show: false }, value: (_, v) => (v === null ? "–" : `${number(v)} cr`) },
+        line("Reserve", "reserve", [5, 4])(c),
+        ...more.map((series) => series(c)),
       ],
     }),
-    tableOf: ([times, prices, reserves]) => [
-      ["Time", "Price (cr)", "Reserve (cr)"],
-      lastRows(times.length, (i) => [clock(times[i] * 1000), shown(prices[i]), shown(reserves[i])]),
+    tableOf: ([times, ...columns]) => [
+      ["Time", "Price (cr)", "Reserve (cr)", ...(isForward ? ["By contract (cr)", "Forecast (cr)"] : [])],
+      lastRows(times.length, (i) => [clock(times[i] * 1000), ...columns.map((column) => shown(column[i]))]),
     ],
   });
 }
@@ -165,10 +172,11 @@ const lastRows = (count, row) => {
 };
 
 // All of one resource: the figures, and three charts.
-function panel(resource, signIn) {
+function panel(resource, signIn, isForward) {
   const big = h("p", { class: "figure" });
   const facts = h("p", { class: "note" });
-  const prices = priceChart(resource);
+  const forward = h("p", { class: "note" });
+  const prices = priceChart(resource, isForward);
   const supply = supplyChart(resource);
   const demand = demandChart(resource);
   const place = h("div", { class: "stack" });
@@ -177,7 +185,7 @@ function panel(resource, signIn) {
     h("p", {}, "What was bid takes a token: a tenant's shows its own bids, the operator's those of all."),
     h("button", { type: "button", onclick: signIn }, "Sign in"));
   const element = h("section", { class: "card", "aria-label": kindName(resource.kind) },
-    h("h2", {}, kindName(resource.kind)), big, facts,
+    h("h2", {}, kindName(resource.kind)), big, facts, ...(isForward ? [forward] : []),
     h("h3", {}, "Price"), prices.element,
     h("h3", {}, "Supply and demand"), supply.element,
     h("h3", {}, "Demand curve of the last round"), note, place);
@@ -192,13 +200,16 @@ function panel(resource, signIn) {
           `${amount(now.sold_units, resource)} of ${amount(now.supply_units, resource)} sold, ` +
           `${amount(now.demand_units, resource)} asked for.`
         : "");
+      const sale = state.host.state.forward.find((one) => one.kind === resource.kind);
+      setText(forward, sale ? forwardWords(sale, resource) : "");
       const columns = state.history.series.get(resource.kind);
       if (!columns) return;
       const times = state.history.times.slice(from);
       const money = (list) => list.slice(from).map((v) => (v === null ? null : priceInMeasure(v, resource)));
       const sizes = (list) => list.slice(from).map((v) => (v === null ? null : inMeasure(v, resource)));
-      prices.update([times, money(columns.price), money(columns.reserve)],
-        `Price of ${kindName(resource.kind)} over ${times.length} rounds, now ${big.textContent} ${facts.textContent}`);
+      const more = isForward ? [money(columns.forward), money(columns.forecast)] : [];
+      prices.update([times, money(columns.price), money(columns.reserve), ...more],
+        `Price of ${kindName(resource.kind)} over ${times.length} rounds, now ${big.textContent} ${facts.textContent} ${forward.textContent}`.trim());
       supply.update([times, sizes(columns.demand), sizes(columns.supply), sizes(columns.sold)],
         `Supply and demand of ${kindName(resource.kind)} over ${times.length} rounds. ${facts.textContent}`);
     },
@@ -240,11 +251,13 @@ export function make({ state, get, signIn, fail }) {
   });
   const element = h("div", {}, h("div", { class: "row heading" }, h("h1", {}, "Prices"), choice), grid);
   let panels = new Map();
+  let made = ""; // Which resources have a panel, and are sold by contract.
   let drawn = ""; // Which round's demand is shown, and for whom.
 
   function clear() {
     panels.forEach((p) => p.destroy());
     panels = new Map();
+    made = "";
     drawn = "";
   }
 
@@ -284,9 +297,11 @@ export function make({ state, get, signIn, fail }) {
       return;
     }
     const kinds = [...state.resources.keys()];
-    if ([...panels.keys()].join() !== kinds.join()) {
+    const sold = host.state.forward.map((one) => one.kind);
+    if (`${kinds}/${sold}` !== made) {
       clear();
-      panels = new Map(kinds.map((kind) => [kind, panel(state.resources.get(kind), signIn)]));
+      made = `${kinds}/${sold}`;
+      panels = new Map(kinds.map((kind) => [kind, panel(state.resources.get(kind), signIn, sold.includes(kind))]));
       grid.replaceChildren(...[...panels.values()].map((p) => p.element));
     }
     const from = Math.max(0, history.ids.length - RANGES[range].rounds);

@@ -337,6 +337,77 @@ TEST_P(LedgerConformance, OffersAndWhatBecameOfThemComeBack) {
   EXPECT_EQ(again.state.last_offer_id, 3u) << "ids of offers that are closed are not given again";
 }
 
+TEST_P(LedgerConformance, PricesOfRoundsByIdAndByTimeAreThoseOfTheRounds) {
+  Leader alpha(*ledger_, kAlpha);
+  alpha.Tenant("ann", 1'000'000);
+  alpha.WriteNow("hosts", [](Scribe& s) {
+    s.Write(PutHost{"h1", 1, 0});
+    s.Write(PutHost{"h2", 1, 0});
+  });
+  const GuestId one = AddGuest(alpha, "h1", "ann");
+  const GuestId other = AddGuest(alpha, "h2", "ann");
+  LedgerReader& reader = ledger_->reader();
+  EXPECT_THAT(*reader.ListPrices({.host_id = "h1", .rounds_max = 9}), IsEmpty());
+  EXPECT_THAT(
+      *reader.ListPrices(
+          {.host_id = "h1", .since = absl::UnixEpoch(), .until = absl::Now(), .rounds_max = 9}),
+      IsEmpty());
+  // Ids with gaps: nobody promises that each period has a round. Two of them were released.
+  for (const RoundId round_id : {2u, 3u, 4u, 9u, 10u, 17u, 18u, 40u}) {
+    Settle(alpha, "h1", round_id, Decide(alpha, "h1", round_id, one, "ann"));
+  }
+  Decide(alpha, "h2", 7, other, "ann");
+  const absl::StatusOr<std::vector<Round>> rounds = reader.ListRounds("h1", 0, 100);
+  ASSERT_TRUE(rounds.ok()) << rounds.status();
+  ASSERT_EQ(rounds->size(), 8u);
+
+  // Whatever is asked for is what a look at each round would find.
+  const auto expect = [&](const PricesWanted& wanted) {
+    std::vector<Round> expected;
+    for (Round round : *rounds) {
+      if (round.round_id < wanted.first_round_id) continue;
+      if (wanted.before_round_id != 0 && round.round_id >= wanted.before_round_id) continue;
+      if (round.close_time < wanted.since || round.close_time >= wanted.until) continue;
+      if (expected.size() == static_cast<size_t>(wanted.rounds_max)) continue;
+      round.outcomes.clear();
+      round.certificate.reset();
+      expected.push_back(std::move(round));
+    }
+    const auto found = reader.ListPrices(wanted);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(*found, expected) << wanted.first_round_id << " " << wanted.before_round_id << " "
+                                << wanted.since << " " << wanted.until << " " << wanted.rounds_max;
+  };
+  std::vector<absl::Time> times = {absl::InfinitePast(), absl::UnixEpoch(), absl::InfiniteFuture()};
+  for (const Round& round : *rounds) {
+    times.push_back(round.close_time);
+    times.push_back(round.close_time + absl::Microseconds(1));
+  }
+  for (const absl::Time since : times) {
+    for (const absl::Time until : times) {
+      expect({.host_id = "h1", .since = since, .until = until, .rounds_max = 100});
+      expect({.host_id = "h1", .since = since, .until = until, .rounds_max = 2});
+      expect({.host_id = "h1",
+              .first_round_id = 4,
+              .before_round_id = 18,
+              .since = since,
+              .until = until,
+              .rounds_max = 100});
+    }
+  }
+  for (RoundId first = 0; first < 42; ++first) {
+    for (const RoundId before : {RoundId{0}, RoundId{1}, first, first + 8, ~RoundId{0}}) {
+      expect(
+          {.host_id = "h1", .first_round_id = first, .before_round_id = before, .rounds_max = 3});
+    }
+  }
+  const auto of_other = reader.ListPrices({.host_id = "h2", .rounds_max = 9});
+  ASSERT_TRUE(of_other.ok()) << of_other.status();
+  ASSERT_EQ(of_other->size(), 1u);
+  EXPECT_EQ(of_other->front().round_id, 7u);
+  EXPECT_EQ(of_other->front().prices, reader.ListRounds("h2", 0, 1)->front().prices);
+}
+
 TEST_P(LedgerConformance, EventsAndStatementsComeNewestFirstAndNoTransactionIsCut) {
   Leader alpha(*ledger_, kAlpha);
   Leader beta(*ledger_, kBeta);

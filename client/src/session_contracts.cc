@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls about contracts: each an errand of its own (errands.h).
+
+#include <cstdint>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/src/contracts.h"
+#include "client/src/session_impl.h"
+
+namespace nom {
+namespace {
+
+namespace pb = market::v1;
+using Async = pb::MarketService::StubInterface::async_interface;
+
+// The call of that name that tells its end to a function. There is another that takes a reactor.
+template <typename Request, typename Response>
+using Method = void (Async::*)(grpc::ClientContext*, const Request*, Response*,
+                               std::function<void(grpc::Status)>);
+
+// 128 bits in hex that no other process draws: the market keeps ids for ever, so they come from the
+// system, whatever chance the program handed in.
+std::string NewRequestId() {
+  std::random_device device;
+  std::string id;
+  for (int i = 0; i < 4; ++i) absl::StrAppendFormat(&id, "%08x", device());
+  return id;
+}
+
+absl::StatusOr<ContractsPage> ReadPage(const pb::ListContractsResponse& response) {
+  ContractsPage page{.contracts = {}, .next_after_contract_id = response.next_after_contract_id()};
+  for (const pb::Contract& contract : response.contracts()) {
+    page.contracts.push_back(client::FromProto(contract));
+  }
+  return page;
+}
+
+absl::StatusOr<Offer> ReadOffer(uint64_t offer_id, bool has_offer, const pb::Offer& offer) {
+  if (has_offer) return client::FromProto(offer);
+  return absl::FailedPreconditionError(
+      absl::StrCat("offer ", offer_id, " was made by an earlier try, and is open no more"));
+}
+
+}  // namespace
+
+template <typename Answer, typename Method, typename Request, typename Response, typename Read>
+AsyncCall<Answer> Session::Impl::Send(Method method, absl::StatusOr<Request> request,
+                                      const Response& /*response*/, const Read& read,
+                                      Told<Answer> done, const CallOptions& options) {
+  struct Exchange {
+    Request request;
+    Response response;
+  };
+  auto state = std::make_shared<typename AsyncCall<Answer>::State>();
+  auto exchange = std::make_shared<Exchange>();
+  const auto finish = [this, state, exchange, read,
+                       done = std::move(done)](const absl::Status& status) {
+    absl::StatusOr<Answer> answer =
+        status.ok() ? read(exchange->response) : absl::StatusOr<Answer>(status);
+    if (!state->Finish(answer) || !done) return;
+    dispatcher_.Run([done, answer = std::move(answer)] { done(answer); });
+  };
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) request = Closed();
+  }
+  if (!request.ok()) {
+    finish(request.status());
+    return AsyncCall<Answer>(state);
+  }
+  exchange->request = *std::move(request);
+  const uint64_t id = errands_->Send(
+      [exchange, method](client::Endpoints::Stub& stub, grpc::ClientContext* context,
+                         std::function<void(grpc::Status)> came_back) {
+        exchange->response.Clear();
+        (static_cast<Async*>(stub.async())->*method)(context, &exchange->request,
+                                                     &exchange->response, std::move(came_back));
+      },
+      finish, clock_.Steady() + options.timeout.value_or(options_.call_timeout));
+  if (id != 0) {
+    state->SetCancel([errands = std::weak_ptr<client::Errands>(errands_), id] {
+      if (const auto alive = errands.lock()) alive->Cancel(id);
+    });
+  }
+  return AsyncCall<Answer>(state);
+}
+
+AsyncCall<Offer> Session::Impl::GetQuote(const QuoteOptions& quote, Told<Offer> done,
+                                         const CallOptions& options) {
+  absl::StatusOr<pb::GetQuoteRequest> request = client::ToProto(quote);
+  const absl::StatusOr<uint64_t> guest_id =
+      Locked([&](const SessionCore& core) { return core.ResolveGuest(quote.guest_id); });
+  if (guest_id.ok()) {
+    request->set_guest_id(*guest_id);
+    request->set_request_id(NewRequestId());
+  } else {
+    request = guest_id.status();
+  }
+  return Send<Offer>(
+      static_cast<Method<pb::GetQuoteRequest, pb::GetQuoteResponse>>(&Async::GetQuote),
+      std::move(request), pb::GetQuoteResponse(),
+      [](const pb::GetQuoteResponse& response) {
+        return ReadOffer(response.offer_id(), response.has_offer(), response.offer());
+      },
+      std::move(done), options);
+}
+
+AsyncCall<Taken> Session::Impl::TakeOffer(const TakeOptions& take, Told<Taken> done,
+                                          const CallOptions& options) {
+  absl::StatusOr<pb::TakeOfferRequest> request = client::ToProto(take);
+  const absl::StatusOr<uint64_t> guest_id =
+      Locked([&](const SessionCore& core) { return core.ResolveGuest(take.guest_id); });
+  if (guest_id.ok()) {
+    request->set_guest_id(*guest_id);
+    request->set_request_id(NewRequestId());
+  } else {
+    request = guest_id.status();
+  }
+  return Send<Taken>(
+      static_cast<Method<pb::TakeOfferRequest, pb::TakeOfferResponse>>(&Async::TakeOffer),
+      std::move(request), pb::TakeOfferResponse(),
+      [](const pb::TakeOfferResponse& response) -> absl::StatusOr<Taken> {
+        return Taken{response.contract_id(), response.from_round_id()};
+      },
+      std::move(done), options);
+}
+
+AsyncCall<uint64_t> Session::Impl::LeaveContract(uint64_t contract_id, Told<uint64_t> done,
+                                                 const CallOptions& options) {
+  pb::LeaveContractRequest request;
+  request.set_contract_id(contract_id);
+  request.set_request_id(NewRequestId());
+  return Send<uint64_t>(
+      static_cast<Method<pb::LeaveContractRequest, pb::LeaveContractResponse>>(
+          &Async::LeaveContract),
+      absl::StatusOr<pb::LeaveContractRequest>(request), pb::LeaveContractResponse(),
+      [](const pb::LeaveContractResponse& response) -> absl::StatusOr<uint64_t> {
+        return response.round_id();
+      },
+      std::move(done), options);
+}
+
+AsyncCall<Done> Session::Impl::SetRenewal(uint64_t contract_id, int64_t ceiling_microcredits,
+                                          Told<Done> done, const CallOptions& options) {
+  pb::SetRenewalRequest request;
+  request.set_contract_id(contract_id);
+  request.set_renew_ceiling_microcredits(ceiling_microcredits);
+  request.set_request_id(NewRequestId());
+  return Send<Done>(
+      static_cast<Method<pb::SetRenewalRequest, pb::SetRenewalResponse>>(&Async::SetRenewal),
+      absl::StatusOr<pb::SetRenewalRequest>(request), pb::SetRenewalResponse(),
+      [](const pb::SetRenewalResponse&) -> absl::StatusOr<Done> { return Done{}; }, std::move(done),
+      options);
+}
+
+AsyncCall<Offer> Session::Impl::OfferSublet(const SubletOptions& sublet, Told<Offer> done,
+                                            const CallOptions& options) {
+  absl::StatusOr<pb::OfferSubletRequest> request = client::ToProto(sublet);
+  if (request.ok()) request->set_request_id(NewRequestId());
+  return Send<Offer>(
+      static_cast<Method<pb::OfferSubletRequest, pb::OfferSubletResponse>>(&Async::OfferSublet),
+      std::move(request), pb::OfferSubletResponse(),
+      [](const pb::OfferSubletResponse& response) {
+        return ReadOffer(response.offer_id(), response.has_offer(), response.offer());
+      },
+      std::move(done), options);
+}
+
+AsyncCall<Done> Session::Impl::WithdrawOffer(uint64_t offer_id, Told<Done> done,
+                                             const CallOptions& options) {
+  pb::WithdrawOfferRequest request;
+  request.set_offer_id(offer_id);
+  request.set_request_id(NewRequestId());
+  return Send<Done>(
+      static_cast<Method<pb::WithdrawOfferRequest, pb::WithdrawOfferResponse>>(
+          &Async::WithdrawOffer),
+      absl::StatusOr<pb::WithdrawOfferRequest>(request), pb::WithdrawOfferResponse(),
+      [](const pb::WithdrawOfferResponse&) -> absl::StatusOr<Done> { return Done{}; },
+      std::move(done), options);
+}
+
+AsyncCall<ContractsPage> Session::Impl::ListContracts(uint64_t after_contract_id,
+                                                      Told<ContractsPage> done,
+                                                      const CallOptions& options) {
+  pb::ListContractsRequest request;
+  request.set_after_contract_id(after_contract_id);
+  return Send<ContractsPage>(
+      static_cast<Method<pb::ListContractsRequest, pb::ListContractsResponse>>(
+          &Async::ListContracts),
+      absl::StatusOr<pb::ListContractsRequest>(request), pb::ListContractsResponse(), ReadPage,
+      std::move(done), options);
+}
+
+AsyncCall<OffersPage> Session::Impl::ListOffers(uint64_t after_offer_id, Told<OffersPage> done,
+                                                const CallOptions& options) {
+  pb::ListOffersRequest request;
+  request.set_after_offer_id(after_offer_id);
+  return Send<OffersPage>(
+      static_cast<Method<pb::ListOffersRequest, pb::ListOffersResponse>>(&Async::ListOffers),
+      absl::StatusOr<pb::ListOffersRequest>(request), pb::ListOffersResponse(),
+      [](const pb::ListOffersResponse& response) -> absl::StatusOr<OffersPage> {
+        OffersPage page{.offers = {}, .next_after_offer_id = response.next_after_offer_id()};
+        for (const pb::Offer& offer : response.offers()) {
+          page.offers.push_back(client::FromProto(offer));
+        }
+        return page;
+      },
+      std::move(done), options);
+}
+
+}  // namespace nom
