@@ -303,9 +303,14 @@ class Drill {
                         random_.Uniform(0, 12)};
         break;
       case 2:
-      case 3:
-        call = TakeOffer{NewId(), any_offer(), AnyGuest(), random_.OneIn(2) ? 0 : money};
-        break;
+      case 3: {
+        // Mostly by whom it is for: others are refused.
+        const OfferId offer_id = any_offer();
+        const auto offer = state.offers.find(offer_id);
+        const bool is_for_it = offer != state.offers.end() && !random_.OneIn(4);
+        call = TakeOffer{NewId(), offer_id, is_for_it ? offer->second.guest_id : AnyGuest(),
+                         random_.OneIn(2) ? 0 : money};
+      } break;
       case 4:
         call = OfferSublet{.request_id = NewId(),
                            .contract_id = any_contract(),
