@@ -136,7 +136,9 @@ absl::Status Archiver::Trim() {
 }
 
 absl::Status Archiver::Copy(const std::function<absl::Status()>& copy) {
-  NOM_RETURN_IF_ERROR(archive_->Execute("BEGIN IMMEDIATE"));
+  // Not IMMEDIATE, which would take the lock of the attached ledger, too: it is only read here, and
+  // whoever writes to it goes on.
+  NOM_RETURN_IF_ERROR(archive_->Execute("BEGIN"));
   absl::Status status = copy();
   if (status.ok()) status = archive_->Execute("COMMIT");
   if (!status.ok()) (void)archive_->Execute("ROLLBACK");  // The first error is what matters.

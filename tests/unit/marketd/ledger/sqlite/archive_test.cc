@@ -7,11 +7,15 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <future>
+#include <iostream>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "marketd/ledger/sqlite/archiver.h"
@@ -27,7 +31,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 // As a person with a SQLite shell would. The first column of the first row, or the error.
 std::string Shell(const std::string& path, const std::string& sql) {
@@ -211,6 +214,56 @@ TEST_F(ArchiveTest, WhatIsOldGoesAndIsReadAsBefore) {
   ASSERT_TRUE(audit.ok()) << audit.status();
   EXPECT_THAT(audit->findings, IsEmpty());
   EXPECT_EQ(audit->transactions, after.transactions);
+}
+
+// Rows, not the time that they take: others write in between.
+TEST_F(ArchiveTest, NobodyIsKeptFromWritingForLong) {
+  World world(WithArchive());
+  Play(150, world);
+  const auto rows = [&] {
+    return Number(world.ledger_path(),
+                  "SELECT (SELECT COUNT(*) FROM entries) + (SELECT COUNT(*) FROM transactions) +"
+                  " (SELECT COUNT(*) FROM events) + (SELECT COUNT(*) FROM rounds) +"
+                  " (SELECT COUNT(*) FROM auctions) + (SELECT COUNT(*) FROM outcomes) +"
+                  " (SELECT COUNT(*) FROM contracts) + (SELECT COUNT(*) FROM lots)");
+  };
+  std::mutex writing;
+  const auto archiver = *Archiver::Open(world.ledger_path(), archive_, false, writing);
+  const int64_t before = rows();
+  int64_t most = 0;
+  absl::Duration longest;
+  for (int64_t last = before;;) {
+    const absl::StatusOr<bool> did = archiver->Step(world.clock.Now() - absl::Seconds(20));
+    ASSERT_TRUE(did.ok()) << did.status();
+    if (!*did) break;
+    const int64_t now = rows();
+    most = std::max(most, std::exchange(last, now) - now);
+    longest = std::max(longest, archiver->held());
+    world.Run(absl::Milliseconds(100));  // The market writes between any two.
+  }
+  std::cout << "held for up to " << longest << ", " << most << " rows" << std::endl;
+  EXPECT_GT(before, 4 * most);
+  EXPECT_LE(most, 400);
+}
+
+// However long a copy and its proof take, the market's writer is not kept waiting by them.
+TEST_F(ArchiveTest, CopyingTakesNoLockOfTheLedger) {
+  World world(WithArchive());
+  Play(120, world);
+  std::mutex writing;
+  const auto archiver = *Archiver::Open(world.ledger_path(), archive_, false, writing);
+  const absl::Time cutoff = world.clock.Now() - absl::Seconds(20);
+  sqlite3* writer = nullptr;
+  ASSERT_EQ(sqlite3_open(world.ledger_path().c_str(), &writer), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(writer, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const absl::Status busy = archiver->Step(cutoff).status();
+  EXPECT_TRUE(absl::IsUnavailable(busy)) << "what is copied can't be marked yet: " << busy;
+  EXPECT_GT(Number(archive_, "SELECT COUNT(*) FROM transactions"), 0) << "but it was copied";
+  ASSERT_EQ(sqlite3_exec(writer, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(writer);
+  EXPECT_TRUE(archiver->Step(cutoff).value_or(false)) << "and the same is done again";
+  ASSERT_TRUE(Archive(world, absl::Seconds(20)).ok());
+  EXPECT_THAT(Read(world.ledger().reader()).findings, IsEmpty());
 }
 
 TEST_F(ArchiveTest, WhatIsYoungStaysWhateverIsAsked) {
