@@ -14,12 +14,14 @@ namespace nom::market {
 
 namespace {
 
-constexpr absl::string_view kEnds[] = {
-    kEndedOver,         kEndedLeft,     kEndedUnpaid,  kEndedGuestStopped, kEndedGuestEnded,
-    kEndedGuestEvicted, kEndedReleased, kEndedMachine, kEndedLost,         kEndedHostClosed};
+// What another one begins with comes after it.
+constexpr absl::string_view kEnds[] = {kEndedNotRenewed,   kEndedOver,         kEndedLeft,
+                                       kEndedUnpaid,       kEndedGuestStopped, kEndedGuestEnded,
+                                       kEndedGuestEvicted, kEndedReleased,     kEndedMachine,
+                                       kEndedLost,         kEndedHostClosed};
 constexpr absl::string_view kEndWords[] = {
-    "over",          "left",     "unpaid",  "guest_stopped", "guest_ended",
-    "guest_evicted", "released", "machine", "lost",          "host_closed"};
+    "not_renewed",   "over",     "left",    "unpaid", "guest_stopped", "guest_ended",
+    "guest_evicted", "released", "machine", "lost",   "host_closed"};
 static_assert(std::size(kEnds) == std::size(kEndWords));
 
 }  // namespace

@@ -140,11 +140,11 @@ void AddHost(const market::HostView& host, Scrape& out) {
   out.Add(Metric::kBids, {id, "accepted"}, n.bids_accepted);
   out.Add(Metric::kBids, {id, "refused"}, n.bids_refused);
   out.Add(Metric::kBids, {id, "page_refused"}, n.bid_pages_refused);
-  out.Add(Metric::kContracts, {id, "bought"}, n.contracts_bought);
-  out.Add(Metric::kContracts, {id, "sublet"}, n.sublets_taken);
-  out.Add(Metric::kContracts, {id, "renewed"}, n.contracts_renewed);
-  out.Add(Metric::kContracts, {id, "not_renewed"}, n.contracts_not_renewed);
-  out.Add(Metric::kContracts, {id, "left"}, n.contracts_left);
+  out.Add(Metric::kContractSteps, {id, "bought"}, n.contracts_bought);
+  out.Add(Metric::kContractSteps, {id, "sublet"}, n.sublets_taken);
+  out.Add(Metric::kContractSteps, {id, "renewed"}, n.contracts_renewed);
+  out.Add(Metric::kContractSteps, {id, "not_renewed"}, n.contracts_not_renewed);
+  out.Add(Metric::kContractSteps, {id, "left"}, n.contracts_left);
   out.Add(Metric::kTierFloors, {id}, n.tier_floors);
   out.Add(Metric::kGuestRequests, {id, "admitted"}, n.guests_requested);
   out.Add(Metric::kGuestRequests, {id, "refused"}, n.guest_requests_refused);

@@ -82,7 +82,7 @@ struct MetricRow {
     "Bids accepted and refused, and bid pages that could not be read.")                            \
   X(kContracted, "nom_market_contracted_units", kGauge, "host resource",                           \
     "Of the host's own units, by contracts that were alive in the last round decided.")            \
-  X(kContracts, "nom_market_contracts_total", kCounter, "host outcome",                            \
+  X(kContractSteps, "nom_market_contract_steps_total", kCounter, "host outcome",                   \
     "Contracts beside the auction: bought, sublet, renewed, not_renewed (they were to be, and "    \
     "could not), left.")                                                                           \
   X(kTiers, "nom_market_tier_guests", kGauge, "host tier",                                         \
@@ -124,8 +124,8 @@ struct MetricRow {
   X(kContractEscrow, "nom_market_contract_escrow_credits", kGauge, "host",                         \
     "Set aside for contracts but awards: a round each, and the fee for leaving.")                  \
   X(kContractsEnded, "nom_market_contracts_ended_total", kCounter, "reason",                       \
-    "Contracts but awards that ended: over, left, unpaid, guest_stopped, guest_ended, "            \
-    "guest_evicted, released, machine, lost, host_closed.")                                        \
+    "Contracts but awards that ended: over, not_renewed, left, unpaid, guest_stopped, "            \
+    "guest_ended, guest_evicted, released, machine, lost, host_closed.")                           \
   X(kEvents, "nom_market_engine_events_total", kCounter, "", "Events that the engine handled.")    \
   X(kEventsRefused, "nom_market_engine_events_refused_total", kCounter, "",                        \
     "Calls refused as the engine's queue was full.")                                               \

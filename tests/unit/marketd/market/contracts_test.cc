@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "marketd/base/random.h"
 
 namespace nom::market {
@@ -195,6 +196,13 @@ TEST(BillContractsTest, WhatIsPassedOnIsPaidByBoth) {
   EXPECT_EQ(Dues(BillContracts({{&whole, {{kMemory, 9}}}}, {}, Minute(0, 0))),
             (std::vector<Microcredits>{50}))
       << "no more than it has";
+}
+
+TEST(Contracts, WhyOneEndedIsAWordThatCanBeCounted) {
+  EXPECT_EQ(EndWord(kEndedOver), "over");
+  EXPECT_EQ(EndWord(absl::StrCat(kEndedNotRenewed, ": its ceiling is 5")), "not_renewed");
+  EXPECT_EQ(EndWord(absl::StrCat(kEndedUnpaid, ": shop has 3")), "unpaid");
+  EXPECT_EQ(EndWord("the moon was full"), "other");
 }
 
 }  // namespace
