@@ -50,14 +50,19 @@ std::set<std::string> TableNames() {
   return names;
 }
 
-// Memory is sold by contract, so that all there is to scrape is there.
+// Memory is sold by contract, and the market bids for a tier, so that all there is to scrape is
+// there.
 class ScrapeTest : public MarketTest {
  protected:
   std::string Config() override {
     return absl::StrReplaceAll(
         MarketTest::Config(),
         {{"reserve_unit_price_microcredits: 10",
-          "reserve_unit_price_microcredits: 10\n        forward: {share_percent: 50}"}});
+          "reserve_unit_price_microcredits: 10\n        forward: {share_percent: 50}"},
+         {"    guests_bid: false",
+          "    guests_bid: false\n    tiers: [{name: gold, price_percent: 100, floor: {memory: 1, "
+          "cpu: "
+          "1}, floor_every_rounds: 9}]"}});
   }
 };
 
@@ -133,6 +138,7 @@ TEST_F(ScrapeTest, ARealScrapeIsRightAndComplete) {
               HasSubstr("nom_market_forward_share_units{host=\"sim\",resource=\"memory\"} 32"));
   EXPECT_THAT(text, HasSubstr("nom_market_contracts{host=\"sim\",kind=\"future\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("nom_market_contracts_ended_total{reason=\"unpaid\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("nom_market_tier_guests{host=\"sim\",tier=\"gold\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("nom_market_guests{host=\"sim\",state=\"running\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("grpc_method=\"nom.market.v1.MarketService/PlaceBid\",grpc_status="
                               "\"OK\""));
