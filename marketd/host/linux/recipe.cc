@@ -24,7 +24,7 @@ absl::Status CheckUnit(const Recipe& recipe) {
   const std::string& unit = recipe.unit;
   const bool named =
       unit.size() <= 255 && std::all_of(unit.begin(), unit.end(), [](unsigned char c) {
-        return absl::ascii_isalnum(c) || absl::StrContains(":_.\\@-", c);
+        return absl::ascii_isalnum(c) || absl::StrContains(":_.\\@-", static_cast<char>(c));
       });
   if (!named || !(absl::EndsWith(unit, ".service") || absl::EndsWith(unit, ".scope")) ||
       unit[0] == '.') {
