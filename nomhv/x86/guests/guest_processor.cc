@@ -107,6 +107,7 @@ void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
         break;
       case AfterExit::kInterrupt: {
         const uint64_t doorbells = DoorbellInterrupts();
+        KeepInterruptShadow(vcpu);
         TakeInterrupts();
         DeliverDeviceInterrupts();
         guest.CountExit(ReadTsc() >= deadline_tsc ? NOM_EXIT_TIMER : NOM_EXIT_INTERRUPT);

@@ -61,6 +61,7 @@ struct VirtualProcessor : News {
   uint32_t last_processor = 0;
   FrameWork work;  // Of the call that it is in.
   SleepState sleep;
+  uint64_t shadow_rip = ~uint64_t{0};  // See KeepInterruptShadow.
 
   // What a call comes to.
   void Answer(NomStatus status, uint64_t value) {

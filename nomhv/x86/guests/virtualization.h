@@ -48,6 +48,9 @@ void RepeatCall(VirtualProcessor& vcpu);
 // QEMU 7.2 forgets that at the next entry, so none is offered there: `sti; hlt` would sleep through
 // it.
 [[nodiscard]] bool InInterruptShadow(const VirtualProcessor& vcpu);
+// After an exit for an interrupt of nomhv's, before which the guest may have executed nothing: then
+// it is where it was, and so is the shadow, whatever the emulator says after its second entry.
+void KeepInterruptShadow(VirtualProcessor& vcpu);
 
 // Raises an exception at the next entry, in place of what was being delivered.
 void InjectException(VirtualProcessor& vcpu, uint8_t vector, uint32_t error);

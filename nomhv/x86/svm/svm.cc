@@ -183,6 +183,12 @@ bool InInterruptShadow(const VirtualProcessor& vcpu) {
   return (ControlBlock(vcpu).interrupt_shadow & 1) != 0;
 }
 
+void KeepInterruptShadow(VirtualProcessor& vcpu) {
+  Vmcb& v = ControlBlock(vcpu);
+  if (v.rip == vcpu.shadow_rip) v.interrupt_shadow |= 1;
+  vcpu.shadow_rip = InInterruptShadow(vcpu) ? v.rip : ~uint64_t{0};
+}
+
 bool InterruptsEnabled(const VirtualProcessor& vcpu) {
   return (ControlBlock(vcpu).rflags & kFlagsInterrupt) != 0;
 }
