@@ -57,7 +57,7 @@ TEST_F(NomctlTest, AStatementAddsUpWhatWasPaid) {
 
 // Two pages of prices, newest first: rounds 9 to 6 of memory and cpu, and that of 8 was released.
 void HasPrices(FakeMarket& market) {
-  for (const uint64_t newest : {9, 7}) {
+  for (const uint64_t newest : {9u, 7u}) {
     pb::ListPricesResponse& page = market.prices[newest == 9 ? "" : "r8"];
     for (uint64_t id = newest; id > newest - 2; --id) {
       pb::PricedRound& round = *page.add_rounds();
