@@ -115,6 +115,9 @@ void Errands::Run() {
 bool Errands::Step(std::unique_lock<std::mutex>& lock, const Entry& errand, absl::Duration* next) {
   if (std::exchange(errand->came_back, false)) {
     errand->context = nullptr;
+    lock.unlock();
+    errand->stub = nullptr;
+    lock.lock();
     const absl::Status status = ToAbsl(errand->brought);
     if (status.ok() || !MayHelpToTryAgain(status)) {
       End(lock, errand, status);
@@ -163,9 +166,9 @@ void Errands::Begin(std::unique_lock<std::mutex>& lock, const Entry& errand) {
                                 absl::ToChronoMicroseconds(time));
   errand->in_flight = true;
   grpc::ClientContext* const context = errand->context.get();
+  errand->stub = stub;
   lock.unlock();
-  // The stub is held until the attempt has come back: the session may connect anew meanwhile.
-  errand->attempt(*stub, context, [this, errand, stub](grpc::Status status) {
+  errand->attempt(*stub, context, [this, errand](grpc::Status status) {
     std::lock_guard back(mutex_);
     errand->brought = std::move(status);
     errand->in_flight = false;

@@ -73,6 +73,9 @@ class Errands {
     std::unique_ptr<Backoff> backoff;
     absl::Status last;  // What the attempt before ended with.
     // Of the attempt under way, or that has just come back.
+    // The session may connect anew meanwhile. Who lets the last of a channel go waits for gRPC's
+    // threads to end: never one of these itself, nor with the lock.
+    std::shared_ptr<Endpoints::Stub> stub;
     std::unique_ptr<grpc::ClientContext> context;
     bool in_flight = false;
     bool came_back = false;

@@ -180,10 +180,13 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
   }
   grpc::Status ListPrices(grpc::ServerContext* context, const mpb::ListPricesRequest* request,
                           mpb::ListPricesResponse* response) override {
-    const auto& pages = fake_.prices;
-    const auto page = pages.find(request->page_token());
-    return fake_.Answer("ListPrices", *context, *request,
-                        page == pages.end() ? mpb::ListPricesResponse() : page->second, response);
+    mpb::ListPricesResponse answer;
+    {
+      std::lock_guard lock(fake_.mutex_);
+      const auto page = fake_.prices.find(request->page_token());
+      if (page != fake_.prices.end()) answer = page->second;
+    }
+    return fake_.Answer("ListPrices", *context, *request, answer, response);
   }
   grpc::Status GetAccount(grpc::ServerContext* context, const mpb::GetAccountRequest* request,
                           mpb::GetAccountResponse* response) override {
