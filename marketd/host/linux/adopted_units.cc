@@ -80,6 +80,9 @@ absl::Status AdoptedUnits::Release(const LaunchRelease& release, const Recipe& r
                                     std::pair("memory.swap.max", release.limits.swap_max_bytes),
                                     std::pair("cpu.max", release.limits.cpu_us_per_s)}) {
     const absl::Status status = units_.SetLimit(unit, file, value);
+    // A scope that has ended, or a program that was removed: there is nothing to give back, and who
+    // waited for that would keep the guest for ever.
+    if (absl::IsNotFound(status)) return absl::OkStatus();
     if (out.ok()) out = status;
   }
   return out;

@@ -30,6 +30,9 @@ class BusError {
   ~BusError() { sd_bus_error_free(&error_); }
   sd_bus_error* get() { return &error_; }
   absl::Status Status(const std::string& what, int code) const {
+    if (sd_bus_error_has_name(&error_, "org.freedesktop.systemd1.NoSuchUnit") > 0) {
+      return absl::NotFoundError(absl::StrCat(what, ": ", error_.message));
+    }
     return absl::FailedPreconditionError(absl::StrCat(
         what, ": ", error_.message != nullptr ? error_.message : std::strerror(-code)));
   }

@@ -17,7 +17,8 @@
 
 namespace nom::market {
 
-// Not thread-safe. Errors: FAILED_PRECONDITION in one sentence, with systemd's own words.
+// Not thread-safe. Errors: NOT_FOUND if systemd knows no such unit, FAILED_PRECONDITION otherwise,
+// in one sentence, with systemd's own words.
 class SystemdUnits {
  public:
   struct Sight {

@@ -37,6 +37,7 @@ class FakeSystemdUnits final : public SystemdUnits {
     return Sight{.cgroup = cgroup, .limits = {.memory_max_bytes = 900, .memory_min_bytes = 5}};
   }
   absl::Status SetLimit(const std::string& unit, const std::string& file, int64_t value) override {
+    if (GetFile(folder_ + "/" + unit).empty()) return absl::NotFoundError("no such unit");
     const std::string log = folder_ + "/log";
     PutFile(log, absl::StrCat(GetFile(log), unit, " ", file, " ",
                               value == kCgroupMax ? "max" : absl::StrCat(value), "\n"));
@@ -193,6 +194,13 @@ TEST_F(LauncherTest, AWriteThatBlocksHoldsUpNeitherTheLauncherNorSystemd) {
             "db.service memory.max 65536\n");
   // Not one of these processes is taken for a guest.
   EXPECT_THAT(launcher->TakeEnded(), IsEmpty());
+}
+
+TEST_F(LauncherTest, AUnitThatIsGoneHasNothingToBeGivenBack) {
+  auto launcher = NewSocketLauncher(options_.launcher_socket, absl::Seconds(30));
+  EXPECT_FALSE(launcher->Control({5, "gone", "cpu.max", 25'000}).ok());
+  const absl::Status released = launcher->Release({5, "gone", {}});
+  EXPECT_TRUE(released.ok()) << released;
 }
 
 TEST_F(LauncherTest, OnlyUnitsOfRecipesAreObeyedAndOnlySoFar) {
