@@ -205,14 +205,21 @@ void Process::SetMetricSources() {
                            }});
 }
 
-absl::StatusOr<BackupFile> Process::MakeBackup() const {
-  const std::string path = config_.ledger + ".sending";
-  // Left by a process that was killed between making and sending it.
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return absl::FailedPreconditionError(absl::StrCat(path, ": ", std::strerror(errno)));
+absl::StatusOr<BackupFiles> Process::MakeBackup(bool with_archive) const {
+  BackupFiles out = {.path = config_.ledger + ".sending"};
+  // Each beside what it is a copy of: the archive may be where it is because there is room.
+  const std::string archive_path = config_.archive + ".sending";
+  // Left by a process that was killed between making and sending them.
+  for (const std::string& path : {out.path, archive_path}) {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+      return absl::FailedPreconditionError(absl::StrCat(path, ": ", std::strerror(errno)));
+    }
   }
-  NOM_ASSIGN_OR_RETURN(market::ChainHead head, market::BackUpLedger(config_.ledger, path));
-  return BackupFile{.path = path, .head = std::move(head)};
+  NOM_ASSIGN_OR_RETURN(
+      out.head, market::BackUpLedger(config_.ledger, out.path, with_archive ? config_.archive : "",
+                                     archive_path));
+  if (access(archive_path.c_str(), F_OK) == 0) out.archive_path = archive_path;
+  return out;
 }
 
 absl::Status Process::StartServer(const Secrets& secrets) {
@@ -224,7 +231,7 @@ absl::Status Process::StartServer(const Secrets& secrets) {
                       .reads_per_second = config_.limits.reads_per_second,
                       .reads_burst = config_.limits.reads_burst,
                       .clear = market::ClearByRule,
-                      .back_up = [this] { return MakeBackup(); },
+                      .back_up = [this](bool with_archive) { return MakeBackup(with_archive); },
                       .on_identified =
                           [this](const std::string& peer, const market::Caller& caller) {
                             return front_door_->Identify(peer, caller.tenant_id,

@@ -71,7 +71,7 @@ class Process {
   absl::Status StartPage();
   void SetMetricSources();
   // A backup beside the ledger, for a caller to be sent.
-  absl::StatusOr<BackupFile> MakeBackup() const;
+  absl::StatusOr<BackupFiles> MakeBackup(bool with_archive) const;
 
   const Config config_;
   const std::function<void(const absl::Status&)> on_fatal_;

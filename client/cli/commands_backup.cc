@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// backup: the market's ledger as a file of one's own, while the market goes on.
+// backup: the market's ledger, and its archive, as files of one's own, while the market goes on.
 
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -67,8 +67,10 @@ class Download {
     return absl::OkStatus();
   }
 
+  int64_t bytes() const { return bytes_; }
+
   // DATA_LOSS if what came is not what was sent.
-  absl::Status Keep(int64_t bytes, const std::string& sha256) {
+  absl::Status Check(int64_t bytes, const std::string& sha256) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int size = 0;
     EVP_DigestFinal_ex(digest_, digest.data(), &size);
@@ -78,7 +80,10 @@ class Download {
       return absl::DataLossError(absl::StrCat("the backup came with ", bytes_, " bytes of ", bytes,
                                               ", or not as it was sent; nothing is kept of it"));
     }
-    if (fsync(fd_) != 0) return FileError(part_);
+    return fsync(fd_) == 0 ? absl::OkStatus() : FileError(part_);
+  }
+
+  absl::Status Keep() {
     if (renameat2(AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
       return FileError(path_);
     }
@@ -99,28 +104,61 @@ class Download {
   EVP_MD_CTX* const digest_;
 };
 
-absl::StatusOr<int> Backup(Connection& connection, const Output& out, const std::string& path) {
+// Reads the pieces that come after `head` into the file that each is of.
+absl::Status ReadPieces(grpc::ClientReader<pb::BackUpResponse>& reader,
+                        const pb::BackUpResponse& head, Download& ledger, Download* archive) {
+  pb::BackUpResponse piece;
+  while (reader.Read(&piece)) {
+    const bool of_ledger = ledger.bytes() < head.bytes() || archive == nullptr;
+    if (absl::Status s = (of_ledger ? ledger : *archive).Add(piece.data()); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Backup(Connection& connection, const Output& out, const std::string& path,
+                           bool with_archive) {
   absl::StatusOr<std::unique_ptr<Download>> file = Download::Begin(path);
   if (!file.ok()) return UsageError(file.status());
+  const std::string archive_path = path + ".archive";  // Where marketd --restore looks for it.
+  std::unique_ptr<Download> archive;
+  if (with_archive) {
+    absl::StatusOr<std::unique_ptr<Download>> begun = Download::Begin(archive_path);
+    if (!begun.ok()) return UsageError(begun.status());
+    archive = *std::move(begun);
+  }
   grpc::ClientContext context;
   connection.Prepare(context);
-  const auto reader = connection.operators().BackUp(&context, pb::BackUpRequest());
+  pb::BackUpRequest request;
+  request.set_with_archive(with_archive);
+  const auto reader = connection.operators().BackUp(&context, request);
   pb::BackUpResponse head;
-  pb::BackUpResponse piece;
   absl::Status status;
-  bool begun = false;
-  while (status.ok() && reader->Read(begun ? &piece : &head)) {
-    if (begun) status = (*file)->Add(piece.data());
-    begun = true;
+  if (reader->Read(&head)) {
+    if (head.archive_bytes() == 0) archive.reset();
+    status = ReadPieces(*reader, head, **file, archive.get());
   }
   if (!status.ok()) context.TryCancel();
   const absl::Status ended = client::ToAbsl(reader->Finish());
   if (!status.ok()) return status;
+  if (absl::IsFailedPrecondition(ended) && with_archive) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(ended.message(), "; --without-archive takes the ledger alone"));
+  }
   if (!ended.ok()) return ended;
-  if (absl::Status kept = (*file)->Keep(head.bytes(), head.sha256()); !kept.ok()) return kept;
+  status = (*file)->Check(head.bytes(), head.sha256());
+  // The archive gets its name first: a ledger that has its name has its archive beside it.
+  if (status.ok() && archive != nullptr) {
+    status = archive->Check(head.archive_bytes(), head.archive_sha256());
+    if (status.ok()) status = archive->Keep();
+  }
+  if (status.ok()) status = (*file)->Keep();
+  if (!status.ok()) return status;
   return out.Done(
       head, absl::StrCat(path, ": ", head.bytes(), " bytes, proven, head is transaction ",
-                         head.head_transaction_id(), " ", Printable(head.head_digest()), "\n"));
+                         head.head_transaction_id(), " ", Printable(head.head_digest()), "\n",
+                         archive == nullptr ? ""
+                                            : absl::StrCat(archive_path, ": ", head.archive_bytes(),
+                                                           " bytes, its archive\n")));
 }
 
 }  // namespace
@@ -128,15 +166,18 @@ absl::StatusOr<int> Backup(Connection& connection, const Output& out, const std:
 void AddBackupCommand(CLI::App& app, Run& run) {
   CLI::App* backup = app.add_subcommand(
       "backup",
-      "Operators: the ledger as it is now, proven, into a new file, while the market goes on; "
-      "marketd --restore puts it back\n\n"
+      "Operators: the ledger as it is now, proven, into a new file, while the market goes on; its "
+      "archive, if it has one, into FILE.archive beside it; marketd --restore puts them back\n\n"
       "Example:\n"
       "  nomctl backup market-$(date +%F).sqlite");
   auto path = std::make_shared<std::string>();
+  auto alone = std::make_shared<bool>(false);
   backup->add_option("file", *path, "Where to; nothing is written over")->required();
-  backup->callback([&run, path] {
-    run = [path](Connection& connection, const Output& out) {
-      return Backup(connection, out, *path);
+  backup->add_flag("--without-archive", *alone,
+                   "The ledger alone: it is good without its archive, but for what is in that");
+  backup->callback([&run, path, alone] {
+    run = [path, alone](Connection& connection, const Output& out) {
+      return Backup(connection, out, *path, !*alone);
     };
   });
 }

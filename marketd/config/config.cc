@@ -354,7 +354,7 @@ void ReadLedger(MapReader& reader, Config* config) {
   }
   config->archive = config->ledger + ".archive";
   if (!reader.String("archive", Need::kOptional, &config->archive)) return;
-  for (const char* end : {"", "-wal", "-shm", "-journal", ".lock"}) {
+  for (const char* end : {"", "-wal", "-shm", "-journal", ".lock", ".sending"}) {
     if (config->archive != config->ledger + end) continue;
     reader.Complain("archive", absl::StrCat("\"", config->archive, "\" belongs to the ledger"));
   }

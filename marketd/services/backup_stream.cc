@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -66,33 +67,37 @@ class NamelessFile {
   int fd_ = -1;
 };
 
-// Its size and SHA-256 go first: who gets it knows when it is whole.
-absl::Status Describe(const NamelessFile& file, BackUpResponse& out) {
+struct Description {
+  int64_t bytes = 0;
+  std::string sha256;
+};
+
+// Goes before the file: who gets it knows when it is whole.
+absl::StatusOr<Description> Describe(const NamelessFile& file) {
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
                                                                    EVP_MD_CTX_free);
   bool good = EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
   std::string buffer(kPieceBytes, '\0');
-  int64_t bytes = 0;
+  Description out;
   for (;;) {
-    NOM_ASSIGN_OR_RETURN(const size_t got, file.Read(bytes, buffer));
+    NOM_ASSIGN_OR_RETURN(const size_t got, file.Read(out.bytes, buffer));
     if (got == 0) break;
-    bytes += static_cast<int64_t>(got);
+    out.bytes += static_cast<int64_t>(got);
     good = good && EVP_DigestUpdate(context.get(), buffer.data(), got) == 1;
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
   NOM_CHECK(good && EVP_DigestFinal_ex(context.get(), digest.data(), &size) == 1,
             "SHA-256 is not to be had");
-  out.set_bytes(bytes);
-  out.set_sha256(absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest.data()), size)));
-  return absl::OkStatus();
+  out.sha256 =
+      absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), size));
+  return out;
 }
 
 class Stream final : public BackupWriter {
  public:
-  Stream(ServiceContext* services, grpc::CallbackServerContext* context)
-      : services_(services), context_(context) {
+  Stream(ServiceContext* services, grpc::CallbackServerContext* context, bool with_archive)
+      : services_(services), context_(context), with_archive_(with_archive) {
     if (!services_->gate.Enter()) {
       Finish(ToGrpcStatus(absl::UnavailableError("the market is shutting down")));
       return;
@@ -145,9 +150,20 @@ class Stream final : public BackupWriter {
   }
 
   absl::Status Prepare() {
-    NOM_ASSIGN_OR_RETURN(const BackupFile backup, services_->back_up());
-    NOM_ASSIGN_OR_RETURN(file_, NamelessFile::Take(backup.path));
-    NOM_RETURN_IF_ERROR(Describe(file_, piece_));
+    NOM_ASSIGN_OR_RETURN(const BackupFiles backup, services_->back_up(with_archive_));
+    // Both lose their names before either is read: nothing is left behind whatever fails then.
+    absl::StatusOr<NamelessFile> ledger = NamelessFile::Take(backup.path);
+    if (!backup.archive_path.empty()) {
+      NOM_ASSIGN_OR_RETURN(archive_, NamelessFile::Take(backup.archive_path));
+      NOM_ASSIGN_OR_RETURN(Description archive, Describe(*archive_));
+      piece_.set_archive_bytes(archive.bytes);
+      piece_.set_archive_sha256(std::move(archive.sha256));
+    }
+    if (!ledger.ok()) return ledger.status();
+    file_ = *std::move(ledger);
+    NOM_ASSIGN_OR_RETURN(Description description, Describe(file_));
+    piece_.set_bytes(description.bytes);
+    piece_.set_sha256(std::move(description.sha256));
     piece_.set_head_transaction_id(backup.head.transaction_id);
     piece_.set_head_digest(backup.head.digest);
     return absl::OkStatus();
@@ -157,12 +173,19 @@ class Stream final : public BackupWriter {
     piece_.Clear();
     std::string& data = *piece_.mutable_data();
     data.resize(kPieceBytes);
-    const absl::StatusOr<size_t> got = file_.Read(sent_, data);
+    absl::StatusOr<size_t> got = file_.Read(at_, data);
+    if (got.ok() && *got == 0 && archive_.has_value()) {
+      file_ = *std::move(archive_);
+      archive_.reset();
+      at_ = 0;
+      got = file_.Read(at_, data);
+    }
     if (!got.ok() || *got == 0) {
       End(got.status());
       return;
     }
     data.resize(*got);
+    at_ += static_cast<int64_t>(*got);
     sent_ += static_cast<int64_t>(*got);
     StartWrite(&piece_);
   }
@@ -174,16 +197,20 @@ class Stream final : public BackupWriter {
 
   ServiceContext* const services_;
   grpc::CallbackServerContext* const context_;
+  const bool with_archive_;
   bool entered_ = false;
-  NamelessFile file_;
-  int64_t sent_ = 0;
-  BackUpResponse piece_;  // Of the write under way.
+  NamelessFile file_;                    // That is being sent,
+  int64_t at_ = 0;                       // from here on.
+  std::optional<NamelessFile> archive_;  // Comes after it.
+  int64_t sent_ = 0;                     // Of all files.
+  BackUpResponse piece_;                 // Of the write under way.
 };
 
 }  // namespace
 
-BackupWriter* NewBackupStream(ServiceContext* services, grpc::CallbackServerContext* context) {
-  return new Stream(services, context);
+BackupWriter* NewBackupStream(ServiceContext* services, grpc::CallbackServerContext* context,
+                              bool with_archive) {
+  return new Stream(services, context, with_archive);
 }
 
 }  // namespace nom::marketd

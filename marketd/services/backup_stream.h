@@ -20,18 +20,20 @@ namespace nom::marketd {
 struct ServiceContext;
 
 // A copy of the ledger, and what it holds.
-struct BackupFile {
+struct BackupFiles {
   std::string path;
+  std::string archive_path;  // A copy of its archive; empty if it has none, or none was asked for.
   market::ChainHead head;
 };
-// Makes one. Takes its time; one call at a time. The file is removed by whoever asked for it.
-using BackUp = std::function<absl::StatusOr<BackupFile>()>;
+// Makes one. Takes its time; one call at a time. The files are removed by whoever asked for them.
+using BackUp = std::function<absl::StatusOr<BackupFiles>(bool with_archive)>;
 
 using BackupWriter = grpc::ServerWriteReactor<nom::operators::v1::BackUpResponse>;
 
 // Makes a backup on the worker for them and sends it piece by piece, to an operator that is
 // identified by `context`. gRPC owns it.
-BackupWriter* NewBackupStream(ServiceContext* services, grpc::CallbackServerContext* context);
+BackupWriter* NewBackupStream(ServiceContext* services, grpc::CallbackServerContext* context,
+                              bool with_archive);
 
 }  // namespace nom::marketd
 

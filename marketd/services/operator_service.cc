@@ -151,8 +151,8 @@ grpc::ServerUnaryReactor* OperatorService::Audit(grpc::CallbackServerContext* co
 }
 
 BackupWriter* OperatorService::BackUp(grpc::CallbackServerContext* context,
-                                      const operators_pb::BackUpRequest* /*request*/) {
-  return NewBackupStream(services_, context);
+                                      const operators_pb::BackUpRequest* request) {
+  return NewBackupStream(services_, context, request->with_archive());
 }
 
 grpc::ServerUnaryReactor* OperatorService::GetRoundRecord(

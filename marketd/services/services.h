@@ -34,8 +34,8 @@ struct ServicesOptions {
   int64_t reads_per_second = 500;
   int64_t reads_burst = 2'000;
   market::ClearFunction clear;  // For audits.
-  // Makes a backup of the ledger as a file, which whoever asked for it removes. Takes its time; one
-  // call at a time. Empty: there is none to be had.
+  // Makes a backup of the ledger as files, which whoever asked for them removes. Takes its time;
+  // one call at a time. Empty: there is none to be had.
   BackUp back_up;
   // May be empty. RESOURCE_EXHAUSTED refuses the call.
   std::function<absl::Status(const std::string& peer, const market::Caller& caller)> on_identified;

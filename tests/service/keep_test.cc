@@ -2,7 +2,9 @@
 // A market that loses its disk: backed up while it runs, killed, restored, and the books balance.
 
 #include <filesystem>
+#include <memory>
 #include <regex>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tests/service/market_fixture.h"
@@ -110,6 +112,74 @@ TEST(KeepTest, AnOperatorFetchesABackupFromTheRunningMarketAndTheDiskIsLost) {
   ASSERT_THAT(Audit(op, &audit), Succeeds());
   EXPECT_TRUE(audit.balanced()) << audit.ShortDebugString();
   EXPECT_EQ(audit.deposits_microcredits(), 5'000);
+}
+
+TEST(KeepTest, TheArchiveComesWithTheLedgerAndBothAreLost) {
+  const TempDir dir;
+  MarketdProcess marketd(dir, SampleConfig(dir) + "retention: 1s\n");
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const auto client = std::make_unique<Client>(marketd.grpc_address());
+  ASSERT_THAT(CreateTenant(*client, "alice", "t1", nullptr), Succeeds());
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_THAT(Deposit(*client, "alice", 1, absl::StrCat("d", i)), Succeeds());
+  }
+  const auto fetch = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--token-file", dir.File("token"), "backup"});
+    return Nomctl(marketd, std::move(more));
+  };
+  // Until the archive has something, a ledger comes alone and none is made up for it.
+  std::string backup;
+  Exit fetched;
+  for (int i = 0; backup.empty() || !std::filesystem::exists(backup + ".archive"); ++i) {
+    backup = dir.File(absl::StrCat("fetched-", i));
+    fetched = fetch({backup});
+    ASSERT_EQ(fetched.code, 0) << fetched.out;
+    // Each is a look at the clock, too: what is a second old goes.
+    EXPECT_EQ(fetched.out.find("its archive") != std::string::npos,
+              std::filesystem::exists(backup + ".archive"))
+        << fetched.out;
+  }
+  const std::string archive = backup + ".archive";
+  EXPECT_THAT(fetched.out,
+              HasSubstr(absl::StrCat(archive, ": ", std::filesystem::file_size(archive),
+                                     " bytes, its archive\n")));
+  EXPECT_EQ(std::filesystem::status(archive).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const std::string alone = dir.File("alone");
+  EXPECT_EQ(fetch({alone, "--without-archive"}).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(alone + ".archive"));
+  // Neither is written over, whichever is there.
+  dir.Write("half.archive", "somebody's");
+  const Exit half = fetch({dir.File("half")});
+  EXPECT_EQ(half.code, 2) << half.out;
+  EXPECT_FALSE(std::filesystem::exists(dir.File("half")));
+  EXPECT_EQ(std::filesystem::file_size(dir.File("half.archive")), 10u);
+  // An archive that is gone is said, not passed over.
+  const std::string ledger = dir.File("ledger.sqlite");
+  const std::string moved = dir.File("moved");
+  std::filesystem::rename(ledger + ".archive", moved);
+  const Exit gone = fetch({dir.File("gone")});
+  EXPECT_EQ(gone.code, 1) << gone.out;
+  EXPECT_THAT(gone.out, AllOf(HasSubstr("ledger.sqlite.archive"), HasSubstr("--without-archive")));
+  for (const char* name : {"gone", "gone.archive", "ledger.sqlite.sending"}) {
+    EXPECT_FALSE(std::filesystem::exists(dir.File(name))) << name;
+  }
+  marketd.Kill();
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    const std::string name = entry.path().filename();
+    EXPECT_TRUE(name.find("sending") == std::string::npos && name.find("part") == std::string::npos)
+        << name << " is left";
+  }
+  for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(ledger + end);
+  const Exit restored =
+      RunToEnd({NOM_MARKETD, "--config", dir.File("marketd.yaml"), "--restore", backup});
+  ASSERT_EQ(restored.code, 0) << restored.out;
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const Client op(marketd.grpc_address());
+  operators_pb::AuditResponse audit;
+  ASSERT_THAT(Audit(op, &audit), Succeeds());
+  EXPECT_TRUE(audit.balanced()) << audit.ShortDebugString();
+  EXPECT_EQ(audit.deposits_microcredits(), 300);
 }
 
 }  // namespace

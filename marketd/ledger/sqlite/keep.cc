@@ -211,8 +211,9 @@ absl::StatusOr<std::string> PutAside(const std::string& path, absl::Time now) {
 }  // namespace
 
 absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup,
-                                       const std::string& archive_path) {
-  const std::string backup_archive = DefaultArchivePath(backup);
+                                       const std::string& archive_path,
+                                       std::string backup_archive) {
+  if (backup_archive.empty()) backup_archive = DefaultArchivePath(backup);
   NOM_RETURN_IF_ERROR(MustNotBeThere(backup));
   if (!archive_path.empty()) NOM_RETURN_IF_ERROR(MustNotBeThere(backup_archive));
   NOM_ASSIGN_OR_RETURN(ProvenFiles copy, ProvenCopies(path, archive_path, backup, backup_archive));

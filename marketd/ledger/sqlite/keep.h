@@ -21,15 +21,16 @@ namespace nom::market {
 // kMarketBook): note it down, and a file that comes later goes on from it or is not this ledger any
 // more.
 //
-// If the ledger has an archive, at `archive_path`, a copy of it goes beside the backup, under
-// DefaultArchivePath(backup), proven together with it. An empty `archive_path`: the ledger alone,
-// whose backup is good without the archive, but for what is in it.
+// If the ledger has an archive, at `archive_path`, a copy of it goes to `backup_archive`, proven
+// together with it; if that is empty, to DefaultArchivePath(backup). An empty `archive_path`: the
+// ledger alone, whose backup is good without the archive, but for what is in it.
 //
-// Errors: ALREADY_EXISTS (`backup` is there: nothing is ever written over), NOT_FOUND (no ledger),
-// DATA_LOSS (the ledger does not add up), RESOURCE_EXHAUSTED (disk full), FAILED_PRECONDITION (the
-// archive is not there or does not add up, too).
+// Errors: ALREADY_EXISTS (one of them is there: nothing is ever written over), NOT_FOUND (no
+// ledger), DATA_LOSS (the ledger does not add up), RESOURCE_EXHAUSTED (disk full),
+// FAILED_PRECONDITION (the archive is not there or does not add up, too).
 absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::string& backup,
-                                       const std::string& archive_path = "");
+                                       const std::string& archive_path = "",
+                                       std::string backup_archive = "");
 
 struct Restored {
   ChainHead head;

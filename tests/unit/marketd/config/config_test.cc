@@ -312,6 +312,8 @@ TEST(ConfigTest, WrongValues) {
       {"ledger: /tmp/ledger", "ledger: /a\nretention: d", "from 1s to 36500d"},
       {"ledger: /tmp/ledger", "ledger: /a\narchive: /a-wal", "\"/a-wal\" belongs to the ledger"},
       {"ledger: /tmp/ledger", "ledger: /a\narchive: /a", "\"/a\" belongs to the ledger"},
+      {"ledger: /tmp/ledger", "ledger: /a\narchive: /a.sending",
+       "\"/a.sending\" belongs to the ledger"},
       {"listen: 127.0.0.1:0", "- a", "f:"},
   };
   for (const Case& c : cases) {
