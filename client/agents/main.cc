@@ -52,6 +52,11 @@ void AddCommon(CLI::App& app, Arguments& arguments) {
                  "Never bid more for a unit, micro-credits a round")
       ->needs(most);
   app.add_option("--steps", arguments.worth.steps, "How many sizes are told apart")->needs(most);
+  app.add_option_function<double>(
+         "--settle",
+         [&arguments](double seconds) { arguments.worth.settle = absl::Seconds(seconds); },
+         "Seconds until more memory shows what it does, 15 by default: a cache has to fill")
+      ->needs(most);
 }
 
 int Run(Arguments arguments, Program& program) {

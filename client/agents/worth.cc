@@ -2,6 +2,7 @@
 #include "client/agents/worth.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <utility>
@@ -13,6 +14,17 @@ namespace {
 
 constexpr int kStepsMax = 64;
 constexpr double kPerSecondMax = 1e6;  // What a Performance may say.
+constexpr int kSettleRoundsMax = 10'000;
+// A bid takes part in the round after it was placed, and the grant is in force in the one after
+// that; then it is measured for a round.
+constexpr int kRoundsToBeHad = 4;
+// What could not be had is tried again after so many rounds,
+constexpr int kPauseRounds = 16;
+// and what is known only when so many times as many rounds as that takes have passed since the
+// last.
+constexpr int kPauseShare = 8;
+// What brings more than all that is known, by more than this part of it, is no noise.
+constexpr int kSurpriseShare = 20;
 
 // A piece of work stands for a Mbit, so that a thousand of them are a Gbit.
 Utility UtilityOf(const WorthOptions& options) {
@@ -28,7 +40,10 @@ int64_t UnitsOf(const std::map<Resource, int64_t>& units) {
 
 WorthLearner::WorthLearner(const WorthOptions& options, std::vector<KnobSetting> settings,
                            KnobLearner learner)
-    : options_(options), settings_(std::move(settings)), learner_(std::move(learner)) {}
+    : options_(options),
+      settings_(std::move(settings)),
+      learner_(std::move(learner)),
+      known_(settings_.size()) {}
 
 absl::StatusOr<WorthLearner> WorthLearner::Create(const WorthOptions& options) {
   if (options.steps < 1 || options.steps > kStepsMax) {
@@ -42,6 +57,9 @@ absl::StatusOr<WorthLearner> WorthLearner::Create(const WorthOptions& options) {
   }
   if (options.unit_price_max_microcredits < 1) {
     return absl::InvalidArgumentError("unit_price_max_microcredits: must be above 0");
+  }
+  if (options.settle < absl::ZeroDuration() || options.settle > absl::Hours(1)) {
+    return absl::InvalidArgumentError("settle: must be from 0 to an hour");
   }
   std::vector<KnobSetting> settings;
   for (int i = 0; i <= options.steps; ++i) {
@@ -60,36 +78,126 @@ absl::Status WorthLearner::Note(int64_t units, const Work& in_it, absl::Duration
     return std::min(kPerSecondMax, static_cast<double>(count) / seconds);
   };
   offered_per_second_ = rate(in_it.offered);
+  if (units > held_units_) since_growth_ = absl::ZeroDuration();
+  held_units_ = units;
+  const bool settled = since_growth_ >= options_.settle;
+  since_growth_ += length;
+  if (!settled) return absl::OkStatus();
   // The largest size that fits into what was held.
   size_t index = 0;
   while (index + 1 < settings_.size() && UnitsOf(settings_[index + 1].units) <= units) ++index;
-  return learner_.Measured(index, offered_per_second_, {.throughput_mbps = rate(in_it.done)},
-                           settings_[index].units);
+  const Performance performance{.throughput_mbps = rate(in_it.done)};
+  if (trying_ && trying_->index == index) {
+    if (absl::Status s = EndTry(performance); !s.ok()) return s;
+  }
+  known_[index] = true;
+  return learner_.Measured(index, offered_per_second_, performance, settings_[index].units);
+}
+
+absl::Status WorthLearner::EndTry(const Performance& performance) {
+  const Try done = *std::exchange(trying_, std::nullopt);
+  if (!done.best_microcredits) return absl::OkStatus();
+  const absl::StatusOr<int64_t> value = ValuePerRound(UtilityOf(options_), performance, done.round);
+  if (!value.ok()) return value.status();
+  const int64_t surplus =
+      *value - UnitsOf(settings_[done.index].units) * done.unit_price_microcredits;
+  if (surplus <= *done.best_microcredits + *value / kSurpriseShare) return absl::OkStatus();
+  known_.assign(settings_.size(), false);
+  known_[0] = true;  // Rounds in which nothing is won show the seed alone; it needs no try.
+  first_tries_ = 0;
+  pause_rounds_ = 0;
+  return absl::OkStatus();
+}
+
+// The seed alone first, since all that more brings is more than that; then from the largest down,
+// each once. Those that were not to be had are left for later.
+std::optional<size_t> WorthLearner::FirstTry() {
+  while (first_tries_ < settings_.size()) {
+    const size_t index = first_tries_ == 0 ? 0 : settings_.size() - first_tries_;
+    ++first_tries_;
+    if (!known_[index]) return index;
+  }
+  if (std::find(known_.begin(), known_.end(), false) != known_.end()) {
+    first_tries_ = 0;
+    pause_rounds_ = kPauseRounds;
+  }
+  return std::nullopt;
+}
+
+int WorthLearner::RoundsOfATry(absl::Duration round) const {
+  return kRoundsToBeHad +
+         static_cast<int>(std::min<double>(kSettleRoundsMax,
+                                           std::ceil(absl::FDivDuration(options_.settle, round))));
+}
+
+absl::StatusOr<WorthLearner::Known> WorthLearner::Best(int64_t unit_price,
+                                                       absl::Duration round) const {
+  Known best;
+  for (const ProfilePoint& point : learner_.Estimates()) {
+    const absl::StatusOr<int64_t> value =
+        ValuePerRound(UtilityOf(options_), point.performance, round);
+    if (!value.ok()) return value.status();
+    const int64_t surplus = *value - UnitsOf(point.units) * unit_price;
+    if (surplus <= best.surplus_microcredits) continue;
+    best = {.index = static_cast<size_t>(point.knob), .surplus_microcredits = surplus};
+  }
+  return best;
+}
+
+absl::StatusOr<std::optional<WorthLearner::Try>> WorthLearner::ChooseTry(const Prices& prices,
+                                                                         absl::Duration round) {
+  const std::optional<int64_t> price = prices.UnitPrice(Resource::kMemory);
+  if (!price || *price > options_.unit_price_max_microcredits / 2) return std::nullopt;
+  Try out{.rounds_left = RoundsOfATry(round), .round = round, .unit_price_microcredits = *price};
+  const bool pausing = pause_rounds_ > 0;
+  if (pausing) {
+    --pause_rounds_;
+  } else if (const std::optional<size_t> first = FirstTry()) {
+    out.index = *first;
+    return out;
+  }
+  // Also asked in a pause: its clock counts what it is asked.
+  const absl::StatusOr<std::optional<size_t>> chosen =
+      learner_.Choose(UtilityOf(options_), prices, offered_per_second_, round);
+  if (!chosen.ok()) return chosen.status();
+  if (!*chosen || pausing) return std::nullopt;
+  const absl::StatusOr<Known> best = Best(*price, round);
+  if (!best.ok()) return best.status();
+  // Running what is best is no try; what it brings is bid for anyway.
+  if (**chosen == best->index) return std::nullopt;
+  pause_rounds_ = kPauseShare * out.rounds_left;
+  out.index = **chosen;
+  out.best_microcredits = best->surplus_microcredits;
+  return out;
 }
 
 absl::StatusOr<std::vector<BidRange>> WorthLearner::BidFor(const Prices& prices,
                                                            absl::Duration round) {
-  const Utility utility = UtilityOf(options_);
+  if (trying_ && --trying_->rounds_left < 0) trying_.reset();
+  if (!trying_) {
+    absl::StatusOr<std::optional<Try>> chosen = ChooseTry(prices, round);
+    if (!chosen.ok()) return chosen.status();
+    trying_ = *std::move(chosen);
+  }
   std::map<int64_t, int64_t> value_of;  // By units.
   for (const ProfilePoint& point : learner_.Estimates()) {
-    const absl::StatusOr<int64_t> value = ValuePerRound(utility, point.performance, round);
+    const absl::StatusOr<int64_t> value =
+        ValuePerRound(UtilityOf(options_), point.performance, round);
     if (!value.ok()) return value.status();
     value_of[UnitsOf(point.units)] = *value;
   }
   const int64_t on_the_seed = value_of.contains(0) ? value_of[0] : 0;
-  const absl::StatusOr<std::optional<size_t>> tried =
-      learner_.Choose(utility, prices, offered_per_second_, round);
-  if (!tried.ok()) return tried.status();
-  if (*tried) {
-    const int64_t units = UnitsOf(settings_[**tried].units);
-    if (!value_of.contains(units)) {
-      // As if each unit more than the largest known size below were worth half of the ceiling.
-      std::pair<int64_t, int64_t> known = {0, on_the_seed};
-      const auto above = value_of.lower_bound(units);
-      if (above != value_of.begin()) known = *std::prev(above);
-      value_of[units] =
-          known.second + (units - known.first) * (options_.unit_price_max_microcredits / 2);
-    }
+  if (trying_) {
+    // Not more than what is tried, and that as if each unit more than the largest known size below
+    // were worth half of the ceiling.
+    const int64_t units = UnitsOf(settings_[trying_->index].units);
+    value_of.erase(value_of.upper_bound(units), value_of.end());
+    std::pair<int64_t, int64_t> known = {0, on_the_seed};
+    const auto at = value_of.lower_bound(units);
+    if (at != value_of.begin()) known = *std::prev(at);
+    const int64_t hoped =
+        known.second + (units - known.first) * (options_.unit_price_max_microcredits / 2);
+    value_of[units] = std::max(value_of.contains(units) ? value_of[units] : 0, hoped);
   }
   std::vector<ValuePoint> valuation;
   int64_t most = 0;  // More is never worth less: a measurement that says so is noise.
