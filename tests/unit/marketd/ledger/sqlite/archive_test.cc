@@ -216,6 +216,33 @@ TEST_F(ArchiveTest, WhatIsOldGoesAndIsReadAsBefore) {
   EXPECT_EQ(audit->transactions, after.transactions);
 }
 
+// Copied and not marked, marked and not deleted, deleted in part: whoever reads sees one ledger.
+TEST_F(ArchiveTest, BetweenAnyTwoStepsItReadsAsBefore) {
+  World world(WithArchive());
+  Play(130, world);
+  const Story before = Read(world.ledger().reader());
+  ASSERT_THAT(before.findings, IsEmpty());
+  const absl::Time cutoff = world.clock.Now();
+  int steps = 0;
+  for (bool did = true; did; ++steps) {
+    std::mutex writing;
+    const auto archiver = Archiver::Open(world.ledger_path(), archive_, false, writing);
+    ASSERT_TRUE(archiver.ok()) << archiver.status();
+    // One that copies and is then kept from marking it: the archive has more than the ledger says.
+    sqlite3* writer = nullptr;
+    ASSERT_EQ(sqlite3_open(world.ledger_path().c_str(), &writer), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(writer, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+    (void)(*archiver)->Step(cutoff);
+    sqlite3_close(writer);
+    EXPECT_EQ(Read(world.ledger().reader()), before) << "cut short in step " << steps;
+    const absl::StatusOr<bool> done = (*archiver)->Step(cutoff);
+    ASSERT_TRUE(done.ok()) << done.status();
+    did = *done;
+    EXPECT_EQ(Read(world.ledger().reader()), before) << "after step " << steps;
+  }
+  EXPECT_GT(steps, 5);
+}
+
 // Rows, not the time that they take: others write in between.
 TEST_F(ArchiveTest, NobodyIsKeptFromWritingForLong) {
   World world(WithArchive());
@@ -477,6 +504,22 @@ TEST_F(ArchivedTest, WithoutItsArchiveALedgerSaysSoAndGoesOn) {
   EXPECT_THAT(audit->findings, ElementsAre(HasSubstr("can't be looked at")));
 }
 
+// Damage to an archive is none to the ledger.
+TEST_F(ArchivedTest, ADamagedArchiveIsSaidAndTheMarketGoesOn) {
+  PutBackTheArchive();
+  std::filesystem::resize_file(archive_, 4096 * 5);
+  const auto ledger = Open();
+  ASSERT_TRUE(ledger.ok()) << ledger.status();
+  ASSERT_TRUE((*ledger)->Load({}).ok());
+  LedgerReader& reader = (*ledger)->reader();
+  for (const absl::Status& status :
+       {reader.ListRounds("h", 0, 1'000).status(), ProveArchive(reader, nullptr)}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("archive " + archive_));
+  }
+  EXPECT_TRUE(reader.ListRounds("h", 0, 3).ok());
+}
+
 TEST_F(ArchivedTest, NoNewArchiveIsBegunInPlaceOfOneThatIsMissing) {
   for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(archive_ + end);
   {
@@ -514,6 +557,25 @@ TEST_F(ArchiveTest, AnArchiveThatCannotBeMadeIsSaidAtTheStart) {
                                        .archive_path = archive_,
                                        .retention = absl::Hours(1)});
   EXPECT_THAT(std::string(other.status().message()), HasSubstr("is the archive of ledger"));
+}
+
+TEST_F(ArchiveTest, WhetherAnArchiveCouldBeKeptThereIsKnownBeforehand) {
+  const auto check = [](const std::string& path) {
+    return std::string(CheckArchivePath(path).message());
+  };
+  EXPECT_EQ(check(archive_), "") << "it will be made";
+  EXPECT_THAT(check(directory_.File("no/place")), HasSubstr("no/place: its folder can't be"));
+  std::ofstream(archive_).flush();
+  EXPECT_EQ(check(archive_), "") << "an empty one, too";
+  std::ofstream(archive_) << "somebody's diary";
+  EXPECT_THAT(check(archive_), HasSubstr(archive_ + ": is no archive"));
+  std::filesystem::remove(archive_);
+  EXPECT_THAT(check(directory_.File("")), HasSubstr("Is a directory"));
+  World world(WithArchive());
+  Play(10, world);
+  EXPECT_THAT(check(world.ledger_path()), HasSubstr("is no archive"));
+  ASSERT_TRUE(Archive(world, absl::Seconds(1)).ok());
+  EXPECT_EQ(check(archive_), "");
 }
 
 // On a thread of the ledger's own, while the market goes on.
