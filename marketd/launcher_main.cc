@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "cmake/standard_files/standard_files.h"
 #include "marketd/config/config.h"
 #include "marketd/host/linux/launcher_server.h"
 
@@ -96,6 +97,7 @@ int Main(int argc, char** argv) {
 }  // namespace nom::marketd
 
 int main(int argc, char** argv) {
+  nom::TakeStandardFiles();
   try {
     return nom::marketd::Main(argc, argv);
   } catch (const std::exception& error) {  // Out of memory, or a promise of a library broken.

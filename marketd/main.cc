@@ -25,6 +25,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "cmake/build_info/build_info.h"
+#include "cmake/standard_files/standard_files.h"
 #include "marketd/base/clock.h"
 #include "marketd/base/log.h"
 #include "marketd/base/status.h"
@@ -340,6 +341,7 @@ int Main(int argc, char** argv) {
 }  // namespace nom::marketd
 
 int main(int argc, char** argv) {
+  nom::TakeStandardFiles();
   try {
     return nom::marketd::Main(argc, argv);
   } catch (const std::exception& error) {  // Out of memory, or a promise of a library broken.

@@ -104,6 +104,7 @@ absl::Status Check(const Config& config) {
   NOM_RETURN_IF_ERROR(TryListen(config.listen));
   if (!config.metrics_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.metrics_listen));
   if (!config.page_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.page_listen));
+  NOM_RETURN_IF_ERROR(market::CheckLedgerPath(config.ledger));
   if (config.retention == absl::InfiniteDuration()) return absl::OkStatus();
   return market::CheckArchivePath(config.archive);
 }

@@ -13,6 +13,7 @@
 #include "client/agents/agent.h"
 #include "client/agents/command.h"
 #include "client/agents/memcached.h"
+#include "cmake/standard_files/standard_files.h"
 #include "nom/session.h"
 
 namespace nom::agents {
@@ -135,6 +136,7 @@ int Main(int argc, char** argv) {
 }  // namespace nom::agents
 
 int main(int argc, char** argv) {
+  nom::TakeStandardFiles();
   try {
     return nom::agents::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -21,6 +21,7 @@
 #include "client/cli/settings.h"
 #include "client/cli/suggest.h"
 #include "cmake/build_info/build_info.h"
+#include "cmake/standard_files/standard_files.h"
 
 namespace nom::cli {
 namespace {
@@ -146,7 +147,7 @@ int Execute(const Globals& globals, const Run& run, const LocalRun& local_run,
   const Output out{.data = std::cout,
                    .talk = std::cerr,
                    .json = globals.json,
-                   .terminal = terminal,
+                   .terminal = terminal && CanDraw(),
                    .keys = terminal && isatty(STDIN_FILENO) != 0,
                    .look = {.width = terminal ? SizeOf(STDOUT_FILENO).columns : 0,
                             .colour = MayColour(STDOUT_FILENO)}};
@@ -218,6 +219,7 @@ int Main(int argc, char** argv) {
 }  // namespace nom::cli
 
 int main(int argc, char** argv) {
+  nom::TakeStandardFiles();
   try {
     return nom::cli::Main(argc, argv);
   } catch (const std::exception& error) {  // Out of memory, or a promise of a library broken.

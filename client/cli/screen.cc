@@ -40,12 +40,15 @@ ScreenSize SizeOf(int fd) {
   return size;
 }
 
-bool MayColour(int fd) {
-  if (isatty(fd) == 0) return false;
-  const char* no_colour = std::getenv("NO_COLOR");
-  if (no_colour != nullptr && *no_colour != '\0') return false;
+bool CanDraw() {
   const char* term = std::getenv("TERM");
-  return term != nullptr && absl::string_view(term) != "dumb";
+  return term != nullptr && *term != '\0' && absl::string_view(term) != "dumb";
+}
+
+bool MayColour(int fd) {
+  if (isatty(fd) == 0 || !CanDraw()) return false;
+  const char* no_colour = std::getenv("NO_COLOR");
+  return no_colour == nullptr || *no_colour == '\0';
 }
 
 std::string Picture(absl::string_view text, int& top, const ScreenSize& size,

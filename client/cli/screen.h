@@ -21,6 +21,9 @@ struct ScreenSize {
 // Of the terminal on `fd`, or of $COLUMNS and $LINES where it does not say.
 ScreenSize SizeOf(int fd);
 
+// True if the terminal understands how a picture is drawn on it: TERM is set, and not "dumb".
+bool CanDraw();
+
 // True if text on the terminal `fd` may be coloured: it is one, NO_COLOR (https://no-color.org) is
 // not set and TERM is not "dumb".
 bool MayColour(int fd);

@@ -5,13 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -22,6 +18,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "marketd/base/files.h"
+#include "marketd/base/status.h"
 #include "marketd/config/forward_config.h"
 #include "marketd/config/guests_config.h"
 #include "marketd/config/linux_host_config.h"
@@ -476,25 +474,8 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, absl::string_view fil
 }
 
 absl::StatusOr<std::string> ReadConfigFile(const std::string& file_name) {
-  std::ifstream file(file_name, std::ios::binary);
-  struct stat facts = {};
-  if (!file || ::stat(file_name.c_str(), &facts) != 0) {
-    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
-  }
-  if (!S_ISREG(facts.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(file_name, ": is not a file"));
-  }
-  // One byte more than is allowed, to see whether there is more.
-  std::string text(kFileBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad())
-    return absl::DataLossError(absl::StrCat(file_name, ": cannot be read to its end"));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kFileBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(file_name, ": is larger than ", kFileBytesMax, " bytes"));
-  }
-  return text;
+  NOM_ASSIGN_OR_RETURN(SmallFile file, ReadSmallFile(file_name, kFileBytesMax));
+  return std::move(file.text);
 }
 
 absl::StatusOr<Config> LoadConfig(const std::string& file_name) {
@@ -523,22 +504,17 @@ std::vector<std::string> ChangedKeys(absl::string_view before, absl::string_view
 }
 
 absl::StatusOr<std::string> ReadTokenFile(const std::string& file_name) {
-  struct stat facts = {};
-  std::ifstream file(file_name, std::ios::binary);
-  if (!file || ::stat(file_name.c_str(), &facts) != 0) {
-    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
-  }
+  NOM_ASSIGN_OR_RETURN(const SmallFile file, ReadSmallFile(file_name, kFileBytesMax));
   // systemd gives credentials mode 0440 in a directory that only the service can enter.
   const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
   const bool is_credential =
       credentials != nullptr && absl::StartsWith(file_name, absl::StrCat(credentials, "/"));
-  if (!is_credential && (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  if (!is_credential && (file.mode & (S_IRWXG | S_IRWXO)) != 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(file_name, ": others than its owner may use it; chmod 600 it"));
   }
-  std::string line;
-  std::getline(file, line);
-  absl::string_view token = line;
+  absl::string_view token = file.text;
+  token = token.substr(0, token.find('\n'));
   absl::ConsumeSuffix(&token, "\r");
   const bool printable = std::all_of(token.begin(), token.end(),
                                      [](unsigned char c) { return absl::ascii_isgraph(c); });

@@ -6,23 +6,22 @@
 #include <openssl/x509.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "marketd/base/files.h"
 #include "marketd/base/status.h"
 
 namespace nom::marketd {
 namespace {
 
 constexpr size_t kCertificatesKnownMax = 4'096;
+constexpr size_t kPemBytesMax = size_t{16} << 20;  // Lists of revoked ones can be long.
 
 struct Free {
   void operator()(BIO* bio) const { BIO_free(bio); }
@@ -35,11 +34,8 @@ using Certificate = std::unique_ptr<X509, Free>;
 using RevocationList = std::unique_ptr<X509_CRL, Free>;
 
 absl::StatusOr<std::string> ReadFile(const std::string& file_name) {
-  std::ifstream file(file_name, std::ios::binary);
-  if (!file) {
-    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
-  }
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  NOM_ASSIGN_OR_RETURN(SmallFile file, ReadSmallFile(file_name, kPemBytesMax));
+  return std::move(file.text);
 }
 
 Bio Over(absl::string_view text) {
@@ -71,16 +67,12 @@ absl::Time TimeOf(const ASN1_TIME* time) {
 }
 
 // A key is as secret as a token.
-absl::Status CheckOwnerOnly(const std::string& file_name) {
-  struct stat facts = {};
-  if (::stat(file_name.c_str(), &facts) != 0) {
-    return absl::NotFoundError(absl::StrCat(file_name, ": cannot be read: ", std::strerror(errno)));
-  }
+absl::Status CheckOwnerOnly(const std::string& file_name, mode_t mode) {
   // systemd gives credentials mode 0440 in a directory that only the service can enter.
   const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
   const bool is_credential =
       credentials != nullptr && absl::StartsWith(file_name, absl::StrCat(credentials, "/"));
-  if (!is_credential && (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  if (!is_credential && (mode & (S_IRWXG | S_IRWXO)) != 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(file_name, ": others than its owner may use it; chmod 600 it"));
   }
@@ -119,8 +111,9 @@ absl::Status CheckLists(const std::string& file_name, const std::string& text,
 absl::StatusOr<TlsMaterial> LoadTls(const TlsFiles& files, absl::Time now) {
   TlsMaterial out;
   NOM_ASSIGN_OR_RETURN(out.cert, ReadFile(files.cert));
-  NOM_ASSIGN_OR_RETURN(out.key, ReadFile(files.key));
-  NOM_RETURN_IF_ERROR(CheckOwnerOnly(files.key));
+  NOM_ASSIGN_OR_RETURN(SmallFile key, ReadSmallFile(files.key, kPemBytesMax));
+  NOM_RETURN_IF_ERROR(CheckOwnerOnly(files.key, key.mode));
+  out.key = std::move(key.text);
   const std::vector<Certificate> chain = Certificates(out.cert);
   if (chain.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(files.cert, ": holds no PEM certificate"));

@@ -38,15 +38,25 @@ namespace nom::marketd {
 using OnIdentified =
     std::function<absl::Status(const std::string& peer, const market::Caller& caller)>;
 
+// "operator" or the tenant's id, for the log.
+std::string NameOf(const market::Caller& caller);
+
 struct ServiceContext {
   // Who calls, told to whoever counts connections.
   absl::StatusOr<Identity> Identify(const grpc::CallbackServerContext& context,
                                     const market::View& view) {
     NOM_ASSIGN_OR_RETURN(Identity identity, authenticator.Identify(context, view, clock.Now()));
     if (on_identified) {
-      NOM_RETURN_IF_ERROR(on_identified(context.peer(), identity.caller));
+      NOM_RETURN_IF_ERROR(
+          Noted(identity.caller, "connections", on_identified(context.peer(), identity.caller)));
     }
     return identity;
+  }
+
+  // The status as it is; one that is no OK also goes to the log of refusals.
+  absl::Status Noted(const market::Caller& caller, const char* what, absl::Status status) {
+    if (!status.ok()) refusals.Note(NameOf(caller), what, status.message(), clock.Now());
+    return status;
   }
 
   // Tenants may read so often; the operator's reads have no quota.
@@ -54,8 +64,18 @@ struct ServiceContext {
     if (caller.is_operator || read_rate.Take(caller.tenant_id, clock.Now())) {
       return absl::OkStatus();
     }
-    refusals.Note(caller.tenant_id, "reads", clock.Now());
-    return absl::ResourceExhaustedError("too many reads a second; try again later");
+    return Noted(caller, "reads",
+                 absl::ResourceExhaustedError("too many reads a second; try again later"));
+  }
+
+  // Has `job` read the ledger when the caller's turn comes. RESOURCE_EXHAUSTED, and `job` is
+  // dropped, if too much of the caller's waits already.
+  absl::Status PostRead(const market::Caller& caller, std::function<void()> job) {
+    if (reads.Post(caller.is_operator ? "" : caller.tenant_id, std::move(job))) {
+      return absl::OkStatus();
+    }
+    return Noted(caller, "reads",
+                 absl::ResourceExhaustedError("too many reads at once; try again later"));
   }
 
   market::Runtime& runtime;
@@ -115,7 +135,8 @@ class UnaryCall {
   bool BeginAsOperator(const market::View& view, market::Caller* caller) const {
     if (!Begin(view, caller)) return false;
     if (caller->is_operator) return true;
-    Finish(absl::PermissionDeniedError("this call is for operators"));
+    Finish(services_->Noted(*caller, "operator_calls",
+                            absl::PermissionDeniedError("this call is for operators")));
     return false;
   }
 
@@ -146,9 +167,6 @@ absl::StatusOr<market::TenantId> OwnTenant(const market::Caller& caller,
 absl::StatusOr<const market::TenantView*> OwnTenantView(const market::View& view,
                                                         const market::Caller& caller,
                                                         const std::string& tenant_id);
-// "operator" or the tenant's id, for the log.
-std::string NameOf(const market::Caller& caller);
-
 }  // namespace nom::marketd
 
 #endif  // MARKETD_SERVICES_CONTEXT_H_

@@ -120,8 +120,8 @@ grpc::ServerUnaryReactor* MarketService::ListContracts(
                       ? absl::CancelledError("the caller went away")
                       : AddEndedContracts(services_->reader, tenant_id, asked, response));
     };
-    if (!services_->reads.Post(tenant_id, std::move(job))) {
-      call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+    if (absl::Status status = services_->PostRead(caller, std::move(job)); !status.ok()) {
+      call.Finish(status);
     }
     return call.reactor();
   }

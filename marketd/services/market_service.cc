@@ -111,16 +111,18 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MarketService::Watch(
   if (!identity.ok()) return NewRefusedWatch(identity.status());
   absl::StatusOr<WatchRequestChecked> checked = CheckWatch(*request, *std::move(identity), *view);
   if (!checked.ok()) return NewRefusedWatch(checked.status());
-  return services_->hub.Watch(*std::move(checked));
+  const market::Caller caller = checked->identity.caller;
+  const absl::StatusOr<WatchHub::Reactor*> watch = services_->hub.Watch(*std::move(checked));
+  if (!watch.ok()) return NewRefusedWatch(services_->Noted(caller, "watches", watch.status()));
+  return *watch;
 }
 
 absl::Status MarketService::TakeBidToken(const market::Caller& caller) {
   if (services_->bids.Take(caller.is_operator ? "" : caller.tenant_id, services_->clock.Now())) {
     return absl::OkStatus();
   }
-  services_->refusals.Note(caller.is_operator ? "" : caller.tenant_id, "bids",
-                           services_->clock.Now());
-  return absl::ResourceExhaustedError("too many bids a second; try again later");
+  return services_->Noted(caller, "bids",
+                          absl::ResourceExhaustedError("too many bids a second; try again later"));
 }
 
 grpc::ServerUnaryReactor* MarketService::PlaceBid(grpc::CallbackServerContext* context,
@@ -255,8 +257,8 @@ grpc::ServerUnaryReactor* MarketService::GetGuest(grpc::CallbackServerContext* c
       call.Finish(is_hidden ? NoGuest(guest_id) : evicted.status());
     }
   };
-  if (!services_->reads.Post(caller.is_operator ? "" : caller.tenant_id, std::move(job))) {
-    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  if (absl::Status status = services_->PostRead(caller, std::move(job)); !status.ok()) {
+    call.Finish(status);
   }
   return call.reactor();
 }
@@ -328,7 +330,6 @@ grpc::ServerUnaryReactor* MarketService::ListRounds(grpc::CallbackServerContext*
   }
   const int page_size = request->page_size() == 0 ? kPageSizeDefault : request->page_size();
   const bool border = caller.is_operator || (*host)->publish_border_prices;
-  const std::string owner = caller.is_operator ? "" : caller.tenant_id;
   auto job = [this, call, caller, border, page_size, response, host_id = (*host)->host_id,
               before = request->before_round_id()] {
     if (call.cancelled()) {
@@ -345,8 +346,8 @@ grpc::ServerUnaryReactor* MarketService::ListRounds(grpc::CallbackServerContext*
     }
     call.Finish(absl::OkStatus());
   };
-  if (!services_->reads.Post(owner, std::move(job))) {
-    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  if (absl::Status status = services_->PostRead(caller, std::move(job)); !status.ok()) {
+    call.Finish(status);
   }
   return call.reactor();
 }

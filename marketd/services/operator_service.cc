@@ -200,8 +200,8 @@ grpc::ServerUnaryReactor* OperatorService::GetRoundRecord(
     }
     call.Finish(absl::OkStatus());
   };
-  if (!services_->reads.Post("", std::move(job))) {
-    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  if (absl::Status status = services_->PostRead(caller, std::move(job)); !status.ok()) {
+    call.Finish(status);
   }
   return call.reactor();
 }

@@ -158,8 +158,8 @@ grpc::ServerUnaryReactor* MarketService::ListPrices(grpc::CallbackServerContext*
                                        },
                                        asked, response));
   };
-  if (!services_->reads.Post(caller.is_operator ? "" : caller.tenant_id, std::move(job))) {
-    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  if (absl::Status status = services_->PostRead(caller, std::move(job)); !status.ok()) {
+    call.Finish(status);
   }
   return call.reactor();
 }

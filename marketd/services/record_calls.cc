@@ -167,8 +167,8 @@ grpc::ServerUnaryReactor* MarketService::ListRecords(grpc::CallbackServerContext
     call.Finish(call.cancelled() ? absl::CancelledError("the caller went away")
                                  : add(services_->reader, tenant_id, before, size, response));
   };
-  if (!services_->reads.Post(caller.is_operator ? "" : caller.tenant_id, std::move(job))) {
-    call.Finish(absl::ResourceExhaustedError("too many reads at once; try again later"));
+  if (absl::Status status = services_->PostRead(caller, std::move(job)); !status.ok()) {
+    call.Finish(status);
   }
   return call.reactor();
 }

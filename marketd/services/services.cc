@@ -59,9 +59,17 @@ absl::Status Services::Check(const CallHead& head) { return Identify(head).statu
 
 absl::StatusOr<market::Caller> Services::Identify(const CallHead& head) {
   ServiceContext& context = impl_->context;
-  NOM_ASSIGN_OR_RETURN(Identity identity, context.authenticator.Identify(
-                                              head, *context.runtime.view(), context.clock.Now()));
-  return std::move(identity.caller);
+  const absl::Time now = context.clock.Now();
+  absl::StatusOr<Identity> identity =
+      context.authenticator.Identify(head, *context.runtime.view(), now);
+  if (!identity.ok()) {
+    // All of them together: who has shown nothing has no name, and gRPC tells no address before a
+    // call begins.
+    context.refusals.Note("stranger", head.authorization.has_value() ? "token" : "credential",
+                          identity.status().message(), now);
+    return identity.status();
+  }
+  return std::move(identity->caller);
 }
 
 absl::Status Services::TakeRead(const market::Caller& caller) {

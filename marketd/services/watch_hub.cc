@@ -234,15 +234,15 @@ void WatchHub::Recheck() {
   changed_.notify_all();
 }
 
-WatchHub::Reactor* WatchHub::Watch(WatchRequestChecked request) {
+absl::StatusOr<WatchHub::Reactor*> WatchHub::Watch(WatchRequestChecked request) {
   std::shared_ptr<Watcher> evicted;
   std::shared_ptr<Watcher> watcher;
   {
     std::lock_guard lock(mutex_);
     const market::Caller& caller = request.identity.caller;
-    if (closed_) return NewRefusedWatch(absl::UnavailableError("the market is shutting down"));
+    if (closed_) return absl::UnavailableError("the market is shutting down");
     absl::StatusOr<std::shared_ptr<Watcher>> room = MakeRoom(caller);
-    if (!room.ok()) return NewRefusedWatch(room.status());
+    if (!room.ok()) return room.status();
     evicted = *std::move(room);
     if (evicted != nullptr) GiveUpPlace(*evicted);
     ++watches_of_[caller.tenant_id];
@@ -257,7 +257,7 @@ WatchHub::Reactor* WatchHub::Watch(WatchRequestChecked request) {
     evicted->End(ToGrpcStatus(absl::ResourceExhaustedError(
         "this market has no more room for watches, and you have more than others")));
   }
-  return watcher.get();
+  return static_cast<Reactor*>(watcher.get());
 }
 
 absl::StatusOr<std::shared_ptr<WatchHub::Watcher>> WatchHub::MakeRoom(

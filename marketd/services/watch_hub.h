@@ -78,13 +78,13 @@ class WatchHub {
   // Asks it now.
   void Recheck();
 
-  // A stream that has begun; or one that is refused: RESOURCE_EXHAUSTED over the limits,
-  // UNAVAILABLE after Close. gRPC owns it.
+  // A stream that has begun; gRPC owns it. Errors: RESOURCE_EXHAUSTED over the limits, UNAVAILABLE
+  // after Close: see NewRefusedWatch.
   //
   // A sixteenth of the places is kept for the operator. When tenants have taken the rest, a tenant
   // that has fewer than another gets one of the other's, whose newest stream ends with
   // RESOURCE_EXHAUSTED: so no quota of some fills the whole.
-  Reactor* Watch(WatchRequestChecked request);
+  absl::StatusOr<Reactor*> Watch(WatchRequestChecked request);
 
   // Ends all streams with UNAVAILABLE and lets none begin. Idempotent.
   void Close();

@@ -4,6 +4,8 @@
 // What Prometheus' and systemd's own tools say counts; a machine without them skips visibly.
 
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -286,38 +288,71 @@ TEST(UnitFileTest, SystemdTakesThoseOfALinuxHost) {
   }
 }
 
-// The service manager's end of sd_notify: a datagram socket.
-TEST(NotifyTest, ReadyThenWatchdogThenStopping) {
-  const TempDir dir;
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  const std::string path = dir.File("notify");
-  ASSERT_LT(path.size(), sizeof(address.sun_path));
-  path.copy(address.sun_path, path.size());
-  ASSERT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
-  ::setenv("WATCHDOG_USEC", "300000", 1);
-  ::unsetenv("WATCHDOG_PID");
-  MarketdProcess marketd(dir);
-  const absl::Status started = marketd.Start();
-  ::unsetenv("NOTIFY_SOCKET");
-  ::unsetenv("WATCHDOG_USEC");
-  ASSERT_TRUE(started.ok()) << started;
-  const auto next = [&] {
+// The service manager's end of sd_notify, a datagram socket, and a marketd that was told of it and
+// of a watchdog that wants to be fed every 0.3 s.
+class NotifyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fd_ = Socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    const std::string path = dir_.File("notify");
+    ASSERT_LT(path.size(), sizeof(address.sun_path));
+    path.copy(address.sun_path, path.size());
+    ASSERT_EQ(::bind(fd_.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    ::setenv("WATCHDOG_USEC", "300000", 1);
+    ::unsetenv("WATCHDOG_PID");
+    const absl::Status started = marketd_.Start();
+    ::unsetenv("NOTIFY_SOCKET");
+    ::unsetenv("WATCHDOG_USEC");
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  // What it says next; waits for it.
+  std::string Next() const {
     char buffer[512];
-    const ssize_t n = ::recv(fd, buffer, sizeof(buffer), 0);
+    const ssize_t n = ::recv(fd_.fd(), buffer, sizeof(buffer), 0);
     return std::string(buffer, n > 0 ? static_cast<size_t>(n) : 0);
-  };
-  EXPECT_THAT(next(), HasSubstr("READY=1"));
+  }
+  bool SaysSomethingWithin(int timeout_ms) const {
+    pollfd poll{.fd = fd_.fd(), .events = POLLIN, .revents = 0};
+    return ::poll(&poll, 1, timeout_ms) > 0;
+  }
+  void WaitForLine(const std::string& piece) const {
+    while (!absl::StrContains(marketd_.Output(), piece)) ::usleep(10'000);
+  }
+
+  const TempDir dir_;
+  Socket fd_;
+  MarketdProcess marketd_{dir_};
+};
+
+TEST_F(NotifyTest, ReadyThenWatchdogThenStopping) {
+  EXPECT_THAT(Next(), HasSubstr("READY=1"));
   // Again and again, as long as the engine lives.
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(next(), "WATCHDOG=1");
-  marketd.Signal(SIGTERM);
-  std::string message = next();
-  while (message == "WATCHDOG=1") message = next();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Next(), "WATCHDOG=1");
+  marketd_.Signal(SIGTERM);
+  std::string message = Next();
+  while (message == "WATCHDOG=1") message = Next();
   EXPECT_EQ(message, "STOPPING=1");
-  EXPECT_EQ(marketd.Wait().code, 0);
-  ::close(fd);
+  EXPECT_EQ(marketd_.Wait().code, 0);
+}
+
+// Its rounds go on and it takes no calls, as when it has no descriptors left: that is no life.
+TEST_F(NotifyTest, AMarketThatAnswersNobodyFeedsNoWatchdog) {
+  EXPECT_THAT(Next(), HasSubstr("READY=1"));
+  rlimit before{};
+  rlimit none{};
+  ASSERT_EQ(::prlimit(marketd_.pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  none.rlim_max = before.rlim_max;
+  ASSERT_EQ(::prlimit(marketd_.pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  WaitForLine("event=no_answer");
+  while (SaysSomethingWithin(0)) Next();
+  EXPECT_FALSE(SaysSomethingWithin(2'000)) << "twenty times as long as it is fed otherwise";
+  ASSERT_EQ(::prlimit(marketd_.pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  WaitForLine("event=answers_again");
+  EXPECT_EQ(Next(), "WATCHDOG=1");
+  EXPECT_THAT(CreateTenant(Client(marketd_.grpc_address()), "alice", "t", nullptr), Succeeds());
 }
 
 }  // namespace

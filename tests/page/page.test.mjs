@@ -158,7 +158,8 @@ describe("a market that runs", () => {
   test("all views are accessible, in light and dark, and fit a phone", async () => {
     for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
       const page = await open(market.url, { token: OPERATOR, colorScheme, width, height: 740 });
-      for (const [view, wait] of [["market", ".u-over"], ["holdings", "tbody a"], ["guest/1", ".u-over"], ["rounds", "tbody tr"], ["health", ".mark.good"]]) {
+      for (const [view, wait] of [["market", ".u-over"], ["holdings", "tbody a"], ["guest/1", ".u-over"], ["contracts", "tbody tr"], ["rounds", "tbody tr"],
+        ["health", ".mark.good"]]) {
         await page.goto(`${market.url}#/${view}`);
         await page.locator(wait).first().waitFor();
         await assertAccessible(page, `${view}, ${colorScheme}, ${width}`);

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is who: tokens, and what happens without.
 
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tests/net/sockets.h"
 #include "tests/service/market_fixture.h"
 
 namespace nom::testing {
@@ -82,6 +90,28 @@ TEST_F(AuthTest, NoTokenAWrongTokenAndOddOnes) {
   market_pb::GetAccountResponse response;
   EXPECT_THAT(alice_->market->GetAccount(twice.get(), {}, &response),
               Fails(StatusCode::UNAUTHENTICATED, "more than once"));
+}
+
+// An operator is asked why somebody does not get in.
+TEST_F(AuthTest, WhoIsRefusedIsInTheLog) {
+  const Client stranger(marketd_->grpc_address(), "wrong-token-of-nobody");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(Account(stranger), Fails(StatusCode::UNAUTHENTICATED, ""));
+    EXPECT_THAT(Deposit(*alice_, "alice", 5, "d"), Fails(StatusCode::PERMISSION_DENIED, ""));
+  }
+  EXPECT_THAT(Account(Client(marketd_->grpc_address(), "")),
+              Fails(StatusCode::UNAUTHENTICATED, ""));
+  const std::string log = marketd_->Output();
+  const std::string refused = "level=warning event=calls_refused by=";
+  for (const std::string& line :
+       {refused + "stranger what=token calls=1 msg=\"authorization: not a token of this market\"\n",
+        refused + "stranger what=credential calls=1 msg=\"no credential: ",
+        refused + "alice what=operator_calls calls=1 msg=\"this call is for operators\"\n"}) {
+    const size_t at = log.find(line);
+    ASSERT_NE(at, std::string::npos) << line << log;
+    EXPECT_EQ(log.find(line, at + 1), std::string::npos) << "one line a minute";
+  }
+  EXPECT_EQ(log.find("wrong-token"), std::string::npos) << "it may be somebody's, mistyped";
 }
 
 TEST_F(AuthTest, TheMessageDoesNotSayWhoCalls) {
@@ -251,6 +281,138 @@ TEST_F(AuthTest, TheOperatorsTokenCanBeReplacedWhileItRuns) {
   dir_.Write("token", "short\n");
   while (marketd_->Output().find("event=reload_failed") == std::string::npos) ::usleep(10'000);
   EXPECT_THAT(Deposit(anew, "alice", 1, "d10"), Succeeds());
+}
+
+// A proxy that writes down all that it is sent, lets everything through, and connects to nothing.
+class EvilProxy {
+ public:
+  EvilProxy() : listener_(ListenOnLoopback(&address_)), thread_([this] { Run(); }) {}
+  ~EvilProxy() {
+    ::shutdown(listener_.fd(), SHUT_RDWR);
+    thread_.join();
+  }
+  const std::string& address() const { return address_; }
+  std::string heard() const {
+    std::lock_guard lock(mutex_);
+    return heard_;
+  }
+
+ private:
+  void Run() {
+    for (;;) {
+      const Socket caller(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (caller.fd() < 0) return;
+      char buffer[4096];
+      ssize_t got = 0;
+      while ((got = ::recv(caller.fd(), buffer, sizeof buffer, 0)) > 0) {
+        const bool is_first = heard().empty();
+        {
+          std::lock_guard lock(mutex_);
+          heard_.append(buffer, static_cast<size_t>(got));
+        }
+        const std::string answer = "HTTP/1.1 200 OK\r\n\r\n";
+        if (is_first) (void)::send(caller.fd(), answer.data(), answer.size(), MSG_NOSIGNAL);
+      }
+    }
+  }
+
+  std::string address_;
+  const Socket listener_;
+  mutable std::mutex mutex_;
+  std::string heard_;
+  std::thread thread_;
+};
+
+// With nomctl, as an operator whose shell has a proxy for the world outside.
+TEST_F(AuthTest, NoProxyGetsTheTokenOfAMarketOnThisMachineNorAnyInPlainText) {
+  const TempDir other;
+  MarketdProcess on_socket(
+      other,
+      absl::StrReplaceAll(SampleConfig(other),
+                          {{"listen: 127.0.0.1:0\nplaintext",
+                            absl::StrCat("listen: unix:", other.File("socket"), "\nplaintext")}}));
+  ASSERT_TRUE(on_socket.Start().ok()) << on_socket.Output();
+  const EvilProxy proxy;
+  const auto list = [&](const std::string& target, const std::string& roots) {
+    std::vector<std::string> command = {"/usr/bin/env", "-u", "no_proxy"};
+    for (const char* name : {"http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY"}) {
+      command.push_back(absl::StrCat(name, "=http://", proxy.address()));
+    }
+    for (const std::string& word :
+         {std::string(NOM_NOMCTL), std::string("--target"), target, std::string("--token-file"),
+          dir_.File("token"), std::string("--timeout"), std::string("5")}) {
+      command.push_back(word);
+    }
+    if (!roots.empty()) command.insert(command.end(), {"--tls-roots", roots});
+    command.insert(command.end(), {"tenant", "list"});
+    return RunToEnd(command);
+  };
+  const std::string address = marketd_->grpc_address();
+  const std::string port = address.substr(address.rfind(':'));
+  for (const std::string& target :
+       {address, "localhost" + port, "dns:///localhost" + port, on_socket.grpc_address()}) {
+    const Exit exit = list(target, "");
+    EXPECT_EQ(exit.code, 0) << target << exit.out;
+  }
+  EXPECT_EQ(proxy.heard(), "");
+  // Elsewhere a proxy is used, and sees where to, and no more: not even if it passes itself off as
+  // the market.
+  const std::string roots = dir_.File("roots.pem");
+  ASSERT_EQ(RunToEnd({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                      "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=any",
+                      "-keyout", dir_.File("roots.key"), "-out", roots})
+                .code,
+            0);
+  EXPECT_EQ(list("192.0.2.1:7070", roots).code, 1);  // RFC 5737: nobody's address.
+  EXPECT_THAT(proxy.heard(), ::testing::StartsWith("CONNECT 192.0.2.1:7070 "));
+  EXPECT_THAT(proxy.heard(), ::testing::Not(::testing::HasSubstr(kOperatorToken)));
+}
+
+// What is wrong with a file that changes is said, and nothing else comes of it.
+TEST_F(AuthTest, AFileThatIsWrongChangesNothingAndLimitsAreTakenWithoutARestart) {
+  const std::string good = ReadWholeFile(dir_.File("marketd.yaml"));
+  const auto wait_for = [&](const std::string& piece) {
+    while (marketd_->Output().find(piece) == std::string::npos) ::usleep(10'000);
+  };
+  dir_.Write("marketd.yaml", "hosts: [\n");
+  marketd_->Signal(SIGHUP);
+  wait_for("event=reload_failed cause=SIGHUP msg=\"nothing changed: ");
+  ASSERT_EQ(::unlink(dir_.File("marketd.yaml").c_str()), 0);  // Looked at by itself.
+  wait_for("event=reload_failed cause=\"file changed\"");
+  EXPECT_THAT(Account(*alice_), Succeeds());
+  EXPECT_EQ(::access(dir_.File("ready").c_str(), R_OK), 0) << "it is as ready as before";
+  // What could be waited for for ever, and what never ends.
+  ASSERT_EQ(::mkfifo(dir_.File("marketd.yaml").c_str(), 0600), 0);
+  wait_for("marketd.yaml: is not a file");
+  ASSERT_EQ(::unlink(dir_.File("marketd.yaml").c_str()), 0);
+  ASSERT_EQ(::symlink("/dev/zero", dir_.File("marketd.yaml").c_str()), 0);
+  marketd_->Signal(SIGHUP);
+  EXPECT_THAT(Account(*alice_), Succeeds());
+  ASSERT_EQ(::unlink(dir_.File("marketd.yaml").c_str()), 0);
+  dir_.Write("marketd.yaml", good +
+                                 "limits: {bids_per_second: 1, bids_burst: 1, watches_max: 3, "
+                                 "watches_per_tenant_max: 1}\n");
+  marketd_->Signal(SIGHUP);
+  wait_for("event=reloaded");
+  grpc::Status status;
+  for (int i = 0; i < 1'000 && status.ok(); ++i) {
+    status = PlaceBid(*alice_, BidRequest(alices_guest_, market_pb::RESOURCE_KIND_CPU, 1, 30,
+                                          "b" + std::to_string(i)));
+  }
+  EXPECT_THAT(status, Fails(StatusCode::RESOURCE_EXHAUSTED, "too many bids a second"));
+  const auto first = alice_->Context();
+  const auto first_reader = alice_->market->Watch(first.get(), market_pb::WatchRequest());
+  const auto second = alice_->Context();
+  market_pb::WatchResponse response;
+  ASSERT_TRUE(first_reader->Read(&response));
+  const auto second_reader = alice_->market->Watch(second.get(), market_pb::WatchRequest());
+  EXPECT_FALSE(second_reader->Read(&response));
+  EXPECT_THAT(second_reader->Finish(),
+              Fails(StatusCode::RESOURCE_EXHAUSTED, "too many open watches of this caller"));
+  EXPECT_NE(marketd_->Output().find("event=calls_refused by=alice what=watches calls=1 "),
+            std::string::npos);
+  EXPECT_EQ(marketd_->Output().find("restart_needed_for"), std::string::npos);
+  first->TryCancel();
 }
 
 TEST_F(AuthTest, TokensOutliveARestart) {

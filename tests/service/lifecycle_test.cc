@@ -18,6 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
 #include "marketd/market/transaction.h"
+#include "tests/net/http_get.h"
 #include "tests/service/market_fixture.h"
 #include "tests/service/raw_call.h"
 
@@ -180,7 +181,7 @@ TEST_F(LifecycleTest, OneLedgerOnePortOneMarketd) {
   EXPECT_EQ(HealthOf(Client(first.grpc_address()).channel, ""), 1) << "the first goes on";
 }
 
-// A backup tool, or somebody's shell, that holds the ledger's lock for longer than five seconds.
+// A backup tool, or somebody's shell, that holds the ledger's lock for longer than calls wait.
 TEST_F(LifecycleTest, AForeignLockOnTheLedgerIsWaitedFor) {
   MarketdProcess marketd(dir_);
   ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
@@ -191,14 +192,20 @@ TEST_F(LifecycleTest, AForeignLockOnTheLedgerIsWaitedFor) {
   ASSERT_EQ(sqlite3_exec(connection, "PRAGMA busy_timeout=60000; BEGIN IMMEDIATE", nullptr, nullptr,
                          nullptr),
             SQLITE_OK);
-  std::thread unlock([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(6'500));
-    EXPECT_EQ(sqlite3_exec(connection, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
-  });
-  market_pb::Account account;
-  EXPECT_THAT(Deposit(op, "alice", 5, "d1", &account), Succeeds()) << marketd.Output();
-  EXPECT_EQ(account.available_microcredits(), 5);
-  unlock.join();
+  EXPECT_THAT(Deposit(op, "alice", 5, "d1"), Fails(StatusCode::UNAVAILABLE, "ledger"))
+      << "after ten seconds it is told";
+  EXPECT_EQ(HealthOf(op.channel, ""), 1) << "what only reads goes on";
+  EXPECT_THAT(HttpGet(marketd.metrics_address(), "/metrics"),
+              ::testing::ContainsRegex("\nnom_market_ledger_commit_retries_total [1-9]"))
+      << "and it is counted";
+  std::thread retry(
+      [&] { EXPECT_THAT(Deposit(op, "alice", 5, "d2"), Succeeds()) << "a call waits"; });
+  EXPECT_EQ(sqlite3_exec(connection, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  retry.join();
+  EXPECT_THAT(Deposit(op, "alice", 5, "d1"), Succeeds());
+  operators_pb::AuditResponse audit;
+  ASSERT_THAT(Audit(op, &audit), Succeeds());
+  EXPECT_EQ(audit.deposits_microcredits(), 10) << "each of them once";
   sqlite3_close(connection);
   const Exit exit = marketd.Terminate();
   EXPECT_EQ(exit.code, 0);
@@ -210,7 +217,10 @@ TEST_F(LifecycleTest, ACheckTriesWhatAStartTries) {
            {"\nmetrics_listen: 127.0.0.1:0", "\nmetrics_listen: 192.0.2.1:9464",
             "cannot listen on 192.0.2.1:9464: Cannot assign requested address"},
            {"listen: 127.0.0.1:0\nplaintext", "listen: unix:/nonexistent/socket\nplaintext",
-            "cannot listen on unix:/nonexistent/socket"}}) {
+            "cannot listen on unix:/nonexistent/socket"},
+           {dir_.File("ledger.sqlite"), "/nonexistent/ledger.sqlite", "No such file or directory"},
+           {dir_.File("ledger.sqlite"), dir_.path(), "is not a file"},
+           {dir_.File("ledger.sqlite"), dir_.File("token"), "is not a SQLite database"}}) {
     const std::string config = absl::StrReplaceAll(SampleConfig(dir_), {{from, to}});
     Exit exit = RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("c.yaml", config)});
     EXPECT_EQ(exit.code, 2);
@@ -219,6 +229,19 @@ TEST_F(LifecycleTest, ACheckTriesWhatAStartTries) {
     EXPECT_EQ(exit.code, 1);
     EXPECT_THAT(exit.out, HasSubstr(why)) << "and for the same reason";
   }
+}
+
+// Whoever starts it may have closed what people write to and read from: the log is not sent to a
+// caller instead, whose socket would have that number.
+TEST_F(LifecycleTest, WithoutStandardFilesNothingElseGetsTheirNumbers) {
+  const std::string config = dir_.Write("c.yaml", SampleConfig(dir_));
+  const Exit exit = RunToEnd(
+      {"/bin/sh", "-c",
+       absl::StrCat(NOM_MARKETD, " --config ", config, " --ready-file ", dir_.File("ready"),
+                    " <&- >&- 2>&- & p=$!; while kill -0 $p && [ ! -s ", dir_.File("ready"),
+                    " ]; do sleep 0.05; done; for n in 0 1 2; do readlink /proc/$p/fd/$n; done; "
+                    "kill $p; wait $p; echo ended $?")});
+  EXPECT_EQ(exit.out, "/dev/null\n/dev/null\n/dev/null\nended 0\n");
 }
 
 TEST_F(LifecycleTest, HealthIsServingUntilTheEnd) {

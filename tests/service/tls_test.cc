@@ -304,6 +304,25 @@ TEST_F(MutualTlsTest, AStreamEndsWhenItsCertificateExpiresOrIsRevoked) {
   EXPECT_THAT(reader->Finish(), Fails(StatusCode::UNAUTHENTICATED, "revoked"));
 }
 
+// The authority that tenants' certificates are checked by is replaced while marketd runs.
+TEST_F(MutualTlsTest, ANewAuthorityOfTenantsLetsItsOwnIn) {
+  const absl::Time later = absl::Now() + absl::Hours(24);
+  for (const char* name : {"root", "alice"}) Issue(name, name, later);
+  MarketdProcess marketd(dir_, Config(/*client_ca=*/true));
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  ASSERT_THAT(CreateTenant(Connect(marketd, kOperatorToken, "root"), "alice", "t1", nullptr),
+              Succeeds());
+  ASSERT_THAT(Account(Connect(marketd, "", "alice")), Succeeds());
+  MakeAuthority("tenants");  // Of the same name, with another key.
+  Issue("anew", "alice", later);
+  EXPECT_THAT(Account(Connect(marketd, "", "anew")), Fails(StatusCode::UNAVAILABLE, ""));
+  marketd.Signal(SIGHUP);
+  while (marketd.Output().find("event=reloaded") == std::string::npos) ::usleep(10'000);
+  EXPECT_THAT(Account(Connect(marketd, "", "anew")), Succeeds());
+  EXPECT_THAT(Account(Connect(marketd, "", "alice")), Fails(StatusCode::UNAVAILABLE, ""))
+      << "who was let in by the old one is no more";
+}
+
 TEST_F(MutualTlsTest, AListOfAnotherAuthorityIsAConfigurationError) {
   WriteRevocations();
   const std::string config = dir_.Write("c.yaml", ConfigWithRevocations());

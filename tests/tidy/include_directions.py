@@ -57,8 +57,8 @@ OWNED = {
                 "bench", "marketd/metrics"],
     "yaml-cpp/": ["marketd/config", "policies/cases", "tests"],
 }
-# What everybody may know: which build this is.
-COMMON = "cmake/build_info"
+# What everybody may know: which build this is, and what a program does first.
+COMMON = ("cmake/build_info", "cmake/standard_files")
 # Parts of one folder that may not know each other, by the names of their files: each part can be read, changed and
 # tested without those that it does not know.
 MARKET = "marketd/market/"
@@ -133,7 +133,7 @@ def check(root: pathlib.Path) -> list[str]:
                     if match.group(1) == '"' and not include.startswith(QUOTED_LIBRARIES):
                         wrong.append(f'{source}:{number}: "{include}" is not written from the root')
                     continue
-                if within(target, COMMON):
+                if any(within(target, each) for each in COMMON):
                     continue
                 if within(target, folder) and longest(target, MAY_KNOW) == folder:
                     if not_for(source, target):

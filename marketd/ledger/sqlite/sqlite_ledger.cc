@@ -53,7 +53,7 @@ class File {
 enum class FileKind { kNew, kLedger };
 
 absl::StatusOr<FileKind> LookAt(const std::string& path, int64_t* bytes) {
-  const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // Waits for no pipe.
   if (file.fd() < 0) {
     if (errno == ENOENT) return FileKind::kNew;
     return SystemError(path);
@@ -464,6 +464,23 @@ absl::Status MakeLedgerTables(Database& db) {
     NOM_RETURN_IF_ERROR(db.Execute(sql));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckLedgerPath(const std::string& path) {
+  int64_t bytes = 0;
+  NOM_RETURN_IF_ERROR(LookAt(path, &bytes).status());
+  const auto can_write = [&path](const std::string& what, int how) {
+    if (access(what.c_str(), how) == 0 || (what == path && errno == ENOENT))
+      return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat("ledger ", path, ": ",
+                                                      what == path ? "it" : "its folder",
+                                                      " can't be written: ", std::strerror(errno)));
+  };
+  const size_t slash = path.rfind('/');
+  // SQLite makes files beside it.
+  NOM_RETURN_IF_ERROR(
+      can_write(slash == std::string::npos ? "." : path.substr(0, slash + 1), W_OK | X_OK));
+  return can_write(path, R_OK | W_OK);
 }
 
 absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptions& given) {

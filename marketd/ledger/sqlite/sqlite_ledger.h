@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "marketd/base/clock.h"
@@ -54,6 +55,11 @@ struct SqliteLedgerOptions {
 // one that can be made; one that has begun may be missing: what is in it can't be read then,
 // nothing more goes there, and everything else goes on.
 absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptions& options);
+
+// Whether a ledger could be opened or begun there, as far as can be seen without doing it, also
+// while another process has it: its folder can be written, and what is there is a ledger that this
+// marketd reads, and can be written. Errors say what is wrong.
+absl::Status CheckLedgerPath(const std::string& path);
 
 }  // namespace nom::market
 

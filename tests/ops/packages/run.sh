@@ -43,10 +43,12 @@ for each in "$version" "$next"; do
   (cd "$build" && cpack -G DEB -D CPACK_PACKAGE_VERSION="$each" -B "$work/packages" >"$work/cpack.log" 2>&1) ||
     { cat "$work/cpack.log"; die "cpack of $each"; }
 done
-package() { echo "$work/packages/$1_$2_$(dpkg --print-architecture).deb"; }
+architecture=$(dpkg --print-architecture)
+package() { echo "$work/packages/$1_$2_$architecture.deb"; }
+packages=(nom-marketd nomctl libnom-dev nomhv)
 
 # What the packages depend on is in the bare root, so that the tests themselves need no network.
-depends=$(for name in nom-marketd nomctl; do dpkg-deb -f "$(package $name "$version")" Depends; done |
+depends=$(for name in nom-marketd nomctl libnom-dev; do dpkg-deb -f "$(package $name "$version")" Depends; done |
   tr ',' '\n' | sed 's/(.*//; s/|.*//; s/ //g' | grep . | sort -u | paste -sd,)
 tar=$build/package-root.$(md5sum <<<"$depends" | cut -c1-8).tar
 if [[ ! -s $tar ]]; then
@@ -65,11 +67,13 @@ for device in "null c 1 3" "urandom c 1 9" "zero c 1 5"; do
 done
 inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
 install_packages() {
-  local name
-  for name in nom-marketd nomctl nomhv; do cp "$(package $name "$1")" "$root/debs/"; done
+  local name files=()
+  for name in "${packages[@]}"; do
+    cp "$(package "$name" "$1")" "$root/debs/"
+    files+=("/debs/${name}_$1_$architecture.deb")
+  done
   inside apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold \
-    "/debs/nom-marketd_$1_$(dpkg --print-architecture).deb" "/debs/nomctl_$1_$(dpkg --print-architecture).deb" \
-    "/debs/nomhv_$1_$(dpkg --print-architecture).deb" >"$work/apt.log" 2>&1 || { cat "$work/apt.log"; die "installing $1"; }
+    "${files[@]}" >"$work/apt.log" 2>&1 || { cat "$work/apt.log"; die "installing $1"; }
 }
 as_service() { inside setpriv --reuid=nom --regid=nom --clear-groups "$@"; }
 is() { [[ $(inside stat -c '%U:%G %a' "$2") == "$1" ]] || die "$2 is $(inside stat -c '%U:%G %a' "$2"), not $1"; }
@@ -102,8 +106,16 @@ is "nom:nom 750" /var/lib/nom
 for file in /usr/share/man/man1/nomctl.1 /usr/share/man/man8/marketd.8 /usr/lib/systemd/system/nom-marketd.service \
   /usr/share/bash-completion/completions/nomctl /usr/share/zsh/vendor-completions/_nomctl \
   /usr/share/fish/vendor_completions.d/nomctl.fish /usr/share/nom/prometheus/alerts.yaml \
-  /usr/share/nom/grafana/nom.json /usr/lib/nom/nomhv.elf /usr/lib/nom/guests/cache.elf; do
+  /usr/share/nom/prometheus/rules.yaml /usr/share/nom/grafana/nom.json /usr/lib/sysusers.d/nom.conf \
+  /usr/share/doc/nom-marketd/handbook/first-bid.md /usr/share/nom/proto/nom/market/v1/market.proto \
+  /usr/share/nom/proto/nom/operators/v1/operators.proto /usr/include/nom/session.h \
+  /usr/lib/nom/nomhv.elf /usr/lib/nom/guests/cache.elf; do
   [[ -s $root$file ]] || die "$file is missing"
+done
+# The user is the one that sysusers made; the SDKs are found by CMake, and their archives are there.
+grep -q '^nom:' "$root/etc/passwd" || die "there is no user nom"
+for file in nomConfig.cmake libnom_client.a nomGuestConfig.cmake; do
+  [[ -n $(find "$root/usr/lib" -name "$file" -size +0) ]] || die "$file is missing"
 done
 # The unit's own command lines, as its user: it can read what it is given.
 as_service /usr/bin/marketd --check --config /etc/nom/marketd.yaml || die "marketd --check as the unit's user"
@@ -138,8 +150,8 @@ nomctl audit >/dev/null || die "the books do not balance"
 stop_market
 
 echo "== remove =="
-inside apt-get remove -y -qq nom-marketd nomctl nomhv >"$work/apt.log" 2>&1 || { cat "$work/apt.log"; die "remove"; }
-[[ ! -e $root/usr/bin/marketd && -s $root/etc/nom/marketd.yaml && -s $root/var/lib/nom/market.sqlite ]] ||
+inside apt-get remove -y -qq "${packages[@]}" >"$work/apt.log" 2>&1 || { cat "$work/apt.log"; die "remove"; }
+[[ ! -e $root/usr/bin/marketd && ! -e $root/usr/include/nom && -s $root/etc/nom/marketd.yaml && -s $root/var/lib/nom/market.sqlite ]] ||
   die "remove left a program, or took configuration or books"
 
 echo "== purge =="

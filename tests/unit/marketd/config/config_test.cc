@@ -523,5 +523,17 @@ TEST_F(TokenFileTest, BadFilesAreRefusedWithoutShowingThem) {
   EXPECT_THAT(std::string(status.message()), ::testing::Not(HasSubstr("secret")));
 }
 
+// A pipe that nobody writes to, and a device that has no end.
+TEST_F(TokenFileTest, WhatIsNoFileIsNotWaitedFor) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  for (const std::string& file : {path_, std::string("/dev/zero"), ::testing::TempDir()}) {
+    for (const absl::Status& status :
+         {ReadTokenFile(file).status(), ReadConfigFile(file).status()}) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr(file + ": is not a file"));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nom::marketd

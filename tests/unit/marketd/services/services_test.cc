@@ -129,22 +129,40 @@ TEST(RefusalLogTest, OneLineACallerAndAMinute) {
   SetLogSink([&lines](const LogLine& line) { lines.push_back(LogText(line)); });
   RefusalLog refusals;
   absl::Time now = absl::FromUnixSeconds(1000);
-  for (int i = 0; i < 500; ++i) refusals.Note("shop", "bids", now);
+  for (int i = 0; i < 500; ++i) refusals.Note("shop", "bids", "too many a second", now);
   EXPECT_THAT(lines,
               ::testing::ElementsAre("level=warning event=calls_refused by=shop what=bids calls=1 "
                                      "msg=\"too many a second\""))
       << "the first is told at once";
-  refusals.Note("", "reads", now);
-  EXPECT_THAT(lines.back(), ::testing::HasSubstr("by=operator what=reads calls=1"));
+  refusals.Note("operator", "reads", "too many at once", now);
+  EXPECT_THAT(lines.back(),
+              ::testing::HasSubstr("by=operator what=reads calls=1 msg=\"too many at once\""));
   now += RefusalLog::kInterval;
-  refusals.Note("shop", "bids", now);
+  refusals.Note("shop", "bids", "too many a second", now);
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_THAT(lines.back(), ::testing::HasSubstr("by=shop what=bids calls=500")) << "none is lost";
   now -= absl::Hours(5);  // Somebody set the clock back.
-  refusals.Note("shop", "bids", now);
+  refusals.Note("shop", "bids", "too many a second", now);
   now += RefusalLog::kInterval;
-  refusals.Note("shop", "bids", now);
+  refusals.Note("shop", "bids", "too many a second", now);
   EXPECT_EQ(lines.size(), 4u);
+  SetLogSink(nullptr);
+}
+
+// Whoever can make names without end makes neither lines nor records without end.
+TEST(RefusalLogTest, ManyNamesTogetherAreOthers) {
+  std::vector<std::string> lines;
+  SetLogSink([&lines](const LogLine& line) { lines.push_back(LogText(line)); });
+  RefusalLog refusals;
+  absl::Time now = absl::FromUnixSeconds(1000);
+  for (size_t i = 0; i < RefusalLog::kPairsMax + 10; ++i) {
+    refusals.Note(absl::StrCat("t", i), "bids", "too many a second", now);
+  }
+  ASSERT_EQ(lines.size(), RefusalLog::kPairsMax + 1);
+  EXPECT_THAT(lines.back(), ::testing::HasSubstr("by=others what=bids calls=1 "));
+  now += RefusalLog::kInterval;
+  refusals.Note("late", "bids", "too many a second", now);
+  EXPECT_THAT(lines.back(), ::testing::HasSubstr("by=late what=bids calls=1 "));
   SetLogSink(nullptr);
 }
 
