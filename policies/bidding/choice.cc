@@ -122,7 +122,6 @@ class Blocks {
 
   Microcredits ChargeAt(int64_t round) const {
     const Microcredits charge = input_.charges_microcredits[round];
-    if (charge > kValueMaxMicrocredits) return kNotToBeHad;
     return charge < 0 ? 0 : charge;
   }
 

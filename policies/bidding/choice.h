@@ -69,7 +69,8 @@ struct ContractTerms {
 
 struct ChoiceInput {
   // What the units would have cost in each past round, the oldest first and without gaps. Below 0
-  // counts as 0, above kValueMaxMicrocredits as kNotToBeHad. May be null if there are none.
+  // counts as 0; kNotToBeHad is one of those that are above whatever a need is worth. May be null
+  // if there are none.
   const Microcredits* charges_microcredits = nullptr;
   int rounds = 0;  // 0 to kChoiceRoundsMax.
   Need need;
