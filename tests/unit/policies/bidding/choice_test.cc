@@ -149,7 +149,7 @@ std::string Told(uint64_t seed) { return "NOM_SEED=" + std::to_string(seed) + " 
 
 const uint64_t kCases = kIsSanitized ? 1'000 : 20'000;
 
-TEST(Choice, EveryFigureIsWhatTheBlocksPlayedRoundByRoundCometo) {
+TEST(Choice, EveryFigureIsWhatTheBlocksPlayedRoundByRoundComeTo) {
   int waits = 0;
   int spots = 0;
   int contracts = 0;
