@@ -245,8 +245,11 @@ class Market {
         } else {
           other_surplus_ += surplus;
         }
-        lost_units_ += static_cast<double>(
-            std::max<int64_t>(0, std::min(guest.held_units, guest.needed_units) - units[g]));
+        const int64_t lost = std::min(guest.held_units, guest.needed_units) - units[g];
+        if (lost > 0) {
+          lost_units_ += static_cast<double>(lost);
+          ++evicted_;
+        }
       }
       guest.held_units = used;
     }
@@ -297,22 +300,33 @@ class Market {
     return absl::OkStatus();
   }
 
+  // A quote binds no units: of names that are quoted side by side each is told the price of the
+  // units that are the next to be sold, as if the others bought none.
   absl::Status BuyToPassOn(int64_t units) {
+    std::vector<HeldQuote> quotes;
+    const int64_t left = LeftUnits();
+    int64_t quoted = 0;
     for (int name = options_.trader_names; name > 0; --name) {
-      const int64_t some = std::min(units, LeftUnits()) / name;
+      const int64_t some = (std::min(units, left) - quoted) / name;
       if (some <= 0) continue;
       const auto quote = Quote(some);
       if (!quote.ok()) return quote.status();
-      Open(trader_, some, quote->charge_microcredits);
-      units -= some;
+      quoted += some;
+      if (options_.quoted_side_by_side) {
+        quotes.push_back({some, quote->charge_microcredits, round_});
+      } else {
+        Open(trader_, some, quote->charge_microcredits);
+      }
     }
+    for (const HeldQuote& quote : quotes) Open(trader_, quote.units, quote.charge_microcredits);
     return absl::OkStatus();
   }
 
   // A quote binds for quote_rounds: on its last round the trader knows what came after it.
   absl::Status Snipe() {
-    const int64_t units = LeftUnits() / 2;
-    if (units > 0) {
+    // Side by side: none of the other quotes is sold yet.
+    const int64_t units = LeftUnits() / 2 / options_.trader_names;
+    for (int name = 0; units > 0 && name < options_.trader_names; ++name) {
       const auto quote = Quote(units);
       if (!quote.ok()) return quote.status();
       quotes_.push_back({units, quote->charge_microcredits, round_ + options_.quote_rounds - 1});
@@ -374,6 +388,7 @@ class Market {
         .spot_deviation = mean == 0 ? 0 : std::sqrt(std::fmax(0, squares / n - mean * mean)) / mean,
         .contracted_share = contracted_units_ / n / static_cast<double>(options_.capacity_units),
         .lost_units = lost_units_ / n,
+        .evicted = static_cast<double>(evicted_) / n / static_cast<double>(options_.guests),
         .steady_surplus = steady_surplus_ / n,
         .other_surplus = other_surplus_ / n,
         .trader_gain = trader_gain_ / n};
@@ -399,6 +414,7 @@ class Market {
   double revenue_ = 0;
   double contracted_units_ = 0;
   double lost_units_ = 0;
+  int64_t evicted_ = 0;
   double steady_surplus_ = 0;
   double other_surplus_ = 0;
   double trader_gain_ = 0;

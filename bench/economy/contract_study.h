@@ -45,7 +45,10 @@ struct ContractOptions {
   policies::ForwardPolicy policy;
   Trader trader = Trader::kNone;
   int64_t quote_rounds = 1;  // That a quote binds the host for.
-  int trader_names = 1;      // Its purchases are divided among so many.
+  int trader_names = 1;      // Its purchases are divided among so many,
+  // which are quoted side by side, before one of them takes what it was quoted; or one after the
+  // other, each once the one before has bought.
+  bool quoted_side_by_side = false;
 };
 
 // Means over the rounds that count, in micro-credits a round; exact sums, divided in the end.
@@ -55,7 +58,8 @@ struct ContractResult {
   double spot_price = 0;        // Of a unit in the auction.
   double spot_deviation = 0;    // Standard deviation / mean.
   double contracted_share = 0;  // Of the capacity.
-  double lost_units = 0;        // Taken from guests that still needed them.
+  double lost_units = 0;        // Taken from guests that still needed them,
+  double evicted = 0;           // and of how many guests: the chance that one of them loses some.
   double steady_surplus = 0;    // Values less payments of the guests with steady needs,
   double other_surplus = 0;     // and of the others but the trader.
   double trader_gain = 0;       // The trader's values and takings less payments.

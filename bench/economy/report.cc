@@ -452,6 +452,8 @@ constexpr Section kSections[] = {
     {"budgets", "tenants that cannot pay for all that they would like", ReportBudgets},
     {"contracts", "a share of the capacity sold forward, and who makes money of that",
      ReportContracts},
+    {"choice", "programs that choose between spot, contract and waiting, against hindsight",
+     ReportChoice},
 };
 
 }  // namespace

@@ -30,7 +30,7 @@ absl::StatusOr<ContractResult> MeanOfWorlds(ContractOptions study) {
     for (double ContractResult::*figure :
          {&ContractResult::welfare, &ContractResult::revenue, &ContractResult::spot_price,
           &ContractResult::spot_deviation, &ContractResult::contracted_share,
-          &ContractResult::lost_units, &ContractResult::steady_surplus,
+          &ContractResult::lost_units, &ContractResult::evicted, &ContractResult::steady_surplus,
           &ContractResult::other_surplus, &ContractResult::trader_gain}) {
       mean.*figure += *result.*figure / worlds;
     }
@@ -45,7 +45,7 @@ absl::StatusOr<std::string> ReportShares(const ReportOptions& options) {
   const auto none = MeanOfWorlds(study);
   if (!none.ok()) return none.status();
   Table table({"may be sold forward", "is", "welfare", "revenue", "spot price", "deviation",
-               "lost units", "steady guests", "others"});
+               "lost units", "evicted", "steady guests", "others"});
   bench::Plot plot{"Welfare, revenue and losses by the share that may be sold forward",
                    {"share of the capacity (%)", bench::Scale::kLinear, 0, 80},
                    {"% of what it is without contracts", bench::Scale::kLinear, 0},
@@ -57,7 +57,8 @@ absl::StatusOr<std::string> ReportShares(const ReportOptions& options) {
     table.Add({Percent(static_cast<double>(percent) / 100, 0), Percent(r->contracted_share),
                Percent(r->welfare / none->welfare), Percent(r->revenue / none->revenue),
                Fixed(r->spot_price / kCredit, 3), Percent(r->spot_deviation, 0),
-               Fixed(r->lost_units, 2), Percent(r->steady_surplus / none->steady_surplus),
+               Fixed(r->lost_units, 2), Percent(r->evicted),
+               Percent(r->steady_surplus / none->steady_surplus),
                Percent(r->other_surplus / none->other_surplus)});
     const auto x = static_cast<double>(percent);
     plot.series[0].points.push_back({x, 100 * r->welfare / none->welfare});
@@ -126,6 +127,18 @@ constexpr Trade kTrades[] = {
        s.trader = Trader::kCorner;
        s.trader_names = 2;
      }},
+    {"under two names, quoted side by side",
+     [](ContractOptions& s) {
+       s.trader = Trader::kCorner;
+       s.trader_names = 2;
+       s.quoted_side_by_side = true;
+     }},
+    {"under sixteen names, quoted side by side",
+     [](ContractOptions& s) {
+       s.trader = Trader::kCorner;
+       s.trader_names = 16;
+       s.quoted_side_by_side = true;
+     }},
     {"snipe a quote that holds for 1 round",
      [](ContractOptions& s) { s.trader = Trader::kSniper; }},
     {"that holds for 4 rounds",
@@ -138,8 +151,19 @@ constexpr Trade kTrades[] = {
        s.trader = Trader::kSniper;
        s.quote_rounds = 24;
      }},
+    {"the same under two names",
+     [](ContractOptions& s) {
+       s.trader = Trader::kSniper;
+       s.quote_rounds = 24;
+       s.trader_names = 2;
+     }},
     {"buy in valleys, quotes of a day's prices",
      [](ContractOptions& s) { s.trader = Trader::kValley; }},
+    {"the same under two names",
+     [](ContractOptions& s) {
+       s.trader = Trader::kValley;
+       s.trader_names = 2;
+     }},
     {"buy in valleys, of two hours' prices",
      [](ContractOptions& s) {
        s.trader = Trader::kValley;
@@ -193,7 +217,8 @@ absl::StatusOr<std::string> ReportContracts(const ReportOptions& options) {
       study.capacity_units, " units, ", study.rounds, " rounds of which ", kRoundsADay,
       " are a day, means of ", Worlds(study), " worlds from seed ", options.seed,
       ".\nA unit is worth half in its first round. lost units: taken from guests that needed them, "
-      "a round. steady guests, others: their\nsurplus, of what it is without contracts\n\n",
+      "a round. evicted: the chance that\na guest loses such units in a round. steady guests, "
+      "others: their surplus, of what it is without contracts\n\n",
       *shares, "\nWhat the price is made of, half of the capacity may be sold forward\n\n",
       *policies,
       "\nAttacks, half of the capacity may be sold forward. Changes against the same world "

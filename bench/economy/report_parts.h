@@ -25,8 +25,9 @@ absl::Status Draw(const ReportOptions& options, const std::string& name, const D
   return absl::UnavailableError(absl::StrCat("can't write ", path));
 }
 
-// The section "contracts", see Section::report.
+// The sections "contracts" and "choice", see Section::report.
 absl::StatusOr<std::string> ReportContracts(const ReportOptions& options);
+absl::StatusOr<std::string> ReportChoice(const ReportOptions& options);
 
 }  // namespace nom::economy
 

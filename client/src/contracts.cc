@@ -64,7 +64,7 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
 Contract FromProto(const pb::Contract& contract) {
   return {.contract_id = contract.contract_id(),
           .guest_id = contract.guest_id(),
-          .kind = Known(contract.kind(), ContractKind::kSublet),
+          .kind = Known(contract.kind(), ContractKind::kFloor),
           .part_of = contract.part_of(),
           .lots = LotsOf(contract.lots()),
           .from_round_id = contract.from_round_id(),
@@ -73,11 +73,12 @@ Contract FromProto(const pb::Contract& contract) {
           .policy = contract.policy(),
           .end_fee_ppm = contract.end_fee_ppm(),
           .left_from_round_id = contract.left_from_round_id(),
-          .end = Known(contract.end(), ContractEnd::kHostClosed),
+          .end = Known(contract.end(), ContractEnd::kNotRenewed),
           .end_reason = contract.end_reason(),
           .fees_microcredits = contract.fees_microcredits(),
           .renew_ceiling_microcredits = contract.renew_ceiling_microcredits(),
-          .escrow_microcredits = contract.escrow_microcredits()};
+          .escrow_microcredits = contract.escrow_microcredits(),
+          .paid_microcredits = contract.paid_microcredits()};
 }
 
 Offer FromProto(const pb::Offer& offer) {

@@ -4,11 +4,16 @@
 #include <algorithm>
 #include <set>
 
+#include "client/src/guests.h"
+#include "client/src/shortage.h"
+
 namespace nom::client {
 
 absl::Status ToAbsl(const grpc::Status& status) {
   // The codes are the same numbers by design of both.
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  absl::Status out(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  AddShortage(status.error_details(), &out);
+  return out;
 }
 
 std::optional<Resource> FromProto(market::v1::ResourceKind kind) {
@@ -109,6 +114,10 @@ MarketStatus FromProto(const market::v1::MarketState& state) {
       if (price.kind() == info.kind()) SetPrice(price, entry);
     }
   }
+  for (const market::v1::ForwardOnSale& forward : state.forward()) {
+    if (const auto known = FromProto(forward)) market.forward.push_back(*known);
+  }
+  for (const market::v1::Tier& tier : state.tiers()) market.tiers.push_back(FromProto(tier));
   return market;
 }
 
@@ -120,6 +129,7 @@ GuestStatus FromProto(const market::v1::GuestInfo& info) {
     guest.state = static_cast<GuestState>(info.state());
   }
   guest.exit_reason = info.exit_reason();
+  if (info.has_tier()) guest.tier = FromProto(info.tier());
   for (const market::v1::Grant& grant : info.grants()) {
     const std::optional<Resource> resource = FromProto(grant.kind());
     if (!resource) continue;

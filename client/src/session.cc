@@ -179,6 +179,31 @@ AsyncCall<OffersPage> Session::ListOffers(
     const CallOptions& options) {
   return impl_->ListOffers(after_offer_id, std::move(done), options);
 }
+AsyncCall<EndedContractsPage> Session::ListEndedContracts(
+    uint64_t before_contract_id,
+    std::function<void(const absl::StatusOr<EndedContractsPage>&)> done,
+    const CallOptions& options) {
+  return impl_->ListEndedContracts(before_contract_id, std::move(done), options);
+}
+AsyncCall<uint64_t> Session::SetTier(const TierOptions& tier,
+                                     std::function<void(const absl::StatusOr<uint64_t>&)> done,
+                                     const CallOptions& options) {
+  return impl_->SetTier(tier, std::move(done), options);
+}
+AsyncCall<bool> Session::ClearTier(uint64_t guest_id,
+                                   std::function<void(const absl::StatusOr<bool>&)> done,
+                                   const CallOptions& options) {
+  return impl_->ClearTier(guest_id, std::move(done), options);
+}
+AsyncCall<RequestedGuest> Session::RequestGuest(
+    const GuestRequest& guest, std::function<void(const absl::StatusOr<RequestedGuest>&)> done,
+    const CallOptions& options) {
+  return impl_->RequestGuest(guest, std::move(done), options);
+}
+AsyncCall<GuestQuota> Session::GetQuota(std::function<void(const absl::StatusOr<GuestQuota>&)> done,
+                                        const CallOptions& options) {
+  return impl_->GetQuota(std::move(done), options);
+}
 absl::StatusOr<Statement> Session::GetStatement(uint64_t first_round_id, uint64_t last_round_id,
                                                 const CallOptions& options) const {
   const Impl::Inside inside(*impl_);

@@ -2,32 +2,19 @@
 // Calls about contracts: each an errand of its own (errands.h).
 
 #include <cstdint>
-#include <random>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "client/src/contracts.h"
 #include "client/src/session_impl.h"
+#include "client/src/session_send.h"
 
 namespace nom {
 namespace {
 
 namespace pb = market::v1;
-using Async = pb::MarketService::StubInterface::async_interface;
-
-// The call of that name that tells its end to a function. There is another that takes a reactor.
-template <typename Request, typename Response>
-using Method = void (Async::*)(grpc::ClientContext*, const Request*, Response*,
-                               std::function<void(grpc::Status)>);
-
-// 128 bits in hex that no other process draws: the market keeps ids for ever, so they come from the
-// system, whatever chance the program handed in.
-std::string NewRequestId() {
-  std::random_device device;
-  std::string id;
-  for (int i = 0; i < 4; ++i) absl::StrAppendFormat(&id, "%08x", device());
-  return id;
-}
+using client::Async;
+using client::Method;
+using client::RequestIdOf;
 
 absl::StatusOr<ContractsPage> ReadPage(const pb::ListContractsResponse& response) {
   ContractsPage page{.contracts = {}, .next_after_contract_id = response.next_after_contract_id()};
@@ -45,48 +32,6 @@ absl::StatusOr<Offer> ReadOffer(uint64_t offer_id, bool has_offer, const pb::Off
 
 }  // namespace
 
-template <typename Answer, typename Method, typename Request, typename Response, typename Read>
-AsyncCall<Answer> Session::Impl::Send(Method method, absl::StatusOr<Request> request,
-                                      const Response& /*response*/, const Read& read,
-                                      Told<Answer> done, const CallOptions& options) {
-  struct Exchange {
-    Request request;
-    Response response;
-  };
-  auto state = std::make_shared<typename AsyncCall<Answer>::State>();
-  auto exchange = std::make_shared<Exchange>();
-  const auto finish = [this, state, exchange, read,
-                       done = std::move(done)](const absl::Status& status) {
-    absl::StatusOr<Answer> answer =
-        status.ok() ? read(exchange->response) : absl::StatusOr<Answer>(status);
-    if (!state->Finish(answer) || !done) return;
-    dispatcher_.Run([done, answer = std::move(answer)] { done(answer); });
-  };
-  {
-    std::lock_guard lock(mutex_);
-    if (closing_) request = Closed();
-  }
-  if (!request.ok()) {
-    finish(request.status());
-    return AsyncCall<Answer>(state);
-  }
-  exchange->request = *std::move(request);
-  const uint64_t id = errands_->Send(
-      [exchange, method](client::Endpoints::Stub& stub, grpc::ClientContext* context,
-                         std::function<void(grpc::Status)> came_back) {
-        exchange->response.Clear();
-        (static_cast<Async*>(stub.async())->*method)(context, &exchange->request,
-                                                     &exchange->response, std::move(came_back));
-      },
-      finish, clock_.Steady() + options.timeout.value_or(options_.call_timeout));
-  if (id != 0) {
-    state->SetCancel([errands = std::weak_ptr<client::Errands>(errands_), id] {
-      if (const auto alive = errands.lock()) alive->Cancel(id);
-    });
-  }
-  return AsyncCall<Answer>(state);
-}
-
 AsyncCall<Offer> Session::Impl::GetQuote(const QuoteOptions& quote, Told<Offer> done,
                                          const CallOptions& options) {
   absl::StatusOr<pb::GetQuoteRequest> request = client::ToProto(quote);
@@ -94,7 +39,7 @@ AsyncCall<Offer> Session::Impl::GetQuote(const QuoteOptions& quote, Told<Offer> 
       Locked([&](const SessionCore& core) { return core.ResolveGuest(quote.guest_id); });
   if (guest_id.ok()) {
     request->set_guest_id(*guest_id);
-    request->set_request_id(NewRequestId());
+    request->set_request_id(RequestIdOf(options));
   } else {
     request = guest_id.status();
   }
@@ -114,7 +59,7 @@ AsyncCall<Taken> Session::Impl::TakeOffer(const TakeOptions& take, Told<Taken> d
       Locked([&](const SessionCore& core) { return core.ResolveGuest(take.guest_id); });
   if (guest_id.ok()) {
     request->set_guest_id(*guest_id);
-    request->set_request_id(NewRequestId());
+    request->set_request_id(RequestIdOf(options));
   } else {
     request = guest_id.status();
   }
@@ -131,7 +76,7 @@ AsyncCall<uint64_t> Session::Impl::LeaveContract(uint64_t contract_id, Told<uint
                                                  const CallOptions& options) {
   pb::LeaveContractRequest request;
   request.set_contract_id(contract_id);
-  request.set_request_id(NewRequestId());
+  request.set_request_id(RequestIdOf(options));
   return Send<uint64_t>(
       static_cast<Method<pb::LeaveContractRequest, pb::LeaveContractResponse>>(
           &Async::LeaveContract),
@@ -147,7 +92,7 @@ AsyncCall<Done> Session::Impl::SetRenewal(uint64_t contract_id, int64_t ceiling_
   pb::SetRenewalRequest request;
   request.set_contract_id(contract_id);
   request.set_renew_ceiling_microcredits(ceiling_microcredits);
-  request.set_request_id(NewRequestId());
+  request.set_request_id(RequestIdOf(options));
   return Send<Done>(
       static_cast<Method<pb::SetRenewalRequest, pb::SetRenewalResponse>>(&Async::SetRenewal),
       absl::StatusOr<pb::SetRenewalRequest>(request), pb::SetRenewalResponse(),
@@ -158,7 +103,7 @@ AsyncCall<Done> Session::Impl::SetRenewal(uint64_t contract_id, int64_t ceiling_
 AsyncCall<Offer> Session::Impl::OfferSublet(const SubletOptions& sublet, Told<Offer> done,
                                             const CallOptions& options) {
   absl::StatusOr<pb::OfferSubletRequest> request = client::ToProto(sublet);
-  if (request.ok()) request->set_request_id(NewRequestId());
+  if (request.ok()) request->set_request_id(RequestIdOf(options));
   return Send<Offer>(
       static_cast<Method<pb::OfferSubletRequest, pb::OfferSubletResponse>>(&Async::OfferSublet),
       std::move(request), pb::OfferSubletResponse(),
@@ -172,7 +117,7 @@ AsyncCall<Done> Session::Impl::WithdrawOffer(uint64_t offer_id, Told<Done> done,
                                              const CallOptions& options) {
   pb::WithdrawOfferRequest request;
   request.set_offer_id(offer_id);
-  request.set_request_id(NewRequestId());
+  request.set_request_id(RequestIdOf(options));
   return Send<Done>(
       static_cast<Method<pb::WithdrawOfferRequest, pb::WithdrawOfferResponse>>(
           &Async::WithdrawOffer),
@@ -204,6 +149,27 @@ AsyncCall<OffersPage> Session::Impl::ListOffers(uint64_t after_offer_id, Told<Of
         OffersPage page{.offers = {}, .next_after_offer_id = response.next_after_offer_id()};
         for (const pb::Offer& offer : response.offers()) {
           page.offers.push_back(client::FromProto(offer));
+        }
+        return page;
+      },
+      std::move(done), options);
+}
+
+AsyncCall<EndedContractsPage> Session::Impl::ListEndedContracts(uint64_t before_contract_id,
+                                                                Told<EndedContractsPage> done,
+                                                                const CallOptions& options) {
+  pb::ListContractsRequest request;
+  request.set_state(pb::CONTRACT_STATE_ENDED);
+  request.set_before_contract_id(before_contract_id);
+  return Send<EndedContractsPage>(
+      static_cast<Method<pb::ListContractsRequest, pb::ListContractsResponse>>(
+          &Async::ListContracts),
+      absl::StatusOr<pb::ListContractsRequest>(request), pb::ListContractsResponse(),
+      [](const pb::ListContractsResponse& response) -> absl::StatusOr<EndedContractsPage> {
+        EndedContractsPage page{.contracts = {},
+                                .next_before_contract_id = response.next_before_contract_id()};
+        for (const pb::Contract& contract : response.contracts()) {
+          page.contracts.push_back(client::FromProto(contract));
         }
         return page;
       },

@@ -90,6 +90,18 @@ class Session::Impl {
                                          const CallOptions& options);
   AsyncCall<OffersPage> ListOffers(uint64_t after_offer_id, Told<OffersPage> done,
                                    const CallOptions& options);
+  AsyncCall<EndedContractsPage> ListEndedContracts(uint64_t before_contract_id,
+                                                   Told<EndedContractsPage> done,
+                                                   const CallOptions& options);
+
+  // --- session_guests.cc: calls of the same kind. ---
+
+  AsyncCall<uint64_t> SetTier(const TierOptions& tier, Told<uint64_t> done,
+                              const CallOptions& options);
+  AsyncCall<bool> ClearTier(uint64_t guest_id, Told<bool> done, const CallOptions& options);
+  AsyncCall<RequestedGuest> RequestGuest(const GuestRequest& guest, Told<RequestedGuest> done,
+                                         const CallOptions& options);
+  AsyncCall<GuestQuota> GetQuota(Told<GuestQuota> done, const CallOptions& options);
 
   // Runs `read` with the state held still.
   template <typename Read>
@@ -192,7 +204,7 @@ class Session::Impl {
   // Hands on what the bid book has to say.
   void Collect();
 
-  // Of one whose request could be made; or answered with why it could not.
+  // Of one whose request could be made; or answered with why it could not. See session_send.h.
   template <typename Answer, typename Method, typename Request, typename Response, typename Read>
   AsyncCall<Answer> Send(Method method, absl::StatusOr<Request> request, const Response& response,
                          const Read& read, Told<Answer> done, const CallOptions& options);

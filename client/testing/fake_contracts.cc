@@ -35,40 +35,6 @@ int64_t UnitsOf(const google::protobuf::RepeatedPtrField<pb::Lot>& lots, pb::Res
 
 }  // namespace
 
-template <typename Request, typename Response, typename Do>
-grpc::Status FakeMarket::Impl::WriteOnce(const Request& request, Response* response,
-                                         const Do& action) {
-  Announce();
-  std::lock_guard lock(mutex);
-  ++writes;
-  if (limited) return TooMany();
-  const grpc::Status lost(grpc::StatusCode::UNAVAILABLE, "the line broke");
-  if (lose_calls > 0) {
-    --lose_calls;
-    return lost;
-  }
-  if (request.request_id().empty()) return Invalid("request_id: must be given");
-  const std::string key = absl::StrCat(Request::descriptor()->name(), " ", request.request_id());
-  const auto known = answers.find(key);
-  if (known != answers.end()) {
-    if (known->second.first != request.SerializeAsString()) {
-      return grpc::Status(grpc::StatusCode::ALREADY_EXISTS,
-                          "request_id: was used for another write");
-    }
-    response->ParseFromString(known->second.second);
-  } else {
-    const grpc::Status status = action();
-    if (!status.ok()) return status;
-    answers[key] = {request.SerializeAsString(), response->SerializeAsString()};
-    Changed();
-  }
-  if (lose_answers > 0) {
-    --lose_answers;
-    return lost;
-  }
-  return grpc::Status::OK;
-}
-
 int64_t FakeMarket::Impl::ForwardPrice(pb::ResourceKind kind) const {
   const auto forward = forward_prices.find(kind);
   if (forward != forward_prices.end()) return forward->second;
@@ -135,9 +101,21 @@ void FakeMarket::Impl::EndContracts() {
         lot.set_charge_microcredits(ForwardPrice(lot.kind()) * lot.units());
       }
     }
-    const bool gone = left || round >= contract.until_round_id() ||
-                      !guests.contains(contract.guest_id()) ||
-                      (contract.part_of() != 0 && !contracts.contains(contract.part_of()));
+    pb::ContractEnd end = pb::CONTRACT_END_UNSPECIFIED;
+    if (!guests.contains(contract.guest_id())) {
+      end = pb::CONTRACT_END_GUEST_ENDED;
+    } else if (left || (contract.part_of() != 0 && !contracts.contains(contract.part_of()))) {
+      end = pb::CONTRACT_END_LEFT;
+    } else if (round >= contract.until_round_id()) {
+      end = contract.renew_ceiling_microcredits() > 0 ? pb::CONTRACT_END_NOT_RENEWED
+                                                      : pb::CONTRACT_END_OVER;
+    }
+    const bool gone = end != pb::CONTRACT_END_UNSPECIFIED;
+    if (gone) {
+      contract.set_end(end);
+      ended[at->first] = contract;
+      if (ended.size() > 1'000) ended.erase(ended.begin());
+    }
     at = gone ? contracts.erase(at) : std::next(at);
   }
 }
@@ -158,8 +136,10 @@ grpc::Status FakeMarket::Impl::GetQuote(grpc::ServerContext* /*context*/,
       if (asked.units() < 1 || asked.units() > kBidUnitsMax) return Invalid("lots[0].units");
       const auto of = sold.find(asked.kind());
       if (of == sold.end()) return Invalid("lots[0].kind: is not sold");
-      if (Promised(asked.kind(), from, until) + asked.units() > of->second.supply) {
-        return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "lots[0].units: too many");
+      const int64_t free = of->second.supply - Promised(asked.kind(), from, until);
+      if (asked.units() > free) {
+        return TooLittle(grpc::StatusCode::RESOURCE_EXHAUSTED, "lots[0].units: too many",
+                         {pb::SHORT_OF_SHARE, asked.kind(), asked.units(), free});
       }
       pb::Lot& lot = *offer.add_lots();
       lot.set_kind(asked.kind());
@@ -314,6 +294,20 @@ grpc::Status FakeMarket::Impl::ListContracts(grpc::ServerContext* /*context*/,
                                              pb::ListContractsResponse* response) {
   std::lock_guard lock(mutex);
   const int most = request->page_size() == 0 ? 1'000 : request->page_size();
+  if (request->state() == pb::CONTRACT_STATE_ENDED) {
+    auto at = request->before_contract_id() == 0 ? ended.end()
+                                                 : ended.lower_bound(request->before_contract_id());
+    while (at != ended.begin()) {
+      --at;
+      if (request->guest_id() != 0 && request->guest_id() != at->second.guest_id()) continue;
+      if (response->contracts_size() == most) {
+        response->set_next_before_contract_id(at->first + 1);
+        break;
+      }
+      *response->add_contracts() = at->second;
+    }
+    return grpc::Status::OK;
+  }
   for (auto at = contracts.upper_bound(request->after_contract_id()); at != contracts.end(); ++at) {
     if (request->guest_id() != 0 && request->guest_id() != at->second.guest_id()) continue;
     if (response->contracts_size() == most) {

@@ -26,7 +26,9 @@ SessionOptions FakeMarket::Options() const {
 uint64_t FakeMarket::AddGuest(const std::string& name, int64_t seed_units) {
   std::lock_guard lock(impl_->mutex);
   const uint64_t guest_id = ++impl_->last_guest_id;
-  impl_->guests[guest_id] = {.name = name, .seed = seed_units, .won = {}};
+  Impl::Guest& guest = impl_->guests[guest_id];
+  guest.name = name;
+  guest.seed = seed_units;
   impl_->Changed();
   return guest_id;
 }
@@ -52,6 +54,25 @@ void FakeMarket::StopSelling(Resource resource) {
 void FakeMarket::SetForwardPrice(Resource resource, int64_t unit_price_microcredits) {
   std::lock_guard lock(impl_->mutex);
   impl_->forward_prices[KindOf(resource)] = unit_price_microcredits;
+}
+void FakeMarket::AddTier(const Tier& tier) {
+  std::lock_guard lock(impl_->mutex);
+  pb::Tier& row = impl_->tiers.emplace_back();
+  row.set_name(tier.name);
+  row.set_price_multiple_ppm(tier.price_multiple_ppm);
+  row.set_floor_every_rounds(tier.floor_every_rounds);
+  for (const auto& [resource, units] : tier.floor_units) {
+    pb::Quantity& floor = *row.add_floor();
+    floor.set_kind(KindOf(resource));
+    floor.set_units(units);
+  }
+  impl_->Changed();
+}
+void FakeMarket::SetQuota(int64_t guests_max, const std::map<Resource, int64_t>& seeds_max) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->quota_guests = guests_max;
+  impl_->quota_seeds.clear();
+  for (const auto& [resource, units] : seeds_max) impl_->quota_seeds[KindOf(resource)] = units;
 }
 void FakeMarket::ClearJointly() {
   std::lock_guard lock(impl_->mutex);
@@ -163,9 +184,13 @@ void FakeMarket::BeginAnotherLedger() {
   impl_->closed.clear();
   impl_->records.clear();
   impl_->contracts.clear();
+  impl_->ended.clear();
   impl_->open_offers.clear();
   impl_->answers.clear();
-  for (auto& [guest_id, guest] : impl_->guests) guest.won.clear();
+  for (auto& [guest_id, guest] : impl_->guests) {
+    guest.won.clear();
+    guest.tier.reset();
+  }
   impl_->round = 1;
   impl_->Changed();
 }

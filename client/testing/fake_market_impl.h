@@ -11,11 +11,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/testing/wire.h"
@@ -53,8 +55,24 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   };
   struct Guest {
     std::string name;
-    int64_t seed = 0;
+    int64_t seed = 0;                           // Of each resource,
+    std::map<pb::ResourceKind, int64_t> seeds;  // or of those, where it was asked for.
+    bool is_requested = false;
+    std::optional<pb::GuestTier> tier;
     std::map<pb::ResourceKind, pb::GuestOutcome> won;  // In the last round decided.
+
+    int64_t SeedOf(pb::ResourceKind kind) const {
+      if (!is_requested) return seed;
+      const auto own = seeds.find(kind);
+      return own == seeds.end() ? 0 : own->second;
+    }
+  };
+  // What there is too little of; see pb::Shortage.
+  struct Short {
+    pb::ShortOf of = pb::SHORT_OF_UNSPECIFIED;
+    pb::ResourceKind kind = pb::RESOURCE_KIND_UNSPECIFIED;
+    int64_t asked = 0;
+    int64_t free = 0;
   };
 
   void Start();
@@ -71,6 +89,8 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   void DecideSingle(uint64_t guest_id, Guest& guest, pb::ResourceKind kind, Sold& of);
   // What a bid for several resources wins: at most one bundle, whole.
   void DecideSeveral(uint64_t guest_id, Guest& guest);
+  // What its tier wins a guest, floor and all.
+  void DecideTier(uint64_t guest_id, Guest& guest);
   void DecideLocked();
 
   // --- The service. ---
@@ -125,6 +145,26 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   grpc::Status ListOffers(grpc::ServerContext* context, const pb::ListOffersRequest* request,
                           pb::ListOffersResponse* response) override;
 
+  // --- fake_guests.cc ---
+
+  grpc::Status SetTier(grpc::ServerContext* context, const pb::SetTierRequest* request,
+                       pb::SetTierResponse* response) override;
+  grpc::Status ClearTier(grpc::ServerContext* context, const pb::ClearTierRequest* request,
+                         pb::ClearTierResponse* response) override;
+  grpc::Status RequestGuest(grpc::ServerContext* context, const pb::RequestGuestRequest* request,
+                            pb::RequestGuestResponse* response) override;
+  grpc::Status GetQuota(grpc::ServerContext* context, const pb::GetQuotaRequest* request,
+                        pb::GetQuotaResponse* response) override;
+  // The caller holds the mutex of the next three.
+  // Null: the table does not have it.
+  const pb::Tier* FindTier(const std::string& name) const;
+  // What guests have of the seeds that a tenant may have.
+  int64_t SeedsOf(pb::ResourceKind kind) const;
+  // The contract of a bundle, or why there is none.
+  grpc::Status BuyBundle(const pb::Bundle& bundle, uint64_t guest_id, uint64_t* contract_id);
+  static grpc::Status TooLittle(grpc::StatusCode code, const std::string& message,
+                                const Short& shortage);
+
   void Announce();
   static grpc::Status TooMany();
   static grpc::Status OtherLedger();
@@ -150,8 +190,12 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   std::map<Key, Fence> fences;
   std::map<Key, Fence> closed;
   std::map<uint64_t, pb::Round> records;
+  std::vector<pb::Tier> tiers;  // The lowest first.
+  int64_t quota_guests = 0;
+  std::map<pb::ResourceKind, int64_t> quota_seeds;
   std::map<pb::ResourceKind, int64_t> forward_prices;  // Where they are not the posted ones.
   std::map<uint64_t, pb::Contract> contracts;          // Open.
+  std::map<uint64_t, pb::Contract> ended;              // The latest of them.
   std::map<uint64_t, pb::Offer> open_offers;
   uint64_t last_contract_id = 0;
   uint64_t last_offer_id = 0;
@@ -166,6 +210,42 @@ class FakeMarket::Impl final : public pb::MarketService::Service {
   bool limited = false;
   std::function<void()> on_call;
 };
+
+template <typename Request, typename Response, typename Do>
+grpc::Status FakeMarket::Impl::WriteOnce(const Request& request, Response* response,
+                                         const Do& action) {
+  Announce();
+  std::lock_guard lock(mutex);
+  ++writes;
+  if (limited) return TooMany();
+  const grpc::Status lost(grpc::StatusCode::UNAVAILABLE, "the line broke");
+  if (lose_calls > 0) {
+    --lose_calls;
+    return lost;
+  }
+  if (request.request_id().empty()) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "request_id: must be given");
+  }
+  const std::string key = absl::StrCat(Request::descriptor()->name(), " ", request.request_id());
+  const auto known = answers.find(key);
+  if (known != answers.end()) {
+    if (known->second.first != request.SerializeAsString()) {
+      return grpc::Status(grpc::StatusCode::ALREADY_EXISTS,
+                          "request_id: was used for another write");
+    }
+    response->ParseFromString(known->second.second);
+  } else {
+    const grpc::Status status = action();
+    if (!status.ok()) return status;
+    answers[key] = {request.SerializeAsString(), response->SerializeAsString()};
+    Changed();
+  }
+  if (lose_answers > 0) {
+    --lose_answers;
+    return lost;
+  }
+  return grpc::Status::OK;
+}
 
 }  // namespace nom::testing
 

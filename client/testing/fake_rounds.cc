@@ -7,6 +7,17 @@
 #include "client/testing/posted_prices.h"
 
 namespace nom::testing {
+namespace {
+
+int64_t UnitsIn(const google::protobuf::RepeatedPtrField<pb::Quantity>& quantities,
+                pb::ResourceKind kind) {
+  for (const pb::Quantity& quantity : quantities) {
+    if (quantity.kind() == kind) return quantity.units();
+  }
+  return 0;
+}
+
+}  // namespace
 
 void FakeMarket::Impl::Changed() {
   ++version;
@@ -45,6 +56,7 @@ pb::WatchResponse FakeMarket::Impl::Snapshot() const {
     forward.set_unit_price_microcredits(ForwardPrice(kind));
     forward.set_rounds_max(100'000);
   }
+  for (const pb::Tier& tier : tiers) *state.add_tiers() = tier;
   for (const auto& [guest_id, guest] : guests) {
     DescribeGuest(guest_id, guest, *response.add_guests());
   }
@@ -58,10 +70,11 @@ void FakeMarket::Impl::DescribeGuest(uint64_t guest_id, const Guest& guest,
   info.set_host_id("fake");
   info.set_state(pb::GUEST_STATE_RUNNING);
   info.set_decided_round_id(round - 1);
+  if (guest.tier) *info.mutable_tier() = *guest.tier;
   for (const auto& [kind, of] : sold) {
     pb::Grant& grant = *info.add_grants();
     grant.set_kind(kind);
-    grant.set_seed_units(guest.seed);
+    grant.set_seed_units(guest.SeedOf(kind));
     const auto won = guest.won.find(kind);
     if (won == guest.won.end()) continue;
     grant.set_award_units(won->second.award_units());
@@ -91,7 +104,7 @@ void FakeMarket::Impl::Award(uint64_t guest_id, Guest& guest, pb::ResourceKind k
   won.Clear();
   won.set_guest_id(guest_id);
   won.set_kind(kind);
-  won.set_seed_units(guest.seed);
+  won.set_seed_units(guest.SeedOf(kind));
   won.set_award_units(units);
   won.set_charge_microcredits(units * of.price);
   won.set_reason(reason);
@@ -130,6 +143,29 @@ void FakeMarket::Impl::DecideSeveral(uint64_t guest_id, Guest& guest) {
   }
 }
 
+void FakeMarket::Impl::DecideTier(uint64_t guest_id, Guest& guest) {
+  const pb::Tier* const tier = FindTier(guest.tier->tier());
+  const bool is_floor_round = tier != nullptr && tier->floor_every_rounds() > 0 &&
+                              round % static_cast<uint64_t>(tier->floor_every_rounds()) == 0;
+  int64_t left = guest.tier->ceiling_microcredits();
+  for (auto& [kind, of] : sold) {
+    const int64_t most = UnitsIn(guest.tier->most(), kind);
+    of.demand += most;
+    int64_t units = 0;
+    // At a posted price who bids it wins.
+    if (tier != nullptr && tier->price_multiple_ppm() >= 1'000'000) units = most;
+    if (is_floor_round) units = std::max(units, std::min(most, UnitsIn(tier->floor(), kind)));
+    units = std::min(units, of.supply - of.sold);
+    if (of.price > 0) units = std::min(units, left / of.price);
+    left -= units * of.price;
+    Award(guest_id, guest, kind, of, units,
+          most == 0       ? pb::AWARD_REASON_NO_BID
+          : units == most ? pb::AWARD_REASON_SERVED
+          : units > 0     ? pb::AWARD_REASON_PARTLY_SERVED
+                          : pb::AWARD_REASON_BELOW_RESERVE);
+  }
+}
+
 void FakeMarket::Impl::DecideLocked() {
   pb::Round record;
   record.set_round_id(round);
@@ -144,10 +180,13 @@ void FakeMarket::Impl::DecideLocked() {
     promised[kind] = std::min(of.supply, Promised(kind, round, round + 1));
     of.supply -= promised[kind];
   }
-  for (auto& [guest_id, guest] : guests) DecideSeveral(guest_id, guest);
+  for (auto& [guest_id, guest] : guests) {
+    if (guest.tier) DecideTier(guest_id, guest);
+    DecideSeveral(guest_id, guest);
+  }
   for (auto& [kind, of] : sold) {
     for (auto& [guest_id, guest] : guests) {
-      if (!standing_bids.contains({guest_id, pb::RESOURCE_KIND_UNSPECIFIED})) {
+      if (!guest.tier && !standing_bids.contains({guest_id, pb::RESOURCE_KIND_UNSPECIFIED})) {
         DecideSingle(guest_id, guest, kind, of);
       }
     }

@@ -134,6 +134,11 @@ void FakeMarket::Impl::Place(const pb::Bid& bid, Fence fence, bool refuse, pb::P
   if (!guests.contains(key.first)) {
     return say(absl::StatusCode::kNotFound, "guest_id: no such guest");
   }
+  if (const auto& tier = guests[key.first].tier;
+      tier && (bid.ranges_size() > 0 || bid.has_valuation())) {
+    return say(absl::StatusCode::kFailedPrecondition,
+               absl::StrCat("guest_id: has tier ", tier->tier()));
+  }
   const bool stood = standing_bids.contains(key);
   Fence excluding;
   for (const auto& [other, standing] : standing_bids) {

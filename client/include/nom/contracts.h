@@ -16,9 +16,11 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "nom/types.h"
 
@@ -30,6 +32,7 @@ enum class ContractKind : uint8_t {
   kAward = 1,    // Won in an auction, for its round.
   kForward = 2,  // Bought from the host at a quoted price.
   kSublet = 3,   // Out of another guest's contract.
+  kFloor = 4,    // Of its guest's tier, for a round.
 };
 
 // Why a contract ends before its rounds are over, or has ended. The numbers are those of
@@ -46,6 +49,7 @@ enum class ContractEnd : uint8_t {
   kMachine = 8,   // The machine restarted.
   kLost = 9,      // The machine lost the guest.
   kHostClosed = 10,
+  kNotRenewed = 11,  // Its rounds are over, and it was to be renewed: end_reason says why not.
 };
 
 // Units of one resource, and what all of them cost in a round.
@@ -74,6 +78,7 @@ struct Contract {
   int64_t fees_microcredits = 0;
   int64_t renew_ceiling_microcredits = 0;  // 0: not renewed.
   int64_t escrow_microcredits = 0;
+  int64_t paid_microcredits = 0;  // For what was held of it so far; fees apart.
 
   friend bool operator==(const Contract&, const Contract&) = default;
 };
@@ -127,6 +132,34 @@ struct Taken {
 
   friend bool operator==(const Taken&, const Taken&) = default;
 };
+
+// Of what there is too little. The numbers are those of nom.market.v1.ShortOf.
+enum class ShortOf : uint8_t {
+  kUnknown = 0,
+  kMachine = 1,      // Units that nobody was promised.
+  kShare = 2,        // Units that the operator sells by contract.
+  kQuotaGuests = 3,  // Guests that the tenant may have.
+  kQuotaSeeds = 4,   // Units of seed that its guests may have.
+  kGuests = 5,       // Places for guests on the host.
+  kCeiling = 6,      // Micro-credits a round: the price is above the ceiling.
+  kMeans = 7,        // Micro-credits: less is available than is to be set aside.
+};
+
+// Why the market refused a call about contracts or guests, for programs; the status has the words
+// for people.
+struct Shortage {
+  ShortOf short_of = ShortOf::kUnknown;
+  std::optional<Resource> resource;  // Of kMachine, kShare and kQuotaSeeds.
+  int64_t asked = 0;                 // Units, guests or micro-credits.
+  int64_t free = 0;                  // The most that could be had now.
+  // kMachine, kShare: from this round on it could be had, as things are; 0: nobody knows.
+  uint64_t until_round_id = 0;
+
+  friend bool operator==(const Shortage&, const Shortage&) = default;
+};
+
+// That of a status that a session returned; nullopt if it has none.
+std::optional<Shortage> ShortageOf(const absl::Status& status);
 
 }  // namespace nom
 

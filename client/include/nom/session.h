@@ -40,6 +40,7 @@
 #include "nom/clock.h"
 #include "nom/contracts.h"
 #include "nom/events.h"
+#include "nom/guests.h"
 #include "nom/pacing.h"
 #include "nom/types.h"
 
@@ -119,7 +120,12 @@ enum class SessionState {
 
 struct CallOptions {
   // Unset: SessionOptions::call_timeout.
-  std::optional<absl::Duration> timeout;
+  std::optional<absl::Duration> timeout = std::nullopt;
+  // Of calls that write contracts, tiers or guests, under which id the market carries it out once;
+  // others have none. Empty: one that nobody else draws. A program that chooses it itself (1 to 64
+  // characters) can ask again after a time-out, or after it was restarted itself: the same id with
+  // the same content is answered as it was the first time, with another it is ALREADY_EXISTS.
+  std::string request_id = "";
 };
 
 // What became of each bid of a call, in order: the first round in which it takes part (of one
@@ -169,6 +175,11 @@ struct PricesPage {
 struct ContractsPage {
   std::vector<Contract> contracts;      // By rising id.
   uint64_t next_after_contract_id = 0;  // For the next page; 0: there is none.
+};
+
+struct EndedContractsPage {
+  std::vector<Contract> contracts;       // Newest first.
+  uint64_t next_before_contract_id = 0;  // For the next page; 0: there is none.
 };
 
 struct OffersPage {
@@ -317,7 +328,7 @@ class Session {
   // it is sent; a call that is given up (CANCELLED, DEADLINE_EXCEEDED) may have been carried out,
   // and ListContracts() tells. They work in safe mode too: what was quoted is no older for it. At
   // most 256 are under way at once (RESOURCE_EXHAUSTED). Other errors: as the market says of the
-  // call in market.proto.
+  // call in market.proto; where there is too little of something, ShortageOf() says of what.
 
   // What units of the host's own cost for so many rounds. The price holds until the offer's
   // valid_until, the units only once it is taken.
@@ -352,6 +363,36 @@ class Session {
   AsyncCall<OffersPage> ListOffers(
       uint64_t after_offer_id = 0,
       std::function<void(const absl::StatusOr<OffersPage>&)> done = nullptr,
+      const CallOptions& options = {});
+  // Contracts of the caller's guests that have ended, with why; those with ids below one (0: from
+  // the newest).
+  AsyncCall<EndedContractsPage> ListEndedContracts(
+      uint64_t before_contract_id = 0,
+      std::function<void(const absl::StatusOr<EndedContractsPage>&)> done = nullptr,
+      const CallOptions& options = {});
+
+  // Guests that do not bid, and guests that are asked for (nom/guests.h): calls of the same kind.
+
+  // From the next round on the market bids for the guest, as its tier says, in the place of all of
+  // its bids, which go (BidChange::kWithdrawn); new ones are refused (FAILED_PRECONDITION) until
+  // the tier is cleared. Again for another tier or wish. Answers the first round in which it is bid
+  // so.
+  AsyncCall<uint64_t> SetTier(const TierOptions& tier,
+                              std::function<void(const absl::StatusOr<uint64_t>&)> done = nullptr,
+                              const CallOptions& options = {});
+  // The guest bids itself again (0: the only one). True if it had a tier.
+  AsyncCall<bool> ClearTier(uint64_t guest_id = 0,
+                            std::function<void(const absl::StatusOr<bool>&)> done = nullptr,
+                            const CallOptions& options = {});
+  // A guest for the caller, within its quota: seed and bundle all in one, or nothing. Answered once
+  // the host runs it; from then on it is among guests(), if the session follows all. Refusals for
+  // want of something have a Shortage.
+  AsyncCall<RequestedGuest> RequestGuest(
+      const GuestRequest& guest,
+      std::function<void(const absl::StatusOr<RequestedGuest>&)> done = nullptr,
+      const CallOptions& options = {});
+  AsyncCall<GuestQuota> GetQuota(
+      std::function<void(const absl::StatusOr<GuestQuota>&)> done = nullptr,
       const CallOptions& options = {});
 
  private:

@@ -174,6 +174,15 @@ enum class GuestState : uint8_t {
   kEnded = 6,     // By itself with code 0, or as its owner asked. Holds nothing and pays nothing.
 };
 
+// What the market bids for a guest that does not bid itself (Session::SetTier).
+struct GuestTier {
+  std::string tier;                        // Nothing is bid while the operator's table lacks it.
+  std::map<Resource, int64_t> most_units;  // Beyond the seed, contracts included.
+  int64_t ceiling_microcredits = 0;        // No round costs more, all resources together.
+
+  friend bool operator==(const GuestTier&, const GuestTier&) = default;
+};
+
 struct GuestStatus {
   uint64_t guest_id = 0;
   std::string name;
@@ -185,6 +194,7 @@ struct GuestStatus {
   std::string work_unit;                  //
   int64_t value_earned_microcredits = 0;  // What the guest itself says its work was worth.
   std::string activity;                   // What the guest itself says it is doing.
+  std::optional<GuestTier> tier;          // By which the market bids for it; unset: none.
 };
 
 struct AccountStatus {
@@ -319,6 +329,34 @@ struct StandingBid {
   std::string problem;  // What last went wrong with it, for people; empty: nothing.
 };
 
+// A resource as it is sold by contract now.
+struct ForwardState {
+  Resource resource = Resource::kMemory;
+  uint64_t round_id = 0;    // The next that units may be bought for.
+  int64_t share_units = 0;  // The most that is sold by contract in a round.
+  int64_t sold_units = 0;   // What is in that one, with what holders may renew.
+  // What the seller takes the next rounds to cost, and begins its prices with. 0: no round yet.
+  int64_t forecast_unit_price_microcredits = 0;
+  // Of one unit more, for that round alone; unset: none is left.
+  std::optional<int64_t> unit_price_microcredits;
+  int64_t rounds_max = 0;  // The longest contract.
+
+  friend bool operator==(const ForwardState&, const ForwardState&) = default;
+};
+
+// A row of the operator's table for guests that do not bid themselves.
+struct Tier {
+  std::string name;
+  // What is bid for a unit, of the last round's price or the reserve, whichever is higher.
+  int64_t price_multiple_ppm = 0;
+  // In one of every so many rounds a guest of the tier is given that much before the auction, at
+  // the reserve. Empty and 0: it has no floor.
+  std::map<Resource, int64_t> floor_units = {};
+  int64_t floor_every_rounds = 0;
+
+  friend bool operator==(const Tier&, const Tier&) = default;
+};
+
 // One host's market, as last told.
 struct MarketStatus {
   std::string ledger_id;  // Under another one, the same ids mean other guests and rounds.
@@ -330,6 +368,8 @@ struct MarketStatus {
   absl::Duration period;
   uint64_t priced_round_id = 0;  // The round that set the prices.
   std::vector<ResourceState> resources;
+  std::vector<ForwardState> forward;  // Of the resources that are sold by contract.
+  std::vector<Tier> tiers;            // The lowest first; empty: the host has none.
 };
 
 }  // namespace nom

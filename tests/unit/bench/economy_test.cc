@@ -12,6 +12,7 @@
 
 #include "bench/economy/attacks.h"
 #include "bench/economy/budget_study.h"
+#include "bench/economy/choice_study.h"
 #include "bench/economy/contract_study.h"
 #include "bench/economy/ginseng_study.h"
 #include "bench/economy/joint_study.h"
@@ -570,6 +571,44 @@ TEST(ContractStudy, WithoutAShareTheTraderChangesNothingAndTwoNamesAreOne) {
   const auto two = RunContracts(options);
   ASSERT_TRUE(one.ok() && two.ok());
   EXPECT_EQ(two->trader_gain, one->trader_gain);
+}
+
+// RunChoices itself says when somebody beats hindsight or pays more than a need is worth.
+TEST(ChoiceStudy, DislikeMovesNeedsToContractsAndNobodyBeatsHindsight) {
+  for (const PriceShape shape : {PriceShape::kSteady, PriceShape::kDaily, PriceShape::kBursty}) {
+    ChoiceStudyOptions options{.seed = FirstSeed(), .shape = shape, .needs = 80};
+    SCOPED_TRACE(FirstSeed());
+    const auto study = [&](Chooser chooser, int64_t dislike_ppm) {
+      options.chooser = chooser;
+      options.dislike_ppm = dislike_ppm;
+      const auto result = RunChoices(options);
+      EXPECT_TRUE(result.ok()) << result.status();
+      return result.value_or(ChoiceStudyResult());
+    };
+    const ChoiceStudyResult bold = study(Chooser::kAdviser, 0);
+    const ChoiceStudyResult careful = study(Chooser::kAdviser, kPpm);
+    EXPECT_NEAR(bold.spot + bold.contract + bold.wait + bold.nothing + bold.unknown, 1, 1e-9);
+    EXPECT_EQ(bold.unknown, 0) << "twenty days are known";
+    EXPECT_GE(careful.contract, bold.contract);
+    EXPECT_LE(bold.gain, bold.best_gain);
+    const ChoiceStudyResult spot = study(Chooser::kAlwaysSpot, 0);
+    EXPECT_NEAR(spot.spot, 1, 1e-9);
+    const ChoiceStudyResult contract = study(Chooser::kAlwaysContract, 0);
+    EXPECT_EQ(contract.met, contract.contract) << "what is bought is held";
+  }
+}
+
+TEST(ChoiceStudy, PricesAreOfTheirShape) {
+  const auto steady = DrawPrices(PriceShape::kSteady, kRoundsADay, FirstSeed());
+  EXPECT_LE(*std::max_element(steady.begin(), steady.end()), 66'000);
+  EXPECT_GE(*std::min_element(steady.begin(), steady.end()), 54'000);
+  const auto daily = DrawPrices(PriceShape::kDaily, kRoundsADay, FirstSeed());
+  EXPECT_LT(daily[0], 34'000);
+  EXPECT_GT(daily[kRoundsADay / 2], 80'000);
+  const auto bursty = DrawPrices(PriceShape::kBursty, 20 * kRoundsADay, FirstSeed());
+  const auto dear = std::count_if(bursty.begin(), bursty.end(), [](auto p) { return p > 100'000; });
+  EXPECT_GT(dear, std::ssize(bursty) / 20);
+  EXPECT_LT(dear, std::ssize(bursty) / 3);
 }
 
 TEST(EconomyTable, PadsColumns) {

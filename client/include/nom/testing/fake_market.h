@@ -16,7 +16,8 @@
 // go (in order of guests). With ClearJointly() it takes bids for several resources as well: of a
 // valuation it finds the best bundle, or the best ends of ranges. It keeps no accounts, and a
 // round is settled as soon as it is decided. Contracts (quotes, sublets, renewals) are kept and
-// held, at prices that the test posts, too. Rounds pass when the test says so, never by themselves.
+// held, at prices that the test posts, too; tiers are bid for, and guests that are asked for are
+// there at once. Rounds pass when the test says so, never by themselves.
 //
 // Link nom::testing (find_package(nom COMPONENTS testing)).
 
@@ -25,6 +26,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +61,13 @@ class FakeMarket {
   void StopSelling(Resource resource);
   // What a unit costs by contract; the posted price where none is set.
   void SetForwardPrice(Resource resource, int64_t unit_price_microcredits);
+  // A row more of the table of tiers, above those before. A guest of a tier whose multiple is at
+  // least 1 wins what it asked for at the posted price, within its ceiling; of a lower one its
+  // floor alone, in rounds that floor_every_rounds divides.
+  void AddTier(const Tier& tier);
+  // What may be had by RequestGuest, and is had with the guests that AddGuest made; until then
+  // nothing may.
+  void SetQuota(int64_t guests_max, const std::map<Resource, int64_t>& seeds_max);
   // All resources are cleared together (ResourceState::rule "joint_vcg/1"): bids for several are
   // taken. Of curves that are not a sum, of at most three resources.
   void ClearJointly();
@@ -77,7 +86,8 @@ class FakeMarket {
   int64_t charge_microcredits(uint64_t guest_id, Resource resource) const;
   // Open contracts, by rising id.
   std::vector<Contract> contracts() const;
-  // Calls that carried bids, withdrawals or anything about contracts, and calls that renewed.
+  // Calls that carried bids, withdrawals or anything about contracts, tiers and guests, and calls
+  // that renewed.
   int64_t write_calls() const;
   int64_t renewals() const;
 
