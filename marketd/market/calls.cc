@@ -153,9 +153,10 @@ Reply Calls::AnswerAgain(const CallEvent& event, const Request& known, bool* lat
     return tokens_.Replace(create->tenant_id, reply.token_id, create->token_hash, event.caller,
                            reply);
   }
-  // As it stands now: it may have been taken since.
+  // As it stands now: it may have been taken since, or be over and wait for the next round to be
+  // swept away.
   const auto offer = book_.state().offers.find(reply.offer_id);
-  if (offer != book_.state().offers.end()) {
+  if (offer != book_.state().offers.end() && offer->second.valid_until >= book_.now()) {
     reply.offer = std::make_shared<const Offer>(offer->second);
   }
   if (reply.status.ok() && IsUnderWay(event.call, reply.guest_id)) {

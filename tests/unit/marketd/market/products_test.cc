@@ -429,10 +429,14 @@ TEST_F(ProductsTest, AQuoteIsOverWithItsTimeAlsoBeforeItIsClosed) {
   world_->config().hosts[0].quotes_valid = absl::Seconds(1);
   world_->Restart();
   ASSERT_TRUE(RunUntilDecided(Next()));
-  const OfferId quote = Quote("ann", ann_, 10, 2).offer_id;
+  const GetQuote ask{"over", ann_, {{kMemory, 10}}, 0, 2};
+  const OfferId quote = Ask("ann", ask).offer_id;
   world_->Run(absl::Seconds(2));
   ASSERT_TRUE(world_->state().offers.contains(quote)) << "no round was decided meanwhile";
   EXPECT_TRUE(absl::IsNotFound(Take("ann", ann_, quote).status));
+  const Reply again = Ask("ann", ask);
+  EXPECT_EQ(again.offer_id, quote);
+  EXPECT_EQ(again.offer, nullptr) << "asked again, it is no offer any more";
 }
 
 // Capacity is promised once, money is never made or lost, what is set aside covers what is due:
