@@ -153,7 +153,14 @@ Contract Decide(Leader& leader, const HostId& host_id, RoundId round_id, GuestId
                          .reserve_policy = "fixed/1",
                          .supply_units = 5,
                          .contracted_units = 2,
-                         .rule = "mpsp/1"}};
+                         .rule = "mpsp/1",
+                         .measures = RoundMeasures{.welfare_microcredits = 10,
+                                                   .welfare_bound_microcredits = 10,
+                                                   .maximised_microcredits = 10,
+                                                   .maximised_bound_microcredits = 10,
+                                                   .moved_units = 16,
+                                                   .best_unit_price_microcredits = 0}}};
+    put.round.objective = "least_satisfied/1";
     put.round.outcomes = {{.guest_id = guest_id,
                            .kind = ResourceKind::kMemory,
                            .tenant_id = tenant_id,
