@@ -93,6 +93,11 @@ void PrintAccounts(const google::protobuf::RepeatedPtrField<pb::Account>& accoun
   out.data << table.Format(out.look);
 }
 
+// "0.903456": parts per million as a fraction, exactly.
+std::string PpmText(int64_t ppm) {
+  return absl::StrCat(ppm / 1'000'000, ".", absl::Dec(ppm % 1'000'000, absl::kZeroPad6));
+}
+
 // Of rounds whose resources were cleared together.
 void PrintCertificates(const pb::ListRoundsResponse& rounds, const Output& out) {
   Table table({">round", "all resources together", ">welfare", ">proven at most", "charges"});
@@ -105,6 +110,34 @@ void PrintCertificates(const pb::ListRoundsResponse& rounds, const Output& out) 
                   absl::StrCat(certificate.welfare_microcredits()),
                   absl::StrCat(certificate.welfare_bound_microcredits()),
                   certificate.charges_are_exact() ? "exact" : "within bounds"});
+  }
+  if (any) out.data << '\n' << table.Format(out.look);
+}
+
+// What the rounds were for, and what they came to.
+void PrintMeasures(const pb::ListRoundsResponse& rounds, const Output& out) {
+  Table table({">round", "objective", "resource", ">revenue", ">moved", ">jain", "?>welfare",
+               "?>proven at most", "?>maximised", "?>of at most"});
+  bool any = false;
+  for (const pb::Round& round : rounds.rounds()) {
+    for (const pb::ResourcePrice& price : round.prices()) {
+      if (!price.has_measures()) continue;
+      any = true;
+      const pb::RoundMeasures& measures = price.measures();
+      const auto or_dash = [](bool is_there, int64_t number) {
+        return is_there ? absl::StrCat(number) : std::string("-");
+      };
+      table.AddRow(
+          {absl::StrCat(round.round_id()), Printable(round.objective()), KindName(price.kind()),
+           absl::StrCat(measures.revenue_microcredits()), absl::StrCat(measures.moved_units()),
+           measures.has_jain_index_ppm() ? PpmText(measures.jain_index_ppm()) : "-",
+           or_dash(measures.has_welfare_microcredits(), measures.welfare_microcredits()),
+           or_dash(measures.has_welfare_bound_microcredits(),
+                   measures.welfare_bound_microcredits()),
+           or_dash(measures.has_maximised_microcredits(), measures.maximised_microcredits()),
+           or_dash(measures.has_maximised_bound_microcredits(),
+                   measures.maximised_bound_microcredits())});
+    }
   }
   if (any) out.data << '\n' << table.Format(out.look);
 }
@@ -160,6 +193,7 @@ void PrintRounds(const pb::ListRoundsResponse& rounds, const Output& out) {
     }
   }
   out.data << table.Format(out.look);
+  PrintMeasures(rounds, out);
   PrintCertificates(rounds, out);
 }
 

@@ -23,6 +23,7 @@
 #include "marketd/config/forward_config.h"
 #include "marketd/config/guests_config.h"
 #include "marketd/config/linux_host_config.h"
+#include "marketd/config/objective_config.h"
 #include "marketd/config/yaml_reader.h"
 #include "policies/clearing/joint/joint_fallback.h"
 #include "policies/clearing/rules.h"
@@ -67,7 +68,8 @@ const std::vector<std::string>& ReserveNames() {
     std::vector<std::string> all;
     for (const policies::ReserveKind kind :
          {policies::ReserveKind::kNone, policies::ReserveKind::kFixed,
-          policies::ReserveKind::kUtilisation, policies::ReserveKind::kAr1Band}) {
+          policies::ReserveKind::kUtilisation, policies::ReserveKind::kAr1Band,
+          policies::ReserveKind::kLearnt}) {
       all.emplace_back(policies::ReserveName(kind));
     }
     return all;
@@ -185,6 +187,11 @@ market::Resource ReadResource(const YAML::Node& node, const std::string& path, H
   reader.Int("reserve_ceiling_unit_price_microcredits", Need::kOptional, 0, kUnitPriceMax,
              &resource.reserve_ceiling_unit_price_microcredits);
   reader.Int("reserve_knee_ppm", Need::kOptional, 0, 999'999, &resource.reserve_knee_ppm);
+  if (reader.Int("reserve_look_back_rounds", Need::kOptional, policies::kLearntRoundsMin,
+                 policies::kLearntRoundsMax, &resource.reserve_look_back_rounds) &&
+      resource.reserve_kind != policies::ReserveKind::kLearnt) {
+    reader.Complain("reserve_look_back_rounds", "only for reserve_policy learnt/1");
+  }
   reader.Int("reclaim_penalty_microcredits", Need::kOptional, 0, kUnitPriceMax,
              &resource.reclaim_penalty_microcredits);
   reader.Int("seed_rent_unit_price_microcredits", Need::kOptional, 0, kUnitPriceMax,
@@ -299,6 +306,7 @@ HostConfig ReadHost(const YAML::Node& node, const std::string& path, YamlErrors*
   reader.Bool("publish_border_prices", Need::kOptional, &host.market.publish_border_prices);
   ReadGuestLimits(reader, &host);
   ReadResources(reader, errors, &host);
+  ReadObjective(reader, &host.market);
   ReadTiers(reader, errors, &host.market);
   ReadGuestRequests(reader, errors, &host.market);
   reader.Finish();

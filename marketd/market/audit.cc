@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
+#include "marketd/market/measures.h"
 #include "policies/cases/case_file.h"
 #include "policies/cases/joint_case_file.h"
 #include "policies/clearing/fallback.h"
@@ -74,10 +75,17 @@ using Awards = std::map<BidKey, KindAward>;
 struct Again {
   std::vector<KindAward> awards;
   std::map<ResourceKind, Microcredits> unit_prices;
+  std::map<ResourceKind, RoundMeasures> measures;  // Without what moved.
+  std::map<BidKey, int64_t> asked;
   std::optional<Certificate> certificate;
 };
 
-absl::StatusOr<Again> ClearKindAgain(const AuctionRecord& record, const ClearFunction& clear) {
+void NoteAsked(ResourceKind kind, const GuestUnits& asked, Again& again) {
+  for (const auto& [guest_id, units] : asked) again.asked[{guest_id, kind}] = units;
+}
+
+absl::StatusOr<Again> ClearKindAgain(const AuctionRecord& record, const Round& round,
+                                     const ClearFunction& clear) {
   const absl::StatusOr<policies::Auction> auction = policies::ParseAuction(record.auction);
   if (!auction.ok()) {
     return absl::DataLossError(
@@ -90,6 +98,12 @@ absl::StatusOr<Again> ClearKindAgain(const AuctionRecord& record, const ClearFun
     again.awards.push_back({award.guest_id, record.kind, award.units, award.charge_microcredits});
   }
   again.unit_prices[record.kind] = clearing->clearing_unit_price_microcredits;
+  for (const ResourcePrice& price : round.prices) {
+    if (price.kind != record.kind || !price.measures) continue;
+    const bool learns = price.measures->best_unit_price_microcredits.has_value();
+    again.measures[price.kind] = MeasuresOf(*auction, *clearing, learns);
+    NoteAsked(price.kind, AskedUnits(*auction), again);
+  }
   return again;
 }
 
@@ -117,6 +131,13 @@ absl::StatusOr<Again> ClearAllAgain(const AuctionRecord& record, const Round& ro
   again.awards = AwardsByKind(*auction, clearing, kinds);
   for (size_t r = 0; r < kinds.size(); ++r) {
     again.unit_prices[kinds[r]] = clearing.clearing_unit_prices_microcredits[r];
+    if (!round.prices[r].measures) continue;
+    std::vector<KindAward> awards;
+    for (const KindAward& award : again.awards) {
+      if (award.kind == kinds[r]) awards.push_back(award);
+    }
+    again.measures[kinds[r]] = MeasuresOf(*auction, r, awards);
+    NoteAsked(kinds[r], AskedUnits(*auction, r), again);
   }
   again.certificate = CertificateOf(*cleared);
   return again;
@@ -146,6 +167,29 @@ void CompareAwards(const std::string& at, const AuctionRecord& record, const Rou
   }
 }
 
+// What was published of the round besides, and what the next ones learn from it.
+void CompareMeasures(const std::string& at, const Round& round, const Again& again,
+                     Findings& findings) {
+  for (const ResourcePrice& price : round.prices) {
+    const auto it = again.measures.find(price.kind);
+    if (it == again.measures.end()) continue;
+    RoundMeasures should = it->second;
+    should.moved_units = price.measures->moved_units;  // The record does not say who held what.
+    if (should != *price.measures) {
+      findings.Add(absl::StrCat(at, "what it came to of ", KindName(price.kind),
+                                " is not what it comes to when cleared again"));
+    }
+  }
+  for (const Outcome& outcome : round.outcomes) {
+    if (!again.measures.contains(outcome.kind)) continue;
+    const auto it = again.asked.find({outcome.guest_id, outcome.kind});
+    const int64_t should = it == again.asked.end() ? 0 : it->second;
+    if (should == outcome.asked_units) continue;
+    findings.Add(absl::StrCat(at, "guest ", outcome.guest_id, " asked for ", outcome.asked_units,
+                              " of ", KindName(outcome.kind), ", by its bid for ", should));
+  }
+}
+
 std::string ToString(const std::optional<Certificate>& certificate) {
   if (!certificate) return "none";
   return absl::StrCat("welfare ", certificate->welfare_microcredits, " of at most ",
@@ -164,8 +208,8 @@ void Replay(const AuctionRecord& record, const Round& round, const ClearFunction
                               " of the fallbacks; this marketd has ", policies::kFallbackChain));
     return;
   }
-  const absl::StatusOr<Again> again =
-      is_joint ? ClearAllAgain(record, round, clear.joint) : ClearKindAgain(record, clear.of_kind);
+  const absl::StatusOr<Again> again = is_joint ? ClearAllAgain(record, round, clear.joint)
+                                               : ClearKindAgain(record, round, clear.of_kind);
   if (!again.ok()) {
     const bool is_lost = absl::IsDataLoss(again.status());
     findings.Add(
@@ -173,6 +217,7 @@ void Replay(const AuctionRecord& record, const Round& round, const ClearFunction
     return;
   }
   CompareAwards(at, record, round, *again, findings);
+  CompareMeasures(at, round, *again, findings);
   for (const ResourcePrice& price : round.prices) {
     const auto it = again->unit_prices.find(price.kind);
     if (it != again->unit_prices.end() && price.unit_price_microcredits != it->second) {

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <optional>
 #include <variant>
 
 #include "absl/strings/escaping.h"
@@ -29,6 +30,11 @@ class Bytes {
   std::string bytes_;
 };
 
+void Append(const std::optional<Microcredits>& amount, Bytes& out) {
+  out.Number(int64_t{amount ? 1 : 0});
+  if (amount) out.Number(*amount);
+}
+
 void Append(const PutRound& put, Bytes& out) {
   out.Text(put.round.host_id);
   out.Number(put.round.round_id);
@@ -47,6 +53,27 @@ void Append(const PutRound& put, Bytes& out) {
     out.Number(certificate.welfare_microcredits);
     out.Number(certificate.welfare_bound_microcredits);
     out.Number(int64_t{certificate.charges_are_exact ? 1 : 0});
+  }
+  // Rounds of before this was noted have the digest that they always had.
+  if (!put.round.objective.empty()) out.Text(put.round.objective);
+  for (const ResourcePrice& price : put.round.prices) {
+    if (!price.measures) continue;
+    const RoundMeasures& measures = *price.measures;
+    out.Number(static_cast<int64_t>(price.kind));
+    for (const auto& amount :
+         {measures.welfare_microcredits, measures.welfare_bound_microcredits,
+          measures.maximised_microcredits, measures.maximised_bound_microcredits,
+          measures.jain_index_ppm, measures.best_unit_price_microcredits}) {
+      Append(amount, out);
+    }
+    out.Number(measures.revenue_microcredits);
+    out.Number(measures.moved_units);
+  }
+  for (const Outcome& outcome : put.round.outcomes) {
+    if (outcome.asked_units == 0) continue;
+    out.Number(outcome.guest_id);
+    out.Number(static_cast<int64_t>(outcome.kind));
+    out.Number(outcome.asked_units);
   }
   // Those without an award may be added to later, for the rent.
   for (const Outcome& outcome : put.round.outcomes) {

@@ -105,6 +105,24 @@ absl::Status CheckJoint(absl::string_view where, const HostConfig& host, size_t 
   return absl::OkStatus();
 }
 
+// What the rounds are for.
+absl::Status CheckObjective(absl::string_view where, const HostConfig& host) {
+  const Objective& objective = host.objective;
+  if (ObjectiveName(objective.kind).empty()) return Wrong(where, "objective", "unknown");
+  if (objective.look_back_rounds < 1 ||
+      objective.look_back_rounds > static_cast<int64_t>(kPastAsksMax)) {
+    return Wrong(where, "objective_look_back_rounds",
+                 absl::StrCat(objective.look_back_rounds, " is outside [1, ", kPastAsksMax, "]"));
+  }
+  if (objective.steepness < 1 || objective.steepness > policies::kSteepnessMax) {
+    return Wrong(
+        where, "objective_steepness",
+        absl::StrCat(objective.steepness, " is outside [1, ", policies::kSteepnessMax, "]"));
+  }
+  const std::string wrong = WrongObjective(host);
+  return wrong.empty() ? absl::OkStatus() : Wrong(where, "objective", wrong);
+}
+
 // The table for guests that do not bid themselves.
 absl::Status CheckTiers(absl::string_view where, const HostConfig& host) {
   if (host.tiers.size() > kTiersMax) {
@@ -185,7 +203,7 @@ absl::Status CheckHost(absl::string_view where, const HostConfig& host, size_t h
     if (absl::Status s = CheckResource(at, host, host.resources[i]); !s.ok()) return s;
     if (!kinds.insert(host.resources[i].kind).second) return Wrong(at, "kind", "is there twice");
   }
-  return absl::OkStatus();
+  return CheckObjective(where, host);
 }
 
 }  // namespace
@@ -200,6 +218,31 @@ bool IsName(const std::string& text, size_t max_bytes) {
 const GuestQuota& QuotaOf(const HostConfig& host, const TenantId& tenant_id) {
   const auto own = host.tenant_quotas.find(tenant_id);
   return own == host.tenant_quotas.end() ? host.quota : own->second;
+}
+
+std::string WrongObjective(const HostConfig& host) {
+  const ObjectiveKind kind = host.objective.kind;
+  const absl::string_view name = ObjectiveName(kind);
+  if (kind != ObjectiveKind::kWelfare && !host.joint_rule.empty()) {
+    return absl::StrCat(name, " needs resources that are each cleared by a rule of their own");
+  }
+  bool any_learnt = false;
+  for (const Resource& resource : host.resources) {
+    const bool is_learnt = resource.reserve_kind == policies::ReserveKind::kLearnt;
+    any_learnt = any_learnt || is_learnt;
+    // That a reserve is there to earn more is said where everybody can see it.
+    if (is_learnt && kind != ObjectiveKind::kRevenue) {
+      return absl::StrCat("a reserve by learnt/1 is for revenue/1, not for ", name);
+    }
+    const policies::RuleInfo* const rule = policies::FindRule(resource.rule);
+    if (kind == ObjectiveKind::kLeastSatisfied && rule != nullptr && !rule->efficient) {
+      return absl::StrCat(resource.rule, " maximises nothing that ", name, " could weigh");
+    }
+  }
+  if (kind == ObjectiveKind::kRevenue && !any_learnt) {
+    return "revenue/1 needs a resource whose reserve is by learnt/1";
+  }
+  return "";
 }
 
 int64_t ClearingWorkMax(const HostConfig& host, size_t hosts) {

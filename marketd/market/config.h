@@ -38,6 +38,7 @@ struct HostConfig {
   // Not empty: the rule that clears all resources together, policies::kJointVcg, and the rule of
   // each of them. Empty: each has its own.
   std::string joint_rule;
+  Objective objective;  // What its rounds are for.
   // capacity_units 0: all that the host has. The host's own capacity is never exceeded.
   std::vector<Resource> resources;
   bool publish_border_prices = false;  // Tell watchers the highest rejected price.
@@ -76,6 +77,9 @@ struct MarketConfig {
 // above zero. All `hosts` of a process share its processors, and their rounds may close at the same
 // instant.
 int64_t ClearingWorkMax(const HostConfig& host, size_t hosts);
+
+// Why the host's objective does not go with its clearing rules and reserves; "": it does.
+std::string WrongObjective(const HostConfig& host);
 
 // INVALID_ARGUMENT naming the first thing that is wrong: "hosts[0].resources[1].unit_size: ...".
 absl::Status ValidateConfig(const MarketConfig& config);

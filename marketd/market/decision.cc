@@ -7,6 +7,7 @@
 #include "marketd/base/money.h"
 #include "marketd/market/bids.h"
 #include "marketd/market/joint_bids.h"
+#include "marketd/market/measures.h"
 #include "marketd/market/reserves.h"
 #include "marketd/market/round_auctions.h"
 #include "marketd/market/tiers.h"
@@ -32,6 +33,24 @@ ResourcePrice PriceOf(const RoundSnapshot::OnSale& sale) {
                        .supply_units = sale.supply_units,
                        .contracted_units = sale.contracted_units,
                        .rule = sale.resource.rule};
+}
+
+// What guests held of a kind till now, and what they hold from the round on, of what was auctioned.
+int64_t MovedOf(const RoundSnapshot& snapshot, ResourceKind kind,
+                const std::vector<KindAward>& awards) {
+  GuestUnits before;
+  for (const auto& [key, units] : snapshot.held) {
+    if (key.second == kind) before[key.first] = units;
+  }
+  GuestUnits after;
+  for (const KindAward& award : awards) {
+    if (award.kind == kind) after[award.guest_id] = award.units;
+  }
+  return MovedUnits(before, after);
+}
+
+void NoteAsked(ResourceKind kind, const GuestUnits& asked, Decision& decision) {
+  for (const auto& [guest_id, units] : asked) decision.asked[{guest_id, kind}] = units;
 }
 
 Decision DecideByKind(const RoundSnapshot& snapshot, const ClearFunction& clear) {
@@ -63,6 +82,10 @@ Decision DecideByKind(const RoundSnapshot& snapshot, const ClearFunction& clear)
       decision.awards.push_back(
           KindAward{award.guest_id, price.kind, award.units, award.charge_microcredits});
     }
+    const bool learns = kind.resource->reserve_kind == policies::ReserveKind::kLearnt;
+    price.measures = MeasuresOf(kind.auction, kind.clearing, learns);
+    price.measures->moved_units = MovedOf(snapshot, price.kind, decision.awards);
+    NoteAsked(price.kind, AskedUnits(kind.auction), decision);
     // After its bids were scaled to what their owners can pay: cleared again from this text, by
     // whoever doubts it, the auction gives these awards.
     decision.records.push_back(AuctionRecord{.host_id = snapshot.host_id,
@@ -107,9 +130,15 @@ Decision DecideJointly(const RoundSnapshot& snapshot, const JointClearFunction& 
     for (const policies::JointBid& bid : auction.bids) price.demand_units += UnitsMax(bid)[r];
     // Summed over awards and not over bidders, as one guest may be several bidders, one for each
     // kind.
+    std::vector<KindAward> awards;
     for (const KindAward& award : decision.awards) {
-      if (award.kind == price.kind) price.sold_units += award.units;
+      if (award.kind != price.kind) continue;
+      price.sold_units += award.units;
+      awards.push_back(award);
     }
+    price.measures = MeasuresOf(auction, r, awards);
+    price.measures->moved_units = MovedOf(snapshot, price.kind, awards);
+    NoteAsked(price.kind, AskedUnits(auction, r), decision);
     decision.prices.push_back(std::move(price));
   }
   decision.records.push_back(AuctionRecord{.host_id = snapshot.host_id,
@@ -149,6 +178,16 @@ MadeBids BidsOfTiers(const State& state, const HostConfig& host, RoundId round_i
   return made;
 }
 
+// Gives each owner's bids the weight of its share.
+void WeighBids(const HostBook& book, const Objective& objective, RoundSnapshot& snapshot) {
+  for (RoundSnapshot::OnSale& sale : snapshot.kinds) {
+    const auto weights =
+        WeightsOf(book, objective, snapshot.round_id, sale.resource.kind, snapshot.tenants,
+                  sale.bids, sale.supply_units, sale.reserve_unit_price_microcredits);
+    for (policies::Bid& bid : sale.bids) bid.weight_ppm = weights.at(bid.owner_id);
+  }
+}
+
 }  // namespace
 
 RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t market_seed,
@@ -168,7 +207,7 @@ RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t 
   UnitPrices prices;
   for (const ResourcePrice& last : book.prices) prices[last.kind] = last.unit_price_microcredits;
   const std::map<ResourceKind, policies::ReserveOutput> reserves =
-      ReservesOfRound(resources, market_seed, host.host_id, round_id, book.prices);
+      ReservesOfRound(resources, market_seed, host.host_id, round_id, book);
   for (const Resource& resource : resources) {
     const policies::ReserveOutput& reserve = reserves.at(resource.kind);
     snapshot.kinds.push_back(RoundSnapshot::OnSale{
@@ -200,6 +239,11 @@ RoundSnapshot TakeSnapshot(const State& state, const HostConfig& host, uint64_t 
     }
   }
   for (const auto& [tenant_id, owner_id] : owners.ids) snapshot.tenants[owner_id] = tenant_id;
+  snapshot.objective = std::string(ObjectiveName(host.objective.kind));
+  if (host.objective.kind == ObjectiveKind::kLeastSatisfied) {
+    WeighBids(book, host.objective, snapshot);
+  }
+  snapshot.held = held;
   snapshot.means = std::move(owners.means);
   return snapshot;
 }

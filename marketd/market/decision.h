@@ -61,6 +61,8 @@ struct RoundSnapshot {
   OwnerMoney means;                               // What each owner of a bid can pay.
   std::map<policies::OwnerId, TenantId> tenants;  // Who the owners are.
   int64_t work_max = 0;                           // Steps, of each auction.
+  std::string objective;                          // What the round is for, by name and version.
+  std::map<BidKey, int64_t> held;                 // By awards till now, what is auctioned again.
 };
 
 // Of the bids that stand now. `supply` has every kind of `resources`, which are by rising kind;
@@ -78,6 +80,7 @@ struct Decision {
   std::optional<Certificate> certificate;  // If all kinds were cleared together.
   std::vector<KindAward> awards;           // In no order; a guest at most once for each kind.
   std::vector<AuctionRecord> records;      // See PutRound.
+  std::map<BidKey, int64_t> asked;         // By each bid, see Outcome::asked_units.
 };
 
 // Whether what was decided can still be done, should the market have gone on meanwhile: every

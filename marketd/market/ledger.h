@@ -127,9 +127,9 @@ class LedgerReader {
                                                         RoundId before_round_id, int limit) = 0;
 
   // Rounds with their lines and prices alone, newest first: without outcomes and certificates,
-  // which grow with the number of guests. Times are looked up by bisection, as closing times rise
-  // with rounds; where a clock was set back between two starts, one of the places that fit is
-  // found.
+  // which grow with the number of guests, and without what they came to (RoundMeasures). Times are
+  // looked up by bisection, as closing times rise with rounds; where a clock was set back between
+  // two starts, one of the places that fit is found.
   virtual absl::StatusOr<std::vector<Round>> ListPrices(const PricesWanted& wanted) = 0;
 
   // NOT_FOUND if there was no such round, or the resource was not sold in it. Where all kinds were

@@ -20,15 +20,17 @@ policies::ReservePolicy ReservePolicyOf(const Resource& resource, uint64_t marke
                                         const HostId& host_id);
 
 // The reserve of round `round_id`. `last` is the price of the round decided before it, null on the
-// first; one that another policy made counts for how much was sold, not for its price. The policy
-// must be valid, which CheckConfig sees to.
+// first; one that another policy made counts for how much was sold, not for its price. `past` is
+// the prices of the rounds before, of which a policy that learns takes the last ones in which it
+// knows what would have earned the most. The policy must be valid, which CheckConfig sees to.
 policies::ReserveOutput ReserveOfRound(const policies::ReservePolicy& policy, RoundId round_id,
-                                       const ResourcePrice* last);
+                                       const ResourcePrice* last,
+                                       absl::Span<const PastPrice> past = {});
 
-// The reserves of a host's round. `last` is the prices of the round decided before it, as above.
+// The reserves of a host's round. `book` is what it remembers of the rounds before.
 std::map<ResourceKind, policies::ReserveOutput> ReservesOfRound(
     absl::Span<const Resource> resources, uint64_t market_seed, const HostId& host_id,
-    RoundId round_id, absl::Span<const ResourcePrice> last);
+    RoundId round_id, const HostBook& book);
 
 }  // namespace nom::market
 

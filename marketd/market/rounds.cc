@@ -191,6 +191,7 @@ void Rounds::WriteDecision(HostMarket& host, const RoundSnapshot& snapshot, Deci
   PutRound put{.round = RoundOf(host, book_.now()), .auctions = std::move(decision.records)};
   put.round.prices = std::move(decision.prices);
   put.round.certificate = decision.certificate;
+  put.round.objective = snapshot.objective;
   std::map<BidKey, KindAward> awards;
   for (const KindAward& award : decision.awards) awards[{award.guest_id, award.kind}] = award;
   for (const GuestId guest_id : state.GuestsOf(host.id())) {
@@ -202,13 +203,14 @@ void Rounds::WriteDecision(HostMarket& host, const RoundSnapshot& snapshot, Deci
     // Also of a guest that took no part: an older decision must not go on being shown as its last
     // one.
     if (guest.state == GuestState::kEnded) continue;  // It took no part.
-    WriteAwards(host, snapshot, guest, awards, put.round, scribe);
+    WriteAwards(host, snapshot, guest, awards, decision.asked, put.round, scribe);
   }
   scribe.Write(std::move(put));
 }
 
 void Rounds::WriteAwards(const HostMarket& host, const RoundSnapshot& snapshot, const Guest& guest,
-                         const std::map<BidKey, KindAward>& awards, Round& round, Scribe& scribe) {
+                         const std::map<BidKey, KindAward>& awards,
+                         const std::map<BidKey, int64_t>& asked, Round& round, Scribe& scribe) {
   const State& state = book_.state();
   const GuestId guest_id = guest.guest_id;
   Contract contract{.contract_id = state.last_contract_id + 1,
@@ -230,6 +232,8 @@ void Rounds::WriteAwards(const HostMarket& host, const RoundSnapshot& snapshot, 
       outcome.charge_microcredits = award->second.charge_microcredits;
       contract.lots.push_back({resource.kind, outcome.award_units, outcome.charge_microcredits});
     }
+    const auto wanted = asked.find({guest_id, resource.kind});
+    if (wanted != asked.end()) outcome.asked_units = wanted->second;
     // There is an outcome of each kind, also of who won nothing: a program wants to know why.
     outcome.reason = ReasonOf(snapshot, round.prices, state, guest, outcome);
     notes_[guest_id].decided.push_back({.kind = resource.kind,

@@ -74,7 +74,8 @@ class Rounds {
                      Scribe& scribe);
   // What one guest got: outcomes to the round, its award, if it has one, to `scribe`.
   void WriteAwards(const HostMarket& host, const RoundSnapshot& snapshot, const Guest& guest,
-                   const std::map<BidKey, KindAward>& awards, Round& round, Scribe& scribe);
+                   const std::map<BidKey, KindAward>& awards,
+                   const std::map<BidKey, int64_t>& asked, Round& round, Scribe& scribe);
   // Guests are told what they will hold, all others the prices.
   void TellDecision(HostMarket& host);
 

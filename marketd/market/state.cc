@@ -50,6 +50,18 @@ const Resource* FindResource(absl::Span<const Resource> resources, ResourceKind 
   return it == resources.end() ? nullptr : &*it;
 }
 
+absl::string_view ObjectiveName(ObjectiveKind kind) {
+  switch (kind) {
+    case ObjectiveKind::kWelfare:
+      return "welfare/1";
+    case ObjectiveKind::kRevenue:
+      return "revenue/1";
+    case ObjectiveKind::kLeastSatisfied:
+      return {policies::kLeastSatisfied.data(), policies::kLeastSatisfied.size()};
+  }
+  return "";
+}
+
 absl::string_view KindName(ResourceKind kind) {
   if (kind == kSeveralKinds) return "several kinds";
   switch (kind) {

@@ -137,6 +137,27 @@ struct GuestTier {
   friend bool operator==(const GuestTier&, const GuestTier&) = default;
 };
 
+// What a round's auction of one resource came to (measures.h).
+struct RoundMeasures {
+  // What the awards were worth by the bids as they were cleared, cut to what their owners can pay,
+  // with what is not sold at the reserve and less reclaim penalties; no awards are worth more than
+  // the bound. Not of a kind that was cleared together with others: see Round::certificate.
+  std::optional<Microcredits> welfare_microcredits;
+  std::optional<Microcredits> welfare_bound_microcredits;
+  // The same as the objective counts it: where it weighs bids another number, and what was in fact
+  // maximised. The weights stand in the auction's record.
+  std::optional<Microcredits> maximised_microcredits;
+  std::optional<Microcredits> maximised_bound_microcredits;
+  Microcredits revenue_microcredits = 0;  // What the awards are charged, for one period.
+  int64_t moved_units = 0;  // That changed hands against what guests held by awards till then.
+  // Jain's index over tenants, of the share that each was awarded of what it asked for.
+  std::optional<int64_t> jain_index_ppm;
+  // What one price would have earned the most of these bids: what learnt/1 learns from. Nobody is
+  // told. Nothing where the reserve is not learnt.
+  std::optional<Microcredits> best_unit_price_microcredits;
+  friend bool operator==(const RoundMeasures&, const RoundMeasures&) = default;
+};
+
 // The public outcome of one round for one resource.
 struct ResourcePrice {
   ResourceKind kind = ResourceKind::kMemory;
@@ -153,6 +174,7 @@ struct ResourcePrice {
   policies::BoundBy bound_by = policies::BoundBy::kReserve;
   std::string rule;
   policies::Method method = policies::Method::kExact;
+  std::optional<RoundMeasures> measures = {};  // Noted since that is done, when it was decided.
   friend bool operator==(const ResourcePrice&, const ResourcePrice&) = default;
 };
 
@@ -198,6 +220,7 @@ struct Outcome {
   int64_t used_milliunits = 0;
   absl::Duration held;  // From taking effect to settling, by the host's own clock.
   AwardReason reason = AwardReason::kUnknown;  // Noted when it was decided.
+  int64_t asked_units = 0;  // The most that its bid asked for at the reserve, within the supply.
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
@@ -220,6 +243,7 @@ struct Round {
   absl::Time effective_time;  // Planned.
   absl::Time applied_time;    // When the host had put it in force; epoch before that.
   absl::Duration period;
+  std::string objective;                   // What it was for, see Objective; empty: not noted.
   std::string reason;                      // Why it was released, or ended before its time.
   std::vector<ResourcePrice> prices;       // By rising kind.
   std::optional<Certificate> certificate;  // Of a round whose kinds were cleared together.
@@ -233,10 +257,28 @@ struct Round {
 struct PastPrice {
   RoundId round_id = 0;
   Microcredits unit_price_microcredits = 0;
+  std::optional<Microcredits> best_unit_price_microcredits = {};  // See RoundMeasures.
   friend bool operator==(const PastPrice&, const PastPrice&) = default;
 };
 // Those of the last so many rounds are kept at hand: of a day, if a round is half a minute.
 inline constexpr size_t kPastPricesMax = 2'880;
+
+// What a tenant asked for of a kind in a round, and was awarded.
+struct TenantAsk {
+  TenantId tenant_id;
+  ResourceKind kind = ResourceKind::kMemory;
+  int64_t asked_units = 0;
+  int64_t awarded_units = 0;
+  friend bool operator==(const TenantAsk&, const TenantAsk&) = default;
+};
+// All of a round that was decided with the least satisfied first, by rising kind, then tenant.
+struct PastAsks {
+  RoundId round_id = 0;
+  std::vector<TenantAsk> asks;
+  friend bool operator==(const PastAsks&, const PastAsks&) = default;
+};
+// Those of the last so many rounds are kept at hand.
+inline constexpr size_t kPastAsksMax = 100;
 
 // What a host's market must remember.
 struct HostBook {
@@ -248,6 +290,8 @@ struct HostBook {
   std::vector<ResourcePrice> prices;  // Of the last round decided.
   // Of the last rounds decided, the newest last; kinds that were never sold are not there.
   std::map<ResourceKind, std::vector<PastPrice>> past_prices;
+  // Of those of the last rounds that were for the least satisfied, the newest last; see AsksOf.
+  std::vector<PastAsks> past_asks;
   // In force, or decided and waiting for its time; at most two.
   std::map<RoundId, Round> open_rounds;
   friend bool operator==(const HostBook&, const HostBook&) = default;

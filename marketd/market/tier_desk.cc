@@ -173,9 +173,8 @@ void TierDesk::GiveFloors(HostMarket& host) {
   const State& state = book_.state();
   if (host.config.tiers.empty()) return;
   UnitPrices reserves;
-  for (const auto& [kind, reserve] :
-       ReservesOfRound(host.link.resources(), market_seed_, host.id(), host.clock.round_id(),
-                       host.Book(state).prices)) {
+  for (const auto& [kind, reserve] : ReservesOfRound(host.link.resources(), market_seed_, host.id(),
+                                                     host.clock.round_id(), host.Book(state))) {
     reserves[kind] = reserve.reserve_unit_price_microcredits;
   }
   Scribe scribe = book_.Begin("tier floors given");

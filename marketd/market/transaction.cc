@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/base/money.h"
 #include "marketd/base/status.h"
+#include "marketd/market/measures.h"
 
 namespace nom::market {
 namespace {
@@ -69,6 +70,7 @@ struct Applier {
     book.last_decided_round_id = put.round.round_id;
     book.prices = put.round.prices;
     NotePrices(put.round, book);
+    NoteAsks(put.round, book);
     book.open_rounds[put.round.round_id] = put.round;
   }
 
@@ -138,7 +140,9 @@ struct Applier {
 
   static void NotePrices(const Round& round, HostBook& book) {
     for (const ResourcePrice& price : round.prices) {
-      book.past_prices[price.kind].push_back({round.round_id, price.unit_price_microcredits});
+      book.past_prices[price.kind].push_back(
+          {round.round_id, price.unit_price_microcredits,
+           price.measures ? price.measures->best_unit_price_microcredits : std::nullopt});
     }
     for (auto of_kind = book.past_prices.begin(); of_kind != book.past_prices.end();) {
       std::vector<PastPrice>& past = of_kind->second;
@@ -148,6 +152,16 @@ struct Applier {
       past.erase(past.begin(), kept);
       of_kind = past.empty() ? book.past_prices.erase(of_kind) : std::next(of_kind);
     }
+  }
+
+  static void NoteAsks(const Round& round, HostBook& book) {
+    if (round.objective == policies::kLeastSatisfied) {
+      PastAsks past{round.round_id, AsksOf(round)};
+      if (!past.asks.empty()) book.past_asks.push_back(std::move(past));
+    }
+    std::erase_if(book.past_asks, [&round](const PastAsks& past) {
+      return past.round_id + kPastAsksMax <= round.round_id;
+    });
   }
 
   HostBook& Book(const HostId& host_id) const {

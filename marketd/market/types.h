@@ -19,6 +19,7 @@
 #include "policies/clearing/auction.h"
 #include "policies/clearing/joint/joint_auction.h"
 #include "policies/forward/forward.h"
+#include "policies/objective/least_satisfied.h"
 #include "policies/reserve/reserve.h"
 
 namespace nom::market {
@@ -59,6 +60,24 @@ struct ForwardSale {
   friend bool operator==(const ForwardSale&, const ForwardSale&) = default;
 };
 
+// What a host's rounds are for.
+enum class ObjectiveKind : uint8_t {
+  kWelfare,         // "welfare/1": what the awards are worth by the bids.
+  kRevenue,         // "revenue/1": the same above reserves that are learnt from bids (learnt/1).
+  kLeastSatisfied,  // policies::kLeastSatisfied: owners that had least of what they asked for
+                    // first.
+};
+struct Objective {
+  ObjectiveKind kind = ObjectiveKind::kWelfare;
+  // Of kLeastSatisfied: over how many rounds, from 1 to kPastAsksMax; and how much a smaller share
+  // counts, from 1 to policies::kSteepnessMax.
+  int64_t look_back_rounds = 60;
+  int64_t steepness = 2;
+  friend bool operator==(const Objective&, const Objective&) = default;
+};
+// Name and version, as it is published and recorded.
+absl::string_view ObjectiveName(ObjectiveKind kind);
+
 // A kind of thing sold on a host.
 struct Resource {
   ResourceKind kind = ResourceKind::kMemory;
@@ -73,6 +92,7 @@ struct Resource {
   policies::ReserveKind reserve_kind = policies::ReserveKind::kFixed;
   Microcredits reserve_ceiling_unit_price_microcredits = 0;
   int64_t reserve_knee_ppm = 0;
+  int64_t reserve_look_back_rounds = 60;               // Of learnt/1.
   Microcredits reclaim_penalty_microcredits = 0;       // A unit taken from a holder.
   Microcredits seed_rent_unit_price_microcredits = 0;  // A unit of seed, a round.
   std::optional<ForwardSale> forward;                  // Nothing: not sold forward.

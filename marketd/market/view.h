@@ -124,6 +124,7 @@ struct HostView {
   std::vector<HostSum> sums;                // As the host last said.
   std::vector<HostGuest> unmanaged_guests;  // The host runs them; the ledger does not know them.
   std::vector<GuestId> guest_ids;           // By rising id.
+  std::string objective;                    // What its rounds are for, by name and version.
   bool publish_border_prices = false;
   uint32_t arrears_grace_rounds = 0;
   std::string ledger_id;

@@ -172,6 +172,7 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) {
   view->guest_ids = GuestIdsOf(host);
   view->arrears_grace_rounds = host.config.arrears_grace_rounds;
   view->publish_border_prices = host.config.publish_border_prices;
+  view->objective = std::string(ObjectiveName(host.config.objective.kind));
   view->counters = host.counters;
   return view;
 }

@@ -97,12 +97,25 @@ class Scrape {
   std::map<Metric, MetricFamily> families_;
 };
 
+void AddMeasures(const market::RoundMeasures& measures, const std::vector<std::string>& labels,
+                 Scrape& out) {
+  if (const auto& welfare = measures.welfare_microcredits) {
+    out.Add(Metric::kWelfare, labels, Credits(*welfare));
+  }
+  if (const auto& bound = measures.welfare_bound_microcredits) {
+    out.Add(Metric::kWelfareBound, labels, Credits(*bound));
+  }
+  out.Add(Metric::kRoundRevenue, labels, Credits(measures.revenue_microcredits));
+  out.Add(Metric::kMoved, labels, measures.moved_units);
+  if (const auto& index = measures.jain_index_ppm) {
+    out.Add(Metric::kJainIndex, labels, static_cast<double>(*index) / 1e6);
+  }
+}
+
 void AddHost(const market::HostView& host, Scrape& out) {
   const std::string& id = host.host_id;
   for (const market::Resource& resource : host.resources) {
     out.Add(Metric::kCapacity, {id, KindLabel(resource.kind)}, resource.capacity_units);
-    out.Add(Metric::kReserve, {id, KindLabel(resource.kind)},
-            Credits(resource.reserve_unit_price_microcredits));
   }
   for (const market::ResourcePrice& price : host.prices) {
     const std::vector<std::string> labels = {id, KindLabel(price.kind)};
@@ -112,6 +125,8 @@ void AddHost(const market::HostView& host, Scrape& out) {
     out.Add(Metric::kDemand, labels, price.demand_units);
     out.Add(Metric::kSold, labels, price.sold_units);
     out.Add(Metric::kBoundByBids, labels, price.bound_by == policies::BoundBy::kBids ? 1.0 : 0.0);
+    out.Add(Metric::kReserve, labels, Credits(price.reserve_unit_price_microcredits));
+    if (price.measures) AddMeasures(*price.measures, labels, out);
   }
   for (const market::ForwardOnSale& forward : host.forward) {
     const std::vector<std::string> labels = {id, KindLabel(forward.kind)};

@@ -30,7 +30,7 @@ struct MetricRow {
   X(kUnitPrice, "nom_market_unit_price_credits", kGauge, "host resource",                          \
     "Price of one unit for one round, of the last round decided.")                                 \
   X(kReserve, "nom_market_reserve_unit_price_credits", kGauge, "host resource",                    \
-    "Lowest price at which the operator sells a unit for one round.")                              \
+    "Lowest price at which a unit was sold for one round, in the last round decided.")             \
   X(kSupply, "nom_market_supply_units", kGauge, "host resource",                                   \
     "Units auctioned in the last round decided: capacity less seeds and contracts.")               \
   X(kDemand, "nom_market_demand_units", kGauge, "host resource",                                   \
@@ -39,6 +39,18 @@ struct MetricRow {
     "Units awarded in the last round decided.")                                                    \
   X(kBoundByBids, "nom_market_price_bound_by_bids", kGauge, "host resource",                       \
     "1 if bids set the last price, 0 if the reserve did.")                                         \
+  X(kWelfare, "nom_market_welfare_credits", kGauge, "host resource",                               \
+    "What the last round's awards are worth by the bids, with what is not sold at the reserve; "   \
+    "not of hosts that clear all resources together.")                                             \
+  X(kWelfareBound, "nom_market_welfare_bound_credits", kGauge, "host resource",                    \
+    "Proven: no awards of the last round would be worth more.")                                    \
+  X(kRoundRevenue, "nom_market_round_revenue_credits", kGauge, "host resource",                    \
+    "What the last round's awards are charged, for one period.")                                   \
+  X(kMoved, "nom_market_moved_units", kGauge, "host resource",                                     \
+    "Units that changed hands in the last round decided.")                                         \
+  X(kJainIndex, "nom_market_jain_index_ratio", kGauge, "host resource",                            \
+    "Jain's index over tenants of the share of what they asked for, in the last round decided; "   \
+    "not there where nobody was awarded anything.")                                                \
   X(kCapacity, "nom_market_capacity_units", kGauge, "host resource",                               \
     "Units of the whole host, seeds included.")                                                    \
   X(kGranted, "nom_market_granted_units", kGauge, "host resource",                                 \

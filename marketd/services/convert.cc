@@ -375,6 +375,27 @@ market_pb::ResourceInfo ToProto(const market::Resource& resource) {
   return out;
 }
 
+market_pb::RoundMeasures ToProto(const market::RoundMeasures& measures, bool border) {
+  market_pb::RoundMeasures out;
+  out.set_revenue_microcredits(measures.revenue_microcredits);
+  out.set_moved_units(measures.moved_units);
+  if (measures.jain_index_ppm) out.set_jain_index_ppm(*measures.jain_index_ppm);
+  if (!border) return out;
+  if (const auto& welfare = measures.welfare_microcredits) {
+    out.set_welfare_microcredits(*welfare);
+  }
+  if (const auto& bound = measures.welfare_bound_microcredits) {
+    out.set_welfare_bound_microcredits(*bound);
+  }
+  if (const auto& maximised = measures.maximised_microcredits) {
+    out.set_maximised_microcredits(*maximised);
+  }
+  if (const auto& bound = measures.maximised_bound_microcredits) {
+    out.set_maximised_bound_microcredits(*bound);
+  }
+  return out;
+}
+
 market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border) {
   market_pb::ResourcePrice out;
   out.set_kind(ToProto(price.kind));
@@ -392,6 +413,7 @@ market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border
   out.set_bound_by(ToProto(price.bound_by));
   out.set_policy(price.rule);
   out.set_method(ToProto(price.method));
+  if (price.measures) *out.mutable_measures() = ToProto(*price.measures, border);
   return out;
 }
 
@@ -429,6 +451,7 @@ market_pb::MarketState StateToProto(const market::HostView& host) {
   out.set_priced_round_id(host.priced_round_id);
   out.set_ledger_id(host.ledger_id);
   out.set_arrears_grace_rounds(host.arrears_grace_rounds);
+  out.set_objective(host.objective);
   for (const market::ForwardOnSale& forward : host.forward) {
     *out.add_forward() = ToProto(forward);
   }
@@ -510,6 +533,7 @@ market_pb::GuestOutcome ToProto(const market::Outcome& outcome) {
   out.set_seed_units(outcome.seed_units);
   out.set_award_units(outcome.award_units);
   out.set_contracted_units(outcome.contracted_units);
+  out.set_asked_units(outcome.asked_units);
   out.set_charge_microcredits(outcome.charge_microcredits);
   out.set_settled(outcome.settled);
   out.set_settled_microcredits(outcome.settled_microcredits);
@@ -529,6 +553,7 @@ market_pb::Round ToProto(const market::Round& round, const market::Caller& calle
   *out.mutable_start_time() = ToProto(round.start_time);
   *out.mutable_close_time() = ToProto(round.close_time);
   *out.mutable_effective_time() = ToProto(round.effective_time);
+  out.set_objective(round.objective);
   out.set_reason(round.reason);
   for (const market::ResourcePrice& price : round.prices) {
     *out.add_prices() = ToProto(price, border);

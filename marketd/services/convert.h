@@ -42,7 +42,7 @@ google::protobuf::Timestamp ToShown(absl::Time time);
 market_pb::ResourceKind ToProto(market::ResourceKind kind);
 market_pb::ClearingMethod ToProto(policies::Method method);
 market_pb::ResourceInfo ToProto(const market::Resource& resource);
-// `border` tells the highest rejected price too.
+// `border` tells what others' bids were worth, too: the highest rejected price, and welfare.
 market_pb::ResourcePrice ToProto(const market::ResourcePrice& price, bool border);
 market_pb::Notice ToProto(const market::Notice& notice);
 market_pb::MarketState StateToProto(const market::HostView& host);

@@ -17,6 +17,7 @@ absl::Status ReadBid(const YAML::Node& node, const std::string& path, Bid& out) 
   return ReadMap(node, path,
                  {{"guest_id", true, Whole(out.guest_id)},
                   {"owner_id", false, Whole(out.owner_id)},
+                  {"weight_ppm", false, Whole(out.weight_ppm)},
                   {"held_units", false, Whole(out.held_units)},
                   {"ranges", true, ListOf(&ReadRange, out.ranges)}});
 }
@@ -106,6 +107,9 @@ void AppendAuction(absl::string_view indent, const Auction& auction, std::string
   for (const Bid& bid : auction.bids) {
     absl::StrAppend(&out, indent, "  - guest_id: ", bid.guest_id, "\n");
     if (bid.owner_id != 0) absl::StrAppend(&out, indent, "    owner_id: ", bid.owner_id, "\n");
+    if (bid.weight_ppm != kWholeWeightPpm) {
+      absl::StrAppend(&out, indent, "    weight_ppm: ", bid.weight_ppm, "\n");
+    }
     absl::StrAppend(&out, indent, "    held_units: ", bid.held_units, "\n");
     absl::StrAppend(&out, indent, bid.ranges.empty() ? "    ranges: []\n" : "    ranges:\n");
     for (const Range& r : bid.ranges) {

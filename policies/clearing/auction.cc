@@ -89,6 +89,9 @@ absl::Status ValidateRange(Where where, const Range& range, const Range* before)
 absl::Status ValidateBidAt(Where where, const Bid& bid) {
   if (bid.guest_id == 0) return Wrong(where, "guest_id", "0 is the operator, who never bids");
   if (auto s = CheckWithin(where, "held_units", bid.held_units, 0, kUnitsMax); !s.ok()) return s;
+  if (bid.weight_ppm != kWholeWeightPpm) {
+    return Wrong(where, "weight_ppm", "is for Clear, ClearWithin and RepeatLast alone");
+  }
   if (bid.ranges.size() > static_cast<size_t>(kRangesMax)) {
     return Wrong(where, "ranges", absl::StrCat(bid.ranges.size(), " are more than ", kRangesMax));
   }

@@ -13,6 +13,12 @@
 //
 // The second term is bidder 0, the operator, who keeps what is not sold at least at the reserve.
 //
+// A bid may have a weight, from 0 to 1: what it is worth above the reserve counts that much of
+// itself, and the first term is sum (reserve * a_i + weight_i * (value_i(a_i) - reserve * a_i)).
+// Weights are an objective's other than welfare (policies/objective), never a bidder's. Clear,
+// ClearWithin and RepeatLast take them, by any rule: see weights.h, also for what is charged then.
+// Everything that is said below of values is said of weighted ones.
+//
 // A quantity can be sold to a bid (Sellable) if the bid allows it and values it at the reserve or
 // more. Without a reclaim penalty that follows from the maximisation; with one it has to be said,
 // or a holder whose bid is below the reserve would keep its units because taking them costs more,
@@ -59,6 +65,7 @@ using GuestId = uint64_t;  // 0 is the operator and never bids.
 using OwnerId = uint64_t;  // A tenant. 0: nobody is named, the guest is an owner of its own.
 
 inline constexpr int kBidsMax = 65'536;
+inline constexpr int64_t kWholeWeightPpm = 1'000'000;
 
 // What extra quantity is worth to one guest; see Range for what a list of ranges must satisfy.
 // value(0) = 0 and 0 is always allowed; between ranges lie quantities that the guest refuses.
@@ -67,6 +74,8 @@ struct Bid {
   std::vector<Range> ranges;  // At most kRangesMax; empty wants nothing.
   int64_t held_units = 0;     // Held now beyond the seed: what the reclaim penalty counts.
   OwnerId owner_id = 0;       // Bids of one owner are one bidder in charges.
+  // Of its worth above the reserve; from 0 to kWholeWeightPpm, and the same for all of an owner's.
+  int64_t weight_ppm = kWholeWeightPpm;
 
   friend bool operator==(const Bid&, const Bid&) = default;
 };
@@ -112,7 +121,8 @@ struct Clearing {
 };
 
 // INVALID_ARGUMENT that names the first thing that is wrong ("bids[3].ranges[1].min_units: ..."),
-// or OK. Every rule calls it; marketd calls it on each bid at the door.
+// or OK. Every rule calls it; marketd calls it on each bid at the door. A bid with a weight is none
+// that a rule takes as it is: see weights.h.
 absl::Status ValidateAuction(const Auction& auction);
 absl::Status ValidateBid(const Bid& bid);
 
@@ -128,8 +138,9 @@ bool Sellable(const Bid& bid, int64_t units, Microcredits reserve_unit_price_mic
 // valid.
 int64_t BestUnits(const Bid& bid, int64_t units_max, Microcredits unit_price_microcredits);
 
-// W of an allocation given as units parallel to auction.bids. Errors: OUT_OF_RANGE on overflow,
-// INVALID_ARGUMENT if a quantity can't be sold to its bid or the sum is above the capacity.
+// W of an allocation given as units parallel to auction.bids, without weights. Errors: OUT_OF_RANGE
+// on overflow, INVALID_ARGUMENT if a quantity can't be sold to its bid or the sum is above the
+// capacity.
 absl::StatusOr<Microcredits> Welfare(const Auction& auction, const std::vector<int64_t>& units);
 
 // Over all bids, with `units` parallel to auction.bids: the highest price a unit, rounded down,

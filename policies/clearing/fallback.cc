@@ -12,6 +12,7 @@
 #include "policies/clearing/outcome.h"
 #include "policies/clearing/rules.h"
 #include "policies/clearing/sellable.h"
+#include "policies/clearing/weights.h"
 #include "policies/clearing/work.h"
 
 namespace nom::policies {
@@ -107,6 +108,13 @@ int64_t LotUnits(int64_t capacity_units, size_t bids, int64_t work_max) {
 }
 
 absl::StatusOr<Clearing> RepeatLast(const Auction& auction) {
+  if (HasWeights(auction)) {
+    const absl::StatusOr<Auction> weighted = Weighted(auction);
+    if (!weighted.ok()) return weighted.status();
+    absl::StatusOr<Clearing> repeated = RepeatLast(*weighted);
+    if (!repeated.ok()) return repeated;
+    return Unweighted(auction, *std::move(repeated));
+  }
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
   const auto bound = WelfareBound(auction);
   if (!bound.ok()) return bound.status();
@@ -132,6 +140,13 @@ absl::StatusOr<Clearing> RepeatLast(const Auction& auction) {
 
 absl::StatusOr<Clearing> ClearWithin(std::string_view rule, const Auction& auction,
                                      int64_t work_max, int64_t* work_steps) {
+  if (HasWeights(auction)) {
+    const absl::StatusOr<Auction> weighted = Weighted(auction);
+    if (!weighted.ok()) return weighted.status();
+    absl::StatusOr<Clearing> cleared = ClearWithin(rule, *weighted, work_max, work_steps);
+    if (!cleared.ok()) return cleared;
+    return Unweighted(auction, *std::move(cleared));
+  }
   if (auto s = ValidateAuction(auction); !s.ok()) return s;
   const RuleInfo* info = FindRule(rule);
   if (info == nullptr) return Clear(rule, auction);  // Which says what is wrong.

@@ -12,6 +12,7 @@
 #include "policies/clearing/posted_price.h"
 #include "policies/clearing/proportional_share.h"
 #include "policies/clearing/uniform_price.h"
+#include "policies/clearing/weights.h"
 
 namespace nom::policies {
 namespace {
@@ -82,6 +83,13 @@ absl::Status CheckBidForRule(std::string_view rule, const Bid& bid) {
 }
 
 absl::StatusOr<Clearing> Clear(std::string_view rule, const Auction& auction) {
+  if (HasWeights(auction)) {
+    const absl::StatusOr<Auction> weighted = Weighted(auction);
+    if (!weighted.ok()) return weighted.status();
+    absl::StatusOr<Clearing> cleared = Clear(rule, *weighted);
+    if (!cleared.ok()) return cleared;
+    return Unweighted(auction, *std::move(cleared));
+  }
   Work work = Work::Unlimited();
   Within clearing = ClearByRuleWithin(rule, auction, work);
   if (!clearing.ok()) return clearing.status();

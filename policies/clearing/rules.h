@@ -53,7 +53,8 @@ const RuleInfo* FindRule(std::string_view name);
 // OK if the rule takes this bid. INVALID_ARGUMENT names the field, or the rule if it is unknown.
 absl::Status CheckBidForRule(std::string_view rule, const Bid& bid);
 
-// Errors: INVALID_ARGUMENT if no rule is called so, and those of the rule.
+// Also of an auction whose bids have weights (weights.h). Errors: INVALID_ARGUMENT if no rule is
+// called so, and those of the rule.
 absl::StatusOr<Clearing> Clear(std::string_view rule, const Auction& auction);
 
 // The same within a budget (work.h): nothing if that is used up first. For fallback.h.

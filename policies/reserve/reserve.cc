@@ -2,6 +2,8 @@
 #include "policies/reserve/reserve.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <vector>
 
 #include "policies/clearing/int128.h"
 #include "policies/mix.h"
@@ -40,6 +42,18 @@ ReserveOutput Ar1Band(const ReservePolicy& policy, const ReserveInput& input) {
   return {last, 0};
 }
 
+Microcredits Learnt(const ReservePolicy& policy, const ReserveInput& input) {
+  const auto known = static_cast<int64_t>(input.best_unit_prices.size());
+  if (known < kLearntRoundsMin) return policy.floor_unit_price_microcredits;
+  const auto last =
+      input.best_unit_prices.last(static_cast<size_t>(std::min(known, policy.look_back_rounds)));
+  std::vector<Microcredits> prices(last.begin(), last.end());
+  const auto middle = prices.begin() + static_cast<std::ptrdiff_t>((prices.size() - 1) / 2);
+  std::nth_element(prices.begin(), middle, prices.end());
+  return std::clamp(*middle, policy.floor_unit_price_microcredits,
+                    policy.ceiling_unit_price_microcredits);
+}
+
 }  // namespace
 
 std::string_view ReserveName(ReserveKind kind) {
@@ -52,6 +66,8 @@ std::string_view ReserveName(ReserveKind kind) {
       return "utilisation/1";
     case ReserveKind::kAr1Band:
       return "ar1_band/1";
+    case ReserveKind::kLearnt:
+      return "learnt/1";
   }
   return "";
 }
@@ -65,11 +81,16 @@ absl::Status ValidateReserve(const ReservePolicy& policy) {
   }
   if (policy.kind == ReserveKind::kFixed) return absl::OkStatus();
   const Microcredits ceiling = policy.ceiling_unit_price_microcredits;
-  const Microcredits width_min = policy.kind == ReserveKind::kAr1Band ? kAr1BandWidthMin : 1;
+  const Microcredits width_min = policy.kind == ReserveKind::kAr1Band  ? kAr1BandWidthMin
+                                 : policy.kind == ReserveKind::kLearnt ? 0
+                                                                       : 1;
   if (auto s = Within("ceiling_unit_price_microcredits", ceiling, floor + width_min,
                       kValueMaxMicrocredits);
       !s.ok()) {
     return s;
+  }
+  if (policy.kind == ReserveKind::kLearnt) {
+    return Within("look_back_rounds", policy.look_back_rounds, kLearntRoundsMin, kLearntRoundsMax);
   }
   if (policy.kind != ReserveKind::kUtilisation) return absl::OkStatus();
   return Within("knee_ppm", policy.knee_ppm, 0, kMillion - 1);
@@ -88,6 +109,8 @@ absl::StatusOr<ReserveOutput> NextReserve(const ReservePolicy& policy, const Res
       return ReserveOutput{ByUtilisation(policy, input), 0};
     case ReserveKind::kAr1Band:
       return Ar1Band(policy, input);
+    case ReserveKind::kLearnt:
+      return ReserveOutput{Learnt(policy, input), 0};
   }
   return absl::InternalError("kind: no such policy");
 }

@@ -13,6 +13,7 @@
 #define NOM_POLICIES_RESERVE_RESERVE_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,17 +29,21 @@ enum class ReserveKind {
   kUtilisation,  // "utilisation/1": from the floor, when nothing is sold, to the ceiling, when all
                  // is.
   kAr1Band,      // "ar1_band/1": wanders between floor and ceiling whatever the bids.
+  kLearnt,       // "learnt/1": between them, the price that would have earned the most lately.
 };
 
 // What a host's configuration says.
 struct ReservePolicy {
   ReserveKind kind = ReserveKind::kNone;
   Microcredits floor_unit_price_microcredits = 0;  // Not for kNone.
-  // kUtilisation: above the floor. kAr1Band: by kAr1BandWidthMin or more.
+  // kUtilisation: above the floor. kAr1Band: by kAr1BandWidthMin or more. kLearnt: not below the
+  // floor.
   Microcredits ceiling_unit_price_microcredits = 0;
   // kUtilisation: the rise is spread over utilisations above this, in parts per million of the
   // capacity, below 1,000,000; up to it the floor holds.
   int64_t knee_ppm = 0;
+  // kLearnt: of so many rounds, from kLearntRoundsMin to kLearntRoundsMax.
+  int64_t look_back_rounds = 0;
   // kAr1Band: where the walk's numbers come from. A host's own; recorded with the policy.
   uint64_t seed = 0;
 
@@ -52,6 +57,9 @@ struct ReserveInput {
   Microcredits last_change_microcredits = 0;
   int64_t capacity_units = 0;
   int64_t sold_units = 0;  // In the last round; 0 on the first.
+  // kLearnt: BestUnitPrice (best_price.h) of the rounds before in which it is known, oldest first;
+  // those of more than look_back_rounds do no harm. Not copied.
+  std::span<const Microcredits> best_unit_prices = {};
 };
 
 struct ReserveOutput {
@@ -74,9 +82,18 @@ absl::Status ValidateReserve(const ReservePolicy& policy);
 // 0.39 (ceiling - floor), starting at the floor, drawn again while the new price leaves the band
 // or does not differ. After kAr1DrawsMax draws in vain the price stays, so that no parameters can
 // hold up a round.
+//
+// kLearnt is the median (the lower of two) of the best prices of the last look_back_rounds rounds,
+// within floor and ceiling; the floor where fewer than kLearntRoundsMin are known. A round in which
+// nobody bid counts as a best price of 0: where demand leaves, the reserve comes down after it. A
+// single round, or a single bidder in less than half of them, cannot move it beyond what the other
+// rounds said. That it is learnt from bids means that bids have a price: who bids its worth now
+// pays for it in rounds to come (README.md, and the operators' handbook).
 absl::StatusOr<ReserveOutput> NextReserve(const ReservePolicy& policy, const ReserveInput& input);
 
 inline constexpr int kAr1DrawsMax = 1'000;
+inline constexpr int64_t kLearntRoundsMin = 8;
+inline constexpr int64_t kLearntRoundsMax = 2'880;
 // In a band of a few micro-credits rounding is no smaller than the changes, and the walk another
 // one. From here on its deviation and its correlation from change to change are within 1 % of those
 // of wide bands.

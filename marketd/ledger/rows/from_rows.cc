@@ -45,6 +45,9 @@ void Columns(auto& io, PriceRow& r) {
   io("rule", r.price.rule);
   io("method", r.price.method);
 }
+void Columns(auto& io, MeasuresRow& r) {
+  MeasuresColumns(io, r.host_id, r.round_id, r.kind, r.measures);
+}
 void Columns(auto& io, RecordRow& r) {
   AuctionRecord& record = r.record;
   RecordColumns(io, record.rule, record.method, record.fault, record.auction, record.work_max,
@@ -135,6 +138,7 @@ NOM_ROW(TierUnitsRow)
 NOM_ROW(HostRow)
 NOM_ROW(RoundRow)
 NOM_ROW(PriceRow)
+NOM_ROW(MeasuresRow)
 template std::string ColumnsOf<RecordRow>();
 NOM_ROW(CertificateRow)
 NOM_ROW(OutcomeRow)

@@ -97,6 +97,12 @@ struct PriceRow {  // auctions
   RoundId round_id = 0;
   ResourcePrice price;
 };
+struct MeasuresRow {  // measures
+  HostId host_id;
+  RoundId round_id = 0;
+  ResourceKind kind = ResourceKind::kMemory;
+  RoundMeasures measures;
+};
 struct RecordRow {       // auctions and joint_auctions
   AuctionRecord record;  // But whose it is.
 };

@@ -185,6 +185,7 @@ void RoundColumns(auto& io, auto& book, auto& transaction_id, auto& round) {
   io("decided_us", round.decided_time);
   io("effective_us", round.effective_time);
   io("period_us", round.period);
+  io("objective", round.objective);
   RoundStandingColumns(io, round);
 }
 
@@ -214,6 +215,19 @@ void PriceColumns(auto& io, auto& price) {
   io("bound_by", price.bound_by);
 }
 
+void MeasuresColumns(auto& io, auto& host_id, auto& round_id, auto& kind, auto& measures) {
+  RoundKeyColumns(io, host_id, round_id);
+  io("kind", kind);
+  io("welfare_microcredits", measures.welfare_microcredits);
+  io("welfare_bound_microcredits", measures.welfare_bound_microcredits);
+  io("maximised_microcredits", measures.maximised_microcredits);
+  io("maximised_bound_microcredits", measures.maximised_bound_microcredits);
+  io("revenue_microcredits", measures.revenue_microcredits);
+  io("moved_units", measures.moved_units);
+  io("jain_index_ppm", measures.jain_index_ppm);
+  io("best_unit_price_microcredits", measures.best_unit_price_microcredits);
+}
+
 // But for its method.
 void CertificateColumns(auto& io, auto& certificate) {
   io("welfare_microcredits", certificate.welfare_microcredits);
@@ -231,6 +245,7 @@ void OutcomeColumns(auto& io, auto& host_id, auto& round_id, auto& outcome) {
   io("contracted_units", outcome.contracted_units);
   io("charge_microcredits", outcome.charge_microcredits);
   io("reason", outcome.reason);
+  io("asked_units", outcome.asked_units);
   io("settled", outcome.settled);
   io("settled_microcredits", outcome.settled_microcredits);
   io("rent_microcredits", outcome.rent_microcredits);

@@ -45,8 +45,9 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kInsertRound, "rounds", RowOp::kInsert, 2);
   set(RowWrite::kUpdateRound, "rounds", RowOp::kUpdate, 2);
   set(RowWrite::kInsertAuction, "auctions", RowOp::kInsert, 3);
+  set(RowWrite::kInsertMeasures, "measures", RowOp::kInsert, 3);
   set(RowWrite::kInsertJointAuction, "joint_auctions", RowOp::kInsert, 2);
-  set(RowWrite::kPutOutcome, "outcomes", RowOp::kPut, 4, 10);
+  set(RowWrite::kPutOutcome, "outcomes", RowOp::kPut, 4, 11);
   set(RowWrite::kInsertContract, "contracts", RowOp::kInsert, 2);
   set(RowWrite::kUpdateContract, "contracts", RowOp::kUpdate, 2);
   set(RowWrite::kInsertLot, "lots", RowOp::kInsert, 3);
@@ -313,6 +314,10 @@ class Rows {
         PriceColumns(io, price);
         RecordColumns(io, price.rule, price.method, record.fault, packed, record.work_max,
                       record.chain);
+      }));
+      if (!price.measures) continue;
+      NOM_RETURN_IF_ERROR(Write(RowWrite::kInsertMeasures, [&](auto& io) {
+        MeasuresColumns(io, round.host_id, round.round_id, price.kind, *price.measures);
       }));
     }
     return absl::OkStatus();

@@ -42,6 +42,7 @@ enum class RowWrite : uint8_t {
   kInsertRound,
   kUpdateRound,
   kInsertAuction,
+  kInsertMeasures,
   kInsertJointAuction,
   kPutOutcome,
   kInsertContract,

@@ -40,7 +40,8 @@ absl::Status MakeArchiveTables(Database& archive, const std::string& ledger_id) 
       model->Prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL"
                      " AND type IN ('table', 'index') AND tbl_name IN"
                      " ('identity', 'transactions', 'entries', 'events', 'rounds', 'auctions',"
-                     "  'joint_auctions', 'outcomes', 'contracts', 'lots', 'offers', 'offer_lots')"
+                     "  'measures', 'joint_auctions', 'outcomes', 'contracts', 'lots', 'offers',"
+                     "  'offer_lots')"
                      " AND name NOT IN ('contracts_open', 'contracts_with_fees', 'offers_open')"
                      " ORDER BY type DESC"),
       [&statements](Statement& row) {
@@ -178,6 +179,31 @@ absl::Status MakeArchive(Database& ledger, const std::string& path) {
   NOM_ASSIGN_OR_RETURN(const std::string id, ledger.QueryText("SELECT ledger_id FROM identity"));
   return MakeDatabase(path, kArchiveApplicationId, kSchemaVersion,
                       [&id](Database& archive) { return MakeArchiveTables(archive, id); });
+}
+
+absl::Status UpgradeArchive(Database& ledger, const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0 || info.st_size == 0) return absl::OkStatus();
+  NOM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> archive,
+                       Database::Open(path, Database::Mode::kReadWrite));
+  NOM_ASSIGN_OR_RETURN(const int64_t application, archive->QueryInt("PRAGMA application_id"));
+  NOM_ASSIGN_OR_RETURN(const int64_t version, archive->QueryInt("PRAGMA user_version"));
+  if (application != kArchiveApplicationId || version < kSchemaVersionWithArchive ||
+      version >= kSchemaVersion) {
+    return absl::OkStatus();
+  }
+  NOM_ASSIGN_OR_RETURN(const std::string mine, ledger.QueryText("SELECT ledger_id FROM identity"));
+  NOM_ASSIGN_OR_RETURN(const std::string its, archive->QueryText("SELECT ledger_id FROM identity"));
+  if (mine != its) return absl::OkStatus();
+  NOM_RETURN_IF_ERROR(archive->Execute("BEGIN IMMEDIATE"));
+  absl::Status status = archive->Execute(kUpgradeFrom10Sql);
+  if (status.ok()) status = archive->Execute(kMeasuresSql);
+  if (status.ok()) {
+    status = archive->Execute(
+        absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
+  }
+  if (!status.ok()) (void)archive->Execute("ROLLBACK");
+  return status;
 }
 
 absl::StatusOr<std::unique_ptr<Database>> OpenArchive(Database& ledger, const std::string& path,

@@ -46,6 +46,10 @@ absl::StatusOr<std::map<TenantId, Microcredits>> ReadArchivedFees(Database& ledg
 // says, with the path.
 absl::Status MakeArchive(Database& ledger, const std::string& path);
 
+// Brings the archive of that ledger, if there is one, from an older version up to this one: wholly,
+// or not at all. What is no archive of the ledger is left as it is.
+absl::Status UpgradeArchive(Database& ledger, const std::string& path);
+
 // Opens the archive of that ledger. FAILED_PRECONDITION, with the path and what to do: it is not
 // there, is no archive, or another ledger's, or does not have what the ledger moved to it.
 absl::StatusOr<std::unique_ptr<Database>> OpenArchive(Database& ledger, const std::string& path,

@@ -13,6 +13,7 @@
 #include "marketd/ledger/sqlite/select.h"
 #include "marketd/ledger/sqlite/tables.h"
 #include "marketd/market/accounts.h"
+#include "marketd/market/measures.h"
 
 namespace nom::market {
 namespace {
@@ -76,6 +77,7 @@ absl::Status Archiver::MakeCopies() {
       {"events", "book = ? AND transaction_id = ?"},
       {"rounds", "host_id = ? AND round_id = ?"},
       {"auctions", "host_id = ? AND round_id = ?"},
+      {"measures", "host_id = ? AND round_id = ?"},
       {"joint_auctions", "host_id = ? AND round_id = ?"},
       {"outcomes", "host_id = ? AND round_id = ?"},
       {"contracts", "book = ? AND contract_id = ?"},
@@ -112,6 +114,7 @@ absl::Status Archiver::Trim() {
   static constexpr const char* kOfRounds[] = {
       "DELETE FROM main.outcomes WHERE host_id = ? AND round_id > ?",
       "DELETE FROM main.auctions WHERE host_id = ? AND round_id > ?",
+      "DELETE FROM main.measures WHERE host_id = ? AND round_id > ?",
       "DELETE FROM main.joint_auctions WHERE host_id = ? AND round_id > ?",
       "DELETE FROM main.rounds WHERE host_id = ? AND round_id > ?"};
   return Copy([&]() -> absl::Status {
@@ -231,6 +234,8 @@ absl::StatusOr<bool> Archiver::Sweep(const std::vector<Book>& books,
       " guest_id, kind FROM outcomes WHERE host_id = ?1 AND round_id <= ?2 LIMIT ?3)",
       "DELETE FROM auctions WHERE (host_id, round_id, kind) IN (SELECT host_id, round_id, kind"
       " FROM auctions WHERE host_id = ?1 AND round_id <= ?2 LIMIT ?3)",
+      "DELETE FROM measures WHERE (host_id, round_id, kind) IN (SELECT host_id, round_id, kind"
+      " FROM measures WHERE host_id = ?1 AND round_id <= ?2 LIMIT ?3)",
       "DELETE FROM joint_auctions WHERE (host_id, round_id) IN (SELECT host_id, round_id"
       " FROM joint_auctions WHERE host_id = ?1 AND round_id <= ?2 LIMIT ?3)",
       "DELETE FROM rounds WHERE (host_id, round_id) IN (SELECT host_id, round_id"
@@ -372,6 +377,35 @@ absl::StatusOr<bool> Archiver::MoveOffers(const Book& book) {
   return true;
 }
 
+absl::Status Archiver::LeaveAsks(const Host& host, RoundId last) {
+  // Those that are too old to count are left out at once.
+  const RoundId kept = host.last > kPastAsksMax ? host.last - kPastAsksMax : 0;
+  const RoundId begin = std::max(host.archived, kept);
+  for (RoundId round_id = begin + 1; round_id <= last; ++round_id) {
+    Round round{.host_id = host.host_id, .round_id = round_id};
+    RoundRow line;
+    NOM_ASSIGN_OR_RETURN(const bool is_there,
+                         ReadOne(*ledger_, "rounds WHERE host_id = ? AND round_id = ?", line,
+                                 host.host_id, round_id));
+    if (!is_there || line.round.objective != policies::kLeastSatisfied) continue;
+    NOM_RETURN_IF_ERROR(ReadRound(*ledger_, round));
+    for (const TenantAsk& ask : AsksOf(round)) {
+      NOM_RETURN_IF_ERROR(ledger_->Prepare("INSERT INTO archived_asks VALUES (?, ?, ?, ?, ?, ?)")
+                              .Bind(host.host_id)
+                              .BindBits(round_id)
+                              .Bind(static_cast<int64_t>(ask.kind))
+                              .Bind(ask.tenant_id)
+                              .Bind(ask.asked_units)
+                              .Bind(ask.awarded_units)
+                              .Run());
+    }
+  }
+  return ledger_->Prepare("DELETE FROM archived_asks WHERE host_id = ? AND round_id <= ?")
+      .Bind(host.host_id)
+      .BindBits(kept)
+      .Run();
+}
+
 // Closed rounds of transactions that were moved, in their order. The newest and the one in force
 // stay: an engine starts from them.
 absl::StatusOr<bool> Archiver::MoveRounds(const Book& book, const Host& host) {
@@ -390,8 +424,8 @@ absl::StatusOr<bool> Archiver::MoveRounds(const Book& book, const Host& host) {
       if (phase != RoundPhase::kSettled && phase != RoundPhase::kReleased) break;
       if (select.Bits(2) > book.archived.transaction_id || round_id >= host.last) break;
       if (host.in_force != 0 && round_id >= host.in_force) break;
-      for (const char* sql :
-           {Copies("rounds"), Copies("auctions"), Copies("joint_auctions"), Copies("outcomes")}) {
+      for (const char* sql : {Copies("rounds"), Copies("auctions"), Copies("measures"),
+                              Copies("joint_auctions"), Copies("outcomes")}) {
         NOM_RETURN_IF_ERROR(archive_->Prepare(sql).Bind(host.host_id).BindBits(round_id).Run());
         rows += archive_->changes();
       }
@@ -418,8 +452,11 @@ absl::StatusOr<bool> Archiver::MoveRounds(const Book& book, const Host& host) {
                  " charged_microcredits = charged_microcredits + excluded.charged_microcredits"));
     NOM_RETURN_IF_ERROR(
         of_these("INSERT OR REPLACE INTO archived_prices"
-                 " SELECT host_id, round_id, kind, unit_price_microcredits FROM auctions"
+                 " SELECT host_id, round_id, kind, unit_price_microcredits,"
+                 "  best_unit_price_microcredits"
+                 " FROM auctions LEFT JOIN measures USING (host_id, round_id, kind)"
                  " WHERE host_id = ?1 AND round_id > ?2 AND round_id <= ?3 AND ?4 IS NOT NULL"));
+    NOM_RETURN_IF_ERROR(LeaveAsks(host, last));
     NOM_RETURN_IF_ERROR(
         ledger_->Prepare("DELETE FROM archived_prices WHERE host_id = ? AND round_id <= ?")
             .Bind(host.host_id)

@@ -77,6 +77,8 @@ class Archiver {
   absl::StatusOr<bool> Sweep(const std::vector<Book>& books, const std::vector<Host>& hosts);
   absl::StatusOr<bool> MoveContracts(const Book& book);
   absl::StatusOr<bool> MoveOffers(const Book& book);
+  // Leaves behind what was asked for in the host's rounds up to `last` that are about to go.
+  absl::Status LeaveAsks(const Host& host, RoundId last);
   absl::StatusOr<bool> MoveRounds(const Book& book, const Host& host);
   absl::StatusOr<bool> MoveTransactions(const Book& book, absl::Time cutoff);
   absl::StatusOr<bool> GiveBackPages();

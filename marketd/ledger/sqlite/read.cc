@@ -10,6 +10,7 @@
 #include "marketd/ledger/sqlite/archive.h"
 #include "marketd/ledger/sqlite/select.h"
 #include "marketd/ledger/sqlite/tables.h"
+#include "marketd/market/measures.h"
 
 namespace nom::market {
 namespace {
@@ -100,9 +101,17 @@ absl::Status ReadTiers(Database& db, int64_t book, State& state) {
 
 absl::Status ReadPrices(Database& db, const HostId& host_id, RoundId round_id,
                         std::vector<ResourcePrice>& prices) {
-  return ForEach<PriceRow>(
+  NOM_RETURN_IF_ERROR(ForEach<PriceRow>(
       db, "auctions WHERE host_id = ? AND round_id = ? ORDER BY kind",
-      [&](PriceRow&& row) { prices.push_back(std::move(row.price)); }, host_id, round_id);
+      [&](PriceRow&& row) { prices.push_back(std::move(row.price)); }, host_id, round_id));
+  return ForEach<MeasuresRow>(
+      db, "measures WHERE host_id = ? AND round_id = ?",
+      [&](MeasuresRow&& row) {
+        for (ResourcePrice& price : prices) {
+          if (price.kind == row.kind) price.measures = row.measures;
+        }
+      },
+      host_id, round_id);
 }
 
 // Of the last kPastPricesMax rounds. Those in an archive left theirs behind.
@@ -110,22 +119,73 @@ absl::Status ReadPastPrices(Database& db, HostBook& host) {
   const RoundId last = host.last_decided_round_id;
   RoundId before = last > kPastPricesMax ? last - kPastPricesMax : 0;
   Statement archived = db.Prepare(
-      "SELECT kind, round_id, unit_price_microcredits FROM archived_prices"
-      " WHERE host_id = ? AND round_id > ? ORDER BY round_id, kind");
+      "SELECT kind, round_id, unit_price_microcredits, best_unit_price_microcredits"
+      " FROM archived_prices WHERE host_id = ? AND round_id > ? ORDER BY round_id, kind");
   archived.Bind(host.host_id).BindBits(before);
   NOM_RETURN_IF_ERROR(ForEachRow(archived, [&host](Statement& row) {
-    host.past_prices[static_cast<ResourceKind>(row.Int(0))].push_back({row.Bits(1), row.Int(2)});
+    PastPrice& price = host.past_prices[static_cast<ResourceKind>(row.Int(0))].emplace_back();
+    price = {row.Bits(1), row.Int(2)};
+    if (!row.IsNull(3)) price.best_unit_price_microcredits = row.Int(3);
     return absl::OkStatus();
   }));
   NOM_ASSIGN_OR_RETURN(const RoundId gone, ReadArchivedRound(db, host.host_id));
   before = std::max(before, gone);
-  return ForEach<PriceRow>(
+  NOM_RETURN_IF_ERROR(ForEach<PriceRow>(
       db, "auctions WHERE host_id = ? AND round_id > ? ORDER BY round_id, kind",
       [&host](const PriceRow& row) {
         host.past_prices[row.price.kind].push_back(
             {row.round_id, row.price.unit_price_microcredits});
       },
+      host.host_id, before));
+  return ForEach<MeasuresRow>(
+      db,
+      "measures WHERE host_id = ? AND round_id > ? AND best_unit_price_microcredits IS NOT NULL",
+      [&host](const MeasuresRow& row) {
+        std::vector<PastPrice>& prices = host.past_prices[row.kind];
+        const auto price = std::lower_bound(
+            prices.begin(), prices.end(), row.round_id,
+            [](const PastPrice& past, RoundId round_id) { return past.round_id < round_id; });
+        if (price == prices.end() || price->round_id != row.round_id) return;
+        price->best_unit_price_microcredits = row.measures.best_unit_price_microcredits;
+      },
       host.host_id, before);
+}
+
+// Of the last kPastAsksMax rounds, those that were for the least satisfied.
+absl::Status ReadPastAsks(Database& db, HostBook& host) {
+  const RoundId last = host.last_decided_round_id;
+  const RoundId before = last > kPastAsksMax ? last - kPastAsksMax : 0;
+  std::map<RoundId, PastAsks> past;
+  Statement archived = db.Prepare(
+      "SELECT round_id, kind, tenant_id, asked_units, awarded_units FROM archived_asks"
+      " WHERE host_id = ? AND round_id > ? ORDER BY round_id, kind, tenant_id");
+  archived.Bind(host.host_id).BindBits(before);
+  NOM_RETURN_IF_ERROR(ForEachRow(archived, [&past](Statement& row) {
+    past[row.Bits(0)].asks.push_back({.tenant_id = row.Text(2),
+                                      .kind = static_cast<ResourceKind>(row.Int(1)),
+                                      .asked_units = row.Int(3),
+                                      .awarded_units = row.Int(4)});
+    return absl::OkStatus();
+  }));
+  NOM_ASSIGN_OR_RETURN(const RoundId gone, ReadArchivedRound(db, host.host_id));
+  std::vector<RoundId> here;
+  NOM_RETURN_IF_ERROR(ForEach<RoundRow>(
+      db, "rounds WHERE host_id = ? AND round_id > ? ORDER BY round_id",
+      [&here](const RoundRow& row) {
+        if (row.round.objective == policies::kLeastSatisfied) here.push_back(row.round.round_id);
+      },
+      host.host_id, std::max(before, gone)));
+  for (const RoundId round_id : here) {
+    Round round{.host_id = host.host_id, .round_id = round_id};
+    NOM_RETURN_IF_ERROR(ReadRound(db, round));
+    std::vector<TenantAsk> asks = AsksOf(round);
+    if (!asks.empty()) past[round_id].asks = std::move(asks);
+  }
+  for (auto& [round_id, of_round] : past) {
+    of_round.round_id = round_id;
+    host.past_asks.push_back(std::move(of_round));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadHosts(Database& db, int64_t book, State& state) {
@@ -136,6 +196,7 @@ absl::Status ReadHosts(Database& db, int64_t book, State& state) {
     NOM_ASSIGN_OR_RETURN(host.last_decided_round_id, ReadLastDecided(db, host_id));
     NOM_RETURN_IF_ERROR(ReadPrices(db, host_id, host.last_decided_round_id, host.prices));
     NOM_RETURN_IF_ERROR(ReadPastPrices(db, host));
+    NOM_RETURN_IF_ERROR(ReadPastAsks(db, host));
     // Open rounds are among the newest: the one in force, which rounds that were released may have
     // followed, and the last decided.
     for (const RoundId round_id : {host.in_force_round_id, host.last_decided_round_id}) {

@@ -13,7 +13,7 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;     // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 10;             // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 11;             // PRAGMA user_version.
 inline constexpr int32_t kSchemaVersionWithArchive = 10;  // The first that can have one.
 // Files below this were written before the first release, and are not read.
 inline constexpr int32_t kSchemaVersionMin = 7;
@@ -197,6 +197,7 @@ CREATE TABLE rounds (
   reason TEXT NOT NULL,
   book INTEGER NOT NULL,
   transaction_id INTEGER NOT NULL,
+  objective TEXT NOT NULL DEFAULT '',  -- Not noted before version 11.
   PRIMARY KEY (host_id, round_id),
   FOREIGN KEY (book, transaction_id) REFERENCES transactions
 ) STRICT, WITHOUT ROWID;
@@ -264,6 +265,7 @@ CREATE TABLE outcomes (
   used_milliunits INTEGER NOT NULL,
   held_us INTEGER NOT NULL,
   reason INTEGER NOT NULL DEFAULT 0,  -- AwardReason of marketd/market/state.h
+  asked_units INTEGER NOT NULL DEFAULT 0,  -- Not noted before version 11.
   PRIMARY KEY (host_id, round_id, guest_id, kind),
   FOREIGN KEY (host_id, round_id) REFERENCES rounds
 ) STRICT, WITHOUT ROWID;
@@ -617,6 +619,55 @@ CREATE TRIGGER offer_lots_kept_d BEFORE DELETE ON offer_lots
   BEGIN SELECT RAISE(ABORT, 'lots of offers are never deleted, only archived'); END;
 )sql";
 
+// Of archives, too: what each auction of a kind came to (marketd/market/measures.h). A table of its
+// own, as prices of a long history are read without it.
+inline constexpr char kMeasuresSql[] = R"sql(
+CREATE TABLE measures (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  welfare_microcredits INTEGER,
+  welfare_bound_microcredits INTEGER,
+  maximised_microcredits INTEGER,
+  maximised_bound_microcredits INTEGER,
+  revenue_microcredits INTEGER NOT NULL,
+  moved_units INTEGER NOT NULL CHECK (moved_units >= 0),
+  jain_index_ppm INTEGER CHECK (jain_index_ppm BETWEEN 0 AND 1000000),
+  best_unit_price_microcredits INTEGER,
+  PRIMARY KEY (host_id, round_id, kind),
+  FOREIGN KEY (host_id, round_id, kind) REFERENCES auctions
+) STRICT, WITHOUT ROWID;
+)sql";
+
+// The same of what else came with version 11, for new files and for older ones.
+inline constexpr char kSchemaSince11Sql[] = R"sql(
+-- What tenants asked for and were awarded in archived rounds that weights still look back to.
+CREATE TABLE archived_asks (
+  host_id TEXT NOT NULL,
+  round_id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  tenant_id TEXT NOT NULL,
+  asked_units INTEGER NOT NULL CHECK (asked_units > 0),
+  awarded_units INTEGER NOT NULL,
+  PRIMARY KEY (host_id, round_id, kind, tenant_id)
+) STRICT, WITHOUT ROWID;
+-- NULL: not noted.
+ALTER TABLE archived_prices ADD COLUMN best_unit_price_microcredits INTEGER;
+
+CREATE TRIGGER measures_kept_u BEFORE UPDATE ON measures
+  BEGIN SELECT RAISE(ABORT, 'measures are never changed'); END;
+CREATE TRIGGER measures_kept_d BEFORE DELETE ON measures
+  WHEN OLD.round_id > COALESCE((SELECT round_id FROM archived_rounds
+                                WHERE host_id = OLD.host_id), 0)
+  BEGIN SELECT RAISE(ABORT, 'measures are never deleted, only archived'); END;
+CREATE TRIGGER rounds_objective_kept_u BEFORE UPDATE ON rounds
+  WHEN NEW.objective <> OLD.objective
+  BEGIN SELECT RAISE(ABORT, 'what a round was for is never changed'); END;
+CREATE TRIGGER outcomes_asked_kept_u BEFORE UPDATE ON outcomes
+  WHEN NEW.asked_units <> OLD.asked_units
+  BEGIN SELECT RAISE(ABORT, 'what was asked for is never changed'); END;
+)sql";
+
 // From version 7 to 8. What was not noted before is 0.
 inline constexpr char kUpgradeFrom7Sql[] = R"sql(
 ALTER TABLE guests ADD COLUMN end_cause INTEGER NOT NULL DEFAULT 0;
@@ -646,6 +697,13 @@ DROP TRIGGER contracts_kept_u;
 inline constexpr char kUpgradeFrom9Sql[] = R"sql(
 ALTER TABLE auctions ADD COLUMN contracted_units INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE contracts ADD COLUMN paid_microcredits INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+// From version 10 to 11, before kMeasuresSql and kSchemaSince11Sql: of a ledger, and of its
+// archive.
+inline constexpr char kUpgradeFrom10Sql[] = R"sql(
+ALTER TABLE rounds ADD COLUMN objective TEXT NOT NULL DEFAULT '';
+ALTER TABLE outcomes ADD COLUMN asked_units INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 }  // namespace nom::market

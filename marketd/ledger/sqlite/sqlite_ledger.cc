@@ -108,9 +108,14 @@ absl::Status Upgrade(Database& db) {
     if (status.ok()) status = db.Execute(kUpgradeFrom8Sql);
     if (status.ok()) status = db.Execute(kContractsKeptSql);
   }
-  if (status.ok()) status = db.Execute(kUpgradeFrom9Sql);
-  if (status.ok()) status = db.Execute(kTiersSql);
-  if (status.ok()) status = db.Execute(kSchemaSince10Sql);
+  if (version < 10) {
+    if (status.ok()) status = db.Execute(kUpgradeFrom9Sql);
+    if (status.ok()) status = db.Execute(kTiersSql);
+    if (status.ok()) status = db.Execute(kSchemaSince10Sql);
+  }
+  if (status.ok()) status = db.Execute(kUpgradeFrom10Sql);
+  if (status.ok()) status = db.Execute(kMeasuresSql);
+  if (status.ok()) status = db.Execute(kSchemaSince11Sql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
   }
@@ -459,8 +464,8 @@ class SqliteLedger : public Ledger {
 }  // namespace
 
 absl::Status MakeLedgerTables(Database& db) {
-  for (const char* sql :
-       {kSchemaSql, kSchemaSince9Sql, kContractsKeptSql, kTiersSql, kSchemaSince10Sql}) {
+  for (const char* sql : {kSchemaSql, kSchemaSince9Sql, kContractsKeptSql, kTiersSql,
+                          kSchemaSince10Sql, kMeasuresSql, kSchemaSince11Sql}) {
     NOM_RETURN_IF_ERROR(db.Execute(sql));
   }
   return absl::OkStatus();
@@ -515,6 +520,8 @@ absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptio
   NOM_RETURN_IF_ERROR(db->Execute("PRAGMA foreign_keys = ON"));
   NOM_RETURN_IF_ERROR(Upgrade(*db));
   NOM_RETURN_IF_ERROR(TryWrite(*db));
+  // One that can't be is none to this marketd, and whoever needs it is told so; the market goes on.
+  (void)UpgradeArchive(*db, options.archive_path);
   NOM_ASSIGN_OR_RETURN(std::unique_ptr<Database> reader_db,
                        Database::Open(path, Database::Mode::kReadOnly));
   NOM_ASSIGN_OR_RETURN(const bool has_archive, HasArchive(*db));

@@ -110,6 +110,39 @@ TEST_F(NomctlTest, RoundsAsATable) {
       "   240  coarser  3:2\n");
 }
 
+TEST_F(NomctlTest, RoundsSayWhatTheyWereForAndWhatTheyCameTo) {
+  pb::Round open = Settled(6, 12'000);
+  open.set_objective("least_satisfied/1");
+  pb::RoundMeasures* const measures = open.mutable_prices(0)->mutable_measures();
+  measures->set_revenue_microcredits(240);
+  measures->set_moved_units(3);
+  measures->set_jain_index_ppm(903'456);
+  measures->set_welfare_microcredits(900);
+  measures->set_welfare_bound_microcredits(1'000);
+  measures->set_maximised_microcredits(700);
+  measures->set_maximised_bound_microcredits(701);
+  pb::Round shut = Settled(5, 12'000);  // To whom the sums of bids are not told, and nobody won.
+  shut.set_objective("welfare/1");
+  shut.mutable_prices(0)->mutable_measures()->set_moved_units(270);
+  market_.Configure([&](FakeMarket& market) {
+    *market.rounds.add_rounds() = open;
+    *market.rounds.add_rounds() = shut;
+    *market.rounds.add_rounds() = Settled(4, 12'000);  // Of before they were noted.
+  });
+  const Ended ended = Run({"rounds"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  const size_t begin = ended.out.find("\n\n");
+  ASSERT_NE(begin, std::string::npos) << ended.out;
+  EXPECT_EQ(
+      ended.out.substr(begin + 2),
+      "round  objective          resource  revenue  moved      jain  welfare  proven at most  "
+      "maximised  of at most\n"
+      "    6  least_satisfied/1  cpu           240      3  0.903456      900            1000  "
+      "      700         701\n"
+      "    5  welfare/1          cpu             0    270         -        -               -  "
+      "        -           -\n");
+}
+
 TEST_F(NomctlTest, BidWithdrawAndTheOperatorsCommandsSayWhatTheyDid) {
   market_.Configure([](FakeMarket& market) { market.hosts.add_hosts()->set_host_id("m1"); });
   EXPECT_EQ(Run({"bid", "cache", "memory", "16@900", "17-64@400", "--budget", "30000",

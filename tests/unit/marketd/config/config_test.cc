@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -95,6 +96,53 @@ TEST(ConfigTest, ReadsReservePolicies) {
   EXPECT_FALSE(ErrorsOf(With("reserve_unit_price_microcredits: 5",
                              "reserve_unit_price_microcredits: 5\n        reserve_policy: best/1"))
                    .empty());
+}
+
+TEST(ConfigTest, ReadsWhatRoundsAreFor) {
+  const auto host = [](const std::string& keys, const std::string& of_resource = "") {
+    return absl::StrReplaceAll(
+        kGood, {{"    resources:\n", absl::StrCat(keys, "    resources:\n")},
+                {"reserve_unit_price_microcredits: 5\n",
+                 absl::StrCat("reserve_unit_price_microcredits: 5\n", of_resource)}});
+  };
+  const auto objective = [](const std::string& text) {
+    const absl::StatusOr<Config> config = ParseConfig(text, "f");
+    EXPECT_TRUE(config.ok()) << config.status();
+    return config.ok() ? config->hosts[0].market.objective : market::Objective();
+  };
+  EXPECT_EQ(objective(kGood), market::Objective());
+  EXPECT_EQ(objective(host("    objective: welfare/1\n")), market::Objective());
+  EXPECT_EQ(objective(host("    objective: least_satisfied/1\n    objective_steepness: 3\n"
+                           "    objective_look_back_rounds: 9\n")),
+            (market::Objective{market::ObjectiveKind::kLeastSatisfied, 9, 3}));
+  const std::string learnt =
+      "        reserve_policy: learnt/1\n        reserve_look_back_rounds: 90\n"
+      "        reserve_ceiling_unit_price_microcredits: 50\n";
+  const absl::StatusOr<Config> revenue =
+      ParseConfig(host("    objective: revenue/1\n", learnt), "f");
+  ASSERT_TRUE(revenue.ok()) << revenue.status();
+  EXPECT_EQ(revenue->hosts[0].market.objective.kind, market::ObjectiveKind::kRevenue);
+  EXPECT_EQ(revenue->hosts[0].market.resources[0].reserve_look_back_rounds, 90);
+  EXPECT_TRUE(market::ValidateConfig(ToMarketConfig(*revenue)).ok());
+
+  const auto said = [](const std::string& text) { return absl::StrJoin(ErrorsOf(text), "\n"); };
+  EXPECT_THAT(said(host("    objective: profit/1\n")), HasSubstr("hosts[0].objective"));
+  EXPECT_THAT(said(host("    objective: revenue/1\n")),
+              HasSubstr("hosts[0].objective: revenue/1 needs a resource whose reserve is by"));
+  EXPECT_THAT(said(host("", learnt)),
+              HasSubstr("hosts[0].objective: a reserve by learnt/1 is for revenue/1"));
+  EXPECT_THAT(said(host("    objective_steepness: 2\n")),
+              HasSubstr("objective_steepness: only for objective least_satisfied/1"));
+  EXPECT_THAT(said(host("    objective_look_back_rounds: 2\n")),
+              HasSubstr("objective_look_back_rounds: only for objective least_satisfied/1"));
+  for (const char* bad : {"objective_steepness: 4", "objective_steepness: 0",
+                          "objective_look_back_rounds: 0", "objective_look_back_rounds: 101"}) {
+    EXPECT_THAT(said(host(absl::StrCat("    objective: least_satisfied/1\n    ", bad, "\n"))),
+                HasSubstr("hosts[0].objective_"))
+        << bad;
+  }
+  EXPECT_THAT(said(host("", "        reserve_look_back_rounds: 90\n")),
+              HasSubstr("reserve_look_back_rounds: only for reserve_policy learnt/1"));
 }
 
 // kGood with a resource that is sold forward.

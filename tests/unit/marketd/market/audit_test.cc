@@ -226,10 +226,7 @@ TEST_F(AuditTest, FindsAnyLineThatWasChangedTakenOutOrPutIn) {
     return Run().findings;
   };
   // Each keeps the sums right: only the chain can tell.
-  EXPECT_THAT(found([](auto& t) {
-                t[0].entries[0].guest_id = 9;
-                t[0].entries[1].guest_id = 9;
-              }),
+  EXPECT_THAT(found([](auto& t) { t[0].entries[0].guest_id = 9; }),
               ElementsAre(HasSubstr("transaction 1: its digest")));
   EXPECT_THAT(found([](auto& t) { t[1].time += absl::Seconds(1); }),
               ElementsAre(HasSubstr("transaction 2: its digest")));

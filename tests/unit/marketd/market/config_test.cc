@@ -45,6 +45,59 @@ TEST(ValidateConfig, NamesWhatIsWrong) {
               HasSubstr("reclaim_penalty_microcredits"));
 }
 
+TEST(ValidateConfig, NamesWhatIsWrongWithTheObjective) {
+  const MarketConfig good{.hosts = {TestHostConfig("a", absl::Seconds(60))}};
+  const auto said = [&good](const std::function<void(HostConfig&)>& spoil) {
+    MarketConfig config = good;
+    spoil(config.hosts[0]);
+    return std::string(ValidateConfig(config).message());
+  };
+  const auto learns = [](HostConfig& host) {
+    host.objective.kind = ObjectiveKind::kRevenue;
+    host.resources[1].reserve_kind = policies::ReserveKind::kLearnt;
+    host.resources[1].reserve_ceiling_unit_price_microcredits = 5'000;
+  };
+  EXPECT_EQ(said(learns), "");
+  EXPECT_EQ(said([](HostConfig& h) { h.objective.kind = ObjectiveKind::kLeastSatisfied; }), "");
+  EXPECT_THAT(
+      said([](HostConfig& h) { h.objective.kind = ObjectiveKind::kRevenue; }),
+      HasSubstr("hosts[0].objective: revenue/1 needs a resource whose reserve is by learnt"));
+  EXPECT_THAT(said([&](HostConfig& h) {
+                learns(h);
+                h.objective.kind = ObjectiveKind::kWelfare;
+              }),
+              HasSubstr("a reserve by learnt/1 is for revenue/1, not for welfare/1"));
+  EXPECT_THAT(said([&](HostConfig& h) {
+                learns(h);
+                h.resources[1].reserve_ceiling_unit_price_microcredits = 499;
+              }),
+              HasSubstr("ceiling"));
+  EXPECT_THAT(said([&](HostConfig& h) {
+                learns(h);
+                h.resources[1].reserve_look_back_rounds = 7;
+              }),
+              HasSubstr("look_back_rounds"));
+  EXPECT_THAT(said([](HostConfig& h) {
+                h.objective.kind = ObjectiveKind::kLeastSatisfied;
+                h.resources[0].rule = "posted_price/1";
+              }),
+              HasSubstr("posted_price/1 maximises nothing"));
+  for (const int64_t bad : {int64_t{0}, static_cast<int64_t>(kPastAsksMax) + 1}) {
+    EXPECT_THAT(said([bad](HostConfig& h) { h.objective.look_back_rounds = bad; }),
+                HasSubstr("objective_look_back_rounds"));
+  }
+  for (const int64_t bad : {int64_t{0}, policies::kSteepnessMax + 1}) {
+    EXPECT_THAT(said([bad](HostConfig& h) { h.objective.steepness = bad; }),
+                HasSubstr("objective_steepness"));
+  }
+  EXPECT_THAT(said([](HostConfig& h) {
+                h.objective.kind = ObjectiveKind::kLeastSatisfied;
+                h.joint_rule = "joint_vcg/1";
+                for (Resource& resource : h.resources) resource.rule = h.joint_rule;
+              }),
+              HasSubstr("least_satisfied/1 needs resources that are each cleared by a rule"));
+}
+
 TEST(ValidateConfig, NamesWhatIsWrongWithTiers) {
   MarketConfig good{.hosts = {TestHostConfig("a", absl::Seconds(60))}};
   good.hosts[0].tiers = {{.name = "low",

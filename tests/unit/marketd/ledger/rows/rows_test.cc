@@ -94,6 +94,7 @@ Round SomeRound() {
               .effective_time = absl::FromUnixMicros(4),
               .applied_time = absl::FromUnixMicros(5),
               .period = absl::Seconds(10),
+              .objective = "welfare/1",
               .reason = "a reason"};
   round.prices = {{.kind = ResourceKind::kCpu,
                    .unit_price_microcredits = 1,
@@ -107,7 +108,14 @@ Round SomeRound() {
                    .highest_rejected_unit_price_microcredits = 7,
                    .bound_by = policies::BoundBy::kBids,
                    .rule = "mpsp/1",
-                   .method = policies::Method::kBounded}};
+                   .method = policies::Method::kBounded,
+                   .measures = RoundMeasures{.welfare_microcredits = 11,
+                                             .welfare_bound_microcredits = 12,
+                                             .maximised_microcredits = -13,
+                                             .revenue_microcredits = 15,
+                                             .moved_units = 16,
+                                             .jain_index_ppm = 17,
+                                             .best_unit_price_microcredits = 0}}};
   round.outcomes = {{.guest_id = 11,
                      .kind = ResourceKind::kCpu,
                      .tenant_id = "ann",
@@ -121,7 +129,8 @@ Round SomeRound() {
                      .delivered_milliunits = 7,
                      .used_milliunits = 8,
                      .held = absl::Seconds(9),
-                     .reason = AwardReason::kOutbid}};
+                     .reason = AwardReason::kOutbid,
+                     .asked_units = 10}};
   return round;
 }
 
@@ -307,6 +316,11 @@ TEST(Rows, ARoundComesBack) {
   EXPECT_EQ(line->transaction_id, 7u);
   const Kept& auction = rows[RowWrite::kInsertAuction].at(0);
   line->round.prices = {Read<PriceRow>(auction)->price};
+  const auto measures = Read<MeasuresRow>(rows[RowWrite::kInsertMeasures].at(0));
+  ASSERT_TRUE(measures.ok()) << measures.status();
+  EXPECT_EQ(measures->round_id, 5u);
+  EXPECT_EQ(measures->kind, ResourceKind::kCpu);
+  line->round.prices[0].measures = measures->measures;
   line->round.outcomes = {Read<OutcomeRow>(rows[RowWrite::kPutOutcome].at(0))->outcome};
   EXPECT_EQ(line->round, round);
   auto read = Read<RecordRow>(auction);

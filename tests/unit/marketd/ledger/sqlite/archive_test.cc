@@ -23,7 +23,9 @@
 #include "marketd/market/audit.h"
 #include "marketd/market/clearing.h"
 #include "marketd/market/money.h"
+#include "policies/cases/case_file.h"
 #include "tests/sim/world.h"
+#include "tests/unit/marketd/ledger/sqlite/older_files.h"
 
 namespace nom::market {
 namespace {
@@ -241,6 +243,117 @@ TEST_F(ArchiveTest, BetweenAnyTwoStepsItReadsAsBefore) {
     EXPECT_EQ(Read(world.ledger().reader()), before) << "after step " << steps;
   }
   EXPECT_GT(steps, 5);
+}
+
+// What weights and learnt reserves look back to stays at hand, whatever went to the archive.
+TEST_F(ArchiveTest, WhatWasAskedForAndLearntIsRememberedWithoutTheArchive) {
+  for (const ObjectiveKind kind : {ObjectiveKind::kLeastSatisfied, ObjectiveKind::kRevenue}) {
+    std::filesystem::remove(archive_);
+    World::Options options = WithArchive();
+    HostConfig& host = options.config.hosts[0];
+    host.objective.kind = kind;
+    if (kind == ObjectiveKind::kRevenue) {
+      host.resources[1].reserve_kind = policies::ReserveKind::kLearnt;
+      host.resources[1].reserve_ceiling_unit_price_microcredits = 5'000;
+    }
+    World world(std::move(options));
+    Play(200, world);
+    const Story before = Read(world.ledger().reader());
+    ASSERT_THAT(before.findings, IsEmpty());
+    ASSERT_TRUE(Archive(world, absl::Seconds(20)).ok());
+    ASSERT_LT(Number(world.ledger_path(), "SELECT COUNT(*) FROM rounds"),
+              static_cast<int64_t>(kPastAsksMax));
+    EXPECT_EQ(Number(world.ledger_path(), "SELECT COUNT(*) FROM measures"),
+              2 * Number(world.ledger_path(), "SELECT COUNT(*) FROM rounds"));
+    EXPECT_EQ(Read(world.ledger().reader()), before) << "what rounds came to, too";
+    const HostBook book = world.state().hosts.at("h");
+    if (kind == ObjectiveKind::kLeastSatisfied) {
+      ASSERT_GT(book.past_asks.size(), kPastAsksMax / 2) << "in the others nobody asked";
+    } else {
+      ASSERT_TRUE(book.past_prices.at(ResourceKind::kMemory)[50].best_unit_price_microcredits);
+    }
+    // Without the archive altogether.
+    std::filesystem::rename(archive_, archive_ + ".away");
+    world.Restart();
+    std::filesystem::rename(archive_ + ".away", archive_);
+    EXPECT_EQ(world.state().hosts.at("h").past_asks, book.past_asks);
+    EXPECT_EQ(world.state().hosts.at("h").past_prices, book.past_prices);
+    Play(20, world);
+    ASSERT_TRUE(Archive(world, absl::Seconds(10)).ok());
+    EXPECT_LE(Number(world.ledger_path(), "SELECT COUNT(DISTINCT round_id) FROM archived_asks"),
+              static_cast<int64_t>(kPastAsksMax));
+    EXPECT_THAT(Read(world.ledger().reader()).findings, IsEmpty());
+  }
+}
+
+// A ledger and an archive as a market of before left them: nothing of what rounds came to.
+TEST_F(ArchiveTest, FilesOfVersion10AreBroughtUp) {
+  const std::string path = directory_.File("old.ledger");
+  const auto open = [&] {
+    auto ledger = OpenSqliteLedger({.path = path, .sync_to_disk = false, .archive_path = archive_});
+    EXPECT_TRUE(ledger.ok()) << ledger.status();
+    return *std::move(ledger);
+  };
+  State state;
+  {
+    const std::unique_ptr<Ledger> ledger = open();
+    state = *ledger->Load({});
+    policies::Auction auction{.capacity_units = 5, .reserve_unit_price_microcredits = 2};
+    std::vector<Transaction> all;
+    for (RoundId round_id = 1; round_id <= 300; ++round_id) {
+      const absl::Time now = absl::FromUnixSeconds(1'000 + static_cast<int64_t>(round_id));
+      Scribe decided(state, now, "round decided");
+      PutRound put;
+      put.round = {.host_id = "h",
+                   .round_id = round_id,
+                   .start_time = now,
+                   .close_time = now,
+                   .decided_time = now,
+                   .effective_time = now,
+                   .applied_time = absl::UnixEpoch(),
+                   .period = absl::Seconds(1)};
+      put.round.prices = {{.unit_price_microcredits = 2,
+                           .reserve_unit_price_microcredits = 2,
+                           .reserve_policy = "fixed/1",
+                           .supply_units = 5,
+                           .rule = "mpsp/1"}};
+      put.auctions = {{.host_id = "h",
+                       .round_id = round_id,
+                       .rule = "mpsp/1",
+                       .auction = policies::ToText(auction),
+                       .work_max = 1'000}};
+      decided.Write(put);
+      all.push_back(std::move(decided).Finish());
+      Scribe settled(state, now, "round settled");
+      put.round.phase = RoundPhase::kSettled;
+      settled.Write(UpdateRound{put.round});
+      all.push_back(std::move(settled).Finish());
+    }
+    ASSERT_TRUE(ledger->Commit({}, all).ok());
+  }
+  ASSERT_TRUE(ArchiveBefore(absl::InfiniteFuture(), path).ok());
+  ASSERT_LT(Number(path, "SELECT COUNT(*) FROM rounds"), 150);
+  ASSERT_EQ(Shell(path, kBackTo10), "delete");
+  // Nothing of it is another ledger's to change.
+  ASSERT_EQ(Shell(archive_, kArchiveBackTo10), "delete");
+  const std::string other = directory_.File("other.ledger");
+  ASSERT_TRUE(OpenSqliteLedger({.path = other, .archive_path = archive_}).ok());
+  EXPECT_EQ(Number(archive_, "PRAGMA user_version"), 10);
+  for (int i = 0; i < 2; ++i) {  // And stays so.
+    const std::unique_ptr<Ledger> ledger = open();
+    EXPECT_EQ(*ledger->Load({}), state);
+    const auto rounds = ledger->reader().ListRounds("h", 0, 1'000);
+    ASSERT_TRUE(rounds.ok()) << rounds.status();
+    EXPECT_EQ(rounds->size(), 300u);
+    EXPECT_EQ(rounds->back().objective, "");
+    EXPECT_EQ(rounds->back().prices[0].measures, std::nullopt);
+    const auto audit = Audit(ledger->reader(), ClearByRule);
+    ASSERT_TRUE(audit.ok()) << audit.status();
+    EXPECT_THAT(audit->findings, IsEmpty());
+    EXPECT_EQ(audit->rounds_replayed, 300u);
+  }
+  EXPECT_EQ(Number(archive_, "PRAGMA user_version"), 11);
+  EXPECT_TRUE(ArchiveBefore(absl::InfiniteFuture(), path).ok()) << "and takes more";
 }
 
 // Rows, not the time that they take: others write in between.

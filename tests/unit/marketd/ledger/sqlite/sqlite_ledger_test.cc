@@ -14,6 +14,7 @@
 
 #include "marketd/market/audit.h"
 #include "tests/sim/world.h"
+#include "tests/unit/marketd/ledger/sqlite/older_files.h"
 
 namespace nom::market {
 namespace {
@@ -214,9 +215,24 @@ ALTER TABLE tenants DROP COLUMN last_token_id;
 PRAGMA user_version = 8;
 )sql";
 
+TEST_F(SqliteLedgerTest, AFileOfVersion10IsBroughtUp) {
+  Fill();
+  ASSERT_EQ(Shell(path_, kBackTo10), "");
+  auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  auto loaded = (*again)->Load({});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(*loaded, filled_);
+  (*again).reset();
+  EXPECT_TRUE(Open().ok()) << "and stays so";
+  const std::string fresh = directory_.File("fresh.ledger");
+  ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
+  EXPECT_EQ(Columns(path_), Columns(fresh));
+}
+
 TEST_F(SqliteLedgerTest, AFileOfVersion9IsBroughtUp) {
   Fill();
-  ASSERT_EQ(Shell(path_, kBackTo9), "");
+  ASSERT_EQ(Shell(path_, std::string(kBackTo10) + kBackTo9), "");
   auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
   auto loaded = (*again)->Load({});
@@ -232,7 +248,7 @@ TEST_F(SqliteLedgerTest, AFileOfVersion9IsBroughtUp) {
 
 TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, std::string(kBackTo9) + kBackTo8), "");
+  ASSERT_EQ(Shell(path_, std::string(kBackTo10) + kBackTo9 + kBackTo8), "");
   auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
   auto loaded = (*again)->Load({});
@@ -249,7 +265,7 @@ TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
 
 TEST_F(SqliteLedgerTest, AFileOfVersion7IsBroughtUp) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, std::string(kBackTo9) + kBackTo8 +
+  ASSERT_EQ(Shell(path_, std::string(kBackTo10) + kBackTo9 + kBackTo8 +
                              "ALTER TABLE guests DROP COLUMN end_cause;"
                              " ALTER TABLE guests DROP COLUMN arrears_rounds;"
                              " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
