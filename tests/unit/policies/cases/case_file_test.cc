@@ -171,6 +171,11 @@ TEST(CaseFile, OnlyOneDocumentOfPlainTextIsTaken) {
               HasSubstr("line 4: a second document is not taken"));
   EXPECT_THAT(message(good + "...\n" + good), HasSubstr("a second document is not taken"));
   EXPECT_TRUE(ParseAuction("# The only one.\n---\n" + good + "...\n").ok());
+  EXPECT_TRUE(ParseAuction("---\n" + good).ok());
+  for (const char* between : {"\r---\r", "\r...\r", "\r\n---\r\n", "\n--- # the other\n"}) {
+    EXPECT_FALSE(ParseAuction("capacity_units: 4\nseed: 1\nbids: []" + (between + good)).ok());
+  }
+  EXPECT_FALSE(ParseAuction("...\n" + good).ok());
   EXPECT_TRUE(ParseAuction("{\"capacity_units\": 4, \"seed\": 1, \"bids\": []}").ok()) << "JSON";
   for (const bool with_mark : {false, true}) {
     EXPECT_EQ(message(Utf16(good, with_mark)), "line 1: is not UTF-8 text");
@@ -206,8 +211,20 @@ TEST(CaseFile, WhatMakesAShortTextLongIsRefusedBeforeAnythingIsMadeOfIt) {
               HasSubstr("line 4: an anchor is not taken"));
   EXPECT_THAT(std::string(ParseAuction("capacity_units: *a\n").status().message()),
               HasSubstr("line 1: "));
-  EXPECT_THAT(std::string(ParseAuction("capacity_units: !!int 4\n").status().message()),
-              HasSubstr("line 1: a tag is not taken"));
+  for (const char* anchored : {"&a 4", "&a", "&a [4]", "&a {b: 4}"}) {
+    EXPECT_THAT(
+        std::string(
+            ParseAuction(absl::StrCat("capacity_units: ", anchored, "\n")).status().message()),
+        HasSubstr("line 1: an anchor is not taken"))
+        << anchored;
+  }
+  for (const char* tagged : {"!!int 4", "!!seq [4]", "!!map {b: 4}", "!own 4"}) {
+    EXPECT_THAT(
+        std::string(
+            ParseAuction(absl::StrCat("capacity_units: ", tagged, "\n")).status().message()),
+        HasSubstr("line 1: a tag is not taken"))
+        << tagged;
+  }
   for (const char* open : {"[", "{", "- ", "? "}) {
     std::string deep;
     for (int i = 0; i < 20'000; ++i) deep += open;
