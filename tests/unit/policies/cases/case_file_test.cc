@@ -127,6 +127,7 @@ TEST(CaseFile, ErrorsNameTheLineAndTheKey) {
        "line 6: bids[0].ranges[0].unit_price_microcredits: is missing"},
       {"capacity_units: 4\nseed: 1\nbids:\n  - guest_id: 1\n    ranges: []\n    budget: 3\n",
        "line 6: bids[0].budget: no such key"},
+      {"? [capacity_units]\n: 4\n", "line 1: a key must be a word"},
       {"capacity_units: {4\n", "line "},
   };
   for (const Bad& bad : bads) {
@@ -180,9 +181,10 @@ TEST(CaseFile, OnlyOneDocumentOfPlainTextIsTaken) {
   for (const bool with_mark : {false, true}) {
     EXPECT_EQ(message(Utf16(good, with_mark)), "line 1: is not UTF-8 text");
   }
-  for (const char* bad :
-       {"\xff", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+  for (const char* bad : {"\xff", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                          "\xe2\x82", "\xf0\x80\x80\x80", "\xf5\x80\x80\x80"}) {
     EXPECT_EQ(message(good + "# " + bad + "\n"), "line 4: is not UTF-8 text");
+    EXPECT_EQ(message(good + "# " + bad), "line 4: is not UTF-8 text") << "at the very end";
   }
   EXPECT_TRUE(ParseAuction(good + "# \u00e9 \u20ac \U0001f600\n").ok());
 }
@@ -236,6 +238,11 @@ TEST(CaseFile, WhatMakesAShortTextLongIsRefusedBeforeAnythingIsMadeOfIt) {
                         "expect: []\n")
                   .ok())
       << "not where they mean nothing";
+}
+
+TEST(CaseFile, ATextLargerThanAnyAuctionIsRefused) {
+  EXPECT_THAT(std::string(ParseAuction(std::string((192 << 20) + 1, ' ')).status().message()),
+              HasSubstr("a text of 201326593 bytes, more than 201326592"));
 }
 
 TEST(CaseFile, ASentenceWithLinesAndQuotesSurvivesTheRoundTrip) {
