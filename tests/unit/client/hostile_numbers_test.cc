@@ -206,8 +206,9 @@ TEST_P(HostileNumbersTest, AdviceIsABidThatTheMarketTakesWithinItsCapsOrAnError)
     std::vector<ValuePoint> valuation;
     int64_t units = 0;
     for (size_t left = hostile_.Below(hostile_.OneIn(50) ? 600 : 6); left > 0; --left) {
-      units += hostile_.OneIn(8) ? hostile_.Units() : hostile_.Between(1, 9);
-      if (units > 2 * kBidUnitsMax) units = 0;
+      const int64_t more = hostile_.OneIn(8) ? hostile_.Units() : hostile_.Between(1, 9);
+      units =
+          units > 2 * kBidUnitsMax || units < 0 || more > 2 * kBidUnitsMax ? more : units + more;
       valuation.push_back({units, hostile_.Value()});
     }
     AdviseOptions options{.shape = static_cast<BidShape>(hostile_.Below(7)),
