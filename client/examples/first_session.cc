@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -32,9 +33,9 @@ void Check(bool so, const std::string& what) {
 // Rounds as a callback tells them, for a main thread that waits.
 class Rounds {
  public:
-  void Put(const Round& round) {
+  void Put(uint64_t round_id) {
     std::lock_guard lock(mutex_);
-    last_round_id_ = round.round_id;
+    last_round_id_ = round_id;
     changed_.notify_all();
   }
   void WaitFor(uint64_t round_id) {
@@ -48,28 +49,28 @@ class Rounds {
   uint64_t last_round_id_ = 0;
 };
 
-// "May I bid when I hear of a round?" Yes. Here the bid follows the price: what is dear is wanted
+// "May I bid when I hear of prices?" Yes. Here the bid follows the price: what is dear is wanted
 // less.
 void BidInsideACallback(testing::FakeMarket& market, Session& session) {
   Rounds rounds;
-  session.OnRound([&](const Round& round) {
-    const std::optional<int64_t> price = session.UnitPrice(Resource::kMemory);
+  session.OnPrices([&](const Prices& prices) {
+    const std::optional<int64_t> price = prices.UnitPrice(Resource::kMemory);
     if (!price) return;  // Not on sale is not the same as free.
     const absl::StatusOr<Advice> advice =
         Advise({{16, 4'000}, {32, 6'000}, {64, 7'000}}, {.unit_price_microcredits = *price});
     // Without ranges, as when nothing is worth its price, this withdraws.
     if (advice.ok()) (void)session.Bid({.resource = Resource::kMemory, .ranges = advice->ranges});
-    rounds.Put(round);
+    rounds.Put(prices.round_id);
   });
   rounds.WaitFor(market.Decide() - 1);
   Check(market.bids().size() == 1, "a program may bid inside a callback");
-  session.OnRound(nullptr);  // From here on `rounds` may go.
+  session.OnPrices(nullptr);  // From here on `rounds` may go.
 }
 
 // "I no longer bid. Does it end?" Only if it was for a while, or is withdrawn.
 void EndABid(testing::FakeMarket& market, Session& session) {
   Rounds rounds;
-  session.OnRound([&](const Round& round) { rounds.Put(round); });
+  session.OnRound([&](const Round& round) { rounds.Put(round.round_id); });
   const Bid wanted{.resource = Resource::kCpu, .ranges = {{1, 10, 900, 900}}};
   for (uint32_t stands : {0U, 2U}) {
     Bid bid = wanted;

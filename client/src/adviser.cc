@@ -125,6 +125,10 @@ std::optional<int64_t> PriceHistory::UnitPriceAbove(int64_t units, int percent) 
 
 absl::StatusOr<Advice> Advise(const std::vector<ValuePoint>& valuation,
                               const AdviseOptions& options) {
+  if (options.shape < BidShape::kConcave || options.shape > BidShape::kHull) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("shape: ", static_cast<int>(options.shape), " is none"));
+  }
   if (options.unit_price_microcredits < 0 ||
       options.unit_price_microcredits > kBidValueMaxMicrocredits) {
     return absl::InvalidArgumentError(

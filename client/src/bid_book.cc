@@ -76,8 +76,12 @@ absl::Status BidBook::StatusOf(BidChange change) {
   }
 }
 
-BidBook::BidBook(Limits limits, std::optional<BudgetPacer> pacer)
-    : limits_(std::move(limits)), pacer_(std::move(pacer)) {}
+std::optional<BudgetPacer> BidBook::MakePacer(const Limits& limits) {
+  if (!limits.pacing) return std::nullopt;
+  return *BudgetPacer::Create(*limits.pacing);
+}
+
+BidBook::BidBook(Limits limits) : limits_(std::move(limits)), pacer_(MakePacer(limits_)) {}
 
 // --- Wishes. ---
 
@@ -116,6 +120,12 @@ absl::StatusOr<Bid> BidBook::WithinLimits(Bid bid) {
   bid = *std::move(cut);
   // Of a session that paces, bids stand for one round unless they say otherwise.
   if (pacer_ && bid.rounds == 0) bid.rounds = 1;
+  // What stands for longer the pacer would not count to its end.
+  if (pacer_ && bid.rounds > static_cast<uint32_t>(limits_.pacing->bid_lifetime_rounds)) {
+    return absl::InvalidArgumentError(absl::StrCat("rounds: ", bid.rounds,
+                                                   " is more than pacing.bid_lifetime_rounds, ",
+                                                   limits_.pacing->bid_lifetime_rounds));
+  }
   std::optional<int64_t> limit = limits_.budget_per_round_microcredits;
   if (pacer_) {
     uint64_t stands = bid.rounds;
@@ -387,8 +397,18 @@ void BidBook::OnLedger(const std::string& ledger_id) {
     fence_ = 0;
     seen_guest_ids_.clear();
     ever_bid_.clear();
+    pacer_ = MakePacer(limits_);
   }
   ledger_id_ = ledger_id;
+}
+
+void BidBook::OnRoundsUndone(uint64_t round_id) {
+  // A round to come may have the number of one in which it was refused.
+  for (auto& [key, entry] : entries_) entry.refused_round_id = 0;
+  if (!pacer_) return;
+  pacer_ = MakePacer(limits_);
+  // What was charged in the period before the round that is begun again, nobody has told.
+  pacer_->Told(round_id, limits_.pacing->period_budget_microcredits);
 }
 
 void BidBook::OnDecided(const Round& round) {

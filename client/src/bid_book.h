@@ -65,6 +65,7 @@ class BidBook {
     uint32_t lifetime_rounds = 3;
     std::optional<int64_t> budget_per_round_microcredits;
     std::map<Resource, int64_t> unit_price_ceilings_microcredits;
+    std::optional<PacingOptions> pacing;  // Checked.
   };
 
   // One bid of a call to the market.
@@ -112,7 +113,7 @@ class BidBook {
     uint64_t lost = 0;
   };
 
-  explicit BidBook(Limits limits, std::optional<BudgetPacer> pacer = std::nullopt);
+  explicit BidBook(Limits limits);
 
   // --- What the program wants. ---
 
@@ -152,6 +153,8 @@ class BidBook {
 
   // A write sent now takes part from `first_round_id` on, at the earliest.
   void OnRound(uint64_t first_round_id);
+  // The ledger is back at an earlier round, with all that was charged since undone.
+  void OnRoundsUndone(uint64_t round_id);
   // The guests that can bid, all of them, and whose each bid is that stands.
   void OnGuests(const std::set<uint64_t>& guest_ids, const std::map<BidKey, uint64_t>& fences);
   void OnLedger(const std::string& ledger_id);
@@ -210,6 +213,7 @@ class BidBook {
   bool AnyWished(uint64_t guest_id, bool several) const;
   bool AnyMayStand(uint64_t guest_id, bool several) const;
 
+  static std::optional<BudgetPacer> MakePacer(const Limits& limits);
   absl::StatusOr<Bid> WithinLimits(Bid bid);
   absl::StatusOr<Bid> WithinBudget(Bid bid, int64_t limit) const;
   static int64_t Reserved(const Entry& entry);

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/src/threads.h"
 
 namespace nom::client {
@@ -92,35 +93,73 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
     return std::all_of(queue.begin(), queue.end(),
                        [](const Item& item) { return item.kind == kNotice; });
   }
+  // The next may be handed to the executor: it has run what it was handed before.
+  bool MayHandOver() const { return Ready() && !handed && !running && refused_changes != changes; }
 
   void Schedule() {
-    if (!executor) {
-      wake.notify_all();
+    ++changes;
+    wake.notify_all();
+  }
+
+  // Of the dispatcher's own thread.
+  void Run() {
+    std::unique_lock lock(mutex);
+    while (!stopped) {
+      if (executor ? MayHandOver() : Ready()) {
+        executor ? HandOver(lock) : RunNext(lock);
+      } else {
+        wake.wait(lock);
+      }
+    }
+  }
+
+  void HandOver(std::unique_lock<std::mutex>& lock) {
+    const uint64_t ticket = ++last_ticket;
+    const uint64_t changes_before = changes;
+    handed = true;
+    handing_thread = std::this_thread::get_id();
+    lock.unlock();
+    const std::string threw = WhatThrew(
+        [&] { executor([self = shared_from_this(), ticket] { self->RunHanded(ticket); }); });
+    lock.lock();
+    handing_thread = std::thread::id();
+    idle.notify_all();
+    if (threw.empty()) {
+      refused_before = false;
       return;
     }
-    if (scheduled || running || !Ready()) return;
-    scheduled = true;
-    // Outside of the lock: an executor may run it at once.
-    to_schedule = true;
+    // It has not taken it, and is asked again when there is more to tell.
+    ++last_ticket;
+    handed = false;
+    ++counters.threw;
+    const bool is_more = changes != changes_before;
+    if (!std::exchange(refused_before, true)) {
+      TellSession(SessionChange::kCallbackThrew,
+                  absl::InternalError(absl::StrCat("the executor: ", threw)));
+    }
+    if (!is_more) refused_changes = changes;
   }
 
-  // Hands the next callback to the executor, if one is due. Holds no lock.
-  void HandOver() {
-    {
-      std::lock_guard lock(mutex);
-      if (!std::exchange(to_schedule, false)) return;
-    }
-    executor([self = shared_from_this()] { self->RunScheduled(); });
+  // What the executor was handed. It may come late, and more than once.
+  void RunHanded(uint64_t ticket) {
+    std::unique_lock lock(mutex);
+    if (!handed || ticket != last_ticket) return;
+    handed = false;
+    RunNext(lock);
+    wake.notify_all();
   }
 
-  void RunScheduled() {
-    {
-      std::unique_lock lock(mutex);
-      scheduled = false;
-      RunNext(lock);
-      Schedule();
+  // What a function of the program's throws, for people; empty: nothing.
+  template <typename Call>
+  static std::string WhatThrew(const Call& call) {
+    try {
+      call();
+    } catch (const std::exception& error) {
+      return error.what()[0] == '\0' ? "an exception without a word" : error.what();
+    } catch (...) {
+      return "something that is no std::exception";
     }
-    HandOver();
+    return "";
   }
 
   void RunNext(std::unique_lock<std::mutex>& lock) {
@@ -136,14 +175,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
     running_thread = std::this_thread::get_id();
     ++counters.run;
     lock.unlock();
-    std::string threw;
-    try {
-      item.call(*this);
-    } catch (const std::exception& error) {
-      threw = error.what();
-    } catch (...) {
-      threw = "something that is no std::exception";
-    }
+    const std::string threw = WhatThrew([&] { item.call(*this); });
     item.call = nullptr;  // What it holds may be the program's own: not under the lock.
     lock.lock();
     running = false;
@@ -180,19 +212,19 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
 
   template <typename T>
   void Set(Kind kind, Slot<T> State::*slot, std::function<void(const T&)> callback,
-           const T* present = nullptr) {
+           const Present<T>& present = nullptr) {
     Slot<T> before = MakeSlot(std::move(callback));  // Destroyed without the lock.
-    {
-      std::unique_lock lock(mutex);
-      std::swap(this->*slot, before);
-      if (present != nullptr && this->*slot) {
-        Note(*present);
-        PushLatest({kind, 0, Resource{0}}, MakeItem(kind, slot, T(*present)));
+    std::unique_lock lock(mutex);
+    std::swap(this->*slot, before);
+    if (present && this->*slot) {
+      if (std::optional<T> now = present()) {
+        Note(*now);
+        PushLatest({kind, 0, Resource{0}}, MakeItem(kind, slot, *std::move(now)));
       }
-      Schedule();
-      WaitWhileRunning(lock, kind);
     }
-    HandOver();
+    Schedule();
+    WaitWhileRunning(lock, kind);
+    lock.unlock();
   }
 
   const Executor executor;
@@ -216,8 +248,12 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   bool running = false;
   Kind running_kind = kDone;
   std::thread::id running_thread;
-  bool scheduled = false;    // The executor has something to run.
-  bool to_schedule = false;  // And is still to be handed it.
+  uint64_t last_ticket = 0;  // Of what the executor was handed last.
+  bool handed = false;       // It has that, and has not begun to run it.
+  std::thread::id handing_thread;
+  uint64_t changes = 0;                     // What was told, and what was set.
+  std::optional<uint64_t> refused_changes;  // It threw, and nothing has come since then.
+  bool refused_before = false;              // It threw the last time it was called.
   bool dropping = false;
   bool drop_to_tell = false;
   Counters counters;
@@ -225,17 +261,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
 
 Dispatcher::Dispatcher(Executor executor, SessionClock& clock)
     : state_(std::make_shared<State>(std::move(executor), clock)) {
-  if (state_->executor) return;
-  thread_ = StartThread([state = state_] {
-    std::unique_lock lock(state->mutex);
-    while (!state->stopped) {
-      if (state->Ready()) {
-        state->RunNext(lock);
-      } else {
-        state->wake.wait(lock);
-      }
-    }
-  });
+  thread_ = StartThread([state = state_] { state->Run(); });
 }
 
 Dispatcher::~Dispatcher() {
@@ -246,12 +272,13 @@ Dispatcher::~Dispatcher() {
 void Dispatcher::SetNotice(std::function<void(const Notice&)> callback) {
   state_->Set(kNotice, &State::on_notice, std::move(callback));
 }
-void Dispatcher::SetPrices(std::function<void(const Prices&)> callback, const Prices* present) {
+void Dispatcher::SetPrices(std::function<void(const Prices&)> callback,
+                           const Present<Prices>& present) {
   state_->Set(kPrices, &State::on_prices, std::move(callback), present);
 }
 void Dispatcher::SetStale(std::function<void(const Staleness&)> callback,
-                          const Staleness& present) {
-  state_->Set(kStale, &State::on_stale, std::move(callback), &present);
+                          const Present<Staleness>& present) {
+  state_->Set(kStale, &State::on_stale, std::move(callback), present);
 }
 void Dispatcher::SetRound(std::function<void(const Round&)> callback) {
   state_->Set(kRound, &State::on_round, std::move(callback));
@@ -264,63 +291,42 @@ void Dispatcher::SetSessionEvent(std::function<void(const SessionEvent&)> callba
 }
 
 void Dispatcher::Tell(const Notice& notice) {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->PushLatest({kNotice, notice.guest_id, notice.resource},
-                       state_->MakeItem(kNotice, &State::on_notice, Notice(notice)));
-  }
-  state_->HandOver();
+  std::lock_guard lock(state_->mutex);
+  state_->PushLatest({kNotice, notice.guest_id, notice.resource},
+                     state_->MakeItem(kNotice, &State::on_notice, Notice(notice)));
 }
 void Dispatcher::Tell(const Prices& prices) {
-  {
-    std::lock_guard lock(state_->mutex);
-    if (!state_->on_prices || state_->round_told == prices.round_id) return;
-    state_->round_told = prices.round_id;
-    state_->PushLatest({kPrices, 0, Resource{0}},
-                       state_->MakeItem(kPrices, &State::on_prices, Prices(prices)));
-  }
-  state_->HandOver();
+  std::lock_guard lock(state_->mutex);
+  if (!state_->on_prices || state_->round_told == prices.round_id) return;
+  state_->round_told = prices.round_id;
+  state_->PushLatest({kPrices, 0, Resource{0}},
+                     state_->MakeItem(kPrices, &State::on_prices, Prices(prices)));
 }
 void Dispatcher::Tell(const Staleness& staleness) {
-  {
-    std::lock_guard lock(state_->mutex);
-    if (!state_->on_stale || state_->stale_told == staleness.stale) return;
-    state_->stale_told = staleness.stale;
-    state_->PushLatest({kStale, 0, Resource{0}},
-                       state_->MakeItem(kStale, &State::on_stale, Staleness(staleness)));
-  }
-  state_->HandOver();
+  std::lock_guard lock(state_->mutex);
+  if (!state_->on_stale || state_->stale_told == staleness.stale) return;
+  state_->stale_told = staleness.stale;
+  state_->PushLatest({kStale, 0, Resource{0}},
+                     state_->MakeItem(kStale, &State::on_stale, Staleness(staleness)));
 }
 void Dispatcher::Tell(Round round) {
-  {
-    std::lock_guard lock(state_->mutex);
-    if (!state_->on_round) return;
-    state_->Push(state_->MakeItem(kRound, &State::on_round, std::move(round)));
-  }
-  state_->HandOver();
+  std::lock_guard lock(state_->mutex);
+  if (!state_->on_round) return;
+  state_->Push(state_->MakeItem(kRound, &State::on_round, std::move(round)));
 }
 void Dispatcher::Tell(BidEvent event) {
-  {
-    std::lock_guard lock(state_->mutex);
-    if (!state_->on_bid) return;
-    state_->Push(state_->MakeItem(kBid, &State::on_bid, std::move(event)));
-  }
-  state_->HandOver();
+  std::lock_guard lock(state_->mutex);
+  if (!state_->on_bid) return;
+  state_->Push(state_->MakeItem(kBid, &State::on_bid, std::move(event)));
 }
 void Dispatcher::Tell(SessionEvent event) {
-  {
-    std::lock_guard lock(state_->mutex);
-    if (!state_->on_session) return;
-    state_->Push(state_->MakeItem(kSession, &State::on_session, std::move(event)));
-  }
-  state_->HandOver();
+  std::lock_guard lock(state_->mutex);
+  if (!state_->on_session) return;
+  state_->Push(state_->MakeItem(kSession, &State::on_session, std::move(event)));
 }
 void Dispatcher::Run(std::function<void()> done) {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->Push({.kind = kDone, .call = [done = std::move(done)](State&) { done(); }});
-  }
-  state_->HandOver();
+  std::lock_guard lock(state_->mutex);
+  state_->Push({.kind = kDone, .call = [done = std::move(done)](State&) { done(); }});
 }
 
 bool Dispatcher::Stop(absl::Duration deadline) {
@@ -331,10 +337,13 @@ bool Dispatcher::Stop(absl::Duration deadline) {
   std::swap(unheard, state_->queue);
   state_->latest.clear();
   state_->wake.notify_all();
-  while (state_->running && state_->clock.Steady() < deadline) {
+  const auto is_busy = [this] {
+    return state_->running || state_->handing_thread != std::thread::id();
+  };
+  while (is_busy() && state_->clock.Steady() < deadline) {
     state_->clock.WaitUntil(lock, state_->idle, deadline);
   }
-  if (state_->running) return false;
+  if (is_busy()) return false;
   callbacks = {std::move(state_->on_notice),
                std::move(state_->on_prices),
                std::move(state_->on_stale),
@@ -348,7 +357,8 @@ bool Dispatcher::Stop(absl::Duration deadline) {
 
 bool Dispatcher::IsCallbackThread() const {
   std::lock_guard lock(state_->mutex);
-  return state_->running && state_->running_thread == std::this_thread::get_id();
+  const std::thread::id self = std::this_thread::get_id();
+  return (state_->running && state_->running_thread == self) || state_->handing_thread == self;
 }
 
 Dispatcher::Counters Dispatcher::counters() const {

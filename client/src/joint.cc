@@ -16,9 +16,10 @@ bool NeedsNothing(const WorkingPoint& point) {
                      [](const auto& need) { return need.second == 0; });
 }
 
-bool IsOnSale(const WorkingPoint& point, const Prices& prices) {
+// All of it is on sale, and no more than a bid may ask for.
+bool CanBeHad(const WorkingPoint& point, const Prices& prices) {
   return std::all_of(point.units.begin(), point.units.end(), [&prices](const auto& need) {
-    return need.second == 0 || prices[need.first].offered;
+    return need.second == 0 || (prices[need.first].offered && need.second <= kBidUnitsMax);
   });
 }
 
@@ -53,7 +54,7 @@ Valuation BundlesOf(const std::vector<WorkingPoint>& points, const Prices& price
   }
   std::vector<Bundle> bundles;
   for (const WorkingPoint& point : points) {
-    if (point.value_microcredits <= base || NeedsNothing(point) || !IsOnSale(point, prices)) {
+    if (point.value_microcredits <= base || NeedsNothing(point) || !CanBeHad(point, prices)) {
       continue;
     }
     Bundle bundle;

@@ -31,16 +31,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Connect(SessionOptions options
   for (const client::Endpoint& endpoint : client::EndpointsOf(options)) {
     if (absl::Status status = client::OpenChannel(endpoint).status(); !status.ok()) return status;
   }
-  std::optional<BudgetPacer> pacer;
-  if (options.pacing) {
-    absl::StatusOr<BudgetPacer> made = BudgetPacer::Create(*options.pacing);
-    if (!made.ok()) {
-      return absl::Status(made.status().code(), absl::StrCat("pacing.", made.status().message()));
-    }
-    pacer = *std::move(made);
-  }
   const bool wait = options.connect_timeout > absl::ZeroDuration();
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(pacer));
+  auto impl = std::make_unique<Impl>(std::move(options));
   if (absl::Status status = impl->Start(); !status.ok()) return status;
   if (wait) {
     if (absl::Status status = impl->WaitUntilConnected(); !status.ok()) return status;
@@ -85,24 +77,33 @@ std::optional<AccountStatus> Session::account() const {
 }
 
 void Session::OnNotice(std::function<void(const Notice&)> callback) {
+  const Impl::Inside inside(*impl_);
   impl_->dispatcher().SetNotice(std::move(callback));
 }
 void Session::OnPrices(std::function<void(const Prices&)> callback) {
-  const Prices present = impl_->prices();
-  impl_->dispatcher().SetPrices(std::move(callback), present.round_id != 0 ? &present : nullptr);
+  const Impl::Inside inside(*impl_);
+  impl_->dispatcher().SetPrices(std::move(callback), [this] {
+    const Prices present = impl_->prices();
+    return present.round_id != 0 ? std::optional<Prices>(present) : std::nullopt;
+  });
 }
 void Session::OnStale(std::function<void(const Staleness&)> callback) {
-  const Staleness present =
-      impl_->Locked([](const client::SessionCore& core) { return core.staleness(); });
-  impl_->dispatcher().SetStale(std::move(callback), present);
+  const Impl::Inside inside(*impl_);
+  impl_->dispatcher().SetStale(std::move(callback), [this] {
+    return std::optional<Staleness>(
+        impl_->Locked([](const client::SessionCore& core) { return core.staleness(); }));
+  });
 }
 void Session::OnRound(std::function<void(const Round&)> callback) {
+  const Impl::Inside inside(*impl_);
   impl_->dispatcher().SetRound(std::move(callback));
 }
 void Session::OnBidEvent(std::function<void(const BidEvent&)> callback) {
+  const Impl::Inside inside(*impl_);
   impl_->dispatcher().SetBidEvent(std::move(callback));
 }
 void Session::OnSessionEvent(std::function<void(const SessionEvent&)> callback) {
+  const Impl::Inside inside(*impl_);
   impl_->dispatcher().SetSessionEvent(std::move(callback));
 }
 
@@ -115,6 +116,7 @@ BidResults Session::BidAll(std::vector<nom::Bid> bids, const CallOptions& option
 }
 BidCall Session::BidAsync(std::vector<nom::Bid> bids, std::function<void(const BidResults&)> done,
                           const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return BidCall(impl_->Start(std::move(bids), std::move(done), options));
 }
 absl::StatusOr<bool> Session::Withdraw(Resource resource, uint64_t guest_id,
@@ -124,7 +126,10 @@ absl::StatusOr<bool> Session::Withdraw(Resource resource, uint64_t guest_id,
 absl::StatusOr<bool> Session::WithdrawSeveral(uint64_t guest_id, const CallOptions& options) {
   return impl_->Withdraw({.guest_id = guest_id, .valuation = Valuation{}}, options);
 }
-void Session::TakeOver() { impl_->TakeOver(); }
+void Session::TakeOver() {
+  const Impl::Inside inside(*impl_);
+  impl_->TakeOver();
+}
 std::vector<StandingBid> Session::standing_bids() const {
   return impl_->Locked([](const client::SessionCore& core) { return core.bids().standing_bids(); });
 }
@@ -142,41 +147,49 @@ absl::StatusOr<PricesPage> Session::ListPrices(const PriceQuery& query,
 AsyncCall<Offer> Session::GetQuote(const QuoteOptions& quote,
                                    std::function<void(const absl::StatusOr<Offer>&)> done,
                                    const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->GetQuote(quote, std::move(done), options);
 }
 AsyncCall<Taken> Session::TakeOffer(const TakeOptions& take,
                                     std::function<void(const absl::StatusOr<Taken>&)> done,
                                     const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->TakeOffer(take, std::move(done), options);
 }
 AsyncCall<uint64_t> Session::LeaveContract(
     uint64_t contract_id, std::function<void(const absl::StatusOr<uint64_t>&)> done,
     const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->LeaveContract(contract_id, std::move(done), options);
 }
 AsyncCall<Done> Session::SetRenewal(uint64_t contract_id, int64_t ceiling_microcredits,
                                     std::function<void(const absl::StatusOr<Done>&)> done,
                                     const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->SetRenewal(contract_id, ceiling_microcredits, std::move(done), options);
 }
 AsyncCall<Offer> Session::OfferSublet(const SubletOptions& sublet,
                                       std::function<void(const absl::StatusOr<Offer>&)> done,
                                       const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->OfferSublet(sublet, std::move(done), options);
 }
 AsyncCall<Done> Session::WithdrawOffer(uint64_t offer_id,
                                        std::function<void(const absl::StatusOr<Done>&)> done,
                                        const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->WithdrawOffer(offer_id, std::move(done), options);
 }
 AsyncCall<ContractsPage> Session::ListContracts(
     uint64_t after_contract_id, std::function<void(const absl::StatusOr<ContractsPage>&)> done,
     const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->ListContracts(after_contract_id, std::move(done), options);
 }
 AsyncCall<OffersPage> Session::ListOffers(
     uint64_t after_offer_id, std::function<void(const absl::StatusOr<OffersPage>&)> done,
     const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->ListOffers(after_offer_id, std::move(done), options);
 }
 AsyncCall<EndedContractsPage> Session::ListEndedContracts(

@@ -22,8 +22,8 @@ int64_t Ticks(absl::Duration duration) { return absl::ToInt64Nanoseconds(duratio
 
 }  // namespace
 
-SessionCore::SessionCore(BidBook::Limits limits, Backoff backoff, std::optional<BudgetPacer> pacer)
-    : bids_(std::move(limits), std::move(pacer)), backoff_(std::move(backoff)) {}
+SessionCore::SessionCore(BidBook::Limits limits, Backoff backoff)
+    : bids_(std::move(limits)), backoff_(std::move(backoff)) {}
 
 void SessionCore::Tell(SafeMode::Change change, std::string reason, Output& output) {
   prices_.stale = safe_mode_.on();
@@ -117,6 +117,7 @@ void SessionCore::TakeState(const market::v1::WatchResponse& response, Instant n
     gap_.reset();
     after_gap_.clear();
   }
+  if (!other_ledger && market.round_id < market_.round_id) bids_.OnRoundsUndone(market.round_id);
   if (other_ledger) {
     output.events.push_back(
         {.change = SessionChange::kOtherLedger,
@@ -213,33 +214,26 @@ std::optional<SessionCore::Listing> SessionCore::NextListing() {
   return gap_;
 }
 
-SessionCore::Output SessionCore::OnListed(const Listing& listing,
-                                          const absl::StatusOr<std::vector<Round>>& rounds) {
+SessionCore::Output SessionCore::OnListed(const Listing& listing, std::vector<Round> rounds,
+                                          const absl::Status& status) {
   Output output;
   listing_ = false;
   // Of a ledger before, perhaps.
   if (!gap_ || gap_->before_round_id != listing.before_round_id) return output;
-  const uint64_t first = listing.before_round_id - static_cast<uint64_t>(listing.count);
   gap_.reset();
-  std::vector<Round> missed;
-  if (rounds.ok()) {
-    for (const Round& round : *rounds) {
-      if (round.round_id >= first && round.round_id < listing.before_round_id) {
-        missed.push_back(round);
-      }
-    }
-    std::sort(missed.begin(), missed.end(),
-              [](const Round& a, const Round& b) { return a.round_id < b.round_id; });
-  }
-  if (missed.empty()) {
-    Miss(first, listing.before_round_id - 1,
-         rounds.ok() ? absl::NotFoundError("the market does not know them") : rounds.status(),
-         output);
-  }
-  for (Round& round : missed) {
+  std::sort(rounds.begin(), rounds.end(),
+            [](const Round& a, const Round& b) { return a.round_id < b.round_id; });
+  const absl::Status why =
+      status.ok() ? absl::NotFoundError("the market does not know them") : status;
+  uint64_t next = listing.before_round_id - static_cast<uint64_t>(listing.count);
+  for (Round& round : rounds) {
+    if (round.round_id < next || round.round_id >= listing.before_round_id) continue;
+    if (round.round_id > next) Miss(next, round.round_id - 1, why, output);
+    next = round.round_id + 1;
     bids_.OnDecided(round);
     TellRound(std::move(round), output);
   }
+  if (next < listing.before_round_id) Miss(next, listing.before_round_id - 1, why, output);
   for (Round& round : std::exchange(after_gap_, {})) TellRound(std::move(round), output);
   return output;
 }

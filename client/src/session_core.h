@@ -53,8 +53,7 @@ class SessionCore {
     int count = 0;
   };
 
-  SessionCore(BidBook::Limits limits, Backoff backoff,
-              std::optional<BudgetPacer> pacer = std::nullopt);
+  SessionCore(BidBook::Limits limits, Backoff backoff);
 
   // Inputs. Time first asks for a stream at the first OnTime(). A response is taken in when the
   // last part of what it says has come (WatchResponse::more).
@@ -64,9 +63,9 @@ class SessionCore {
   // When OnTime() has something to do next; InfiniteDuration if only a response can change that.
   absl::Duration next_wake() const;
 
-  // At most one at a time; OnListed() follows.
+  // At most one at a time; OnListed() follows, with those that could be had, and why no more.
   std::optional<Listing> NextListing();
-  Output OnListed(const Listing& listing, const absl::StatusOr<std::vector<Round>>& rounds);
+  Output OnListed(const Listing& listing, std::vector<Round> rounds, const absl::Status& status);
 
   uint64_t after_sequence() const { return sequence_; }
   const Prices& prices() const { return prices_; }

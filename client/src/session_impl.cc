@@ -21,7 +21,9 @@ std::function<double()> OneAtATime(std::function<double()> random) {
   auto mutex = std::make_shared<std::mutex>();
   return [mutex, random = std::move(random)] {
     std::lock_guard lock(*mutex);
-    return random();
+    const double drawn = random();
+    // A pause made of what is no such number might never end.
+    return drawn >= 0 && drawn < 1 ? drawn : 0.5;
   };
 }
 
@@ -41,7 +43,7 @@ bool EndsConnect(const absl::Status& status) {
 
 }  // namespace
 
-Session::Impl::Impl(SessionOptions options, std::optional<BudgetPacer> pacer)
+Session::Impl::Impl(SessionOptions options)
     : options_(std::move(options)),
       clock_(options_.clock != nullptr ? *options_.clock : SessionClock::Real()),
       random_(OneAtATime(options_.random)),
@@ -52,8 +54,9 @@ Session::Impl::Impl(SessionOptions options, std::optional<BudgetPacer> pacer)
       renew_backoff_(options_.backoff_min, options_.backoff_max, random_),
       core_({.lifetime_rounds = options_.bid_lifetime_rounds,
              .budget_per_round_microcredits = options_.budget_per_round_microcredits,
-             .unit_price_ceilings_microcredits = options_.unit_price_ceilings_microcredits},
-            Backoff(options_.backoff_min, options_.backoff_max, random_), std::move(pacer)),
+             .unit_price_ceilings_microcredits = options_.unit_price_ceilings_microcredits,
+             .pacing = options_.pacing},
+            Backoff(options_.backoff_min, options_.backoff_max, random_)),
       errands_(std::make_shared<client::Errands>(client::Errands::Options{
           .endpoints = &endpoints_,
           .clock = &clock_,
@@ -140,6 +143,8 @@ absl::Status Session::Impl::Close(const CloseOptions& options) {
   for (std::thread* thread : {&pump_, &reader_, &writer_.thread, &keeper_.thread}) {
     if (thread->joinable()) thread->join();
   }
+  // Before calls are ended: nobody is told that they were.
+  (void)dispatcher_.Stop(-absl::InfiniteDuration());
   errands_->Stop();
   {
     std::lock_guard lock(link_->mutex);

@@ -52,7 +52,7 @@ class Session::Impl {
   using SessionCore = client::SessionCore;
   using Call = std::shared_ptr<BidCall::State>;
 
-  Impl(SessionOptions options, std::optional<BudgetPacer> pacer);
+  explicit Impl(SessionOptions options);
 
   // Errors: as OpenChannel. Nothing runs before it.
   absl::Status Start();
@@ -182,6 +182,9 @@ class Session::Impl {
   // Makes a call with a context of its own, for at most kAttemptMax.
   template <typename MakeCall>
   absl::Status Attempt(const MakeCall& call, absl::Duration timeout) {
+    if (timeout <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError("the time for the call was over before it began");
+    }
     const client::SignalsBlocked blocked;  // In whatever thread this is.
     absl::StatusOr<std::string> token = Token();
     if (!token.ok()) return token.status();

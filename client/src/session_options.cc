@@ -52,10 +52,18 @@ absl::Status CheckOptions(const SessionOptions& options) {
     return absl::InvalidArgumentError("budget_per_round_microcredits: must not be negative");
   }
   for (const auto& [resource, ceiling] : options.unit_price_ceilings_microcredits) {
+    if (!ParseResource(ResourceName(resource))) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "unit_price_ceilings_microcredits: ", static_cast<int>(resource), " is no resource"));
+    }
     if (ceiling < 0) {
       return absl::InvalidArgumentError(absl::StrCat(
           "unit_price_ceilings_microcredits[", ResourceName(resource), "]: must not be negative"));
     }
+  }
+  if (options.pacing) {
+    const absl::Status status = BudgetPacer::Create(*options.pacing).status();
+    if (!status.ok()) return absl::Status(status.code(), absl::StrCat("pacing.", status.message()));
   }
   return absl::OkStatus();
 }

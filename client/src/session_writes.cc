@@ -126,11 +126,21 @@ void Session::Impl::Renew(const BidBook::Renewal& renewal) {
 }
 
 void Session::Impl::List(const SessionCore::Listing& listing) {
-  const absl::StatusOr<RoundsPage> page =
-      ListRounds(listing.before_round_id, listing.count, TimeForAttempt(/*carries_bids=*/false));
+  const uint64_t first = listing.before_round_id - static_cast<uint64_t>(listing.count);
+  std::vector<Round> rounds;
+  absl::Status status;
+  // A page may end before all that it was asked for.
+  for (uint64_t before = listing.before_round_id; before > first;) {
+    const absl::StatusOr<RoundsPage> page = ListRounds(before, static_cast<int>(before - first),
+                                                       TimeForAttempt(/*carries_bids=*/false));
+    status = page.status();
+    if (!page.ok()) break;
+    rounds.insert(rounds.end(), page->rounds.begin(), page->rounds.end());
+    if (page->next_before_round_id == 0 || page->next_before_round_id >= before) break;
+    before = page->next_before_round_id;
+  }
   std::lock_guard lock(mutex_);
-  Take(core_.OnListed(
-      listing, page.ok() ? absl::StatusOr<std::vector<Round>>(page->rounds) : page.status()));
+  Take(core_.OnListed(listing, std::move(rounds), status));
 }
 
 }  // namespace nom

@@ -53,9 +53,8 @@ class Refuse : public YAML::EventHandler {
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Check(mark, "", anchor); }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    throw YAML::ParserException(mark, "an alias is not taken: write out what it stands for");
-  }
+  // Of an anchor, which was refused before it; of none, the parser refuses it.
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string&) override {
     Check(mark, tag, anchor);
@@ -83,11 +82,11 @@ class Refuse : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-// Whether there is anything in it that Refuse might refuse: most texts are read once only.
+// Whether there is anything in it that Refuse might refuse: most texts are read once only. (For
+// yaml-cpp a document never begins after a carriage return alone.)
 bool MayBeRefused(const std::string& text) {
-  return text.find_first_of("&*!") != std::string::npos || absl::StartsWith(text, "---") ||
-         absl::StartsWith(text, "...") || absl::StrContains(text, "\n---") ||
-         absl::StrContains(text, "\n...") || absl::StrContains(text, "\r");
+  return text.find_first_of("&!") != std::string::npos || absl::StrContains(text, "\n---") ||
+         absl::StrContains(text, "\n...");
 }
 
 }  // namespace

@@ -42,12 +42,11 @@ absl::Status ReadInteger(const YAML::Node& node, const std::string& path, Intege
   const std::string& text = node.Scalar();
   // yaml-cpp's mark of a scalar that is not plain.
   if (node.Tag() == "!") return Wrong(node, path, "must be a whole number, without quotes");
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, out);
+  const std::errc error = std::from_chars(text.data(), text.data() + text.size(), out).ec;
   if (error == std::errc::result_out_of_range) {
     return Wrong(node, path, absl::StrCat(text, " does not fit in 64 bits"));
   }
-  if (error != std::errc() || rest != end || absl::StrCat(out) != text) {
+  if (error != std::errc() || absl::StrCat(out) != text) {
     return Wrong(node, path, absl::StrCat("'", text, "' is not a whole number"));
   }
   return absl::OkStatus();

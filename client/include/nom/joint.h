@@ -33,9 +33,10 @@ struct BundleOptions {
 
 // Points as bundles, by rising value: each is worth what running so is worth beyond the best point
 // that needs nothing but the seed. Left out: what is worth nothing then, what needs a resource that
-// is not on sale, and what another point beats or equals (needs no more of anything, is worth no
-// less). Empty if nothing is left, which as a bid withdraws. Time in the square of the points that
-// are left, at most: a few milliseconds for a thousand.
+// is not on sale or more of one than a bid may ask for, and what another point beats or equals
+// (needs no more of anything, is worth no less). Empty if nothing is left, which as a bid
+// withdraws. Time in the square of the points that are left, at most: a few milliseconds for a
+// thousand.
 Valuation BundlesOf(const std::vector<WorkingPoint>& points, const Prices& prices,
                     const BundleOptions& options = {});
 

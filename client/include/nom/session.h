@@ -95,16 +95,21 @@ struct SessionOptions {
   // Spreads a budget over a period of rounds, see nom/pacing.h. The session then keeps a pacer,
   // tells it what happens, and holds all bids within its cap. Bids that do not say for how many
   // rounds they stand (Bid::rounds) stand for one: the program bids each round in which it has
-  // work.
+  // work. None may stand for more than PacingOptions::bid_lifetime_rounds. A budget is of one
+  // ledger: in another it begins anew. Where a ledger is put back to how it was rounds ago, nobody
+  // knows what the period under way had cost by then: nothing is bid until the next begins.
   std::optional<PacingOptions> pacing;
 
-  // Runs callbacks. Handed one at a time; it may run them in any thread, later, or never (but then
-  // nothing is told). Empty: a thread of the session's own.
+  // Runs callbacks. Called by a thread of the session's own that has nothing else to do, and handed
+  // one at a time: it may run it there and then, in any other thread, later, or never (but then
+  // nothing is told). One that throws is told as a callback that does, and asked again when there
+  // is more to tell. Not called any more once the session is destroyed. Empty: that thread.
   std::function<void(std::function<void()>)> executor;
 
   // Null: the system's clock. Must outlive the session.
   SessionClock* clock = nullptr;
-  // Uniform in [0, 1), called from any thread, one at a time. Null: seeded by the system.
+  // Uniform in [0, 1), called from any thread, one at a time; what is not, counts as one half.
+  // Null: seeded by the system.
   std::function<double()> random;
 };
 
@@ -119,7 +124,7 @@ enum class SessionState {
 };
 
 struct CallOptions {
-  // Unset: SessionOptions::call_timeout.
+  // Unset: SessionOptions::call_timeout. Not above zero: its time is over before it begins.
   std::optional<absl::Duration> timeout = std::nullopt;
   // Of calls that write contracts, tiers or guests, under which id the market carries it out once;
   // others have none. Empty: one that nobody else draws. A program that chooses it itself (1 to 64

@@ -16,9 +16,8 @@ using ::testing::SizeIs;
 
 class BidBookTest : public ::testing::Test {
  protected:
-  static BidBook Open(BidBook::Limits limits = {},
-                      std::optional<BudgetPacer> pacer = std::nullopt) {
-    BidBook book(std::move(limits), std::move(pacer));
+  static BidBook Open(BidBook::Limits limits = {}) {
+    BidBook book(std::move(limits));
     book.OnLedger("a");
     book.OnRound(5);
     book.OnGuests({3, 9}, {});
@@ -431,36 +430,20 @@ TEST_F(BidBookTest, BudgetHoldsOverAllBidsOfTheSession) {
             absl::StatusCode::kResourceExhausted);
 }
 
-TEST_F(BidBookTest, APacedSessionSpendsItsPeriodsBudgetAndNoMore) {
-  constexpr int64_t kBudget = 60'000;
-  constexpr uint64_t kPeriod = 8;
-  absl::StatusOr<BudgetPacer> pacer = BudgetPacer::Create(
-      {.period_budget_microcredits = kBudget, .period_rounds = static_cast<int64_t>(kPeriod)});
-  ASSERT_TRUE(pacer.ok());
-  BidBook book = Open({}, *std::move(pacer));
-  std::map<uint64_t, int64_t> charged;  // By period.
-  for (uint64_t round = kPeriod; round < 5 * kPeriod; ++round) {
-    book.OnRound(round);
-    int64_t charge = 0;
-    if (round % 4 == 1) {
-      // Worth a million: whatever it may be charged, it is.
-      Bid bid = BidOf(Resource::kMemory, 10'000);
-      ASSERT_TRUE(book.Want(bid, true).ok());
-      const auto write = book.NextWrite(true);
-      EXPECT_EQ(write->items[0].bid->rounds, 1u);
-      book.OnWritten(*write, absl::OkStatus(), {Taken(round)});
-      charge = *write->items[0].bid->budget_microcredits;
-      charged[round / kPeriod] += charge;
-    }
-    Round decided{.round_id = round, .resources = {}, .awards = {}, .reason = ""};
-    decided.awards.push_back({.guest_id = 3, .charge_microcredits = charge});
-    book.OnDecided(decided);
-  }
-  ASSERT_THAT(charged, SizeIs(4));
-  for (const auto& [period, sum] : charged) {
-    EXPECT_LE(sum, kBudget) << period;
-    EXPECT_GT(sum, kBudget / 2) << "a round of four is enough to spend most of it";
-  }
+TEST_F(BidBookTest, WhatWasRefusedIsTriedInRoundsThatBeginAgain) {
+  BidBook book = Open();
+  Place(book, MemoryBid(4));
+  ASSERT_TRUE(book.Want(MemoryBid(5), true).ok());
+  const auto write = book.NextWrite(true);
+  // It may stand by an answer that was lost, so that it is kept.
+  book.OnWritten(*write, Lost(), {});
+  const auto again = book.NextWrite(true);
+  ASSERT_TRUE(again.has_value());
+  book.OnWritten(*again, absl::OkStatus(), {{.status = absl::FailedPreconditionError("no money")}});
+  EXPECT_EQ(book.NextWrite(true), std::nullopt) << "not in this round";
+  book.OnRoundsUndone(2);
+  book.OnRound(2);
+  EXPECT_TRUE(book.NextWrite(true).has_value()) << "before round 5 comes again";
 }
 
 TEST_F(BidBookTest, ABidForSeveralResourcesReplacesThoseForSingleOnesAndTheOtherWayRound) {

@@ -7,11 +7,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include "tests/unit/client/sleeps.h"
 
 namespace nom::client {
 namespace {
@@ -19,16 +27,33 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+// Waits for what another thread comes to by itself.
+void Until(const std::function<bool()>& so) {
+  while (!so()) std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
 
 class DispatcherTest : public ::testing::Test {
  protected:
-  // Runs all that was handed over, and what comes of it.
-  void RunAll() {
-    while (!queue_.empty()) {
-      const std::function<void()> task = std::move(queue_.front());
+  // Runs all that is handed over, and what comes of it, until so many wait for a callback that is
+  // not there.
+  void RunAll(uint64_t left = 0) {
+    while (dispatcher_.counters().waiting > left) RunNext();
+  }
+  void RunNext() {
+    Until([this] { return Handed() > 0; });
+    std::function<void()> task;
+    {
+      std::lock_guard lock(mutex_);
+      task = std::move(queue_.front());
       queue_.pop_front();
-      task();
     }
+    task();
+  }
+  size_t Handed() {
+    std::lock_guard lock(mutex_);
+    return queue_.size();
   }
   static Round RoundOf(uint64_t round_id) {
     Round round;
@@ -42,9 +67,18 @@ class DispatcherTest : public ::testing::Test {
     notice.units_next = units;
     return notice;
   }
+  static Dispatcher::Present<Staleness> Now(bool stale) {
+    return [stale] { return Staleness{.stale = stale, .reason = ""}; };
+  }
 
+  std::mutex mutex_;
   std::deque<std::function<void()>> queue_;
-  Dispatcher dispatcher_{[this](std::function<void()> task) { queue_.push_back(std::move(task)); },
+  size_t handed_most_ = 0;  // At once.
+  Dispatcher dispatcher_{[this](std::function<void()> task) {
+                           std::lock_guard lock(mutex_);
+                           queue_.push_back(std::move(task));
+                           handed_most_ = std::max(handed_most_, queue_.size());
+                         },
                          SessionClock::Real()};
 };
 
@@ -62,8 +96,8 @@ TEST_F(DispatcherTest, OfEventsThatNobodyTakesTheNewestAreKeptAndThatIsTold) {
   for (uint64_t id = kEventsMax + 1; id <= kEventsMax + 7; ++id) dispatcher_.Tell(RoundOf(id));
   EXPECT_EQ(dispatcher_.counters().dropped, 7u);
   EXPECT_EQ(dispatcher_.counters().waiting, kEventsMax) << "bounded";
-  EXPECT_THAT(queue_, SizeIs(1)) << "one at a time";
   RunAll();
+  EXPECT_EQ(handed_most_, 1u) << "one at a time";
   ASSERT_THAT(rounds, SizeIs(kEventsMax));
   EXPECT_EQ(rounds.front(), 8u);
   EXPECT_EQ(rounds.back(), kEventsMax + 7);
@@ -79,8 +113,7 @@ TEST_F(DispatcherTest, OfPricesStalenessAndNoticesTheLatestIsKept) {
   std::vector<bool> stale;
   std::vector<int64_t> units;
   dispatcher_.SetPrices([&](const Prices& prices) { priced.push_back(prices.round_id); }, nullptr);
-  dispatcher_.SetStale([&](const Staleness& now) { stale.push_back(now.stale); },
-                       {.stale = true, .reason = ""});
+  dispatcher_.SetStale([&](const Staleness& now) { stale.push_back(now.stale); }, Now(true));
   dispatcher_.SetNotice([&](const Notice& notice) { units.push_back(notice.units_next); });
   for (uint64_t id = 1; id <= 9; ++id) {
     dispatcher_.Tell(Prices{.round_id = id});
@@ -96,7 +129,7 @@ TEST_F(DispatcherTest, OfPricesStalenessAndNoticesTheLatestIsKept) {
   EXPECT_THAT(units, ElementsAre(9, 90, 900));
   dispatcher_.Tell(Prices{.round_id = 9});
   dispatcher_.Tell(Staleness{.stale = false, .reason = ""});
-  EXPECT_THAT(queue_, IsEmpty()) << "what was told is no news";
+  EXPECT_EQ(dispatcher_.counters().waiting, 0u) << "what was told is no news";
 }
 
 TEST_F(DispatcherTest, ANewCallbackIsToldThePresentAndThatOnce) {
@@ -104,9 +137,9 @@ TEST_F(DispatcherTest, ANewCallbackIsToldThePresentAndThatOnce) {
   std::vector<uint64_t> priced;
   std::vector<bool> stale;
   dispatcher_.Tell(present);  // To nobody.
-  dispatcher_.SetPrices([&](const Prices& prices) { priced.push_back(prices.round_id); }, &present);
-  dispatcher_.SetStale([&](const Staleness& now) { stale.push_back(now.stale); },
-                       {.stale = false, .reason = ""});
+  dispatcher_.SetPrices([&](const Prices& prices) { priced.push_back(prices.round_id); },
+                        [&] { return present; });
+  dispatcher_.SetStale([&](const Staleness& now) { stale.push_back(now.stale); }, Now(false));
   dispatcher_.Tell(present);
   dispatcher_.Tell(Staleness{.stale = false, .reason = ""});
   RunAll();
@@ -117,10 +150,10 @@ TEST_F(DispatcherTest, ANewCallbackIsToldThePresentAndThatOnce) {
 TEST_F(DispatcherTest, NoticesWaitForACallbackAndHoldNothingElseUp) {
   std::vector<std::string> told;
   dispatcher_.Tell(NoticeOf(1, Resource::kCpu, 4));
-  EXPECT_THAT(queue_, IsEmpty()) << "there is nobody to be told";
   dispatcher_.SetRound([&](const Round&) { told.push_back("round"); });
   dispatcher_.Tell(RoundOf(1));
-  RunAll();
+  RunAll(1);
+  EXPECT_THAT(queue_, IsEmpty()) << "there is nobody to be told of the notice";
   EXPECT_THAT(told, ElementsAre("round"));
   dispatcher_.SetNotice([&](const Notice&) { told.push_back("notice"); });
   RunAll();
@@ -145,16 +178,140 @@ TEST_F(DispatcherTest, WhatACallbackThrowsEndsNothing) {
   EXPECT_EQ(dispatcher_.counters().run, 4u);
 }
 
-TEST_F(DispatcherTest, WhatAnExecutorRunsAfterTheEndDoesNothing) {
+// Setting a callback and being told of a change at the same time: whatever the order, the last that
+// it is told is what is so.
+TEST_F(DispatcherTest, AChangeWhileACallbackIsSetIsToldAfterThePresent) {
+  std::vector<bool> stale;
+  std::atomic<pid_t> tells{0};
+  std::atomic<bool> told{false};
+  std::thread teller;
+  dispatcher_.SetStale([&](const Staleness& now) { stale.push_back(now.stale); },
+                       [&]() -> std::optional<Staleness> {
+                         teller = std::thread([&] {
+                           tells = gettid();
+                           dispatcher_.Tell(Staleness{.stale = true, .reason = ""});
+                           told = true;
+                         });
+                         // It has told it, which nobody heard, or waits for the lock.
+                         Until([&] { return told || (tells != 0 && Sleeps(tells)); });
+                         return Staleness{.stale = false, .reason = ""};
+                       });
+  teller.join();
+  RunAll();
+  ASSERT_FALSE(stale.empty());
+  EXPECT_TRUE(stale.back());
+}
+
+TEST_F(DispatcherTest, AnExceptionWithoutAWordIsOne) {
+  std::vector<std::string> messages;
+  dispatcher_.SetSessionEvent(
+      [&](const SessionEvent& event) { messages.emplace_back(event.status.message()); });
+  dispatcher_.SetRound([](const Round&) { throw std::runtime_error(""); });
+  dispatcher_.Tell(RoundOf(1));
+  RunAll();
+  EXPECT_EQ(dispatcher_.counters().threw, 1u);
+  EXPECT_THAT(messages, ElementsAre("an exception without a word"));
+}
+
+TEST_F(DispatcherTest, WhatAnExecutorRunsTwiceOrAfterTheEndDoesNothing) {
   int told = 0;
   dispatcher_.SetRound([&](const Round&) { ++told; });
   dispatcher_.Tell(RoundOf(1));
-  ASSERT_THAT(queue_, SizeIs(1));
-  EXPECT_TRUE(dispatcher_.Stop(absl::InfiniteDuration()));
-  RunAll();
   dispatcher_.Tell(RoundOf(2));
-  EXPECT_THAT(queue_, IsEmpty());
-  EXPECT_EQ(told, 0);
+  Until([this] { return Handed() == 1; });
+  const std::function<void()> first = queue_.front();
+  RunNext();
+  Until([this] { return Handed() == 1; });
+  first();
+  EXPECT_EQ(told, 1) << "that of round 2 was handed over apart";
+  EXPECT_TRUE(dispatcher_.Stop(absl::InfiniteDuration()));
+  RunNext();
+  dispatcher_.Tell(RoundOf(3));
+  EXPECT_EQ(dispatcher_.counters().waiting, 0u);
+  EXPECT_EQ(told, 1);
+}
+
+// Executors that people write first: run it here and now; or refuse, as a pool that has ended does.
+class ExecutorTest : public DispatcherTest {};
+
+TEST_F(ExecutorTest, OneThatRunsAtOnceIsAsGoodAsNone) {
+  std::atomic<int> told{0};
+  std::atomic<pid_t> ran_in{0};
+  Dispatcher dispatcher([](const std::function<void()>& task) { task(); }, SessionClock::Real());
+  dispatcher.SetRound([&](const Round& round) {
+    ran_in = gettid();
+    EXPECT_TRUE(dispatcher.IsCallbackThread());
+    dispatcher.SetBidEvent(nullptr);  // Waits for nothing.
+    if (round.round_id == 1) dispatcher.Tell(RoundOf(2));
+    ++told;
+  });
+  dispatcher.Tell(RoundOf(1));
+  EXPECT_NE(ran_in, gettid()) << "never in the thread that tells";
+  Until([&] { return told == 2; });
+  EXPECT_TRUE(dispatcher.Stop(absl::InfiniteDuration()));
+}
+
+TEST_F(ExecutorTest, WhoTellsDoesNotWaitForOneThatBlocksAndTheEndDoes) {
+  std::atomic<bool> is_in{false};
+  std::atomic<bool> let_go{false};
+  Dispatcher dispatcher(
+      [&](const std::function<void()>&) {
+        is_in = true;
+        Until([&] { return let_go.load(); });
+        EXPECT_TRUE(dispatcher.IsCallbackThread());
+        is_in = false;
+      },
+      SessionClock::Real());
+  dispatcher.SetRound([](const Round&) {});
+  dispatcher.Tell(RoundOf(1));
+  Until([&] { return is_in.load(); });
+  dispatcher.Tell(RoundOf(2));
+  dispatcher.SetRound(nullptr);
+  EXPECT_FALSE(dispatcher.Stop(SessionClock::Real().Steady())) << "what it refers to must stay";
+  let_go = true;
+  EXPECT_TRUE(dispatcher.Stop(absl::InfiniteDuration()));
+  EXPECT_FALSE(is_in);
+}
+
+TEST_F(ExecutorTest, OneThatThrowsLosesNothingAndIsTold) {
+  std::mutex mutex;
+  std::vector<std::string> told;
+  int throws = 3;
+  int called = 0;
+  Dispatcher dispatcher(
+      [&](const std::function<void()>& task) {
+        bool is_open = false;
+        {
+          std::lock_guard lock(mutex);
+          ++called;
+          is_open = --throws < 0;
+        }
+        if (!is_open) throw std::runtime_error("the pool has ended");
+        task();
+      },
+      SessionClock::Real());
+  const auto times_called = [&] {
+    std::lock_guard lock(mutex);
+    return called;
+  };
+  const auto tell = [&](std::string what) {
+    std::lock_guard lock(mutex);
+    told.push_back(std::move(what));
+  };
+  dispatcher.SetSessionEvent(
+      [&](const SessionEvent& event) { tell(std::string(event.status.message())); });
+  dispatcher.SetRound([&](const Round& round) { tell("round " + std::to_string(round.round_id)); });
+  for (uint64_t id = 1; id <= 4; ++id) {
+    dispatcher.Tell(RoundOf(id));
+    const int least = static_cast<int>(std::min<uint64_t>(id, 3));
+    // Asked again only when there is more to tell, or it would be asked without end.
+    Until([&] { return times_called() >= least; });
+  }
+  Until([&] { return dispatcher.counters().waiting == 0; });
+  EXPECT_TRUE(dispatcher.Stop(absl::InfiniteDuration()));
+  EXPECT_EQ(dispatcher.counters().threw, 3u);
+  EXPECT_THAT(told, UnorderedElementsAre("round 1", "round 2", "round 3", "round 4",
+                                         "the executor: the pool has ended"));
 }
 
 }  // namespace

@@ -144,6 +144,88 @@ TEST_F(SessionCallbacksTest, CallbacksRunWhereTheProgramSays) {
   queue[1]();  // Comes too late, and harms nobody.
 }
 
+// The executor that everybody writes first. A bid in a callback that it runs needs the session's
+// other threads.
+TEST_F(SessionCallbacksTest, AnExecutorMayRunACallbackAtOnceAndThatMayBid) {
+  Shared shared;
+  int bids = 0;
+  SessionOptions options = Options();
+  options.executor = [](const std::function<void()>& task) { task(); };
+  const auto session = Connect(std::move(options));
+  session->OnRound([&](const Round& round) {
+    const absl::StatusOr<uint64_t> bid =
+        session->Bid(MemoryBid(1 + static_cast<int64_t>(round.round_id)));
+    EXPECT_TRUE(bid.ok()) << bid.status();
+    EXPECT_EQ(session->Close().code(), absl::StatusCode::kFailedPrecondition);
+    shared.Do([&] { ++bids; });
+  });
+  for (int round = 1; round <= 3; ++round) {
+    market_.Decide();
+    shared.WaitUntil([&] { return bids == round; });
+  }
+  ASSERT_THAT(market_.bids(), SizeIs(1));
+  EXPECT_EQ(market_.bids()[0].ranges[0].max_units, 4);
+}
+
+// As one with a queue that is full.
+TEST_F(SessionCallbacksTest, AnExecutorThatBlocksFreezesNeitherStalenessNorRenewals) {
+  Shared shared;
+  bool is_in = false;
+  bool let_go = false;
+  SessionOptions options = Options();
+  options.executor = [&](const std::function<void()>& task) {
+    shared.Do([&] { is_in = true; });
+    shared.WaitUntil([&] { return let_go; });
+    task();
+  };
+  const auto session = Connect(std::move(options));
+  ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());
+  session->OnRound([](const Round&) {});
+  market_.Decide();
+  shared.WaitUntil([&] { return is_in; });
+  for (int round = 0; round < 6; ++round) {
+    const int64_t renewals = market_.renewals();
+    market_.Decide();
+    Until([&] { return market_.renewals() > renewals; });
+  }
+  EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), 5);
+  market_.GoStale();
+  Until([&] { return session->stale(); });
+  EXPECT_EQ(session->Close({.timeout = absl::Milliseconds(1)}).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  shared.Do([&] { let_go = true; });
+}
+
+TEST_F(SessionCallbacksTest, DestructionWaitsForWhoWaitsForACallback) {
+  Shared shared;
+  bool in_callback = false;
+  bool let_go = false;
+  auto session = Connect();
+  Session* const raw = session.get();
+  raw->OnRound([&](const Round&) {
+    shared.Do([&] { in_callback = true; });
+    shared.WaitUntil([&] { return let_go; });
+  });
+  market_.Decide();
+  shared.WaitUntil([&] { return in_callback; });
+  std::atomic<pid_t> removes{0};
+  std::atomic<pid_t> destroys{0};
+  std::thread remover([&] {
+    removes = gettid();
+    raw->OnRound(nullptr);
+  });
+  Until([&] { return removes != 0 && Sleeps(removes); });
+  std::thread destroyer([&] {
+    destroys = gettid();
+    session.reset();
+  });
+  Until([&] { return raw->state() == SessionState::kClosed && Sleeps(destroys); });
+  shared.Do([&] { let_go = true; });
+  // Who removed the callback may be the last to look at the session: the sanitizers see it.
+  remover.join();
+  destroyer.join();
+}
+
 TEST_F(SessionCallbacksTest, ClosingWithdrawsIfAskedAndEndsWhatWaits) {
   const auto session = Connect();
   ASSERT_TRUE(session->Bid(MemoryBid(5)).ok());

@@ -348,7 +348,7 @@ TEST_F(RoundsTest, RoundsThatWentByUnseenAreAskedForAndToldInOrder) {
   EXPECT_EQ(core.NextListing(), std::nullopt) << "one at a time";
   EXPECT_THAT(core.OnResponse(Decided(9, 1), Now()).rounds, IsEmpty());
   const SessionCore::Output output = core.OnListed(
-      *listing, std::vector<Round>{{.round_id = 7}, {.round_id = 6}, {.round_id = 5}});
+      *listing, {{.round_id = 7}, {.round_id = 6}, {.round_id = 5}}, absl::OkStatus());
   EXPECT_THAT(Ids(output.rounds), ElementsAre(5, 6, 7, 8, 9));
   EXPECT_THAT(Ids(core.OnResponse(Decided(10, 1), Now()).rounds), ElementsAre(10));
   EXPECT_EQ(core.rounds_missed(), 0u);
@@ -358,12 +358,50 @@ TEST_F(RoundsTest, RoundsThatCannotBeHadAreToldToBeMissing) {
   SessionCore core = Live();
   core.OnResponse(Decided(8, 1), Now());
   const SessionCore::Output output =
-      core.OnListed(*core.NextListing(), absl::UnavailableError("gone"));
+      core.OnListed(*core.NextListing(), {}, absl::UnavailableError("gone"));
   EXPECT_THAT(Ids(output.rounds), ElementsAre(8));
   ASSERT_THAT(output.events, SizeIs(1));
   EXPECT_EQ(output.events[0].change, SessionChange::kRoundsMissed);
   EXPECT_THAT(output.events[0].status.message(), HasSubstr("rounds 5 to 7"));
   EXPECT_EQ(core.rounds_missed(), 3u);
+}
+
+// As when a page ends early and the next one does not come.
+TEST_F(RoundsTest, OfThoseThatCameInPartTheOthersAreToldToBeMissing) {
+  SessionCore core = Live();
+  core.OnResponse(Decided(12, 1), Now());
+  const SessionCore::Output output = core.OnListed(
+      *core.NextListing(), {{.round_id = 11}, {.round_id = 8}, {.round_id = 7}, {.round_id = 4}},
+      absl::UnavailableError("gone"));
+  EXPECT_THAT(Ids(output.rounds), ElementsAre(7, 8, 11, 12));
+  ASSERT_THAT(output.events, SizeIs(2));
+  EXPECT_THAT(output.events[0].status.message(), HasSubstr("rounds 5 to 6: gone"));
+  EXPECT_THAT(output.events[1].status.message(), HasSubstr("rounds 9 to 10: gone"));
+  EXPECT_EQ(core.rounds_missed(), 4u);
+}
+
+// A ledger that is put back to an earlier state tells its rounds once more, with what was charged
+// by then unknown to a pacer.
+TEST_F(RoundsTest, ALedgerThatIsPutBackTellsItsRoundsAnewAndPacesFromTheNextPeriodOn) {
+  SessionCore core(
+      {.pacing = PacingOptions{.period_budget_microcredits = 1'000, .period_rounds = 10}},
+      MakeBackoff());
+  core.OnTime(Now());
+  const auto at = [&](uint64_t round_id) {
+    market::v1::WatchResponse response = Response(round_id, absl::Seconds(4));
+    response.mutable_state()->set_ledger_id("this");
+    return core.OnResponse(response, Now());
+  };
+  const Bid bid{.guest_id = 3, .ranges = {{1, 1, 50, 50}}, .budget_microcredits = 50};
+  const auto wanted = [&] { return core.bids().Want(bid, true).status().code(); };
+  at(95);
+  EXPECT_EQ(wanted(), absl::StatusCode::kOk);
+  at(42);
+  EXPECT_EQ(wanted(), absl::StatusCode::kResourceExhausted)
+      << "nobody knows what was charged in rounds 40 and 41";
+  EXPECT_THAT(Ids(at(43).rounds), ElementsAre(42)) << "though 94 was decided before";
+  at(50);
+  EXPECT_EQ(wanted(), absl::StatusCode::kOk);
 }
 
 TEST_F(SessionCoreTest, GuestZeroIsTheOnlyOne) {

@@ -9,7 +9,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -19,6 +18,7 @@
 
 #include "nom/session.h"
 #include "nom/testing/fake_market.h"
+#include "tests/unit/client/sleeps.h"
 
 namespace nom {
 
@@ -46,15 +46,6 @@ class Shared {
 // Waits for what a session comes to by itself; a test that never gets there ends by its time limit.
 inline void Until(const std::function<bool()>& so) {
   while (!so()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-}
-
-// The thread is asleep, as the kernel says.
-inline bool Sleeps(pid_t thread) {
-  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
-  std::string stat;
-  std::getline(file, stat);
-  const size_t name_ends = stat.rfind(") ");
-  return name_ends != std::string::npos && stat[name_ends + 2] == 'S';
 }
 
 class SessionLifeTest : public ::testing::Test {

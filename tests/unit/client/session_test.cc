@@ -504,6 +504,34 @@ TEST_F(SessionTest, GivesUpWhenItsTimeIsOver) {
   EXPECT_EQ(call.Wait()[0].status().code(), absl::StatusCode::kUnavailable);
 }
 
+// A list of rounds ends where it would be too large for a message, whatever number was asked for.
+TEST_F(SessionTest, RoundsThatWentByUnseenAreAskedForPageByPage) {
+  Mailbox<uint64_t> told;
+  const std::unique_ptr<Session> session = Connect(Options());  // Round 4 was decided before.
+  session->OnRound([&](const Round& round) { told.Put(round.round_id); });
+  const auto page = [](std::initializer_list<uint64_t> round_ids, uint64_t next) {
+    market::v1::ListRoundsResponse response;
+    for (const uint64_t id : round_ids) response.add_rounds()->set_round_id(id);
+    response.set_next_before_round_id(next);
+    return response;
+  };
+  std::atomic<int> pages{0};
+  market_.Configure([&](FakeMarket& market) {
+    market.rounds = page({8, 7}, 7);
+    market.on_request = [&, page](const std::string& request) {
+      if (request.rfind("ListRounds", 0) != 0) return;
+      const int asked = ++pages;
+      market_.Configure([&](FakeMarket& fake) {
+        fake.rounds = asked == 1 ? page({6}, 6) : page({5, 4}, 4);
+      });
+    };
+  });
+  Publish(10);
+  EXPECT_THAT(told.WaitFor(5), ::testing::ElementsAre(5, 6, 7, 8, 9));
+  EXPECT_EQ(pages, 3) << "and no more than were wanted";
+  EXPECT_EQ(session->counters().rounds_missed, 0u);
+}
+
 TEST_F(SessionTest, DestructionEndsACallInItsPause) {
   Mailbox<absl::Status> result;
   std::unique_ptr<Session> session = Connect(Options());

@@ -127,6 +127,7 @@ TEST(CaseFile, ErrorsNameTheLineAndTheKey) {
        "line 6: bids[0].ranges[0].unit_price_microcredits: is missing"},
       {"capacity_units: 4\nseed: 1\nbids:\n  - guest_id: 1\n    ranges: []\n    budget: 3\n",
        "line 6: bids[0].budget: no such key"},
+      {"? [capacity_units]\n: 4\n", "line 1: a key must be a word"},
       {"capacity_units: {4\n", "line "},
   };
   for (const Bad& bad : bads) {
@@ -171,13 +172,19 @@ TEST(CaseFile, OnlyOneDocumentOfPlainTextIsTaken) {
               HasSubstr("line 4: a second document is not taken"));
   EXPECT_THAT(message(good + "...\n" + good), HasSubstr("a second document is not taken"));
   EXPECT_TRUE(ParseAuction("# The only one.\n---\n" + good + "...\n").ok());
+  EXPECT_TRUE(ParseAuction("---\n" + good).ok());
+  for (const char* between : {"\r---\r", "\r...\r", "\r\n---\r\n", "\n--- # the other\n"}) {
+    EXPECT_FALSE(ParseAuction("capacity_units: 4\nseed: 1\nbids: []" + (between + good)).ok());
+  }
+  EXPECT_FALSE(ParseAuction("...\n" + good).ok());
   EXPECT_TRUE(ParseAuction("{\"capacity_units\": 4, \"seed\": 1, \"bids\": []}").ok()) << "JSON";
   for (const bool with_mark : {false, true}) {
     EXPECT_EQ(message(Utf16(good, with_mark)), "line 1: is not UTF-8 text");
   }
-  for (const char* bad :
-       {"\xff", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+  for (const char* bad : {"\xff", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                          "\xe2\x82", "\xf0\x80\x80\x80", "\xf5\x80\x80\x80"}) {
     EXPECT_EQ(message(good + "# " + bad + "\n"), "line 4: is not UTF-8 text");
+    EXPECT_EQ(message(good + "# " + bad), "line 4: is not UTF-8 text") << "at the very end";
   }
   EXPECT_TRUE(ParseAuction(good + "# \u00e9 \u20ac \U0001f600\n").ok());
 }
@@ -206,8 +213,20 @@ TEST(CaseFile, WhatMakesAShortTextLongIsRefusedBeforeAnythingIsMadeOfIt) {
               HasSubstr("line 4: an anchor is not taken"));
   EXPECT_THAT(std::string(ParseAuction("capacity_units: *a\n").status().message()),
               HasSubstr("line 1: "));
-  EXPECT_THAT(std::string(ParseAuction("capacity_units: !!int 4\n").status().message()),
-              HasSubstr("line 1: a tag is not taken"));
+  for (const char* anchored : {"&a 4", "&a", "&a [4]", "&a {b: 4}"}) {
+    EXPECT_THAT(
+        std::string(
+            ParseAuction(absl::StrCat("capacity_units: ", anchored, "\n")).status().message()),
+        HasSubstr("line 1: an anchor is not taken"))
+        << anchored;
+  }
+  for (const char* tagged : {"!!int 4", "!!seq [4]", "!!map {b: 4}", "!own 4"}) {
+    EXPECT_THAT(
+        std::string(
+            ParseAuction(absl::StrCat("capacity_units: ", tagged, "\n")).status().message()),
+        HasSubstr("line 1: a tag is not taken"))
+        << tagged;
+  }
   for (const char* open : {"[", "{", "- ", "? "}) {
     std::string deep;
     for (int i = 0; i < 20'000; ++i) deep += open;
@@ -219,6 +238,11 @@ TEST(CaseFile, WhatMakesAShortTextLongIsRefusedBeforeAnythingIsMadeOfIt) {
                         "expect: []\n")
                   .ok())
       << "not where they mean nothing";
+}
+
+TEST(CaseFile, ATextLargerThanAnyAuctionIsRefused) {
+  EXPECT_THAT(std::string(ParseAuction(std::string((192 << 20) + 1, ' ')).status().message()),
+              HasSubstr("a text of 201326593 bytes, more than 201326592"));
 }
 
 TEST(CaseFile, ASentenceWithLinesAndQuotesSurvivesTheRoundTrip) {
