@@ -9,7 +9,7 @@ cd "$1/nomhv"
 # The line that names the licence is not counted: every file has it.
 lines() { find "$@" -print0 | xargs -0 -r cat | grep -vc SPDX-License-Identifier; }
 cxx=$(lines . -type d -name pc -prune -o -type f \( -name '*.cc' -o -name '*.h' \) ! -path ./abi/pc.h)
-pc=$(lines core/pc abi/pc.h -type f)
+pc=$(lines core/pc x86/pc abi/pc.h -type f)
 assembly=$(lines . -type f -name '*.S')
 echo "nomhv: $cxx lines of C++ (below 10550, meant to be below 9000), $assembly of assembly (below 600);" \
   "and of a PC: $pc (at most 2000)"

@@ -17,7 +17,7 @@
 
 namespace nomhv {
 
-inline constexpr size_t kPcCommandLineBytes = NOM_PC_COMMAND_LINE_BYTES;
+inline constexpr size_t kPcCommandLineBytes = NOM_PC_COMMAND_LINE_BYTES - 1;
 
 // What the guest is given beside its kernel. Views, which outlive its creation.
 struct PcBoot {
