@@ -72,6 +72,8 @@ def linux_file(name, options, directory):
                "--busybox", str(options.linux / "busybox"), "--init", str(here / "linux/init")]
     for module in LINUX_MODULES:
         found = sorted((options.linux / "packages/unpacked/lib/modules").rglob(module + ".ko"))
+        if not found:
+            raise Failure(f"the kernel's package has no {module}.ko")
         command += ["--file", f"{found[0]}:modules/{module}.ko"]
     subprocess.run(command, check=True)
     return (directory / name).read_bytes()
