@@ -64,8 +64,9 @@ void ChangePayer(Processor& processor, Change&& change) {
 }
 
 // For a slice that ends then. An interrupt that waits for one instruction to end is offered soon.
-void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
+void ArmSlice(VirtualProcessor& vcpu, uint64_t deadline_tsc) {
   constexpr uint64_t kSoonUs = 10;
+  FireTimer(vcpu, ReadTsc());
   const bool soon = vcpu.interrupt_due() && InInterruptShadow(vcpu);
   deadline_tsc = std::min(deadline_tsc, TimerDeadline(vcpu));
   ArmTimer(soon ? std::min(deadline_tsc, ReadTsc() + UsToCycles(kSoonUs)) : deadline_tsc);
@@ -79,6 +80,7 @@ void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
   GuestMachine& guest = *vcpu.guest;
   const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
   TellStolenTime(vcpu, ReadTsc());
+  ArmSlice(vcpu, deadline_tsc);
   for (;;) {
     // Looked at here, and not at each exit: whoever asks for something raises its flag and then
     // pokes this processor, and neither a poke nor the timer is lost. While nomhv works they stay
@@ -99,16 +101,15 @@ void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
     if (now_tsc >= deadline_tsc) {
       return now_tsc >= slice_end_tsc ? StopCause::kTime : StopCause::kControl;
     }
-    FireTimer(vcpu, now_tsc);
-    // Each time: the timer may have been the one that fired, ahead of a far deadline.
-    ArmSlice(vcpu, deadline_tsc);
     AfterExit then = vcpu.work.busy() ? ContinueWork(vcpu) : AfterExit::kResume;
     while (then == AfterExit::kResume)
       then = HandleExit(vcpu, RunVirtualProcessor(processor, vcpu));
     switch (then) {
       case AfterExit::kResume:
       case AfterExit::kWork:
+        break;
       case AfterExit::kAgain:
+        ArmSlice(vcpu, deadline_tsc);
         break;
       case AfterExit::kInterrupt: {
         const uint64_t doorbells = DoorbellInterrupts();
@@ -120,6 +121,8 @@ void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
         if (processor.index == 0 && DoorbellInterrupts() != doorbells) {
           return StopCause::kControl;
         }
+        // The timer may have been the one that fired, ahead of a far deadline.
+        ArmSlice(vcpu, deadline_tsc);
         break;
       }
       case AfterExit::kSleep:
