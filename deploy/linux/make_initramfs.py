@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 APPLETS = ("sh mount umount mkdir cat echo ls ps kill sleep poweroff reboot ip head tail dmesg true rm chmod chown "
-           "modprobe insmod seq date grep sed awk find nc wget test mkswap swapon dd sync id env cut tr wc sort su od pidof stat cp printf").split()
+           "modprobe insmod seq date grep sed awk find nc wget test mkswap swapon dd sync id env cut tr wc sort su od pidof stat cp printf taskset uname ping devmem md5sum ifconfig").split()
 
 
 LIBRARIES = "/usr/lib/x86_64-linux-gnu/"

@@ -123,8 +123,7 @@ enum NomBidForm {
 
 // Written by the guest, seqlocked by it: sequence odd while it writes. nomhv copies it whole to the
 // mailbox when the sequence has changed and is even; a page that keeps changing is skipped that
-// time. Nothing in it is believed: bids are checked by marketd as a stranger's, the report is shown
-// as the guest's own.
+// time. Nothing in it is believed: marketd checks bids as a stranger's, the report is the guest's.
 struct NomBidPage {
   uint32_t magic;
   uint32_t abi_version;

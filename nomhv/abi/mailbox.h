@@ -11,8 +11,7 @@
 //   NOM_MAILBOX_DEVICES_AT     struct NomDeviceBoard, nomhv writes at boot
 //   NOM_MAILBOX_METERS_AT      NOM_GUESTS_MAX NomMeter, nomhv writes, seqlocked
 //   NOM_MAILBOX_BIDS_AT        NOM_GUESTS_MAX pages: copies of bid pages, nomhv writes, seqlocked
-//   by
-//                              the page's own `sequence` (odd while nomhv writes it)
+//                              by the page's own `sequence` (odd while nomhv writes it)
 //   NOM_MAILBOX_ROUND_AT       struct NomRoundMeters, nomhv writes, seqlocked
 //   NOM_MAILBOX_PAYLOAD_AT     marketd's: what commands point into (grants, boards, images)
 //
@@ -82,7 +81,7 @@ struct NomMailboxHeader {
 #define NOM_COMMAND_LIST(X)                                                                     \
   X(ATTACH, 1, "argument 0 = marketd's NOM_ABI_VERSION; nomhv answers with its own in `value`") \
   X(CREATE, 2,                                                                                  \
-    "payload: NomCreate, then the image; argument 0 = virtual processors, 0 for one; starts")   \
+    "payload: NomCreate, then the image (or pc.h); argument 0 = virtual processors, 0 for one") \
   X(DESTROY, 3, "guest_id; its frames are scrubbed before the answer")                          \
   X(PREPARE, 4, "payload: NomGrants; tells guests what they will hold, and the deadline")       \
   X(APPLY, 5,                                                                                   \
@@ -132,8 +131,7 @@ struct NomGrant {
 };
 
 // A set of grants: exactly the guests that exist, each once. APPLY checks the whole set against
-// seeds, windows and capacity before it changes anything; `value` of the answer names the first
-// offending guest_id.
+// seeds, windows and capacity before it changes anything; the answer's `value` names who offended.
 struct NomGrants {
   uint64_t round_id;
   uint64_t deadline_us;  // PREPARE: from now until APPLY is expected.

@@ -9,7 +9,7 @@
 
 // A reader accepts the same major; a higher minor only adds.
 #define NOM_ABI_MAJOR 1u
-#define NOM_ABI_MINOR 5u
+#define NOM_ABI_MINOR 6u
 #define NOM_ABI_VERSION ((NOM_ABI_MAJOR << 16) | NOM_ABI_MINOR)
 
 #define NOM_FRAME_BYTES 4096u
@@ -88,7 +88,8 @@ enum NomImageFault {
   X(WILD_ACCESS, 4, "touched guest-physical memory outside its window; detail is the address") \
   X(BAD_INSTRUCTION, 5, "executed an instruction that it may not; detail is the exit code")    \
   X(BAD_PORT, 6, "touched an I/O port; detail is the port")                                    \
-  X(BAD_STATE, 7, "the processor refused its state")
+  X(BAD_STATE, 7, "the processor refused its state")                                           \
+  X(RESET, 8, "a PC: its kernel asked for a reset, as after a panic; since 1.6")
 
 enum NomExitReason {
 #define NOM_X(name, number, meaning) NOM_EXIT_REASON_##name = number,

@@ -31,12 +31,10 @@ struct PmTimer {
 // From an FADT (5.2.9), header included.
 PmTimer ReadFadtTimer(std::span<const std::byte> table);
 
-// Where an HPET's registers lie, from its table (IA-PC HPET specification 1.0a, 3.2.4); 0: nowhere
-// in memory.
+// Where an HPET's registers lie, from its table (IA-PC HPET 1.0a, 3.2.4); 0: nowhere in memory.
 uint64_t ReadHpetAddress(std::span<const std::byte> table);
 
-// Where functions' configuration space lies in memory, from an MCFG (PCI Firmware 3.2, 4.1.2):
-// segment 0 only.
+// Where configuration space lies in memory, from an MCFG (PCI Firmware 3.2, 4.1.2): segment 0 only.
 struct Ecam {
   uint64_t base = 0;  // Of bus 0; 0: there is none.
   uint32_t last_bus = 0;

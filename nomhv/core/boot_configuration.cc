@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nomhv/core/boot_configuration.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "nomhv/core/shared_memory.h"
 
@@ -140,19 +142,12 @@ namespace {
 
 // Reads one line's pairs into `guest`; false if anything about it is wrong.
 bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
-  std::optional<uint64_t> id, seed_frames, window_frames, seed_millicores, frames, millicores,
-      devices, processors;
-  const struct {
-    std::string_view key;
-    std::optional<uint64_t>* value;
-  } numbers[] = {{"id", &id},
-                 {"seed_frames", &seed_frames},
-                 {"window_frames", &window_frames},
-                 {"seed_millicores", &seed_millicores},
-                 {"frames", &frames},
-                 {"millicores", &millicores},
-                 {"processors", &processors},
-                 {"devices", &devices}};
+  constexpr std::string_view kNumbers[] = {
+      "id",     "seed_frames", "window_frames", "seed_millicores",
+      "frames", "millicores",  "devices",       "processors"};
+  std::optional<uint64_t> numbers[std::size(kNumbers)];
+  const auto& [id, seed_frames, window_frames, seed_millicores, frames, millicores, devices,
+               processors] = numbers;
   bool has_name = false;
   bool has_arguments = false;
 
@@ -167,19 +162,18 @@ bool ParseGuest(std::string_view line, uint64_t place, BootGuest& guest) {
     } else if (pair->key == "arguments") {
       if (has_arguments || !Fit(pair->value, guest.create.arguments)) return false;
       has_arguments = true;
+    } else if (const auto good = guest.pc.Take(pair->key, pair->value); good.has_value()) {
+      if (!*good) return false;
     } else {
-      bool known = false;
-      for (const auto& number : numbers) {
-        if (pair->key != number.key) continue;
-        if (number.value->has_value()) return false;
-        *number.value = ParseNumber(pair->value);
-        if (!number.value->has_value()) return false;
-        known = true;
-      }
-      if (!known) return false;
+      const size_t number = static_cast<size_t>(
+          std::find(std::begin(kNumbers), std::end(kNumbers), pair->key) - std::begin(kNumbers));
+      if (number == std::size(kNumbers) || numbers[number].has_value()) return false;
+      numbers[number] = ParseNumber(pair->value);
+      if (!numbers[number].has_value()) return false;
     }
   }
   if (reader.bad() || !has_name || guest.image.empty() || !seed_frames) return false;
+  if (!guest.pc.whole()) return false;
 
   guest.granted.frames = frames.value_or(*seed_frames);
   guest.create.guest_id = id.value_or(place);

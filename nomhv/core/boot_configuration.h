@@ -15,6 +15,7 @@
 
 #include "nomhv/abi/mailbox.h"
 #include "nomhv/core/guests.h"
+#include "nomhv/core/pc/start.h"
 
 namespace nomhv {
 
@@ -23,8 +24,7 @@ struct KeyValue {
   std::string_view value;  // Without its quotes. Empty for a bare word.
 };
 
-// Walks the pairs of one line. A quote that never closes, or text right after a closing one, ends
-// the walk with bad().
+// Walks the pairs of one line. A quote that never closes, or text right after one, is bad().
 class KeyValueReader {
  public:
   explicit KeyValueReader(std::string_view text) : rest_(text) {}
@@ -78,11 +78,13 @@ struct BootGuest {
   std::string_view image;  // Its name in the archive.
   Amounts granted;         // At the start; at least the seed.
   uint64_t virtual_processors = 1;
+  PcBoot pc;
 };
 
 // Walks the lines of guests.cfg. A line, with # for comments:
 //   name=A image=a.elf id=1 seed_frames=256 window_frames=1024 seed_millicores=100
 //     processors=2 frames=512 millicores=500 devices=0x1 arguments="what the guest is told"
+//     personality=pc initramfs=i.cpio command_line="what its kernel is told"
 // `name`, `image` and `seed_frames` are needed. By default id is the line's place among guests,
 // window_frames and frames are seed_frames (the window at least frames), seed_millicores is 100,
 // millicores is seed_millicores, processors (virtual ones) 1, devices (a bit each) none. Unknown

@@ -177,8 +177,7 @@ void ProcessorSchedule::Advance(uint64_t now_tsc) {
 ProcessorSchedule::Choice ProcessorSchedule::Idle() const {
   Choice choice;
   choice.deadline_tsc = NextWake(kVcpus);
-  // A guest alone needs no tick, but one that came here with a debt has to be let in when it is
-  // repaid.
+  // A guest alone needs no tick, but one that came here with a debt is let in when it is repaid.
   if (count_ > 0 && (!alone() || entries_[0].balance_cycles <= 0)) {
     choice.deadline_tsc = Earlier(choice.deadline_tsc, boundary_tsc_);
   }

@@ -24,8 +24,7 @@ namespace nomhv {
 
 inline constexpr uint64_t kNoDeadline = ~uint64_t{0};
 
-// What all processors share about the time of one virtual processor ("guest" below). Any
-// processor.
+// What all processors share about the time of one virtual processor ("guest" below). Any of them.
 class ProcessorAccount {
  public:
   static constexpr uint32_t kUnclaimed = ~uint32_t{0};
@@ -129,8 +128,7 @@ class ProcessorSchedule {
     }
     if (!blocked) return choice;
     // Idling while a split guest's other piece is late would lose time for good. Somebody who is
-    // here alone goes ahead instead, by a period's credit at most, and repays it when the split
-    // one comes.
+    // here alone goes ahead, by a period's credit at most, and repays it when the split one comes.
     for (uint32_t i = 0; i < count_; ++i) {
       const Entry& entry = entries_[InTurn(i)];
       if (entry.piece.split || entry.balance_cycles > 0 ||

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest's control registers, as far as nomhv looks at them or keeps them (AMD64 APM volume 2, 3.1
-// and 7.8).
+// A guest's control registers, as far as nomhv looks at or keeps them (APM volume 2, 3.1 and 7.8).
 
 #ifndef NOMHV_CORE_CONTROL_REGISTERS_H_
 #define NOMHV_CORE_CONTROL_REGISTERS_H_

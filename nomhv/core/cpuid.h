@@ -27,8 +27,7 @@ constexpr CpuidResult GuestCpuid(uint32_t leaf, uint32_t subleaf, const CpuidRes
     uint32_t leaf, subleaf, eax, ebx, ecx, edx;  // The masks of what is passed.
   };
   constexpr Rule kRules[] = {
-      // DTES64, MONITOR, x2APIC, TSC deadline, OSXSAVE; MCE, APIC, MTRR, MCA, DS, ACPI, HTT. It is
-      // APIC 0 of one.
+      // DTES64, MONITOR, x2APIC, deadline, OSXSAVE; MCE, APIC, MTRR, MCA, DS, ACPI, HTT. APIC 0.
       {1, kAny, kAll, 0xffff, without(2, 3, 21, 24, 27), without(7, 9, 12, 14, 21, 22, 28)},
       {5, kAny, 0, 0, 0, 0},                     // MONITOR.
       {6, kAny, 0, 0, 0, 0},                     // Power.

@@ -48,11 +48,13 @@ struct Exit {
   ExitKind kind = ExitKind::kInterrupt;
   bool code64 = false;  // It executes 64-bit code.
   // kMemory: the access that was refused. An access that only reads is neither.
-  bool write = false;
+  bool write = false;  // kPort: OUT.
   bool fetch = false;
   uint64_t address = 0;  // kMemory: guest-physical.
   uint64_t code = 0;   // kPort: its number; kException: its vector; kAbsent: the back end's number.
   uint32_t error = 0;  // kException: its error code, if it has one.
+  uint32_t bytes = 0;  // kPort: 1, 2 or 4; 0: a string's.
+  uint32_t length = 0;  // kPort: the instruction's.
   // The exception that was being delivered when its memory refused, if one was.
   std::optional<uint8_t> delivering;
   // kReadDebug, kWriteDebug: which registers; nothing if the instruction could not be read.

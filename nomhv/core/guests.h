@@ -94,8 +94,7 @@ struct GrantPlan {
   Amounts granted[GuestTable::kSlots];
   uint32_t grant_of_slot[GuestTable::kSlots];  // Index into NomGrants::grants.
 
-  // Calls `move(slot, frames)` for each guest that is to have fewer frames, or more. The fewer come
-  // first.
+  // Calls `move(slot, frames)` for each guest that is to have fewer frames, or more; fewer first.
   template <typename Move>
   void ForEachChange(bool fewer, Move&& move) const {
     for (uint32_t slot = 0; slot < GuestTable::kSlots; ++slot) {

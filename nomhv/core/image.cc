@@ -14,8 +14,7 @@ namespace {
 
 constexpr uint32_t kNotePvhEntry = 18;
 constexpr uint16_t kProgramHeadersMax = 64;
-// A note segment longer than this is not searched to its end: time spent on a stranger's file is
-// bounded.
+// A longer note segment is not searched to its end: time spent on a stranger's file is bounded.
 constexpr uint64_t kNotesMaxBytes = 4096;
 
 // Looks for the PVH entry in one note segment, which lies in the image.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks guest images and says how to load them. An image is a stranger's: every byte of it may
 // lie, and may change while it is read, so each header is copied once and the plan is all that
-// loading looks at. Format: ELF-64 (System V gABI, "Object Files"), PVH note (Xen,
-// docs/misc/pvh.pandoc).
+// loading looks at. Format: ELF-64 (System V gABI), PVH note (Xen, docs/misc/pvh.pandoc).
 
 #ifndef NOMHV_CORE_IMAGE_H_
 #define NOMHV_CORE_IMAGE_H_

@@ -22,8 +22,7 @@ class LogRing {
 
   enum class From { kNomhv, kGuest };
 
-  // Adds a line of `ms` since boot; `tag` says who speaks. False: there was no room, and it counts
-  // as lost.
+  // Adds a line of `ms` since boot; `tag` says who speaks. False: there was no room; it is counted.
   bool Put(From from, uint64_t ms, std::string_view tag, std::string_view text);
 
   // The next of what is to be written, up to the end of a line, or nothing. Stays valid until Put.

@@ -60,8 +60,7 @@ class NestedTables {
 
   // The physical address for nCR3.
   [[nodiscard]] uint64_t root() const { return root_; }
-  // The same tables for an IOMMU that walks three levels, up to 512 GiB; once one there is
-  // reserved.
+  // The same tables for an IOMMU of three levels, up to 512 GiB; once one there is reserved.
   [[nodiscard]] uint64_t root_of_three_levels() const {
     return Slot(root_, 0, kLevels)->load(std::memory_order_relaxed) & kAddressMask;
   }
@@ -140,8 +139,7 @@ class NestedTables {
     return Decode(bits);
   }
 
-  // The first mapped (or unmapped) page in [gpa, end); nothing if there is none. Multiples of a
-  // frame.
+  // The first mapped (or unmapped) page in [gpa, end), if there is one. Multiples of a frame.
   [[nodiscard]] std::optional<uint64_t> NextMapped(uint64_t gpa, uint64_t end) const {
     return Next(gpa, end, /*mapped=*/true);
   }

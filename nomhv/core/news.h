@@ -41,6 +41,10 @@ class News {
     }
     return 0;
   }
+  // Bit i: whether vector 32 * `word` + i is pending.
+  [[nodiscard]] uint32_t PendingWord(uint32_t word) const {
+    return static_cast<uint32_t>(pending_[word / 2].load() >> word % 2 * 32);
+  }
   // It is pending no more; whether it was. An interrupt may be due with no vector pending, where
   // one was taken while it was told: then 0 makes that good.
   bool TakeVector(uint8_t vector) {

@@ -30,8 +30,7 @@ struct ProcessorPieces {
 };
 
 // What a guest's virtual processor gets of its millicores: those that it has ever started share
-// them equally, and what cannot be divided goes to the first `place`s of them. None gets more than
-// a processor.
+// them equally, what cannot be divided to the first `place`s; none gets more than a processor.
 constexpr uint32_t VcpuShare(uint64_t millicores, uint32_t started, uint32_t place) {
   const uint64_t share = millicores / started + (place < millicores % started ? 1 : 0);
   return static_cast<uint32_t>(share < kMillicoresPerProcessor ? share : kMillicoresPerProcessor);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a fallible function of nomhv answers: a NomStatus, or a value beside it. Both must be looked
-// at. A status is for what guests and marketd did wrong; nomhv's own broken promises are
-// assert.h's.
+// at. A status is for what guests and marketd did wrong; nomhv's own wrongs are assert.h's.
 
 #ifndef NOMHV_CORE_RESULT_H_
 #define NOMHV_CORE_RESULT_H_

@@ -36,8 +36,7 @@ class VcpuTranslations {
     if (processor_ != processor) static_cast<void>(Invalidate());
     processor_ = processor;
   }
-  // It is out of the guest, and nothing is under way for it: it enters with a generation that is no
-  // older than now.
+  // It is out of the guest with nothing under way: it enters with a generation no older than now.
   void Left() { left_.store(generation(), std::memory_order_release); }
 
   [[nodiscard]] bool HasLeftSince(uint64_t generation) const {
@@ -53,8 +52,7 @@ class VcpuTranslations {
 
 // Returns when no processor reaches what was mapped for the guest of these `count` virtual
 // processors and is no more; `translations(i)` is that of number i. `running(i)` says whether
-// another processor than the caller's runs it now; `hurry(i)`, called again and again while that is
-// so, makes it leave.
+// another processor than the caller's runs it now; `hurry(i)`, called until then, makes it leave.
 template <typename Translations, typename Running, typename Hurry>
 void ForgetEverywhere(uint32_t count, Translations&& translations, Running&& running,
                       Hurry&& hurry) {
@@ -67,8 +65,7 @@ void ForgetEverywhere(uint32_t count, Translations&& translations, Running&& run
 // A processor's. That processor only.
 class ProcessorTranslations {
  public:
-  // Whether it must flush before it enters a virtual processor of this generation; remembers that
-  // it has.
+  // Whether it must flush before it enters a virtual processor of this generation; remembers it.
   [[nodiscard]] bool MustFlush(uint64_t generation) {
     if (generation_ == generation) [[likely]]
       return false;

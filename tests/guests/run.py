@@ -15,9 +15,11 @@ import re
 import shlex
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 MAILBOX_BYTES = 16 << 20
@@ -26,6 +28,9 @@ SKIP = 77
 # Where the machine's serial port leads: to a file, or into a pipe that nobody empties.
 SERIAL = {"read": "serial.log", "unread": "serial.pipe"}
 # Every line of the log is nomhv's own, its last words, or a guest's under its id and quoted name.
+# In the order in which they are loaded.
+LINUX_MODULES = ("virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover "
+                 "virtio_net msr").split()
 LOG_LINE = re.compile(r'\[\d+\.\d{3}\] (nomhv|PANIC|guest \d+ "[^"]*"): ')
 GRUB_CFG = """set timeout=0
 menuentry nomhv {{
@@ -56,11 +61,35 @@ def cpio(files):
     return bytes(out)
 
 
-def boot_archive(boot, guests_dir):
-    lines = [line.strip() for line in boot.splitlines() if line.strip()]
+def linux_file(name, options, directory):
+    """Of what a Linux guest starts with: Debian's kernel, and an initramfs made here."""
+    if not (options.linux / "vmlinux").exists():
+        raise Skip(f"no {options.linux}/vmlinux; ./nom test fetches it")
+    if name == "vmlinux":
+        return (options.linux / name).read_bytes()
+    here = pathlib.Path(__file__).parent
+    command = [str(here / "../../deploy/linux/make_initramfs.py"), str(directory / name),
+               "--busybox", str(options.linux / "busybox"), "--init", str(here / "linux/init")]
+    for module in LINUX_MODULES:
+        found = sorted((options.linux / "packages/unpacked/lib/modules").rglob(module + ".ko"))
+        if not found:
+            raise Failure(f"the kernel's package has no {module}.ko")
+        command += ["--file", f"{found[0]}:modules/{module}.ko"]
+    subprocess.run(command, check=True)
+    return (directory / name).read_bytes()
+
+
+def boot_archive(boot, options, directory):
+    # A guest's line may go on in lines that do not begin with its name.
+    lines = re.sub(r"\n(?!name=)", " ", "\n".join(line.strip() for line in boot.splitlines() if line.strip())).splitlines()
     files = {"guests.cfg": ("\n".join(lines) + "\n").encode()}
-    for image in re.findall(r"\bimage=(\S+)", boot):
-        files[image] = (guests_dir / image).read_bytes()
+    for image in re.findall(r"\b(?:image|initramfs)=(\S+)", boot):
+        if image in files or image == "none.cpio":
+            continue
+        if image.endswith(".elf"):
+            files[image] = (options.guests / image).read_bytes()
+        else:
+            files[image] = linux_file(image, options, directory)
     return cpio(files)
 
 
@@ -81,7 +110,7 @@ def iso(directory, nomhv, archive, append):
 
 
 def qemu_command(test, options, directory, boot):
-    append = ("exit=when-idle " if boot is not None else "") + test["append"]
+    append = ("exit=when-idle " if boot is not None and "driver" not in test else "") + test["append"]
     command = [QEMU, "-machine", test["machine"], "-accel", "tcg", "-cpu", test["cpu"],
                "-m", test["memory_mib"] + "M",
                "-smp", test["cpus"], "-display", "none", "-no-reboot", "-nodefaults",
@@ -115,7 +144,7 @@ def qemu_command(test, options, directory, boot):
         with open(directory / "disk", "wb") as file:
             file.truncate(16 << 20)
     command += shlex.split(test["devices"].format(directory=directory))
-    archive = boot_archive(boot or "", options.guests)
+    archive = boot_archive(boot or "", options, directory)
     if test["path"] == "iso":
         command += ["-cdrom", str(iso(directory, options.nomhv, archive, append))]
     else:
@@ -136,6 +165,20 @@ def check_log(log, expect):
     for pattern in expect:
         if re.search(pattern, log) is None:
             raise Failure(f"the log has no line like: {pattern}")
+
+
+class Echo(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Sends every byte back, on a free port of this computer's alone."""
+    daemon_threads = True
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            while data := self.request.recv(65536):
+                self.request.sendall(data)
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Echo.Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
 def end(process):
@@ -194,6 +237,8 @@ def run(test, options, directory):
     if shutil.which(QEMU) is None:
         raise Skip(QEMU + " is not installed")
     boot = test.get("boot")
+    if boot is not None and "{echo}" in boot:
+        boot = boot.replace("{echo}", str(Echo().server_address[1]))
     (directory / "mailbox").write_bytes(b"")
     os.truncate(directory / "mailbox", MAILBOX_BYTES)
     (directory / "serial.log").touch()
@@ -204,7 +249,7 @@ def run(test, options, directory):
         pipe = os.open(directory / "serial.pipe", os.O_RDONLY | os.O_NONBLOCK)
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
     deadline = time.monotonic() + test.getint("timeout_s")
-    driver = start_driver(test, options, directory, deadline) if boot is None else None
+    driver = start_driver(test, options, directory, deadline) if "driver" in test else None
     try:
         qemu = start_machine(test, options, directory, boot)
     except BaseException:
@@ -212,7 +257,7 @@ def run(test, options, directory):
             end(driver)
         raise
     try:
-        if boot is None:
+        if driver is not None:
             run_driver(test, directory, driver, qemu, deadline)
         else:
             try:
@@ -236,6 +281,8 @@ def main():
     parser.add_argument("--nomhv", type=pathlib.Path, required=True, help="the nomhv image")
     parser.add_argument("--guests", type=pathlib.Path, required=True, help="where guest images lie")
     parser.add_argument("--driver", type=pathlib.Path, required=True, help="nom_guest_driver")
+    parser.add_argument("--linux", type=pathlib.Path, default=pathlib.Path("none"),
+                        help="where deploy/linux/fetch_guest put its files")
     parser.add_argument("name", help="a section of the configuration")
     options = parser.parse_args()
 
@@ -245,8 +292,8 @@ def main():
     if options.name not in config:
         parser.error(f"{options.config} has no test {options.name}")
     test = config[options.name]
-    if ("boot" in test) == ("driver" in test):
-        parser.error(f"{options.name}: either boot or driver")
+    if "boot" not in test and "driver" not in test:
+        parser.error(f"{options.name}: boot or driver")
 
     with tempfile.TemporaryDirectory(prefix="nom-guests-") as name:
         directory = pathlib.Path(name)

@@ -21,9 +21,12 @@ MAY_KNOW = {
     "nomhv/x86/platform": ["nomhv/abi", "nomhv/core", "nomhv/x86/iommu/iommu.h"],
     "nomhv/x86/iommu": ["nomhv/abi", "nomhv/core", "nomhv/x86/platform"],
     # Behind virtualization.h there is a back end; nobody looks there.
-    "nomhv/x86/guests": ["nomhv/abi", "nomhv/core", "nomhv/x86/platform", "nomhv/x86/iommu", "nomhv/x86/control/dispatch.h"],
+    "nomhv/x86/guests": ["nomhv/abi", "nomhv/core", "nomhv/x86/platform", "nomhv/x86/iommu", "nomhv/x86/control/dispatch.h",
+                         "nomhv/x86/pc/pc.h"],
+    # What else a guest finds that is a PC.
+    "nomhv/x86/pc": ["nomhv/abi", "nomhv/core", "nomhv/x86/platform", "nomhv/x86/guests"],
     "nomhv/x86/svm": ["nomhv/abi", "nomhv/core", "nomhv/x86/platform", "nomhv/x86/guests"],
-    "nomhv/x86/control": ["nomhv/abi", "nomhv/core", "nomhv/x86/platform", "nomhv/x86/guests"],
+    "nomhv/x86/control": ["nomhv/abi", "nomhv/core", "nomhv/x86/platform", "nomhv/x86/guests", "nomhv/x86/pc"],
     "nomhv/x86/boot": ["nomhv"],  # main.cc alone knows everybody.
     "client": ["client", "proto", "nomhv/abi", "policies/bidding"],
     "client/include/nom": ["policies/bidding"],

@@ -326,6 +326,8 @@ std::string ExitReasonText(uint32_t reason, uint64_t detail) {
       return absl::StrFormat("I/O port 0x%x", detail);
     case NOM_EXIT_REASON_BAD_STATE:
       return "bad processor state";
+    case NOM_EXIT_REASON_RESET:
+      return "reset by its kernel";
     default:
       return absl::StrCat("unknown reason ", reason);
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of the machine, from the loader to the control processor's endless turn. INSIDE.md tells
-// it in words.
+// The life of the machine, from the loader to control's endless turn. INSIDE.md tells it in words.
 
 #include <algorithm>
 #include <cstring>
@@ -13,6 +12,7 @@
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
 #include "nomhv/x86/iommu/iommu.h"
+#include "nomhv/x86/pc/create.h"
 #include "nomhv/x86/platform/acpi.h"
 #include "nomhv/x86/platform/apic.h"
 #include "nomhv/x86/platform/boot_info.h"
@@ -147,8 +147,9 @@ void StartFromArchive(std::string_view text, std::span<const std::byte> archive,
   BootGuest guest;
   while (reader.Next(guest)) {
     const std::optional<CpioFile> image = FindFile(archive, guest.image);
-    if (!image.has_value()) {
-      Log(LogLevel::kError, "boot: no image ", Quoted{guest.image}, " in the archive");
+    if (!image.has_value() || !guest.pc.FindInitramfs(archive)) {
+      Log(LogLevel::kError, "boot: no ", Quoted{image ? guest.pc.initramfs_name : guest.image},
+          " in the archive");
       control.CountBootFailure();
       continue;
     }
@@ -173,6 +174,7 @@ void StartBootGuests(const BootInfo& info, Control& control) {
       control.CountBootFailure();
       continue;
     }
+    UsePcFiles(data);
     StartFromArchive({reinterpret_cast<const char*>(config->data.data()), config->data.size()},
                      data, control);
   }

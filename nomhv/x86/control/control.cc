@@ -9,6 +9,7 @@
 #include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/regions.h"
+#include "nomhv/x86/pc/create.h"
 #include "nomhv/x86/platform/clocks.h"
 #include "nomhv/x86/platform/cpu.h"
 #include "nomhv/x86/platform/log.h"
@@ -54,7 +55,8 @@ Control::Control(Amounts capacity, std::byte* mailbox_memory, const Doorbell& do
 Status Control::CreateBootGuest(const BootGuest& boot, std::span<const std::byte> image) {
   const NomCreate& create = boot.create;
   NomImageFault fault = NOM_IMAGE_FAULT_NONE;
-  const Result<uint32_t> created = life_.Create(create, boot.virtual_processors, image, fault);
+  const Result<uint32_t> created =
+      life_.Create(create, boot.virtual_processors, image, fault, boot.pc);
   if (!created.ok()) {
     Log(LogLevel::kError, "guest ", QuotedName{create.name}, " refused: ",
         fault == NOM_IMAGE_FAULT_NONE ? StatusText(created.code()) : ImageFaultText(fault));
@@ -118,11 +120,14 @@ bool Control::Post(const NomEvent& event) {
 CommandAnswer Control::ServeCreate(const NomCommand& command) {
   NomCreate create;
   if (const Status read = mailbox_->ReadPayload(command, create); !read.ok()) return {read.code()};
-  const auto image = mailbox_->Payload(create.image_offset, create.image_bytes);
+  PcBoot pc;
+  const auto image = command.argument[1] != 0
+                         ? ReadPcCreate(*mailbox_, command, pc)
+                         : mailbox_->Payload(create.image_offset, create.image_bytes);
   if (!image.ok()) return {image.code()};
   NomImageFault fault = NOM_IMAGE_FAULT_NONE;
   const uint64_t processors = command.argument[0] != 0 ? command.argument[0] : 1;
-  const Result<uint32_t> slot = life_.Create(create, processors, image.value(), fault);
+  const Result<uint32_t> slot = life_.Create(create, processors, image.value(), fault, pc);
   if (slot.ok()) meters_.Write(slot.value());
   return {slot.code(), 0, fault};
 }

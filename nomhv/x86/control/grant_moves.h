@@ -28,8 +28,7 @@ class GrantMoves {
   // Tells of a plan that is to come: boards first, then notices to whom it concerns.
   void Prepare(const GrantPlan& plan, const NomGrants& grants, uint64_t deadline_tsc);
 
-  // Writes the guest's board. `grant` carries marketd's words; without it only the books' numbers
-  // change.
+  // Writes the guest's board: marketd's words in `grant`, or without it only the books' numbers.
   void WriteBoard(uint32_t slot, const NomGrant* grant);
 
  private:

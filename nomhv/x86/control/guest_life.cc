@@ -9,11 +9,13 @@
 #include "nomhv/x86/guests/guest_frames.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/regions.h"
+#include "nomhv/x86/pc/pc.h"
 #include "nomhv/x86/platform/log.h"
 
 namespace nomhv {
 Result<uint32_t> GuestLife::Create(const NomCreate& create, uint64_t virtual_processors,
-                                   std::span<const std::byte> image, NomImageFault& fault) {
+                                   std::span<const std::byte> image, NomImageFault& fault,
+                                   const PcBoot& pc) {
   fault = NOM_IMAGE_FAULT_NONE;
   const Result<uint32_t> slot = p_.table->Admit(create, virtual_processors);
   if (!slot.ok()) return slot;
@@ -23,9 +25,9 @@ Result<uint32_t> GuestLife::Create(const NomCreate& create, uint64_t virtual_pro
   }
   p_.meters->Begin(slot.value());
   LoadPlan plan;
-  const Status status =
-      BuildGuest(guest, slot.value(), create, static_cast<uint32_t>(virtual_processors), image,
-                 reinterpret_cast<uint64_t>(p_.machine_board), plan, fault);
+  Status status = BuildGuest(guest, slot.value(), create, static_cast<uint32_t>(virtual_processors),
+                             image, reinterpret_cast<uint64_t>(p_.machine_board), plan, fault);
+  if (status.ok()) status = BuildPc(guest, pc, plan, fault);
   if (!status.ok()) {
     p_.table->Remove(slot.value());
     return status.code();
@@ -34,10 +36,11 @@ Result<uint32_t> GuestLife::Create(const NomCreate& create, uint64_t virtual_pro
     GrowGuest(guest, std::min<uint64_t>(create.seed_frames - guest.held_frames, FrameTaker::kMost));
     p_.pulse->Rest();
   }
+  const auto rest = [&] { p_.pulse->Rest(); };
   for (uint32_t i = 0; i < plan.segment_count; ++i) {
-    LoadSegment(guest, image, plan.segments[i]);
-    p_.pulse->Rest();
+    LoadInSteps(guest, image, plan.segments[i], rest);
   }
+  LoadPc(guest, pc, rest);
   StartGuest(guest, create, plan);
   if (p_.mailbox != nullptr) p_.mailbox->ClearBids(slot.value());
   p_.moves->WriteBoard(slot.value(), nullptr);

@@ -9,6 +9,7 @@
 
 #include "nomhv/core/guests.h"
 #include "nomhv/core/mailbox.h"
+#include "nomhv/core/pc/start.h"
 #include "nomhv/x86/control/dispatch.h"
 #include "nomhv/x86/control/grant_moves.h"
 #include "nomhv/x86/control/meters.h"
@@ -31,9 +32,10 @@ class GuestLife {
   // All outlive it.
   explicit GuestLife(const Parts& parts) : p_(parts) {}
 
-  // Starts a guest with its seed; see GuestTable::Admit and BuildGuest for what can go wrong.
+  // Starts a guest with its seed, a PC if `pc` says so. Errors: Admit, BuildGuest, BuildPc.
   Result<uint32_t> Create(const NomCreate& create, uint64_t virtual_processors,
-                          std::span<const std::byte> image, NomImageFault& fault);
+                          std::span<const std::byte> image, NomImageFault& fault,
+                          const PcBoot& pc = {});
 
   // Whether the guest of `slot` has ended and is not buried yet.
   [[nodiscard]] bool Ended(uint32_t slot) const;

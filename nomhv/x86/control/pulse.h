@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the control processor does all the time, also in the middle of long work: the heart beats,
-// the log drains, bid pages and meters reach the mailbox. Whoever works in steps calls Rest between
-// two of them.
+// the log drains, bid pages and meters reach the mailbox. Who works in steps calls Rest in between.
 
 #ifndef NOMHV_X86_CONTROL_PULSE_H_
 #define NOMHV_X86_CONTROL_PULSE_H_

@@ -97,38 +97,6 @@ CallAnswer Notify(VirtualProcessor& vcpu, uint64_t vector, uint64_t, uint64_t) {
   return {};
 }
 
-CallAnswer Start(VirtualProcessor& vcpu, uint64_t number, uint64_t entry, uint64_t stack) {
-  GuestMachine& guest = *vcpu.guest;
-  if (number >= guest.vcpu_count) return Failed(NOM_STATUS_BAD_PARAMETER);
-  VirtualProcessor& other = guest.vcpus[number];
-  ProcessorAccount& account = g_machine.accounts[other.index];
-  if (!other.stopped.load(std::memory_order_acquire)) return Failed(NOM_STATUS_BAD_STATE);
-  // A processor is just about to leave it, or looks whether it runs.
-  if (!account.TryClaim(vcpu.last_processor)) return {AfterExit::kAgain};
-  const bool ours = other.stopped.load(std::memory_order_acquire);
-  if (ours) {
-    StartInStateOf(other, vcpu, entry, stack);
-    ResetExtendedState(other);
-    other.notice_vector.store(0, std::memory_order_relaxed);
-    other.ForgetNews();
-    other.sleep = {};
-    if (account.asleep()) account.Wake(ReadTsc());
-    guest.not_stopped.fetch_add(1, std::memory_order_acq_rel);
-    other.stopped.store(false, std::memory_order_release);
-  }
-  account.Unclaim(vcpu.last_processor);
-  if (!ours) return Failed(NOM_STATUS_BAD_STATE);
-  const uint32_t bit = 1u << number;
-  if ((guest.started.fetch_or(bit, std::memory_order_acq_rel) & bit) == 0) {
-    // Once in its life: so that nobody has plans made without end.
-    g_machine.replan_wanted.store(true, std::memory_order_release);
-    Poke(g_machine.processors[0]);
-  } else {
-    WakeProcessorsOf(other);
-  }
-  return {};
-}
-
 CallAnswer Signal(VirtualProcessor& vcpu, uint64_t number, uint64_t vector, uint64_t) {
   GuestMachine& guest = *vcpu.guest;
   if (number >= guest.vcpu_count || !IsVector(vector)) return Failed(NOM_STATUS_BAD_PARAMETER);
@@ -147,8 +115,7 @@ CallAnswer Yield(VirtualProcessor& vcpu, uint64_t deadline, uint64_t, uint64_t) 
   if (vcpu.TakeNews(kNewsNotice)) return Value(NOM_WAKE_NOTICE);
   if (vcpu.TakeNews(kNewsRing)) return Value(NOM_WAKE_RING);
   if (vcpu.TakeNews(kNewsSignal)) return Value(NOM_WAKE_SIGNAL);
-  // An interrupt that only waits for this instruction to end (STI before it) would be slept
-  // through.
+  // An interrupt that only waits for this instruction's end (STI before it) would be slept through.
   if (vcpu.interrupt_due() && InterruptsEnabled(vcpu)) return Value(NOM_WAKE_INTERRUPT);
   if (deadline != 0 && deadline <= ReadTsc()) return Value(NOM_WAKE_DEADLINE);
   vcpu.sleep = {SleepState::kYielded, deadline};
@@ -226,7 +193,7 @@ constexpr auto kCalls = [] {
   calls[NOM_CALL_RING] = [](VirtualProcessor& vcpu, uint64_t region, uint64_t, uint64_t) {
     return Failed(RingRegion(*vcpu.guest, region).code());
   };
-  calls[NOM_CALL_START] = Start;
+  calls[NOM_CALL_START] = StartSibling;
   calls[NOM_CALL_SIGNAL] = Signal;
   calls[NOM_CALL_ROUTE] = Route;
   return calls;
@@ -235,6 +202,43 @@ constexpr auto kCalls = [] {
 bool CallExists(uint64_t number) { return number < kCalls.size() && kCalls[number] != NoSuchCall; }
 
 }  // namespace
+
+CallAnswer StartSibling(VirtualProcessor& vcpu, uint64_t number, uint64_t entry, uint64_t stack) {
+  GuestMachine& guest = *vcpu.guest;
+  if (number >= guest.vcpu_count) return Failed(NOM_STATUS_BAD_PARAMETER);
+  VirtualProcessor& other = guest.vcpus[number];
+  ProcessorAccount& account = g_machine.accounts[other.index];
+  if (!other.stopped.load(std::memory_order_acquire)) return Failed(NOM_STATUS_BAD_STATE);
+  // A processor is just about to leave it, or looks whether it runs.
+  if (!account.TryClaim(vcpu.last_processor)) return {AfterExit::kAgain};
+  const bool ours = other.stopped.load(std::memory_order_acquire);
+  if (ours) {
+    if (other.apic == nullptr) {
+      StartInStateOf(other, vcpu, entry, stack);
+    } else {
+      *other.apic = LocalApic(static_cast<uint32_t>(number));
+      StartInRealMode(other, entry);
+    }
+    ResetExtendedState(other);
+    other.notice_vector.store(0, std::memory_order_relaxed);
+    other.ForgetNews();
+    other.sleep = {};
+    if (account.asleep()) account.Wake(ReadTsc());
+    guest.not_stopped.fetch_add(1, std::memory_order_acq_rel);
+    other.stopped.store(false, std::memory_order_release);
+  }
+  account.Unclaim(vcpu.last_processor);
+  if (!ours) return Failed(NOM_STATUS_BAD_STATE);
+  const uint32_t bit = 1u << number;
+  if ((guest.started.fetch_or(bit, std::memory_order_acq_rel) & bit) == 0) {
+    // Once in its life: so that nobody has plans made without end.
+    g_machine.replan_wanted.store(true, std::memory_order_release);
+    Poke(g_machine.processors[0]);
+  } else {
+    WakeProcessorsOf(other);
+  }
+  return {};
+}
 
 CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
   if (number >= kCalls.size()) [[unlikely]]

@@ -100,7 +100,8 @@ void TakeRoute(uint32_t device, uint32_t interrupt) {
   if (route.vcpu == nullptr) return;
   MaskMessage(g_devices[device].msix, interrupt, true);
   UnrouteInterrupt(kDeviceRoutes + RouteNumber(device, interrupt));
-  static_cast<void>(route.vcpu->TakeVector(route.vector));
+  // What a PC was sent it gets, as from an APIC.
+  if (route.vcpu->apic == nullptr) static_cast<void>(route.vcpu->TakeVector(route.vector));
   route = {};
 }
 
@@ -163,6 +164,7 @@ const char* Inspect(PciFunction f, bool trusted, Device& device, NomDevice& fact
     const std::optional<PhysicalRange> range = ReadMemoryBar(f, bar);
     // What shares a page with somebody else's registers is nobody's.
     if (!range.has_value() || range->bytes % kFrame != 0 || range->first % kFrame != 0) continue;
+    end = (end + range->bytes - 1) & ~(range->bytes - 1);  // As a BAR has to lie.
     if (end + range->bytes > NOM_DEVICE_PLACE_BYTES) return "its registers need too much room";
     device.bars[bar] = *range;
     facts.bar_offset[bar] = static_cast<uint32_t>(end);
@@ -273,14 +275,13 @@ Status RouteDevice(VirtualProcessor& vcpu, uint64_t device, uint64_t interrupt, 
   }
   const bool same = route.vcpu == &vcpu;
   if (same) {
-    static_cast<void>(vcpu.TakeVector(route.vector));
+    if (vcpu.apic == nullptr) static_cast<void>(vcpu.TakeVector(route.vector));
   } else {
     TakeRoute(d, i);
   }
   route.vcpu = &vcpu;
   route.vector = static_cast<uint8_t>(vector);
-  // Where it is on its way already it goes on: a guest that asks again and again asks nothing of
-  // the IOMMU.
+  // Where it is on its way it goes on: who asks again and again asks nothing of the IOMMU.
   if (!same) SendThere(d, i);
   route.waits = false;
   MaskMessage(g_devices[d].msix, i, false);

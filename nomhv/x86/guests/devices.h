@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PCI functions that are handed out: found at boot, given to one guest at a time, reset in between.
-// The control processor.
+// PCI functions that are handed out to one guest at a time, and reset in between. Control.
 
 #ifndef NOMHV_X86_GUESTS_DEVICES_H_
 #define NOMHV_X86_GUESTS_DEVICES_H_
@@ -22,8 +21,7 @@ void FindDevices(const RemappingUnit& unit, bool trusted);
 // Under the guest's claim. Its tables there are reserved. A device that was just taken needs
 // DeviceReadyTsc to have passed.
 void GiveDevice(GuestMachine& guest, uint32_t device);
-// From here on it reaches none of the guest's memory, nor the guest its registers; it is being
-// reset.
+// From here on it reaches none of the guest's memory, nor the guest it; it is being reset.
 void TakeDevice(GuestMachine& guest, uint32_t device);
 [[nodiscard]] uint64_t DeviceReadyTsc(uint32_t device);
 

@@ -6,6 +6,7 @@
 #include "nomhv/core/exceptions.h"
 #include "nomhv/x86/guests/guest_machine.h"
 #include "nomhv/x86/guests/virtualization.h"
+#include "nomhv/x86/pc/pc.h"
 #include "nomhv/x86/platform/cpu.h"
 
 namespace nomhv {
@@ -106,7 +107,7 @@ AfterExit Halt(VirtualProcessor& vcpu) {
     return AfterExit::kSleep;
   }
   if (vcpu.interrupt_due()) return AfterExit::kResume;
-  vcpu.sleep = {SleepState::kHalted, 0};
+  vcpu.sleep = {SleepState::kHalted, vcpu.apic == nullptr ? 0 : vcpu.apic->deadline_tsc()};
   return AfterExit::kSleep;
 }
 
@@ -147,17 +148,20 @@ AfterExit MoveDebugRegister(VirtualProcessor& vcpu) {
   } else {
     general = exit.code64 ? value : value & 0xffffffff;
   }
-  AdvancePastMove(vcpu);
+  AdvancePastMove(vcpu, exit.move->length);
   return AfterExit::kResume;
 }
 
 }  // namespace
 
 AfterExit HandleExit(VirtualProcessor& vcpu, ExitKind kind) {
-  if (kind == ExitKind::kCall) [[likely]]
+  if (kind == ExitKind::kCall && vcpu.apic == nullptr) [[likely]]
     return Call(vcpu);
   if (kind == ExitKind::kInterrupt) return AfterExit::kInterrupt;
   vcpu.guest->CountExit(kExitHeadings[static_cast<uint32_t>(kind)]);
+  if (vcpu.apic != nullptr) {
+    if (const auto then = AnswerPcExit(vcpu, kind); then.has_value()) return *then;
+  }
   const Exit& exit = vcpu.exit;
   switch (kind) {
     case ExitKind::kHalt:

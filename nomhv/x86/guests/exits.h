@@ -26,6 +26,9 @@ struct CallAnswer {
 // comes from ContinueWork.
 CallAnswer DoCall(VirtualProcessor& vcpu, uint64_t number, uint64_t a, uint64_t b, uint64_t c);
 
+// The call START; a PC's begins in real mode at the page `entry`.
+CallAnswer StartSibling(VirtualProcessor& vcpu, uint64_t number, uint64_t entry, uint64_t stack);
+
 // Does the next few frames of vcpu.work. kResume when it is done, and answered.
 AfterExit ContinueWork(VirtualProcessor& vcpu);
 

@@ -38,8 +38,7 @@ class FrameTaker {
   uint64_t physical_[kMost];
 };
 
-// Maps zeroed frames at the lowest holes of [gpa, end), at most `most`; where the next hole is, or
-// `end`.
+// Maps zeroed frames at the lowest holes of [gpa, end), `most` of them; the next hole, or `end`.
 uint64_t FillHoles(GuestMachine& guest, uint64_t gpa, uint64_t end, uint64_t most,
                    NestedFlags flags = {});
 // The same in the whole window, and counted.

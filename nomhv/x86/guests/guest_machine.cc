@@ -6,6 +6,7 @@
 #include <new>
 
 #include "nomhv/core/assert.h"
+#include "nomhv/core/pc/start.h"
 #include "nomhv/core/shared_memory.h"
 #include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/machine.h"
@@ -18,8 +19,7 @@ namespace nomhv {
 namespace {
 
 constexpr uint64_t kFrame = NOM_FRAME_BYTES;
-// For another processor to leave a guest, which takes it no longer than a call; an emulator may not
-// run it for a while.
+// For another processor to leave a guest: no longer than a call, but an emulator may not run it.
 constexpr uint64_t kPatienceSeconds = 60;
 constexpr NestedFlags kReadOnly = {/*writable=*/false, /*executable=*/false};
 constexpr NestedFlags kReadWrite = {/*writable=*/true, /*executable=*/false};
@@ -148,7 +148,8 @@ void StartGuest(GuestMachine& guest, const NomCreate& create, const LoadPlan& pl
   guest.board_value.guest_id = guest.id;
   WriteGuestBoard(guest);
   VirtualProcessor& first = guest.vcpus[0];
-  ResetVirtualProcessor(first, plan.entry_gpa, NOM_GPA_START_PAGE);
+  ResetVirtualProcessor(first, plan.entry_gpa,
+                        guest.pc == nullptr ? NOM_GPA_START_PAGE : kPcStartInfo);
   ResetExtendedState(first);
   first.stopped.store(false, std::memory_order_release);
   guest.alive.store(true, std::memory_order_release);

@@ -51,6 +51,8 @@ class FrameMeter {
   uint64_t offered_ = 0;
 };
 
+struct Pc;  // x86/pc
+
 struct GuestMachine {
   uint32_t slot = 0;
   uint64_t id = 0;
@@ -82,6 +84,7 @@ struct GuestMachine {
   uint32_t devices = 0;  // A bit for each that it holds.
 
   LineBudget lines;  // Of the log: meter_lock.
+  Pc* pc = nullptr;  // If it is one.
 
   // Anybody's.
   std::atomic<bool> alive{false};      // Exists and may run.
@@ -127,8 +130,7 @@ class MemoryClaim {
 
 // The first step of a guest's life: its tables, boards and processor, with no memory yet.
 // BAD_IMAGE with `fault` if `image` cannot be loaded, else `plan` says how; or TABLE_FULL when
-// nomhv's own memory is used up. Then nothing is left behind. `machine_board` is the page that all
-// guests share.
+// nomhv's own memory is used up; then nothing is left of it. `machine_board` is everybody's page.
 Status BuildGuest(GuestMachine& guest, uint32_t slot, const NomCreate& create,
                   uint32_t virtual_processors, std::span<const std::byte> image,
                   uint64_t machine_board_physical, LoadPlan& plan, NomImageFault& fault);

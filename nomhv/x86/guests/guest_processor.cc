@@ -8,6 +8,7 @@
 #include "nomhv/x86/guests/exits.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
+#include "nomhv/x86/pc/pc.h"
 #include "nomhv/x86/platform/clocks.h"
 #include "nomhv/x86/platform/cpu.h"
 #include "nomhv/x86/platform/interrupts.h"
@@ -18,6 +19,7 @@ namespace {
 // Whether a sleeper has something to do; then it is awake. Under the claim.
 bool TryWake(VirtualProcessor& vcpu, ProcessorAccount& account, uint64_t now_tsc) {
   const uint64_t wake_tsc = account.wake_tsc();
+  FireTimer(vcpu, now_tsc);
   uint64_t since_tsc = vcpu.news_tsc();
   if (vcpu.sleep.kind == SleepState::kStopped) return false;
   if (vcpu.sleep.kind == SleepState::kHalted) {
@@ -61,11 +63,12 @@ void ChangePayer(Processor& processor, Change&& change) {
   processor.running_sequence.fetch_add(1, std::memory_order_acq_rel);
 }
 
-// For a slice that ends at `deadline_tsc`. An interrupt that has to wait for one instruction to end
-// is offered soon.
-void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
+// For a slice that ends then. An interrupt that waits for one instruction to end is offered soon.
+void ArmSlice(VirtualProcessor& vcpu, uint64_t deadline_tsc) {
   constexpr uint64_t kSoonUs = 10;
+  FireTimer(vcpu, ReadTsc());
   const bool soon = vcpu.interrupt_due() && InInterruptShadow(vcpu);
+  deadline_tsc = std::min(deadline_tsc, TimerDeadline(vcpu));
   ArmTimer(soon ? std::min(deadline_tsc, ReadTsc() + UsToCycles(kSoonUs)) : deadline_tsc);
 }
 
@@ -76,6 +79,7 @@ void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
                                      uint64_t latest_tsc) {
   GuestMachine& guest = *vcpu.guest;
   const uint64_t deadline_tsc = std::min(slice_end_tsc, latest_tsc);
+  TellStolenTime(vcpu, ReadTsc());
   ArmSlice(vcpu, deadline_tsc);
   for (;;) {
     // Looked at here, and not at each exit: whoever asks for something raises its flag and then
@@ -103,7 +107,9 @@ void ArmSlice(const VirtualProcessor& vcpu, uint64_t deadline_tsc) {
     switch (then) {
       case AfterExit::kResume:
       case AfterExit::kWork:
+        break;
       case AfterExit::kAgain:
+        ArmSlice(vcpu, deadline_tsc);
         break;
       case AfterExit::kInterrupt: {
         const uint64_t doorbells = DoorbellInterrupts();

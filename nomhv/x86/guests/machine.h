@@ -31,8 +31,7 @@ struct alignas(64) Processor {
   // A sleeper of this processor was told something: whoever runs here makes room for it.
   std::atomic<bool> rung{false};
 
-  // Who pays for the time here since when (ProcessorSchedule::payer), for the meters; a seqlock of
-  // three words.
+  // Who pays for the time here since when (ProcessorSchedule::payer), for the meters: a seqlock.
   std::atomic<uint32_t> running_sequence{0};
   std::atomic<uint32_t> running_vcpu{ProcessorSchedule::kNomhv};
   std::atomic<uint64_t> running_since{0};
@@ -57,8 +56,7 @@ inline constexpr uint64_t kSchedulePeriodMs = 10;
 void TakePlan(Processor& processor);
 
 // Takes the new plan, if there is one; runs what runs next, until its slice ends or `latest_tsc`;
-// or sleeps until then, or an interrupt. Interrupts are off before and after. True if the guest
-// that ran has ended.
+// or sleeps until then, or an interrupt. Interrupts are off. True if the guest that ran has ended.
 [[nodiscard]] bool TakeTurn(Processor& processor, uint64_t latest_tsc);
 
 // Where control and guests share a processor: from now on it works for control, and no guest pays.

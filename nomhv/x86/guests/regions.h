@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that guests share (core/regions.h), on the machine: the calls, and what only the control
-// processor can do.
+// Memory that guests share (core/regions.h), on the machine: the calls, and what control alone can.
 
 #ifndef NOMHV_X86_GUESTS_REGIONS_H_
 #define NOMHV_X86_GUESTS_REGIONS_H_

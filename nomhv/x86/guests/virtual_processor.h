@@ -13,6 +13,7 @@
 #include "nomhv/core/exit.h"
 #include "nomhv/core/frame_work.h"
 #include "nomhv/core/news.h"
+#include "nomhv/core/pc/local_apic.h"
 #include "nomhv/core/translations.h"
 
 namespace nomhv {
@@ -61,6 +62,7 @@ struct VirtualProcessor : News {
   uint32_t last_processor = 0;
   FrameWork work;  // Of the call that it is in.
   SleepState sleep;
+  LocalApic* apic = nullptr;           // A PC's (x86/pc).
   uint64_t shadow_rip = ~uint64_t{0};  // See KeepInterruptShadow.
 
   // What a call comes to.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single instructions of the processor that C++ has no word for (AMD64 APM volumes 2 and 3). Ring
-// 0.
+// Instructions of the processor that C++ has no word for (AMD64 APM volumes 2 and 3). Ring 0.
 
 #ifndef NOMHV_X86_PLATFORM_CPU_H_
 #define NOMHV_X86_PLATFORM_CPU_H_

@@ -25,8 +25,7 @@ void WriteGuestLog(uint64_t guest_id, std::string_view name, std::string_view te
 
 // Writes what the port takes at once, `bytes_max` at most. The control processor.
 void DrainLog(uint32_t bytes_max);
-// At boot there is but one processor, and each line drains the log by itself; from now on control
-// does.
+// At boot, with but one processor, each line drains the log itself; from now on control does.
 void LogIsDrainedByControl();
 
 // For a machine that is about to stop: what is left, and last words if there are any, waiting for

@@ -20,8 +20,7 @@ void InitMemory(const BootInfo& info);
 [[nodiscard]] uint64_t GuestFramesTotal();
 [[nodiscard]] uint64_t GuestFramesFree();
 
-// A zeroed frame for a guest. The books say that there is one, so there not being one is a broken
-// promise. Any processor.
+// A zeroed frame for a guest. By the books there is one; none is a broken promise. Any processor.
 uint64_t AllocateGuestFrame();
 // Scrubs the frames, then frees them: a free frame that was ever a guest's is all zeroes. No
 // processor and no device may reach them any more.

@@ -14,12 +14,10 @@ inline constexpr uint64_t kApStartPage = 0x8000;
 
 // Builds tables for [0, end) and at least 4 GiB, and switches this processor to them. What lies in
 // the image gets the rights of its section; the start page may be executed and not written; device
-// memory is never cached. Up to where it mapped: 1 TiB at most, or 64 GiB where the processor has
-// no pages of 1 GiB.
+// memory is never cached. Up to where it mapped: 1 TiB, or 64 GiB where there are no 1 GiB pages.
 [[nodiscard]] uint64_t BuildPageTables(uint64_t end);
 
-// Maps [first, first + bytes) beyond what BuildPageTables mapped; does nothing where something is
-// mapped.
+// Maps [first, first + bytes) beyond what BuildPageTables mapped, where nothing is mapped yet.
 void MapAlso(uint64_t first, uint64_t bytes);
 
 [[nodiscard]] uint64_t page_table_root();

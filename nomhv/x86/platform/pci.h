@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PCI functions: their configuration space, BARs and capabilities (PCI Local Bus 3.0, 6.1, 6.2.5,
-// 6.7), by memory where the firmware says where (PCI Express 4.0, 7.2.2), else by ports. The
-// control processor.
+// 6.7), by memory where firmware says where (PCI Express 4.0, 7.2.2), else by ports. Control only.
 
 #ifndef NOMHV_X86_PLATFORM_PCI_H_
 #define NOMHV_X86_PLATFORM_PCI_H_
@@ -30,8 +29,7 @@ void UseEcam(const Ecam& ecam);
 uint32_t ReadConfig(PciFunction f, uint32_t offset);
 void WriteConfig(PciFunction f, uint32_t offset, uint32_t value);
 
-// Whether it answers in memory, may write memory itself (which is how it sends interrupts, too),
-// and raises no INTx.
+// Whether it answers in memory, may write memory (as interrupts are sent, too), raises no INTx.
 inline constexpr uint32_t kCommandMemory = 1u << 1;
 inline constexpr uint32_t kCommandMaster = 1u << 2;
 inline constexpr uint32_t kCommandNoInterrupt = 1u << 10;

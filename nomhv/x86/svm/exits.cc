@@ -89,8 +89,7 @@ struct Memory {
 // Where the page of the guest-linear address lies in the machine's memory, or null. The last answer
 // is kept until the guest has other tables or has lost a frame (svm.cc): guests call
 // from the same place over and over. If the guest has changed an entry since, the bytes are those
-// of a page that is the guest's all the same, and whoever reads them checks that they are what
-// exited.
+// of a page of the guest's all the same, and whoever reads them checks that they are what exited.
 const uint8_t* CodePage(VirtualProcessor& vcpu, uint64_t linear) {
   CodePageCache& cache = vcpu.code_page;
   const uint64_t page = linear & ~kPageMask;
@@ -105,23 +104,6 @@ const uint8_t* CodePage(VirtualProcessor& vcpu, uint64_t linear) {
   cache.cr3 = control.cr3;
   cache.host = Physical<uint8_t>(mapping->physical);
   return cache.host;
-}
-
-// The bytes from RIP on, as many as there are in the guest's memory and an instruction may have.
-std::span<const uint8_t> FetchInstruction(VirtualProcessor& vcpu,
-                                          uint8_t (&buffer)[kInstructionBytesMax]) {
-  const Vmcb& v = ControlBlock(vcpu);
-  const uint64_t linear = vcpu.exit.code64 ? v.rip : (v.cs.base + v.rip) & 0xffffffff;
-  size_t count = 0;
-  while (count < kInstructionBytesMax) {
-    const uint8_t* const page = CodePage(vcpu, linear + count);
-    if (page == nullptr) break;
-    const uint64_t offset = (linear + count) & kPageMask;
-    const size_t part = std::min<size_t>(kInstructionBytesMax - count, NOM_FRAME_BYTES - offset);
-    std::memcpy(buffer + count, page + offset, part);
-    count += part;
-  }
-  return {buffer, count};
 }
 
 // Of the instructions that nomhv does; the others are never advanced past.
@@ -168,6 +150,10 @@ constexpr auto kOpcodes = [] {
       break;
     case ExitKind::kPort:
       exit.code = v.exit_info1 >> 16 & 0xffff;
+      exit.write = (v.exit_info1 & 1) == 0;
+      exit.bytes = (v.exit_info1 & 4) != 0 ? 0 : v.exit_info1 >> 4 & 7;
+      exit.length = static_cast<uint32_t>(v.exit_info2 - v.rip);
+      vcpu.registers.general[kRsp] = v.rsp;
       break;
     case ExitKind::kException:
       exit.code = v.exit_code - kExceptions;
@@ -181,6 +167,7 @@ constexpr auto kOpcodes = [] {
       exit.write = (v.exit_info1 >> 1 & 1) != 0;
       exit.fetch = (v.exit_info1 >> 4 & 1) != 0;
       exit.address = v.exit_info2;
+      vcpu.registers.general[kRsp] = v.rsp;
       if ((v.exit_interrupt_info & (kEventValid | kEventType)) == (kEventValid | kEventException)) {
         exit.delivering = static_cast<uint8_t>(v.exit_interrupt_info);
       }
@@ -223,6 +210,23 @@ void GoOnAt(VirtualProcessor& vcpu, uint64_t rip) {
 
 }  // namespace
 
+std::span<const uint8_t> FetchInstruction(VirtualProcessor& vcpu,
+                                          uint8_t (&buffer)[kInstructionBytesMax]) {
+  const Vmcb& v = ControlBlock(vcpu);
+  vcpu.code_page.linear = ~uint64_t{0};  // Its tables may say something else by now.
+  const uint64_t linear = vcpu.exit.code64 ? v.rip : (v.cs.base + v.rip) & 0xffffffff;
+  size_t count = 0;
+  while (count < kInstructionBytesMax) {
+    const uint8_t* const page = CodePage(vcpu, linear + count);
+    if (page == nullptr) break;
+    const uint64_t offset = (linear + count) & kPageMask;
+    const size_t part = std::min<size_t>(kInstructionBytesMax - count, NOM_FRAME_BYTES - offset);
+    std::memcpy(buffer + count, page + offset, part);
+    count += part;
+  }
+  return {buffer, count};
+}
+
 void SetIntercepts(Vmcb& v) {
   for (const Intercept& intercept : kIntercepts) {
     for (uint32_t code = intercept.first; code < intercept.first + intercept.count; ++code) {
@@ -252,9 +256,9 @@ void RepeatCall(VirtualProcessor& vcpu) {
   GoOnAt(vcpu, ControlBlock(vcpu).rip - kOpcodeVmmcall.count);
 }
 
-void AdvancePastMove(VirtualProcessor& vcpu) {
+void AdvancePastMove(VirtualProcessor& vcpu, uint32_t length) {
   ControlBlock(vcpu).rsp = vcpu.registers.general[kRsp];
-  GoOnAt(vcpu, ControlBlock(vcpu).rip + vcpu.exit.move->length);
+  GoOnAt(vcpu, ControlBlock(vcpu).rip + length);
 }
 
 }  // namespace nomhv

@@ -54,6 +54,7 @@ void PassMsr(uint32_t msr, bool write) {
   const uint8_t vector = vcpu.NextVector();
   static_cast<void>(vcpu.TakeVector(vector));
   if (vector == 0) return;  // Taken before who raised it had told all.
+  if (vcpu.apic != nullptr) vcpu.apic->Begin(vector);
   // As if it had been under way: it is delivered at the next entry.
   v.exit_interrupt_info = kEventValid | vector;
   DeviceInterruptTaken(vcpu, vector);
@@ -144,6 +145,15 @@ void StartInStateOf(VirtualProcessor& vcpu, const VirtualProcessor& other, uint6
   vcpu.debug_registers = {};
 }
 
+void StartInRealMode(VirtualProcessor& vcpu, uint64_t page) {
+  ResetVirtualProcessor(vcpu, 0, 0);
+  Vmcb& v = ControlBlock(vcpu);
+  v.cs = {static_cast<uint16_t>(page << 8), 0x9b, 0xffff, page << 12};
+  v.ds = v.es = v.ss = v.fs = v.gs = VmcbSegment{0, 0x93, 0xffff, 0};
+  v.cr0 = 0x10;  // ET
+  vcpu.debug_registers = {};
+}
+
 ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
   Vmcb& v = ControlBlock(vcpu);
   GuestRegisters& r = vcpu.registers;
@@ -157,7 +167,8 @@ ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
       WriteMsr(kMsrPredictionCommand, kBranchBarrier);
     }
   }
-  if (vcpu.interrupt_due()) [[unlikely]]
+  if (vcpu.interrupt_due() && (vcpu.apic == nullptr || vcpu.apic->Admits(vcpu.NextVector())))
+      [[unlikely]]
     OfferInterrupt(vcpu);
   v.rax = r.rax();
   RunGuest(v, r, processor.own_state);

@@ -151,6 +151,42 @@ TEST(BootGuests, ReadsLinesAndDefaults) {
   EXPECT_EQ(reader.bad_line(), 0u);
 }
 
+TEST(BootGuests, APcHasAKernelAnInitramfsAndACommandLine) {
+  BootGuestReader reader(
+      "name=a image=vmlinux seed_frames=64 personality=pc initramfs=i.cpio "
+      "command_line=\"console=ttyS0 quiet\"\n"
+      "name=b image=vmlinux seed_frames=64 personality=pc\n"
+      "name=c image=c.elf seed_frames=64\n");
+  BootGuest guest;
+  ASSERT_TRUE(reader.Next(guest));
+  EXPECT_TRUE(guest.pc.wanted);
+  EXPECT_EQ(guest.image, "vmlinux");
+  EXPECT_EQ(guest.pc.initramfs_name, "i.cpio");
+  EXPECT_EQ(guest.pc.command_line, "console=ttyS0 quiet");
+  ASSERT_TRUE(reader.Next(guest));
+  EXPECT_TRUE(guest.pc.wanted);
+  EXPECT_TRUE(guest.pc.initramfs_name.empty());
+  ASSERT_TRUE(reader.Next(guest));
+  EXPECT_FALSE(guest.pc.wanted);
+}
+
+TEST(BootGuests, OnlyAPcHasWhatAPcHas) {
+  const std::string good = "name=a image=v seed_frames=1 personality=pc ";
+  const std::string most(kPcCommandLineBytes, 'c');
+  BootGuest guest;
+  EXPECT_TRUE(BootGuestReader(good + "command_line=" + most).Next(guest));
+  for (const std::string& line :
+       {good + "command_line=" + most + "c", good + "personality=pc",
+        good + "initramfs=a initramfs=b", good + "command_line",
+        std::string("name=a image=v seed_frames=1 personality=mac"),
+        std::string("name=a image=v seed_frames=1 personality="),
+        std::string("name=a image=v seed_frames=1 initramfs=i"),
+        std::string("name=a image=v seed_frames=1 command_line=quiet"),
+        std::string("name=a image=v seed_frames=1 arguments=x arguments=y")}) {
+    EXPECT_FALSE(BootGuestReader(line).Next(guest)) << line;
+  }
+}
+
 TEST(BootGuests, BadLinesAreNamed) {
   const std::string long_name(NOM_NAME_BYTES, 'n');
   for (const std::string& line :
