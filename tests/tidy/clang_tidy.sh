@@ -14,7 +14,7 @@ python3 - "$build/compile_commands.json" "$regex" "$databases" <<'P'
 import json, os, re, sys
 # What clang 14 does not take, or takes otherwise: it has no long double left then, and warns of constants.
 ALIEN = {"-mgeneral-regs-only", "-fno-threadsafe-statics", "-fno-tree-loop-distribute-patterns",
-         "-Wno-maybe-uninitialized", "-Wno-tsan"}
+         "-flto-partition=one", "-Wno-maybe-uninitialized", "-Wno-tsan"}
 ways = {"hosted": [], "freestanding": []}
 for command in json.load(open(sys.argv[1])):
     way = "freestanding" if "-ffreestanding" in command["command"].split() else "hosted"

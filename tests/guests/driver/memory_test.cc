@@ -75,10 +75,14 @@ TEST_F(Memory, WhoObeysChoosesWhatToGive) {
 
 TEST_F(Memory, ANoticeIsAnInterrupt) {
   const uint64_t id = Create({.program = "notice", .arguments = "frames=600"});
-  machine.PassUs(100'000);
+  const auto wait_until_ready_for = [&](uint64_t notice) {
+    machine.WaitFor("the guest to be ready",
+                    [&] { return machine.WorkDone(id) == notice || machine.End(id).has_value(); });
+  };
+  wait_until_ready_for(1);
   ASSERT_EQ(machine.Prepare({{id, 900, 100}}, 1000).status, NOM_STATUS_OK);
   ASSERT_EQ(machine.Apply({{id, 900, 100}}).status, NOM_STATUS_OK);
-  machine.PassUs(200'000);
+  wait_until_ready_for(2);
   EXPECT_FALSE(machine.End(id).has_value());
   ASSERT_EQ(machine.Prepare({{id, 600, 100}}, 60'000'000).status, NOM_STATUS_OK);
   machine.WaitFor("what is given back", [&] { return machine.Meter(id)->frames_held == 600; });

@@ -3,10 +3,12 @@
 // (`sti; vmmcall`); a notice comes as the interrupt that the guest chose, wakes it from a YIELD
 // without a deadline, and finds the board telling what will be taken and when. Gives it back and
 // ends with 0 once it is at `frames`. Arguments: frames (what it is to be shrunk to).
+// Tells on the bid page: work_done = the notices that it is ready for.
 
 #include "client/guest/notice.h"
 
 #include "client/guest/arguments.h"
+#include "client/guest/bid_page.h"
 #include "client/guest/board.h"
 #include "client/guest/start.h"
 #include "tests/guests/programs/check.h"
@@ -27,6 +29,8 @@ int GuestMain(const nom::guest::Start& start) {
   NoticeReader reader;
   // The first notice comes while interrupts are off: YIELD answers it, and its interrupt stays due.
   DisableInterrupts();
+  BidPage page(BidPageOfGuest());
+  page.Say({.work_done = 1});
   const CallResult first = Hypervisor().Yield(0);
   NOM_CHECK(first.ok() && first.value == NOM_WAKE_NOTICE, first.value);
   NOM_CHECK(interrupts == 0, "an interrupt while they were off");
@@ -39,15 +43,17 @@ int GuestMain(const nom::guest::Start& start) {
                : "memory");
   NOM_CHECK(status == NOM_STATUS_OK && wake == NOM_WAKE_INTERRUPT, status, " ", wake);
   NOM_CHECK(interrupts == 1, interrupts);
+  uint64_t looked = interrupts;  // How many had come at the last look.
+  page.Say({.work_done = 2});
   for (;;) {
-    const uint64_t before = interrupts;
     const CallResult woken = Hypervisor().Yield(0);
     NOM_CHECK(woken.ok());
     NOM_CHECK(woken.value == NOM_WAKE_NOTICE || woken.value == NOM_WAKE_INTERRUPT, woken.value);
     NOM_CHECK(CopyBoard(GuestBoardPage(), &board));
     const auto notice = reader.Look(board);
     if (!notice.has_value()) continue;
-    NOM_CHECK(interrupts > before, "a notice came without its interrupt");
+    NOM_CHECK(interrupts > looked, "a notice came without its interrupt");
+    looked = interrupts;
     if (notice->frames_next >= notice->frames_now) continue;
     NOM_CHECK(notice->frames_next == static_cast<uint64_t>(frames), notice->frames_next);
     NOM_CHECK(notice->deadline_tsc > Hypervisor().Tsc(), "told after the deadline");

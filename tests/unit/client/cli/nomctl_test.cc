@@ -46,6 +46,24 @@ TEST_F(NomctlTest, StatusAsATable) {
       "shop         5000       0        0      0\n");
 }
 
+TEST_F(NomctlTest, AGuestThatIsNoMoreSaysWhy) {
+  market_.Configure([](FakeMarket& market) {
+    const std::pair<pb::GuestState, const char*> kEnds[] = {
+        {pb::GUEST_STATE_CRASHED, "exit code 3"}, {pb::GUEST_STATE_ENDED, "ended by its owner"}};
+    for (const auto& [state, reason] : kEnds) {
+      pb::GuestInfo& guest = *market.guests.add_guests();
+      guest = MakeGuest(static_cast<uint64_t>(market.guests.guests_size()) + 20, "batch");
+      guest.set_state(state);
+      guest.set_exit_reason(reason);
+      guest.clear_grants();
+    }
+  });
+  const Ended ended = Run({"guests"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("crashed: exit code 3"));
+  EXPECT_THAT(ended.out, HasSubstr("ended: ended by its owner"));
+}
+
 TEST_F(NomctlTest, JsonIsTheMessageItself) {
   const Ended ended = Run({"status", "--json"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
@@ -350,6 +368,25 @@ TEST_F(NomctlTest, ADepositThatMayHaveBeenMadeSaysWhatToType) {
   std::lock_guard lock(mutex_);
   EXPECT_EQ(requests_[0], requests_[1]);
   EXPECT_THAT(requests_[0], HasSubstr("request_id: \"" + typed[1].str() + "\""));
+}
+
+// A shell may have closed what it would write to and read from: what it opens does not get those
+// numbers, and what it says does not go there.
+TEST_F(NomctlTest, WithoutStandardFilesNothingElseGetsTheirNumbers) {
+  environment_["PATH"] = "/usr/bin:/bin";
+  const auto shell = [&](const std::string& script) {
+    return Process({"/bin/sh", "-c", script}, environment_).Wait();
+  };
+  const std::string nomctl = NOM_NOMCTL;
+  const Ended links =
+      shell(nomctl +
+            " watch <&- >&- 2>&- & p=$!; while kill -0 $p && [ $(ls /proc/$p/fd | wc -l) -lt 6 ]; "
+            "do :; done; kill -STOP $p; for n in 0 1 2; do readlink /proc/$p/fd/$n; done; "
+            "kill -KILL $p");
+  EXPECT_EQ(links.out, "/dev/null\n/dev/null\n/dev/null\n") << links.err;
+  const Ended told = shell("exec " + nomctl + " status >&-");
+  EXPECT_EQ(told.exit_code, 1);
+  EXPECT_EQ(told.err, "nomctl: standard output cannot be written\n");
 }
 
 TEST_F(NomctlTest, VersionHelpAndCompletion) {

@@ -13,6 +13,7 @@
 #include <map>
 #include <regex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -49,6 +50,7 @@ class Picture {
   bool alternate() const { return alternate_; }
   bool coloured() const { return coloured_; }
   int scrolled() const { return scrolled_; }
+  int escapes() const { return escapes_; }
 
  private:
   size_t TakeOne(size_t at) {
@@ -79,6 +81,7 @@ class Picture {
     return 1;
   }
   void Obey(const std::string& parameters, char command) {
+    ++escapes_;
     if (command == 'H' && parameters.empty()) {
       row_ = column_ = 0;
     } else if (command == 'K') {
@@ -104,6 +107,7 @@ class Picture {
   bool alternate_ = false;
   bool coloured_ = false;
   int scrolled_ = 0;
+  int escapes_ = 0;
 };
 
 class TerminalTest : public ::testing::Test {
@@ -264,6 +268,24 @@ TEST_F(TerminalTest, ASizeThatChangesIsDrawnAnew) {
   }
   Type("q");
   EXPECT_EQ(WaitForEnd(), 0);
+}
+
+// One that can't be drawn on gets lines, one round after the other, as a file would.
+TEST_F(TerminalTest, ATerminalThatUnderstandsNothingIsSentLines) {
+  for (const std::string& term : {std::string("TERM=dumb"), std::string("TERM=")}) {
+    const size_t before = market_.watches().size();
+    Publish(6, {5});
+    Start({"top", "--rounds", "1"}, 120, 60, {term});
+    while (market_.watches().size() == before) std::this_thread::yield();
+    Publish(7, {6, 5});
+    WaitFor("round 6 of m1");
+    EXPECT_EQ(WaitForEnd(), 0);
+    EXPECT_EQ(picture_->escapes(), 0) << term;
+    close(terminal_);
+  }
+  Start({"status"}, 80, 60, {"TERM="});
+  EXPECT_EQ(WaitForEnd(), 0);
+  EXPECT_EQ(picture_->escapes(), 0);
 }
 
 TEST_F(TerminalTest, TablesAreFittedAndNoColorIsObeyed) {

@@ -224,14 +224,14 @@ TEST(JsonTest, OneStyle) {
   round.mutable_start_time()->set_nanos(500'000'000);
   round.add_prices()->set_kind(static_cast<market::v1::ResourceKind>(77));
   round.set_reason("a \"quote\"\n");
-  EXPECT_EQ(
-      ToJson(round, /*one_line=*/true),
-      "{\"round_id\": 7, \"host_id\": \"\", \"phase\": \"settled\", \"start_time\": "
-      "\"1970-01-01T00:00:01.5Z\", \"prices\": [{\"kind\": \"77\", "
-      "\"unit_price_microcredits\": 0, \"reserve_unit_price_microcredits\": 0, "
-      "\"supply_units\": 0, \"demand_units\": 0, \"sold_units\": 0, \"bound_by\": "
-      "\"unspecified\", \"policy\": \"\", \"method\": \"unspecified\", \"reserve_policy\": "
-      "\"\", \"contracted_units\": 0}], \"outcomes\": [], \"reason\": \"a \\\"quote\\\"\\u000a\"}");
+  EXPECT_EQ(ToJson(round, /*one_line=*/true),
+            "{\"round_id\": 7, \"host_id\": \"\", \"phase\": \"settled\", \"start_time\": "
+            "\"1970-01-01T00:00:01.5Z\", \"prices\": [{\"kind\": \"77\", "
+            "\"unit_price_microcredits\": 0, \"reserve_unit_price_microcredits\": 0, "
+            "\"supply_units\": 0, \"demand_units\": 0, \"sold_units\": 0, \"bound_by\": "
+            "\"unspecified\", \"policy\": \"\", \"method\": \"unspecified\", \"reserve_policy\": "
+            "\"\", \"contracted_units\": 0}], \"outcomes\": [], \"reason\": \"a "
+            "\\\"quote\\\"\\u000a\", \"objective\": \"\"}");
   EXPECT_EQ(ToJson(market::v1::WithdrawBidResponse(), /*one_line=*/false),
             "{\n \"removed\": false\n}");
 }
