@@ -12,6 +12,8 @@ namespace {
 
 // Different bids for one thing in doubt at once: more are refused until the market has spoken.
 constexpr size_t kAttemptsMax = 64;
+// As many as the market takes in one renewal: one that is left out would lapse without a word.
+constexpr size_t kBidsMax = 4'096;
 constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
 
 int64_t BudgetOf(const std::optional<Bid>& bid) {
@@ -177,6 +179,10 @@ absl::StatusOr<uint64_t> BidBook::Want(Bid bid, bool fresh) {
     wish = *std::move(limited);
   }
   const auto known = entries_.find(key);
+  if (known == entries_.end() && entries_.size() >= kBidsMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a session keeps at most ", kBidsMax, " bids; open another for more"));
+  }
   if (known != entries_.end() && known->second.attempts.size() >= kAttemptsMax) {
     return absl::UnavailableError("too many bids for it are in doubt; the market does not answer");
   }

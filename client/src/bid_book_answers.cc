@@ -8,7 +8,6 @@
 namespace nom::client {
 namespace {
 
-constexpr size_t kKeysPerRenewalMax = 4'096;
 // Of all bids of one write: so that it is a small part of what a message may hold (4 MiB).
 constexpr size_t kBundlesPerWriteMax = 8'192;
 
@@ -256,7 +255,6 @@ std::optional<BidBook::Renewal> BidBook::NextRenewal() {
                   .ledger_id = ledger_id_,
                   .keys = {}};
   for (const auto& [key, entry] : entries_) {
-    if (renewal.keys.size() == kKeysPerRenewalMax) break;
     if (entry.placed || !entry.attempts.empty()) renewal.keys.push_back(key);
   }
   if (renewal.keys.empty()) return std::nullopt;

@@ -129,7 +129,6 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
       return;
     }
     // It has not taken it, and is asked again when there is more to tell.
-    ++last_ticket;
     handed = false;
     ++counters.threw;
     const bool is_more = changes != changes_before;

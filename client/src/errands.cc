@@ -18,8 +18,10 @@ absl::Status Closed() { return absl::CancelledError("the session is closed"); }
 
 // Where the same may be answered when it is asked again. Not RESOURCE_EXHAUSTED: of contracts that
 // says that others were first, which no haste puts right.
+// CANCELLED: by a market that ends. An errand that is cancelled here is over before its call is.
 bool MayHelpToTryAgain(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsCancelled(status);
 }
 
 }  // namespace

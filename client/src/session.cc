@@ -126,10 +126,7 @@ absl::StatusOr<bool> Session::Withdraw(Resource resource, uint64_t guest_id,
 absl::StatusOr<bool> Session::WithdrawSeveral(uint64_t guest_id, const CallOptions& options) {
   return impl_->Withdraw({.guest_id = guest_id, .valuation = Valuation{}}, options);
 }
-void Session::TakeOver() {
-  const Impl::Inside inside(*impl_);
-  impl_->TakeOver();
-}
+void Session::TakeOver() { impl_->TakeOver(); }
 std::vector<StandingBid> Session::standing_bids() const {
   return impl_->Locked([](const client::SessionCore& core) { return core.bids().standing_bids(); });
 }
@@ -196,25 +193,30 @@ AsyncCall<EndedContractsPage> Session::ListEndedContracts(
     uint64_t before_contract_id,
     std::function<void(const absl::StatusOr<EndedContractsPage>&)> done,
     const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->ListEndedContracts(before_contract_id, std::move(done), options);
 }
 AsyncCall<uint64_t> Session::SetTier(const TierOptions& tier,
                                      std::function<void(const absl::StatusOr<uint64_t>&)> done,
                                      const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->SetTier(tier, std::move(done), options);
 }
 AsyncCall<bool> Session::ClearTier(uint64_t guest_id,
                                    std::function<void(const absl::StatusOr<bool>&)> done,
                                    const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->ClearTier(guest_id, std::move(done), options);
 }
 AsyncCall<RequestedGuest> Session::RequestGuest(
     const GuestRequest& guest, std::function<void(const absl::StatusOr<RequestedGuest>&)> done,
     const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->RequestGuest(guest, std::move(done), options);
 }
 AsyncCall<GuestQuota> Session::GetQuota(std::function<void(const absl::StatusOr<GuestQuota>&)> done,
                                         const CallOptions& options) {
+  const Impl::Inside inside(*impl_);
   return impl_->GetQuota(std::move(done), options);
 }
 absl::StatusOr<Statement> Session::GetStatement(uint64_t first_round_id, uint64_t last_round_id,

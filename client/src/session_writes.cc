@@ -136,7 +136,7 @@ void Session::Impl::List(const SessionCore::Listing& listing) {
     status = page.status();
     if (!page.ok()) break;
     rounds.insert(rounds.end(), page->rounds.begin(), page->rounds.end());
-    if (page->next_before_round_id == 0 || page->next_before_round_id >= before) break;
+    if (page->next_before_round_id >= before) break;
     before = page->next_before_round_id;
   }
   std::lock_guard lock(mutex_);

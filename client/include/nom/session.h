@@ -277,11 +277,11 @@ class Session {
   //
   // Errors: FAILED_PRECONDITION in safe mode, in which nothing is sent, or as the market says
   // (money); INVALID_ARGUMENT names the field; RESOURCE_EXHAUSTED if the session's budget is spoken
-  // for by its other bids; ABORTED if somebody else has the bid now (see TakeOver), or another call
-  // replaced it before it was sent. Refused so, what stood before still does. UNAVAILABLE,
-  // DEADLINE_EXCEEDED, CANCELLED if the market could not be reached, or any error after that: the
-  // bid may or may not stand. The session then goes on trying to place it and tells OnBidEvent what
-  // comes of it; a bid with rounds of its own it leaves at that.
+  // for by its other bids, or it keeps 4,096 others; ABORTED if somebody else has the bid now (see
+  // TakeOver), or another call replaced it before it was sent. Refused so, what stood before still
+  // does. UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED if the market could not be reached, or any
+  // error after that: the bid may or may not stand. The session then goes on trying to place it and
+  // tells OnBidEvent what comes of it; a bid with rounds of its own it leaves at that.
   //
   // Calls from several threads travel together. From a callback it blocks later callbacks only.
   absl::StatusOr<uint64_t> Bid(nom::Bid bid, const CallOptions& options = {});

@@ -96,6 +96,22 @@ TEST_F(BidBookTest, ManyBidsTravelInAsFewCallsAsTheMarketTakes) {
   EXPECT_THAT(book.NextWrite(true)->items, SizeIs(1));
 }
 
+TEST_F(BidBookTest, NoMoreBidsAreKeptThanOneRenewalCarries) {
+  BidBook book = Open();
+  book.OnLease(101, 10'000);
+  const auto wanted = [&](uint64_t guest_id) {
+    Bid bid = MemoryBid(4);
+    bid.guest_id = guest_id;
+    return book.Want(std::move(bid), true).status();
+  };
+  for (uint64_t guest_id = 1; guest_id <= 4'096; ++guest_id) ASSERT_TRUE(wanted(guest_id).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(wanted(4'097)));
+  EXPECT_TRUE(wanted(1).ok()) << "in place of another";
+  const auto write = book.NextWrite(true);
+  book.OnWritten(*write, absl::OkStatus(), std::vector<BidBook::Placed>(4'096, Taken(5)));
+  EXPECT_THAT(book.NextRenewal()->keys, SizeIs(4'096));
+}
+
 TEST_F(BidBookTest, AnAnswerThatIsLostIsTriedAgainAndBothMayStandUntilThen) {
   BidBook book = Open({.budget_per_round_microcredits = 1'000});
   ASSERT_TRUE(book.Want(BidOf(Resource::kMemory, 4, 1'000), true).ok());

@@ -73,8 +73,10 @@ class DispatcherTest : public ::testing::Test {
 
   std::mutex mutex_;
   std::deque<std::function<void()>> queue_;
-  size_t handed_most_ = 0;  // At once.
+  size_t handed_most_ = 0;            // At once.
+  std::atomic<pid_t> hands_over_{0};  // The thread.
   Dispatcher dispatcher_{[this](std::function<void()> task) {
+                           hands_over_ = gettid();
                            std::lock_guard lock(mutex_);
                            queue_.push_back(std::move(task));
                            handed_most_ = std::max(handed_most_, queue_.size());
@@ -140,11 +142,14 @@ TEST_F(DispatcherTest, ANewCallbackIsToldThePresentAndThatOnce) {
   dispatcher_.SetPrices([&](const Prices& prices) { priced.push_back(prices.round_id); },
                         [&] { return present; });
   dispatcher_.SetStale([&](const Staleness& now) { stale.push_back(now.stale); }, Now(false));
+  RunAll();
   dispatcher_.Tell(present);
   dispatcher_.Tell(Staleness{.stale = false, .reason = ""});
   RunAll();
   EXPECT_THAT(priced, ElementsAre(5));
   EXPECT_THAT(stale, ElementsAre(false));
+  dispatcher_.SetStale(nullptr, Now(true));
+  EXPECT_EQ(dispatcher_.counters().waiting, 0u) << "there is nobody to be told";
 }
 
 TEST_F(DispatcherTest, NoticesWaitForACallbackAndHoldNothingElseUp) {
@@ -231,6 +236,23 @@ TEST_F(DispatcherTest, WhatAnExecutorRunsTwiceOrAfterTheEndDoesNothing) {
   EXPECT_EQ(told, 1);
 }
 
+TEST_F(DispatcherTest, NothingIsHandedOverWhileACallbackRuns) {
+  int told = 0;
+  dispatcher_.SetRound([&](const Round&) {
+    if (++told == 2) return;
+    dispatcher_.Tell(RoundOf(2));
+    int asleep = 0;  // For so many looks at it, one after the other: it has seen that.
+    Until([&] {
+      asleep = Sleeps(hands_over_) ? asleep + 1 : 0;
+      return Handed() > 0 || asleep == 20;
+    });
+    EXPECT_EQ(Handed(), 0u);
+  });
+  dispatcher_.Tell(RoundOf(1));
+  RunAll();
+  EXPECT_EQ(told, 2);
+}
+
 // Executors that people write first: run it here and now; or refuse, as a pool that has ended does.
 class ExecutorTest : public DispatcherTest {};
 
@@ -312,6 +334,47 @@ TEST_F(ExecutorTest, OneThatThrowsLosesNothingAndIsTold) {
   EXPECT_EQ(dispatcher.counters().threw, 3u);
   EXPECT_THAT(told, UnorderedElementsAre("round 1", "round 2", "round 3", "round 4",
                                          "the executor: the pool has ended"));
+}
+
+// It would be asked without end by a thread that does nothing else.
+TEST_F(ExecutorTest, OneThatAlwaysThrowsIsAskedOnceForAllThatIsTold) {
+  constexpr int kTimes = 100;
+  std::atomic<int> called{0};
+  Dispatcher dispatcher(
+      [&](const std::function<void()>&) {
+        ++called;
+        throw std::runtime_error("the pool has ended");
+      },
+      SessionClock::Real());
+  dispatcher.SetRound([](const Round&) { ADD_FAILURE() << "nobody runs it"; });
+  for (int i = 1; i <= kTimes; ++i) {
+    dispatcher.Tell(RoundOf(static_cast<uint64_t>(i)));
+    Until([&] { return called >= i; });
+  }
+  EXPECT_TRUE(dispatcher.Stop(absl::InfiniteDuration()));
+  EXPECT_EQ(called, kTimes);
+}
+
+TEST_F(ExecutorTest, OneThatThrowsAgainIsToldAgain) {
+  std::atomic<int> told{0};
+  std::atomic<bool> throws{false};
+  std::atomic<int> rounds{0};
+  Dispatcher dispatcher(
+      [&](const std::function<void()>& task) {
+        if (throws.exchange(false)) throw std::runtime_error("the queue is full");
+        task();
+      },
+      SessionClock::Real());
+  dispatcher.SetSessionEvent([&](const SessionEvent&) { ++told; });
+  dispatcher.SetRound([&](const Round&) { ++rounds; });
+  for (int i = 1; i <= 3; ++i) {
+    throws = true;
+    dispatcher.Tell(RoundOf(1));
+    Until([&] { return dispatcher.counters().threw == static_cast<uint64_t>(i); });
+    dispatcher.Tell(RoundOf(2));
+    Until([&] { return rounds == 2 * i; });
+    EXPECT_EQ(told, i) << "before the second round of the two";
+  }
 }
 
 }  // namespace

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <fstream>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -311,10 +314,30 @@ TEST_F(SessionCallbacksTest, ClosingWithoutEndWaitsForTheMarketAndForTheCallback
   const int64_t writes = market_.write_calls();
   Until([&] { return closed || market_.write_calls() > writes + 2; });  // It is tried again.
   EXPECT_FALSE(closed) << "the bid still stands";
+  // Else it might never end.
+  EXPECT_TRUE(absl::IsCancelled(session->Bid(MemoryBid(6)).status()));
+  EXPECT_TRUE(absl::IsCancelled(session->ListContracts().Wait().status()));
   market_.LoseCalls(0);
   Until([&] { return closed || session->state() == SessionState::kClosed; });
   shared.Do([&] { let_go = true; });
   closer.join();
+}
+
+TEST_F(SessionCallbacksTest, ClosingLeavesTimeToCallsThatGoOnByThemselves) {
+  const QuoteOptions wanted{.units = {{Resource::kMemory, 1}}};
+  const CallOptions patient{.timeout = absl::InfiniteDuration()};
+  const auto session = Connect();
+  market_.LoseCalls(3);
+  const AsyncCall<Offer> answered = session->GetQuote(wanted, nullptr, patient);
+  EXPECT_TRUE(session->Close({.timeout = absl::InfiniteDuration()}).ok());
+  EXPECT_TRUE(answered.Wait().ok()) << answered.Wait().status();
+
+  const auto stuck = Connect();
+  market_.LoseCalls(1'000'000);
+  const AsyncCall<Offer> given_up = stuck->GetQuote(wanted, nullptr, patient);
+  EXPECT_EQ(stuck->Close({.timeout = absl::Milliseconds(20)}).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(absl::IsCancelled(given_up.Wait().status()));
 }
 
 TEST_F(SessionCallbacksTest, DestructionWaitsForTheCallbackThatRuns) {
@@ -348,34 +371,158 @@ TEST_F(SessionCallbacksTest, DestructionWaitsForTheCallbackThatRuns) {
   destroyer.join();
 }
 
-TEST_F(SessionCallbacksTest, DestructionWaitsForACallThatHasBegun) {
-  const std::string file = ::testing::TempDir() + "nom-life-" + std::to_string(getpid());
-  std::ofstream(file) << "token\n";
-  SessionOptions options = Options();
-  options.token_file = file;
-  auto session = Connect(std::move(options));
-  // The call is held where it reads its token, which comes through a pipe.
-  unlink(file.c_str());
-  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
-  std::thread program([raw = session.get()] {
-    EXPECT_EQ(raw->ListRounds().status().code(), absl::StatusCode::kCancelled);
-  });
-  std::ofstream token(file);  // Waits for the reader.
+// A clock that holds one thread where it asks for the time, until it is let go: a call of that
+// thread's is under way for as long as a test wants.
+class HoldingClock final : public SessionClock {
+ public:
+  absl::Time Wall() const override { return Real().Wall(); }
+  absl::Duration Steady() const override {
+    if (gettid() == thread_) {
+      std::unique_lock lock(mutex_);
+      is_held_ = true;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return let_go_; });
+    }
+    return Real().Steady();
+  }
+  void WaitUntil(std::unique_lock<std::mutex>& lock, std::condition_variable& condition,
+                 absl::Duration deadline) override {
+    Real().WaitUntil(lock, condition, deadline);
+  }
+
+  void HoldThisThread() { thread_ = gettid(); }
+  void WaitUntilHeld() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return is_held_; });
+  }
+  void LetGo() {
+    std::lock_guard lock(mutex_);
+    let_go_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::atomic<pid_t> thread_{0};
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  mutable bool is_held_ = false;
+  bool let_go_ = false;
+};
+
+// Destroys the session in another thread while a call of it is held, which it must not outrun; then
+// lets the call go.
+void ExpectDestructionWaits(std::unique_ptr<Session> session, const std::function<void()>& let_go) {
   std::atomic<bool> destroyed{false};
   std::atomic<pid_t> destroys{0};
-  Session* const raw = session.get();
   std::thread destroyer([&] {
+    (void)session->Close();  // After which there are no more threads to wait for.
     destroys = gettid();
     session.reset();
     destroyed = true;
   });
-  Until([&] { return destroyed || (raw->state() == SessionState::kClosed && Sleeps(destroys)); });
+  int asleep = 0;  // For so many looks at it, one after the other.
+  Until([&] {
+    asleep = destroys != 0 && Sleeps(destroys) ? asleep + 1 : 0;
+    return destroyed || asleep == 20;
+  });
   EXPECT_FALSE(destroyed) << "a call is still under way";
-  token << "token\n";
-  token.close();
-  program.join();
+  let_go();
   destroyer.join();
-  unlink(file.c_str());
+}
+
+using CallOfSession = std::function<void(Session&)>;
+
+TEST_F(SessionCallbacksTest, DestructionWaitsForACallThatHasBegun) {
+  const std::vector<CallOfSession> calls = {
+      [](Session& s) { EXPECT_TRUE(absl::IsCancelled(s.ListRounds().status())); },
+      [](Session& s) { EXPECT_TRUE(absl::IsCancelled(s.ListPrices({}).status())); },
+  };
+  const std::string file = ::testing::TempDir() + "nom-life-" + std::to_string(getpid());
+  for (const CallOfSession& call : calls) {
+    SCOPED_TRACE(&call - calls.data());
+    std::ofstream(file) << "token\n";
+    SessionOptions options = Options();
+    options.token_file = file;
+    auto session = Connect(std::move(options));
+    // The call is held where it reads its token, which comes through a pipe.
+    unlink(file.c_str());
+    ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+    std::thread program([&call, raw = session.get()] { call(*raw); });
+    std::ofstream token(file);  // Waits for the reader.
+    ExpectDestructionWaits(std::move(session), [&] {
+      token << "token\n";
+      token.close();
+    });
+    program.join();
+    unlink(file.c_str());
+  }
+}
+
+// Those that go on by themselves, too, have to have begun.
+TEST_F(SessionCallbacksTest, DestructionWaitsForCallsOfEveryKind) {
+  const std::vector<CallOfSession> calls = {
+      [](Session& s) { (void)s.BidAsync({MemoryBid(1)}); },
+      [](Session& s) { (void)s.GetStatement(0); },
+      [](Session& s) {
+        (void)s.GetQuote({.units = {{Resource::kMemory, 1}}});
+      },
+      [](Session& s) { (void)s.TakeOffer({.offer_id = 1}); },
+      [](Session& s) { (void)s.LeaveContract(1); },
+      [](Session& s) { (void)s.SetRenewal(1, 0); },
+      [](Session& s) {
+        (void)s.OfferSublet({.contract_id = 1, .lots = {{Resource::kCpu, 1, 1}}, .rounds = 1});
+      },
+      [](Session& s) { (void)s.WithdrawOffer(1); },
+      [](Session& s) { (void)s.ListContracts(); },
+      [](Session& s) { (void)s.ListOffers(); },
+      [](Session& s) { (void)s.ListEndedContracts(); },
+      [](Session& s) { (void)s.SetTier({.wish = {.tier = "gold"}}); },
+      [](Session& s) { (void)s.ClearTier(); },
+      [](Session& s) { (void)s.RequestGuest({.name = "web"}); },
+      [](Session& s) { (void)s.GetQuota(); },
+  };
+  for (const CallOfSession& call : calls) {
+    SCOPED_TRACE(&call - calls.data());
+    HoldingClock clock;
+    SessionOptions options = Options();
+    options.clock = &clock;
+    auto session = Connect(std::move(options));
+    std::thread program([&, raw = session.get()] {
+      clock.HoldThisThread();
+      call(*raw);
+    });
+    clock.WaitUntilHeld();
+    ExpectDestructionWaits(std::move(session), [&] { clock.LetGo(); });
+    program.join();
+  }
+}
+
+// What a callback holds is the program's own, and goes in the call that replaces it.
+TEST_F(SessionCallbacksTest, DestructionWaitsForWhoReplacesACallback) {
+  using Held = std::shared_ptr<void>;
+  const std::vector<std::function<void(Session&, const Held&)>> sets = {
+      [](Session& s, const Held& held) { s.OnNotice([held](const Notice&) {}); },
+      [](Session& s, const Held& held) { s.OnPrices([held](const Prices&) {}); },
+      [](Session& s, const Held& held) { s.OnStale([held](const Staleness&) {}); },
+      [](Session& s, const Held& held) { s.OnRound([held](const Round&) {}); },
+      [](Session& s, const Held& held) { s.OnBidEvent([held](const BidEvent&) {}); },
+      [](Session& s, const Held& held) { s.OnSessionEvent([held](const SessionEvent&) {}); },
+  };
+  for (const auto& set : sets) {
+    SCOPED_TRACE(&set - sets.data());
+    Shared shared;
+    bool is_held = false;
+    bool let_go = false;
+    auto session = Connect();
+    set(*session, Held(nullptr, [&](void*) {
+      shared.Do([&] { is_held = true; });
+      shared.WaitUntil([&] { return let_go; });
+    }));
+    std::thread program([&, raw = session.get()] { set(*raw, nullptr); });
+    shared.WaitUntil([&] { return is_held; });
+    ExpectDestructionWaits(std::move(session), [&] { shared.Do([&] { let_go = true; }); });
+    program.join();
+  }
 }
 
 TEST_F(SessionCallbacksTest, DestructionWaitsForCallsInOtherThreads) {

@@ -370,14 +370,35 @@ TEST_F(RoundsTest, RoundsThatCannotBeHadAreToldToBeMissing) {
 TEST_F(RoundsTest, OfThoseThatCameInPartTheOthersAreToldToBeMissing) {
   SessionCore core = Live();
   core.OnResponse(Decided(12, 1), Now());
-  const SessionCore::Output output = core.OnListed(
-      *core.NextListing(), {{.round_id = 11}, {.round_id = 8}, {.round_id = 7}, {.round_id = 4}},
-      absl::UnavailableError("gone"));
+  const SessionCore::Output output = core.OnListed(*core.NextListing(),
+                                                   {{.round_id = 13},
+                                                    {.round_id = 12},
+                                                    {.round_id = 11},
+                                                    {.round_id = 8},
+                                                    {.round_id = 7},
+                                                    {.round_id = 4}},
+                                                   absl::UnavailableError("gone"));
   EXPECT_THAT(Ids(output.rounds), ElementsAre(7, 8, 11, 12));
   ASSERT_THAT(output.events, SizeIs(2));
   EXPECT_THAT(output.events[0].status.message(), HasSubstr("rounds 5 to 6: gone"));
   EXPECT_THAT(output.events[1].status.message(), HasSubstr("rounds 9 to 10: gone"));
   EXPECT_EQ(core.rounds_missed(), 4u);
+}
+
+TEST_F(RoundsTest, WhatComesOfRoundsThatWereUndoneSinceIsNotTold) {
+  for (const bool another_gap : {false, true}) {
+    SCOPED_TRACE(another_gap);
+    SessionCore core = Live();
+    core.OnResponse(Decided(8, 1), Now());
+    const SessionCore::Listing listing = *core.NextListing();
+    core.OnResponse(Decided(3, 1), Now());
+    if (another_gap) core.OnResponse(Decided(10, 1), Now());
+    const SessionCore::Output output = core.OnListed(
+        listing, {{.round_id = 5}, {.round_id = 6}, {.round_id = 7}}, absl::OkStatus());
+    EXPECT_THAT(output.rounds, IsEmpty());
+    EXPECT_THAT(output.events, IsEmpty());
+    EXPECT_EQ(core.NextListing().has_value(), another_gap);
+  }
 }
 
 // A ledger that is put back to an earlier state tells its rounds once more, with what was charged
@@ -387,9 +408,9 @@ TEST_F(RoundsTest, ALedgerThatIsPutBackTellsItsRoundsAnewAndPacesFromTheNextPeri
       {.pacing = PacingOptions{.period_budget_microcredits = 1'000, .period_rounds = 10}},
       MakeBackoff());
   core.OnTime(Now());
-  const auto at = [&](uint64_t round_id) {
+  const auto at = [&](uint64_t round_id, const char* ledger_id = "this") {
     market::v1::WatchResponse response = Response(round_id, absl::Seconds(4));
-    response.mutable_state()->set_ledger_id("this");
+    response.mutable_state()->set_ledger_id(ledger_id);
     return core.OnResponse(response, Now());
   };
   const Bid bid{.guest_id = 3, .ranges = {{1, 1, 50, 50}}, .budget_microcredits = 50};
@@ -402,6 +423,8 @@ TEST_F(RoundsTest, ALedgerThatIsPutBackTellsItsRoundsAnewAndPacesFromTheNextPeri
   EXPECT_THAT(Ids(at(43).rounds), ElementsAre(42)) << "though 94 was decided before";
   at(50);
   EXPECT_EQ(wanted(), absl::StatusCode::kOk);
+  at(42, "another");
+  EXPECT_EQ(wanted(), absl::StatusCode::kOk) << "of which nothing was charged before";
 }
 
 TEST_F(SessionCoreTest, GuestZeroIsTheOnlyOne) {

@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -155,6 +157,76 @@ TEST_F(SessionOddTest, TwoThatTakeOverInTheirCallbacksFightAndEnd) {
   EXPECT_THAT(market_.bids(), SizeIs(1));
   market_.Decide();
   EXPECT_EQ(market_.award_units(guest_, Resource::kMemory), standing[0].bid.ranges[0].max_units);
+}
+
+// A line that comes and goes under calls of all kinds: those with time enough are carried out, and
+// once; others say why they were not; each round is told once, or missed.
+TEST_F(SessionOddTest, ALineThatComesAndGoesUnderAllCallsLosesNoneOfThem) {
+  constexpr size_t kTimes = 12;
+  const CallOptions patient{.timeout = absl::InfiniteDuration()};
+  Shared shared;
+  std::vector<uint64_t> told;
+  std::atomic<bool> is_over{false};
+  std::atomic<size_t> taken{0};
+  std::atomic<size_t> listed{0};
+  const auto session = Connect();
+  session->OnRound([&](const Round& round) { shared.Do([&] { told.push_back(round.round_id); }); });
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    for (int64_t units = 1; !is_over; units = 1 + units % 9) {
+      const absl::Status status = session->Bid(MemoryBid(units), patient).status();
+      // In safe mode none waits: it is refused, or told what came of it until then.
+      EXPECT_TRUE(status.ok() || absl::IsFailedPrecondition(status) ||
+                  absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
+                  absl::IsCancelled(status))
+          << status;
+      Until([&] { return is_over || !session->stale(); });
+    }
+  });
+  threads.emplace_back([&] {
+    const QuoteOptions wanted{.units = {{Resource::kCpu, 1}}, .rounds = 1'000};
+    do {
+      const absl::StatusOr<Offer> offer = session->GetQuote(wanted, nullptr, patient).Wait();
+      ASSERT_TRUE(offer.ok()) << offer.status();
+      const TakeOptions take{.offer_id = offer->offer_id};
+      const absl::Status status = session->TakeOffer(take, nullptr, patient).Wait().status();
+      EXPECT_TRUE(status.ok()) << status;
+    } while (++taken < 900 && !is_over);  // As many as there are units.
+  });
+  threads.emplace_back([&] {
+    const CallOptions hasty{.timeout = absl::Milliseconds(20)};
+    do {
+      for (const absl::Status& status :
+           {session->ListRounds(0, 20, hasty).status(), session->ListPrices({}, hasty).status(),
+            session->GetStatement(0, 0, hasty).status(),
+            session->ListContracts(0, nullptr, hasty).Wait().status()}) {
+        EXPECT_TRUE(status.ok() || absl::IsUnavailable(status) || absl::IsCancelled(status) ||
+                    absl::IsDeadlineExceeded(status))
+            << status;
+      }
+    } while (++listed < kTimes || !is_over);
+  });
+  for (size_t i = 0; i < kTimes; ++i) {
+    market_.Stop();
+    Until([&] { return session->state() == SessionState::kLost; });
+    market_.Decide();
+    market_.Start();
+    Until([&] { return session->state() == SessionState::kLive; });
+    market_.Decide();
+  }
+  is_over = true;
+  for (std::thread& thread : threads) thread.join();
+  // Of rounds that went by unseen, those that could not be asked for in time are counted.
+  shared.WaitUntil([&] { return !told.empty() && told.back() == 2 * kTimes; });
+  shared.Do([&] {
+    EXPECT_EQ(std::adjacent_find(told.begin(), told.end(), std::greater_equal<>()), told.end());
+    EXPECT_EQ(told.size() + session->counters().rounds_missed, 2 * kTimes);
+  });
+  EXPECT_THAT(market_.contracts(), SizeIs(taken.load())) << "each offer was taken once";
+  Until([&] { return !session->stale(); });
+  EXPECT_TRUE(session->Bid(MemoryBid(20), patient).ok());
+  ASSERT_THAT(market_.bids(), SizeIs(1));
+  EXPECT_EQ(market_.bids()[0].ranges[0].max_units, 20) << "the last that was wished for";
 }
 
 // More guests, resources and bundles than a market has: in calls of what it takes.

@@ -520,16 +520,18 @@ TEST_F(SessionTest, RoundsThatWentByUnseenAreAskedForPageByPage) {
     market.rounds = page({8, 7}, 7);
     market.on_request = [&, page](const std::string& request) {
       if (request.rfind("ListRounds", 0) != 0) return;
-      const int asked = ++pages;
-      market_.Configure([&](FakeMarket& fake) {
-        fake.rounds = asked == 1 ? page({6}, 6) : page({5, 4}, 4);
-      });
+      const auto next = ++pages == 1 ? page({6}, 6) : page({5, 4}, 4);
+      market_.Configure([&](FakeMarket& fake) { fake.rounds = next; });
     };
   });
   Publish(10);
   EXPECT_THAT(told.WaitFor(5), ::testing::ElementsAre(5, 6, 7, 8, 9));
   EXPECT_EQ(pages, 3) << "and no more than were wanted";
-  EXPECT_EQ(session->counters().rounds_missed, 0u);
+  market_.Configure([&](FakeMarket& market) { market.rounds = page({13}, 14); });
+  Publish(15);
+  EXPECT_THAT(told.WaitFor(7), ::testing::ElementsAre(5, 6, 7, 8, 9, 13, 14));
+  EXPECT_EQ(pages, 4) << "one that leads nowhere is the last";
+  EXPECT_EQ(session->counters().rounds_missed, 3u);
 }
 
 TEST_F(SessionTest, DestructionEndsACallInItsPause) {

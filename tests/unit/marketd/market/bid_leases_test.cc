@@ -115,6 +115,8 @@ TEST_F(BidLeasesTest, WhatWasGivenUpNeverComes) {
   leases.Renew(kKey, {5, 3}, 11);
   EXPECT_THAT(leases.Judge(kKey, {5, 2}).status.message(), HasSubstr("given up"));
   EXPECT_EQ(leases.Judge(kKey, {5, 3}).kind, Kind::kRefused);
+  leases.Renew(kKey, {5, 2}, 11);
+  EXPECT_EQ(leases.Judge(kKey, {5, 3}).kind, Kind::kRefused) << "also if an older one comes late";
   EXPECT_EQ(leases.Judge(kKey, {5, 4}).kind, Kind::kMayWrite);
   leases.ForgetGuest(1);
   EXPECT_EQ(leases.Judge(kKey, {5, 3}).kind, Kind::kMayWrite);

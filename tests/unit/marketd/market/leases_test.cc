@@ -76,12 +76,21 @@ TEST_F(LeasesTest, AWithdrawalByTheOwnerStands) {
   EXPECT_TRUE(Place(OpenLeaseOf(), 1, 5).status.ok()) << "a lease opened since may";
 }
 
+TEST_F(LeasesTest, AWithdrawalOfWhatIsOnItsWayStandsToo) {
+  const uint64_t fence = OpenLeaseOf();
+  EXPECT_FALSE(Ask(WithdrawBid{NewId(), guest_, ResourceKind::kMemory}).removed);
+  EXPECT_EQ(Place(fence, 1, 5).lost_to, LeasedBidState::kWithdrawn);
+  EXPECT_FALSE(Stands());
+}
+
 TEST_F(LeasesTest, AWriteThatWasOvertakenUndoesNothing) {
   const uint64_t fence = OpenLeaseOf();
-  EXPECT_TRUE(Place(fence, 2, 7).status.ok());
+  const PlacedBid placed = Place(fence, 2, 7);
+  EXPECT_TRUE(placed.status.ok());
   EXPECT_EQ(Place(fence, 1, 9).status.code(), absl::StatusCode::kAborted) << "late";
   const PlacedBid again = Place(fence, 2, 7);
   EXPECT_TRUE(again.status.ok()) << "the same again, as its answer was lost";
+  EXPECT_EQ(again.round_id, placed.round_id);
   EXPECT_EQ(transactions_["bids placed"], 1);
   EXPECT_TRUE(Place(fence, 3, 0).removed);
   EXPECT_FALSE(Place(fence, 3, 0).removed);
@@ -110,6 +119,14 @@ TEST_F(LeasesTest, ABidThatIsRenewedStandsWithoutATransactionAndLapsesWhenItIsNo
   EXPECT_EQ(Renew(fence).state, LeasedBidState::kNone);
   EXPECT_EQ(Place(fence, 1, 5).status.code(), absl::StatusCode::kAborted) << "it was, and lapsed";
   EXPECT_TRUE(Place(fence, 2, 5).status.ok());
+}
+
+TEST_F(LeasesTest, ABidThatReplacesAnotherStandsForItsOwnRounds) {
+  const uint64_t fence = OpenLeaseOf();
+  ASSERT_TRUE(Place(fence, 1, 5, /*rounds=*/9).status.ok());
+  EXPECT_EQ(Renew(fence).last_round_id, book().last_decided_round_id + 9);
+  ASSERT_TRUE(Place(fence, 2, 5, /*rounds=*/3).status.ok());
+  EXPECT_EQ(Renew(fence).last_round_id, book().last_decided_round_id + 3);
 }
 
 TEST_F(LeasesTest, ARestartStripsNobodyAndGivesOutHigherFences) {

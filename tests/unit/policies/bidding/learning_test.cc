@@ -195,6 +195,24 @@ TEST(Learning, WhatDoesNotFitIsNeitherUsedNorTried) {
   EXPECT_EQ(learner.Choose(kSimple, kFree, 1'000, kSecond, held), -1);
 }
 
+TEST(Learning, WhatIsNotOnSaleIsNeitherUsedNorTried) {
+  KnobEstimate room[2];
+  KnobLearner learner(room, 2, {.explore_one_in = 2});
+  const int64_t first[kPointResourcesMax] = {2, 0};
+  const int64_t second[kPointResourcesMax] = {0, 2};
+  ASSERT_EQ(learner.Add(1, first), 0);
+  ASSERT_EQ(learner.Add(2, second), 1);
+  Microcredits prices[kPointResourcesMax] = {kNotOnSale, kNotOnSale};
+  EXPECT_EQ(learner.Choose(kSimple, prices, 1'000, kSecond, nullptr), -1);
+  prices[0] = 0;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(learner.Choose(kSimple, prices, 1'000, kSecond, nullptr), 0) << i;
+    learner.Measured(0, 1'000, Delivers(1'000), first);
+  }
+  prices[1] = 0;
+  EXPECT_EQ(learner.Choose(kSimple, prices, 1'000, kSecond, nullptr), 1) << "its turn was due";
+}
+
 TEST(Learning, AProfileIsTheBeginningOfKnowledge) {
   KnobEstimate room[2];
   KnobLearner learner(room, 2, {});

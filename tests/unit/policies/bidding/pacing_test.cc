@@ -93,6 +93,7 @@ TEST(BudgetPacer, WhatIsToldLateCountsAsTold) {
   }
   for (uint64_t round = 1'140; round < 1'240; ++round) pacer.Told(round, 0);
   EXPECT_EQ(pacer.spent_microcredits(), 0);
+  EXPECT_EQ(pacer.outstanding_microcredits(), kLifetimeRoundsMax - 1) << "in rounds to come";
 }
 
 // What the header says is left over.
