@@ -5,9 +5,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <functional>
 #include <mutex>
 #include <set>
@@ -355,8 +357,19 @@ TEST_F(LargeStateTest, ComesInPartsAndWhole) {
       bids.push_back({.guest_id = guest.guest_id, .resource = resource, .ranges = SixteenRanges()});
     }
   }
-  for (const absl::StatusOr<uint64_t>& result : (*first)->BidAll(std::move(bids))) {
-    ASSERT_TRUE(result.ok()) << result.status();
+  // More than one session keeps.
+  constexpr size_t kBidsOfASession = 4'096;
+  std::vector<std::unique_ptr<Session>> bidders;
+  for (size_t begin = 0; begin < bids.size(); begin += kBidsOfASession) {
+    const size_t end = std::min(bids.size(), begin + kBidsOfASession);
+    absl::StatusOr<std::unique_ptr<Session>> bidder = Session::Connect(options);
+    ASSERT_TRUE(bidder.ok()) << bidder.status();
+    const auto at = [&bids](size_t i) { return bids.begin() + static_cast<std::ptrdiff_t>(i); };
+    for (const absl::StatusOr<uint64_t>& result :
+         (*bidder)->BidAll(std::vector<Bid>(at(begin), at(end)))) {
+      ASSERT_TRUE(result.ok()) << result.status();
+    }
+    bidders.push_back(*std::move(bidder));
   }
 
   size_t bytes = 0;
