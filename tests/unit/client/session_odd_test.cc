@@ -241,7 +241,8 @@ TEST_F(SessionOddTest, TablesOfEverySizeTravel) {
   std::vector<Bid> bids;
   for (int guest = 0; guest < 8; ++guest) bids.push_back({.guest_id = market_.AddGuest("guest")});
   const auto session = Connect();
-  for (Bid& bid : bids) bid.valuation = BundlesOf(points, session->prices());
+  const Valuation table = BundlesOf(points, session->prices());
+  for (Bid& bid : bids) bid.valuation = table;
   EXPECT_THAT(bids[0].valuation->bundles, SizeIs(kBundlesMax));
   for (const auto& result : session->BidAll(bids)) EXPECT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(market_.bids(), SizeIs(8));
