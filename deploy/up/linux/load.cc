@@ -2,11 +2,13 @@
 // What ./nom up --linux lets compete, and those who use it: one static program, its first word says
 // what. No library of ours.
 //
-//   load web PORT WORK_MS                  a web server whose every page takes so much of a
-//   processor load visits PORT RATE DEADLINE_MS FILE its visitors; FILE: how many pages came in
-//   time, of all load lookups PORT RATE KEYS FILE       users of memcached, some keys more often
-//   than others; what
-//                                          is not there is put there; FILE: hits, of all
+//   load web PORT WORK_MS
+//     a web server whose every page takes so much of a processor
+//   load visits PORT RATE DEADLINE_MS FILE
+//     its visitors; FILE: how many pages came in time, of all
+//   load lookups PORT RATE KEYS FILE [VALUE_BYTES]
+//     users of memcached, some keys more often than others; what is not there is put there; FILE:
+//     hits, of all
 // FILE is replaced each quarter of a second: two counts that rise.
 
 #include <arpa/inet.h>
@@ -23,7 +25,7 @@
 
 namespace {
 
-constexpr size_t kValueBytes = 40'000;
+constexpr int64_t kValueBytes = 40'000;  // If nothing else is said.
 constexpr int64_t kReportNs = 250'000'000;
 
 int64_t Nanoseconds(clockid_t clock) {
@@ -143,16 +145,17 @@ bool Receive(int peer, std::string* answer, const char* end) {
   return true;
 }
 
-[[noreturn]] void Lookups(int port, int64_t rate, int64_t keys, const char* file) {
+[[noreturn]] void Lookups(int port, int64_t rate, int64_t keys, const char* file,
+                          int64_t value_bytes) {
   Pace pace(rate);
   Report report(file);
-  const std::string value(kValueBytes, 'v');
+  const std::string value(static_cast<size_t>(value_bytes), 'v');
   uint64_t random = 88'172'645'463'325'252;  // xorshift64: the same lookups in every run.
   std::string answer;
   int peer = Connect(port);
   const auto put = [&](int64_t key) {
     const std::string text = "set key" + std::to_string(key) + " 0 0 " +
-                             std::to_string(kValueBytes) + "\r\n" + value + "\r\n";
+                             std::to_string(value_bytes) + "\r\n" + value + "\r\n";
     return send(peer, text.data(), text.size(), MSG_NOSIGNAL) > 0 && Receive(peer, &answer, "\r\n");
   };
   for (;;) {
@@ -184,11 +187,12 @@ int main(int argc, char** argv) {
   if (what == "visits" && argc == 6) {
     Visits(static_cast<int>(number(2)), number(3), number(4), argv[5]);
   }
-  if (what == "lookups" && argc == 6) {
-    Lookups(static_cast<int>(number(2)), number(3), number(4), argv[5]);
+  if (what == "lookups" && (argc == 6 || argc == 7)) {
+    Lookups(static_cast<int>(number(2)), number(3), number(4), argv[5],
+            argc == 7 ? number(6) : kValueBytes);
   }
   std::fprintf(stderr,
                "usage: load web PORT WORK_MS | visits PORT RATE DEADLINE_MS FILE | "
-               "lookups PORT RATE KEYS FILE\n");
+               "lookups PORT RATE KEYS FILE [VALUE_BYTES]\n");
   return 2;
 }
