@@ -215,67 +215,48 @@ ALTER TABLE tenants DROP COLUMN last_token_id;
 PRAGMA user_version = 8;
 )sql";
 
-TEST_F(SqliteLedgerTest, AFileOfVersion10IsBroughtUp) {
+// A file that was filled and then made older by `back` is brought up, once: all that was in it is
+// there, and its tables are those of a new file, whose columns may stand in another order.
+class BroughtUpTest : public SqliteLedgerTest {
+ protected:
+  void ExpectBroughtUp(const std::string& back) {
+    ASSERT_EQ(Shell(path_, back), "");
+    auto again = Open();
+    ASSERT_TRUE(again.ok()) << again.status();
+    const auto loaded = (*again)->Load({});
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(*loaded, filled_);
+    (*again).reset();
+    EXPECT_TRUE(Open().ok()) << "and stays so";
+    const std::string fresh = directory_.File("fresh.ledger");
+    ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
+    EXPECT_EQ(Columns(path_), Columns(fresh));
+  }
+};
+
+TEST_F(BroughtUpTest, AFileOfVersion10) {
   Fill();
-  ASSERT_EQ(Shell(path_, kBackTo10), "");
-  auto again = Open();
-  ASSERT_TRUE(again.ok()) << again.status();
-  auto loaded = (*again)->Load({});
-  ASSERT_TRUE(loaded.ok()) << loaded.status();
-  EXPECT_EQ(*loaded, filled_);
-  (*again).reset();
-  EXPECT_TRUE(Open().ok()) << "and stays so";
-  const std::string fresh = directory_.File("fresh.ledger");
-  ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
-  EXPECT_EQ(Columns(path_), Columns(fresh));
+  ExpectBroughtUp(kBackTo10);
 }
 
-TEST_F(SqliteLedgerTest, AFileOfVersion9IsBroughtUp) {
+TEST_F(BroughtUpTest, AFileOfVersion9) {
   Fill();
-  ASSERT_EQ(Shell(path_, std::string(kBackTo10) + kBackTo9), "");
-  auto again = Open();
-  ASSERT_TRUE(again.ok()) << again.status();
-  auto loaded = (*again)->Load({});
-  ASSERT_TRUE(loaded.ok()) << loaded.status();
-  EXPECT_EQ(*loaded, filled_);
-  (*again).reset();
-  EXPECT_TRUE(Open().ok()) << "and stays so";
-  const std::string fresh = directory_.File("fresh.ledger");
-  ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
-  EXPECT_EQ(Columns(path_), Columns(fresh));
+  ExpectBroughtUp(std::string(kBackTo10) + kBackTo9);
   EXPECT_THAT(Shell(path_, "DELETE FROM entries"), HasSubstr("only archived"));
 }
 
-TEST_F(SqliteLedgerTest, AFileOfVersion8IsBroughtUpAndItsTokensStayGood) {
+TEST_F(BroughtUpTest, AFileOfVersion8WhoseTokensStayGood) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, std::string(kBackTo10) + kBackTo9 + kBackTo8), "");
-  auto again = Open();
-  ASSERT_TRUE(again.ok()) << again.status();
-  auto loaded = (*again)->Load({});
-  ASSERT_TRUE(loaded.ok()) << loaded.status();
-  EXPECT_EQ(*loaded, filled_);
-  EXPECT_EQ(loaded->tenants.at("ann").tokens.at(0).hash, "a hash");
-  (*again).reset();
-  EXPECT_TRUE(Open().ok()) << "and stays so";
-  // The same tables as those of a new file, whose columns may stand in another order.
-  const std::string fresh = directory_.File("fresh.ledger");
-  ASSERT_TRUE(OpenSqliteLedger({.path = fresh, .sync_to_disk = false}).ok());
-  EXPECT_EQ(Columns(path_), Columns(fresh));
+  EXPECT_EQ(filled_.tenants.at("ann").tokens.at(0).hash, "a hash");
+  ExpectBroughtUp(std::string(kBackTo10) + kBackTo9 + kBackTo8);
 }
 
-TEST_F(SqliteLedgerTest, AFileOfVersion7IsBroughtUp) {
+TEST_F(BroughtUpTest, AFileOfVersion7) {
   Fill(/*with_events=*/false);
-  ASSERT_EQ(Shell(path_, std::string(kBackTo10) + kBackTo9 + kBackTo8 +
-                             "ALTER TABLE guests DROP COLUMN end_cause;"
-                             " ALTER TABLE guests DROP COLUMN arrears_rounds;"
-                             " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7"),
-            "");
-  auto again = Open();
-  ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(*(*again)->Load({}), filled_);
-  (*again).reset();
-  EXPECT_EQ(Shell(path_, "SELECT end_cause, arrears_rounds FROM guests"), "");
-  EXPECT_TRUE(Open().ok()) << "and stays so";
+  ExpectBroughtUp(std::string(kBackTo10) + kBackTo9 + kBackTo8 +
+                  "ALTER TABLE guests DROP COLUMN end_cause;"
+                  " ALTER TABLE guests DROP COLUMN arrears_rounds;"
+                  " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7");
 }
 
 TEST_F(SqliteLedgerTest, RefusesASchemaOfBeforeTheFirstRelease) {
