@@ -34,18 +34,9 @@ absl::StatusOr<Offer> ReadOffer(uint64_t offer_id, bool has_offer, const pb::Off
 
 AsyncCall<Offer> Session::Impl::GetQuote(const QuoteOptions& quote, Told<Offer> done,
                                          const CallOptions& options) {
-  absl::StatusOr<pb::GetQuoteRequest> request = client::ToProto(quote);
-  const absl::StatusOr<uint64_t> guest_id =
-      Locked([&](const SessionCore& core) { return core.ResolveGuest(quote.guest_id); });
-  if (guest_id.ok()) {
-    request->set_guest_id(*guest_id);
-    request->set_request_id(RequestIdOf(options));
-  } else {
-    request = guest_id.status();
-  }
   return Send<Offer>(
       static_cast<Method<pb::GetQuoteRequest, pb::GetQuoteResponse>>(&Async::GetQuote),
-      std::move(request), pb::GetQuoteResponse(),
+      ForGuest(client::ToProto(quote), quote.guest_id, options), pb::GetQuoteResponse(),
       [](const pb::GetQuoteResponse& response) {
         return ReadOffer(response.offer_id(), response.has_offer(), response.offer());
       },
@@ -54,18 +45,9 @@ AsyncCall<Offer> Session::Impl::GetQuote(const QuoteOptions& quote, Told<Offer> 
 
 AsyncCall<Taken> Session::Impl::TakeOffer(const TakeOptions& take, Told<Taken> done,
                                           const CallOptions& options) {
-  absl::StatusOr<pb::TakeOfferRequest> request = client::ToProto(take);
-  const absl::StatusOr<uint64_t> guest_id =
-      Locked([&](const SessionCore& core) { return core.ResolveGuest(take.guest_id); });
-  if (guest_id.ok()) {
-    request->set_guest_id(*guest_id);
-    request->set_request_id(RequestIdOf(options));
-  } else {
-    request = guest_id.status();
-  }
   return Send<Taken>(
       static_cast<Method<pb::TakeOfferRequest, pb::TakeOfferResponse>>(&Async::TakeOffer),
-      std::move(request), pb::TakeOfferResponse(),
+      ForGuest(client::ToProto(take), take.guest_id, options), pb::TakeOfferResponse(),
       [](const pb::TakeOfferResponse& response) -> absl::StatusOr<Taken> {
         return Taken{response.contract_id(), response.from_round_id()};
       },

@@ -20,18 +20,9 @@ using client::RequestIdOf;
 
 AsyncCall<uint64_t> Session::Impl::SetTier(const TierOptions& tier, Told<uint64_t> done,
                                            const CallOptions& options) {
-  absl::StatusOr<pb::SetTierRequest> request = client::ToProto(tier);
-  const absl::StatusOr<uint64_t> guest_id =
-      Locked([&](const SessionCore& core) { return core.ResolveGuest(tier.guest_id); });
-  if (guest_id.ok()) {
-    request->set_guest_id(*guest_id);
-    request->set_request_id(RequestIdOf(options));
-  } else {
-    request = guest_id.status();
-  }
   return Send<uint64_t>(
       static_cast<Method<pb::SetTierRequest, pb::SetTierResponse>>(&Async::SetTier),
-      std::move(request), pb::SetTierResponse(),
+      ForGuest(client::ToProto(tier), tier.guest_id, options), pb::SetTierResponse(),
       [](const pb::SetTierResponse& response) -> absl::StatusOr<uint64_t> {
         return response.round_id();
       },
@@ -40,18 +31,9 @@ AsyncCall<uint64_t> Session::Impl::SetTier(const TierOptions& tier, Told<uint64_
 
 AsyncCall<bool> Session::Impl::ClearTier(uint64_t guest_id, Told<bool> done,
                                          const CallOptions& options) {
-  absl::StatusOr<pb::ClearTierRequest> request = pb::ClearTierRequest();
-  const absl::StatusOr<uint64_t> resolved =
-      Locked([&](const SessionCore& core) { return core.ResolveGuest(guest_id); });
-  if (resolved.ok()) {
-    request->set_guest_id(*resolved);
-    request->set_request_id(RequestIdOf(options));
-  } else {
-    request = resolved.status();
-  }
   return Send<bool>(
       static_cast<Method<pb::ClearTierRequest, pb::ClearTierResponse>>(&Async::ClearTier),
-      std::move(request), pb::ClearTierResponse(),
+      ForGuest(pb::ClearTierRequest(), guest_id, options), pb::ClearTierResponse(),
       [](const pb::ClearTierResponse& response) -> absl::StatusOr<bool> {
         return response.removed();
       },

@@ -207,6 +207,10 @@ class Session::Impl {
   // Hands on what the bid book has to say.
   void Collect();
 
+  // A request of that guest, under the id of the options or a new one; or why there is no such
+  // guest. See session_send.h.
+  template <typename Request>
+  absl::StatusOr<Request> ForGuest(Request request, uint64_t guest_id, const CallOptions& options);
   // Of one whose request could be made; or answered with why it could not. See session_send.h.
   template <typename Answer, typename Method, typename Request, typename Response, typename Read>
   AsyncCall<Answer> Send(Method method, absl::StatusOr<Request> request, const Response& response,

@@ -26,6 +26,17 @@ std::string RequestIdOf(const CallOptions& options);
 
 }  // namespace client
 
+template <typename Request>
+absl::StatusOr<Request> Session::Impl::ForGuest(Request request, uint64_t guest_id,
+                                                const CallOptions& options) {
+  const absl::StatusOr<uint64_t> resolved =
+      Locked([&](const SessionCore& core) { return core.ResolveGuest(guest_id); });
+  if (!resolved.ok()) return resolved.status();
+  request.set_guest_id(*resolved);
+  request.set_request_id(client::RequestIdOf(options));
+  return request;
+}
+
 template <typename Answer, typename Method, typename Request, typename Response, typename Read>
 AsyncCall<Answer> Session::Impl::Send(Method method, absl::StatusOr<Request> request,
                                       const Response& /*response*/, const Read& read,
