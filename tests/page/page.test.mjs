@@ -87,6 +87,9 @@ describe("a market that runs", () => {
     await page.getByText("your own bids; those of others are theirs: 1.").first().waitFor();
     await page.goto(`${market.url}#/rounds`);
     await page.getByText("You were charged").waitFor();
+    // What a round came to, but not what the others' bids are worth.
+    const whole = page.locator("section").filter({ has: page.getByRole("heading", { name: /^What round \d+ came to$/ }) });
+    assert.match(await whole.locator("thead").innerText(), /^Resource\s+Charged\s+Changed hands\s+Evenness\s*$/);
     // The token is this tab's: not in the address, not kept beyond it.
     assert.ok(!page.url().includes(shop));
     assert.equal(await page.evaluate(() => Object.keys(localStorage).length), 0);
@@ -151,6 +154,24 @@ describe("a market that runs", () => {
     await page.getByRole("link", { name: "Who holds what" }).click();
     await page.getByRole("link", { name: "web" }).waitFor();
     await page.getByRole("link", { name: "train" }).waitFor();
+    // What a round came to is what the API says of that round.
+    await page.goto(`${market.url}#/rounds`);
+    const whole = page.locator("section").filter({ has: page.getByRole("heading", { name: /^What round \d+ came to$/ }) });
+    await whole.locator("tbody tr").nth(1).waitFor();
+    const [title, cells] = await whole.evaluate((section) => [
+      section.querySelector("h2").textContent, [...section.querySelectorAll("tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent))]);
+    const id = Number(/\d+/.exec(title)[0]);
+    const { rounds } = await (await fetch(`${market.url}api/v1/rounds?page_size=1&before_round_id=${id + 1}`, { headers: { authorization: `Bearer ${OPERATOR}` } })).json();
+    assert.equal(rounds[0].round_id, id);
+    assert.deepEqual(cells.map((row) => row[0]), rounds[0].prices.map((p) => ({ cpu: "Processor", memory: "Memory" })[p.kind]));
+    rounds[0].prices.forEach(({ measures: m }, i) => {
+      const plain = (text) => Number(text.replaceAll("\u202f", "").replace(/ (cr|%)$/, ""));
+      const [, charged, , evenness, worth, most] = cells[i];
+      for (const [text, micro] of [[charged, m.revenue_microcredits], [worth, m.welfare_microcredits], [most, m.welfare_bound_microcredits]]) {
+        assert.ok(Math.abs(plain(text) - micro / 1e6) <= Math.max(1e-6, micro / 1e6 / 100), `${text} is ${micro}`);
+      }
+      assert.equal(plain(evenness), Math.round(m.jain_index_ppm / 10_000));
+    });
     assert.deepEqual(page.complaints, []);
     await page.context().close();
   });
