@@ -20,8 +20,8 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctionsOfTheRule = kIsSanitized ? 10'000 : 100'000;
-constexpr uint64_t kAuctions = kIsSanitized ? 2'000 : 16'000;
+constexpr uint64_t kAuctionsOfTheRule = 100'000;
+constexpr uint64_t kAuctions = 16'000;
 
 // Both ways of dividing are for problems far larger than these, unless they are forced.
 JointVcgOptions OptionsFor(uint64_t seed) {

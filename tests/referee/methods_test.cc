@@ -12,7 +12,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = kIsSanitized ? 500 : 10'000;
+constexpr uint64_t kAuctions = 10'000;
 
 MpspOptions Tables() {
   MpspOptions options;

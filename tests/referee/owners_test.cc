@@ -14,7 +14,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = kIsSanitized ? 10'000 : 100'000;
+constexpr uint64_t kAuctions = 100'000;
 
 Shape ShapeFor(const RuleInfo& rule) { return rule.takes_gaps ? Shape::kGeneral : Shape::kConcave; }
 

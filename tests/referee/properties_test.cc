@@ -19,7 +19,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctionsOfEachRule = kIsSanitized ? 10'000 : 100'000;
+constexpr uint64_t kAuctionsOfEachRule = 100'000;
 constexpr uint64_t kAuctions = 10'000;
 constexpr int64_t kBids = 12;
 constexpr int64_t kUnits = 40;

@@ -21,7 +21,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = kIsSanitized ? 10'000 : 100'000;
+constexpr uint64_t kAuctions = 100'000;
 constexpr uint64_t kLargeAuctions = 1'000;
 
 std::string Show(const Clearing& clearing) {

@@ -22,7 +22,7 @@
 namespace nom::policies {
 namespace {
 
-constexpr uint64_t kAuctions = kIsSanitized ? 10'000 : 100'000;
+constexpr uint64_t kAuctions = 100'000;
 // Each auction is cleared once for each.
 constexpr int kLies = 4;
 

@@ -102,6 +102,8 @@ class Machine {
 
  private:
   Machine();
+  // Whether `done` comes true before the machine's time for it is over.
+  bool Wait(const std::function<bool()>& done);
   NomEvent Grants(uint32_t kind, const std::vector<Grant>& grants, uint64_t deadline_us);
 
   std::byte* base_ = nullptr;

@@ -140,7 +140,7 @@ TEST(Curve, BadPointsAreNamed) {
 // Valid bids; concave ones for uniform_price; never above the curve (or its hull), and below it by
 // rounding only while the ranges suffice.
 TEST(Curve, RandomCurvesAreBidHonestly) {
-  for (uint64_t seed = FirstSeed(), end = seed + CountOr(5'000); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(1'500); seed < end; ++seed) {
     TestRandom random(seed);
     const bool fits = !random.OneIn(4);
     const std::vector<CurvePoint> points = RandomCurve(random, fits ? kRangesMax - 1 : 60);

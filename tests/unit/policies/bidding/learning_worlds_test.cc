@@ -83,8 +83,7 @@ TEST(LearningWorlds, OneSettingMeasuredOnceAsWorthlessIsTriedAgain) {
 // Whatever has been measured before, truly or not: from when on one setting is the only one that
 // works, the program comes to use it, in at most so many rounds as are needed to forget all.
 TEST(LearningWorlds, WhateverWasMeasuredTheOnlySettingThatWorksIsFound) {
-  for (uint64_t seed = FirstSeed(), end = seed + CountOr(kIsSanitized ? 10 : 200); seed < end;
-       ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(200); seed < end; ++seed) {
     SCOPED_TRACE("replay: NOM_SEED=" + std::to_string(seed) + " NOM_COUNT=1");
     TestRandom random(seed);
     const int settings = static_cast<int>(random.Between(1, 8));

@@ -25,7 +25,6 @@
 namespace nom::policies {
 namespace {
 
-uint64_t Auctions(uint64_t count) { return CountOr(kIsSanitized ? count / 20 : count); }
 
 // What the auctions of one test look like. Each dice is thrown anew for each auction.
 struct Looks {
@@ -136,7 +135,7 @@ absl::StatusOr<Clearing> BySelection(const Auction& auction) {
 
 void ExpectEqualsExhaustive(const Looks& looks, uint64_t count, Microcredits factor = 1) {
   int64_t winners = 0;
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(count); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(count); seed < end; ++seed) {
     const Auction auction = Scaled(FallingAuction(looks, seed), factor);
     const auto expected = ClearExhaustive(auction);
     ASSERT_TRUE(expected.ok()) << expected.status() << "\n" << Describe(seed, auction);
@@ -147,7 +146,7 @@ void ExpectEqualsExhaustive(const Looks& looks, uint64_t count, Microcredits fac
                                   << Describe(seed, auction) << Owners(auction);
     winners += static_cast<int64_t>(actual->awards.size());
   }
-  EXPECT_GT(winners, static_cast<int64_t>(Auctions(count) / 4));
+  EXPECT_GT(winners, static_cast<int64_t>(CountOr(count) / 4));
 }
 
 TEST(Concave, EqualsExhaustiveSearchWithPenaltiesHoldingsAndOwners) {
@@ -182,7 +181,7 @@ TEST(Concave, EqualsTheTablesWithPenaltiesHoldingsAndOwners) {
     looks.bid_units_max = units;
     looks.price_max = price;
     looks.pieces_max = 8;
-    for (uint64_t seed = FirstSeed(), end = seed + Auctions(100); seed < end; ++seed) {
+    for (uint64_t seed = FirstSeed(), end = seed + CountOr(100); seed < end; ++seed) {
       const Auction auction = FallingAuction(looks, seed);
       MpspOptions tables;
       tables.always_tables = true;
@@ -283,7 +282,7 @@ TEST(Concave, EqualsSortingOfAllUnitsForLargeOwnersAndManyBids) {
   Looks looks;
   looks.bids_max = 1'200;
   looks.pieces_max = 9;
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(20); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(20); seed < end; ++seed) {
     SCOPED_TRACE(seed);
     looks.price_max = seed % 3 == 0 ? 5 : 1'000'000;
     looks.bid_units_max = seed % 2 == 0 ? 12 : 40;
@@ -303,7 +302,7 @@ TEST(Concave, EqualsSortingOfAllUnitsForLargeOwnersAndManyBids) {
 // Worth the reserve, those would be kept, and displace units of others that were served.
 TEST(Concave, EqualsSortingOfAllUnitsWhereOwnersWouldDisplaceOthers) {
   constexpr Microcredits kPenalty = 50'000;
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(12); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(12); seed < end; ++seed) {
     SCOPED_TRACE(seed);
     TestRandom random(seed);
     Auction auction;
@@ -345,7 +344,7 @@ TEST(Concave, WorkIsCountedAndEndsIt) {
   looks.bids_max = 400;
   looks.capacity_max = 4'000;
   looks.bid_units_max = 30;
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(50); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(50); seed < end; ++seed) {
     const Auction auction = FallingAuction(looks, seed);
     constexpr int64_t kSteps = int64_t{1} << 40;
     Work counted(kSteps);
@@ -392,7 +391,7 @@ TEST(Selection, ManyOffersAreSortedStably) {
 // Where all offers stand in a row, the window is a part of it that holds what was asked for,
 // however badly a sample tells where that is.
 TEST(Selection, AWindowHoldsWhatWasAskedFor) {
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(1'500); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(1'500); seed < end; ++seed) {
     TestRandom random(seed);
     std::vector<Microcredits> gain(static_cast<size_t>(random.Between(1, 1'500)));
     std::vector<int32_t> units(gain.size());

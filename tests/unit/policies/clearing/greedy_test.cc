@@ -17,7 +17,6 @@
 namespace nom::policies {
 namespace {
 
-uint64_t Auctions(uint64_t count) { return CountOr(kIsSanitized ? count / 20 : count); }
 
 // A straight part of a curve: `gain` in all for `units`.
 struct Part {
@@ -75,7 +74,7 @@ Auction WithLargePenalty(Auction auction) {
 
 TEST(WelfareBound, EqualsTheRelaxationOfEveryQuantity) {
   int compared = 0;
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(4'000); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(4'000); seed < end; ++seed) {
     const Shape shape = seed % 4 == 0 ? Shape::kConcave : Shape::kGeneral;
     Auction auction = RandomAuction(shape, seed, seed % 3 == 0 ? 4 : 40, 60);
     if (seed % 5 == 0) auction = WithLargePenalty(std::move(auction));
@@ -86,11 +85,11 @@ TEST(WelfareBound, EqualsTheRelaxationOfEveryQuantity) {
     ASSERT_EQ(*bound, *expected) << Describe(seed, auction);
     ++compared;
   }
-  EXPECT_GT(compared, static_cast<int>(Auctions(4'000) / 2));
+  EXPECT_GT(compared, static_cast<int>(CountOr(4'000) / 2));
 }
 
 TEST(WelfareBound, EqualsTheRelaxationOfEveryQuantityForManyBids) {
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(10); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(10); seed < end; ++seed) {
     Auction auction = RandomAuction(Shape::kGeneral, seed, 3'000, 20);
     auction.capacity_units = static_cast<int64_t>(auction.bids.size()) * 3;
     ASSERT_EQ(Int128{*WelfareBound(auction)}, BoundBySorting(auction)) << "seed " << seed;
@@ -124,7 +123,7 @@ TEST(WelfareBound, GainsOfLargeHoldersNeedMoreThan64Bits) {
 }
 
 TEST(Greedy, WorkIsCountedAndEndsIt) {
-  for (uint64_t seed = FirstSeed(), end = seed + Auctions(200); seed < end; ++seed) {
+  for (uint64_t seed = FirstSeed(), end = seed + CountOr(200); seed < end; ++seed) {
     const Auction auction = RandomAuction(Shape::kGeneral, seed, 200, 60);
     constexpr int64_t kSteps = int64_t{1} << 40;
     Work counted(kSteps);
