@@ -264,8 +264,9 @@ TEST(ConcaveBelow, NoRuleMakesItLose) {
   }
   RecordProperty("awards", std::to_string(awards));
   RecordProperty("shares", std::to_string(at_the_margin));
-  EXPECT_GT(awards, 10'000);
-  EXPECT_GT(at_the_margin, 1'000) << "shares of what a bid asked for at a price";
+  const auto auctions = static_cast<int64_t>(CountOr(4'000));
+  EXPECT_GT(awards, auctions * 5 / 2);
+  EXPECT_GT(at_the_margin, auctions / 4) << "shares of what a bid asked for at a price";
 }
 
 // What is left at prices drawn evenly up to the highest at which there is anything to buy, as
@@ -309,6 +310,7 @@ TEST(ConcaveBelow, LeavesNearlyAllThatABidWithoutLossesCan) {
     }
     std::printf("%s: %.1f %% of what is safe, %.1f %% of the hull's\n", goal.name,
                 100 * ours / safe, 100 * ours / hull);
+    if (CountOr(1'000) < 1'000) continue;  // Means of fewer are other means.
     EXPECT_GE(ours, goal.of_safe * safe) << goal.name;
     EXPECT_GE(ours, goal.of_hull * hull) << goal.name;
   }
