@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "nomhv/core/cpuid.h"
 #include "nomhv/core/exceptions.h"
 #include "nomhv/x86/guests/devices.h"
 #include "nomhv/x86/guests/machine.h"
@@ -32,6 +33,10 @@ IoPermissions g_io_permissions;
 MsrPermissions g_msr_permissions;
 // Whether there is an indirect branch prediction barrier (3.2.9).
 bool g_branch_barrier = false;
+// QEMU 7.2 without KVM keeps the vector of an interrupt that VMRUN injects, and injects it once
+// more where its loop ends for another reason before the next exit, though interrupts may be off by
+// then.
+bool g_repeats_injections = false;
 
 void PassMsr(uint32_t msr, bool write) {
   const uint32_t base = msr >= 0xc0000000 ? 0x800 : 0;
@@ -84,6 +89,7 @@ void InitVirtualization() {
   PassMsr(0x10, /*write=*/false);
   constexpr uint32_t kIbpb = 1u << 12;  // Fn8000_0008 EBX
   g_branch_barrier = Cpuid(0x80000000).eax >= 0x80000008 && (Cpuid(0x80000008).ebx & kIbpb) != 0;
+  g_repeats_injections = Cpuid(kCpuidHypervisor).ebx == 0x54474354;  // "TCGT"
 }
 
 bool EnableVirtualization(Processor& processor) {
@@ -170,6 +176,9 @@ ExitKind RunVirtualProcessor(Processor& processor, VirtualProcessor& vcpu) {
   if (vcpu.interrupt_due() && (vcpu.apic == nullptr || vcpu.apic->Admits(vcpu.NextVector())))
       [[unlikely]]
     OfferInterrupt(vcpu);
+  // So the next exit comes at once.
+  if (g_repeats_injections && (v.event_injection & (kEventValid | kEventType)) == kEventValid)
+    Poke(processor);
   v.rax = r.rax();
   RunGuest(v, r, processor.own_state);
   r.rax() = v.rax;
