@@ -39,9 +39,7 @@ constexpr absl::Duration kShutdownTimeout = absl::Milliseconds(500);
 std::unique_ptr<market::Host> NewHost(const HostConfig& config) {
   switch (config.kind) {
     case HostKind::kNomhv:
-      return market::NewNomhvHost({.mailbox_path = config.mailbox,
-                                   .image_directory = config.image_directory,
-                                   .doorbell_socket = config.doorbell_socket});
+      return market::NewNomhvHost(config.nomhv_host);
     case HostKind::kLinux:
       return market::NewLinuxHost(config.linux_host);
     case HostKind::kSimulated:

@@ -68,13 +68,14 @@ period_ms() {
   esac
 }
 
+# start_market [CONFIG]
 start_market() {
   local ms
   ms=$(period_ms)
   rm -f "$state/ready"
   sed -e "s|@STATE@|$state|g" -e "s|@IMAGES@|$build/guests|g" -e "s|@PERIOD_MS@|$ms|g" \
     -e "s|@PAGE@|$build/marketd/page/web/dist|g" \
-    "$up_here/market.yaml" >"$state/market.yaml"
+    "${1-$up_here/market.yaml}" >"$state/market.yaml"
   start "$state/marketd.log" "$build/marketd/marketd" --config "$state/market.yaml" \
     --ready-file "$state/ready"
   market=${children[-1]}
@@ -86,7 +87,7 @@ start_market() {
   operator=("$build/client/cli/nomctl" --target "$target" --token-file "$state/operator.token")
 }
 
-# After the market, which its doorbell connects to.
+# start_machine [ARGUMENT_OF_QEMU...]: after the market, which its doorbell connects to.
 start_machine() {
   # A guest whose emulator waits for a processor of ours is a guest that overruns its slot: where we may, the
   # machine goes before whatever else this computer does.
@@ -99,7 +100,7 @@ start_machine() {
     -m 512 -smp 4 -display none -no-reboot -nodefaults -serial stdio \
     -device isa-debug-exit,iobase=0xf4,iosize=4 \
     -chardev "socket,path=$state/doorbell,id=doorbell" \
-    -device ivshmem-doorbell,vectors=1,chardev=doorbell -kernel "$build/nomhv/nomhv.elf"
+    -device ivshmem-doorbell,vectors=1,chardev=doorbell -kernel "$build/nomhv/nomhv.elf" "$@"
   machine=${children[-1]}
 }
 

@@ -23,6 +23,7 @@
 #include "marketd/config/forward_config.h"
 #include "marketd/config/guests_config.h"
 #include "marketd/config/linux_host_config.h"
+#include "marketd/config/nomhv_host_config.h"
 #include "marketd/config/objective_config.h"
 #include "marketd/config/yaml_reader.h"
 #include "policies/clearing/joint/joint_fallback.h"
@@ -230,16 +231,10 @@ void ReadHostKind(MapReader& reader, YamlErrors* errors, HostConfig* host) {
     host->kind = static_cast<HostKind>(kind);
     host->market.kind = HostKindNames()[kind];
   }
-  const bool is_nomhv = host->kind == HostKind::kNomhv;
-  const Need need = is_nomhv ? Need::kRequired : Need::kOptional;
-  if (reader.String("mailbox", need, &host->mailbox) && !is_nomhv) {
-    reader.Complain("mailbox", "only for kind nomhv");
-  }
-  if (reader.String("image_directory", need, &host->image_directory) && !is_nomhv) {
-    reader.Complain("image_directory", "only for kind nomhv");
-  }
-  if (reader.String("doorbell_socket", Need::kOptional, &host->doorbell_socket) && !is_nomhv) {
-    reader.Complain("doorbell_socket", "only for kind nomhv");
+  if (host->kind == HostKind::kNomhv) {
+    ReadNomhvHost(reader, errors, &host->nomhv_host);
+  } else {
+    RefuseNomhvHost(reader);
   }
   if (reader.Bool("guests_bid", Need::kOptional, &host->guests_bid) &&
       host->kind != HostKind::kSimulated) {

@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "marketd/host/linux/options.h"
+#include "marketd/host/nomhv/options.h"
 #include "marketd/market/config.h"
 
 namespace nom::marketd {
@@ -39,9 +40,7 @@ enum class HostKind { kNomhv, kLinux, kSimulated };
 struct HostConfig {
   market::HostConfig market;
   HostKind kind = HostKind::kSimulated;
-  std::string mailbox;          // nomhv: the file that backs the shared memory.
-  std::string image_directory;  // nomhv: where guest images are.
-  std::string doorbell_socket;  // nomhv: where QEMU's ivshmem-doorbell connects; empty: polling.
+  market::NomhvHostOptions nomhv_host;  // nomhv
   market::LinuxHostOptions linux_host;  // linux
   bool guests_bid = false;  // simulated: guests bid by themselves each round, over their tenants.
 };

@@ -283,6 +283,7 @@ def main():
     parser.add_argument("--driver", type=pathlib.Path, required=True, help="nom_guest_driver")
     parser.add_argument("--linux", type=pathlib.Path, default=pathlib.Path("none"),
                         help="where deploy/linux/fetch_guest put its files")
+    parser.add_argument("--archive", type=pathlib.Path, help="write the test's boot archive there, and run nothing")
     parser.add_argument("name", help="a section of the configuration")
     options = parser.parse_args()
 
@@ -298,6 +299,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="nom-guests-") as name:
         directory = pathlib.Path(name)
         try:
+            if options.archive:
+                options.archive.write_bytes(boot_archive(test["boot"], options, directory))
+                return
             run(test, options, directory)
         except Skip as why:
             print(f"SKIP {options.name}: {why}")

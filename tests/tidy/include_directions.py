@@ -33,8 +33,8 @@ MAY_KNOW = {
     "client/cli": ["client", "proto", "nomhv/abi", "policies/bidding", "policies/clearing", "policies/cases",
                    "policies/units"],
     "marketd/base": ["policies"],
-    # What the operator says of a Linux host is read into its own options.
-    "marketd/config": ["marketd/base", "marketd/host/linux", "marketd/market", "policies"],
+    # What the operator says of a host is read into its own options.
+    "marketd/config": ["marketd/base", "marketd/host/linux", "marketd/host/nomhv/options.h", "marketd/market", "policies"],
     "marketd/market": ["marketd/base", "policies"],
     "marketd/ledger": ["marketd/market", "marketd/base", "policies"],
     "marketd/host": ["marketd/market", "marketd/base", "nomhv/abi", "policies"],

@@ -22,6 +22,7 @@
 #include "marketd/host/nomhv/bid_page.h"
 #include "marketd/host/nomhv/guest_image.h"
 #include "marketd/host/nomhv/mailbox.h"
+#include "nomhv/abi/pc.h"
 
 namespace nom::market {
 namespace {
@@ -100,6 +101,11 @@ class NomhvHost final : public Host {
   absl::StatusOr<std::vector<std::pair<uint32_t, NomMeter>>> Meters() const;
   absl::StatusOr<NomEvent> Call(NomCommandKind kind, GuestId guest_id,
                                 absl::Span<const std::byte> payload);
+  absl::StatusOr<NomEvent> Call(const NomCommand& command, absl::Span<const std::byte> payload);
+  // What both kinds of guests are created with, but for an image.
+  NomCreate ToNomCreate(const GuestSpec& spec) const;
+  absl::StatusOr<NomEvent> CreateFromImage(const GuestSpec& spec);
+  absl::StatusOr<NomEvent> CreatePc(const GuestSpec& spec, const PcImage& pc);
   // nomhv wants the whole set: guests that the market does not know keep what they hold.
   absl::StatusOr<NomGrants> ToNomGrants(const GrantSet& set, bool next) const;
   int64_t frames_per_unit() const { return memory_unit_bytes_ / NOM_FRAME_BYTES; }
@@ -146,11 +152,16 @@ absl::StatusOr<std::vector<std::pair<uint32_t, NomMeter>>> NomhvHost::Meters() c
 
 absl::StatusOr<NomEvent> NomhvHost::Call(NomCommandKind kind, GuestId guest_id,
                                          absl::Span<const std::byte> payload) {
-  if (mailbox_ == nullptr) return absl::UnavailableError("nomhv: not attached");
   NomCommand command{};
   command.kind = kind;
   command.guest_id = guest_id;
   if (kind == NOM_COMMAND_ATTACH) command.argument[0] = NOM_ABI_VERSION;
+  return Call(command, payload);
+}
+
+absl::StatusOr<NomEvent> NomhvHost::Call(const NomCommand& command,
+                                         absl::Span<const std::byte> payload) {
+  if (mailbox_ == nullptr) return absl::UnavailableError("nomhv: not attached");
   absl::StatusOr<NomEvent> answer = mailbox_->Call(command, payload);
   if (answer.ok() && answer->status == NOM_STATUS_PAST_EPOCH) {
     mailbox_ = nullptr;
@@ -271,15 +282,7 @@ void NomhvHost::SetResources(absl::Span<const Resource> resources) {
   }
 }
 
-absl::Status NomhvHost::CreateGuest(const GuestSpec& spec) {
-  if (spec.name.size() >= NOM_NAME_BYTES || spec.arguments.size() >= NOM_ARGUMENTS_BYTES) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("guest ", spec.name, ": name or arguments too long"));
-  }
-  absl::StatusOr<std::string> image = ReadGuestImage(options_.image_directory, spec.image,
-                                                     NOM_MAILBOX_PAYLOAD_BYTES - sizeof(NomCreate));
-  if (!image.ok()) return image.status();
-
+NomCreate NomhvHost::ToNomCreate(const GuestSpec& spec) const {
   NomCreate create{};
   create.guest_id = spec.guest_id;
   if (const Holding* memory = Find(spec.seeds, ResourceKind::kMemory)) {
@@ -289,21 +292,62 @@ absl::Status NomhvHost::CreateGuest(const GuestSpec& spec) {
     create.seed_millicores = static_cast<uint64_t>(cpu->seed_units * cpu_unit_millicores_);
   }
   create.window_frames = static_cast<uint64_t>(spec.memory_max_units * frames_per_unit());
+  CopyText(spec.name, create.name);
+  return create;
+}
+
+absl::StatusOr<NomEvent> NomhvHost::CreateFromImage(const GuestSpec& spec) {
+  absl::StatusOr<std::string> image = ReadGuestImage(options_.image_directory, spec.image,
+                                                     NOM_MAILBOX_PAYLOAD_BYTES - sizeof(NomCreate));
+  if (!image.ok()) return image.status();
+  NomCreate create = ToNomCreate(spec);
   create.image_offset = sizeof(NomCreate);
   create.image_bytes = static_cast<uint32_t>(image->size());
-  CopyText(spec.name, create.name);
   CopyText(spec.arguments, create.arguments);
-
   std::vector<std::byte> payload(sizeof(create) + image->size());
   std::memcpy(payload.data(), &create, sizeof(create));
   std::memcpy(payload.data() + sizeof(create), image->data(), image->size());
-  const absl::StatusOr<NomEvent> answer = Call(NOM_COMMAND_CREATE, spec.guest_id, payload);
+  return Call(NOM_COMMAND_CREATE, spec.guest_id, payload);
+}
+
+absl::StatusOr<NomEvent> NomhvHost::CreatePc(const GuestSpec& spec, const PcImage& pc) {
+  NomCreatePc create{.create = ToNomCreate(spec)};
+  CopyText(pc.kernel, create.kernel);
+  CopyText(pc.initramfs, create.initramfs);
+  // It fits: CheckPcImage.
+  CopyText(
+      absl::StrCat(pc.command_line, pc.command_line.empty() || spec.arguments.empty() ? "" : " ",
+                   spec.arguments),
+      create.command_line);
+  NomCommand command{};
+  command.kind = NOM_COMMAND_CREATE;
+  command.guest_id = spec.guest_id;
+  command.argument[0] = static_cast<uint64_t>(pc.processors);
+  command.argument[1] = NOM_PERSONALITY_PC;
+  return Call(command, Bytes(create));
+}
+
+absl::Status NomhvHost::CreateGuest(const GuestSpec& spec) {
+  if (spec.name.size() >= NOM_NAME_BYTES || spec.arguments.size() >= NOM_ARGUMENTS_BYTES) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("guest ", spec.name, ": name or arguments too long"));
+  }
+  const auto pc = std::find_if(options_.pcs.begin(), options_.pcs.end(),
+                               [&](const PcImage& one) { return one.name == spec.image; });
+  const absl::StatusOr<NomEvent> answer =
+      pc == options_.pcs.end() ? CreateFromImage(spec) : CreatePc(spec, *pc);
   if (!answer.ok()) return answer.status();
   const std::string what = absl::StrCat("guest ", spec.name, " from image ", spec.image, ": ");
   switch (answer->status) {
     case NOM_STATUS_OK:
       ended_told_.erase(spec.guest_id);
       return absl::OkStatus();
+    case NOM_STATUS_BAD_PARAMETER:
+      if (pc == options_.pcs.end()) break;
+      return absl::FailedPreconditionError(
+          absl::StrCat(what, "the machine has no file \"", pc->kernel, "\"",
+                       pc->initramfs.empty() ? "" : absl::StrCat(" or \"", pc->initramfs, "\""),
+                       ", or not so many processors"));
     case NOM_STATUS_BAD_IMAGE:
       return absl::FailedPreconditionError(
           absl::StrCat(what, "not a guest image: ", ImageFaultText(answer->detail)));
@@ -313,8 +357,9 @@ absl::Status NomhvHost::CreateGuest(const GuestSpec& spec) {
     case NOM_STATUS_TABLE_FULL:
       return absl::ResourceExhaustedError(absl::StrCat(what, StatusText(answer->status)));
     default:
-      return absl::FailedPreconditionError(absl::StrCat(what, StatusText(answer->status)));
+      break;
   }
+  return absl::FailedPreconditionError(absl::StrCat(what, StatusText(answer->status)));
 }
 
 absl::StatusOr<GuestMeters> NomhvHost::DestroyGuest(GuestId guest_id) {

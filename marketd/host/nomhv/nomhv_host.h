@@ -8,19 +8,11 @@
 #define MARKETD_HOST_NOMHV_NOMHV_HOST_H_
 
 #include <memory>
-#include <string>
 
-#include "absl/time/time.h"
+#include "marketd/host/nomhv/options.h"
 #include "marketd/market/host.h"
 
 namespace nom::market {
-
-struct NomhvHostOptions {
-  std::string mailbox_path;     // The file behind the ivshmem device.
-  std::string image_directory;  // Where guest images lie; names with a '/' are refused.
-  std::string doorbell_socket;  // Where QEMU's ivshmem-doorbell connects; empty: both sides poll.
-  absl::Duration command_timeout = absl::Seconds(20);
-};
 
 // Listens on the doorbell at once, so that the machine can be started after it. A doorbell that
 // cannot be had is told by every Attach() until it can (FAILED_PRECONDITION).

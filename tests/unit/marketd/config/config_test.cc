@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nomhv/abi/pc.h"
 
 namespace nom::marketd {
 namespace {
@@ -397,7 +398,51 @@ TEST(ConfigTest, NomhvMayLeaveCapacityToTheMachine) {
   const absl::StatusOr<Config> config = ParseConfig(text, "f");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->hosts[0].market.resources[0].capacity_units, 0);
-  EXPECT_EQ(config->hosts[0].mailbox, "/m");
+  EXPECT_EQ(config->hosts[0].nomhv_host.mailbox_path, "/m");
+}
+
+TEST(ConfigTest, ImagesOfANomhvHostMayBePcs) {
+  const auto parse = [](const std::string& pcs) {
+    return ParseConfig(
+        absl::StrReplaceAll(kGood, {{"kind: simulated",
+                                     "kind: nomhv\n    mailbox: /m\n    image_directory: /i\n"
+                                     "    pcs:\n" +
+                                         pcs}}),
+        "f");
+  };
+  const absl::StatusOr<Config> config = parse(
+      "    - {name: debian, kernel: vmlinux, initramfs: linux.cpio, command_line: a b, processors: "
+      "8}\n"
+      "    - {name: bare, kernel: k}");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->hosts[0].nomhv_host.pcs,
+              ElementsAre(market::PcImage{"debian", "vmlinux", "linux.cpio", "a b", 8},
+                          market::PcImage{"bare", "k", "", "", 1}));
+  const std::string longest(NOM_PC_COMMAND_LINE_BYTES - NOM_ARGUMENTS_BYTES - 1, 'x');
+  EXPECT_TRUE(parse("    - {name: a, kernel: k, command_line: " + longest + "}").ok());
+  for (const auto& [pc, wrong] : std::vector<std::pair<std::string, std::string>>{
+           {"{kernel: k}", "pcs[0].name: missing"},
+           {"{name: a}", "pcs[0].kernel: missing"},
+           {"{name: a/b, kernel: k}", "pcs[0].name: must have at most 31 bytes and no /"},
+           {"{name: a, kernel: " + std::string(32, 'k') + "}", "pcs[0].kernel: must have"},
+           {"{name: a, kernel: k, initramfs: ../x}", "pcs[0].initramfs: must have"},
+           {"{name: a, kernel: k, command_line: " + longest + "x}",
+            "pcs[0].command_line: has 1792"},
+           {"{name: a, kernel: k, command_line: \"x\\ny\"}",
+            "pcs[0].command_line: must be one line"},
+           {"{name: a, kernel: k, processors: 9}", "pcs[0].processors: must be 1 to 8, is 9"},
+           {"{name: a, kernel: k, processors: 0}", "pcs[0].processors"},
+           {"{name: a, kernel: k, cores: 2}", "pcs[0].cores"},
+           {"{name: a, kernel: k}\n    - {name: a, kernel: k}", "pcs[1].name: there already is"}}) {
+    const absl::Status status = parse("    - " + pc).status();
+    EXPECT_THAT(status.message(), HasSubstr(wrong)) << pc;
+  }
+  EXPECT_THAT(
+      ParseConfig(absl::StrReplaceAll(kGood, {{"kind: simulated", "kind: simulated\n    pcs: []"}}),
+                  "f")
+          .status()
+          .message(),
+      HasSubstr("pcs: only for kind nomhv"));
 }
 
 constexpr char kLinux[] = R"(listen: 127.0.0.1:0

@@ -11,10 +11,12 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "marketd/host/nomhv/bid_page.h"
 #include "marketd/host/nomhv/mailbox.h"
+#include "nomhv/abi/pc.h"
 #include "tests/unit/marketd/host_nomhv/fake_nomhv.h"
 
 namespace nom::market {
@@ -55,8 +57,12 @@ class NomhvHostTest : public ::testing::Test {
     std::filesystem::create_directories(directory_);
     std::ofstream(directory_ / "cache.elf") << "an image";
     fake_ = std::make_unique<FakeNomhv>(mailbox_path());
+    Open({});
+  }
+  void Open(std::vector<PcImage> pcs) {
     host_ = NewNomhvHost({.mailbox_path = mailbox_path(),
                           .image_directory = directory_.string(),
+                          .pcs = std::move(pcs),
                           .command_timeout = absl::Seconds(20)});
     const Resource memory{.kind = ResourceKind::kMemory, .unit_size = kUnitBytes};
     const Resource cpu{.kind = ResourceKind::kCpu, .unit_size = 10};
@@ -209,6 +215,49 @@ TEST_F(NomhvHostTest, CreateSendsTheImageBehindItsDescription) {
   EXPECT_STREQ(seen.name, "cache");
   EXPECT_STREQ(seen.arguments, "a=1");
   EXPECT_EQ(image, "an image");
+}
+
+TEST_F(NomhvHostTest, AnImageThatIsAPcIsCreatedFromTheMachinesFiles) {
+  Open({PcImage{"debian", "vmlinux", "linux.cpio", "console=ttyS0", 2}, PcImage{"bare", "k"}});
+  AttachOrDie();
+  NomCreatePc seen{};
+  uint64_t processors = 0;
+  uint32_t answer = NOM_STATUS_OK;
+  fake_->Handle([&](const NomCommand& c, const std::vector<std::byte>& payload) {
+    EXPECT_EQ(c.kind, static_cast<uint32_t>(NOM_COMMAND_CREATE));
+    EXPECT_EQ(c.guest_id, kGuest);
+    EXPECT_EQ(c.argument[1], uint64_t{NOM_PERSONALITY_PC});
+    processors = c.argument[0];
+    EXPECT_EQ(payload.size(), sizeof(seen));
+    std::memcpy(&seen, payload.data(), std::min(payload.size(), sizeof(seen)));
+    return Answer(answer);
+  });
+  GuestSpec spec{.guest_id = kGuest, .name = "web", .image = "debian", .arguments = "nom.port=80"};
+  spec.seeds = {{.kind = ResourceKind::kMemory, .seed_units = 128},
+                {.kind = ResourceKind::kCpu, .seed_units = 40}};
+  spec.memory_max_units = 256;
+  ASSERT_TRUE(host_->CreateGuest(spec).ok());
+  EXPECT_EQ(processors, 2u);
+  EXPECT_EQ(seen.create.guest_id, kGuest);
+  EXPECT_EQ(seen.create.seed_frames, 128u * 256);
+  EXPECT_EQ(seen.create.window_frames, 256u * 256);
+  EXPECT_EQ(seen.create.seed_millicores, 400u);
+  EXPECT_EQ(seen.create.image_bytes, 0u);
+  EXPECT_STREQ(seen.create.name, "web");
+  EXPECT_STREQ(seen.kernel, "vmlinux");
+  EXPECT_STREQ(seen.initramfs, "linux.cpio");
+  EXPECT_STREQ(seen.command_line, "console=ttyS0 nom.port=80");
+  spec.image = "bare";
+  ASSERT_TRUE(host_->CreateGuest(spec).ok());
+  EXPECT_EQ(processors, 1u);
+  EXPECT_STREQ(seen.initramfs, "");
+  EXPECT_STREQ(seen.command_line, "nom.port=80");
+  answer = NOM_STATUS_BAD_PARAMETER;
+  spec.image = "debian";
+  const absl::Status status = host_->CreateGuest(spec);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("image debian: the machine has no file \"vmlinux\" or "
+                                          "\"linux.cpio\""));
 }
 
 TEST_F(NomhvHostTest, CreateErrorsSayWhatAndWhy) {
