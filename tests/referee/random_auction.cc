@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "tests/sanitized.h"
+
 namespace nom::policies {
 namespace {
 

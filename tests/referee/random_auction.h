@@ -37,10 +37,8 @@ Auction SmallRandomAuction(Shape shape, uint64_t seed);
 // Larger, for rules against each other: at most `bids` bids, `units` of capacity and a bid.
 Auction RandomAuction(Shape shape, uint64_t seed, int64_t bids_max, int64_t units_max);
 
-// Sanitizers take ten times as long and look for other things: a tenth of the cases will do there.
-inline constexpr bool kIsSanitized = NOM_SANITIZED;
-
-// NOM_SEED and NOM_COUNT of the environment, or 1 and `count`; of `count`, a tenth under sanitizers.
+// NOM_SEED and NOM_COUNT of the environment, or 1 and `count`; of `count`, a tenth under
+// sanitizers.
 uint64_t FirstSeed();
 uint64_t CountOr(uint64_t count);
 

@@ -18,6 +18,7 @@
 #include "marketd/market/audit.h"
 #include "marketd/market/bids.h"
 #include "policies/cases/case_file.h"
+#include "tests/sanitized.h"
 #include "tests/sim/world.h"
 
 namespace nom::market {
@@ -29,18 +30,9 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 }
 uint64_t SeedFromEnvironment(uint64_t otherwise) { return FromEnvironment("NOM_SEED", otherwise); }
 
-// Sanitizers make everything ten times slower; they look at a tenth.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr uint64_t kRounds = 2'000;
-#else
-constexpr uint64_t kRounds = 20'000;
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr uint64_t kRounds = 2'000;
-#else
-constexpr uint64_t kRounds = 20'000;
-#endif
+// Under sanitizers fewer drills, and shorter ones.
+constexpr uint64_t kRounds = kIsSanitized ? 1'000 : 20'000;
+constexpr int kShorter = kIsSanitized ? 2 : 1;
 
 constexpr int kTenants = 4;
 
@@ -698,7 +690,7 @@ Sum PlayRounds(uint64_t seed, uint64_t rounds, Weather weather, int steps = 4'00
     std::printf("%s\n", replay.c_str());
     std::fflush(stdout);
     Drill drill(one, weather);
-    drill.Play(steps);
+    drill.Play(steps / kShorter);
     drill.End();
     sum.Add(drill);
     if (testing::Test::HasFailure()) std::printf("FAILED: replay with %s\n", replay.c_str());
@@ -715,8 +707,8 @@ TEST(MarketSim, GoesOnUnderFaults) {
   Sum sum = PlayRounds(SeedFromEnvironment(20261124), FromEnvironment("NOM_ROUNDS", kRounds),
                        Weather::kFaults);
   // The drills are worth something only if these happened.
-  EXPECT_GT(sum.decided, 500 * sum.drills);
-  EXPECT_GT(sum.sold, 500 * sum.drills);
+  EXPECT_GT(sum.decided, 500 / kShorter * sum.drills);
+  EXPECT_GT(sum.sold, 500 / kShorter * sum.drills);
   EXPECT_GT(sum.restarts, 10);
   EXPECT_GT(sum.compared, 10);
   EXPECT_GT(sum.contracts, 10u);
@@ -734,15 +726,15 @@ TEST(MarketSim, GoesOnUnderFaults) {
 TEST(MarketSim, GoesOnWithMachinesThatLie) {
   const Sum sum = PlayRounds(SeedFromEnvironment(4711), FromEnvironment("NOM_ROUNDS", kRounds) / 10,
                              Weather::kLies, 2'000);
-  EXPECT_GT(sum.decided, 200 * sum.drills);
+  EXPECT_GT(sum.decided, 200 / kShorter * sum.drills);
   EXPECT_GT(sum.lies, 100);
 }
 
 TEST(MarketSim, GoesOnInPeace) {
-  const Sum sum = PlayRounds(SeedFromEnvironment(7), FromEnvironment("NOM_ROUNDS", 500),
+  const Sum sum = PlayRounds(SeedFromEnvironment(7), FromEnvironment("NOM_ROUNDS", 500 / kShorter),
                              Weather::kPeace, 1'500);
-  EXPECT_GT(sum.decided, 500 * sum.drills);
-  EXPECT_GT(sum.sold, 1'000 * sum.drills);
+  EXPECT_GT(sum.decided, 500 / kShorter * sum.drills);
+  EXPECT_GT(sum.sold, 1'000 / kShorter * sum.drills);
 }
 
 TEST(MarketSim, SameSeedSameHistory) {

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_format.h"
 #include "tests/referee/random_auction.h"
+#include "tests/sanitized.h"
 
 namespace nom::policies {
 namespace {

@@ -25,7 +25,6 @@
 namespace nom::policies {
 namespace {
 
-
 // What the auctions of one test look like. Each dice is thrown anew for each auction.
 struct Looks {
   int64_t bids_max = 4;

@@ -17,7 +17,6 @@
 namespace nom::policies {
 namespace {
 
-
 // A straight part of a curve: `gain` in all for `units`.
 struct Part {
   Int128 gain;
