@@ -182,12 +182,11 @@ absl::StatusOr<int> Bids(Connection& connection, const Output& out, const std::s
 }
 
 // EndGuest and StartGuest: the same shape, and each its words.
-template <typename Request, typename Response, typename Method>
+template <typename Response, typename Request, typename Method>
 absl::StatusOr<int> ChangeGuest(Connection& connection, const Output& out, Method method,
-                                const BidArguments& arguments, const char* done) {
+                                Request request, const BidArguments& arguments, const char* done) {
   const absl::StatusOr<uint64_t> guest_id = FindGuest(connection, arguments.guest);
   if (!guest_id.ok()) return guest_id.status();
-  Request request;
   request.set_guest_id(*guest_id);
   Response response;
   if (absl::Status status = connection.Write(method, request, &response, arguments.request_id);
@@ -284,14 +283,22 @@ void AddBids(CLI::App& app, Run& run) {
 
 void AddEnd(CLI::App& app, Run& run) {
   auto arguments = std::make_shared<BidArguments>();
+  auto for_good = std::make_shared<bool>(false);
   CLI::App* end = app.add_subcommand(
       "end", "End a guest of yours: it holds nothing and pays nothing from then on");
   end->add_option("guest", arguments->guest, kGuestHelp)->required();
+  end->add_flag(
+      "--for-good", *for_good,
+      "Give it back, whether it runs or not: it cannot be started again, its name and its "
+      "place in your quota are free, and its contracts are left for their fees");
   AddRequestId(end, arguments->request_id);
-  end->callback([&run, arguments] {
-    run = [arguments](Connection& connection, const Output& out) {
-      return ChangeGuest<pb::EndGuestRequest, pb::EndGuestResponse>(
-          connection, out, &MarketStub::EndGuest, *arguments, "has ended");
+  end->callback([&run, arguments, for_good] {
+    run = [arguments, for_good](Connection& connection, const Output& out) {
+      pb::EndGuestRequest request;
+      request.set_for_good(*for_good);
+      return ChangeGuest<pb::EndGuestResponse>(connection, out, &MarketStub::EndGuest,
+                                               std::move(request), *arguments,
+                                               *for_good ? "is given back" : "has ended");
     };
   });
 }
@@ -304,8 +311,8 @@ void AddStart(CLI::App& app, Run& run) {
   AddRequestId(start, arguments->request_id);
   start->callback([&run, arguments] {
     run = [arguments](Connection& connection, const Output& out) {
-      return ChangeGuest<pb::StartGuestRequest, pb::StartGuestResponse>(
-          connection, out, &MarketStub::StartGuest, *arguments, "runs");
+      return ChangeGuest<pb::StartGuestResponse>(connection, out, &MarketStub::StartGuest,
+                                                 pb::StartGuestRequest(), *arguments, "runs");
     };
   });
 }

@@ -18,7 +18,6 @@
 namespace nom::market {
 namespace {
 
-constexpr char kByTheOperator[] = "evicted by the operator";
 constexpr size_t kTextBytesMax = 128;
 constexpr size_t kGuestNameBytesMax = 31;
 constexpr size_t kArgumentsBytesMax = 255;
@@ -188,7 +187,7 @@ Reply Calls::Do(const CallEvent& event, const Request& request, bool* later) {
     return DoAdmitGuest(*admit, event, request, later);
   }
   if (const auto* evict = std::get_if<EvictGuest>(&event.call)) {
-    return DoEvictGuest(*evict, request, event.call_id, later);
+    return DoEvictGuest(*evict, event, request, later);
   }
   if (const auto* end = std::get_if<EndGuest>(&event.call)) {
     return DoEndGuest(*end, event, request, later);
@@ -209,9 +208,12 @@ bool Calls::IsUnderWay(const Call& call, GuestId guest_id) const {
   if (std::holds_alternative<AdmitGuest>(call) || std::holds_alternative<StartGuest>(call)) {
     return state == GuestState::kAdmitted;
   }
-  if (std::holds_alternative<EvictGuest>(call)) return state == GuestState::kEvicting;
+  const auto* const end = std::get_if<EndGuest>(&call);
+  if (std::holds_alternative<EvictGuest>(call) || (end != nullptr && end->for_good)) {
+    return state == GuestState::kEvicting;
+  }
   const HostMarket* const host = hosts_.Find(guest->second.host_id);
-  return std::holds_alternative<EndGuest>(call) && state == GuestState::kEnded && host != nullptr &&
+  return end != nullptr && state == GuestState::kEnded && host != nullptr &&
          host->link.holdings().Has(guest_id);
 }
 
@@ -441,38 +443,46 @@ Reply Calls::DoAdmitGuest(const AdmitGuest& call, const CallEvent& event, const 
   return reply;
 }
 
-Reply Calls::DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id,
+Reply Calls::DoEvictGuest(const EvictGuest& call, const CallEvent& event, const Request& request,
                           bool* later) {
   const auto found = book_.state().guests.find(call.guest_id);
   if (found == book_.state().guests.end()) return Refused(NoSuchGuest(call.guest_id));
-  const Guest* const guest = &found->second;
-  HostMarket* const host = hosts_.Find(guest->host_id);
+  return Evict(found->second, event, request, later);
+}
+
+Reply Calls::Evict(const Guest& guest, const CallEvent& event, const Request& request,
+                   bool* later) {
+  const GuestId guest_id = guest.guest_id;
+  const Reply reply{.guest_id = guest_id};
+  const bool by_operator = event.caller.is_operator;
+  const char* const kind = by_operator ? "guest_evicted" : "guest_given_back";
+  const char* const reason = by_operator ? "evicted by the operator" : "given back by its owner";
+  const EndCause cause = by_operator ? EndCause::kEvicted : EndCause::kStopped;
+  HostMarket* const host = hosts_.Find(guest.host_id);
   if (host == nullptr) {  // Its money was settled when the host was closed; nothing else is left.
-    const Reply gone{.guest_id = call.guest_id};
     Scribe scribe = book_.Begin("guest evicted");
-    LogGuest(scribe, "guest_evicted", kByOperator, *guest);
-    lives_.EndLife(scribe, call.guest_id, GuestState::kEvicted, EndCause::kEvicted, kByTheOperator);
-    Remember(scribe, request, gone);
+    LogGuest(scribe, kind, event.caller, guest);
+    lives_.EndLife(scribe, guest_id, GuestState::kEvicted, cause, reason);
+    Remember(scribe, request, reply);
     book_.Commit(std::move(scribe));
-    lives_.Forget(nullptr, call.guest_id);
-    return gone;
+    lives_.Forget(nullptr, guest_id);
+    return reply;
   }
   // Who waits for its beginning waits for nothing any more. Who asked for its end before is told
   // that it is under way, and this call waits for it.
-  const bool evicting = guest->state == GuestState::kEvicting;
-  waiting_.Answer(call.guest_id, evicting ? Reply{.guest_id = call.guest_id}
-                                          : Refused(absl::AbortedError("the guest was evicted")));
-  Reply reply{.guest_id = call.guest_id};
+  const bool evicting = guest.state == GuestState::kEvicting;
+  waiting_.Answer(
+      guest_id,
+      evicting ? reply : Refused(absl::AbortedError(absl::StrCat("the guest was ", reason))));
   Scribe scribe = book_.Begin("guest evicting");
-  LogGuest(scribe, "guest_evicted", kByOperator, *guest);
+  LogGuest(scribe, kind, event.caller, guest);
   Remember(scribe, request, reply);
   if (evicting) {
     book_.Commit(std::move(scribe));
   } else {
-    lives_.BeginEviction(*host, std::move(scribe), call.guest_id, EndCause::kEvicted,
-                         kByTheOperator);
+    lives_.BeginEviction(*host, std::move(scribe), guest_id, cause, reason);
   }
-  waiting_.Wait(call.guest_id, call_id);
+  waiting_.Wait(guest_id, event.call_id);
   *later = true;
   return reply;
 }
@@ -481,6 +491,7 @@ Reply Calls::DoEndGuest(const EndGuest& call, const CallEvent& event, const Requ
                         bool* later) {
   const Guest* const guest = hosts_.FindGuest(book_.state(), call.guest_id, event.caller);
   if (guest == nullptr) return Refused(NoSuchGuest(call.guest_id));
+  if (call.for_good) return Evict(*guest, event, request, later);
   if (guest->state != GuestState::kRunning) {
     return Refused(absl::FailedPreconditionError(
         absl::StrCat("guest ", call.guest_id, " does not run",

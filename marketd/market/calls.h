@@ -43,7 +43,10 @@ class Calls {
   Reply DoDeposit(const Deposit& call, const Request& request);
   Reply DoAdmitGuest(const AdmitGuest& call, const CallEvent& event, const Request& request,
                      bool* later);
-  Reply DoEvictGuest(const EvictGuest& call, const Request& request, CallId call_id, bool* later);
+  Reply DoEvictGuest(const EvictGuest& call, const CallEvent& event, const Request& request,
+                     bool* later);
+  // For the operator, or for its owner, who gives it back.
+  Reply Evict(const Guest& guest, const CallEvent& event, const Request& request, bool* later);
   Reply DoEndGuest(const EndGuest& call, const CallEvent& event, const Request& request,
                    bool* later);
   Reply DoStartGuest(const StartGuest& call, const CallEvent& event, const Request& request,

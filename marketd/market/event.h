@@ -111,12 +111,14 @@ struct EvictGuest {
   GuestId guest_id = 0;
 };
 
-// Ends a running guest, which stays admitted: its owner may start it again. Answered once the host
-// has scrubbed what it held. Errors: NOT_FOUND (no such guest, or not the caller's),
-// FAILED_PRECONDITION (it does not run).
+// Ends a running guest, which stays admitted: its owner may start it again. If `for_good` it goes
+// as an evicted one does, whether it runs or not, but by its owner's will, who pays the fees of the
+// contracts that it leaves. Answered once the host has scrubbed what it held. Errors: NOT_FOUND (no
+// such guest, or not the caller's), FAILED_PRECONDITION (it does not run, and not `for_good`).
 struct EndGuest {
   std::string request_id;
   GuestId guest_id = 0;
+  bool for_good = false;
 };
 
 // Creates a guest that has ended anew, from its image and with its seed. Answered once the host

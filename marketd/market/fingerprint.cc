@@ -45,7 +45,10 @@ class Fingerprint {
     Add(call.bundle->ceiling_microcredits);
   }
   void operator()(const EvictGuest& call) { Add(call.guest_id); }
-  void operator()(const EndGuest& call) { Add(call.guest_id); }
+  void operator()(const EndGuest& call) {
+    Add(call.guest_id);
+    if (call.for_good) Add("for good");
+  }
   void operator()(const StartGuest& call) { Add(call.guest_id); }
   void operator()(const PlaceBid& call) {
     Add(call.guest_id);

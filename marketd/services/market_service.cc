@@ -288,8 +288,9 @@ grpc::ServerUnaryReactor* MarketService::ChangeGuest(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* MarketService::EndGuest(grpc::CallbackServerContext* context,
                                                   const market_pb::EndGuestRequest* request,
                                                   market_pb::EndGuestResponse* /*response*/) {
-  return ChangeGuest(context, market::EndGuest{request->request_id(), request->guest_id()},
-                     "guest_ended_by_call");
+  return ChangeGuest(
+      context, market::EndGuest{request->request_id(), request->guest_id(), request->for_good()},
+      request->for_good() ? "guest_given_back" : "guest_ended_by_call");
 }
 
 grpc::ServerUnaryReactor* MarketService::StartGuest(grpc::CallbackServerContext* context,

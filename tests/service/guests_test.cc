@@ -318,6 +318,21 @@ TEST_F(GuestsTest, ATenantAsksForAGuestWithinItsQuota) {
     is_told |= event.kind() == "guest_requested" && event.by() == "alice";
   }
   EXPECT_TRUE(is_told);
+
+  // It is given back, with what the quota counts.
+  market_pb::EndGuestRequest back;
+  market_pb::EndGuestResponse gone;
+  back.set_guest_id(admitted.guest_id());
+  back.set_for_good(true);
+  back.set_request_id("back");
+  EXPECT_THAT(bob_->market->EndGuest(bob_->Context().get(), back, &gone),
+              Fails(StatusCode::NOT_FOUND, ""));
+  ASSERT_THAT(alice_->market->EndGuest(alice_->Context().get(), back, &gone), Succeeds());
+  ASSERT_THAT(alice_->market->EndGuest(alice_->Context().get(), back, &gone), Succeeds());
+  ask.clear_host_id();
+  EXPECT_THAT(alice_->market->GetQuota(alice_->Context().get(), ask, &quota), Succeeds());
+  EXPECT_EQ(quota.guests(), 1);
+  EXPECT_THAT(Request(*alice_, GuestRequest("next", 8), &admitted), Succeeds());
   ExpectBalanced();
 }
 

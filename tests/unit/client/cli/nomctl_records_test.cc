@@ -235,8 +235,9 @@ TEST_F(NomctlTest, AGuestOfOnesOwnIsEndedAndStarted) {
   EXPECT_EQ(Run({"end", "cache"}).out, "guest 3 has ended\n");
   EXPECT_EQ(Run({"start", "id:3"}).out, "guest 3 runs\n");
   EXPECT_EQ(Json(Run({"end", "cache", "--json"})).fields().size(), 0u);
+  EXPECT_EQ(Run({"end", "cache", "--for-good"}).out, "guest 3 is given back\n");
   EXPECT_THAT(Writes(), ElementsAre("EndGuest guest_id: 3", "StartGuest guest_id: 3",
-                                    "EndGuest guest_id: 3"));
+                                    "EndGuest guest_id: 3", "EndGuest guest_id: 3 for_good: true"));
   for (const char* command : {"end", "start"}) {
     EXPECT_EQ(Run({command}).exit_code, 2) << command;
     EXPECT_EQ(Run({command, "nobody"}).exit_code, 1) << command;

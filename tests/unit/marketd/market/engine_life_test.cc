@@ -25,8 +25,21 @@ class LifeTest : public MarketTest {
   Reply End(const TenantId& tenant_id, GuestId guest_id) {
     return world_->Ask(Caller{.tenant_id = tenant_id}, EndGuest{NewId(), guest_id});
   }
+  Reply GiveBack(const TenantId& tenant_id, GuestId guest_id, const std::string& id) {
+    return world_->Ask(Caller{.tenant_id = tenant_id},
+                       EndGuest{.request_id = id, .guest_id = guest_id, .for_good = true});
+  }
   Reply Start(const TenantId& tenant_id, GuestId guest_id) {
     return world_->Ask(Caller{.tenant_id = tenant_id}, StartGuest{NewId(), guest_id});
+  }
+  // Also for who looks later: it was its owner's will, not the operator's.
+  void ExpectGivenBack(GuestId guest_id) {
+    EXPECT_FALSE(world_->state().guests.contains(guest_id));
+    EXPECT_FALSE(host().guests().contains(guest_id));
+    const auto gone = world_->ledger().reader().GetEvictedGuest(guest_id);
+    ASSERT_TRUE(gone.ok()) << gone.status();
+    EXPECT_EQ(gone->end_cause, EndCause::kStopped);
+    EXPECT_EQ(gone->exit_reason, "given back by its owner");
   }
   Round InLedger(RoundId round_id) {
     const auto rounds = world_->ledger().reader().ListRounds("h", round_id + 1, 1);
@@ -49,6 +62,49 @@ TEST_F(LifeTest, WhoIsAnsweredThatAGuestEndedSeesThatItHoldsNothing) {
   ASSERT_TRUE(End("ann", guest).status.ok());
   for (const Holding& holding : world_->view().FindGuest(guest)->now) {
     EXPECT_EQ(holding.units(), 0) << KindName(holding.kind);
+  }
+}
+
+TEST_F(LifeTest, AGuestThatIsGivenBackIsGoneAndItsOwnersDoing) {
+  const GuestId runs = Admit("ann", "one");
+  const GuestId ended = Admit("ann", "two");
+  ASSERT_TRUE(RunUntilInForce(1));
+  ASSERT_TRUE(Bid("ann", MemoryBid(runs, 4, 9'000)).status.ok());
+  host().EndGuest(ended, "exit 0");
+  world_->Run(absl::Seconds(1));
+  EXPECT_TRUE(absl::IsNotFound(GiveBack("bob", runs, NewId()).status)) << "not bob's";
+  EXPECT_EQ(Of(runs).state, GuestState::kRunning);
+  for (const GuestId guest : {runs, ended}) {
+    ASSERT_TRUE(GiveBack("ann", guest, absl::StrCat("back-", guest)).status.ok());
+    ExpectGivenBack(guest);
+    EXPECT_TRUE(GiveBack("ann", guest, absl::StrCat("back-", guest)).status.ok()) << "once more";
+    EXPECT_TRUE(absl::IsNotFound(Start("ann", guest).status));
+    // Another request of the same id is another one.
+    EXPECT_FALSE(
+        world_->Ask(Caller{.tenant_id = "ann"}, EndGuest{absl::StrCat("back-", guest), guest})
+            .status.ok());
+  }
+  EXPECT_TRUE(world_->state().BidsOf(runs).empty());
+  EXPECT_NE(Admit("ann", "one"), 0u) << "its name is free";
+  world_->Run(2 * kPeriod);
+  EXPECT_EQ(CheckBooks(world_->state()), "");
+}
+
+// marketd dies before the one or the other step of it is durable: who asks again gets it done.
+TEST_F(LifeTest, AGuestThatIsGivenBackGoesWhateverDies) {
+  for (const char* step : {"guest evicting", "guest evicted"}) {
+    SCOPED_TRACE(step);
+    const GuestId guest = Admit("ann", "one");
+    ASSERT_TRUE(RunUntilInForce(world_->view().hosts[0]->in_force_round_id + 1));
+    const std::string id = NewId();
+    const int before = world_->restarts;
+    world_->DieBefore(step);
+    (void)GiveBack("ann", guest, id);
+    ASSERT_EQ(world_->restarts, before + 1);
+    world_->Run(2 * kPeriod);
+    ASSERT_TRUE(GiveBack("ann", guest, id).status.ok());
+    ExpectGivenBack(guest);
+    EXPECT_EQ(CheckBooks(world_->state()), "");
   }
 }
 

@@ -270,14 +270,18 @@ TEST_F(ProductsTest, OneThatCannotBePaidPaysItsFeeAndWhatItHeld) {
   ExpectGoodBooks();
 }
 
-TEST_F(ProductsTest, AGuestThatEndsBreaksItsContractsAndOneThatIsEvictedDoesNot) {
+// Whether it may be started again or not.
+class EndedByItsOwnerTest : public ProductsTest, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(ForGood, EndedByItsOwnerTest, testing::Bool());
+
+TEST_P(EndedByItsOwnerTest, BreaksItsContractsAndOneThatIsEvictedDoesNot) {
   const ContractId broken = Buy("ann", ann_, 40, 20);
   const ContractId evicted = Buy("bob", bob_, 40, 20);
   ASSERT_TRUE(RunUntilInForce(Next()));
   const Microcredits fee = FeeFrom(Open(broken), book().in_force_round_id + 1);
   const Microcredits ann = purse("ann").spent;
   const Microcredits bob = purse("bob").spent;
-  ASSERT_TRUE(Ask("ann", EndGuest{NewId(), ann_}).status.ok());
+  ASSERT_TRUE(Ask("ann", EndGuest{NewId(), ann_, /*for_good=*/GetParam()}).status.ok());
   ASSERT_TRUE(world_->AskAsOperator(EvictGuest{NewId(), bob_}).status.ok());
   EXPECT_FALSE(IsOpen(broken));
   EXPECT_FALSE(IsOpen(evicted));
