@@ -282,7 +282,7 @@ void BidBook::GiveUp(uint64_t wish_id, const absl::Status& why) {
   for (auto& [key, entry] : entries_) {
     if (entry.wish_id != wish_id || !entry.is_awaited) continue;
     // What stood in the way says more than that time is over.
-    const bool says_more = absl::IsDeadlineExceeded(why) && entry.is_sent && !entry.problem.ok();
+    const bool says_more = absl::IsDeadlineExceeded(why) && !entry.problem.ok();
     Reply(entry, says_more ? entry.problem : why);
     if (!entry.is_sent && entry.wish) {
       Revert(entry);

@@ -58,6 +58,8 @@ absl::Status CheckTogether(const std::vector<Bid>& bids);
 
 // True if the market may have carried a call out although it failed here.
 bool IsUnsure(const absl::Status& status);
+// An answer for more or fewer bids than were asked about says nothing of any: INTERNAL.
+absl::Status CheckCount(size_t answered, size_t asked);
 
 class BidBook {
  public:
@@ -140,13 +142,14 @@ class BidBook {
   // What is to be written now, if anything. `fresh`: prices are, so that bids may be placed.
   std::optional<Write> NextWrite(bool fresh);
   bool AnyToWrite(bool fresh) const;
-  // `placed` is in the order of the items if `status` is OK.
+  // `placed` is in the order of the items if `status` is OK; see CheckCount().
   void OnWritten(const Write& write, const absl::Status& status, const std::vector<Placed>& placed);
 
   bool AnyInDoubt() const;
   bool AnyToRenew() const;
   // Nullopt if there is nothing to ask about.
   std::optional<Renewal> NextRenewal();
+  // `leased` is in the order of the keys; see CheckCount().
   void OnRenewed(const Renewal& renewal, const std::vector<Leased>& leased);
 
   // --- What the market told of itself. ---

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "client/src/bid_book.h"
 
 namespace nom::client {
@@ -23,6 +24,12 @@ BidChange ChangeOf(BidBook::LeasedState state) {
 }
 
 }  // namespace
+
+absl::Status CheckCount(size_t answered, size_t asked) {
+  if (answered == asked) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("asked about ", asked, " bids, the market answered for ", answered));
+}
 
 // --- Writes. ---
 
@@ -71,9 +78,10 @@ std::optional<BidBook::Write> BidBook::NextWrite(bool fresh) {
   return write;
 }
 
-void BidBook::OnWritten(const Write& write, const absl::Status& status,
+void BidBook::OnWritten(const Write& write, const absl::Status& told,
                         const std::vector<Placed>& placed) {
   in_flight_ = false;
+  const absl::Status status = told.ok() ? CheckCount(placed.size(), write.items.size()) : told;
   const bool unsure = !status.ok() && IsUnsure(status);
   // The market takes no more calls for now, or has another ledger than the lease is of: nothing was
   // carried out, and nobody's bid was refused.
@@ -95,7 +103,7 @@ void BidBook::OnWritten(const Write& write, const absl::Status& status,
       OnUnanswered(item, entry, status, put_off);
       continue;
     }
-    const Placed& of = status.ok() && i < placed.size() ? placed[i] : Placed{.status = status};
+    const Placed& of = status.ok() ? placed[i] : Placed{.status = status};
     const bool of_lease_before = write.fence != fence_;
     if (of.status.ok()) {
       OnTaken(item.key, entry, item, of_lease_before ? kSequenceNever : write.sequence, of);
@@ -127,6 +135,8 @@ void BidBook::OnUnanswered(const Item& item, Entry& entry, const absl::Status& s
     if (!entry.is_kept && entry.attempts.empty()) Revert(entry);
   } else if (put_off) {
     entry.problem = status;
+    // It is as if it had waited, unless it was sent before.
+    entry.is_sent = !entry.attempts.empty();
   } else {
     Problem(entry, item.key, BidChange::kUnsure, status);
   }
@@ -262,8 +272,9 @@ std::optional<BidBook::Renewal> BidBook::NextRenewal() {
 }
 
 void BidBook::OnRenewed(const Renewal& renewal, const std::vector<Leased>& leased) {
+  if (!CheckCount(leased.size(), renewal.keys.size()).ok()) return;
   if (renewal.fence != fence_) return;  // Of a lease before.
-  for (size_t i = 0; i < renewal.keys.size() && i < leased.size(); ++i) {
+  for (size_t i = 0; i < renewal.keys.size(); ++i) {
     const auto it = entries_.find(renewal.keys[i]);
     if (it == entries_.end()) continue;
     switch (leased[i].state) {

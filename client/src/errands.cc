@@ -149,7 +149,11 @@ bool Errands::Step(std::unique_lock<std::mutex>& lock, const Entry& errand, absl
 }
 
 void Errands::Begin(std::unique_lock<std::mutex>& lock, const Entry& errand) {
+  // It may be read from a file, for which nobody who sends or cancels waits.
+  lock.unlock();
   const absl::StatusOr<std::string> token = options_.token();
+  lock.lock();
+  if (errand->over) return;
   if (!token.ok()) {
     End(lock, errand, token.status());
     return;
@@ -177,9 +181,8 @@ void Errands::Begin(std::unique_lock<std::mutex>& lock, const Entry& errand) {
     errand->came_back = true;
     changed_.notify_all();
   });
+  // A context that is cancelled just before its call begins ends that all the same.
   lock.lock();
-  // It was cancelled just before it could be.
-  if (errand->over && errand->in_flight) errand->context->TryCancel();
 }
 
 void Errands::End(std::unique_lock<std::mutex>& lock, const Entry& errand,

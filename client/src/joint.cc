@@ -2,6 +2,7 @@
 #include "nom/joint.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -23,14 +24,22 @@ bool CanBeHad(const WorkingPoint& point, const Prices& prices) {
   });
 }
 
-int64_t UnitsOf(const Bundle& bundle, Resource resource) {
-  const auto need = bundle.units.find(resource);
-  return need == bundle.units.end() ? 0 : need->second;
+// What a bundle needs, by place: bundles are compared by the million.
+using Needs = std::array<int64_t, kResourceCount>;
+
+Needs NeedsOf(const Bundle& bundle) {
+  Needs needs = {};
+  for (const auto& [resource, units] : bundle.units) {
+    needs[static_cast<size_t>(resource) - 1] = units;
+  }
+  return needs;
 }
 
-bool NeedsNoMore(const Bundle& a, const Bundle& b) {
-  return std::all_of(a.units.begin(), a.units.end(),
-                     [&b](const auto& need) { return need.second <= UnitsOf(b, need.first); });
+bool NeedsNoMore(const Needs& a, const Needs& b) {
+  for (size_t i = 0; i < kResourceCount; ++i) {
+    if (a[i] > b[i]) return false;
+  }
+  return true;
 }
 
 int64_t WorthAtMost(const Bundle& bundle, const BundleOptions& options) {
@@ -73,11 +82,15 @@ Valuation BundlesOf(const std::vector<WorkingPoint>& points, const Prices& price
                : a.units < b.units;
   });
   Valuation valuation;
+  std::vector<Needs> needs;  // Of those, in order.
   for (Bundle& bundle : bundles) {
-    const bool is_beaten =
-        std::any_of(valuation.bundles.begin(), valuation.bundles.end(),
-                    [&bundle](const Bundle& kept) { return NeedsNoMore(kept, bundle); });
-    if (!is_beaten) valuation.bundles.push_back(std::move(bundle));
+    const Needs of_it = NeedsOf(bundle);
+    const bool is_beaten = std::any_of(needs.begin(), needs.end(), [&of_it](const Needs& kept) {
+      return NeedsNoMore(kept, of_it);
+    });
+    if (is_beaten) continue;
+    valuation.bundles.push_back(std::move(bundle));
+    needs.push_back(of_it);
   }
   // Equal values are not in the order of needs where maps are compared: a later one may need less.
   std::vector<Bundle> kept;
@@ -87,7 +100,7 @@ Valuation BundlesOf(const std::vector<WorkingPoint>& points, const Prices& price
     for (size_t j = i + 1; j < valuation.bundles.size(); ++j) {
       const Bundle& other = valuation.bundles[j];
       if (other.value_microcredits != bundle.value_microcredits) break;
-      is_beaten = is_beaten || NeedsNoMore(other, bundle);
+      is_beaten = is_beaten || NeedsNoMore(needs[j], needs[i]);
     }
     if (!is_beaten) kept.push_back(bundle);
   }

@@ -121,6 +121,11 @@ absl::StatusOr<Statement> Session::Impl::GetStatement(uint64_t first_round_id,
     for (const Round& round : page->rounds) {
       if (round.round_id >= first_round_id) statement.Add(round);
     }
+    if (before_round_id != 0 && page->next_before_round_id >= before_round_id) {
+      return absl::InternalError(absl::StrCat("before round ", before_round_id,
+                                              " the market's next page begins at round ",
+                                              page->next_before_round_id));
+    }
     before_round_id = page->next_before_round_id;
   } while (before_round_id > first_round_id);
   return statement.Make();

@@ -74,7 +74,7 @@ void Session::Impl::Write(const BidBook::Write& write) {
                                         [](const BidBook::Item& item) { return item.bid; });
   const absl::Duration time = TimeForAttempt(carries_bids);
   market::v1::PlaceBidsResponse response;
-  absl::Status status = absl::ResourceExhaustedError("prices have just grown stale");
+  absl::Status status = absl::FailedPreconditionError("safe mode: prices have just grown stale");
   const bool sent = time > absl::ZeroDuration();
   if (sent) {
     const market::v1::PlaceBidsRequest request =
@@ -85,6 +85,8 @@ void Session::Impl::Write(const BidBook::Write& write) {
         },
         time);
   }
+  const std::vector<BidBook::Placed> placed = client::FromProto(response);
+  if (status.ok()) status = client::CheckCount(placed.size(), write.items.size());
   std::lock_guard lock(mutex_);
   if (sent) ++counters_.write_calls;
   if (status.ok()) {
@@ -93,7 +95,7 @@ void Session::Impl::Write(const BidBook::Write& write) {
     ++counters_.write_calls_failed;
     BackOff(status, write_backoff_, write_not_before_);
   }
-  core_.bids().OnWritten(write, status, client::FromProto(response));
+  core_.bids().OnWritten(write, status, placed);
   if (!core_.IsFresh(Now())) {
     core_.bids().GiveUpUnsent(absl::FailedPreconditionError("safe mode: prices are stale"));
   }
@@ -111,6 +113,8 @@ void Session::Impl::Renew(const BidBook::Renewal& renewal) {
         },
         time);
   }
+  const std::vector<BidBook::Leased> leased = client::FromProto(response);
+  if (status.ok()) status = client::CheckCount(leased.size(), renewal.keys.size());
   std::lock_guard lock(mutex_);
   if (!status.ok()) {
     ++counters_.renewals_failed;
@@ -120,9 +124,7 @@ void Session::Impl::Renew(const BidBook::Renewal& renewal) {
   }
   ++counters_.renewals;
   renew_backoff_.Reset();
-  core_.bids().OnRenewed(renewal, client::FromProto(response));
-  // What is in doubt is asked about again, but not without a pause.
-  renew_not_before_ = clock_.Steady() + options_.backoff_min;
+  core_.bids().OnRenewed(renewal, leased);
 }
 
 void Session::Impl::List(const SessionCore::Listing& listing) {

@@ -156,7 +156,7 @@ void AppendBid(const JointBid& bid, int count, std::string& out) {
 }  // namespace
 
 std::string ToText(const JointAuction& auction) {
-  const int count = std::clamp(auction.resource_count, 0, kJointResourcesMax);
+  const int count = std::max(auction.resource_count, 0);
   std::string out = absl::StrCat("resource_count: ", auction.resource_count,
                                  "\ncapacity_units: ", EntriesText(auction.capacity_units, count),
                                  "\nreserve_unit_prices_microcredits: ",

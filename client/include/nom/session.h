@@ -277,11 +277,12 @@ class Session {
   //
   // Errors: FAILED_PRECONDITION in safe mode, in which nothing is sent, or as the market says
   // (money); INVALID_ARGUMENT names the field; RESOURCE_EXHAUSTED if the session's budget is spoken
-  // for by its other bids, or it keeps 4,096 others; ABORTED if somebody else has the bid now (see
-  // TakeOver), or another call replaced it before it was sent. Refused so, what stood before still
-  // does. UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED if the market could not be reached, or any
-  // error after that: the bid may or may not stand. The session then goes on trying to place it and
-  // tells OnBidEvent what comes of it; a bid with rounds of its own it leaves at that.
+  // for by its other bids, it keeps 4,096 others, or the market took no more calls in all the time
+  // that there was; ABORTED if somebody else has the bid now (see TakeOver), or another call
+  // replaced it before it was sent. Refused so, what stood before still does. UNAVAILABLE,
+  // DEADLINE_EXCEEDED, CANCELLED if the market could not be reached, or any error after that: the
+  // bid may or may not stand. The session then goes on trying to place it and tells OnBidEvent what
+  // comes of it; a bid with rounds of its own it leaves at that.
   //
   // Calls from several threads travel together. From a callback it blocks later callbacks only.
   absl::StatusOr<uint64_t> Bid(nom::Bid bid, const CallOptions& options = {});
@@ -318,7 +319,8 @@ class Session {
 
   // What the caller's guests paid in the rounds from `first_round_id` to `last_round_id`, both
   // included (0: to the newest), as far as they are settled. The market is asked for a thousand
-  // rounds at a time. Errors: INVALID_ARGUMENT if the first comes after the last; as ListRounds().
+  // rounds at a time. Errors: INVALID_ARGUMENT if the first comes after the last; INTERNAL if the
+  // market's pages do not go on; as ListRounds().
   absl::StatusOr<Statement> GetStatement(uint64_t first_round_id, uint64_t last_round_id = 0,
                                          const CallOptions& options = {}) const;
 

@@ -81,8 +81,9 @@ class FakeMarket::MarketImpl final : public mpb::MarketService::Service {
     return failure;
   }
 
-  grpc::Status OpenLease(grpc::ServerContext* context, const mpb::OpenLeaseRequest* /*request*/,
+  grpc::Status OpenLease(grpc::ServerContext* context, const mpb::OpenLeaseRequest* request,
                          mpb::OpenLeaseResponse* response) override {
+    fake_.Note("OpenLease", *request);
     std::lock_guard lock(fake_.mutex_);
     if (grpc::Status status = fake_.Authenticate(*context); !status.ok()) return status;
     response->set_fence(++fake_.fence_);

@@ -8,6 +8,7 @@
 
 #include <random>
 
+#include "client/src/bid_limits.h"
 #include "client/src/convert.h"
 
 namespace nom {
@@ -51,6 +52,15 @@ TEST(BundlesOf, LeaveOutWhatIsBeatenOrNotOnSale) {
   EXPECT_THAT(BundlesOf(points, kBoth).bundles, ElementsAre(Of(2, 7, 500)));
   EXPECT_THAT(BundlesOf(points, Prices{}).bundles, IsEmpty());
   EXPECT_THAT(BundlesOf({}, kBoth).bundles, IsEmpty());
+}
+
+// One that asks for more than the market lets anybody ask for would cost the whole bid.
+TEST(BundlesOf, LeaveOutWhatNoBidMayAskFor) {
+  const std::vector<WorkingPoint> points = {Point(1, kBidUnitsMax + 1, 900),
+                                            Point(kBidUnitsMax, 1, 500), Point(1, 1, 300)};
+  const Valuation valuation = BundlesOf(points, kBoth);
+  EXPECT_THAT(valuation.bundles, ElementsAre(Of(1, 1, 300), Of(kBidUnitsMax, 1, 500)));
+  EXPECT_TRUE(client::CheckBid({.guest_id = 1, .valuation = valuation}).ok());
 }
 
 TEST(BundlesOf, StayWithinBudgetAndCeilings) {

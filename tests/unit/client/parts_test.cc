@@ -302,6 +302,10 @@ TEST(AdviserTest, NamesTheFirstPointThatIsWrong) {
   EXPECT_THAT(Advise({{4, -1}}, {}).status().message(), HasSubstr("valuation[0]"));
   EXPECT_THAT(Advise({{4, 1}}, {.unit_price_microcredits = -1}).status().message(),
               HasSubstr("unit_price_microcredits"));
+  for (const int none : {-1, 5}) {
+    EXPECT_THAT(Advise({{4, 1}}, {.shape = static_cast<BidShape>(none)}).status().message(),
+                HasSubstr("shape: "));
+  }
 }
 
 TEST(AdviserTest, PlansByWorkingPoints) {

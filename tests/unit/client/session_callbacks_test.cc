@@ -303,7 +303,9 @@ TEST_F(SessionCallbacksTest, ClosingWithoutEndWaitsForTheMarketAndForTheCallback
   shared.WaitUntil([&] { return in_callback; });
   market_.LoseCalls(1'000'000);
   std::atomic<bool> closed{false};
+  std::atomic<pid_t> closes{0};
   std::thread closer([&] {
+    closes = gettid();
     const absl::Status status = session->Close(
         {.bids = CloseOptions::Bids::kWithdraw, .timeout = absl::InfiniteDuration()});
     EXPECT_TRUE(status.ok()) << status;
@@ -318,7 +320,12 @@ TEST_F(SessionCallbacksTest, ClosingWithoutEndWaitsForTheMarketAndForTheCallback
   EXPECT_TRUE(absl::IsCancelled(session->Bid(MemoryBid(6)).status()));
   EXPECT_TRUE(absl::IsCancelled(session->ListContracts().Wait().status()));
   market_.LoseCalls(0);
-  Until([&] { return closed || session->state() == SessionState::kClosed; });
+  int asleep =
+      0;  // Closed, for so many looks at it, one after the other: only the callback is left.
+  Until([&] {
+    asleep = session->state() == SessionState::kClosed && Sleeps(closes) ? asleep + 1 : 0;
+    return closed || asleep == 20;
+  });
   shared.Do([&] { let_go = true; });
   closer.join();
 }

@@ -528,6 +528,24 @@ TEST_F(SessionLifeTest, AnEndpointThatGoesAwayIsReplacedByAnother) {
   EXPECT_THAT(session->standing_bids(), SizeIs(1));
 }
 
+// Its id alone must not keep the others from being watched.
+TEST_F(SessionLifeTest, OfGuestsThatWereNamedThoseThatAreLeftAreFollowedOn) {
+  const uint64_t gone = market_.AddGuest("gone");
+  SessionOptions options = Options();
+  options.guest_ids = {guest_, gone};
+  const auto session = Connect(std::move(options));
+  EXPECT_THAT(session->guests(), SizeIs(2));
+  market_.RemoveGuest(gone);
+  (void)market_.AddGuest("nobody asked for it");
+  market_.Stop();
+  Until([&] { return session->state() == SessionState::kLost; });
+  market_.Start();
+  Until([&] { return session->state() == SessionState::kLive && !session->stale(); });
+  ASSERT_THAT(session->guests(), SizeIs(1));
+  EXPECT_EQ(session->guests()[0].guest_id, guest_);
+  EXPECT_TRUE(session->Bid(MemoryBid(4)).ok()) << "it is the only one";
+}
+
 TEST_F(SessionLifeTest, AGuestThatIsGoneFreesItsBudgetAndTheLastOneIsSeenToGo) {
   SessionOptions options = Options();
   options.budget_per_round_microcredits = 1'000;

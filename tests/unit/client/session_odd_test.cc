@@ -177,8 +177,7 @@ TEST_F(SessionOddTest, ALineThatComesAndGoesUnderAllCallsLosesNoneOfThem) {
       const absl::Status status = session->Bid(MemoryBid(units), patient).status();
       // In safe mode none waits: it is refused, or told what came of it until then.
       EXPECT_TRUE(status.ok() || absl::IsFailedPrecondition(status) ||
-                  absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
-                  absl::IsCancelled(status))
+                  absl::IsUnavailable(status) || absl::IsCancelled(status))
           << status;
       Until([&] { return is_over || !session->stale(); });
     }
@@ -233,20 +232,20 @@ TEST_F(SessionOddTest, ALineThatComesAndGoesUnderAllCallsLosesNoneOfThem) {
 TEST_F(SessionOddTest, TablesOfEverySizeTravel) {
   market_.ClearJointly();
   std::vector<WorkingPoint> points;
-  for (int64_t i = 1; i <= 5'000; ++i) {
+  for (int64_t i = 1; i <= static_cast<int64_t>(kBundlesMax) + 4; ++i) {
     points.push_back({.knob = i,
                       .units = {{Resource::kCpu, i}, {Resource::kMemory, 1'000'000 - i}},
                       .value_microcredits = 1'000 + i});
   }
   std::vector<Bid> bids;
-  for (int guest = 0; guest < 8; ++guest) bids.push_back({.guest_id = market_.AddGuest("guest")});
+  for (int guest = 0; guest < 3; ++guest) bids.push_back({.guest_id = market_.AddGuest("guest")});
   const auto session = Connect();
   const Valuation table = BundlesOf(points, session->prices());
   for (Bid& bid : bids) bid.valuation = table;
   EXPECT_THAT(bids[0].valuation->bundles, SizeIs(kBundlesMax));
   for (const auto& result : session->BidAll(bids)) EXPECT_TRUE(result.ok()) << result.status();
-  EXPECT_THAT(market_.bids(), SizeIs(8));
-  EXPECT_GE(market_.write_calls(), 4) << "two tables are as much as one call carries";
+  EXPECT_THAT(market_.bids(), SizeIs(3));
+  EXPECT_GE(market_.write_calls(), 2) << "two tables are as much as one call carries";
 }
 
 }  // namespace

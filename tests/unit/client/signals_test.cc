@@ -153,6 +153,7 @@ TEST_F(SignalsTest, LandOnNoThreadOfTheSdk) {
   EXPECT_TRUE((*session)->Bid({.ranges = {{1, 4, 100, 100}}}).ok());
   EXPECT_TRUE((*session)->ListRounds().ok());
   EXPECT_TRUE((*session)->Withdraw(Resource::kMemory).ok());
+  EXPECT_TRUE((*session)->ListOffers().Wait().ok());
   check("after calls");
   const uint64_t streams = (*session)->counters().streams;
   market_->Restart();
