@@ -224,6 +224,18 @@ TEST_F(KeepTest, ABackupIsReadWhereItLies) {
   restore();
 }
 
+// The files of a marketd that was killed, copied as they are: the newest is in the log alone.
+TEST_F(KeepTest, WhatHasALogBesideItIsReadWithIt) {
+  for (int i = 0; i < 3; ++i) Deposit();
+  const std::string killed = directory_.File("killed.ledger");
+  for (const char* end : {"", "-wal"}) std::filesystem::copy_file(path_ + end, killed + end);
+  const std::string other = directory_.File("other.ledger");
+  const absl::StatusOr<Restored> restored = RestoreLedger(killed, other, absl::UnixEpoch());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(restored->head.transaction_id, state_.last_transaction_id);
+  EXPECT_EQ(*StateOf(other), state_);
+}
+
 TEST_F(KeepTest, WhatIsNoBackupIsNamed) {
   ASSERT_TRUE(BackUpLedger(path_, backup_).ok());
   ledger_.reset();
