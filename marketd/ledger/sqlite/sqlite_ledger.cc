@@ -24,6 +24,7 @@
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/ledger/sqlite/new_file.h"
 #include "marketd/ledger/sqlite/schema.h"
+#include "marketd/ledger/sqlite/schema_upgrades.h"
 #include "marketd/ledger/sqlite/tables.h"
 #include "marketd/market/audit.h"
 
