@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@
 #include "marketd/ledger/sqlite/archive.h"
 #include "marketd/ledger/sqlite/keep.h"
 #include "marketd/market/clearing.h"
+#include "marketd/page/static_files.h"
 #include "marketd/server/self_call.h"
 
 namespace nom::marketd {
@@ -73,6 +75,23 @@ void GiveBackMemory() {
   kept = free;
 }
 
+TlsFiles FilesOf(const TlsConfig& tls) {
+  return {
+      .cert = tls.cert, .key = tls.key, .client_ca = tls.client_ca, .client_crl = tls.client_crl};
+}
+
+absl::Status CheckCertificates(const Config& config, const Secrets& secrets) {
+  if (!config.tls.has_value() || !secrets.tls.has_value()) return absl::OkStatus();
+  return CheckInDate(FilesOf(*config.tls), *secrets.tls, absl::Now());
+}
+
+// Whoever starts a market with them, or keeps one, will wonder where its callers are.
+void TellOfBadCertificates(const Config& config, const Secrets& secrets) {
+  const absl::Status status = CheckCertificates(config, secrets);
+  if (status.ok()) return;
+  Log(LogLevel::kError, "certificate_out_of_date", {{"msg", status.message()}});
+}
+
 // What is old can't be read without its archive; the market goes on all the same.
 void TellOfMissingArchive(market::Ledger& ledger) {
   const auto look = ledger.reader().Look(market::kMarketBook);
@@ -88,20 +107,28 @@ absl::StatusOr<Secrets> LoadSecrets(const Config& config) {
   Secrets out;
   NOM_ASSIGN_OR_RETURN(out.operator_token, ReadTokenFile(config.operator_token_file));
   if (config.tls.has_value()) {
-    NOM_ASSIGN_OR_RETURN(out.tls, LoadTls({.cert = config.tls->cert,
-                                           .key = config.tls->key,
-                                           .client_ca = config.tls->client_ca,
-                                           .client_crl = config.tls->client_crl},
-                                          absl::Now()));
+    NOM_ASSIGN_OR_RETURN(out.tls, LoadTls(FilesOf(*config.tls), absl::Now()));
   }
   return out;
 }
 
 absl::Status Check(const Config& config) {
-  NOM_RETURN_IF_ERROR(LoadSecrets(config).status());
-  NOM_RETURN_IF_ERROR(TryListen(config.listen));
-  if (!config.metrics_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.metrics_listen));
-  if (!config.page_listen.empty()) NOM_RETURN_IF_ERROR(TryListen(config.page_listen));
+  NOM_ASSIGN_OR_RETURN(const Secrets secrets, LoadSecrets(config));
+  NOM_RETURN_IF_ERROR(CheckCertificates(config, secrets));
+  std::vector<std::string> addresses = {config.listen};
+  for (const std::string& address : {config.metrics_listen, config.page_listen}) {
+    if (!address.empty()) addresses.push_back(address);
+  }
+  NOM_RETURN_IF_ERROR(TryListenOnAll(addresses));
+  if (!config.page_listen.empty()) {
+    const absl::Status files = StaticFiles::Load(config.page_directory).status();
+    // A marketd that was built without npm has no page, and says so to whoever looks.
+    const bool is_not_installed =
+        absl::IsNotFound(files) && config.page_directory == Config().page_directory;
+    if (!files.ok() && !is_not_installed) {
+      return absl::FailedPreconditionError(absl::StrCat("page_directory: ", files.message()));
+    }
+  }
   NOM_RETURN_IF_ERROR(market::CheckLedgerPath(config.ledger));
   if (config.retention == absl::InfiniteDuration()) return absl::OkStatus();
   return market::CheckArchivePath(config.archive);
@@ -127,6 +154,11 @@ absl::Status Process::StartMarket() {
                     .on_checked = [this](const absl::Status& status) { LedgerChecked(status); },
                     .archive_path = config_.archive,
                     .retention = config_.retention}));
+  struct stat facts = {};
+  if (::stat(config_.ledger.c_str(), &facts) == 0) {
+    ledger_device_ = facts.st_dev;
+    ledger_inode_ = facts.st_ino;
+  }
   TellOfMissingArchive(*ledger_);
   timed_ledger_ = metrics_.Timed(*ledger_);
   std::map<market::HostId, market::Host*> hosts;
@@ -238,6 +270,7 @@ absl::Status Process::StartServer(const Secrets& secrets) {
                           }},
       *runtime_, timed_ledger_->reader(), Clock::Real(), *hub_);
   if (secrets.tls.has_value()) {
+    TellOfBadCertificates(config_, secrets);
     tls_ = std::make_shared<TlsSource>(*secrets.tls);
     services_->SetTls(*secrets.tls);
   }
@@ -295,12 +328,35 @@ void Process::Renew(const Config& config, const Secrets& secrets) {
   services_->SetReadLimits(config.limits.reads_per_second, config.limits.reads_burst);
   hub_->SetLimits(config.limits.watches_max, config.limits.watches_per_tenant_max);
   if (tls_ == nullptr || !secrets.tls.has_value()) return;
+  TellOfBadCertificates(config, secrets);
   services_->SetTls(*secrets.tls);
   tls_->Set(*secrets.tls);
 }
 
+// A file that has lost its name is written as before, and nobody finds it again when marketd has
+// ended: whoever moved or removed it must hear of it before that.
+void Process::LookForLedger() {
+  struct stat facts = {};
+  const bool is_there = ::stat(config_.ledger.c_str(), &facts) == 0 &&
+                        facts.st_dev == ledger_device_ && facts.st_ino == ledger_inode_;
+  if (is_there == ledger_is_there_) return;
+  ledger_is_there_ = is_there;
+  if (is_there) {
+    Log(LogLevel::kInfo, "ledger_back",
+        {{"msg", absl::StrCat(config_.ledger, ": is there again")}});
+    return;
+  }
+  Log(LogLevel::kError, "ledger_gone",
+      {{"msg", absl::StrCat(config_.ledger,
+                            ": was moved, removed or replaced while marketd writes to it, and what "
+                            "it writes is lost when it ends: move it back now; if it is nowhere, "
+                            "note what was decided (nomctl events, rounds), stop marketd and "
+                            "restore a backup")}});
+}
+
 absl::Status Process::CheckAlive(absl::Duration timeout) {
   GiveBackMemory();
+  LookForLedger();
   absl::Status status;
   if (!liveness_.Alive(runtime_->counters())) {
     status = absl::UnavailableError("the engine stands still");

@@ -5,6 +5,8 @@
 #ifndef MARKETD_PROCESS_H_
 #define MARKETD_PROCESS_H_
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -67,6 +69,7 @@ class Process {
   absl::Status StartMarket();
   // Of a large ledger, while the market runs.
   void LedgerChecked(const absl::Status& status);
+  void LookForLedger();
   absl::Status StartServer(const Secrets& secrets);
   absl::Status StartPage();
   void SetMetricSources();
@@ -78,6 +81,9 @@ class Process {
   Metrics metrics_;
   std::unique_ptr<FrontDoor> front_door_;
   std::unique_ptr<market::Ledger> ledger_;
+  dev_t ledger_device_ = 0;  // Of the file that was opened,
+  ino_t ledger_inode_ = 0;
+  bool ledger_is_there_ = true;  // and whether it has its name still.
   std::unique_ptr<market::Ledger> timed_ledger_;
   std::vector<std::unique_ptr<market::Host>> hosts_;
   std::vector<std::unique_ptr<market::Host>> timed_hosts_;

@@ -45,6 +45,17 @@ Advice OfConnection(absl::string_view message) {
         "or the market speaks without TLS",
         "give the certificate that signed the market's with --tls-roots FILE"};
   }
+  if (says("Failed parsing HTTP/2") || says("http1") || says("missing selected ALPN")) {
+    return {"something else than a market answers there",
+            "see that this is where marketd listens for calls (listen in its configuration, not "
+            "metrics_listen or page_listen): --target, NOM_TARGET, or \"target = ...\" in the "
+            "config file"};
+  }
+  if (says("failed to connect") && (says("Socket closed") || says("Connection reset"))) {
+    return {"whoever listens there ends the connection at once",
+            "if the market speaks TLS, say so with --tls-roots FILE; if not, see that this is "
+            "marketd's address"};
+  }
   if (says("failed to connect") || says("Connection refused") || says("No such file")) {
     return {"nobody answers there",
             "see that marketd runs (systemctl status nom-marketd) and that this is its address: "

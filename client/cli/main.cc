@@ -220,6 +220,8 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   nom::TakeStandardFiles();
+  // What gRPC says of connections is told in words of our own (errors.cc), once.
+  ::setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
   try {
     return nom::cli::Main(argc, argv);
   } catch (const std::exception& error) {  // Out of memory, or a promise of a library broken.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/src/channel.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -23,6 +24,7 @@ namespace {
 constexpr size_t kTokenBytesMax = 4096;
 constexpr int kMessageBytesMax = 64 << 20;
 constexpr size_t kPemBytesMax = size_t{1} << 20;
+constexpr char kByteOrderMark[] = "\xef\xbb\xbf";  // Some editors begin every file with it.
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
@@ -55,6 +57,36 @@ bool IsLoopbackIpv4(absl::string_view host) {
   return true;
 }
 
+// gRPC takes what it does not understand for a name to be looked up, and no port for 443.
+absl::Status CheckTarget(absl::string_view target) {
+  if (target.empty()) return absl::InvalidArgumentError("target: none was given");
+  // Whoever names one of gRPC's own ways to find a server gets what gRPC makes of it.
+  for (absl::string_view scheme : {"unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"}) {
+    if (absl::StartsWith(target, scheme)) return absl::OkStatus();
+  }
+  const auto wrong = [target](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "target ", target, ": ", why, "; it must be host:port, [v6]:port or unix:PATH"));
+  };
+  if (absl::StrContains(target, "://")) return wrong("a market is no web page");
+  const size_t colon = target.rfind(':');
+  const absl::string_view host = target.substr(0, colon);
+  const bool in_brackets = absl::StartsWith(host, "[") && absl::EndsWith(host, "]");
+  if (absl::StrContains(host, ':') && !in_brackets) {
+    return wrong("an address of IPv6 stands in brackets");
+  }
+  if (colon == absl::string_view::npos || (in_brackets && host.size() == target.size())) {
+    return wrong("it has no port");
+  }
+  uint32_t port = 0;
+  const absl::string_view digits = target.substr(colon + 1);
+  const bool is_number = std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit);
+  if (!is_number || !absl::SimpleAtoi(digits, &port) || port < 1 || port > 65'535) {
+    return wrong(absl::StrCat("\"", digits, "\" is no port"));
+  }
+  return host.empty() ? wrong("it has no host") : absl::OkStatus();
+}
+
 }  // namespace
 
 bool IsLoopback(absl::string_view target) {
@@ -84,12 +116,14 @@ absl::Status CheckToken(absl::string_view token) {
 }
 
 absl::StatusOr<std::string> ReadTokenFile(const std::string& path) {
-  absl::StatusOr<std::string> bytes = ReadSmallFile(path, kTokenBytesMax + 2);
+  absl::StatusOr<std::string> bytes = ReadSmallFile(path, kTokenBytesMax + 5);
   if (!bytes.ok()) {
     return absl::Status(bytes.status().code(),
                         absl::StrCat("token file ", bytes.status().message()));
   }
-  absl::string_view token = absl::StripAsciiWhitespace(*bytes);
+  absl::string_view token = *bytes;
+  absl::ConsumePrefix(&token, kByteOrderMark);
+  token = absl::StripAsciiWhitespace(token);
   if (absl::Status status = CheckToken(token); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat("token file ", path, ": ", status.message()));
   }
@@ -97,7 +131,7 @@ absl::StatusOr<std::string> ReadTokenFile(const std::string& path) {
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint) {
-  if (endpoint.target.empty()) return absl::InvalidArgumentError("target: none was given");
+  if (absl::Status status = CheckTarget(endpoint.target); !status.ok()) return status;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   if (endpoint.plaintext) {
     if (!IsLoopback(endpoint.target)) {

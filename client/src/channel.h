@@ -31,7 +31,8 @@ struct Endpoint {
 // "localhost".
 bool IsLoopback(absl::string_view target);
 
-// A token from a file: one line, printable, without blanks, at most 4096 bytes.
+// A token from a file: one line, printable, without blanks, at most 4096 bytes. A byte order mark
+// before it and what ends lines elsewhere are no part of it.
 // Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (names the file and what is wrong, never
 // the token).
 absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
@@ -42,9 +43,9 @@ absl::Status CheckToken(absl::string_view token);
 // are never reached through a proxy, whatever http_proxy says: they would get the token in plain
 // text. Others may be, inside TLS.
 //
-// Does not connect yet, and reads the roots anew each time. Errors: INVALID_ARGUMENT (no target),
-// FAILED_PRECONDITION (plaintext to what is not loopback), NOT_FOUND or PERMISSION_DENIED (roots
-// file).
+// Does not connect yet, and reads the roots anew each time. Errors: INVALID_ARGUMENT (no target, or
+// one that is no address), FAILED_PRECONDITION (plaintext to what is not loopback), NOT_FOUND or
+// PERMISSION_DENIED (roots file).
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint);
 
 // Nothing if the token is empty.

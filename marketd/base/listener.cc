@@ -98,6 +98,42 @@ absl::StatusOr<sockaddr_un> UnixAddress(const std::string& address) {
   return out;
 }
 
+// True if who listens on the one is in the way of the other.
+bool Collide(const sockaddr* a, const sockaddr* b) {
+  if (a->sa_family == AF_INET6 && b->sa_family == AF_INET) return Collide(b, a);
+  if (a->sa_family == AF_INET && b->sa_family == AF_INET) {
+    const auto* const x = reinterpret_cast<const sockaddr_in*>(a);
+    const auto* const y = reinterpret_cast<const sockaddr_in*>(b);
+    const in_addr_t mine = x->sin_addr.s_addr;
+    const in_addr_t its = y->sin_addr.s_addr;
+    return x->sin_port != 0 && x->sin_port == y->sin_port &&
+           (mine == its || mine == INADDR_ANY || its == INADDR_ANY);
+  }
+  if (b->sa_family != AF_INET6) return false;
+  const auto* const y = reinterpret_cast<const sockaddr_in6*>(b);
+  if (a->sa_family == AF_INET) {  // [::] is for both families.
+    const in_port_t port = reinterpret_cast<const sockaddr_in*>(a)->sin_port;
+    return port != 0 && port == y->sin6_port && IN6_IS_ADDR_UNSPECIFIED(&y->sin6_addr);
+  }
+  const auto* const x = reinterpret_cast<const sockaddr_in6*>(a);
+  return x->sin6_port != 0 && x->sin6_port == y->sin6_port &&
+         (IN6_ARE_ADDR_EQUAL(&x->sin6_addr, &y->sin6_addr) ||
+          IN6_IS_ADDR_UNSPECIFIED(&x->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&y->sin6_addr));
+}
+
+bool Collide(const std::string& a, const std::string& b) {
+  if (a.starts_with("unix:") || b.starts_with("unix:")) return a == b;
+  const absl::StatusOr<AddressList> mine = Resolve(a);
+  const absl::StatusOr<AddressList> its = Resolve(b);
+  if (!mine.ok() || !its.ok()) return false;
+  for (const addrinfo* x = mine->get(); x != nullptr; x = x->ai_next) {
+    for (const addrinfo* y = its->get(); y != nullptr; y = y->ai_next) {
+      if (Collide(x->ai_addr, y->ai_addr)) return true;
+    }
+  }
+  return false;
+}
+
 // True if somebody takes connections there.
 bool IsAlive(const sockaddr_un& address) {
   const OwnedFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -173,6 +209,18 @@ absl::Status TryListen(const std::string& address) {
     problem = CannotListen(address, std::strerror(errno));
   }
   return problem;
+}
+
+absl::Status TryListenOnAll(const std::vector<std::string>& addresses) {
+  for (size_t i = 0; i < addresses.size(); ++i) {
+    NOM_RETURN_IF_ERROR(TryListen(addresses[i]));
+    for (size_t other = 0; other < i; ++other) {
+      if (!Collide(addresses[other], addresses[i])) continue;
+      return CannotListen(addresses[i],
+                          absl::StrCat("so does this marketd already, as ", addresses[other]));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace nom::marketd

@@ -45,6 +45,10 @@ absl::StatusOr<Listener> Listen(const std::string& address);
 // this machine's and may be bound by this user.
 absl::Status TryListen(const std::string& address);
 
+// Whether one process could listen on all of them at once, too: UNAVAILABLE if two are, by whatever
+// names, one port of one address. What cannot be resolved is TryListen's to complain of.
+absl::Status TryListenOnAll(const std::vector<std::string>& addresses);
+
 }  // namespace nom::marketd
 
 #endif  // MARKETD_BASE_LISTENER_H_

@@ -517,6 +517,7 @@ absl::StatusOr<std::string> ReadTokenFile(const std::string& file_name) {
         absl::StrCat(file_name, ": others than its owner may use it; chmod 600 it"));
   }
   absl::string_view token = file.text;
+  absl::ConsumePrefix(&token, "\xef\xbb\xbf");  // A byte order mark, as some editors write it.
   token = token.substr(0, token.find('\n'));
   absl::ConsumeSuffix(&token, "\r");
   const bool printable = std::all_of(token.begin(), token.end(),

@@ -36,13 +36,22 @@ absl::StatusOr<StaticFiles> StaticFiles::Load(const std::string& directory) {
   for (const std::string folder : {"", "assets"}) {
     std::error_code error;
     const fs::path path = folder.empty() ? fs::path(directory) : fs::path(directory) / folder;
-    for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
+    const fs::directory_iterator entries(path, error);
+    if (error == std::errc::no_such_file_or_directory) {
+      if (folder.empty()) return absl::NotFoundError(absl::StrCat(directory, ": is not there"));
+    } else if (error) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path.string(), ": cannot be read: ", error.message()));
+    }
+    for (const fs::directory_entry& entry : entries) {
       const char* const type = TypeOf(entry.path().extension().string());
       if (type == nullptr || !entry.is_regular_file(error)) continue;
       std::ifstream file(entry.path(), std::ios::binary);
       std::string body((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-      if (!file)
-        return absl::NotFoundError(absl::StrCat(entry.path().string(), ": cannot be read"));
+      if (!file) {
+        return absl::FailedPreconditionError(
+            absl::StrCat(entry.path().string(), ": cannot be read"));
+      }
       bytes += body.size();
       if (bytes > kBytesMax || out.files_.size() >= kFilesMax) {
         return absl::FailedPreconditionError(
@@ -54,7 +63,7 @@ absl::StatusOr<StaticFiles> StaticFiles::Load(const std::string& directory) {
     }
   }
   if (out.Find("/") == nullptr) {
-    return absl::NotFoundError(absl::StrCat(directory, ": there is no index.html"));
+    return absl::FailedPreconditionError(absl::StrCat(directory, ": there is no index.html"));
   }
   return out;
 }

@@ -23,7 +23,8 @@ class StaticFiles {
  public:
   // The regular files of `directory` and of its folder `assets` (whose names carry a hash), if
   // their type is one that a page is made of; at most 64 of together 8 MiB. Errors: NOT_FOUND if
-  // there is no index.html; FAILED_PRECONDITION if there is too much.
+  // there is no such directory; FAILED_PRECONDITION if it or one of its files can't be read, there
+  // is no index.html, or there is too much.
   static absl::StatusOr<StaticFiles> Load(const std::string& directory);
 
   // Null if there is none. "/" is index.html.

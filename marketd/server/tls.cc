@@ -2,10 +2,14 @@
 #include "marketd/server/tls.h"
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <memory>
@@ -21,6 +25,7 @@ namespace nom::marketd {
 namespace {
 
 constexpr size_t kCertificatesKnownMax = 4'096;
+constexpr int kHandshakeStepsMax = 1'000;          // Three do, but for chains of many kilobytes.
 constexpr size_t kPemBytesMax = size_t{16} << 20;  // Lists of revoked ones can be long.
 
 struct Free {
@@ -28,6 +33,8 @@ struct Free {
   void operator()(X509* cert) const { X509_free(cert); }
   void operator()(X509_CRL* list) const { X509_CRL_free(list); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
 };
 using Bio = std::unique_ptr<BIO, Free>;
 using Certificate = std::unique_ptr<X509, Free>;
@@ -106,6 +113,60 @@ absl::Status CheckLists(const std::string& file_name, const std::string& text,
   return absl::OkStatus();
 }
 
+// Why OpenSSL refused what it was asked for last.
+std::string OpensslReason() {
+  const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
+  std::string out = reason == nullptr ? "no reason is given" : reason;
+  ERR_clear_error();
+  return out;
+}
+
+// What a client that trusts everybody and this server would say to each other, in memory. OpenSSL
+// has rules of its own for keys and digests, which differ from system to system: only a handshake
+// says what they are.
+absl::Status TryHandshake(const std::vector<Certificate>& chain, EVP_PKEY* key) {
+  const std::unique_ptr<SSL_CTX, Free> server(SSL_CTX_new(TLS_server_method()));
+  const std::unique_ptr<SSL_CTX, Free> client(SSL_CTX_new(TLS_client_method()));
+  NOM_CHECK(server != nullptr && client != nullptr, "no memory for TLS");
+  // As gRPC does.
+  SSL_CTX_set_min_proto_version(server.get(), TLS1_2_VERSION);
+  bool good = SSL_CTX_use_certificate(server.get(), chain[0].get()) == 1 &&
+              SSL_CTX_use_PrivateKey(server.get(), key) == 1;
+  for (size_t i = 1; good && i < chain.size(); ++i) {
+    good = SSL_CTX_add1_chain_cert(server.get(), chain[i].get()) == 1;
+  }
+  if (!good) return absl::InvalidArgumentError(OpensslReason());
+  const std::unique_ptr<SSL, Free> here(SSL_new(server.get()));
+  const std::unique_ptr<SSL, Free> there(SSL_new(client.get()));
+  BIO* to_server = nullptr;
+  BIO* to_client = nullptr;
+  NOM_CHECK(here != nullptr && there != nullptr && BIO_new_bio_pair(&to_server, 0, &to_client, 0),
+            "no memory for TLS");
+  SSL_set_bio(here.get(), to_client, to_client);
+  SSL_set_bio(there.get(), to_server, to_server);
+  SSL_set_accept_state(here.get());
+  SSL_set_connect_state(there.get());
+  for (int step = 0; step < kHandshakeStepsMax; ++step) {
+    if (SSL_is_init_finished(here.get()) == 1 && SSL_is_init_finished(there.get()) == 1) {
+      return absl::OkStatus();
+    }
+    for (SSL* const side : {there.get(), here.get()}) {
+      const int got = SSL_do_handshake(side);
+      const int error = got == 1 ? SSL_ERROR_NONE : SSL_get_error(side, got);
+      if (error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ||
+          error == SSL_ERROR_WANT_WRITE) {
+        continue;
+      }
+      return absl::InvalidArgumentError(OpensslReason());
+    }
+  }
+  return absl::InvalidArgumentError("the handshake does not end");
+}
+
+std::string DateText(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone());
+}
+
 }  // namespace
 
 absl::StatusOr<TlsMaterial> LoadTls(const TlsFiles& files, absl::Time now) {
@@ -130,6 +191,10 @@ absl::StatusOr<TlsMaterial> LoadTls(const TlsFiles& files, absl::Time now) {
     return absl::InvalidArgumentError(
         absl::StrCat(files.key, ": is not the key of the certificate in ", files.cert));
   }
+  if (const absl::Status tried = TryHandshake(chain, private_key.get()); !tried.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(files.cert, ": no connection can be made with it: ", tried.message()));
+  }
   if (files.client_ca.empty()) return out;
   NOM_ASSIGN_OR_RETURN(out.client_ca, ReadFile(files.client_ca));
   const std::vector<Certificate> authorities = Certificates(out.client_ca);
@@ -140,6 +205,32 @@ absl::StatusOr<TlsMaterial> LoadTls(const TlsFiles& files, absl::Time now) {
   NOM_ASSIGN_OR_RETURN(out.client_crl, ReadFile(files.client_crl));
   NOM_RETURN_IF_ERROR(CheckLists(files.client_crl, out.client_crl, authorities, now));
   return out;
+}
+
+absl::Status CheckInDate(const TlsFiles& files, const TlsMaterial& material, absl::Time now) {
+  const std::vector<Certificate> chain = Certificates(material.cert);
+  for (const Certificate& certificate : chain) {
+    const absl::Time begin = TimeOf(X509_get0_notBefore(certificate.get()));
+    const absl::Time end = TimeOf(X509_get0_notAfter(certificate.get()));
+    if (begin <= now && now <= end) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        files.cert, ": ", certificate == chain[0] ? "its" : "an authority's", " certificate ",
+        now > end ? "expired at " : "is not good before ", DateText(now > end ? end : begin),
+        ", and it is ", DateText(now), ": nobody who checks it can connect"));
+  }
+  if (!chain.empty() && X509_check_purpose(chain[0].get(), X509_PURPOSE_SSL_SERVER, 0) != 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        files.cert, ": its certificate is not for servers: nobody who checks it can connect"));
+  }
+  if (material.client_ca.empty()) return absl::OkStatus();
+  absl::Time last = absl::InfinitePast();
+  for (const Certificate& authority : Certificates(material.client_ca)) {
+    last = std::max(last, TimeOf(X509_get0_notAfter(authority.get())));
+  }
+  if (now <= last) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(files.client_ca, ": the last of its authorities expired at ", DateText(last),
+                   ": no client's certificate is good"));
 }
 
 void ClientCertificates::Set(const TlsMaterial& material) {

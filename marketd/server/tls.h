@@ -32,8 +32,16 @@ struct TlsMaterial {
 
 // Reads the files. Errors name the file: NOT_FOUND; FAILED_PRECONDITION if others than its owner
 // may read the key, or a list of revoked certificates is out of date; INVALID_ARGUMENT if it is no
-// certificate, key or list, the key is another certificate's, or the list another authority's.
+// certificate, key or list, the key is another certificate's, the list another authority's, or if
+// no handshake succeeds with them, whoever asks (a key that is too short).
 absl::StatusOr<TlsMaterial> LoadTls(const TlsFiles& files, absl::Time now);
+
+// Why nobody who looks at certificates would connect at `now`, though marketd would try: the
+// server's or one of its chain is out of date or not for servers, or no authority of clients'
+// certificates is in date. FAILED_PRECONDITION, with the file. Apart from LoadTls, as a market with
+// an old certificate goes on for guests and hosts: only its callers are lost until there is
+// another.
+absl::Status CheckInDate(const TlsFiles& files, const TlsMaterial& material, absl::Time now);
 
 // What this market thinks of client certificates that the handshake has verified: a connection may
 // outlive them. Thread-safe.

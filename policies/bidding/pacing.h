@@ -51,10 +51,11 @@ class BudgetPacer {
   // Wrong limits allow nothing.
   explicit BudgetPacer(const PacingLimits& limits);
 
-  // The most that bids which first take part in this round may be charged in a round, whether they
-  // replace what stands now or not. They stand for at most `stands_rounds` rounds, because they say
-  // so or are sure to be withdrawn; 0, or more than bid_lifetime_rounds: for those. 0 for a round
-  // before the latest.
+  // Returns the most that bids which first take part in round `round_id` may be charged in each
+  // round, whether or not they replace those that stand now; 0 if that round is before one that the
+  // pacer has already heard of. `stands_rounds`: the bids stand for at most so many rounds, because
+  // they say so or are sure to be withdrawn; 0, or more than bid_lifetime_rounds, means
+  // bid_lifetime_rounds.
   Microcredits Cap(uint64_t round_id, int stands_rounds = 0);
 
   // From this round on, bids of `cap` in all stand in place of all others, for so many rounds as

@@ -33,6 +33,7 @@ plaintext: true
 metrics_listen: 127.0.0.1:0
 ledger: {work}/ledger.sqlite
 operator_token_file: {work}/token
+retention: 1s
 hosts:
   - id: sim
     kind: simulated

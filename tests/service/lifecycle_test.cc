@@ -19,6 +19,7 @@
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
 #include "marketd/market/transaction.h"
 #include "tests/net/http_get.h"
+#include "tests/net/sockets.h"
 #include "tests/service/market_fixture.h"
 #include "tests/service/raw_call.h"
 
@@ -213,6 +214,7 @@ TEST_F(LifecycleTest, AForeignLockOnTheLedgerIsWaitedFor) {
 }
 
 TEST_F(LifecycleTest, ACheckTriesWhatAStartTries) {
+  std::filesystem::create_directory(dir_.File("locked.sqlite.lock"));
   for (const auto& [from, to, why] : std::vector<std::tuple<std::string, std::string, std::string>>{
            {"\nmetrics_listen: 127.0.0.1:0", "\nmetrics_listen: 192.0.2.1:9464",
             "cannot listen on 192.0.2.1:9464: Cannot assign requested address"},
@@ -220,7 +222,8 @@ TEST_F(LifecycleTest, ACheckTriesWhatAStartTries) {
             "cannot listen on unix:/nonexistent/socket"},
            {dir_.File("ledger.sqlite"), "/nonexistent/ledger.sqlite", "No such file or directory"},
            {dir_.File("ledger.sqlite"), dir_.path(), "is not a file"},
-           {dir_.File("ledger.sqlite"), dir_.File("token"), "is not a SQLite database"}}) {
+           {dir_.File("ledger.sqlite"), dir_.File("token"), "is not a SQLite database"},
+           {dir_.File("ledger.sqlite"), dir_.File("locked.sqlite"), "locked.sqlite.lock"}}) {
     const std::string config = absl::StrReplaceAll(SampleConfig(dir_), {{from, to}});
     Exit exit = RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("c.yaml", config)});
     EXPECT_EQ(exit.code, 2);
@@ -229,6 +232,74 @@ TEST_F(LifecycleTest, ACheckTriesWhatAStartTries) {
     EXPECT_EQ(exit.code, 1);
     EXPECT_THAT(exit.out, HasSubstr(why)) << "and for the same reason";
   }
+}
+
+// What it writes then is lost when it ends, and until then it can be moved back.
+TEST_F(LifecycleTest, ALedgerThatIsMovedAwayIsToldOf) {
+  MarketdProcess marketd(dir_);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const auto wait_for = [&](const std::string& event) {
+    while (marketd.Output().find("event=" + event) == std::string::npos) ::usleep(10'000);
+  };
+  std::filesystem::rename(dir_.File("ledger.sqlite"), dir_.File("elsewhere"));
+  wait_for("ledger_gone");
+  const Client op(marketd.grpc_address());
+  EXPECT_THAT(CreateTenant(op, "alice", "t1", nullptr), Succeeds()) << "the market goes on";
+  std::filesystem::rename(dir_.File("elsewhere"), dir_.File("ledger.sqlite"));
+  wait_for("ledger_back");
+  EXPECT_EQ(marketd.Terminate().code, 0);
+}
+
+// Each of them is free, and together they are not.
+TEST_F(LifecycleTest, ACheckListensOnAllAddressesAtOnce) {
+  std::string address;
+  { const Socket free_again = ListenOnLoopback(&address); }
+  const std::string port = address.substr(address.rfind(':'));
+  for (const char* name : {"127.0.0.1", "localhost", "0.0.0.0"}) {
+    const std::string config = absl::StrReplaceAll(
+        SampleConfig(dir_),
+        {{"metrics_listen: 127.0.0.1:0", absl::StrCat("metrics_listen: ", name, port)},
+         {"listen: 127.0.0.1:0\nplaintext", absl::StrCat("listen: ", address, "\nplaintext")}});
+    const std::string why = absl::StrCat("cannot listen on ", name, port);
+    Exit exit = RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("c.yaml", config)});
+    EXPECT_EQ(exit.code, 2) << name;
+    EXPECT_THAT(exit.out, HasSubstr(why));
+    exit = Refused(config);
+    EXPECT_EQ(exit.code, 1) << name;
+    EXPECT_THAT(exit.out, HasSubstr(why));
+  }
+}
+
+// A page that was asked for and can't be shown is no reason for a market not to start.
+TEST_F(LifecycleTest, ACheckReadsThePage) {
+  const std::string page = dir_.File("page");
+  const std::string config = absl::StrCat(SampleConfig(dir_), "page_listen: 127.0.0.1:0\n",
+                                          "page_directory: ", page, "\n");
+  const std::vector<std::string> check = {NOM_MARKETD, "--check", "--config",
+                                          dir_.Write("c.yaml", config)};
+  const auto expect_refused = [&](const std::string& why) {
+    const Exit exit = RunToEnd(check);
+    EXPECT_EQ(exit.code, 2);
+    EXPECT_THAT(exit.out, HasSubstr(absl::StrCat("page_directory: ", page, why)));
+  };
+  expect_refused(": is not there");
+  std::filesystem::create_directory(page);
+  expect_refused(": there is no index.html");
+  std::filesystem::create_symlink(page + "/self", page + "/self");
+  std::filesystem::create_symlink(page + "/self", page + "/assets");
+  expect_refused("/assets: cannot be read");
+  std::filesystem::remove(page + "/assets");
+  dir_.Write("page/index.html", "hello");
+  Exit exit = RunToEnd(check);
+  EXPECT_EQ(exit.code, 0) << exit.out;
+  std::filesystem::remove(page + "/index.html");
+  MarketdProcess marketd(dir_, config);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  EXPECT_THAT(marketd.Output(), HasSubstr("event=page_without_files"));
+  // What is nowhere because it was built without npm is told to whoever looks at it.
+  exit = RunToEnd({NOM_MARKETD, "--check", "--config",
+                   dir_.Write("c.yaml", SampleConfig(dir_) + "page_listen: 127.0.0.1:0\n")});
+  EXPECT_EQ(exit.code, 0) << exit.out;
 }
 
 // Whoever starts it may have closed what people write to and read from: the log is not sent to a

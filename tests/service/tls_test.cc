@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -36,9 +37,15 @@ class TlsTest : public ::testing::Test {
              dir_.File(name + ".pem")});
   }
 
-  void MakeCertificate(const std::string& authority, const std::string& name) const {
-    Openssl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-             "/CN=" + name, "-keyout", dir_.File(name + ".key"), "-out", dir_.File(name + ".csr")});
+  void MakeCertificate(const std::string& authority, const std::string& name,
+                       const std::string& key = "ec") const {
+    std::vector<std::string> request = {"req",     "-newkey",
+                                        key,       "-nodes",
+                                        "-subj",   "/CN=" + name,
+                                        "-keyout", dir_.File(name + ".key"),
+                                        "-out",    dir_.File(name + ".csr")};
+    if (key == "ec") request.insert(request.end(), {"-pkeyopt", "ec_paramgen_curve:prime256v1"});
+    Openssl(request);
     dir_.Write(name + ".ext", "subjectAltName=DNS:" + name + ",DNS:localhost\n");
     Openssl({"x509", "-req", "-in", dir_.File(name + ".csr"), "-CA", dir_.File(authority + ".pem"),
              "-CAkey", dir_.File(authority + ".key"), "-CAcreateserial", "-days", "2", "-extfile",
@@ -159,6 +166,43 @@ TEST_F(TlsTest, AKeyThatOthersCanReadIsNone) {
   EXPECT_THAT(exit.out, HasSubstr("server.key: others than its owner may use it; chmod 600 it"));
 }
 
+// What a handshake would fail with is said before: by a check, a start and a reload.
+TEST_F(TlsTest, AKeyThatNoHandshakeTakesIsAConfigurationError) {
+  const std::string config = dir_.Write("c.yaml", Config(/*client_ca=*/false));
+  MakeCertificate("authority", "server", "rsa:2048");
+  EXPECT_EQ(RunToEnd({NOM_MARKETD, "--check", "--config", config}).code, 0);
+  MakeCertificate("authority", "server", "rsa:1024");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{NOM_MARKETD, "--check", "--config", config},
+        std::vector<std::string>{NOM_MARKETD, "--config", config}}) {
+    const Exit exit = RunToEnd(command);
+    EXPECT_EQ(exit.code, 2);
+    EXPECT_THAT(exit.out, HasSubstr("server.pem: no connection can be made with it: ee key too"));
+  }
+}
+
+// Whoever forgot --tls-roots, gave it where there is no TLS, or mixed up two addresses is told so,
+// in one kind of message.
+TEST_F(TlsTest, NomctlSaysWhatAnswersInPlaceOfAMarket) {
+  MarketdProcess marketd(dir_, Config(/*client_ca=*/false));
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  const TempDir plain_dir;
+  MarketdProcess plain(plain_dir, SampleConfig(plain_dir));
+  ASSERT_TRUE(plain.Start().ok()) << plain.Output();
+  const std::string roots = dir_.File("authority.pem");
+  for (const auto& [target, with_roots, words] :
+       std::vector<std::tuple<std::string, std::string, std::string>>{
+           {marketd.grpc_address(), "", "if the market speaks TLS, say so with --tls-roots FILE"},
+           {plain.grpc_address(), roots, "or the market speaks without TLS"},
+           {plain.metrics_address(), "", "something else than a market answers there"}}) {
+    const Exit exit = RunToEnd(
+        {NOM_NOMCTL, "--target", target, "--tls-roots", with_roots, "--timeout", "20", "status"});
+    EXPECT_EQ(exit.code, 1) << exit.out;
+    EXPECT_THAT(exit.out, ::testing::StartsWith(absl::StrCat("nomctl: ", target, ": ")));
+    EXPECT_THAT(exit.out, HasSubstr(words));
+  }
+}
+
 // An authority that keeps books, so that it can revoke, and date certificates as it likes.
 class MutualTlsTest : public TlsTest {
  protected:
@@ -198,13 +242,15 @@ commonName = supplied
   }
 
   // Files `file`.key and .pem of a certificate for `name`.
-  void Issue(const std::string& file, const std::string& name, absl::Time not_after) const {
-    constexpr char kFormat[] = "%Y%m%d%H%M%SZ";
+  void Issue(const std::string& file, const std::string& name, absl::Time not_after,
+             absl::Time not_before = absl::FromUnixSeconds(1'577'836'800)) const {
+    const auto text = [](absl::Time time) {
+      return absl::FormatTime("%Y%m%d%H%M%SZ", time, absl::UTCTimeZone());
+    };
     Openssl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
              "/CN=" + name, "-keyout", dir_.File(file + ".key"), "-out", dir_.File(file + ".csr")});
     Openssl(Ca({"-in", dir_.File(file + ".csr"), "-out", dir_.File(file + ".pem"), "-notext",
-                "-startdate", "20200101000000Z", "-enddate",
-                absl::FormatTime(kFormat, not_after, absl::UTCTimeZone())}));
+                "-startdate", text(not_before), "-enddate", text(not_after)}));
   }
   void WriteRevocations() const { Openssl(Ca({"-gencrl", "-out", dir_.File("crl.pem")})); }
 
@@ -302,6 +348,56 @@ TEST_F(MutualTlsTest, AStreamEndsWhenItsCertificateExpiresOrIsRevoked) {
   while (reader->Read(&response)) {
   }
   EXPECT_THAT(reader->Finish(), Fails(StatusCode::UNAUTHENTICATED, "revoked"));
+}
+
+// Callers would be turned away by their own side: a check says so. The market itself goes on, for
+// hosts and guests need no certificate, and takes the next one as it comes.
+TEST_F(MutualTlsTest, ACertificateThatIsOutOfDateIsToldAndTheMarketGoesOn) {
+  const absl::Time now = absl::Now();
+  const std::string config = Config(/*client_ca=*/true);
+  const auto check = [&] {
+    return RunToEnd({NOM_MARKETD, "--check", "--config", dir_.Write("c.yaml", config)});
+  };
+  const auto expect_refused = [&](const std::string& why) {
+    const Exit exit = check();
+    EXPECT_EQ(exit.code, 2) << why;
+    EXPECT_THAT(exit.out, HasSubstr(why));
+  };
+  EXPECT_EQ(check().code, 0) << check().out;
+  Issue("server", "localhost", now + absl::Hours(48), now + absl::Hours(24));
+  expect_refused("server.pem: its certificate is not good before ");
+  Issue("server", "localhost", now - absl::Hours(1));
+  expect_refused("server.pem: its certificate expired at ");
+  MarketdProcess marketd(dir_, config);
+  ASSERT_TRUE(marketd.Start().ok()) << marketd.Output();
+  EXPECT_THAT(marketd.Output(), HasSubstr("event=certificate_out_of_date"));
+
+  // An authority of the server's that has expired is as bad.
+  const std::string expired = ReadWholeFile(dir_.File("server.pem"));
+  MakeCertificate("authority", "server");
+  const std::string good = ReadWholeFile(dir_.File("server.pem"));
+  dir_.Write("server.pem", good + expired);
+  expect_refused("server.pem: an authority's certificate expired at ");
+  dir_.Write("server.pem", good);
+  EXPECT_EQ(check().code, 0) << check().out;
+  marketd.Signal(SIGHUP);
+  while (marketd.Output().find("event=reloaded") == std::string::npos) ::usleep(10'000);
+  Issue("root", "root", now + absl::Hours(24));
+  EXPECT_THAT(CreateTenant(Connect(marketd, kOperatorToken, "root"), "alice", "t1", nullptr),
+              Succeeds());
+
+  // For clients alone, and tenants' authorities.
+  dir_.Write("server.ext", "extendedKeyUsage=clientAuth\n");
+  Openssl({"x509", "-req", "-in", dir_.File("server.csr"), "-CA", dir_.File("authority.pem"),
+           "-CAkey", dir_.File("authority.key"), "-CAcreateserial", "-days", "2", "-extfile",
+           dir_.File("server.ext"), "-out", dir_.File("server.pem")});
+  expect_refused("server.pem: its certificate is not for servers");
+  dir_.Write("server.pem", good);
+  const std::string tenants = ReadWholeFile(dir_.File("tenants.pem"));
+  dir_.Write("tenants.pem", expired);
+  expect_refused("tenants.pem: the last of its authorities expired at ");
+  dir_.Write("tenants.pem", expired + tenants);
+  EXPECT_EQ(check().code, 0) << "one is enough: " << check().out;
 }
 
 // The authority that tenants' certificates are checked by is replaced while marketd runs.

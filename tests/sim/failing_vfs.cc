@@ -37,6 +37,7 @@ int Ask(DiskOp op, const char* name, int io_error) {
   std::lock_guard lock(book.mutex);
   const DiskFault& fault = book.fault;
   if ((fault.ops & OpBit(op)) == 0) return SQLITE_OK;
+  if (!absl::StrContains(name == nullptr ? "" : name, fault.only)) return SQLITE_OK;
   ++book.counted;
   if (fault.nth == 0 || book.counted < fault.nth) return SQLITE_OK;
   if (book.counted > fault.nth && !fault.for_good) return SQLITE_OK;

@@ -24,6 +24,7 @@ struct DiskFault {
   int64_t nth = 0;        // From 1: the first that fails; 0: none does.
   bool is_full = false;   // "Disk full" (of what makes a file longer), not "I/O error".
   bool for_good = false;  // And all after it.
+  std::string only;  // Of files whose names have this in them alone: as if on a disk of theirs.
 };
 inline constexpr uint32_t OpBit(DiskOp op) { return 1u << static_cast<int>(op); }
 // All that changes something.

@@ -48,11 +48,12 @@ class BudgetPacer {
   BudgetPacer& operator=(BudgetPacer&&) noexcept;
   ~BudgetPacer();
 
-  // The most that bids which first take part in this round may be charged in a round. 0 for a round
-  // before the latest.
-  // They stand for at most `stands_rounds` rounds; 0: for bid_lifetime_rounds. A bid that may stand
-  // for more than two is also paid out of the next period's budget, so part of a budget may be left
-  // over where all demand comes in a period's last round; policies/bidding/pacing.h says how much.
+  // Returns the most that bids which first take part in round `round_id` may be charged in each
+  // round; 0 if that round is before one that the pacer has already heard of.
+  // `stands_rounds`: the bids stand for at most so many rounds; 0 means bid_lifetime_rounds. A bid
+  // that may stand for more than two rounds is also paid out of the next period's budget. So part
+  // of a budget may be left over if all demand comes in a period's last round;
+  // policies/bidding/pacing.h says how much.
   int64_t Cap(uint64_t round_id, int stands_rounds = 0);
   // Tells the pacer that, from `round_id` on, the standing bids together may be charged at most
   // `cap_microcredits`. Replaces what earlier calls said. 0: no bid stands.

@@ -18,6 +18,7 @@
 #include "marketd/base/status.h"
 #include "marketd/ledger/sqlite/new_file.h"
 #include "marketd/ledger/sqlite/schema.h"
+#include "marketd/ledger/sqlite/schema_upgrades.h"
 #include "marketd/ledger/sqlite/select.h"
 #include "marketd/ledger/sqlite/tables.h"
 

@@ -7,16 +7,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "marketd/base/status.h"
 #include "marketd/ledger/sqlite/archive.h"
 #include "marketd/ledger/sqlite/database.h"
@@ -104,22 +110,56 @@ class FreshFile {
   std::string path_;
 };
 
+bool IsThere(const std::string& path) {
+  struct stat info {};
+  return lstat(path.c_str(), &info) == 0;
+}
+
+// Makes a database one file that needs no other: its pages say that there is a log beside it, and
+// whoever only reads them would have to make one, which a disk that can't be written does not let.
+absl::Status LeaveNoLog(const std::string& path) {
+  NOM_ASSIGN_OR_RETURN(const Connection db, Connect(path, SQLITE_OPEN_READWRITE));
+  if (sqlite3_exec(db.get(), "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr) ==
+      SQLITE_OK) {
+    return absl::OkStatus();
+  }
+  return SqliteError(db.get(), absl::StrCat("ledger ", path));
+}
+
+enum class Source {
+  kLive,  // Somebody may write to it.
+  kKept,  // Nobody does.
+};
+
+// What SQLite calls a file that it is to make nothing beside.
+std::string ImmutableUri(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '.';
+    absl::StrAppend(
+        &uri, plain ? std::string(1, c)
+                    : absl::StrCat("%", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2)));
+  }
+  return uri + "?immutable=1";
+}
+
 // All pages of `from` as they are at one instant. One step for all of them: a transaction that is
 // committed meanwhile goes to the log, which this read keeps from being folded in.
-absl::Status CopyPages(const std::string& from, const std::string& to) {
-  NOM_ASSIGN_OR_RETURN(const Connection source, Connect(from, SQLITE_OPEN_READONLY));
+absl::Status CopyPages(const std::string& from, Source kind, const std::string& to) {
+  // Of what lies by itself, on a disk that can't be written or with backups of before that say that
+  // they have a log.
+  const bool alone =
+      kind == Source::kKept && !IsThere(from + "-wal") && !IsThere(from + "-journal");
+  NOM_ASSIGN_OR_RETURN(const Connection source,
+                       Connect(alone ? ImmutableUri(from) : from,
+                               SQLITE_OPEN_READONLY | (alone ? SQLITE_OPEN_URI : 0)));
   NOM_ASSIGN_OR_RETURN(const Connection target, Connect(to, SQLITE_OPEN_READWRITE));
+  const std::string what = absl::StrCat("copy of ", from, " to ", to);
   sqlite3_backup* const backup = sqlite3_backup_init(target.get(), "main", source.get(), "main");
-  if (backup == nullptr) return SqliteError(target.get(), absl::StrCat("backup ", to));
+  if (backup == nullptr) return SqliteError(target.get(), what);
   const int code = sqlite3_backup_step(backup, -1);
   sqlite3_backup_finish(backup);
-  if (code != SQLITE_DONE) return SqliteError(target.get(), absl::StrCat("backup ", to));
-  // The pages say that there is a log beside them: not so here.
-  if (sqlite3_exec(target.get(), "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr) !=
-      SQLITE_OK) {
-    return SqliteError(target.get(), absl::StrCat("backup ", to));
-  }
-  return absl::OkStatus();
+  return code == SQLITE_DONE ? absl::OkStatus() : SqliteError(target.get(), what);
 }
 
 // Opens the file as marketd would, with every page checked and every transaction proven, also those
@@ -163,11 +203,12 @@ absl::StatusOr<bool> NeedsArchive(const std::string& path) {
 // A proven copy of the ledger `from` beside `place`, under another name, and of the archive that it
 // needs beside `archive_place`; an empty `archive`: without.
 absl::StatusOr<ProvenFiles> ProvenCopies(const std::string& from, const std::string& archive,
-                                         const std::string& place,
+                                         Source kind, const std::string& place,
                                          const std::string& archive_place) {
   NOM_RETURN_IF_ERROR(MustBeThere(from));
   NOM_ASSIGN_OR_RETURN(FreshFile fresh, FreshFile::Make(place + ".copying"));
-  NOM_RETURN_IF_ERROR(CopyPages(from, fresh.path()));
+  NOM_RETURN_IF_ERROR(CopyPages(from, kind, fresh.path()));
+  NOM_RETURN_IF_ERROR(LeaveNoLog(fresh.path()));
   NOM_ASSIGN_OR_RETURN(const bool needs_archive, NeedsArchive(fresh.path()));
   std::optional<FreshFile> fresh_archive;
   if (needs_archive && !archive.empty()) {
@@ -177,12 +218,17 @@ absl::StatusOr<ProvenFiles> ProvenCopies(const std::string& from, const std::str
           absl::StrCat("the ledger's archive ", s.message(), ", and old rounds are in it"));
     }
     NOM_ASSIGN_OR_RETURN(FreshFile made, FreshFile::Make(archive_place + ".copying"));
-    NOM_RETURN_IF_ERROR(CopyPages(archive, made.path()));
+    NOM_RETURN_IF_ERROR(CopyPages(archive, kind, made.path()));
     fresh_archive.emplace(std::move(made));
   }
-  NOM_ASSIGN_OR_RETURN(ChainHead head,
-                       Prove(fresh.path(), fresh_archive ? fresh_archive->path() : ""));
-  return ProvenFiles{std::move(fresh), std::move(fresh_archive), std::move(head)};
+  absl::StatusOr<ChainHead> head = Prove(fresh.path(), fresh_archive ? fresh_archive->path() : "");
+  if (!head.ok()) {  // What is wrong with a copy is wrong with what it is a copy of.
+    return absl::Status(head.status().code(),
+                        absl::StrReplaceAll(head.status().message(), {{fresh.path(), from}}));
+  }
+  NOM_RETURN_IF_ERROR(LeaveNoLog(fresh.path()));
+  if (fresh_archive) NOM_RETURN_IF_ERROR(LeaveNoLog(fresh_archive->path()));
+  return ProvenFiles{std::move(fresh), std::move(fresh_archive), *std::move(head)};
 }
 
 absl::Status MustNotBeThere(const std::string& path) {
@@ -191,17 +237,28 @@ absl::Status MustNotBeThere(const std::string& path) {
       absl::StrCat(path, ": is there already, and no backup is written over"));
 }
 
-// Renames a database with its log; where to, or empty if there is none.
+constexpr const char* kParts[] = {"-wal", "-shm", ""};
+
+bool AnyPartIsThere(const std::string& path) {
+  return std::any_of(std::begin(kParts), std::end(kParts),
+                     [&path](const char* end) { return IsThere(path + end); });
+}
+
+// Renames a database with its log; where to, or empty if there is none. A name that no part of
+// another has, so that none is left without its log or gets a foreign one: SQLite takes any log of
+// the right name for the file's own. For the same reason a log is put aside whose file is gone.
 absl::StatusOr<std::string> PutAside(const std::string& path, absl::Time now) {
-  if (access(path.c_str(), F_OK) != 0) return "";
-  std::string aside = absl::StrCat(path, ".replaced-",
-                                   absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
+  if (!AnyPartIsThere(path)) return "";
+  const std::string first = absl::StrCat(
+      path, ".replaced-", absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
+  std::string aside = first;
+  for (int count = 2; AnyPartIsThere(aside); ++count) aside = absl::StrCat(first, "-", count);
   // The log first: a file without its log is an older one, which nobody must take for this one.
-  for (const char* end : {"-wal", "-shm", ""}) {
+  for (const char* end : kParts) {
     const std::string from = path + end;
     const std::string to = aside + end;
     if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0 &&
-        !(errno == ENOENT && *end != '\0')) {
+        errno != ENOENT) {
       return FileError(to);
     }
   }
@@ -216,7 +273,8 @@ absl::StatusOr<ChainHead> BackUpLedger(const std::string& path, const std::strin
   if (backup_archive.empty()) backup_archive = DefaultArchivePath(backup);
   NOM_RETURN_IF_ERROR(MustNotBeThere(backup));
   if (!archive_path.empty()) NOM_RETURN_IF_ERROR(MustNotBeThere(backup_archive));
-  NOM_ASSIGN_OR_RETURN(ProvenFiles copy, ProvenCopies(path, archive_path, backup, backup_archive));
+  NOM_ASSIGN_OR_RETURN(ProvenFiles copy,
+                       ProvenCopies(path, archive_path, Source::kLive, backup, backup_archive));
   if (copy.archive) NOM_RETURN_IF_ERROR(copy.archive->MoveTo(backup_archive));
   NOM_RETURN_IF_ERROR(copy.ledger.MoveTo(backup));
   return copy.head;
@@ -235,14 +293,19 @@ absl::StatusOr<Restored> RestoreLedger(const std::string& backup, const std::str
     return absl::FailedPreconditionError(
         absl::StrCat("ledger ", path, ": is in use by another process; stop marketd first"));
   }
+  std::error_code error;
+  if (std::filesystem::equivalent(backup, path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(backup, ": is the ledger itself"));
+  }
   const bool has_own = access(DefaultArchivePath(backup).c_str(), F_OK) == 0;
   absl::StatusOr<ProvenFiles> copy =
-      ProvenCopies(backup, has_own ? DefaultArchivePath(backup) : archive_path, path, archive_path);
+      ProvenCopies(backup, has_own ? DefaultArchivePath(backup) : archive_path, Source::kKept, path,
+                   archive_path);
   Restored restored;
   if (!has_own && absl::IsFailedPrecondition(copy.status())) {
     // The one that is there is not this ledger's, or there is none.
     restored.archive = copy.status();
-    copy = ProvenCopies(backup, "", path, archive_path);
+    copy = ProvenCopies(backup, "", Source::kKept, path, archive_path);
   }
   if (!copy.ok()) return copy.status();
   restored.head = copy->head;

@@ -43,7 +43,9 @@ struct Restored {
 // to PATH.replaced-TIME with its log, never deleted. So is an archive at `archive_path`: in its
 // place comes a copy of the backup's, or, if that has none, of the one that was there, if it
 // belongs to the ledger; otherwise the ledger is restored without. An empty `archive_path`: the
-// default. Errors: as above; FAILED_PRECONDITION if a marketd holds the ledger.
+// default. Nothing is made beside the backup, which may lie on a disk that can't be written.
+// Errors: as above; FAILED_PRECONDITION if a marketd holds the ledger; INVALID_ARGUMENT if the
+// backup is the ledger itself.
 absl::StatusOr<Restored> RestoreLedger(const std::string& backup, const std::string& path,
                                        absl::Time now, std::string archive_path = "");
 

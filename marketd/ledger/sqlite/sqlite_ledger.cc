@@ -24,6 +24,7 @@
 #include "marketd/ledger/sqlite/database.h"
 #include "marketd/ledger/sqlite/new_file.h"
 #include "marketd/ledger/sqlite/schema.h"
+#include "marketd/ledger/sqlite/schema_upgrades.h"
 #include "marketd/ledger/sqlite/tables.h"
 #include "marketd/market/audit.h"
 
@@ -54,18 +55,23 @@ enum class FileKind { kNew, kLedger };
 
 absl::StatusOr<FileKind> LookAt(const std::string& path, int64_t* bytes) {
   const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // Waits for no pipe.
-  if (file.fd() < 0) {
-    if (errno == ENOENT) return FileKind::kNew;
-    return SystemError(path);
-  }
-  struct stat info {};
-  if (fstat(file.fd(), &info) != 0) return SystemError(path);
   const auto wrong = [&path](const std::string& what) {
     return absl::FailedPreconditionError(absl::StrCat("ledger ", path, ": ", what));
   };
+  struct stat info {};
+  // A new one must not begin beside the log of one that is gone: SQLite would mix them up.
+  const auto begin_new = [&]() -> absl::StatusOr<FileKind> {
+    const std::string log = path + "-wal";
+    if (stat(log.c_str(), &info) != 0 || info.st_size == 0) return FileKind::kNew;
+    return wrong(absl::StrCat("is not there, and its log is (", log,
+                              "): put the ledger back beside it, or restore a backup; to begin a "
+                              "new market, move the log away"));
+  };
+  if (file.fd() < 0) return errno == ENOENT ? begin_new() : SystemError(path);
+  if (fstat(file.fd(), &info) != 0) return SystemError(path);
   if (!S_ISREG(info.st_mode)) return wrong("is not a file");
   *bytes = info.st_size;
-  if (info.st_size == 0) return FileKind::kNew;
+  if (info.st_size == 0) return begin_new();
   std::array<unsigned char, 100> header{};
   const ssize_t got = pread(file.fd(), header.data(), header.size(), 0);
   static constexpr char kMagic[16] = "SQLite format 3";
@@ -474,18 +480,21 @@ absl::Status MakeLedgerTables(Database& db) {
 absl::Status CheckLedgerPath(const std::string& path) {
   int64_t bytes = 0;
   NOM_RETURN_IF_ERROR(LookAt(path, &bytes).status());
-  const auto can_write = [&path](const std::string& what, int how) {
-    if (access(what.c_str(), how) == 0 || (what == path && errno == ENOENT))
-      return absl::OkStatus();
-    return absl::FailedPreconditionError(absl::StrCat("ledger ", path, ": ",
-                                                      what == path ? "it" : "its folder",
-                                                      " can't be written: ", std::strerror(errno)));
+  const auto wrong = [&path](const std::string& what) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("ledger ", path, ": ", what, " can't be written: ", std::strerror(errno)));
   };
   const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   // SQLite makes files beside it.
-  NOM_RETURN_IF_ERROR(
-      can_write(slash == std::string::npos ? "." : path.substr(0, slash + 1), W_OK | X_OK));
-  return can_write(path, R_OK | W_OK);
+  if (access(folder.c_str(), W_OK | X_OK) != 0) return wrong("its folder");
+  // Whoever looked at it as root may have left files that the market's user can't open.
+  for (const char* end : {"", "-wal", "-shm", ".lock"}) {
+    const std::string name = path + end;
+    const File file(open(name.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    if (file.fd() < 0 && errno != ENOENT) return wrong(name);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<Ledger>> OpenSqliteLedger(const SqliteLedgerOptions& given) {

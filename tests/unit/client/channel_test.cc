@@ -83,5 +83,20 @@ TEST(KeepaliveTest, AConnectionThatWasCutOffIsGivenUpWithoutACall) {
   EXPECT_EQ(forwarder.connections(), 2);
 }
 
+TEST(TargetTest, WhatIsNoAddressIsNotLookedUp) {
+  for (const char* target :
+       {"", "http://market:7070", "https://market", "grpc://market:7070", "market",
+        "market:", "market:0", "market:65536", "market:7070x", "market:+7070", ":7070", "127.0.0.1",
+        "[::1]", "::1:7070", "2001:db8::1", "market:7070/path"}) {
+    const absl::Status status = OpenChannel({.target = target}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << target << ": " << status;
+  }
+  for (const char* target : {"market:7070", "market.example.com:443", "127.0.0.1:1", "[::1]:65535",
+                             "unix:/run/m", "unix:m", "dns:///market:7070", "dns:market",
+                             "ipv4:127.0.0.1:1,127.0.0.2:1", "ipv6:[::1]:1"}) {
+    EXPECT_TRUE(OpenChannel({.target = target}).ok()) << target;
+  }
+}
+
 }  // namespace
 }  // namespace nom::client

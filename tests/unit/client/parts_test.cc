@@ -246,6 +246,10 @@ class TokenFileTest : public ::testing::Test {
 TEST_F(TokenFileTest, IsOneLine) {
   EXPECT_EQ(*ReadTokenFile(Write("abc-123\n")), "abc-123");
   EXPECT_EQ(*ReadTokenFile(Write("abc-123")), "abc-123");
+  EXPECT_EQ(*ReadTokenFile(Write("\xef\xbb\xbf"
+                                 "abc-123\r\n")),
+            "abc-123")
+      << "of an editor elsewhere";
   for (const char* content : {"", "\n", "two\nlines\n", "a blank\n", "\x01\n"}) {
     const absl::Status status = ReadTokenFile(Write(content)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << content;

@@ -7,8 +7,10 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/errors.h"
 #include "client/cli/json.h"
@@ -202,6 +204,20 @@ TEST(ErrorsTest, WhatWhereAndWhatToDo) {
       "x:1: no machine of this name is known (unavailable)\n"
       "  What to do: see that the market's name is right: --target, NOM_TARGET, or \"target = "
       "...\" in the config file.\n");
+  // What gRPC 1.51 says of others that listen there: a web server, one with TLS, TLS that was not
+  // expected, nobody.
+  for (const auto& [message, words] : std::vector<std::pair<std::string, std::string>>{
+           {"UNAVAILABLE: ipv4:127.0.0.1:1: Failed parsing HTTP/2", "something else than a market"},
+           {"UNKNOWN: ipv4:127.0.0.1:1: Cannot check peer: missing selected ALPN property.",
+            "something else than a market"},
+           {"UNAVAILABLE: ipv4:127.0.0.1:1: Socket closed", "with --tls-roots FILE"},
+           {"UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to remote host: Connection refused",
+            "nobody answers there"}}) {
+    EXPECT_THAT(Explain({.status = absl::UnavailableError(absl::StrCat(
+                             "failed to connect to all addresses; last error: ", message)),
+                         .target = "x:1"}),
+                HasSubstr(words));
+  }
   EXPECT_EQ(Explain({.status = absl::FailedPreconditionError("no money"), .target = "x:1"}),
             "x:1: no money (failed precondition)\n");
   const std::string open =

@@ -603,6 +603,11 @@ TEST_F(TokenFileTest, FirstLineIsTheToken) {
   const absl::StatusOr<std::string> token = ReadTokenFile(path_);
   ASSERT_TRUE(token.ok()) << token.status();
   EXPECT_EQ(*token, "0123456789abcdef");
+  Write(
+      "\xef\xbb\xbf"
+      "0123456789abcdef\r\n",
+      0600);  // As some editors write it.
+  EXPECT_EQ(ReadTokenFile(path_).value_or("refused"), "0123456789abcdef");
 }
 
 TEST_F(TokenFileTest, BadFilesAreRefusedWithoutShowingThem) {

@@ -6,6 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <variant>
+
 #include "marketd/market/money.h"
 #include "marketd/market/promises.h"
 #include "marketd/market/shares.h"
@@ -45,8 +48,8 @@ class SettlementTest : public testing::Test {
   void Commit(const std::string& kind, const std::function<void(Scribe&)>& write) {
     Scribe scribe(state_, absl::FromUnixSeconds(50), kind);
     write(scribe);
-    const Transaction transaction = std::move(scribe).Finish();
-    ASSERT_EQ(money_.FirstBroken(transaction, state_), "") << kind;
+    last_ = std::move(scribe).Finish();
+    ASSERT_EQ(money_.FirstBroken(last_, state_), "") << kind;
     ASSERT_EQ(FirstBrokenPromise(state_), "") << kind;
   }
   // A round in which both guests won so many units for so much.
@@ -103,6 +106,7 @@ class SettlementTest : public testing::Test {
 
   const std::vector<Resource> resources_ = {{.kind = kMemory, .capacity_units = 100}};
   State state_;
+  Transaction last_;
   MoneyPromises money_;
 };
 
@@ -143,6 +147,16 @@ TEST_F(SettlementTest, AReleasedRoundCostsNothingAndLeavesWhatIsInForce) {
   EXPECT_EQ(ann().escrow, 300) << "of the round that is in force";
   EXPECT_EQ(RoundDecided(book()), nullptr);
   EXPECT_EQ(RoundInForce(book())->round_id, 1u);
+  // It is told as what it came to be: nothing of it is open any more.
+  const auto released = std::find_if(
+      last_.changes.begin(), last_.changes.end(),
+      [](const Change& change) { return std::holds_alternative<UpdateRound>(change); });
+  ASSERT_NE(released, last_.changes.end());
+  const Round& round = std::get<UpdateRound>(*released).round;
+  EXPECT_EQ(round.phase, RoundPhase::kReleased);
+  EXPECT_EQ(round.reason, "refused");
+  ASSERT_THAT(round.outcomes, SizeIs(2));
+  for (const Outcome& outcome : round.outcomes) EXPECT_TRUE(outcome.settled) << outcome.guest_id;
   Decide(3, 0, 0);
   TakeEffect(Readings(20, 20 * 20));
   EXPECT_EQ(ann().spent, 600) << "held for two periods, and paid for both";

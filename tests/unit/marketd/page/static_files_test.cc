@@ -50,7 +50,7 @@ TEST_F(StaticFilesTest, FilesAreFoundByTheirWholeNames) {
 }
 
 TEST_F(StaticFilesTest, WithoutAnIndexThereIsNoPage) {
-  EXPECT_TRUE(absl::IsNotFound(StaticFiles::Load(directory_.string()).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(StaticFiles::Load(directory_.string()).status()));
   EXPECT_TRUE(absl::IsNotFound(StaticFiles::Load("/nowhere").status()));
 }
 

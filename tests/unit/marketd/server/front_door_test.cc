@@ -69,6 +69,31 @@ TEST(ListenerTest, WhatCannotBeIsSaidWithTheSystemsReason) {
   }
 }
 
+// Held to what the system itself says of the two, one after the other.
+TEST(ListenerTest, WhetherTwoCanBeListenedOnAtOnceIsKnownBeforehand) {
+  std::string port;
+  {
+    const auto free_again = Listen("0.0.0.0:0");
+    ASSERT_TRUE(free_again.ok()) << free_again.status();
+    port = free_again->address.substr(free_again->address.rfind(':'));
+  }
+  int collisions = 0;
+  for (const std::string one : {"127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::]"}) {
+    for (const std::string other :
+         {"127.0.0.1", "127.0.0.2", "localhost", "0.0.0.0", "[::1]", "[::]"}) {
+      const auto first = Listen(one + port);
+      if (!first.ok() || !TryListen(other + port).ok()) continue;  // A machine without IPv6.
+      const bool both = Listen(other + port).ok();
+      const absl::Status said = TryListenOnAll({one + port, other + port});
+      EXPECT_EQ(said.ok(), both) << one << " and " << other << ": " << said;
+      if (!both) ++collisions;
+    }
+  }
+  EXPECT_GE(collisions, 6) << "of 127.0.0.1, localhost and 0.0.0.0 alone there are more";
+  EXPECT_TRUE(TryListenOnAll({"127.0.0.1:0", "127.0.0.1:0", "localhost:0"}).ok());
+  EXPECT_FALSE(TryListenOnAll({"127.0.0.1:0", "192.0.2.1:7070"}).ok()) << "each is tried";
+}
+
 TEST(ListenerTest, AUnixSocketOfOneThatWasKilledIsReplacedAndAFileIsNot) {
   const std::string folder = NewFolder();
   const std::string path = folder + "/s";

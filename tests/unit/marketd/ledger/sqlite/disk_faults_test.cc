@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <iostream>
 #include <mutex>
@@ -465,22 +466,30 @@ TEST_F(DiskFaultsUnderRuntime, TheMarketGoesOnWhileItsArchiveCannotBeWritten) {
     clock.Advance(absl::Seconds(1));
     return ledger->Commit({}, group);
   };
-  // Whoever holds the archive's lock is as much in the way as a disk that is full.
+  const auto deposit_until = [&](const std::function<bool(const ArchiveFigures&)>& enough) {
+    while (!enough(ledger->archive_figures())) {
+      ASSERT_TRUE(deposit().ok());
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  };
+  disk_.Break({.ops = kDiskWrites, .nth = 1, .is_full = true, .for_good = true, .only = archive});
+  for (int i = 0; i < 400; ++i) ASSERT_TRUE(deposit().ok());
+  deposit_until([](const ArchiveFigures& figures) { return figures.failures > 1; });
+  EXPECT_THAT(disk_.first_failed(), HasSubstr(archive));
+  EXPECT_EQ(ledger->archive_figures().rows_moved, 0u);
+  disk_.Mend();
+  // Whoever holds the archive's lock is as much in the way.
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(archive.c_str(), &other), SQLITE_OK);
+  sqlite3_busy_timeout(other, 60'000);
   ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
-  for (int i = 0; i < 400; ++i) ASSERT_TRUE(deposit().ok());
-  while (ledger->archive_figures().failures == 0) {
-    ASSERT_TRUE(deposit().ok());
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  EXPECT_EQ(ledger->archive_figures().rows_moved, 0u);
+  const ArchiveFigures locked = ledger->archive_figures();
+  deposit_until([&](const ArchiveFigures& figures) { return figures.failures > locked.failures; });
   ASSERT_EQ(sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(other);
-  while (ledger->archive_figures().rows_moved == 0) {
-    ASSERT_TRUE(deposit().ok());
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  // There is room again.
+  deposit_until(
+      [&](const ArchiveFigures& figures) { return figures.rows_moved > locked.rows_moved; });
   const auto audit = Audit(ledger->reader(), ClearByRule);
   ASSERT_TRUE(audit.ok()) << audit.status();
   EXPECT_THAT(audit->findings, testing::IsEmpty());

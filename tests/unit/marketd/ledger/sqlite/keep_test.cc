@@ -3,13 +3,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "marketd/ledger/sqlite/archiver.h"
 #include "marketd/ledger/sqlite/sqlite_ledger.h"
@@ -136,9 +140,117 @@ TEST_F(KeepTest, RestoreKeepsWhatWasThere) {
   EXPECT_EQ(*StateOf(path_), then);
   EXPECT_EQ(*StateOf(restored->replaced), later);
   // Again in the same second: what was put aside stays what it is.
-  EXPECT_FALSE(RestoreLedger(backup_, path_, absl::UnixEpoch()).ok());
+  const absl::StatusOr<Restored> again = RestoreLedger(backup_, path_, absl::UnixEpoch());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->replaced, path_ + ".replaced-19700101T000000Z-2");
   EXPECT_EQ(*StateOf(restored->replaced), later);
+  EXPECT_EQ(*StateOf(again->replaced), then);
   EXPECT_EQ(*StateOf(path_), then);
+}
+
+// Of a marketd that was killed: its newest transactions are in the log alone.
+TEST_F(KeepTest, WhatIsPutAsideKeepsItsLogAndGetsNoOther) {
+  ASSERT_TRUE(BackUpLedger(path_, backup_).ok());
+  const std::string killed = directory_.File("killed.ledger");
+  std::vector<std::pair<std::string, State>> aside;
+  for (int i = 0; i < 3; ++i) {
+    Deposit();
+    for (const char* end : {"", "-wal"}) {
+      std::filesystem::copy_file(path_ + end, killed + end,
+                                 std::filesystem::copy_options::overwrite_existing);
+    }
+    if (i == 0) std::ofstream(killed + ".replaced-19700101T000000Z-wal") << "another's";
+    const absl::StatusOr<Restored> restored = RestoreLedger(backup_, killed, absl::UnixEpoch());
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    ASSERT_GT(std::filesystem::file_size(restored->replaced + "-wal"), 0u);
+    aside.emplace_back(restored->replaced, state_);
+  }
+  for (const auto& [name, state] : aside) EXPECT_EQ(*StateOf(name), state) << name;
+}
+
+// SQLite would go on from any log of the right name, and mix two ledgers up.
+TEST_F(KeepTest, ALogWhoseLedgerIsGoneIsTakenForNobodyElses) {
+  for (int i = 0; i < 20; ++i) Deposit();
+  const State then = state_;
+  ASSERT_TRUE(BackUpLedger(path_, backup_).ok());
+  for (int i = 0; i < 20; ++i) Deposit();
+  const std::string lost = directory_.File("lost.ledger");
+  std::filesystem::copy_file(path_ + "-wal", lost + "-wal");
+  for (const absl::Status& status :
+       {OpenSqliteLedger({.path = lost}).status(), CheckLedgerPath(lost)}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(lost + "-wal"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(lost)) << "no new market is begun in its place";
+  const absl::StatusOr<Restored> restored = RestoreLedger(backup_, lost, absl::UnixEpoch());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  const absl::StatusOr<State> state = StateOf(lost);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(*state, then);
+  EXPECT_TRUE(std::filesystem::exists(restored->replaced + "-wal"));
+}
+
+// One file that needs no other, and that nothing is made beside: it may be a snapshot, or on a disk
+// that can't be written.
+TEST_F(KeepTest, ABackupIsReadWhereItLies) {
+  const std::string shelf = directory_.File("a shelf, 50% & read-only?#");
+  std::filesystem::create_directory(shelf);
+  const std::string backup = shelf + "/backup";
+  ASSERT_TRUE(BackUpLedger(path_, backup).ok());
+  // Bytes 18 and 19: 1 is a file by itself, 2 one with a log (https://sqlite.org/fileformat.html).
+  const auto versions = [&backup] {
+    std::ifstream file(backup, std::ios::binary);
+    file.seekg(18);
+    return std::pair(file.get(), file.get());
+  };
+  EXPECT_EQ(versions(), std::pair(1, 1));
+  const State then = state_;
+  const std::string other = directory_.File("other.ledger");
+  const auto restore = [&] {
+    const absl::StatusOr<Restored> restored = RestoreLedger(backup, other, absl::UnixEpoch());
+    EXPECT_TRUE(restored.ok()) << restored.status();
+    for (const auto& entry : std::filesystem::directory_iterator(shelf)) {
+      EXPECT_EQ(entry.path().string(), backup);
+    }
+    EXPECT_EQ(*StateOf(other), then);
+  };
+  restore();
+  // As backups of before are.
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(backup.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  ASSERT_EQ(versions(), std::pair(2, 2));
+  restore();
+}
+
+// The files of a marketd that was killed, copied as they are: the newest is in the log alone.
+TEST_F(KeepTest, WhatHasALogBesideItIsReadWithIt) {
+  for (int i = 0; i < 3; ++i) Deposit();
+  const std::string killed = directory_.File("killed.ledger");
+  for (const char* end : {"", "-wal"}) std::filesystem::copy_file(path_ + end, killed + end);
+  const std::string other = directory_.File("other.ledger");
+  const absl::StatusOr<Restored> restored = RestoreLedger(killed, other, absl::UnixEpoch());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(restored->head.transaction_id, state_.last_transaction_id);
+  EXPECT_EQ(*StateOf(other), state_);
+}
+
+TEST_F(KeepTest, WhatIsNoBackupIsNamed) {
+  ASSERT_TRUE(BackUpLedger(path_, backup_).ok());
+  ledger_.reset();
+  const std::string text = directory_.File("text");
+  std::ofstream(text) << std::string(5'000, 'x');
+  const std::string foreign = directory_.File("foreign");
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(foreign.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "CREATE TABLE t (x)", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  for (const std::string& name : {text, foreign, path_}) {
+    const absl::Status status = RestoreLedger(name, path_, absl::UnixEpoch()).status();
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(std::string(status.message()), HasSubstr(name + (name == text ? " to " : ": is ")));
+  }
 }
 
 TEST_F(KeepTest, WhatIsDamagedIsNoBackupAndIsNotRestored) {
