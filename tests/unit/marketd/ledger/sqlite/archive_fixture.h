@@ -52,6 +52,8 @@ inline int64_t Number(const std::string& path, const std::string& sql) {
 // All that can be read of a book and a host.
 struct Story {
   std::vector<Round> rounds;
+  std::vector<Round> prices;   // Without the rest, and
+  std::vector<Round> windows;  // of some rounds, and of some time.
   std::vector<AuctionRecord> auctions;
   std::vector<std::tuple<uint64_t, absl::Time, std::string>> events;
   std::vector<std::tuple<uint64_t, absl::Time, Entry>> entries;
@@ -69,6 +71,30 @@ inline Story Read(LedgerReader& reader) {
     if (!page.ok() || page->empty()) break;
     story.rounds.insert(story.rounds.end(), page->begin(), page->end());
     before = page->back().round_id;
+  }
+  const auto list_prices = [&reader](const PricesWanted& wanted, std::vector<Round>& out) {
+    const auto page = reader.ListPrices(wanted);
+    EXPECT_TRUE(page.ok()) << page.status();
+    if (!page.ok() || page->empty()) return RoundId{0};
+    out.insert(out.end(), page->begin(), page->end());
+    return page->back().round_id;
+  };
+  for (RoundId before = 0;;) {
+    before =
+        list_prices({.host_id = "h", .before_round_id = before, .rounds_max = 5}, story.prices);
+    if (before == 0) break;
+  }
+  for (size_t i = 0; i + 9 < story.rounds.size(); i += 3) {  // Newest first.
+    const Round& last = story.rounds[i];
+    const Round& first = story.rounds[i + 9];
+    list_prices({.host_id = "h",
+                 .first_round_id = first.round_id,
+                 .before_round_id = last.round_id,
+                 .rounds_max = 100},
+                story.windows);
+    list_prices(
+        {.host_id = "h", .since = first.close_time, .until = last.close_time, .rounds_max = 5},
+        story.windows);
   }
   for (const Round& round : story.rounds) {
     for (const ResourceKind kind : {ResourceKind::kMemory, ResourceKind::kCpu}) {
