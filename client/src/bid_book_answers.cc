@@ -114,8 +114,8 @@ void BidBook::OnWritten(const Write& write, const absl::Status& told,
       Unsend(entry, write.sequence);
       Lose(it, ChangeOf(*of.lost_to), of.status);
       continue;
-    } else if (absl::IsNotFound(of.status) && (!item.bid || entry.is_kept)) {
-      // It went between two lists of guests.
+    } else if (status.ok() && absl::IsNotFound(of.status) && (!item.bid || entry.is_kept)) {
+      // It went between two lists of guests. (A whole call may fail so for want of a token's file.)
       Lose(it, BidChange::kGuestGone, of.status);
       continue;
     } else {

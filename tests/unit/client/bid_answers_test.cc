@@ -73,6 +73,32 @@ TEST_F(BidAnswersTest, WhatWasPutOffAndThenRefusedIsAsIfItHadNotBeenAskedFor) {
   }
 }
 
+// As where the token's file is gone for a moment: nothing was sent, and no guest has ended.
+TEST_F(BidAnswersTest, ACallThatFindsNothingIsNoGuestThatIsGone) {
+  const absl::Status no_token = absl::NotFoundError("token file");
+  BidBook book = Open();
+  ASSERT_TRUE(book.Want(MemoryBid(4), true).ok());
+  book.OnWritten(*book.NextWrite(true), absl::OkStatus(), Taken(1));
+  ASSERT_TRUE(OnlyAnswer(book).ok());
+  // It has lapsed, and is to be placed again.
+  book.OnRenewed(*book.NextRenewal(), std::vector<BidBook::Leased>(1));
+  (void)book.TakeEvents();
+  book.OnWritten(*book.NextWrite(true), no_token, {});
+  const std::vector<BidEvent> events = book.TakeEvents();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].change, BidChange::kRefused);
+  EXPECT_THAT(book.standing_bids(), SizeIs(1));
+  book.OnRound(6);
+  book.OnWritten(*book.NextWrite(true), absl::OkStatus(), Taken(1));
+  EXPECT_TRUE(book.standing_bids()[0].confirmed);
+
+  ASSERT_TRUE(book.Want({.guest_id = 3, .resource = Resource::kMemory}, true).ok());
+  book.OnWritten(*book.NextWrite(true), no_token, {});
+  EXPECT_EQ(OnlyAnswer(book), no_token) << "it was not withdrawn";
+  book.OnRound(7);
+  EXPECT_TRUE(book.NextWrite(true).has_value()) << "and is withdrawn as soon as that can be";
+}
+
 TEST_F(BidAnswersTest, AnAnswerForMoreOrFewerBidsThanWereAskedAboutSaysNothing) {
   BidBook book = Open();
   ASSERT_TRUE(book.Want(MemoryBid(4), true).ok());
