@@ -70,13 +70,13 @@ absl::Status CheckTarget(absl::string_view target) {
   };
   if (absl::StrContains(target, "://")) return wrong("a market is no web page");
   const size_t colon = target.rfind(':');
+  if (colon == absl::string_view::npos || absl::EndsWith(target, "]")) {
+    return wrong("it has no port");
+  }
   const absl::string_view host = target.substr(0, colon);
   const bool in_brackets = absl::StartsWith(host, "[") && absl::EndsWith(host, "]");
   if (absl::StrContains(host, ':') && !in_brackets) {
     return wrong("an address of IPv6 stands in brackets");
-  }
-  if (colon == absl::string_view::npos || (in_brackets && host.size() == target.size())) {
-    return wrong("it has no port");
   }
   uint32_t port = 0;
   const absl::string_view digits = target.substr(colon + 1);

@@ -265,24 +265,22 @@ class Drill {
     last_call_ = call;
   }
 
+  // The key of one of them, or, now and then, of none.
+  uint64_t AnyKeyOf(const auto& items) {
+    if (items.empty() || random_.OneIn(10)) return random_.Next() % 50;
+    auto it = items.begin();
+    std::advance(it, random_.Uniform(0, static_cast<int64_t>(items.size()) - 1));
+    return it->first;
+  }
+  ContractId AnyContract() { return AnyKeyOf(world_.state().contracts.all()); }
+  OfferId AnyOffer() { return AnyKeyOf(world_.state().offers); }
+
   // What is sold beside the auction, and to those who do not bid: by whoever it is, with sense or
   // none.
   void ActOnProducts() {
     const State& state = world_.state();
     const Caller caller{.is_operator = random_.OneIn(2), .tenant_id = AnyTenant()};
     const auto units = [&] { return random_.OneIn(12) ? Nonsense() : random_.Uniform(1, 12); };
-    const auto any_contract = [&]() -> ContractId {
-      if (state.contracts.all().empty() || random_.OneIn(10)) return random_.Next() % 50;
-      auto it = state.contracts.all().begin();
-      std::advance(it, random_.Uniform(0, static_cast<int64_t>(state.contracts.all().size()) - 1));
-      return it->first;
-    };
-    const auto any_offer = [&]() -> OfferId {
-      if (state.offers.empty() || random_.OneIn(10)) return random_.Next() % 50;
-      auto it = state.offers.begin();
-      std::advance(it, random_.Uniform(0, static_cast<int64_t>(state.offers.size()) - 1));
-      return it->first;
-    };
     const Microcredits money = random_.OneIn(10) ? Nonsense() : random_.Uniform(0, 60'000);
     Call call;
     switch (random_.Uniform(0, 9)) {
@@ -297,7 +295,7 @@ class Drill {
       case 2:
       case 3: {
         // Mostly by whom it is for: others are refused.
-        const OfferId offer_id = any_offer();
+        const OfferId offer_id = AnyOffer();
         const auto offer = state.offers.find(offer_id);
         const bool is_for_it = offer != state.offers.end() && !random_.OneIn(4);
         call = TakeOffer{NewId(), offer_id, is_for_it ? offer->second.guest_id : AnyGuest(),
@@ -305,19 +303,19 @@ class Drill {
       } break;
       case 4:
         call = OfferSublet{.request_id = NewId(),
-                           .contract_id = any_contract(),
+                           .contract_id = AnyContract(),
                            .lots = {{AnyKind(), units(), money}},
                            .to_guest_id = random_.OneIn(2) ? 0 : AnyGuest(),
                            .rounds = random_.Uniform(0, 4)};
         break;
       case 5:
-        call = SetRenewal{NewId(), any_contract(), money};
+        call = SetRenewal{NewId(), AnyContract(), money};
         break;
       case 6:
         if (random_.OneIn(2)) {
-          call = LeaveContract{NewId(), any_contract()};
+          call = LeaveContract{NewId(), AnyContract()};
         } else {
-          call = WithdrawOffer{NewId(), any_offer()};
+          call = WithdrawOffer{NewId(), AnyOffer()};
         }
         break;
       case 7:

@@ -9,6 +9,8 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "nom/market/v1/market.grpc.pb.h"
 #include "tests/net/forwarder.h"
@@ -84,12 +86,26 @@ TEST(KeepaliveTest, AConnectionThatWasCutOffIsGivenUpWithoutACall) {
 }
 
 TEST(TargetTest, WhatIsNoAddressIsNotLookedUp) {
-  for (const char* target :
-       {"", "http://market:7070", "https://market", "grpc://market:7070", "market",
-        "market:", "market:0", "market:65536", "market:7070x", "market:+7070", ":7070", "127.0.0.1",
-        "[::1]", "::1:7070", "2001:db8::1", "market:7070/path"}) {
+  for (const auto& [target, why] :
+       std::vector<std::pair<std::string, std::string>>{{"", "none was given"},
+                                                        {"http://market:7070", "no web page"},
+                                                        {"https://market", "no web page"},
+                                                        {"grpc://market:7070", "no web page"},
+                                                        {"market", "has no port"},
+                                                        {"127.0.0.1", "has no port"},
+                                                        {"[::1]", "has no port"},
+                                                        {"market:", "\"\" is no port"},
+                                                        {"market:0", "is no port"},
+                                                        {"market:65536", "is no port"},
+                                                        {"market:7070x", "is no port"},
+                                                        {"market:+7070", "is no port"},
+                                                        {"market:7070/path", "is no port"},
+                                                        {":7070", "has no host"},
+                                                        {"::1:7070", "in brackets"},
+                                                        {"2001:db8::1", "in brackets"}}) {
     const absl::Status status = OpenChannel({.target = target}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << target << ": " << status;
+    EXPECT_NE(status.message().find(why), absl::string_view::npos) << status;
   }
   for (const char* target : {"market:7070", "market.example.com:443", "127.0.0.1:1", "[::1]:65535",
                              "unix:/run/m", "unix:m", "dns:///market:7070", "dns:market",
