@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "marketd/market/audit.h"
 #include "marketd/market/tiers.h"
+#include "tests/sanitized.h"
 #include "tests/sim/world.h"
 
 namespace nom::market {
@@ -350,8 +351,12 @@ TEST(ProductsSim, EachStepIsDoneOnceWhateverComesBetween) {
     return out;
   };
   std::map<Fault, int> restarts;
-  for (const char* step : kSteps) {
-    for (const Fault fault : kFaults) {
+  for (size_t i = 0; i < std::size(kSteps); ++i) {
+    const char* const step = kSteps[i];
+    for (size_t j = 0; j < std::size(kFaults); ++j) {
+      const Fault fault = kFaults[j];
+      // Under sanitizers one of the faults at each step.
+      if (kIsSanitized && i % std::size(kFaults) != j) continue;
       SCOPED_TRACE(absl::StrCat("fault ", static_cast<int>(fault), " at: ", step));
       const History::Result result = History(step, fault).Play();
       EXPECT_TRUE(result.was_met) << "the history has no such step";
@@ -360,6 +365,7 @@ TEST(ProductsSim, EachStepIsDoneOnceWhateverComesBetween) {
       if (testing::Test::HasFailure()) return;
     }
   }
+  if (kIsSanitized) return;
   const int steps = static_cast<int>(std::size(kSteps));
   EXPECT_EQ(restarts[Fault::kDeath], steps);
   EXPECT_EQ(restarts[Fault::kBrokenDisk], steps);
