@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "marketd/config/nomhv_host_config.h"
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,8 +15,6 @@ namespace {
 
 using market::PcImage;
 
-constexpr int64_t kProcessorsMax = 1'000;  // CheckPcImage knows better; this is no number of any.
-
 PcImage ReadPc(const YAML::Node& node, const std::string& path, YamlErrors* errors) {
   MapReader reader(node, path, errors);
   PcImage pc;
@@ -23,7 +22,8 @@ PcImage ReadPc(const YAML::Node& node, const std::string& path, YamlErrors* erro
   whole &= reader.String("kernel", Need::kRequired, &pc.kernel);
   reader.String("initramfs", Need::kOptional, &pc.initramfs);
   reader.String("command_line", Need::kOptional, &pc.command_line);
-  reader.Int("processors", Need::kOptional, 1, kProcessorsMax, &pc.processors);
+  // How many there may be CheckPcImage knows.
+  reader.Int("processors", Need::kOptional, INT64_MIN, INT64_MAX, &pc.processors);
   if (const absl::Status status = market::CheckPcImage(pc); whole && !status.ok()) {
     const std::pair<std::string, std::string> halves =
         absl::StrSplit(status.message(), absl::MaxSplits(": ", 1));

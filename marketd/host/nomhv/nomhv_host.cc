@@ -102,7 +102,7 @@ class NomhvHost final : public Host {
   absl::StatusOr<NomEvent> Call(NomCommandKind kind, GuestId guest_id,
                                 absl::Span<const std::byte> payload);
   absl::StatusOr<NomEvent> Call(const NomCommand& command, absl::Span<const std::byte> payload);
-  // What both kinds of guests are created with, but for an image.
+  // What guests from an image and PCs have in common.
   NomCreate ToNomCreate(const GuestSpec& spec) const;
   absl::StatusOr<NomEvent> CreateFromImage(const GuestSpec& spec);
   absl::StatusOr<NomEvent> CreatePc(const GuestSpec& spec, const PcImage& pc);

@@ -431,7 +431,7 @@ TEST(ConfigTest, ImagesOfANomhvHostMayBePcs) {
            {"{name: a, kernel: k, command_line: \"x\\ny\"}",
             "pcs[0].command_line: must be one line"},
            {"{name: a, kernel: k, processors: 9}", "pcs[0].processors: must be 1 to 8, is 9"},
-           {"{name: a, kernel: k, processors: 0}", "pcs[0].processors"},
+           {"{name: a, kernel: k, processors: 0}", "pcs[0].processors: must be 1 to 8, is 0"},
            {"{name: a, kernel: k, cores: 2}", "pcs[0].cores"},
            {"{name: a, kernel: k}\n    - {name: a, kernel: k}", "pcs[1].name: there already is"}}) {
     const absl::Status status = parse("    - " + pc).status();
