@@ -191,6 +191,16 @@ std::vector<Outcome> ChangedOutcomes(const Round& round, const State& state) {
   return changed;
 }
 
+bool SettlesOnly(const Contract& contract, const State& state) {
+  const Contract* const before = state.contracts.Find(contract.contract_id);
+  if (before == nullptr) return false;
+  Contract settled = *before;
+  settled.escrow_microcredits = contract.escrow_microcredits;
+  settled.paid_microcredits = contract.paid_microcredits;
+  settled.settled_through = contract.settled_through;
+  return settled == contract;
+}
+
 }  // namespace
 
 absl::Status ApplyEntry(const Entry& entry, State& state) {
@@ -246,6 +256,8 @@ void Scribe::Record(Entry entry) {
 void Scribe::Write(Change change) {
   if (auto* update = std::get_if<UpdateRound>(&change)) {
     update->changed = ChangedOutcomes(update->round, state_);
+  } else if (auto* standing = std::get_if<UpdateContract>(&change)) {
+    standing->settles_only = SettlesOnly(standing->contract, state_);
   }
   ApplyChange(change, state_);
   transaction_.changes.push_back(std::move(change));

@@ -81,6 +81,9 @@ struct OpenContract {
 // How an open contract stands; its terms are ignored here. With a reason why it ended it is closed.
 struct UpdateContract {
   Contract contract;
+  // Nothing of it is other than it was but what is set aside, what was paid and up to when it is
+  // billed, as with each contract in each round. The scribe says so; a ledger then writes those.
+  bool settles_only = false;
 };
 // An offer is made: its terms, for ever.
 struct OpenOffer {

@@ -258,15 +258,18 @@ void ContractKeyColumns(auto& io, auto& book, auto& contract_id) {
   io("book", book);
   io("contract_id", contract_id);
 }
-void ContractStandingColumns(auto& io, auto& contract) {
+void ContractSettledColumns(auto& io, auto& contract) {
   io("escrow_microcredits", contract.escrow_microcredits);
   io("settled_through_us", contract.settled_through);
+  io("paid_microcredits", contract.paid_microcredits);
+}
+void ContractStandingColumns(auto& io, auto& contract) {
+  ContractSettledColumns(io, contract);
   io("ended", contract.ended);
   io("left_from_round_id", contract.left_from_round_id);
   io("left_because", contract.left_because);
   io("renew_ceiling_microcredits", contract.renew_ceiling_microcredits);
   io("fees_microcredits", contract.fees_microcredits);
-  io("paid_microcredits", contract.paid_microcredits);
 }
 void ContractColumns(auto& io, auto& book, auto& transaction_id, auto& contract) {
   ContractKeyColumns(io, book, contract.contract_id);

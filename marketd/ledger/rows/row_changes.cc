@@ -50,6 +50,7 @@ constexpr std::array<RowShape, kRowWritesCount> kShapes = [] {
   set(RowWrite::kPutOutcome, "outcomes", RowOp::kPut, 4, 11);
   set(RowWrite::kInsertContract, "contracts", RowOp::kInsert, 2);
   set(RowWrite::kUpdateContract, "contracts", RowOp::kUpdate, 2);
+  set(RowWrite::kSettleContract, "contracts", RowOp::kUpdate, 2);
   set(RowWrite::kInsertLot, "lots", RowOp::kInsert, 3);
   set(RowWrite::kInsertOffer, "offers", RowOp::kInsert, 2);
   set(RowWrite::kUpdateOffer, "offers", RowOp::kUpdate, 2);
@@ -226,9 +227,20 @@ class Rows {
   }
 
   absl::Status operator()(const UpdateContract& update) {
+    return Update(update.contract, update.settles_only);
+  }
+
+  absl::Status Update(const Contract& contract, bool settles_only) {
+    // A database has indexes over what else stands in the row: these columns alone are cheap.
+    if (settles_only) {
+      return Write(RowWrite::kSettleContract, [&](auto& io) {
+        ContractKeyColumns(io, book_, contract.contract_id);
+        ContractSettledColumns(io, contract);
+      });
+    }
     return Write(RowWrite::kUpdateContract, [&](auto& io) {
-      ContractKeyColumns(io, book_, update.contract.contract_id);
-      ContractStandingColumns(io, update.contract);
+      ContractKeyColumns(io, book_, contract.contract_id);
+      ContractStandingColumns(io, contract);
     });
   }
 
@@ -346,20 +358,23 @@ class Rows {
   ColumnWriter writer_;
 };
 
+struct ChangeOnce {
+  const Change* change = nullptr;
+  bool settles_only = true;  // Of a contract: so were all that were made of it.
+};
+
 // A guest that is put several times, or a contract that is, is written once: as it stands in the
 // end, where it first was, so that what refers to it finds it. One that leaves is written when it
 // does: then what was written for it before goes.
-std::vector<const Change*> EachOnce(const std::vector<Change>& changes) {
+std::vector<ChangeOnce> EachOnce(const std::vector<Change>& changes) {
   std::map<GuestId, size_t> guests;
   std::map<ContractId, size_t> contracts;
-  std::vector<const Change*> out;
-  const auto add = [&out](auto& places, auto id, const Change& change) {
+  std::vector<ChangeOnce> out;
+  const auto add = [&out](auto& places, auto id, const Change& change) -> ChangeOnce& {
     const auto [place, is_new] = places.try_emplace(id, out.size());
-    if (is_new) {
-      out.push_back(&change);
-    } else {
-      out[place->second] = &change;
-    }
+    if (is_new) out.push_back({&change});
+    out[place->second].change = &change;
+    return out[place->second];
   };
   for (const Change& change : changes) {
     const auto* put = std::get_if<PutGuest>(&change);
@@ -367,9 +382,10 @@ std::vector<const Change*> EachOnce(const std::vector<Change>& changes) {
     if (put != nullptr && put->guest.state != GuestState::kEvicted) {
       add(guests, put->guest.guest_id, change);
     } else if (update != nullptr) {
-      add(contracts, update->contract.contract_id, change);
+      ChangeOnce& once = add(contracts, update->contract.contract_id, change);
+      once.settles_only = once.settles_only && update->settles_only;
     } else {
-      out.push_back(&change);
+      out.push_back({&change});
     }
   }
   return out;
@@ -384,8 +400,10 @@ absl::Status ToRows(int64_t book, const Transaction& transaction, const std::str
   Rows rows(book, transaction, sink);
   NOM_RETURN_IF_ERROR(rows.Begin(digest));
   NOM_RETURN_IF_ERROR(rows.Entries());
-  for (const Change* change : EachOnce(transaction.changes)) {
-    NOM_RETURN_IF_ERROR(std::visit(rows, *change));
+  for (const auto& [change, settles_only] : EachOnce(transaction.changes)) {
+    const auto* update = std::get_if<UpdateContract>(change);
+    NOM_RETURN_IF_ERROR(update != nullptr ? rows.Update(update->contract, settles_only)
+                                          : std::visit(rows, *change));
   }
   return absl::OkStatus();
 }

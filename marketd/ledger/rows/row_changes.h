@@ -47,6 +47,7 @@ enum class RowWrite : uint8_t {
   kPutOutcome,
   kInsertContract,
   kUpdateContract,
+  kSettleContract,  // The same of one that goes on as it was.
   kInsertLot,
   kInsertOffer,
   kUpdateOffer,

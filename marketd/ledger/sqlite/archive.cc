@@ -197,8 +197,11 @@ absl::Status UpgradeArchive(Database& ledger, const std::string& path) {
   NOM_ASSIGN_OR_RETURN(const std::string its, archive->QueryText("SELECT ledger_id FROM identity"));
   if (mine != its) return absl::OkStatus();
   NOM_RETURN_IF_ERROR(archive->Execute("BEGIN IMMEDIATE"));
-  absl::Status status = archive->Execute(kUpgradeFrom10Sql);
-  if (status.ok()) status = archive->Execute(kMeasuresSql);
+  absl::Status status;
+  if (version < 11) {
+    status = archive->Execute(kUpgradeFrom10Sql);
+    if (status.ok()) status = archive->Execute(kMeasuresSql);
+  }
   if (status.ok()) {
     status = archive->Execute(
         absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());

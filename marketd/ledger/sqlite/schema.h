@@ -13,7 +13,7 @@
 namespace nom::market {
 
 inline constexpr int32_t kApplicationId = 0x4e6f4d31;     // "NoM1", at offset 68 of the file.
-inline constexpr int32_t kSchemaVersion = 11;             // PRAGMA user_version.
+inline constexpr int32_t kSchemaVersion = 12;             // PRAGMA user_version.
 inline constexpr int32_t kSchemaVersionWithArchive = 10;  // The first that can have one.
 // Files below this were written before the first release, and are not read.
 inline constexpr int32_t kSchemaVersionMin = 7;
@@ -345,15 +345,6 @@ CREATE TRIGGER auctions_kept_u BEFORE UPDATE ON auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
 CREATE TRIGGER joint_auctions_kept_u BEFORE UPDATE ON joint_auctions
   BEGIN SELECT RAISE(ABORT, 'auctions are never changed'); END;
-CREATE TRIGGER outcomes_kept_u BEFORE UPDATE ON outcomes
-  WHEN NEW.host_id <> OLD.host_id OR NEW.round_id <> OLD.round_id
-    OR NEW.guest_id <> OLD.guest_id OR NEW.kind <> OLD.kind OR NEW.tenant_id <> OLD.tenant_id
-    OR NEW.seed_units <> OLD.seed_units OR NEW.award_units <> OLD.award_units
-    OR NEW.contracted_units <> OLD.contracted_units
-    OR NEW.charge_microcredits <> OLD.charge_microcredits
-    OR (OLD.settled = 1 AND (NEW.settled <> 1
-                             OR NEW.settled_microcredits <> OLD.settled_microcredits))
-  BEGIN SELECT RAISE(ABORT, 'an outcome is settled once and never decided again'); END;
 CREATE TRIGGER rounds_kept_u BEFORE UPDATE ON rounds
   WHEN NEW.phase < OLD.phase OR OLD.phase IN (4, 5) OR NEW.start_us <> OLD.start_us
     OR NEW.close_us <> OLD.close_us OR NEW.decided_us <> OLD.decided_us
@@ -454,15 +445,6 @@ CREATE TABLE offer_lots (
   PRIMARY KEY (book, offer_id, kind),
   FOREIGN KEY (book, offer_id) REFERENCES offers
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER offers_kept_u BEFORE UPDATE ON offers
-  WHEN NEW.offer_id <> OLD.offer_id OR NEW.transaction_id <> OLD.transaction_id
-    OR NEW.host_id <> OLD.host_id OR NEW.tenant_id <> OLD.tenant_id
-    OR NEW.guest_id <> OLD.guest_id OR NEW.seller <> OLD.seller OR NEW.book <> OLD.book
-    OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
-    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
-    OR NEW.policy <> OLD.policy OR NEW.end_fee_ppm <> OLD.end_fee_ppm
-    OR NEW.valid_until_us <> OLD.valid_until_us OR OLD.closed <> ''
-  BEGIN SELECT RAISE(ABORT, 'the terms of an offer are never changed'); END;
 CREATE TRIGGER offer_lots_kept_u BEFORE UPDATE ON offer_lots
   BEGIN SELECT RAISE(ABORT, 'lots of offers are never changed'); END;
 
@@ -496,16 +478,9 @@ CREATE INDEX contracts_sold ON contracts (book, contract_id, tenant_id, guest_id
   WHERE policy NOT IN ('', 'tiers/1') OR part_of <> 0;
 )sql";
 
-// Of contracts, as it is since version 9: after the columns that it looks at.
+// Of contracts, as it is since version 9: after the column that it looks at.
 inline constexpr char kContractsKeptSql[] = R"sql(
 CREATE INDEX contracts_with_fees ON contracts (book, tenant_id) WHERE fees_microcredits <> 0;
-CREATE TRIGGER contracts_kept_u BEFORE UPDATE ON contracts
-  WHEN NEW.contract_id <> OLD.contract_id OR NEW.transaction_id <> OLD.transaction_id
-    OR NEW.guest_id <> OLD.guest_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.seller <> OLD.seller
-    OR NEW.book <> OLD.book OR NEW.part_of <> OLD.part_of OR NEW.from_round_id <> OLD.from_round_id
-    OR NEW.until_round_id <> OLD.until_round_id OR NEW.period_us <> OLD.period_us
-    OR NEW.policy <> OLD.policy OR NEW.end_fee_ppm <> OLD.end_fee_ppm OR OLD.ended <> ''
-  BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
 )sql";
 
 // The same of what came with version 10, for new files and for older ones: what an archive has.
@@ -663,9 +638,30 @@ CREATE TRIGGER measures_kept_d BEFORE DELETE ON measures
 CREATE TRIGGER rounds_objective_kept_u BEFORE UPDATE ON rounds
   WHEN NEW.objective <> OLD.objective
   BEGIN SELECT RAISE(ABORT, 'what a round was for is never changed'); END;
-CREATE TRIGGER outcomes_asked_kept_u BEFORE UPDATE ON outcomes
-  WHEN NEW.asked_units <> OLD.asked_units
-  BEGIN SELECT RAISE(ABORT, 'what was asked for is never changed'); END;
+)sql";
+
+// What keeps terms as they were, as it is since version 12. By column: a statement that settles,
+// and names none of these, is not held up by looking at them, and a round has ten thousand such.
+inline constexpr char kTermsKeptSql[] = R"sql(
+CREATE TRIGGER outcomes_kept_u BEFORE UPDATE OF host_id, round_id, guest_id, kind, tenant_id,
+    seed_units, award_units, contracted_units, charge_microcredits, asked_units ON outcomes
+  BEGIN SELECT RAISE(ABORT, 'an outcome is never decided again'); END;
+CREATE TRIGGER outcomes_settled_kept_u BEFORE UPDATE ON outcomes
+  WHEN OLD.settled = 1 AND (NEW.settled <> 1
+                            OR NEW.settled_microcredits <> OLD.settled_microcredits)
+  BEGIN SELECT RAISE(ABORT, 'an outcome is settled once'); END;
+CREATE TRIGGER contracts_kept_u BEFORE UPDATE OF contract_id, transaction_id, guest_id, tenant_id,
+    seller, book, part_of, from_round_id, until_round_id, period_us, policy, end_fee_ppm
+    ON contracts
+  BEGIN SELECT RAISE(ABORT, 'the terms of a contract are never changed'); END;
+CREATE TRIGGER contracts_ended_kept_u BEFORE UPDATE ON contracts WHEN OLD.ended <> ''
+  BEGIN SELECT RAISE(ABORT, 'a contract that has ended is never changed'); END;
+CREATE TRIGGER offers_kept_u BEFORE UPDATE OF offer_id, transaction_id, host_id, tenant_id,
+    guest_id, seller, book, part_of, from_round_id, until_round_id, period_us, policy, end_fee_ppm,
+    valid_until_us ON offers
+  BEGIN SELECT RAISE(ABORT, 'the terms of an offer are never changed'); END;
+CREATE TRIGGER offers_closed_kept_u BEFORE UPDATE ON offers WHEN OLD.closed <> ''
+  BEGIN SELECT RAISE(ABORT, 'an offer that is closed is never changed'); END;
 )sql";
 
 }  // namespace nom::market

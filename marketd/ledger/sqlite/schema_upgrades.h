@@ -45,6 +45,15 @@ ALTER TABLE rounds ADD COLUMN objective TEXT NOT NULL DEFAULT '';
 ALTER TABLE outcomes ADD COLUMN asked_units INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// From version 11 to 12, before kTermsKeptSql. Which of these there are depends on the version that
+// the file was made with.
+inline constexpr char kUpgradeFrom11Sql[] = R"sql(
+DROP TRIGGER IF EXISTS outcomes_kept_u;
+DROP TRIGGER IF EXISTS outcomes_asked_kept_u;
+DROP TRIGGER IF EXISTS contracts_kept_u;
+DROP TRIGGER IF EXISTS offers_kept_u;
+)sql";
+
 }  // namespace nom::market
 
 #endif  // MARKETD_LEDGER_SQLITE_SCHEMA_UPGRADES_H_

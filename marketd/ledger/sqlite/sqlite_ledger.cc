@@ -119,9 +119,13 @@ absl::Status Upgrade(Database& db) {
     if (status.ok()) status = db.Execute(kTiersSql);
     if (status.ok()) status = db.Execute(kSchemaSince10Sql);
   }
-  if (status.ok()) status = db.Execute(kUpgradeFrom10Sql);
-  if (status.ok()) status = db.Execute(kMeasuresSql);
-  if (status.ok()) status = db.Execute(kSchemaSince11Sql);
+  if (version < 11) {
+    if (status.ok()) status = db.Execute(kUpgradeFrom10Sql);
+    if (status.ok()) status = db.Execute(kMeasuresSql);
+    if (status.ok()) status = db.Execute(kSchemaSince11Sql);
+  }
+  if (status.ok()) status = db.Execute(kUpgradeFrom11Sql);
+  if (status.ok()) status = db.Execute(kTermsKeptSql);
   if (status.ok()) {
     status = db.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT").c_str());
   }
@@ -471,7 +475,7 @@ class SqliteLedger : public Ledger {
 
 absl::Status MakeLedgerTables(Database& db) {
   for (const char* sql : {kSchemaSql, kSchemaSince9Sql, kContractsKeptSql, kTiersSql,
-                          kSchemaSince10Sql, kMeasuresSql, kSchemaSince11Sql}) {
+                          kSchemaSince10Sql, kMeasuresSql, kSchemaSince11Sql, kTermsKeptSql}) {
     NOM_RETURN_IF_ERROR(db.Execute(sql));
   }
   return absl::OkStatus();

@@ -393,6 +393,12 @@ TEST(Rows, ContractsRequestsHostsAndTransfersComeBack) {
   back->contract.lots = {Read<LotRow>(rows[RowWrite::kInsertLot].at(0))->lot};
   EXPECT_EQ(back->contract, contract);
   EXPECT_EQ(rows[RowWrite::kUpdateContract].at(0).size(), 10u) << "its key, and how it stands";
+  auto settles = Rows({}, {UpdateContract{contract, /*settles_only=*/true}});
+  EXPECT_EQ(settles[RowWrite::kUpdateContract].size(), 0u);
+  const auto& settled = settles[RowWrite::kSettleContract].at(0);
+  EXPECT_EQ(settled.size(), 5u) << "its key, and what settling changes";
+  EXPECT_EQ(std::get<int64_t>(settled.at("escrow_microcredits")), contract.escrow_microcredits);
+  EXPECT_EQ(std::get<int64_t>(settled.at("paid_microcredits")), contract.paid_microcredits);
   EXPECT_EQ(Read<RequestRow>(rows[RowWrite::kPutRequest].at(0))->request, request);
   EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kForgetRequests].at(0).at("kept")),
             static_cast<int64_t>(kBidRequestsKept));
@@ -486,6 +492,14 @@ TEST(Rows, WhatIsPutSeveralTimesIsWrittenOnceAsItStandsInTheEnd) {
   EXPECT_EQ(std::get<int64_t>(rows[RowWrite::kPutGuest][0].at("arrears_rounds")), 2);
   ASSERT_EQ(rows[RowWrite::kUpdateContract].size(), 1u);
   EXPECT_EQ(std::get<std::string>(rows[RowWrite::kUpdateContract][0].at("ended")), "why");
+  // One that is settled later stands as it was put before.
+  rows = Rows({}, {UpdateContract{contract}, UpdateContract{contract, /*settles_only=*/true}});
+  EXPECT_EQ(rows[RowWrite::kUpdateContract].size(), 1u);
+  EXPECT_EQ(rows[RowWrite::kSettleContract].size(), 0u);
+  const UpdateContract settled{contract, /*settles_only=*/true};
+  rows = Rows({}, {settled, settled});
+  EXPECT_EQ(rows[RowWrite::kUpdateContract].size(), 0u);
+  EXPECT_EQ(rows[RowWrite::kSettleContract].size(), 1u);
   // One that leaves is written when it does.
   rows = Rows({}, {PutGuest{guest}, PutGuest{gone}});
   EXPECT_EQ(rows[RowWrite::kPutGuest].size(), 2u);

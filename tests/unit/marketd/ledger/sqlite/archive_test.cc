@@ -180,7 +180,7 @@ TEST_F(ArchiveTest, FilesOfVersion10AreBroughtUp) {
   }
   ASSERT_TRUE(ArchiveBefore(absl::InfiniteFuture(), path).ok());
   ASSERT_LT(Number(path, "SELECT COUNT(*) FROM rounds"), 150);
-  ASSERT_EQ(Shell(path, kBackTo10), "delete");
+  ASSERT_EQ(Shell(path, std::string(kBackTo11) + kBackTo10), "delete");
   // Nothing of it is another ledger's to change.
   ASSERT_EQ(Shell(archive_, kArchiveBackTo10), "delete");
   const std::string other = directory_.File("other.ledger");
@@ -199,8 +199,13 @@ TEST_F(ArchiveTest, FilesOfVersion10AreBroughtUp) {
     EXPECT_THAT(audit->findings, IsEmpty());
     EXPECT_EQ(audit->rounds_replayed, 300u);
   }
-  EXPECT_EQ(Number(archive_, "PRAGMA user_version"), 11);
+  EXPECT_EQ(Number(archive_, "PRAGMA user_version"), 12);
   EXPECT_TRUE(ArchiveBefore(absl::InfiniteFuture(), path).ok()) << "and takes more";
+  // One of version 11 has the same tables.
+  ASSERT_EQ(Shell(path, kBackTo11), "delete");
+  ASSERT_EQ(Shell(archive_, "PRAGMA user_version = 11"), "");
+  EXPECT_EQ(*open()->Load({}), state);
+  EXPECT_EQ(Number(archive_, "PRAGMA user_version"), 12);
 }
 
 TEST_F(ArchiveTest, WhatIsYoungStaysWhateverIsAsked) {

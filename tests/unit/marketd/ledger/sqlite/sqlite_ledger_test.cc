@@ -12,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "marketd/market/audit.h"
 #include "tests/sim/world.h"
 #include "tests/unit/marketd/ledger/sqlite/older_files.h"
@@ -48,14 +49,15 @@ std::string Shell(const std::string& path, const std::string& sql) {
   return out;
 }
 
-// Every table's columns by name, sorted.
+// Every table's columns by name, sorted, and what each trigger does.
 std::string Columns(const std::string& path) {
   sqlite3* db = nullptr;
   EXPECT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
   std::string out;
   EXPECT_EQ(sqlite3_exec(
                 db,
-                "SELECT m.type || ' ' || m.name || ': ' || COALESCE(GROUP_CONCAT(c.name), '') FROM"
+                "SELECT m.type || ' ' || m.name || ': ' || COALESCE(GROUP_CONCAT(c.name), '') ||"
+                " CASE m.type WHEN 'trigger' THEN m.sql ELSE '' END FROM"
                 " sqlite_schema m LEFT JOIN (SELECT p.name, s.name AS of FROM sqlite_schema s,"
                 " pragma_table_info(s.name) p ORDER BY s.name, p.name) c ON c.of = m.name"
                 " GROUP BY m.type, m.name ORDER BY m.type, m.name",
@@ -234,26 +236,31 @@ class BroughtUpTest : public SqliteLedgerTest {
   }
 };
 
+TEST_F(BroughtUpTest, AFileOfVersion11) {
+  Fill();
+  ExpectBroughtUp(kBackTo11);
+}
+
 TEST_F(BroughtUpTest, AFileOfVersion10) {
   Fill();
-  ExpectBroughtUp(kBackTo10);
+  ExpectBroughtUp(std::string(kBackTo11) + kBackTo10);
 }
 
 TEST_F(BroughtUpTest, AFileOfVersion9) {
   Fill();
-  ExpectBroughtUp(std::string(kBackTo10) + kBackTo9);
+  ExpectBroughtUp(std::string(kBackTo11) + kBackTo10 + kBackTo9);
   EXPECT_THAT(Shell(path_, "DELETE FROM entries"), HasSubstr("only archived"));
 }
 
 TEST_F(BroughtUpTest, AFileOfVersion8WhoseTokensStayGood) {
   Fill(/*with_events=*/false);
   EXPECT_EQ(filled_.tenants.at("ann").tokens.at(0).hash, "a hash");
-  ExpectBroughtUp(std::string(kBackTo10) + kBackTo9 + kBackTo8);
+  ExpectBroughtUp(std::string(kBackTo11) + kBackTo10 + kBackTo9 + kBackTo8);
 }
 
 TEST_F(BroughtUpTest, AFileOfVersion7) {
   Fill(/*with_events=*/false);
-  ExpectBroughtUp(std::string(kBackTo10) + kBackTo9 + kBackTo8 +
+  ExpectBroughtUp(std::string(kBackTo11) + kBackTo10 + kBackTo9 + kBackTo8 +
                   "ALTER TABLE guests DROP COLUMN end_cause;"
                   " ALTER TABLE guests DROP COLUMN arrears_rounds;"
                   " ALTER TABLE outcomes DROP COLUMN reason; PRAGMA user_version = 7");
@@ -416,6 +423,58 @@ TEST_F(SqliteLedgerTest, BooksAreNeverRewritten) {
   }
 }
 
+// Terms stay as they are, each column of them; how a thing stands may change until it is closed.
+TEST_F(SqliteLedgerTest, TermsAreNeverRewritten) {
+  Fill();
+  const std::string terms =
+      "book, transaction_id, guest_id, tenant_id, seller, part_of, from_round_id, until_round_id,"
+      " period_us, policy, end_fee_ppm";
+  const std::string values = " VALUES (0, 1, 1, 'ann', 'bob', 0, 4, 9, 1, 'forward/1', 2, ";
+  const auto fill = [&] {
+    ASSERT_EQ(
+        Shell(path_, "INSERT INTO contracts (" + terms +
+                         ", contract_id, escrow_microcredits, settled_through_us, ended)" + values +
+                         "1, 5, 6, '');"
+                         "INSERT INTO offers (" +
+                         terms + ", offer_id, host_id, valid_until_us, taken_as, closed)" + values +
+                         "1, 'h', 7, 0, '');"
+                         "INSERT INTO outcomes (host_id, round_id, guest_id, kind, tenant_id,"
+                         " seed_units, award_units, contracted_units, charge_microcredits, settled,"
+                         " settled_microcredits, rent_microcredits, delivered_milliunits,"
+                         " used_milliunits, held_us) VALUES"
+                         " ('h', 4, 1, 2, 'ann', 1, 2, 3, 4, 0, 0, 0, 0, 0, 0)"),
+        "");
+  };
+  fill();
+  const auto expect_refused = [&](const std::string& table,
+                                  const std::vector<std::string>& columns) {
+    for (const std::string& column : columns) {
+      const std::string sql = "UPDATE " + table + " SET " + column + " = 77";
+      EXPECT_THAT(Shell(path_, sql), HasSubstr("never")) << sql;
+    }
+  };
+  const std::vector<std::string> both = absl::StrSplit(terms, ", ");
+  expect_refused("contracts", both);
+  expect_refused("contracts", {"contract_id"});
+  expect_refused("offers", both);
+  expect_refused("offers", {"offer_id", "host_id", "valid_until_us"});
+  expect_refused("outcomes",
+                 {"host_id", "round_id", "guest_id", "kind", "tenant_id", "seed_units",
+                  "award_units", "contracted_units", "charge_microcredits", "asked_units"});
+  EXPECT_EQ(Shell(path_,
+                  "UPDATE contracts SET escrow_microcredits = 0, paid_microcredits = 5,"
+                  " settled_through_us = 8, ended = 'over'"),
+            "");
+  EXPECT_EQ(Shell(path_, "UPDATE offers SET closed = 'taken', taken_as = 1"), "");
+  EXPECT_EQ(Shell(path_, "UPDATE outcomes SET settled = 1, settled_microcredits = 3"), "");
+  EXPECT_EQ(Shell(path_, "UPDATE outcomes SET rent_microcredits = 3"), "");
+  expect_refused("contracts", {"paid_microcredits", "escrow_microcredits", "ended"});
+  expect_refused("offers", {"closed", "taken_as"});
+  EXPECT_THAT(Shell(path_, "UPDATE outcomes SET settled = 0"), HasSubstr("settled once"));
+  EXPECT_THAT(Shell(path_, "UPDATE outcomes SET settled_microcredits = 4"),
+              HasSubstr("settled once"));
+}
+
 TEST_F(SqliteLedgerTest, TheAuditFindsATamperedBalance) {
   Fill();
   auto ledger = *Open();
@@ -459,9 +518,8 @@ TEST_F(SqliteLedgerTest, WhatDoesNotAddUpIsSaidAndNotServed) {
       {"DROP TRIGGER outcomes_kept_u; UPDATE outcomes SET award_units = award_units + 1 WHERE"
        " round_id = 1 AND award_units > 0",
        "its digest"},
-      {"DROP TRIGGER contracts_kept_u; UPDATE contracts SET until_round_id = until_round_id + 1 "
-       "WHERE"
-       " contract_id = 1",
+      {"DROP TRIGGER contracts_kept_u; DROP TRIGGER contracts_ended_kept_u;"
+       " UPDATE contracts SET until_round_id = until_round_id + 1 WHERE contract_id = 1",
        "its digest"},
       {"DROP TRIGGER lots_kept_u; UPDATE lots SET units = units + 1 WHERE contract_id = 1",
        "its digest"},
