@@ -132,40 +132,64 @@ std::vector<GuestId> AddBidders(OneThread& market, int guests) {
   return ids;
 }
 
-// Of so many rounds: engine and commits.
-absl::Duration MedianRound(OneThread& market, int rounds) {
-  const auto in_force = [&] { return market.state().hosts.at("h").in_force_round_id; };
-  const auto run_until = [&](RoundId round_id) {
-    while (in_force() < round_id) market.Step();
-  };
-  run_until(in_force() + 3);
-  std::vector<absl::Duration> whole;
-  for (int i = 0; i < rounds; ++i) {
-    const Spent before = market.spent;
-    run_until(in_force() + 1);
-    whole.push_back(market.spent.engine - before.engine + market.spent.ledger - before.ledger);
-  }
-  return Median(whole);
+void RunUntil(OneThread& market, RoundId in_force) {
+  while (market.state().hosts.at("h").in_force_round_id < in_force) market.Step();
 }
 
-}  // namespace
+struct RoundTook {
+  absl::Duration wall;  // Engine and commits.
+  absl::Duration cpu;
+};
 
-void MeasureRoundBeside(int guests, int contracts, int rounds) {
-  OneThread market(/*forward=*/true);
-  const std::vector<GuestId> ids = AddBidders(market, guests);
-  const absl::Duration without = MedianRound(market, rounds);
+RoundTook NextRound(OneThread& market) {
+  const Spent before = market.spent;
+  const absl::Duration cpu_before = CpuTime();
+  RunUntil(market, market.state().hosts.at("h").in_force_round_id + 1);
+  return {market.spent.engine - before.engine + market.spent.ledger - before.ledger,
+          CpuTime() - cpu_before};
+}
+
+void BuyContracts(OneThread& market, const std::vector<GuestId>& guests, int contracts) {
   for (int i = 0; i < contracts; ++i) {
-    const GuestId guest = ids[static_cast<size_t>(i) % ids.size()];
+    const GuestId guest = guests[static_cast<size_t>(i) % guests.size()];
     const OfferId offer =
         market.Ask(GetQuote{absl::StrCat("q-", i), guest, {{ResourceKind::kCpu, 1}}, 0, 1'000})
             .offer_id;
     market.Ask(TakeOffer{absl::StrCat("k-", i), offer, guest, 0});
   }
-  const absl::Duration with = MedianRound(market, rounds);
+}
+
+}  // namespace
+
+void MeasureRoundBeside(int guests, int contracts, int rounds) {
+  OneThread plain(/*forward=*/true);
+  AddBidders(plain, guests);
+  OneThread beside(/*forward=*/true);
+  BuyContracts(beside, AddBidders(beside, guests), contracts);
+  // The first rounds have no past ones to settle.
+  for (OneThread* market : {&plain, &beside}) {
+    RunUntil(*market, market->state().hosts.at("h").in_force_round_id + 3);
+  }
+  // In turns, so that a machine that becomes slower does so for both.
+  std::vector<RoundTook> without;
+  std::vector<RoundTook> with;
+  for (int i = 0; i < rounds; ++i) {
+    without.push_back(NextRound(plain));
+    with.push_back(NextRound(beside));
+  }
+  const auto median = [](const std::vector<RoundTook>& all, absl::Duration RoundTook::*which) {
+    std::vector<absl::Duration> some;
+    for (const RoundTook& one : all) some.push_back(one.*which);
+    return Median(std::move(some));
+  };
+  const absl::Duration plainly = median(without, &RoundTook::wall);
+  const absl::Duration along = median(with, &RoundTook::wall);
   Print(absl::StrCat("round of ", 2 * guests, " awards beside ", contracts, " contracts"),
-        absl::StrFormat("%.1f ms", absl::ToDoubleMilliseconds(with)),
-        absl::StrFormat("without them %.1f ms: %.2f of it", absl::ToDoubleMilliseconds(without),
-                        absl::FDivDuration(with, without)),
+        absl::StrFormat("%.1f ms", absl::ToDoubleMilliseconds(along)),
+        absl::StrFormat(
+            "without them %.1f ms: %.2f of it; by CPU time %.2f",
+            absl::ToDoubleMilliseconds(plainly), absl::FDivDuration(along, plainly),
+            absl::FDivDuration(median(with, &RoundTook::cpu), median(without, &RoundTook::cpu))),
         "1.1 of it");
 }
 
@@ -195,13 +219,9 @@ void MeasureRoundOf(int guests, int tenants, int rounds) {
                           .ranges = {{0, 4, 0, 2'000 + i % 100}}});
     }
   }
-  const auto in_force = [&] { return market.state().hosts.at("h").in_force_round_id; };
-  const auto run_until = [&](RoundId round_id) {
-    while (in_force() < round_id) market.Step();
-  };
-  run_until(3);
+  RunUntil(market, 3);
   market.BeginMeasuring();
-  run_until(4);  // Statements are prepared, and the peer's tables made.
+  RunUntil(market, 4);  // Statements are prepared, and the peer's tables made.
   market.Checkpoint();
   const uint64_t bytes_before = market.Bytes();
   std::vector<absl::Duration> whole;
@@ -212,7 +232,7 @@ void MeasureRoundOf(int guests, int tenants, int rounds) {
   for (int i = 0; i < rounds; ++i) {
     const Spent before = market.spent;
     const absl::Duration cpu_before = CpuTime();
-    run_until(in_force() + 1);
+    NextRound(market);
     commits.push_back(market.spent.ledger - before.ledger);
     bare.push_back(market.spent.bare - before.bare);
     whole.push_back(market.spent.engine - before.engine + commits.back());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All figures, or those named: bids, contracts, admission, round, prices, restart, restart_million.
+// All figures, or those named: bids, contracts, round_beside, admission, round, prices, restart,
+// restart_million.
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -90,10 +91,8 @@ int Run(int argc, char** argv) {
   if (wanted("bids")) {
     for (const int guests : {64, 1'000, 5'000}) MeasureBids(guests);
   }
-  if (wanted("contracts")) {
-    MeasureContracts();
-    MeasureRoundBeside(5'000, 10'000, 5);
-  }
+  if (wanted("contracts")) MeasureContracts();
+  if (wanted("round_beside")) MeasureRoundBeside(5'000, 10'000, 9);
   if (wanted("admission")) MeasureAdmission(5'000);
   if (wanted("round")) {
     MeasureRound(100, 20);
