@@ -55,13 +55,14 @@ AwardReason ReasonOf(const RoundSnapshot& snapshot, const std::vector<ResourcePr
                                         : AwardReason::kBelowReserve;
   for (const RoundSnapshot::OnSale& kind : snapshot.kinds) {
     if (kind.resource.kind != outcome.kind) continue;
-    for (const policies::Bid& bid : kind.bids) {
-      if (bid.guest_id != guest.guest_id) continue;
-      // Nothing is left of a bid whose least is too dear, or is more than there is.
-      if (bid.ranges.empty()) return is_too_large ? lost : AwardReason::kNoMeans;
-      if (outcome.award_units >= UnitsMax(bid.ranges)) return AwardReason::kServed;
-      return outcome.award_units > 0 ? AwardReason::kPartlyServed : lost;
-    }
+    const auto bid = std::lower_bound(
+        kind.bids.begin(), kind.bids.end(), guest.guest_id,
+        [](const policies::Bid& b, GuestId guest_id) { return b.guest_id < guest_id; });
+    if (bid == kind.bids.end() || bid->guest_id != guest.guest_id) continue;
+    // Nothing is left of a bid whose least is too dear, or is more than there is.
+    if (bid->ranges.empty()) return is_too_large ? lost : AwardReason::kNoMeans;
+    if (outcome.award_units >= UnitsMax(bid->ranges)) return AwardReason::kServed;
+    return outcome.award_units > 0 ? AwardReason::kPartlyServed : lost;
   }
   const bool has_bid =
       !state.BidsOf(guest.guest_id).empty() || state.tiers.contains(guest.guest_id);

@@ -2,7 +2,6 @@
 #include "marketd/market/billing.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -148,14 +147,17 @@ namespace {
 Microcredits BillContractsIn(Scribe& scribe, const Guest& guest, const MeteredInterval* interval,
                              RoundId decided, Round& round) {
   const OpenContracts& open = scribe.state().contracts;
+  const std::vector<const Contract*> alive = open.AliveIn(guest.guest_id, round.round_id);
   std::vector<BilledContract> billed;
-  std::map<ContractId, Contract> changed;
-  for (const Contract* contract : open.AliveIn(guest.guest_id, round.round_id)) {
-    changed[contract->contract_id] = *contract;
+  std::vector<Contract> changed;  // By rising id, as `alive` is.
+  billed.reserve(alive.size());
+  changed.reserve(alive.size());
+  for (const Contract* contract : alive) {
+    changed.push_back(*contract);
     BilledContract& bill = billed.emplace_back(BilledContract{contract});
     for (const Lot& lot : contract->lots) {
-      bill.passed_on_units[lot.kind] =
-          open.PassedOnUnits(contract->contract_id, lot.kind, round.round_id);
+      const int64_t units = open.PassedOnUnits(contract->contract_id, lot.kind, round.round_id);
+      if (units > 0) bill.passed_on_units[lot.kind] = units;
     }
   }
   // What the decided round needs was set aside when that was decided, and is not there for this
@@ -170,14 +172,16 @@ Microcredits BillContractsIn(Scribe& scribe, const Guest& guest, const MeteredIn
     for (const LotBill& bill : BillContracts(billed, guest.seeds, *interval)) {
       Outcome& outcome = FindOrAddOutcome(round, guest, bill.kind);
       if (outcome.settled) continue;  // Its meters were lost meanwhile: nobody pays for that round.
-      Contract& contract = changed.at(bill.contract_id);
+      Contract& contract =
+          *std::lower_bound(changed.begin(), changed.end(), bill.contract_id,
+                            [](const Contract& c, ContractId id) { return c.contract_id < id; });
       const Microcredits paid = PostDue(scribe, contract, bill.due_microcredits, keep(contract));
       forgiven += bill.due_microcredits - paid;
       outcome.settled_microcredits += paid;
       contract.paid_microcredits += paid;
     }
   }
-  for (auto& [id, contract] : changed) {
+  for (Contract& contract : changed) {
     PostRelease(scribe, contract, keep(contract));
     contract.settled_through = scribe.now();
     scribe.Write(UpdateContract{std::move(contract)});

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -91,29 +93,71 @@ void OpenContracts::AddEscrow(const TenantId& tenant_id, Microcredits amount) {
   if (sum == 0) escrows_.erase(tenant_id);
 }
 
+OpenContracts::OpenContracts(const OpenContracts& other)
+    : all_(other.all_), escrows_(other.escrows_) {
+  Index();
+}
+
+OpenContracts& OpenContracts::operator=(const OpenContracts& other) {
+  if (this == &other) return *this;
+  *this = OpenContracts(other);
+  return *this;
+}
+
+void OpenContracts::Index() {
+  // By rising id, as the map has them: each list comes out in order.
+  for (const auto& [contract_id, contract] : all_) {
+    of_guest_[contract.guest_id].push_back(&contract);
+    if (contract.part_of != 0) parts_[contract.part_of].push_back(&contract);
+  }
+}
+
+namespace {
+
+std::vector<const Contract*>::iterator PlaceIn(std::vector<const Contract*>& list, ContractId id) {
+  return std::lower_bound(list.begin(), list.end(), id,
+                          [](const Contract* c, ContractId i) { return c->contract_id < i; });
+}
+
+void Insert(std::vector<const Contract*>& list, const Contract* contract) {
+  list.insert(PlaceIn(list, contract->contract_id), contract);
+}
+
+template <typename Lists, typename Key>
+void Drop(Lists& lists, Key key, ContractId id) {
+  const auto list = lists.find(key);
+  if (list == lists.end()) return;
+  const auto at = PlaceIn(list->second, id);
+  if (at == list->second.end() || (*at)->contract_id != id) return;
+  list->second.erase(at);
+  if (list->second.empty()) lists.erase(list);
+}
+
+}  // namespace
+
 void OpenContracts::Put(const Contract& contract) {
   const ContractId id = contract.contract_id;
+  const auto at = all_.lower_bound(id);
+  const bool is_open = at != all_.end() && at->first == id;
   // The escrow as it was goes out of the sum before the escrow as it is goes in: Put is told what a
   // contract has become, not what has changed.
-  if (const auto before = all_.find(id); before != all_.end()) {
-    AddEscrow(contract.tenant_id, -before->second.escrow_microcredits);
-  }
-  const auto drop = [id](auto& index, uint64_t key) {
-    const auto it = index.find(key);
-    if (it == index.end()) return;
-    it->second.erase(id);
-    if (it->second.empty()) index.erase(it);
-  };
+  const Microcredits before = is_open ? at->second.escrow_microcredits : 0;
   if (!contract.ended.empty()) {
-    all_.erase(id);
-    drop(of_guest_, contract.guest_id);
-    drop(parts_, contract.part_of);
+    AddEscrow(contract.tenant_id, -before);
+    if (!is_open) return;
+    Drop(of_guest_, contract.guest_id, id);
+    Drop(parts_, contract.part_of, id);
+    all_.erase(at);
     return;
   }
-  AddEscrow(contract.tenant_id, contract.escrow_microcredits);
-  all_[id] = contract;
-  of_guest_[contract.guest_id].insert(id);
-  if (contract.part_of != 0) parts_[contract.part_of].insert(id);
+  AddEscrow(contract.tenant_id, contract.escrow_microcredits - before);
+  if (is_open) {
+    at->second = contract;  // Its terms, and with them its places, are as they were.
+    return;
+  }
+  const Contract* const stored = &all_.emplace_hint(at, id, contract)->second;
+  Insert(of_guest_[contract.guest_id], stored);
+  if (contract.part_of != 0) Insert(parts_[contract.part_of], stored);
 }
 
 const Contract* OpenContracts::Find(ContractId contract_id) const {
@@ -121,23 +165,34 @@ const Contract* OpenContracts::Find(ContractId contract_id) const {
   return it == all_.end() ? nullptr : &it->second;
 }
 
-std::vector<const Contract*> OpenContracts::Of(GuestId guest_id) const {
-  std::vector<const Contract*> out;
-  const auto ids = of_guest_.find(guest_id);
-  if (ids == of_guest_.end()) return out;
-  for (const ContractId id : ids->second) out.push_back(&all_.at(id));
-  return out;
+const OpenContracts::List& OpenContracts::ListOf(GuestId guest_id) const {
+  static const List kNone;
+  const auto list = of_guest_.find(guest_id);
+  return list == of_guest_.end() ? kNone : list->second;
 }
 
+const OpenContracts::List& OpenContracts::PartsListOf(ContractId contract_id) const {
+  static const List kNone;
+  const auto list = parts_.find(contract_id);
+  return list == parts_.end() ? kNone : list->second;
+}
+
+std::vector<const Contract*> OpenContracts::Of(GuestId guest_id) const { return ListOf(guest_id); }
+
 std::vector<const Contract*> OpenContracts::AliveIn(GuestId guest_id, RoundId round_id) const {
-  std::vector<const Contract*> out = Of(guest_id);
-  std::erase_if(out, [&](const Contract* c) { return !market::AliveIn(*c, round_id); });
+  const List& all = ListOf(guest_id);
+  std::vector<const Contract*> out;
+  out.reserve(all.size());
+  for (const Contract* contract : all) {
+    if (market::AliveIn(*contract, round_id)) out.push_back(contract);
+  }
   return out;
 }
 
 int64_t OpenContracts::HeldUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const {
   int64_t units = 0;
-  for (const Contract* contract : AliveIn(guest_id, round_id)) {
+  for (const Contract* contract : ListOf(guest_id)) {
+    if (!market::AliveIn(*contract, round_id)) continue;
     const int64_t all = UnitsOf(*contract, kind);
     if (all == 0) continue;
     // Each contract counts for nothing at the least: a shortfall of one must not lower what the
@@ -150,20 +205,19 @@ int64_t OpenContracts::HeldUnits(GuestId guest_id, ResourceKind kind, RoundId ro
 int64_t OpenContracts::PassedOnUnits(ContractId contract_id, ResourceKind kind,
                                      RoundId round_id) const {
   int64_t units = 0;
-  const auto parts = parts_.find(contract_id);
-  if (parts == parts_.end()) return 0;
-  for (const ContractId id : parts->second) {
-    const Contract& part = all_.at(id);
-    if (market::AliveIn(part, round_id)) units += UnitsOf(part, kind);
+  for (const Contract* part : PartsListOf(contract_id)) {
+    if (market::AliveIn(*part, round_id)) units += UnitsOf(*part, kind);
   }
   return units;
 }
 
 int64_t OpenContracts::PromisedUnits(GuestId guest_id, ResourceKind kind, RoundId round_id) const {
   int64_t units = 0;
-  for (const Contract* contract : AliveIn(guest_id, round_id)) {
+  for (const Contract* contract : ListOf(guest_id)) {
     // A part is in the promise of its whole already, for as long as that is open.
-    if (OfHostFrom(*contract) <= round_id) units += UnitsOf(*contract, kind);
+    if (market::AliveIn(*contract, round_id) && OfHostFrom(*contract) <= round_id) {
+      units += UnitsOf(*contract, kind);
+    }
   }
   return units;
 }
@@ -185,11 +239,7 @@ const Owner& OpenContracts::PayeeOf(const Contract& contract) const {
 }
 
 std::vector<const Contract*> OpenContracts::PartsOf(ContractId contract_id) const {
-  std::vector<const Contract*> out;
-  const auto parts = parts_.find(contract_id);
-  if (parts == parts_.end()) return out;
-  for (const ContractId id : parts->second) out.push_back(&all_.at(id));
-  return out;
+  return PartsListOf(contract_id);
 }
 
 Microcredits OpenContracts::EscrowOf(const TenantId& tenant_id) const {
@@ -215,8 +265,8 @@ absl::Status OpenContracts::CheckPart(const Contract& part) const {
   for (const Lot& lot : part.lots) {
     // Parts begin and end at rounds: what is in others' hands changes nowhere else.
     std::set<RoundId> rounds = {part.from_round_id};
-    if (const auto parts = parts_.find(whole->contract_id); parts != parts_.end()) {
-      for (const ContractId id : parts->second) rounds.insert(all_.at(id).from_round_id);
+    for (const Contract* other : PartsListOf(whole->contract_id)) {
+      rounds.insert(other->from_round_id);
     }
     for (const RoundId round_id : rounds) {
       if (round_id < part.from_round_id || round_id >= part.until_round_id) continue;

@@ -18,10 +18,10 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -114,6 +114,13 @@ Microcredits ChargeOf(const Contract& contract);
 // All contracts of a book that have not ended, with what is looked up about them.
 class OpenContracts {
  public:
+  OpenContracts() = default;
+  OpenContracts(const OpenContracts& other);
+  OpenContracts& operator=(const OpenContracts& other);
+  OpenContracts(OpenContracts&&) = default;
+  OpenContracts& operator=(OpenContracts&&) = default;
+  ~OpenContracts() = default;
+
   // Opens it, or takes how it stands; one that has ended goes.
   void Put(const Contract& contract);
 
@@ -148,14 +155,23 @@ class OpenContracts {
   // INVALID_ARGUMENT, RESOURCE_EXHAUSTED.
   absl::Status CheckPart(const Contract& part) const;
 
-  friend bool operator==(const OpenContracts&, const OpenContracts&) = default;
+  friend bool operator==(const OpenContracts& a, const OpenContracts& b) {
+    return a.all_ == b.all_ && a.escrows_ == b.escrows_;
+  }
 
  private:
+  // By rising id; each points to its value in `all_`, which stays where it is while it is open. Who
+  // holds what is asked of each guest several times a round: a list is read without a search.
+  using List = std::vector<const Contract*>;
+
   void AddEscrow(const TenantId& tenant_id, Microcredits amount);
+  void Index();  // The lists, of `all_`.
+  const List& ListOf(GuestId guest_id) const;
+  const List& PartsListOf(ContractId contract_id) const;
 
   std::map<ContractId, Contract> all_;
-  std::map<GuestId, std::set<ContractId>> of_guest_;
-  std::map<ContractId, std::set<ContractId>> parts_;
+  absl::flat_hash_map<GuestId, List> of_guest_;  // No empty lists, here and below.
+  absl::flat_hash_map<ContractId, List> parts_;
   std::map<TenantId, Microcredits> escrows_;  // No zeros.
 };
 

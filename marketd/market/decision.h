@@ -50,7 +50,8 @@ struct RoundSnapshot {
     Microcredits reserve_unit_price_microcredits = 0;
     Microcredits reserve_change_microcredits = 0;  // What the policy asks for the next time.
     uint64_t seed = 0;                             // Orders ties.
-    std::vector<policies::Bid> bids;               // Where each kind is cleared by itself.
+    // Where each kind is cleared by itself: one a guest, by rising guest.
+    std::vector<policies::Bid> bids;
   };
 
   HostId host_id;

@@ -20,14 +20,16 @@ void AddTo(Map& sums, const Key& key, typename Map::mapped_type amount) {
 }  // namespace
 
 void HostIndex::Add(const Guest& guest) {
-  guests_.insert(guest.guest_id);
+  const auto at = std::lower_bound(guests_.begin(), guests_.end(), guest.guest_id);
+  if (at == guests_.end() || *at != guest.guest_id) guests_.insert(at, guest.guest_id);
   if (guest.state == GuestState::kAdmitted) admitted_.insert(guest.guest_id);
   AddTo(names_, guest.name, 1);
   AddSeeds(guest, 1);
 }
 
 void HostIndex::Remove(const Guest& guest) {
-  guests_.erase(guest.guest_id);
+  const auto at = std::lower_bound(guests_.begin(), guests_.end(), guest.guest_id);
+  if (at != guests_.end() && *at == guest.guest_id) guests_.erase(at);
   admitted_.erase(guest.guest_id);
   AddTo(names_, guest.name, -1);
   AddSeeds(guest, -1);

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "marketd/market/contracts.h"
 #include "marketd/market/types.h"
@@ -51,7 +52,8 @@ class HostIndex {
   void Release(const Contract& contract, RoundId from) { Count(contract, from, -1); }
 
   bool empty() const { return guests_.empty() && spoken_for_.empty(); }
-  const std::set<GuestId>& guests() const { return guests_; }
+  // By rising id.
+  const std::vector<GuestId>& guests() const { return guests_; }
   const std::set<GuestId>& admitted() const { return admitted_; }  // Those in that state.
   bool HasName(const std::string& name) const { return names_.contains(name); }
 
@@ -78,7 +80,7 @@ class HostIndex {
   void AddSeeds(const Guest& guest, int64_t sign);
   void Count(const Contract& contract, RoundId from, int64_t sign);
 
-  std::set<GuestId> guests_;
+  std::vector<GuestId> guests_;  // Gone through several times a round; one comes or goes seldom.
   std::set<GuestId> admitted_;
   std::map<std::string, int> names_;
   std::map<std::pair<ResourceKind, GuestState>, int64_t> seeds_;  // No zeros.

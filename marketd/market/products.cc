@@ -2,6 +2,7 @@
 #include "marketd/market/products.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -213,17 +214,19 @@ absl::Status CheckAddressable(const HostSales& sales, const Guest& guest,
   constexpr auto kMemory = ResourceKind::kMemory;
   const int64_t asked = UnitsOf(contract, kMemory);
   if (asked == 0 || guest.memory_max_units == 0) return absl::OkStatus();
-  const OpenContracts& open = sales.shares.state.contracts;
-  // What it holds rises only where a contract of its begins.
-  std::set<RoundId> rounds = {contract.from_round_id};
-  for (const Contract* other : open.Of(guest.guest_id)) rounds.insert(other->from_round_id);
-  for (const RoundId round_id : rounds) {
-    if (round_id < contract.from_round_id || round_id >= contract.until_round_id) continue;
-    int64_t held = guest.seed_units(kMemory);
-    for (const Contract* other : open.AliveIn(guest.guest_id, round_id)) {
-      held += UnitsOf(*other, kMemory);
-    }
-    if (held + asked <= guest.memory_max_units) continue;
+  // What its contracts of memory change, at the rounds that they begin and end in.
+  std::map<RoundId, int64_t> changes = {{contract.from_round_id, 0}};
+  for (const Contract* other : sales.shares.state.contracts.Of(guest.guest_id)) {
+    const int64_t units = UnitsOf(*other, kMemory);
+    if (units == 0 || other->from_round_id >= EndOf(*other)) continue;
+    changes[other->from_round_id] += units;
+    changes[EndOf(*other)] -= units;
+  }
+  int64_t held = guest.seed_units(kMemory);
+  for (const auto& [round_id, change] : changes) {
+    if (round_id >= contract.until_round_id) break;
+    held += change;
+    if (round_id < contract.from_round_id || held + asked <= guest.memory_max_units) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "lots: ", asked, " units of memory; guest ", guest.name, " has room for ",
         guest.memory_max_units, " in all and has ", held, " of them in round ", round_id));

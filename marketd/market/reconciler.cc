@@ -30,7 +30,7 @@ void Reconciler::Reconcile(HostMarket& host, const HostFacts& facts) {
   const State& state = book_.state();
   for (const HostGuest& guest : facts.guests) lives_.Saw(guest.guest_id);
   const Found found = FindOurs(host, facts);
-  const std::set<GuestId> guest_ids = state.GuestsOf(host.id());  // A copy: it changes below.
+  const std::vector<GuestId> guest_ids = state.GuestsOf(host.id());  // A copy: it changes below.
   if (host.Book(state).boot_id != facts.boot_id) {
     NoteRestart(host, facts.boot_id);
   } else {

@@ -9,9 +9,10 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
-#include <set>
 #include <utility>
 #include <vector>
+
+#include "absl/container/flat_hash_set.h"
 
 namespace nom::market {
 
@@ -82,12 +83,19 @@ class KeptList {
     std::vector<std::shared_ptr<const T>> fresh;  // Of keys that were not there.
     // What touched values become, by their places; they are put there when all are looked up.
     std::vector<std::pair<size_t, std::shared_ptr<const T>>> changed;
-    for (const Key& key : touched_) {
+    std::vector<Key> touched(touched_.begin(), touched_.end());
+    std::sort(touched.begin(), touched.end());
+    auto place = values_.begin();
+    for (const Key& key : touched) {
       std::shared_ptr<const T> value = make(key);
-      const auto at = std::lower_bound(values_.begin(), values_.end(), key,
-                                       [&](const auto& v, const Key& k) { return key_of(*v) < k; });
-      if (at != values_.end() && key_of(**at) == key) {
-        changed.emplace_back(static_cast<size_t>(at - values_.begin()), std::move(value));
+      // Where most are touched the next one is the next one; it is searched for where few are.
+      if (place != values_.end() && key_of(**place) < key) ++place;
+      if (place != values_.end() && key_of(**place) < key) {
+        place = std::lower_bound(place, values_.end(), key,
+                                 [&](const auto& v, const Key& k) { return key_of(*v) < k; });
+      }
+      if (place != values_.end() && key_of(**place) == key) {
+        changed.emplace_back(static_cast<size_t>(place - values_.begin()), std::move(value));
       } else if (value != nullptr) {
         fresh.push_back(std::move(value));
       }
@@ -126,7 +134,7 @@ class KeptList {
  private:
   static constexpr size_t kFewFresh = 8;
   std::vector<std::shared_ptr<const T>> values_;
-  std::set<Key> touched_;
+  absl::flat_hash_set<Key> touched_;
   SharedList<T> list_;
 };
 

@@ -404,7 +404,10 @@ struct State {
   // Opens a contract, or takes how it stands; one that has ended goes. Keeps the indexes.
   void PutContract(const Contract& contract);
   const HostIndex& Host(const HostId& host_id) const;  // An empty one where nothing is.
-  const std::set<GuestId>& GuestsOf(const HostId& host_id) const { return Host(host_id).guests(); }
+  // By rising id; a guest that comes or goes makes it another list.
+  const std::vector<GuestId>& GuestsOf(const HostId& host_id) const {
+    return Host(host_id).guests();
+  }
   std::vector<BidKey> BidsOf(GuestId guest_id) const;
   // An empty one of an owner that never had money.
   const Purse& PurseOf(const Owner& owner) const;

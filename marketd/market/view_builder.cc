@@ -114,26 +114,14 @@ std::string ViewBuilder::FirstStale() const {
   if (offered != last_->offers.end()) return "an offer is shown that is closed";
   if (last_->guests.size() != state.guests.size()) return "a guest is shown that is gone";
   for (const auto& [host_id, host] : hosts_.all()) {
-    const std::set<GuestId>& guests = state.GuestsOf(host_id);
+    const std::vector<GuestId>& guests = state.GuestsOf(host_id);
     const std::vector<GuestId>& shown = last_->FindHost(host_id)->guest_ids;
-    if (!std::equal(guests.begin(), guests.end(), shown.begin(), shown.end())) {
+    if (guests != shown) {
       return absl::StrCat("host ", host_id, ": the guests shown are not those that it has");
     }
   }
   if (last_->notices.size() != notices_.size()) return "notices are shown that do not stand";
   return "";
-}
-
-std::vector<GuestId> ViewBuilder::GuestIdsOf(const HostMarket& host) const {
-  const std::set<GuestId>& guests = book_.state().GuestsOf(host.id());
-  // Ids rise and none comes twice: as many with the same last one are the same ones. A list is
-  // copied in a moment; a tree of thousands is not gone through for each view.
-  const HostView* const seen = last_ == nullptr ? nullptr : last_->FindHost(host.id());
-  if (seen != nullptr && seen->guest_ids.size() == guests.size() &&
-      (guests.empty() || seen->guest_ids.back() == *guests.rbegin())) {
-    return seen->guest_ids;
-  }
-  return {guests.begin(), guests.end()};
 }
 
 std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) {
@@ -169,7 +157,7 @@ std::shared_ptr<const HostView> ViewBuilder::BuildHost(const HostMarket& host) {
   view->in_force_round_id = book.in_force_round_id;
   view->sums = host.link.sums();
   view->unmanaged_guests = host.link.unmanaged();
-  view->guest_ids = GuestIdsOf(host);
+  view->guest_ids = state.GuestsOf(host.id());
   view->arrears_grace_rounds = host.config.arrears_grace_rounds;
   view->publish_border_prices = host.config.publish_border_prices;
   view->objective = std::string(ObjectiveName(host.config.objective.kind));

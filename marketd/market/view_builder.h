@@ -42,7 +42,6 @@ class ViewBuilder {
   std::vector<ForwardOnSale> BuildForward(const HostMarket& host,
                                           const std::vector<ResourcePrice>& prices);
   std::shared_ptr<const GuestView> BuildGuest(const Guest& guest) const;
-  std::vector<GuestId> GuestIdsOf(const HostMarket& host) const;  // By rising id.
   // What was decided by the process before this one.
   void AddDecidedBefore(const HostMarket& host, GuestView& view) const;
 

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/base/random.h"
+#include "marketd/market/transaction.h"
 
 namespace nom::market {
 namespace {
@@ -112,6 +115,50 @@ TEST(ContractsTest, NoMoreIsSubletThanThereIs) {
   EXPECT_EQ(code(1, 5, 8, 9), absl::StatusCode::kOk);
 }
 
+// The ids of what is `open`'s own.
+std::vector<ContractId> IdsIn(const OpenContracts& open,
+                              const std::vector<const Contract*>& contracts) {
+  std::vector<ContractId> ids;
+  for (const Contract* contract : contracts) {
+    EXPECT_EQ(contract, open.Find(contract->contract_id));
+    ids.push_back(contract->contract_id);
+  }
+  return ids;
+}
+
+// A ledger writes three columns of a contract that goes on as it was.
+TEST(ContractsTest, AnUpdateSaysWhetherItOnlySettles) {
+  State state;
+  state.tenants["ann"] = {.tenant_id = "ann"};
+  const auto settles_only = [&state](const Contract& contract) {
+    Scribe scribe(state, absl::FromUnixSeconds(1), "test");
+    scribe.Write(UpdateContract{contract});
+    return std::get<UpdateContract>(std::move(scribe).Finish().changes.at(0)).settles_only;
+  };
+  const Contract first = Of(1, 7, 5, 3, 9);
+  state.contracts.Put(first);
+  Contract settled = first;
+  settled.escrow_microcredits = 3;
+  settled.paid_microcredits = 47;
+  settled.settled_through = absl::FromUnixSeconds(9);
+  EXPECT_TRUE(settles_only(settled));
+  EXPECT_EQ(*state.contracts.Find(1), settled);
+  Contract other = settled;
+  other.left_from_round_id = 5;
+  EXPECT_FALSE(settles_only(other));
+  other.left_because = kEndedLeft;
+  EXPECT_FALSE(settles_only(other));
+  other.fees_microcredits = 2;
+  EXPECT_FALSE(settles_only(other));
+  other.renew_ceiling_microcredits = 60;
+  EXPECT_FALSE(settles_only(other));
+  other.paid_microcredits = 48;
+  EXPECT_TRUE(settles_only(other)) << "as it was put last";
+  other.ended = kEndedLeft;
+  other.escrow_microcredits = 0;
+  EXPECT_FALSE(settles_only(other));
+}
+
 // Whatever is opened, changed and ended, the indexes say what looking at every contract says.
 TEST(ContractsTest, IndexesSayWhatTheContractsSay) {
   const uint64_t seed = 20261130;
@@ -153,6 +200,20 @@ TEST(ContractsTest, IndexesSayWhatTheContractsSay) {
       }
     }
     ASSERT_EQ(open.all(), all);
+    std::vector<ContractId> of_guest;
+    std::vector<ContractId> parts;
+    for (const auto& [contract_id, contract] : all) {
+      if (contract.guest_id == guest) of_guest.push_back(contract_id);
+      if (contract.part_of == 7) parts.push_back(contract_id);
+    }
+    // What a copy says is of its own contracts, and stays when the other one's change.
+    const OpenContracts copy = open;
+    for (const OpenContracts* const one :
+         std::initializer_list<const OpenContracts*>{&open, &copy}) {
+      ASSERT_EQ(IdsIn(*one, one->Of(guest)), of_guest) << "seed " << seed << ", step " << i;
+      ASSERT_EQ(IdsIn(*one, one->PartsOf(7)), parts) << "seed " << seed << ", step " << i;
+    }
+    ASSERT_EQ(copy, open);
     ASSERT_EQ(open.escrows(), escrows) << "seed " << seed << ", step " << i;
     ASSERT_EQ(open.PromisedUnits(guest, kMemory, round), promised);
   }

@@ -108,6 +108,28 @@ TEST_F(LifeTest, AGuestThatIsGivenBackGoesWhateverDies) {
   }
 }
 
+// Who asks again before it is done waits with who asked first.
+TEST_F(LifeTest, WhoGivesAGuestBackTwiceIsAnsweredWhenItIsGone) {
+  const GuestId guest = Admit("ann", "one");
+  ASSERT_TRUE(RunUntilInForce(1));
+  host().Reboot();  // It does nothing that it is told until it is found again.
+  const EndGuest back{.request_id = NewId(), .guest_id = guest, .for_good = true};
+  const CallId first = world_->Post(Caller{.tenant_id = "ann"}, back);
+  world_->Settle();
+  const CallId second = world_->Post(Caller{.tenant_id = "ann"}, back);
+  world_->Settle();
+  ASSERT_EQ(Of(guest).state, GuestState::kEvicting);
+  EXPECT_FALSE(world_->AnswerTo(first).has_value());
+  EXPECT_FALSE(world_->AnswerTo(second).has_value());
+  world_->Run(absl::Seconds(2));
+  ExpectGivenBack(guest);
+  for (const CallId call : {first, second}) {
+    const std::optional<Reply> answer = world_->AnswerTo(call);
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_TRUE(answer->status.ok()) << answer->status;
+  }
+}
+
 TEST_F(LifeTest, AGuestThatIsEndedAndStartedLosesNoMeters) {
   const GuestId guest = Admit("ann", "one");
   ASSERT_TRUE(RunUntilInForce(1));
