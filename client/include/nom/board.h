@@ -5,7 +5,7 @@
 //
 //   auto board = nom::Board::FromEnvironment();
 //   if (!board.ok()) ...                      // Not started by a launcher.
-//   nom::Prices prices = (*board)->prices();  // Tens of nanoseconds.
+//   nom::Prices prices = (*board)->prices();  // 150 ns: two looks at clocks.
 //
 // marketd keeps the board; the program has it open for reading only. Bids go over nom::Session.
 

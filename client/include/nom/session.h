@@ -244,7 +244,8 @@ class Session {
   // The latest prices. Lock-free and without a system call: some tens of nanoseconds, from any
   // thread. Stale from their valid_until on, whatever the session's own threads do. A guest of a
   // Linux host has them from its board as soon as marketd writes them, also while the line is lost
-  // (SessionOptions::board), once the market has said over the line that it is the board's.
+  // (SessionOptions::board), once the market has said over the line that it is the board's: some
+  // two hundred nanoseconds.
   Prices prices() const;
   // The price of one resource; nullopt: it is not on sale (Price::offered). A single load, or with
   // a board as much as prices().
