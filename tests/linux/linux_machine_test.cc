@@ -263,8 +263,8 @@ TEST_F(LinuxMachineAccuracyTest, AGrantIsNotExceededOnAnIdleMachine) {
 // of nomhv may have. They sleep: on a machine of one processor this program would wait for theirs.
 TEST_F(LinuxMachineAccuracyTest, ThirtyTwoGuestsAreChangedAndReadInTime) {
   constexpr int kGuests = 32;
-  // 20 million instructions: a seventh of a second here, some milliseconds on today's machines. Meters
-  // are read before and after.
+  // 20 million instructions: a seventh of a second here, some milliseconds on today's machines.
+  // Meters are read before and after.
   constexpr int64_t kChangeUsMax = 200'000;
   constexpr int64_t kReadUsMax = 60'000;
   for (int i = 1; i <= kGuests; ++i) Create(static_cast<GuestId>(i), "rest");
