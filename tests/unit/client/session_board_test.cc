@@ -128,13 +128,17 @@ TEST_F(SessionBoardTest, ABoardOfAnotherMarketIsLeftAlone) {
 
 TEST_F(SessionBoardTest, WhileTheLineIsLostTheBoardGoesOnAndNothingIsBid) {
   market_.Decide();
+  market_.Decide();
   const auto session = ConnectWithBoard();
   ASSERT_NE(session, nullptr);
   const uint64_t round_id = session->prices().round_id;
   market_.Stop();
   Until([&] { return session->stale(); });
   EXPECT_TRUE(session->prices().stale);
-  // Also one that it was restarted into with fewer rounds: what is stale hides nothing.
+  // Also of a market that was restarted with fewer rounds: what is stale hides nothing.
+  Write(Contents(round_id - 1, 4710));
+  EXPECT_FALSE(session->prices().stale);
+  EXPECT_EQ(session->UnitPrice(Resource::kMemory), 4710);
   Write(Contents(round_id + 5, 4711));
   EXPECT_FALSE(session->prices().stale);
   EXPECT_EQ(session->prices().round_id, round_id + 5);
