@@ -263,10 +263,10 @@ TEST_F(LinuxMachineAccuracyTest, AGrantIsNotExceededOnAnIdleMachine) {
 // of nomhv may have. They sleep: on a machine of one processor this program would wait for theirs.
 TEST_F(LinuxMachineAccuracyTest, ThirtyTwoGuestsAreChangedAndReadInTime) {
   constexpr int kGuests = 32;
-  // 20 million instructions: a seventh of a second here, some milliseconds on today's machines.
-  // Meters are read before and after.
-  constexpr int64_t kChangeUsMax = 200'000;
-  constexpr int64_t kReadUsMax = 60'000;
+  // By the machine's own clock, which counts instructions: 160 and 46 ms. Meters are read before
+  // and after. The bounds say when it has become another thing; bench/linux has the figures.
+  constexpr int64_t kChangeUsMax = 400'000;
+  constexpr int64_t kReadUsMax = 150'000;
   for (int i = 1; i <= kGuests; ++i) Create(static_cast<GuestId>(i), "rest");
   int64_t slowest_us = 0;
   for (int round = 0; round < 5; ++round) {
@@ -410,7 +410,7 @@ TEST_F(LinuxMachineTest, OneThatGivesBackLivesOn) {
   EXPECT_EQ(Apply({Grant(1, 500, 16)}).forced_units, 0);
   const int64_t took_us = BootTimeUs() - begin_us;
   std::cout << "64 MiB given back and lowered in " << took_us << " us" << std::endl;
-  EXPECT_LE(took_us, 500'000);
+  EXPECT_LE(took_us, 1'500'000) << "333 ms, by a clock that counts instructions";
   EXPECT_TRUE(Lives(1));
   EXPECT_EQ(Number("guest-1", "memory.max"), 16 * kMiB);
 }
