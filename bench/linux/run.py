@@ -5,12 +5,13 @@
 Each arrangement is a boot of an emulated machine whose clock counts instructions, so that what is measured does not
 depend on this machine or on what else it does; README.md says what is compared.
 
-usage: run.py BUILD_DIR [--guest DIR] [--out DIR] [--only day|split] [--jobs N] [--steps N]
+usage: run.py BUILD_DIR [--guest DIR] [--out DIR] [--only figures|day|split] [--jobs N] [--steps N] [--under WORDS] [--again]
 """
 
 import argparse
 import concurrent.futures
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -24,19 +25,26 @@ FIXED_MIB = (0, 10, 20, 40, 60, 80)
 HIT, PAGE, SECOND = 80, 300, 3000
 
 
+def measured(text):
+    return [line.split()[1:] for line in text.splitlines() if line.startswith("bench:")]
+
+
 def boot(arguments, study, how, steps):
     """The words of each line of a machine that begins with "bench:", without that."""
     append = f"nom_study={study} nom_how={how} nom_steps={steps} nom_period={PERIOD_S * 1000} nom_worth={WORTH_OF_A_HIT * 1000}"
-    done = subprocess.run([sys.executable, TOP / "tests/linux/run.py", arguments.guest / "vmlinuz", arguments.initramfs,
+    log = arguments.out / f"{study}-{how}-{steps}.log"
+    if not arguments.again and log.exists() and "nom-tests-ended 0" in log.read_text():
+        return measured(log.read_text())
+    done = subprocess.run([*arguments.under.split(), sys.executable, TOP / "tests/linux/run.py", arguments.guest / "vmlinuz", arguments.initramfs,
                            "--memory", "1024", "--icount", "--timeout", "1800", "--append", append],
                           capture_output=True, text=True, check=False)
-    (arguments.out / f"{study}-{how}.log").write_text(done.stdout)
+    log.write_text(done.stdout)
     if done.returncode == 77:
         print(done.stdout.strip())
         sys.exit(77)
     if done.returncode != 0:
         sys.exit(f"bench/linux: {study}, {how}: the machine ended with {done.returncode}:\n{done.stdout[-3000:]}")
-    return [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("bench:")]
+    return measured(done.stdout)
 
 
 def table(header, rows):
@@ -95,6 +103,34 @@ def report_split(arguments, found):
          ["arrangement", "memcached's hits", "pages in time", "the batch job", "all"], rows)
 
 
+# Tests that measure, on a machine without a market; what they print, what it is to be, and how it is called.
+FIGURES = "LinuxMachineAccuracyTest.Shares*:LinuxMachineAccuracyTest.Thirty*:LinuxMachineTest.OneThatGives*:LinuxMachineTest.ARefuser*"
+
+
+def report_figures(arguments):
+    done = subprocess.run([*arguments.under.split(), TOP / "tests/linux/boot.sh", arguments.guest, arguments.out / "figures.cpio",
+                           arguments.build / "tests/linux/linux_machine_test", arguments.build / "tests/linux/linux_hog", "--icount",
+                           "--timeout", "600", "--filter", FIGURES], capture_output=True, text=True, check=False)
+    (arguments.out / "figures.log").write_text(done.stdout)
+    if done.returncode != 0:
+        print(done.stdout[-3000:])
+        sys.exit(done.returncode)
+
+    def found(pattern):
+        return [float(number) for number in re.findall(pattern, done.stdout)]
+    used = found(r"used ([\d.]+) millicores")
+    in_force, read = re.search(r"limits in force after (\d+) us, meters read in (\d+) us", done.stdout).groups()
+    (given_back,), (killed,) = found(r"lowered in (\d+) us"), found(r"killed in ([\d.]+)ms")
+    print("\none processor of 125 million instructions a second")
+    table(["figure", "measured", "goal"], [
+        ["300 and 640 millicores, both busy, 10 s, and an idle guest", f"{used[0]:.1f}, {used[1]:.1f}, {used[2]:.1f}", "0.5 %"],
+        ["300 and 400 millicores, both busy, 10 s, and an idle guest", f"{used[3]:.1f}, {used[4]:.1f}, {used[5]:.1f}", "0.5 %"],
+        ["32 guests: from a decision to all limits in force", f"{int(in_force) / 1000:.0f} ms", "50 ms"],
+        ["32 guests: all meters read", f"{int(read) / 1000:.0f} ms", "60 ms"],
+        ["64 MiB: from the notice to given back and the limit lowered", f"{given_back / 1000:.0f} ms", "500 ms"],
+        ["a program that refuses 32 MiB: until it is ended, its neighbour untouched", f"{killed:.0f} ms", ""]])
+
+
 STUDIES = {
     "day": (["learner"] + [f"fixed-{mib}" for mib in FIXED_MIB], report_day),
     "split": (["market", "static", "hinting"], report_split),
@@ -106,12 +142,18 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--guest", type=pathlib.Path, default=TOP / "build/linux-guest")
     parser.add_argument("--out", type=pathlib.Path)
-    parser.add_argument("--only", choices=STUDIES)
+    parser.add_argument("--only", choices=["figures", *STUDIES])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--under", default="", help="what each machine is started by, such as: nice -n 19")
+    parser.add_argument("--again", action="store_true", help="also machines whose log is there from the last time")
     arguments = parser.parse_args()
     arguments.out = arguments.out or arguments.build / "linux"
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.only in (None, "figures"):
+        report_figures(arguments)
+    if arguments.only == "figures":
+        return
     arguments.initramfs = arguments.out / "machine.cpio"
     made = subprocess.run([TOP / "deploy/up/linux/make_machine", arguments.build, arguments.guest, arguments.initramfs, HERE / "init"],
                           check=False)

@@ -11,6 +11,7 @@
 namespace nom::agents {
 namespace {
 
+constexpr absl::Duration kRetryInterval = absl::Seconds(1);
 constexpr int kMeasurementShare = 10;  // At least so much of a round, one in so many, is measured.
 
 }  // namespace
@@ -60,14 +61,18 @@ std::optional<Agent::Held> Agent::LookAtGrant() const {
   return held;
 }
 
-void Agent::Resize(int64_t bytes, absl::Duration timeout) {
-  if (bytes == size_bytes_) return;
-  const absl::Status status = program_.Resize(bytes, timeout);
+void Agent::Resize(int64_t bytes, absl::Duration timeout, absl::Time now) {
+  if (bytes == failed_bytes_ && now < retry_at_) return;
+  const bool keeps = bytes == size_bytes_;
+  const absl::Status status = keeps ? program_.Keep(bytes) : program_.Resize(bytes, timeout);
+  if (keeps && status.ok()) return;
   if (options_.say) {
     options_.say(absl::StrCat(bytes >> 20, " MiB", status.ok() ? "" : ": ", status.message()));
   }
-  // What failed is tried again at the next step.
+  // What failed is tried again, but not at each step: a try may cost the program much.
   size_bytes_ = status.ok() ? bytes : -1;
+  failed_bytes_ = status.ok() ? -1 : bytes;
+  retry_at_ = now + kRetryInterval;
 }
 
 // Ends one measurement and begins the next. What was measured while a grant changed, or for too
@@ -122,7 +127,7 @@ void Agent::Step(absl::Time now) {
       timeout = std::max(shared_->notice->effective_time - now, absl::Milliseconds(100));
     }
   }
-  Resize(units * held->unit_bytes, timeout);
+  Resize(units * held->unit_bytes, timeout, now);
   if (!learner_) return;
   const int64_t award_units = held->now_units - held->seed_units;
   const uint64_t round_id = session_.prices().round_id;

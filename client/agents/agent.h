@@ -58,7 +58,7 @@ class Agent {
     int64_t unit_bytes = 0;
   };
   std::optional<Held> LookAtGrant() const;
-  void Resize(int64_t bytes, absl::Duration timeout);
+  void Resize(int64_t bytes, absl::Duration timeout, absl::Time now);
   void Measure(int64_t award_units, absl::Time now);
   void PlaceBid();
 
@@ -68,6 +68,8 @@ class Agent {
   std::optional<WorthLearner> learner_;
 
   int64_t size_bytes_ = -1;
+  int64_t failed_bytes_ = -1;  // What was asked of it last, if that failed; not before:
+  absl::Time retry_at_;
   uint64_t priced_round_id_ = 0;
   // What is being measured: since when, with how much, and the counts then.
   absl::Time measured_since_;

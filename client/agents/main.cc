@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/agents/agent.h"
 #include "client/agents/command.h"
+#include "client/agents/jvm.h"
 #include "client/agents/memcached.h"
 #include "cmake/standard_files/standard_files.h"
 #include "nom/session.h"
@@ -30,6 +31,9 @@ struct Arguments {
   std::string memcached_address = "127.0.0.1:11211";
   int64_t overhead_mib = 8;
   CommandOptions command;
+  JvmPlace jvm;
+  int64_t jvm_overhead_mib = 64;
+  std::string jvm_work;
 };
 
 void AddCommon(CLI::App& app, Arguments& arguments) {
@@ -93,7 +97,9 @@ int Main(int argc, char** argv) {
       "  nom-resizer memcached --target 127.0.0.1:7070 --plaintext --token-file cache.token \\\n"
       "    --units-max 512 --value-per-1000 40 --max-price 2000\n"
       "  nom-resizer command --target 127.0.0.1:7070 --plaintext --token-file db.token \\\n"
-      "    --resize 'echo $NOM_BYTES >/run/db.limit; kill -HUP $(cat /run/db.pid)'");
+      "    --resize 'echo $NOM_BYTES >/run/db.limit; kill -HUP $(cat /run/db.pid)'\n"
+      "  nom-resizer jvm --target 127.0.0.1:7070 --plaintext --token-file app.token \\\n"
+      "    --pid-file /run/app.pid --overhead 96");
   app.name("nom-resizer");
   app.footer(
       "Exit codes: 0 ended by SIGTERM or SIGINT, 1 failure, 2 bad usage. It may be started again "
@@ -114,6 +120,18 @@ int Main(int argc, char** argv) {
                       "cache does");
   command->add_option("--work", arguments.command.work,
                       "Prints two numbers that count up: what was done and what was offered");
+  CLI::App* const jvm = app.add_subcommand(
+      "jvm", "A Java virtual machine (HotSpot), by what jcmd uses; as its user, or as root");
+  AddCommon(*jvm, arguments);
+  CLI::Option_group* const which = jvm->add_option_group("process");
+  which->add_option("--pid", arguments.jvm.pid, "The machine's process")
+      ->check(CLI::PositiveNumber);
+  which->add_option("--pid-file", arguments.jvm.pid_file, "A file that says which it is");
+  which->require_option(1);
+  jvm->add_option("--overhead", arguments.jvm_overhead_mib,
+                  "MiB that the process uses beside its heap");
+  jvm->add_option("--work", arguments.jvm_work,
+                  "Prints two numbers that count up: what was done and what was offered");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -126,6 +144,11 @@ int Main(int argc, char** argv) {
   if (memcached->parsed()) {
     Memcached program(ConnectMemcached(arguments.memcached_address),
                       {.overhead_bytes = arguments.overhead_mib << 20});
+    return Run(arguments, program);
+  }
+  if (jvm->parsed()) {
+    Jvm program(AttachJvm(arguments.jvm),
+                {.overhead_bytes = arguments.jvm_overhead_mib << 20, .work = arguments.jvm_work});
     return Run(arguments, program);
   }
   Command program(arguments.command);

@@ -28,6 +28,10 @@ class Program {
   // went wrong, in one sentence; what was given back so far stays given back.
   virtual absl::Status Resize(int64_t bytes, absl::Duration timeout) = 0;
 
+  // Called some times a second while the size stays: brings back one that grew by itself. Errors as
+  // above.
+  virtual absl::Status Keep([[maybe_unused]] int64_t bytes) { return absl::OkStatus(); }
+
   virtual absl::StatusOr<Work> ReadWork() = 0;
 };
 

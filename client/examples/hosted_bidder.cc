@@ -247,6 +247,11 @@ int Main(int argc, char** argv) {
       std::cerr << "hosted_bidder: " << (staleness.stale ? "safe mode: " : "fresh: ")
                 << staleness.reason << '\n';
     });
+    // A guest of a Linux host has them from its board, any other program over the line.
+    std::cout << "prices come "
+              << ((*session)->counters().prices_from_board != 0 ? "from the board"
+                                                                : "over the line")
+              << std::endl;
     Office office(**session, options);
     for (uint64_t round = 0; options.rounds == 0 || round < options.rounds; ++round) {
       const std::vector<Round> rounds = wake.WaitForRounds();

@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "client/guest/board.h"
 #include "nomhv/abi/board.h"
+#include "nomhv/abi/market_id.h"
 
 namespace nom {
 namespace {
@@ -108,11 +109,10 @@ absl::StatusOr<std::unique_ptr<Board>> Board::FromEnvironment() {
 
 Board::~Board() { munmap(const_cast<void*>(pages_), kBytes); }
 
-Prices Board::prices() const {
+namespace {
+
+Prices ToPrices(const NomMachineBoard& board, uint64_t now_ns) {
   Prices out;
-  NomMachineBoard board;
-  if (!guest::CopyBoard(Machine(pages_), &board) || !guest::Readable(board)) return out;
-  const uint64_t now_ns = NowNs();
   out.stale = board.tsc_hz != kHz || now_ns > board.valid_until_tsc;
   out.round_id = board.priced_round_id;
   out.valid_until = WallTime(board.valid_until_tsc, now_ns);
@@ -126,6 +126,29 @@ Prices Board::prices() const {
     price.reserve_unit_price_microcredits = from.reserve_unit_price_microcredits;
   }
   return out;
+}
+
+}  // namespace
+
+Prices Board::prices() const {
+  NomMachineBoard board;
+  if (!guest::CopyBoard(Machine(pages_), &board) || !guest::Readable(board)) return {};
+  return ToPrices(board, NowNs());
+}
+
+uint64_t Board::MarketIdOf(const std::string& ledger_id, const std::string& host_id) {
+  return MarketId(ledger_id, host_id);
+}
+
+std::optional<Prices> Board::FreshPrices(uint64_t market_id) const {
+  NomMachineBoard board;
+  if (!guest::CopyBoard(Machine(pages_), &board) || !guest::Readable(board) ||
+      board.market_id != market_id) {
+    return std::nullopt;
+  }
+  Prices prices = ToPrices(board, NowNs());
+  if (prices.stale) return std::nullopt;
+  return prices;
 }
 
 Board::LedgerHead Board::ledger_head() const {

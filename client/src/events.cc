@@ -52,7 +52,7 @@ std::vector<NamedCounter> NamedCounters(const SessionCounters& counters) {
   const auto& [streams, responses, rounds_told, rounds_missed, write_calls, write_calls_failed,
                bids_placed, bids_refused, bids_lost, renewals, renewals_failed, times_paced,
                times_stale, callbacks, callbacks_threw, events_dropped, events_waiting,
-               budget_reserved_microcredits, market_clock_ahead] = counters;
+               budget_reserved_microcredits, market_clock_ahead, prices_from_board] = counters;
   std::vector<NamedCounter> all;
   const auto add = [&](absl::string_view name, auto value, absl::string_view help,
                        bool only_rises = true) {
@@ -80,6 +80,7 @@ std::vector<NamedCounter> NamedCounters(const SessionCounters& counters) {
       "What all bids may be charged in a round.", false);
   add("market_clock_ahead_seconds", absl::ToDoubleSeconds(market_clock_ahead),
       "The market's clock ahead of this machine's.", false);
+  add("prices_from_board", prices_from_board, "Whether a guest's own board has its prices.", false);
   return all;
 }
 

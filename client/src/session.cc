@@ -83,7 +83,7 @@ void Session::OnNotice(std::function<void(const Notice&)> callback) {
 void Session::OnPrices(std::function<void(const Prices&)> callback) {
   const Impl::Inside inside(*impl_);
   impl_->dispatcher().SetPrices(std::move(callback), [this] {
-    const Prices present = impl_->prices();
+    const Prices present = impl_->told_prices();
     return present.round_id != 0 ? std::optional<Prices>(present) : std::nullopt;
   });
 }

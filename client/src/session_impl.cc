@@ -68,7 +68,34 @@ Session::Impl::Impl(SessionOptions options)
   link_->cancel = [this](const Call& call) { Cancel(call); };
 }
 
+absl::Status Session::Impl::OpenBoard() {
+  if (options_.board == "none") return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Board>> board =
+      options_.board.empty() ? Board::FromEnvironment() : Board::Open(options_.board);
+  if (board.ok()) {
+    guest_board_ = *std::move(board);
+  } else if (!options_.board.empty()) {
+    return board.status();
+  }
+  // The environment is handed on to programs without the descriptor, too.
+  return absl::OkStatus();
+}
+
+std::optional<Prices> Session::Impl::guest_board_prices() const {
+  const uint64_t market_id = market_id_.load(std::memory_order_relaxed);
+  return market_id == 0 ? std::nullopt : guest_board_->FreshPrices(market_id);
+}
+
+Prices Session::Impl::prices() const {
+  const Prices told = told_prices();
+  if (guest_board_ == nullptr) return told;
+  const std::optional<Prices> seen = guest_board_prices();
+  // A board that marketd could not write for a while is behind the line.
+  return seen && (told.stale || seen->round_id >= told.round_id) ? *seen : told;
+}
+
 absl::Status Session::Impl::Start() {
+  if (absl::Status status = OpenBoard(); !status.ok()) return status;
   if (absl::Status status = endpoints_.Reopen(/*next=*/false); !status.ok()) return status;
   pump_ = client::StartThread([this] { Pump(); });
   reader_ = client::StartThread([this] { ReadStreams(); });
@@ -135,6 +162,7 @@ absl::Status Session::Impl::Close(const CloseOptions& options) {
     Prices prices = core_.prices();
     prices.stale = true;
     board_.Write(prices);
+    market_id_.store(0, std::memory_order_relaxed);
     for (std::condition_variable* condition :
          {&wake_, &reader_wake_, &writer_.wake, &keeper_.wake, &progress_}) {
       condition->notify_all();
@@ -173,6 +201,7 @@ SessionCounters Session::Impl::counters() const {
   out.events_waiting = callbacks.waiting;
   out.budget_reserved_microcredits = core_.bids().ReservedMicrocredits();
   out.market_clock_ahead = core_.market_clock_ahead();
+  out.prices_from_board = guest_board_prices().has_value() ? 1 : 0;
   return out;
 }
 

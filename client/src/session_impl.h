@@ -15,6 +15,7 @@
 #define CLIENT_SRC_SESSION_IMPL_H_
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -39,6 +40,7 @@
 #include "client/src/price_board.h"
 #include "client/src/session_core.h"
 #include "client/src/threads.h"
+#include "nom/board.h"
 #include "nom/market/v1/market.grpc.pb.h"
 #include "nom/session.h"
 
@@ -54,7 +56,8 @@ class Session::Impl {
 
   explicit Impl(SessionOptions options);
 
-  // Errors: as OpenChannel. Nothing runs before it.
+  // Errors: as OpenChannel, or Board::Open for a board that the options name. Nothing runs before
+  // it.
   absl::Status Start();
   // As Session's.
   ~Impl();
@@ -116,13 +119,19 @@ class Session::Impl {
   }
 
   SessionCounters counters() const;
-  Prices prices() const {
+  // As the market told them over the line.
+  Prices told_prices() const {
     Prices prices = board_.Read();
     prices.stale = prices.stale || stale();
     return prices;
   }
+  // Of a guest's own board, if it has fresh ones of this market.
+  std::optional<Prices> guest_board_prices() const;
+  Prices prices() const;
   bool stale() const { return board_.IsStaleAt(clock_.Steady()); }
-  std::optional<int64_t> UnitPrice(Resource resource) const { return board_.UnitPrice(resource); }
+  std::optional<int64_t> UnitPrice(Resource resource) const {
+    return guest_board_ == nullptr ? board_.UnitPrice(resource) : prices().UnitPrice(resource);
+  }
   client::Dispatcher& dispatcher() { return dispatcher_; }
   const SessionOptions& options() const { return options_; }
 
@@ -146,6 +155,8 @@ class Session::Impl {
   };
 
  private:
+  absl::Status OpenBoard();
+
   // Longer than this no single call waits for its answer.
   static constexpr absl::Duration kAttemptMax = absl::Minutes(1);
 
@@ -223,6 +234,8 @@ class Session::Impl {
   void Take(SessionCore::Output output);
   // Renewals of many sessions are spread over the first quarter of a round.
   void NoteRound(Instant now);
+  // Which market's board would be ours.
+  void NoteMarket();
   void ExpireCalls(Instant now);
   bool RenewalDue(Instant now, bool fresh);
   void StartCalls(Instant now);
@@ -258,6 +271,10 @@ class Session::Impl {
   const std::function<double()> random_;
   client::Endpoints endpoints_;
   client::PriceBoard board_;
+  // From the start to the end; null: none. Which market it must be of, as the line says; 0: not
+  // known yet, or closed.
+  std::unique_ptr<Board> guest_board_;
+  std::atomic<uint64_t> market_id_{0};
   client::Dispatcher dispatcher_;
   const std::shared_ptr<BidCall::State::Link> link_;
 

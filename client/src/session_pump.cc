@@ -30,6 +30,12 @@ void Session::Impl::Take(SessionCore::Output output) {
   }
 }
 
+void Session::Impl::NoteMarket() {
+  const MarketStatus& market = core_.market();
+  if (guest_board_ == nullptr || market.ledger_id.empty()) return;
+  market_id_.store(Board::MarketIdOf(market.ledger_id, market.host_id), std::memory_order_relaxed);
+}
+
 void Session::Impl::Pump() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
@@ -39,6 +45,7 @@ void Session::Impl::Pump() {
       Take(core_.OnResponse(*inbox_, now));
       inbox_.reset();
       NoteRound(now);
+      NoteMarket();
     } else if (stream_end_) {
       Take(core_.OnStreamEnded(*stream_end_, now));
       stream_end_.reset();

@@ -116,6 +116,9 @@ struct BoardContents {
   // Of the book, as it was when this was published: whoever notes it down can tell whether books
   // that are shown later go on from it. transaction_id 0: not known.
   ChainHead head;
+  // Whose rounds these are. Empty: not told.
+  std::string ledger_id;
+  std::string host_id;
 };
 
 // A guest put new bids on its bid page. Each is checked by the market as a stranger's bid is.

@@ -106,6 +106,8 @@ void TellBoard(LiveBook& book, HostMarket& host, uint64_t market_seed) {
   publish.board.round_id = host.clock.round_id();
   publish.board.priced_round_id = host.Book(book.state()).last_decided_round_id;
   publish.board.period = schedule.period();
+  publish.board.ledger_id = book.state().ledger.id;
+  publish.board.host_id = host.id();
   for (const ResourcePrice& price : PricesOf(book.state(), host, market_seed)) {
     BoardPrice& out = publish.board.prices.emplace_back();
     out.kind = price.kind;

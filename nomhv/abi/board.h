@@ -46,7 +46,7 @@ struct NomMachineBoard {
   uint64_t effective_tsc;  // What is decided takes effect then.
   uint64_t period_us;
   struct NomChainHead head;
-  uint64_t reserved[1];
+  uint64_t market_id;  // Of board files of Linux hosts (market_id.h). 0, as on nomhv: not told.
   struct NomPrice prices[NOM_RESOURCES_MAX];
 };
 

@@ -53,7 +53,7 @@ LinuxHostOptions Options() {
   options.memory_unsold_bytes = 96 * kMiB;
   options.recipes = {Hog("spin", {"spin"}),
                      Hog("keep", {"keep", "48"}),
-                     Hog("give", {"give", "48", "4", "/tmp/notice"}),
+                     Hog("give", {"give", "68", "4", "/tmp/notice"}),
                      Hog("cache", {"cache", "/dev/nullb0"}),
                      Hog("bomb", {"bomb"}),
                      Hog("three", {"exit", "3"}),
@@ -61,7 +61,8 @@ LinuxHostOptions Options() {
                      Hog("swap", {"keep", "48"}),
                      Hog("idle", {"spin"}),
                      Hog("small", {"read", "/dev/nullb0", "4096"}),
-                     Hog("large", {"read", "/dev/nullb0", "1048576"})};
+                     Hog("large", {"read", "/dev/nullb0", "1048576"}),
+                     Hog("rest", {"keep", "1"})};
   for (Recipe& recipe : options.recipes) recipe.network = Recipe::Network::kNone;
   for (const char* name : {"source", "sink"}) {
     options.recipes.push_back(Hog(name, {name, "5001"}));
@@ -258,6 +259,42 @@ TEST_F(LinuxMachineAccuracyTest, AGrantIsNotExceededOnAnIdleMachine) {
   EXPECT_NEAR(Shares({Grant(1, 10, 8)}, absl::Seconds(10))[1], 10, 0.5);
 }
 
+// How long a decision takes to be in force, and what all meters cost: with as many guests as a host
+// of nomhv may have. They sleep: on a machine of one processor this program would wait for theirs.
+TEST_F(LinuxMachineAccuracyTest, ThirtyTwoGuestsAreChangedAndReadInTime) {
+  constexpr int kGuests = 32;
+  // By the machine's own clock, which counts instructions: 160 and 46 ms. Meters are read before
+  // and after. The bounds say when it has become another thing; bench/linux has the figures.
+  constexpr int64_t kChangeUsMax = 400'000;
+  constexpr int64_t kReadUsMax = 150'000;
+  for (int i = 1; i <= kGuests; ++i) Create(static_cast<GuestId>(i), "rest");
+  int64_t slowest_us = 0;
+  for (int round = 0; round < 5; ++round) {
+    std::vector<GuestGrant> grants;
+    for (int i = 1; i <= kGuests; ++i) {
+      // Half of them grow and half shrink, in processor time, memory and disk.
+      const bool more = (i + round) % 2 == 0;
+      grants.push_back(
+          Grant(static_cast<GuestId>(i), more ? 30 : 20, more ? 7 : 5, more ? 30 : 20));
+    }
+    const int64_t begin_us = BootTimeUs();
+    Apply(grants);
+    // The first round begins from the seeds.
+    if (round > 0) slowest_us = std::max(slowest_us, BootTimeUs() - begin_us);
+  }
+  int64_t slowest_read_us = 0;
+  for (int i = 0; i < 2; ++i) {
+    absl::SleepFor(absl::Milliseconds(1'100));  // Meters are read once a second.
+    const int64_t begin_us = BootTimeUs();
+    EXPECT_TRUE(host_->Poll().empty());
+    slowest_read_us = std::max(slowest_read_us, BootTimeUs() - begin_us);
+  }
+  std::cout << kGuests << " guests: limits in force after " << slowest_us << " us, meters read in "
+            << slowest_read_us << " us" << std::endl;
+  EXPECT_LE(slowest_us, kChangeUsMax);
+  EXPECT_LE(slowest_read_us, kReadUsMax);
+}
+
 // A disk is shared by requests, and a request that is large counts as several.
 TEST_F(LinuxMachineAccuracyTest, ADiskIsSharedByRequestsAndByBytes) {
   Create(1, "small");
@@ -363,13 +400,17 @@ TEST_F(LinuxMachineAccuracyTest, ANetworkIsLimitedBothWays) {
 
 TEST_F(LinuxMachineTest, OneThatGivesBackLivesOn) {
   Create(1, "give");
-  Apply({Grant(1, 500, 64)});
-  WaitForMemory(1, 44);
+  Apply({Grant(1, 500, 80)});
+  WaitForMemory(1, 68);
+  const int64_t begin_us = BootTimeUs();
   std::ofstream("/tmp/notice") << "now";
   for (int i = 0; i < 6000 && Number("guest-1", "memory.current") > 12 * kMiB; ++i) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   EXPECT_EQ(Apply({Grant(1, 500, 16)}).forced_units, 0);
+  const int64_t took_us = BootTimeUs() - begin_us;
+  std::cout << "64 MiB given back and lowered in " << took_us << " us" << std::endl;
+  EXPECT_LE(took_us, 1'500'000) << "333 ms, by a clock that counts instructions";
   EXPECT_TRUE(Lives(1));
   EXPECT_EQ(Number("guest-1", "memory.max"), 16 * kMiB);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prices and its own grant at the cost of a memory read, for a program that runs as a guest of a
-// Linux host: without a connection, a token or a thread.
+// Linux host: without a connection, a token or a thread. A nom::Session in such a program reads its
+// prices from the board by itself (SessionOptions::board).
 //
 //   auto board = nom::Board::FromEnvironment();
 //   if (!board.ok()) ...                      // Not started by a launcher.
-//   nom::Prices prices = (*board)->prices();  // Tens of nanoseconds.
+//   nom::Prices prices = (*board)->prices();  // 150 ns: two looks at clocks.
 //
 // marketd keeps the board; the program has it open for reading only. Bids go over nom::Session.
 
@@ -13,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,8 +43,13 @@ class Board {
   };
   LedgerHead ledger_head() const;
 
-  // As Session::prices(): stale before the first round is published, and when nobody renews them.
+  // Stale before the first round is published, and when nobody renews them.
   Prices prices() const;
+
+  // Which market a ledger and a host make (MarketStatus), as a board says it; never 0.
+  static uint64_t MarketIdOf(const std::string& ledger_id, const std::string& host_id);
+  // As prices(), but nullopt if they are stale or of another market.
+  std::optional<Prices> FreshPrices(uint64_t market_id) const;
 
   uint64_t guest_id() const;
   // What this guest holds now. Empty if the board cannot be read.

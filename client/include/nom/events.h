@@ -60,7 +60,7 @@ struct SessionEvent {
   std::string endpoint;  // Of kConnected and kLost.
 };
 
-// Counted since the session began, for a program's own metrics: all but the last three only rise.
+// Counted since the session began, for a program's own metrics: all but the last four only rise.
 struct SessionCounters {
   uint64_t streams = 0;             // Opened.
   uint64_t responses = 0;           // Received on them.
@@ -81,6 +81,7 @@ struct SessionCounters {
   uint64_t events_waiting = 0;               // Now, for the callback that runs.
   int64_t budget_reserved_microcredits = 0;  // Now: what all bids may be charged in a round.
   absl::Duration market_clock_ahead;         // Now: of this machine's clock.
+  uint64_t prices_from_board = 0;            // Now: 1 if a board of this market has fresh ones.
 };
 
 // One of them, for whatever a program exports its metrics with.

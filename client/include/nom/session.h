@@ -68,6 +68,11 @@ struct SessionOptions {
   // No TLS. Only for targets on this machine: localhost, 127.0.0.0/8, [::1] or unix:.
   bool plaintext = false;
 
+  // Where this program finds its board, if it is a guest of the host that it follows: as
+  // Board::Open() takes it. Empty: where NOM_BOARD says, without which, or without a board there,
+  // prices come over the line alone. "none": no board.
+  std::string board;
+
   std::string host_id;              // Empty: the only host.
   std::vector<uint64_t> guest_ids;  // Empty: all of the caller's.
 
@@ -220,7 +225,8 @@ class Session {
   // Errors: INVALID_ARGUMENT (options, names the one), NOT_FOUND or PERMISSION_DENIED (files),
   // FAILED_PRECONDITION (plaintext to another machine); UNAUTHENTICATED, PERMISSION_DENIED,
   // NOT_FOUND or INVALID_ARGUMENT as the market says; DEADLINE_EXCEEDED if it said nothing in
-  // connect_timeout, with the last thing that went wrong.
+  // connect_timeout, with the last thing that went wrong. Of SessionOptions::board as
+  // Board::Open().
   static absl::StatusOr<std::unique_ptr<Session>> Connect(SessionOptions options);
 
   // Close() without a timeout, then waits for the callback that runs and for calls in other threads
@@ -236,11 +242,16 @@ class Session {
   absl::Status Close(const CloseOptions& options = {});
 
   // The latest prices. Lock-free and without a system call: some tens of nanoseconds, from any
-  // thread. Stale from their valid_until on, whatever the session's own threads do.
+  // thread. Stale from their valid_until on, whatever the session's own threads do. A guest of a
+  // Linux host has them from its board as soon as marketd writes them, also while the line is lost
+  // (SessionOptions::board), once the market has said over the line that it is the board's: some
+  // two hundred nanoseconds.
   Prices prices() const;
-  // The price of one resource, a single load; nullopt: it is not on sale (Price::offered).
+  // The price of one resource; nullopt: it is not on sale (Price::offered). A single load, or with
+  // a board as much as prices().
   std::optional<int64_t> UnitPrice(Resource resource) const;
-  // True in safe mode. A load and a look at the clock.
+  // True in safe mode: whatever a board says, nothing is bid without the line. A load and a look at
+  // the clock.
   bool stale() const;
 
   SessionState state() const;

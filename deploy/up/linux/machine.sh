@@ -67,7 +67,7 @@ $operator host list
 
 # One guest a tenant: name, recipe, seeds, what it bids.
 guest() {
-  $operator tenant create "$1" --write /tmp/"$1".token >/dev/null || fail "tenant $1"
+  [ -s /tmp/"$1".token ] || $operator tenant create "$1" --write /tmp/"$1".token >/dev/null || fail "tenant $1"
   $operator deposit "$1" 1000000000 >/dev/null || fail "deposit of $1"
   $operator admit --tenant "$1" --name "$1" --image "$2" --seed cpu="$3" --seed memory="$4" || fail "guest $1"
 }

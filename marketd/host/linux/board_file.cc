@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "marketd/host/board_prices.h"
+#include "nomhv/abi/market_id.h"
 
 namespace nom::market {
 namespace {
@@ -91,6 +92,9 @@ void BoardFile::WriteMachine(const BoardContents& contents, int64_t now_us) {
   next.period_us =
       static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Microseconds(contents.period)));
   next.head = ToNomHead(contents.head);
+  if (!contents.ledger_id.empty()) {
+    next.market_id = MarketId(contents.ledger_id, contents.host_id);
+  }
   PutPrices(contents.prices, next);
   Replace(machine(), next);
 }

@@ -411,9 +411,15 @@ class FakeProgram final : public Program {
     sizes.push_back(bytes);
     return refuse;
   }
+  absl::Status Keep(int64_t bytes) override {
+    kept.push_back(bytes);
+    return refuse_to_keep;
+  }
   absl::StatusOr<Work> ReadWork() override { return work; }
 
   std::vector<int64_t> sizes;
+  std::vector<int64_t> kept;
+  absl::Status refuse_to_keep = absl::OkStatus();
   absl::Status refuse = absl::OkStatus();
   Work work;
 };
@@ -458,13 +464,23 @@ TEST_F(AgentTest, TheProgramIsAsLargeAsItsGuestAndOneThatFailedIsAskedAgain) {
   market_.Decide();
   WaitForUnits(10);
   program_.refuse = absl::UnavailableError("not now");
-  (*agent)->Step(absl::Now());
+  const absl::Time now = absl::Now();
+  (*agent)->Step(now);
   EXPECT_EQ((*agent)->size_bytes(), -1);
   program_.refuse = absl::OkStatus();
-  (*agent)->Step(absl::Now());
-  (*agent)->Step(absl::Now());
+  (*agent)->Step(now + absl::Milliseconds(999));
+  EXPECT_EQ((*agent)->size_bytes(), -1) << "not ten times a second";
+  (*agent)->Step(now + absl::Seconds(1));
+  (*agent)->Step(now + absl::Seconds(1));
   EXPECT_THAT(program_.sizes, ElementsAre(4 * unit, 10 * unit, 10 * unit));
   EXPECT_EQ((*agent)->size_bytes(), 10 * unit);
+  // One that grew by itself and cannot be brought back is resized anew.
+  EXPECT_EQ(program_.kept, std::vector<int64_t>({4 * unit, 10 * unit}));
+  program_.refuse_to_keep = absl::ResourceExhaustedError("too much alive");
+  (*agent)->Step(now + absl::Seconds(2));
+  EXPECT_EQ((*agent)->size_bytes(), -1);
+  (*agent)->Step(now + absl::Seconds(3));
+  EXPECT_EQ(program_.sizes.size(), 4u);
 }
 
 TEST_F(AgentTest, ItBidsWhatItHasLearnt) {

@@ -8,8 +8,12 @@
 #include <atomic>
 #include <condition_variable>
 #include <future>
+#include <map>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "marketd/market/clearing.h"
@@ -19,6 +23,7 @@
 namespace nom::market {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 // A gate that is open, or holds whoever comes until it is.
@@ -111,6 +116,7 @@ class CountingHost : public Host {
     {
       std::lock_guard lock(mutex_);
       heads_.push_back(board.head);
+      markets_.insert({board.ledger_id, board.host_id});
     }
     return host_.Publish(board);
   }
@@ -121,6 +127,11 @@ class CountingHost : public Host {
     std::lock_guard lock(mutex_);
     return heads_;
   }
+  // Whose boards they were: ledger and host.
+  std::set<std::pair<std::string, HostId>> markets() {
+    std::lock_guard lock(mutex_);
+    return markets_;
+  }
 
   std::atomic<int> told{0};
 
@@ -128,6 +139,7 @@ class CountingHost : public Host {
   Host& host_;
   std::mutex mutex_;
   std::vector<ChainHead> heads_;
+  std::set<std::pair<std::string, HostId>> markets_;
 };
 
 class RuntimeBooksTest : public testing::Test {
@@ -277,6 +289,10 @@ TEST_F(RuntimeBooksTest, BoardsTellTheHeadOfTheirOwnBook) {
       last = head.transaction_id;
       EXPECT_EQ(head.digest, digests.at(head.transaction_id));
     }
+    const auto view = market->runtime->view();
+    const HostView& host = *view->hosts.at(0);
+    EXPECT_FALSE(host.ledger_id.empty());
+    EXPECT_THAT(market->host->markets(), ElementsAre(std::pair(host.ledger_id, host.host_id)));
   }
 }
 
