@@ -27,7 +27,7 @@ constexpr uint64_t kDeadlineUs = 60'000'000;
 // In machine time, of which a busy computer emulates little in a second of its own: the test's own
 // limit ends what takes too long.
 constexpr uint64_t kStepUs = 100'000;
-constexpr int kSteps = 2'000;
+constexpr int kSteps = 5'000;
 
 class LinuxMemory : public Scenario {
  protected:
