@@ -9,7 +9,7 @@
 
 // A reader accepts the same major; a higher minor only adds.
 #define NOM_ABI_MAJOR 1u
-#define NOM_ABI_MINOR 6u
+#define NOM_ABI_MINOR 7u
 #define NOM_ABI_VERSION ((NOM_ABI_MAJOR << 16) | NOM_ABI_MINOR)
 
 #define NOM_FRAME_BYTES 4096u
@@ -89,7 +89,9 @@ enum NomImageFault {
   X(BAD_INSTRUCTION, 5, "executed an instruction that it may not; detail is the exit code")    \
   X(BAD_PORT, 6, "touched an I/O port; detail is the port")                                    \
   X(BAD_STATE, 7, "the processor refused its state")                                           \
-  X(RESET, 8, "a PC: its kernel asked for a reset, as after a panic; since 1.6")
+  X(RESET, 8, "a PC: its kernel asked for a reset, as after a panic; since 1.6")               \
+  X(KEPT_MEMORY, 9, "a PC: kept frames that are granted no more; detail: how many; since 1.7") \
+  X(OVER_GRANT, 10, "a PC: touched memory beyond its grant; detail is the address; since 1.7")
 
 enum NomExitReason {
 #define NOM_X(name, number, meaning) NOM_EXIT_REASON_##name = number,

@@ -70,6 +70,8 @@ def linux_file(name, options, directory):
     here = pathlib.Path(__file__).parent
     command = [str(here / "../../deploy/linux/make_initramfs.py"), str(directory / name),
                "--busybox", str(options.linux / "busybox"), "--init", str(here / "linux/init")]
+    if options.guestd:
+        command += ["--program", f"{options.guestd}:sbin/nomguestd"]
     for module in LINUX_MODULES:
         found = sorted((options.linux / "packages/unpacked/lib/modules").rglob(module + ".ko"))
         if not found:
@@ -283,6 +285,7 @@ def main():
     parser.add_argument("--driver", type=pathlib.Path, required=True, help="nom_guest_driver")
     parser.add_argument("--linux", type=pathlib.Path, default=pathlib.Path("none"),
                         help="where deploy/linux/fetch_guest put its files")
+    parser.add_argument("--guestd", type=pathlib.Path, help="nomguestd, for Linux guests")
     parser.add_argument("--archive", type=pathlib.Path, help="write the test's boot archive there, and run nothing")
     parser.add_argument("name", help="a section of the configuration")
     options = parser.parse_args()

@@ -328,6 +328,10 @@ std::string ExitReasonText(uint32_t reason, uint64_t detail) {
       return "bad processor state";
     case NOM_EXIT_REASON_RESET:
       return "reset by its kernel";
+    case NOM_EXIT_REASON_KEPT_MEMORY:
+      return absl::StrCat("kept ", detail, " frames that are granted no more");
+    case NOM_EXIT_REASON_OVER_GRANT:
+      return absl::StrFormat("memory beyond its grant at 0x%x", detail);
     default:
       return absl::StrCat("unknown reason ", reason);
   }

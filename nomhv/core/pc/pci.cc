@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "nomhv/abi/pc.h"
+
 namespace nomhv {
 namespace {
 
@@ -55,6 +57,8 @@ void PciView::ShowBoard() {
   class_ = 0x08800000;  // A system peripheral.
   bar_[0] = NOM_GPA_MACHINE_BOARD;
   bar_bytes_[0] = kPciBoardBytes;
+  bar_[1] = NOM_GPA_PC_DOORBELL;
+  bar_bytes_[1] = NOM_PC_DOORBELL_BYTES;
 }
 
 void PciView::FindCapabilities() {

@@ -22,7 +22,7 @@ inline constexpr uint32_t kPciBridgeSlot = 0;
 inline constexpr uint32_t kPciBoardSlot = 1;
 inline constexpr uint32_t kPciFirstDeviceSlot = 2;
 // The board function: made up by nomhv, not given out by anybody. BAR 0 is the machine board, then
-// the guest board; read-only.
+// the guest board; read-only. BAR 1 is its doorbell.
 inline constexpr uint32_t kPciBoardId = 0x0001'4e4d;
 inline constexpr uint32_t kPciBoardBytes = 2 * NOM_FRAME_BYTES;
 

@@ -70,14 +70,14 @@ NomImageFault PlanPcBoot(const PcBoot& boot, const LoadPlan& kernel, uint64_t se
   return gpa >= kernel_end ? NOM_IMAGE_FAULT_NONE : NOM_IMAGE_FAULT_OUTSIDE_SEED;
 }
 
-void BuildPcStartInfo(const PcBoot& boot, uint64_t initramfs_gpa, uint64_t seed_frames,
+void BuildPcStartInfo(const PcBoot& boot, uint64_t initramfs_gpa, uint64_t window_frames,
                       std::span<std::byte, NOM_FRAME_BYTES> out) {
   NOMHV_CHECK(boot.command_line.size() <= kPcCommandLineBytes, "pc: the command line is too long");
   std::memset(out.data(), 0, out.size());
   const MemoryRange ranges[] = {
       {0, kPcReserved, kRam, 0},
       {kPcReserved, kPcReservedEnd - kPcReserved, kReserved, 0},
-      {kPcReservedEnd, seed_frames * NOM_FRAME_BYTES - kPcReservedEnd, kRam, 0}};
+      {kPcReservedEnd, window_frames * NOM_FRAME_BYTES - kPcReservedEnd, kRam, 0}};
   const Module module = {initramfs_gpa, boot.initramfs.size(), 0, 0};
   StartInfo info;
   info.module_count = boot.initramfs.empty() ? 0 : 1;

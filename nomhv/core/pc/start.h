@@ -65,8 +65,8 @@ inline constexpr uint64_t kPcAcpi = 0xe0000;
 [[nodiscard]] NomImageFault PlanPcBoot(const PcBoot& boot, const LoadPlan& kernel,
                                        uint64_t seed_frames, uint64_t& gpa);
 
-// Fills the frame at kPcStartInfo.
-void BuildPcStartInfo(const PcBoot& boot, uint64_t initramfs_gpa, uint64_t seed_frames,
+// Fills the frame at kPcStartInfo. All of the window is RAM.
+void BuildPcStartInfo(const PcBoot& boot, uint64_t initramfs_gpa, uint64_t window_frames,
                       std::span<std::byte, NOM_FRAME_BYTES> out);
 
 }  // namespace nomhv

@@ -21,6 +21,10 @@ uint64_t GrantMoves::Shrink(uint32_t slot, uint64_t frames) {
       // From here on it can only give frames back, between two steps, too.
       if (first) SetGrantedFrames(guest, frames);
       const uint64_t held_before = guest.held_frames;
+      // A kernel would run on without noticing that frames of its own are empty.
+      if (guest.pc != nullptr && held_before > frames) {
+        guest.End(guest.vcpus[0], NOM_EXIT_REASON_KEPT_MEMORY, held_before - frames);
+      }
       if (ShrinkGuest(guest, frames, guest.seed_frames, FrameTaker::kMost) == 0) {
         TakeOfferedRegions(*dispatch_, guest, frames);
       }
@@ -35,8 +39,9 @@ uint64_t GrantMoves::Shrink(uint32_t slot, uint64_t frames) {
 
 void GrantMoves::Grow(uint32_t slot, uint64_t frames) {
   GuestMachine& guest = g_machine.guests[slot];
-  uint64_t left = frames - guest.granted_frames;
-  for (bool first = true; left > 0; first = false) {
+  // A PC takes frames itself: it knows where its kernel has use for them.
+  uint64_t left = guest.pc == nullptr ? frames - guest.granted_frames : 0;
+  for (bool first = true; first || left > 0; first = false) {
     {
       const Held held(*dispatch_, slot);
       if (first) SetGrantedFrames(guest, frames);

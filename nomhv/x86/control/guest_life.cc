@@ -32,7 +32,7 @@ Result<uint32_t> GuestLife::Create(const NomCreate& create, uint64_t virtual_pro
     p_.table->Remove(slot.value());
     return status.code();
   }
-  while (guest.held_frames < create.seed_frames) {
+  while (!FollowsGrant(guest) && guest.held_frames < create.seed_frames) {
     GrowGuest(guest, std::min<uint64_t>(create.seed_frames - guest.held_frames, FrameTaker::kMost));
     p_.pulse->Rest();
   }

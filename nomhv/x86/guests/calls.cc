@@ -9,6 +9,7 @@
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/regions.h"
 #include "nomhv/x86/guests/virtualization.h"
+#include "nomhv/x86/pc/pc.h"
 #include "nomhv/x86/platform/clocks.h"
 #include "nomhv/x86/platform/cpu.h"
 #include "nomhv/x86/platform/log.h"
@@ -264,7 +265,11 @@ AfterExit ContinueWork(VirtualProcessor& vcpu) {
   CountFrames(guest);
   if (!vcpu.work.Step(Frames{guest}, kFramesPerStep, status)) return AfterExit::kWork;
   WriteHeldFrames(guest);
-  vcpu.Answer(status, guest.held_frames);
+  if (guest.pc != nullptr) {
+    guest.pc->doorbell.store(status, std::memory_order_release);
+  } else {
+    vcpu.Answer(status, guest.held_frames);
+  }
   return AfterExit::kResume;
 }
 

@@ -9,6 +9,7 @@
 #include "nomhv/core/pc/start.h"
 #include "nomhv/core/shared_memory.h"
 #include "nomhv/x86/guests/devices.h"
+#include "nomhv/x86/guests/guest_frames.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
 #include "nomhv/x86/iommu/iommu.h"
@@ -38,10 +39,12 @@ void FreeOwn(T*& from) {
   from = nullptr;
 }
 
-// Writes [gpa, gpa + bytes) of the guest, which all lies in frames that it holds.
+// Writes [gpa, gpa + bytes) of the guest, all of it in its seed.
 void CopyIn(GuestMachine& guest, uint64_t gpa, const std::byte* from, uint64_t bytes) {
   while (bytes > 0) {
-    const std::optional<NestedMapping> mapping = guest.tables.Find(gpa & ~(kFrame - 1));
+    const uint64_t page = gpa & ~(kFrame - 1);
+    static_cast<void>(FillHoles(guest, page, page + kFrame, 1));  // A PC's.
+    const std::optional<NestedMapping> mapping = guest.tables.Find(page);
     NOMHV_CHECK(mapping.has_value(), "guest: a seed frame is missing");
     const uint64_t part = std::min(bytes, kFrame - gpa % kFrame);
     CopyOnce(Physical<std::byte>(mapping->physical + gpa % kFrame), from, part);

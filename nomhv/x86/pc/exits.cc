@@ -4,8 +4,10 @@
 
 #include "nomhv/core/pc/clock.h"
 #include "nomhv/core/pc/cpuid.h"
+#include "nomhv/core/pc/doorbell.h"
 #include "nomhv/core/pc/memory_move.h"
 #include "nomhv/x86/guests/devices.h"
+#include "nomhv/x86/guests/guest_frames.h"
 #include "nomhv/x86/guests/machine.h"
 #include "nomhv/x86/guests/virtualization.h"
 #include "nomhv/x86/pc/guest_memory.h"
@@ -286,44 +288,103 @@ std::optional<uint32_t> DeviceOfTable(const GuestMachine& guest, uint64_t gpa) {
   return static_cast<uint32_t>(device);
 }
 
-std::optional<AfterExit> Memory(VirtualProcessor& vcpu, ExitKind& kind) {
+// It touched a frame of its window that it does not hold: it has not needed it so far, or gave it
+// back. Zeroed frames come while its grant has room. Under the grant's end is nothing for it: what
+// its kernel kept there is gone or never was, so that it ends, and not in its own good time.
+AfterExit FillTouched(VirtualProcessor& vcpu, uint64_t gpa) {
+  constexpr uint64_t kFrame = NOM_FRAME_BYTES;
+  constexpr uint64_t kStretch = kFillFrames * kFrame;
   GuestMachine& guest = *vcpu.guest;
-  Pc& pc = *guest.pc;
+  const MemoryClaim claim(vcpu);
+  if (!claim.ok()) return AfterExit::kAgain;
+  const uint64_t page = gpa & ~(kFrame - 1);
+  if (guest.tables.Find(page).has_value()) return AfterExit::kResume;
+  const uint64_t room = RoomUnder(guest.granted_frames, guest.held_frames);
+  if (room == 0) {
+    guest.End(vcpu, NOM_EXIT_REASON_OVER_GRANT, gpa);
+    return AfterExit::kEnded;
+  }
+  CountFrames(guest);
+  static_cast<void>(FillHoles(guest, page, page + kFrame, 1));
+  const uint64_t stretch = gpa & ~(kStretch - 1);
+  const uint64_t end = std::min(stretch + kStretch, guest.window_frames * kFrame);
+  static_cast<void>(FillHoles(guest, stretch, end, std::min(room, kFillFrames) - 1));
+  WriteHeldFrames(guest);
+  return AfterExit::kResume;
+}
+
+AfterExit WriteDoorbell(VirtualProcessor& vcpu, uint32_t offset, uint64_t value) {
+  GuestMachine& guest = *vcpu.guest;
+  const Result<DoorbellRequest> range = DecodeDoorbell(value, guest.window_frames);
+  NomStatus status = range.code();
+  if (offset == NOM_PC_DOORBELL_RELEASE && range.ok()) {
+    vcpu.work.BeginRelease(range.value().first, range.value().count);
+  } else if (offset == NOM_PC_DOORBELL_ACQUIRE && range.ok()) {
+    if (range.value().count <= RoomUnder(guest.granted_frames, guest.held_frames)) {
+      vcpu.work.BeginAcquire(range.value().first, range.value().count);
+    } else {
+      status = NOM_STATUS_OVER_GRANT;
+    }
+  } else if (range.ok()) {
+    status = NOM_STATUS_NO_SUCH_CALL;
+  }
+  if (vcpu.work.busy()) return ContinueWork(vcpu);
+  guest.pc->doorbell.store(status, std::memory_order_release);
+  return AfterExit::kResume;
+}
+
+uint64_t ReadDoorbell(const GuestMachine& guest, uint32_t offset) {
+  if (offset == NOM_PC_DOORBELL_STATUS) return guest.pc->doorbell.load(std::memory_order_acquire);
+  return offset == NOM_PC_DOORBELL_WINDOW ? guest.window_frames : 0;
+}
+
+// A MOV to the page of messages of a device that it holds. False: to anything else.
+bool MoveMessage(VirtualProcessor& vcpu, const MemoryMove& move, uint64_t& value) {
+  GuestMachine& guest = *vcpu.guest;
+  const SpinLockGuard guard(guest.pc->lock);
+  const std::optional<uint32_t> device = DeviceOfTable(guest, vcpu.exit.address);
+  if (!device.has_value()) return false;
+  PciView& view = guest.pc->devices[*device];
+  const auto offset = static_cast<uint32_t>(vcpu.exit.address % NOM_FRAME_BYTES);
+  for (uint32_t i = 0; i < move.bytes; i += 4) {
+    if (move.write) {
+      view.WriteTable(offset + i, static_cast<uint32_t>(value >> 8 * i));
+    } else {
+      value |= uint64_t{view.ReadTable(offset + i)} << 8 * i;
+    }
+  }
+  if (move.write) RouteAnew(guest, *device);
+  return true;
+}
+
+std::optional<AfterExit> Memory(VirtualProcessor& vcpu, ExitKind& kind) {
+  const GuestMachine& guest = *vcpu.guest;
   const Exit& exit = vcpu.exit;
-  const uint64_t gpa = exit.address;
-  const bool mapped = guest.tables.Find(gpa & ~uint64_t{NOM_FRAME_BYTES - 1}).has_value();
-  if (mapped) return std::nullopt;
+  const uint64_t page = exit.address & ~uint64_t{NOM_FRAME_BYTES - 1};
+  if (guest.tables.Find(page).has_value()) return std::nullopt;
+  if (page / NOM_FRAME_BYTES < guest.window_frames) return FillTouched(vcpu, exit.address);
   // Whatever else it touches is its own mistake, and no end of it.
   kind = ExitKind::kRefused;
-  const SpinLockGuard guard(pc.lock);
-  const std::optional<uint32_t> device = DeviceOfTable(guest, gpa);
-  if (!device.has_value() || exit.fetch || !exit.code64 || exit.delivering.has_value()) {
-    return std::nullopt;
-  }
+  const bool registers = page == NOM_GPA_PC_DOORBELL ||
+                         (page >= NOM_GPA_DEVICES && page - NOM_GPA_DEVICES < NOM_DEVICES_BYTES);
+  if (!registers || exit.fetch || !exit.code64 || exit.delivering.has_value()) return std::nullopt;
   uint8_t buffer[kInstructionBytesMax];
   const std::optional<MemoryMove> move = DecodeMemoryMove(FetchInstruction(vcpu, buffer));
-  const auto offset = static_cast<uint32_t>(gpa % NOM_FRAME_BYTES);
+  const auto offset = static_cast<uint32_t>(exit.address % NOM_FRAME_BYTES);
   if (!move.has_value() || offset % move->bytes != 0 || move->write != exit.write) {
     return std::nullopt;
   }
-  PciView& view = pc.devices[*device];
+  uint64_t value = 0;
   if (move->write) {
-    const uint64_t value = move->general_register.has_value()
-                               ? vcpu.registers.general[*move->general_register]
-                               : move->constant;
-    for (uint32_t i = 0; i < move->bytes; i += 4) {
-      view.WriteTable(offset + i, static_cast<uint32_t>(value >> 8 * i));
-    }
-    RouteAnew(guest, *device);
-  } else {
-    uint64_t value = 0;
-    for (uint32_t i = 0; i < move->bytes; i += 4) {
-      value |= uint64_t{view.ReadTable(offset + i)} << 8 * i;
-    }
-    vcpu.registers.general[*move->general_register] = value;
+    value = move->general_register.has_value() ? vcpu.registers.general[*move->general_register]
+                                               : move->constant;
   }
+  const bool doorbell = page == NOM_GPA_PC_DOORBELL;
+  if (doorbell ? move->bytes != 8 : !MoveMessage(vcpu, *move, value)) return std::nullopt;
+  if (doorbell && !move->write) value = ReadDoorbell(guest, offset);
+  if (!move->write) vcpu.registers.general[*move->general_register] = value;
   AdvancePastMove(vcpu, move->length);
-  return AfterExit::kResume;
+  return doorbell && move->write ? WriteDoorbell(vcpu, offset, value) : AfterExit::kResume;
 }
 
 }  // namespace

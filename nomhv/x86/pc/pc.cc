@@ -43,7 +43,7 @@ Status BuildPc(GuestMachine& guest, const PcBoot& boot, const LoadPlan& plan,
 }
 
 void LoadPcTables(GuestMachine& guest, const PcBoot& boot) {
-  BuildPcStartInfo(boot, guest.pc->initramfs_gpa, guest.seed_frames, std::span(g_frame));
+  BuildPcStartInfo(boot, guest.pc->initramfs_gpa, guest.window_frames, std::span(g_frame));
   LoadSegment(guest, g_frame, {kPcStartInfo, sizeof(g_frame), 0, sizeof(g_frame)});
   BuildPcAcpi(guest.vcpu_count, kPcAcpi, std::span(g_frame).first<kPcAcpiBytes>());
   LoadSegment(guest, g_frame, {kPcAcpi, kPcAcpiBytes, 0, kPcAcpiBytes});

@@ -6,6 +6,7 @@
 #ifndef NOMHV_X86_PC_PC_H_
 #define NOMHV_X86_PC_PC_H_
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 
@@ -38,7 +39,13 @@ struct Pc {
   std::optional<PciMessage> routed[NOM_DEVICES_MAX][NOM_DEVICE_INTERRUPTS_MAX];
 
   uint64_t initramfs_gpa = 0;
+  std::atomic<NomStatus> doorbell{NOM_STATUS_OK};  // What its last request came to.
 };
+
+// Whether it is a PC whose memory follows its grant: it holds what its kernel has touched.
+inline bool FollowsGrant(const GuestMachine& guest) {
+  return guest.pc != nullptr && guest.window_frames > guest.seed_frames;
+}
 
 // Makes a guest that has just been built a PC, if that is wanted. BAD_IMAGE with `fault`: nothing
 // is left of it. Then LoadPc, once it holds its seed, says what it finds there; `rest` is called

@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "nomhv/abi/pc.h"
+
 namespace nomhv {
 namespace {
 
@@ -200,6 +202,10 @@ TEST(PciView, TheBoardShowsTheBoards) {
   view.Write(0x10, ~0u, ~0u);
   EXPECT_EQ(view.Read(0x10), ~(kPciBoardBytes - 1));
   EXPECT_EQ(NOM_GPA_MACHINE_BOARD + NOM_FRAME_BYTES, NOM_GPA_GUEST_BOARD);
+  EXPECT_EQ(view.Read(0x14), NOM_GPA_PC_DOORBELL);
+  view.Write(0x14, ~0u, ~0u);
+  EXPECT_EQ(view.Read(0x14), ~(NOM_PC_DOORBELL_BYTES - 1));
+  EXPECT_EQ(view.Read(0x18), 0u);
   EXPECT_EQ(view.Read(0x04) & 1u << 20, 0u);
   EXPECT_EQ(view.Read(0x34), 0u);
   view.ShowBridge();
