@@ -16,8 +16,6 @@ using testing::StartsWith;
 
 constexpr auto kMemory = ResourceKind::kMemory;
 constexpr auto kCpu = ResourceKind::kCpu;
-constexpr int64_t kCapacity = 256;
-constexpr int64_t kShare = kCapacity / 2;
 constexpr Microcredits kValueMax = policies::kValueMaxMicrocredits;
 
 // A guest that is admitted with a contract, and tenants that ask for one themselves.
@@ -277,6 +275,9 @@ TEST_F(BundlesTest, NobodyBuysMoreMemoryThanItsGuestHasRoomFor) {
   EXPECT_THAT(std::string(Take("ann", admitted.guest_id, second.offer_id).status.message()),
               HasSubstr("has room for 30 in all and has 26"));
   EXPECT_TRUE(Quote("ann", admitted.guest_id, 10, 5, Next() + 6).status.ok()) << "after the first";
+  const Reply later = Quote("ann", admitted.guest_id, 14, 5, Next() + 6);
+  ASSERT_TRUE(Take("ann", admitted.guest_id, later.offer_id).status.ok());
+  EXPECT_TRUE(Quote("ann", admitted.guest_id, 4, 5).status.ok()) << "over before that begins";
 }
 
 }  // namespace

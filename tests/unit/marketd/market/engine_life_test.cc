@@ -329,6 +329,7 @@ TEST_F(LifeTest, AStartThatOnlyTheLedgerKnowsRunsTheImageAnew) {
 }
 
 TEST_F(LifeTest, WhyABidWonWhatItWonOutlivesARestart) {
+  const GuestId silent = Admit("ann", "silent");  // Before who bids, as the last one is after.
   const GuestId winner = Admit("ann", "winner");
   const GuestId outbid = Admit("bob", "outbid");
   const GuestId cheap = Admit("bob", "cheap");
@@ -341,10 +342,12 @@ TEST_F(LifeTest, WhyABidWonWhatItWonOutlivesARestart) {
     EXPECT_EQ(Told(winner), AwardReason::kServed);
     EXPECT_EQ(Told(outbid), AwardReason::kOutbid);
     EXPECT_EQ(Told(cheap), AwardReason::kNoBid);
+    EXPECT_EQ(Told(silent), AwardReason::kNoBid);
     const Round round = InLedger(3);
     EXPECT_EQ(OutcomeIn(round, winner)->reason, AwardReason::kServed);
     EXPECT_EQ(OutcomeIn(round, outbid)->reason, AwardReason::kOutbid);
     EXPECT_EQ(OutcomeIn(round, cheap)->reason, AwardReason::kNoBid);
+    EXPECT_EQ(OutcomeIn(round, silent)->reason, AwardReason::kNoBid);
     if (restarted == 0) world_->Restart();
   }
 }

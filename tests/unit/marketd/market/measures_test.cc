@@ -69,6 +69,19 @@ TEST(Measures, WithWeightsWelfareAndWhatWasMaximisedAreTwo) {
   EXPECT_EQ(measures.revenue_microcredits, 7);
 }
 
+TEST(Measures, WelfareIsWhatAnAwardIsWorthWhateverItsWeight) {
+  policies::Auction auction{.capacity_units = 1, .reserve_unit_price_microcredits = 2, .seed = 1};
+  auction.bids = {Flat(1, 1, 1, 30), Flat(2, 2, 1, 8)};
+  auction.bids[0].weight_ppm = 500'000;
+  const auto clearing = policies::Clear("mpsp/1", auction);
+  ASSERT_TRUE(clearing.ok()) << clearing.status();
+  const RoundMeasures measures = MeasuresOf(auction, *clearing, /*learns=*/false);
+  EXPECT_EQ(measures.welfare_microcredits, 30);
+  EXPECT_EQ(measures.welfare_bound_microcredits, 30);
+  EXPECT_EQ(measures.maximised_microcredits, 15);
+  EXPECT_EQ(measures.maximised_bound_microcredits, 15);
+}
+
 TEST(Measures, AClearingThatNobodyCouldMakeHasNoBound) {
   policies::Auction auction{.capacity_units = 5, .reserve_unit_price_microcredits = 2, .seed = 1};
   auction.bids = {Flat(1, 1, 5, 9)};

@@ -240,6 +240,9 @@ TEST_F(ProductsTest, ASubletPassesUnitsOneWayAndMoneyTheOther) {
     EXPECT_EQ(Held(bob_), round < first + 3 ? 26 : 16);
   }
   EXPECT_EQ(purse("ann").earned, 3 * 9'000);
+  EXPECT_EQ(Open(whole).paid_microcredits,
+            static_cast<int64_t>(first + 3 - from) * ChargeOf(Open(whole)))
+      << "what was passed on as well";
   // Not what is not held, nor out of what is out of another's, nor what others hold.
   const ContractId part = Take("bob", bob_, Sublet("ann", whole, 10, 1, 3).offer_id).contract_id;
   EXPECT_TRUE(absl::IsResourceExhausted(Sublet("ann", whole, 31, 1, 2).status));
