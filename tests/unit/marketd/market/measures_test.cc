@@ -78,8 +78,9 @@ TEST(Measures, WelfareIsWhatAnAwardIsWorthWhateverItsWeight) {
   const RoundMeasures measures = MeasuresOf(auction, *clearing, /*learns=*/false);
   EXPECT_EQ(measures.welfare_microcredits, 30);
   EXPECT_EQ(measures.welfare_bound_microcredits, 30);
-  EXPECT_EQ(measures.maximised_microcredits, 15);
-  EXPECT_EQ(measures.maximised_bound_microcredits, 15);
+  // What it is worth above the reserve counts half: 2 + 28 / 2.
+  EXPECT_EQ(measures.maximised_microcredits, 16);
+  EXPECT_EQ(measures.maximised_bound_microcredits, 16);
 }
 
 TEST(Measures, AClearingThatNobodyCouldMakeHasNoBound) {
